@@ -1,0 +1,1 @@
+"""Feature stores to runs, tables and the report."""

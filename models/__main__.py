@@ -1,0 +1,22 @@
+"""The stages from feature stores to the report: ``python -m models STAGE --help``."""
+
+import click
+
+from pipeline.cli import StageGroup, run
+
+STAGES = {
+    "split": ("models.splits:split", "assign segments to the folds and parts of a protocol"),
+    "train": ("models.train:train", "train one model on one modality set and fold, all seeds"),
+    "score": ("models.scores:score", "compute every metric from item-level predictions"),
+    "significance": ("models.significance:significance", "test the planned contrasts"),
+    "report": ("models.report.command:report", "write the report as one HTML file"),
+}
+
+
+@click.group(cls=StageGroup, stages=STAGES, context_settings={"help_option_names": ["-h", "--help"]})
+def main():
+    """Train fusion models on feature stores, score them and report."""
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,42 @@
+"""The stages from raw media to feature stores: ``python -m pipeline STAGE --help``."""
+
+import click
+
+from pipeline.cli import StageGroup, run
+
+STAGES = {
+    "demo-corpus": ("pipeline.demo.command:demo_corpus", "generate the synthetic demonstration corpus"),
+    "demo-weights": (
+        "pipeline.demo.command:demo_weights",
+        "generate a small checkpoint of a real architecture",
+    ),
+    "index": (
+        "pipeline.corpora.command:index",
+        "read a corpus tree into units.tsv, segments.tsv and findings",
+    ),
+    "faces": ("pipeline.faces.command:faces", "track and align the faces of one video's segments"),
+    "audio": ("pipeline.audio:audio", "cut 16 kHz mono audio of one video's segments"),
+    "words": ("pipeline.words.command:words", "place one video's words in time"),
+    "weights": ("pipeline.features.weights_command:weights", "fetch, list and verify model weights"),
+    "features": ("pipeline.features.command:features", "run one extractor over one shard of videos"),
+    "merge": ("pipeline.features.command:merge", "join the shards of one extractor into its feature store"),
+    "coverage": ("pipeline.coverage:coverage", "say what is missing of every segment, and why"),
+    "info": ("pipeline.inspect.info:info", "describe a feature store: contents, provenance, statistics"),
+    "diff": ("pipeline.inspect.info:diff", "compare two feature stores"),
+    "show": (
+        "pipeline.inspect.show:show",
+        "draw one segment's frames, crops, sound and words on one time axis",
+    ),
+    "export": ("pipeline.interchange.command:export", "write a feature store in another tool's format"),
+    "import": ("pipeline.interchange.command:import_", "make a feature store from another tool's file"),
+    "check-extractor": ("pipeline.features.check:check_extractor", "try an extractor on a built-in clip"),
+}
+
+
+@click.group(cls=StageGroup, stages=STAGES, context_settings={"help_option_names": ["-h", "--help"]})
+def main():
+    """Turn raw IEMOCAP or Aff-Wild2 media into feature stores, one stage at a time."""
+
+
+if __name__ == "__main__":
+    run(main)

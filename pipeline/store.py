@@ -1,0 +1,303 @@
+"""Feature store, schema 1: ragged rows of many segments in one HDF5 file.
+
+::
+
+    /segment_id (S,)   utf-8, sorted          /values (N, D)  float32 or float16, chunked by rows
+    /offset     (S+1,) int64                  /time_s (N, 2)  float64: start and end of each row
+    /valid      (N,)   bool: false = nothing was observed there; values are 0
+
+Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the rows are and how to make them again.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import InputError, replacing
+
+SCHEMA = 1
+CHUNK_BYTES = 1 << 18
+ATTRIBUTES = (
+    "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
+    "inputs", "demonstration",
+)  # fmt: skip
+JSON_ATTRIBUTES = ("config", "weights", "software")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of one segment: ``values`` (N, D), ``time_s`` (N, 2) and ``valid`` (N,)."""
+
+    values: np.ndarray
+    time_s: np.ndarray
+    valid: np.ndarray
+
+    def __post_init__(self):
+        n = len(self.values)
+        if self.values.ndim != 2 or self.time_s.shape != (n, 2) or self.valid.shape != (n,):
+            raise InputError(
+                f"rows do not fit together: values {self.values.shape}, time_s {self.time_s.shape}, "
+                f"valid {self.valid.shape}; expected (N, D), (N, 2), (N,)"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @classmethod
+    def empty(cls, dim: int) -> "Rows":
+        """No rows of width ``dim``: a segment of which nothing was observed."""
+        return cls(np.zeros((0, dim), np.float32), np.zeros((0, 2)), np.zeros(0, bool))
+
+
+class FeatureStore(Mapping):
+    """Lazy, picklable, read-only mapping from segment id to its :class:`Rows`.
+
+    Raises InputError where the file is not a feature store of schema 1.
+
+    >>> store = FeatureStore("results/iemocap/features/mfcc.h5")       # doctest: +SKIP
+    >>> values, time_s, valid = (store["Ses01F_impro01_F000"].values, ...)  # doctest: +SKIP
+    """
+
+    def __init__(self, path: str | Path):
+        import h5py
+
+        self.path = Path(path)
+        self._file = None
+        try:
+            with h5py.File(self.path, "r") as file:
+                self.attributes = _read_attributes(file, self.path)
+                self.segment_ids = [s.decode() for s in file["segment_id"][:]]
+                self.offset = file["offset"][:]
+                self.shape = file["values"].shape
+                self.dtype = file["values"].dtype
+                _check_layout(file, self)
+        except FileNotFoundError:
+            raise InputError(
+                f"{self.path}: no such feature store; build it with the workflow (snakemake features)"
+            ) from None
+        except (OSError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: not a feature store of schema {SCHEMA} ({error}); delete it and let the workflow make it again"
+            ) from None
+        self._index = {s: i for i, s in enumerate(self.segment_ids)}
+
+    @property
+    def dim(self) -> int:
+        """Width D of the rows."""
+        return self.shape[1]
+
+    @property
+    def file(self):
+        """The open h5py file; opened at the first read, in each process anew."""
+        if self._file is None:
+            import h5py
+
+            self._file = h5py.File(self.path, "r", rdcc_nbytes=16 * CHUNK_BYTES)
+        return self._file
+
+    def __getstate__(self):
+        return {**self.__dict__, "_file": None}
+
+    def __len__(self) -> int:
+        return len(self.segment_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.segment_ids)
+
+    def __contains__(self, segment_id) -> bool:
+        return segment_id in self._index
+
+    def row_range(self, segment_id: str) -> tuple[int, int]:
+        """First and one-past-last row of a segment."""
+        i = self._index[segment_id]
+        return int(self.offset[i]), int(self.offset[i + 1])
+
+    def __getitem__(self, segment_id: str) -> Rows:
+        first, last = self.row_range(segment_id)
+        file = self.file
+        return Rows(file["values"][first:last], file["time_s"][first:last], file["valid"][first:last])
+
+    def read(
+        self, segment_ids: Sequence[str] | None = None, block_rows: int = 65536
+    ) -> Iterator[tuple[str, Rows]]:
+        """Yield segments in file order from few large reads: the fast way to see many, in bounded memory."""
+        wanted = range(len(self)) if segment_ids is None else sorted(self._index[s] for s in segment_ids)
+        group: list[int] = []
+        for i in wanted:
+            if group and (i != group[-1] + 1 or self.offset[i + 1] - self.offset[group[0]] > block_rows):
+                yield from self._read_group(group)
+                group = []
+            group.append(i)
+        if group:
+            yield from self._read_group(group)
+
+    def _read_group(self, group: list[int]) -> Iterator[tuple[str, Rows]]:
+        first, last = int(self.offset[group[0]]), int(self.offset[group[-1] + 1])
+        values, time_s, valid = (self.file[k][first:last] for k in ("values", "time_s", "valid"))
+        for i in group:
+            a, b = int(self.offset[i]) - first, int(self.offset[i + 1]) - first
+            yield self.segment_ids[i], Rows(values[a:b], time_s[a:b], valid[a:b])
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class StoreWriter:
+    """Write segments in sorted order into a temporary file that is moved into place when the block ends well.
+
+    Raises InputError for a segment out of order or twice, a width that changes, or values that are not finite.
+    """
+
+    def __init__(self, path: str | Path, attributes: dict, dim: int | None = None, dtype: str = "float32"):
+        missing = set(ATTRIBUTES) - {"schema"} - set(attributes)
+        if missing:
+            raise InputError(f"{path}: a feature store needs the attributes {sorted(missing)}")
+        if dtype not in ("float32", "float16"):
+            raise InputError(f"{path}: dtype {dtype!r} is not one of float32, float16")
+        self.path, self.attributes, self.dim, self.dtype = Path(path), attributes, dim, dtype
+        self.segment_ids: list[str] = []
+        self.offset = [0]
+
+    def __enter__(self) -> "StoreWriter":
+        import h5py
+
+        self._replacing = replacing(self.path)
+        self._file = h5py.File(self._replacing.__enter__(), "w")
+        if self.dim is not None:
+            self._create()
+        return self
+
+    def _create(self):
+        rows = max(1, CHUNK_BYTES // max(1, self.dim * np.dtype(self.dtype).itemsize))
+        for key, shape, kind in (
+            ("values", (self.dim,), self.dtype),
+            ("time_s", (2,), "float64"),
+            ("valid", (), "bool"),
+        ):
+            chunk = rows if key == "values" else CHUNK_BYTES // 16
+            self._file.create_dataset(key, (0, *shape), kind, maxshape=(None, *shape), chunks=(chunk, *shape))
+
+    def append(self, segment_id: str, rows: Rows) -> None:
+        """Add the rows of the next segment."""
+        if self.segment_ids and segment_id <= self.segment_ids[-1]:
+            raise InputError(
+                f"{self.path}: segment {segment_id} after {self.segment_ids[-1]}; segments come sorted and once"
+            )
+        self.segment_ids.append(segment_id)
+        self.offset.append(self.offset[-1])
+        self.extend(rows)
+
+    def extend(self, rows: Rows) -> None:
+        """Add further rows to the segment appended last."""
+        if self.dim is None:
+            self.dim = rows.values.shape[1]
+            self._create()
+        segment_id = self.segment_ids[-1]
+        if rows.values.shape[1] != self.dim:
+            raise InputError(
+                f"{self.path}: segment {segment_id} has rows of width {rows.values.shape[1]}, those before {self.dim}"
+            )
+        if not np.isfinite(rows.values).all():
+            bad = int((~np.isfinite(rows.values)).any(axis=1).sum())
+            raise InputError(
+                f"{self.path}: segment {segment_id} holds NaN or infinity in {bad} of {len(rows)} rows"
+            )
+        values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
+        if not np.isfinite(values).all():
+            raise InputError(
+                f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32"
+            )
+        first, last = self.offset[-1], self.offset[-1] + len(rows)
+        for key, data in (("values", values), ("time_s", rows.time_s), ("valid", rows.valid)):
+            self._file[key].resize(last, axis=0)
+            self._file[key][first:last] = data
+        self.offset[-1] = last
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                if self.dim is None:
+                    raise InputError(
+                        f"{self.path}: no segment was written, so the width of its rows is not known"
+                    )
+                import h5py
+
+                self._file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
+                self._file["offset"] = np.array(self.offset, np.int64)
+                for key in ATTRIBUTES[1:]:
+                    value_ = self.attributes[key]
+                    self._file.attrs[key] = (
+                        json.dumps(value_, sort_keys=True) if key in JSON_ATTRIBUTES else value_
+                    )
+                self._file.attrs["schema"] = SCHEMA
+        except BaseException as error:
+            self._file.close()
+            self._replacing.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._file.close()
+        self._replacing.__exit__(kind, value, trace)
+
+
+def merge(paths: Sequence[str | Path], out: str | Path) -> None:
+    """Join the stores of several shards into one; raises InputError where they were not made the same way."""
+    stores = [FeatureStore(p) for p in paths]
+    if not stores:
+        raise InputError(f"{out}: no shard to join")
+    reference = stores[0]
+    for store in stores[1:]:
+        for key in sorted(set(ATTRIBUTES) - {"inputs"}):
+            if store.attributes[key] != reference.attributes[key]:
+                raise InputError(
+                    f"{store.path}: {key} differs from {reference.path}; delete both and run again"
+                )
+        if store.dim != reference.dim:
+            raise InputError(
+                f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}"
+            )
+    order = sorted((segment_id, k) for k, store in enumerate(stores) for segment_id in store)
+    inputs = "+".join(store.attributes["inputs"] for store in stores)
+    from hashlib import sha256
+
+    attributes = {**reference.attributes, "inputs": sha256(inputs.encode()).hexdigest()}
+    with StoreWriter(out, attributes, reference.dim, str(reference.dtype)) as writer:
+        for segment_id, k in order:
+            writer.append(segment_id, stores[k][segment_id])
+
+
+def _read_attributes(file, path: Path) -> dict:
+    found = dict(file.attrs)
+    if int(found.get("schema", -1)) != SCHEMA:
+        raise InputError(
+            f"{path}: schema {found.get('schema', 'missing')}, this version reads schema {SCHEMA}; "
+            "delete the file and let the workflow make it again"
+        )
+    missing = set(ATTRIBUTES) - set(found)
+    if missing:
+        raise InputError(
+            f"{path}: lacks the attributes {sorted(missing)}; delete it and let the workflow make it again"
+        )
+    found = {k: json.loads(found[k]) if k in JSON_ATTRIBUTES else found[k] for k in ATTRIBUTES}
+    return {**found, "schema": int(found["schema"]), "demonstration": bool(found["demonstration"])}
+
+
+def _check_layout(file, store: FeatureStore) -> None:
+    rows = store.shape[0]
+    sound = (
+        len(store.offset) == len(store.segment_ids) + 1
+        and store.offset[0] == 0
+        and store.offset[-1] == rows
+        and (np.diff(store.offset) >= 0).all()
+        and file["time_s"].shape == (rows, 2)
+        and file["valid"].shape == (rows,)
+        and store.segment_ids == sorted(set(store.segment_ids))
+    )
+    if not sound:
+        raise InputError(
+            f"{store.path}: offsets, ids and rows do not fit together; delete it and let the workflow make it again"
+        )

@@ -1,0 +1,97 @@
+"""The only place that converts between seconds and frames, samples or rows.
+
+Everything is in seconds from the first video frame of its unit; ranges are half open; names carry their units.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+
+ALIGNMENT_FRAME_S = 0.01  # one frame of an IEMOCAP .wdseg file
+
+
+def seconds(ticks: int, time_base: Fraction, first_ticks: int = 0) -> float:
+    """Time of a presentation time stamp, counted from the stamp of the first video frame."""
+    return float((ticks - first_ticks) * time_base)
+
+
+def sample_index(time_s: float, sample_rate_hz: int) -> int:
+    """The sample nearest to a time."""
+    return int(np.floor(time_s * sample_rate_hz + 0.5))
+
+
+def alignment_range_s(first_frame: int, last_frame: int) -> tuple[float, float]:
+    """Seconds covered by the 10 ms frames ``first_frame`` to ``last_frame``, both included."""
+    return first_frame * ALIGNMENT_FRAME_S, (last_frame + 1) * ALIGNMENT_FRAME_S
+
+
+def frame_ranges_s(frame_time_s: np.ndarray) -> np.ndarray:
+    """(N,) start times to (N, 2) half-open ranges: a frame lasts until the next, the last as long as the median."""
+    start_s = np.asarray(frame_time_s, np.float64)
+    if len(start_s) == 0:
+        return np.zeros((0, 2))
+    steps = np.diff(start_s)
+    last_s = float(np.median(steps)) if len(steps) else 0.04
+    return np.stack([start_s, np.append(start_s[1:], start_s[-1] + last_s)], axis=1)
+
+
+def window_ranges_s(count: int, window_s: float, hop_s: float, start_s: float = 0.0) -> np.ndarray:
+    """(count, 2) ranges of analysis windows that begin every ``hop_s`` from ``start_s``."""
+    begin_s = start_s + np.arange(count) * hop_s
+    return np.stack([begin_s, begin_s + window_s], axis=1)
+
+
+def uniform_grid_s(start_s: float, end_s: float, hop_s: float) -> np.ndarray:
+    """(N, 2) cells of width ``hop_s`` that cover ``[start_s, end_s)``; at least one, the last may reach past the end."""
+    count = max(1, int(np.ceil((end_s - start_s) / hop_s - 1e-6)))
+    return window_ranges_s(count, hop_s, hop_s, start_s)
+
+
+def select_frames(
+    frame_time_s: np.ndarray, start_s: float, end_s: float, sample_rate_hz: float | None
+) -> np.ndarray:
+    """Indices of the frames in ``[start_s, end_s)``, thinned to about ``sample_rate_hz`` by their own time stamps.
+
+    ``None`` keeps every frame. Otherwise the first frame at or after each point of the grid ``start_s + k / rate`` is kept.
+    """
+    inside = np.flatnonzero((frame_time_s >= start_s - 1e-9) & (frame_time_s < end_s - 1e-9))
+    if sample_rate_hz is None or len(inside) == 0:
+        return inside
+    cell = np.floor((frame_time_s[inside] - start_s) * sample_rate_hz + 1e-6).astype(np.int64)
+    return inside[np.flatnonzero(np.diff(cell, prepend=-1) > 0)]
+
+
+def to_grid(
+    values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, grid_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring rows to grid cells by time: the mean, weighted by overlap, of the valid rows that a cell overlaps.
+
+    Args:
+        values: (N, D) rows.
+        time_s: (N, 2) start and end of each row.
+        valid: (N,) bool.
+        grid_s: (G, 2) start and end of each cell.
+
+    Returns:
+        (G, D) float32 values, zero where nothing valid overlaps, and (G,) bool.
+    """
+    out = np.zeros((len(grid_s), values.shape[1]), np.float32)
+    weight = np.zeros(len(grid_s))
+    keep = np.flatnonzero(valid)
+    if len(keep) == 0 or len(grid_s) == 0:
+        return out, weight > 0
+    start_s, end_s = time_s[keep, 0], time_s[keep, 1]
+    # Each row meets the cells [first, last): grid starts and ends are both ascending.
+    first = np.searchsorted(grid_s[:, 1], start_s + 1e-9, side="right")
+    last = np.searchsorted(grid_s[:, 0], end_s - 1e-9, side="left")
+    span = np.maximum(last - first, 0)
+    row = np.repeat(np.arange(len(keep)), span)
+    cell = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span) + np.repeat(first, span)
+    overlap_s = np.minimum(end_s[row], grid_s[cell, 1]) - np.maximum(start_s[row], grid_s[cell, 0])
+    from scipy.sparse import csr_array
+
+    share = csr_array((overlap_s, (cell, row)), shape=(len(grid_s), len(keep)))
+    weight = share.sum(axis=1)
+    seen = weight > 0
+    out[seen] = (share @ values[keep].astype(np.float64))[seen] / weight[seen, None]
+    return out, seen

@@ -1,0 +1,81 @@
+"""Fixtures that several test files share."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = REPOSITORY.parent / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 only a GPU may be lacking."""
+    import shutil
+
+    lacking = {}
+    if not os.environ.get("REQUIRE_ALL"):
+        if not shutil.which("chromium"):
+            lacking["browser"] = "no chromium on the PATH"
+        if not shutil.which("slurmctld"):
+            lacking["slurm"] = "no slurmctld on the PATH"
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            lacking["gpu"] = "no CUDA device"
+    for item in items:
+        for name, reason in lacking.items():
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real media and reference numbers beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("no folder of real media and reference numbers beside the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_corpora(shared, tmp_path_factory) -> Path:
+    """Real faces and voices laid out as both corpora (2 sessions, 2 dialogs each), with truth.json beside them."""
+    root = tmp_path_factory.getbasetemp().parent / "affectflow-real"  # shared by the workers of one run
+    import filelock
+
+    with filelock.FileLock(f"{root}.lock"):
+        if not (root / "truth.json").exists():
+            tool = shared / "tools" / "make_real_corpora.py"
+            subprocess.run(
+                [sys.executable, str(tool), str(root), "--sessions", "2", "--dialogs", "2"], check=True
+            )
+    return root
+
+
+@pytest.fixture(scope="session")
+def truth(real_corpora) -> dict:
+    """What a correct reader must find in the real corpora."""
+    return json.loads((real_corpora / "truth.json").read_text())
+
+
+@pytest.fixture
+def reference(shared):
+    """Load the published modules' weights, inputs and outputs of one reference file."""
+    import numpy as np
+
+    def load(name: str) -> dict:
+        with np.load(shared / "reference" / f"{name}.npz") as file:
+            return {key: file[key] for key in file.files}
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def has():
+    """Say whether an optional package is installed."""
+    return lambda package: importlib.util.find_spec(package) is not None
