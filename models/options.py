@@ -4,9 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Fusion = Literal[
-    "self_attention", "cross_attention", "cross_self_attention", "rcma", "rjcma", "concatenation", "late"
-]
+Fusion = Literal["self_attention", "cross_attention", "cross_self_attention", "rcma", "rjcma", "concatenation", "late"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 
 
@@ -31,9 +29,7 @@ class NetworkOptions(Options):
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside attention and encoders")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer")
-    recursions: int = Field(
-        3, ge=1, description="rcma and rjcma: how often the attended features attend again"
-    )
+    recursions: int = Field(3, ge=1, description="rcma and rjcma: how often the attended features attend again")
     share_recursions: bool = Field(False, description="rcma and rjcma: one set of weights for all recursions")
     separate_targets: bool = Field(False, description="valence and arousal by two models instead of one")
 
@@ -50,9 +46,7 @@ class TrainingOptions(Options):
     plateau_patience: int = Field(
         10, ge=0, description="epochs without progress before the learning rate falls tenfold"
     )
-    stop_patience: int = Field(
-        10, ge=1, description="epochs without a better development score before stopping"
-    )
+    stop_patience: int = Field(10, ge=1, description="epochs without a better development score before stopping")
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[str, int] = Field(
         default_factory=dict,
@@ -65,9 +59,7 @@ class TrainingOptions(Options):
     window_hop: int = Field(200, ge=1, description="frame-wise task: frames between windows")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = Field(False, description="bfloat16 on CUDA: faster, not bit-identical")
-    threads: int = Field(
-        1, ge=1, description="CPU threads of one training job; part of what makes a run repeatable"
-    )
+    threads: int = Field(1, ge=1, description="CPU threads of one training job; part of what makes a run repeatable")
 
 
 class Contrast(Options):

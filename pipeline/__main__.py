@@ -21,6 +21,10 @@ STAGES = {
     "features": ("pipeline.features.command:features", "run one extractor over one shard of videos"),
     "merge": ("pipeline.features.command:merge", "join the shards of one extractor into its feature store"),
     "coverage": ("pipeline.coverage:coverage", "say what is missing of every segment, and why"),
+    "contact-sheet": (
+        "pipeline.inspect.contact_sheet:contact_sheet",
+        "lay out face crops of many segments on one page",
+    ),
     "info": ("pipeline.inspect.info:info", "describe a feature store: contents, provenance, statistics"),
     "diff": ("pipeline.inspect.info:diff", "compare two feature stores"),
     "show": (

@@ -42,9 +42,7 @@ class StageGroup(click.Group):
 
 def run(group: click.Group) -> None:
     """Run a command group: an expected error is one line, an unexpected one a sentence before its trace."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         group(standalone_mode=False)
     except InputError as error:
@@ -74,9 +72,7 @@ def _unexpected():
     sys.exit(1)
 
 
-def progress(
-    items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0
-) -> Iterator[Item]:
+def progress(items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0) -> Iterator[Item]:
     """Yield ``items`` under a bar on a terminal, under a plain log line every ``every_s`` seconds elsewhere."""
     total = len(items) if total is None and hasattr(items, "__len__") else total
     if sys.stderr.isatty():
@@ -86,7 +82,7 @@ def progress(
         return
     begin_s = said_s = time.monotonic()
     count = 0
-    for count, item in enumerate(items, start=1):  # noqa: B007 - the last count is logged below
+    for count, item in enumerate(items, start=1):
         yield item
         now_s = time.monotonic()
         if now_s - said_s >= every_s:

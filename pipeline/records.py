@@ -33,9 +33,7 @@ class Unit:
 
     def __post_init__(self):
         if not self.unit_id or "/" in self.unit_id or self.unit_id.startswith("."):
-            raise InputError(
-                f"unit_id {self.unit_id!r} cannot name a file; give it letters, digits, '_' and '-'"
-            )
+            raise InputError(f"unit_id {self.unit_id!r} cannot name a file; give it letters, digits, '_' and '-'")
 
 
 @dataclass(frozen=True, slots=True)

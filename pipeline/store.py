@@ -120,9 +120,7 @@ class FeatureStore(Mapping):
         file = self.file
         return Rows(file["values"][first:last], file["time_s"][first:last], file["valid"][first:last])
 
-    def read(
-        self, segment_ids: Sequence[str] | None = None, block_rows: int = 65536
-    ) -> Iterator[tuple[str, Rows]]:
+    def read(self, segment_ids: Sequence[str] | None = None, block_rows: int = 65536) -> Iterator[tuple[str, Rows]]:
         """Yield segments in file order from few large reads: the fast way to see many, in bounded memory."""
         wanted = range(len(self)) if segment_ids is None else sorted(self._index[s] for s in segment_ids)
         group: list[int] = []
@@ -205,14 +203,10 @@ class StoreWriter:
             )
         if not np.isfinite(rows.values).all():
             bad = int((~np.isfinite(rows.values)).any(axis=1).sum())
-            raise InputError(
-                f"{self.path}: segment {segment_id} holds NaN or infinity in {bad} of {len(rows)} rows"
-            )
+            raise InputError(f"{self.path}: segment {segment_id} holds NaN or infinity in {bad} of {len(rows)} rows")
         values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
         if not np.isfinite(values).all():
-            raise InputError(
-                f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32"
-            )
+            raise InputError(f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32")
         first, last = self.offset[-1], self.offset[-1] + len(rows)
         for key, data in (("values", values), ("time_s", rows.time_s), ("valid", rows.valid)):
             self._file[key].resize(last, axis=0)
@@ -223,18 +217,14 @@ class StoreWriter:
         try:
             if kind is None:
                 if self.dim is None:
-                    raise InputError(
-                        f"{self.path}: no segment was written, so the width of its rows is not known"
-                    )
+                    raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
                 import h5py
 
                 self._file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
                 self._file["offset"] = np.array(self.offset, np.int64)
                 for key in ATTRIBUTES[1:]:
                     value_ = self.attributes[key]
-                    self._file.attrs[key] = (
-                        json.dumps(value_, sort_keys=True) if key in JSON_ATTRIBUTES else value_
-                    )
+                    self._file.attrs[key] = json.dumps(value_, sort_keys=True) if key in JSON_ATTRIBUTES else value_
                 self._file.attrs["schema"] = SCHEMA
         except BaseException as error:
             self._file.close()
@@ -253,13 +243,9 @@ def merge(paths: Sequence[str | Path], out: str | Path) -> None:
     for store in stores[1:]:
         for key in sorted(set(ATTRIBUTES) - {"inputs"}):
             if store.attributes[key] != reference.attributes[key]:
-                raise InputError(
-                    f"{store.path}: {key} differs from {reference.path}; delete both and run again"
-                )
+                raise InputError(f"{store.path}: {key} differs from {reference.path}; delete both and run again")
         if store.dim != reference.dim:
-            raise InputError(
-                f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}"
-            )
+            raise InputError(f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}")
     order = sorted((segment_id, k) for k, store in enumerate(stores) for segment_id in store)
     inputs = "+".join(store.attributes["inputs"] for store in stores)
     from hashlib import sha256

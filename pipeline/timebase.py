@@ -26,7 +26,7 @@ def alignment_range_s(first_frame: int, last_frame: int) -> tuple[float, float]:
 
 
 def frame_ranges_s(frame_time_s: np.ndarray) -> np.ndarray:
-    """(N,) start times to (N, 2) half-open ranges: a frame lasts until the next, the last as long as the median."""
+    """(N,) starts to (N, 2) half-open ranges: a frame lasts until the next, the last as long as the median."""
     start_s = np.asarray(frame_time_s, np.float64)
     if len(start_s) == 0:
         return np.zeros((0, 2))
@@ -42,17 +42,15 @@ def window_ranges_s(count: int, window_s: float, hop_s: float, start_s: float = 
 
 
 def uniform_grid_s(start_s: float, end_s: float, hop_s: float) -> np.ndarray:
-    """(N, 2) cells of width ``hop_s`` that cover ``[start_s, end_s)``; at least one, the last may reach past the end."""
+    """(N, 2) cells of width ``hop_s`` covering ``[start_s, end_s)``; at least one, the last may reach past the end."""
     count = max(1, int(np.ceil((end_s - start_s) / hop_s - 1e-6)))
     return window_ranges_s(count, hop_s, hop_s, start_s)
 
 
-def select_frames(
-    frame_time_s: np.ndarray, start_s: float, end_s: float, sample_rate_hz: float | None
-) -> np.ndarray:
+def select_frames(frame_time_s: np.ndarray, start_s: float, end_s: float, sample_rate_hz: float | None) -> np.ndarray:
     """Indices of the frames in ``[start_s, end_s)``, thinned to about ``sample_rate_hz`` by their own time stamps.
 
-    ``None`` keeps every frame. Otherwise the first frame at or after each point of the grid ``start_s + k / rate`` is kept.
+    ``None`` keeps every frame. Otherwise the first frame in each cell of the grid ``start_s + k / rate`` is kept.
     """
     inside = np.flatnonzero((frame_time_s >= start_s - 1e-9) & (frame_time_s < end_s - 1e-9))
     if sample_rate_hz is None or len(inside) == 0:
@@ -64,7 +62,7 @@ def select_frames(
 def to_grid(
     values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, grid_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bring rows to grid cells by time: the mean, weighted by overlap, of the valid rows that a cell overlaps.
+    """Bring rows to grid cells by time: the overlap-weighted mean of the valid rows that a cell overlaps.
 
     Args:
         values: (N, D) rows.

@@ -51,9 +51,7 @@ def real_corpora(shared, tmp_path_factory) -> Path:
     with filelock.FileLock(f"{root}.lock"):
         if not (root / "truth.json").exists():
             tool = shared / "tools" / "make_real_corpora.py"
-            subprocess.run(
-                [sys.executable, str(tool), str(root), "--sessions", "2", "--dialogs", "2"], check=True
-            )
+            subprocess.run([sys.executable, str(tool), str(root), "--sessions", "2", "--dialogs", "2"], check=True)
     return root
 
 
