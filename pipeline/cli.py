@@ -55,17 +55,17 @@ def run(group: click.Group) -> None:
     except OSError as error:
         if error.errno is None:
             _unexpected()
-        sys.exit(
-            f"error: {error.strerror}: {error.filename or 'no file named'}; free space or correct the permissions, then run again"
-        )
+        where = error.filename or "no file named"
+        sys.exit(f"error: {error.strerror}: {where}; free space or correct the permissions, then run again")
+
     except Exception:
         _unexpected()
 
 
 def _unexpected():
     print(
-        f"error: {' '.join(sys.argv[1:3])} failed in a way nobody foresaw. Run the same command again; if it fails again, "
-        "report it with the lines below.",
+        f"error: {' '.join(sys.argv[1:3])} failed in a way nobody foresaw. "
+        "Run the same command again; if it fails again, report it with the lines below.",
         file=sys.stderr,
     )
     traceback.print_exc()

@@ -80,7 +80,7 @@ class FeatureStore(Mapping):
             ) from None
         except (OSError, KeyError) as error:
             raise InputError(
-                f"{self.path}: not a feature store of schema {SCHEMA} ({error}); delete it and let the workflow make it again"
+                f"{self.path}: not a feature store of schema {SCHEMA} ({error}); delete it and run again"
             ) from None
         self._index = {s: i for i, s in enumerate(self.segment_ids)}
 
