@@ -1,0 +1,297 @@
+"""Face crop files: the aligned faces of one unit's segments, written as they are found and read lazily.
+
+Ragged by segment like the feature store; the rows of a segment are its sampled video frames in order::
+
+    /segment_id (S,)  utf-8, sorted        /time_s (N, 2)        start and end of the frame
+    /offset     (S+1,) int64               /frame_index (N,)     index of the frame in the decoded video
+    /reason     (S,)  utf-8, '' when fine  /valid (N,) bool      false: no crop of this segment's person
+    /code (N,) uint8, see CODES            /score (N,) float32   0 to 1, see pipeline.faces.align
+    /landmarks (N, 5, 2) float32           full-frame pixels, order LANDMARKS
+    /mesh (N, 468, 3) float16              in pixels of the crop
+    /jpeg (B,) uint8, /jpeg_range (N, 2)   bytes jpeg_range[n, 0]:jpeg_range[n, 1] are crop n
+
+Which rows there are is known before the video is decoded, so rows of several people can be written in any order.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import InputError, replacing
+
+SCHEMA = 1
+CROP_PX = 112
+LANDMARKS = ("image-left eye", "image-right eye", "nose tip", "image-left mouth corner", "image-right mouth corner")
+CODES = ("ok", "no face found", "only the face of somebody else", "frame damaged")
+OK, NO_FACE, OTHER_FACE, DAMAGED = range(4)
+_ROW_ARRAYS = {  # name: (shape of a row, dtype, rows in a chunk)
+    "time_s": ((2,), "float64", 4096),
+    "frame_index": ((), "int64", 4096),
+    "valid": ((), "bool", 4096),
+    "score": ((), "float32", 4096),
+    "landmarks": ((5, 2), "float32", 1024),
+    "mesh": ((468, 3), "float16", 32),
+    "code": ((), "uint8", 4096),
+    "jpeg_range": ((2,), "int64", 4096),
+}
+_BUFFER_ROWS = 128
+_JPEG_CHUNK_BYTES = 1 << 18
+
+
+class FaceTrack:
+    """The sampled frames of one segment's person; small arrays are read at once, crops and mesh when asked for."""
+
+    def __init__(self, file: "FaceFile", index: int):
+        self._file = file
+        self._first, self._last = int(file.offset[index]), int(file.offset[index + 1])
+        self.segment_id = file.segment_ids[index]
+        self.reason = file.reasons[index]
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def _read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        last = len(self) if last is None else min(last, len(self))
+        return self._file.file[name][self._first + first : self._first + max(first, last)]
+
+    @property
+    def time_s(self) -> np.ndarray:
+        """(n, 2) start and end of each frame, in seconds from the unit's first frame."""
+        return self._read("time_s")
+
+    @property
+    def frame_index(self) -> np.ndarray:
+        """(n,) index of each frame in the decoded video."""
+        return self._read("frame_index")
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(n,) whether the frame shows this segment's person."""
+        return self._read("valid")
+
+    @property
+    def score(self) -> np.ndarray:
+        """(n,) how well the face fits the template, 0 to 1."""
+        return self._read("score")
+
+    @property
+    def code(self) -> np.ndarray:
+        """(n,) why a frame has no crop: an index into CODES."""
+        return self._read("code")
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(n, 5, 2) pixels of the full frame, in the order of LANDMARKS; zeros where invalid."""
+        return self._read("landmarks")
+
+    def mesh(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """(n, 468, 3) mesh points in pixels of the crop; zeros where invalid."""
+        return self._read("mesh", first, last)
+
+    def crops(self, first: int = 0, last: int | None = None) -> np.ndarray:
+        """(n, 112, 112, 3) uint8 RGB aligned faces; zeros where invalid."""
+        from PIL import Image
+
+        spans = self._read("jpeg_range", first, last)
+        out = np.zeros((len(spans), CROP_PX, CROP_PX, 3), np.uint8)
+        held = np.flatnonzero(spans[:, 1] > spans[:, 0])
+        if len(held) == 0:
+            return out
+        # One read where the bytes of other people do not lie between; else row by row.
+        begin, end = int(spans[held, 0].min()), int(spans[held, 1].max())
+        jpeg = self._file.file["jpeg"]
+        dense = end - begin <= 4 * int((spans[held, 1] - spans[held, 0]).sum())
+        block = jpeg[begin:end] if dense else None
+        for i in held:
+            a, b = spans[i]
+            data = jpeg[a:b] if block is None else block[a - begin : b - begin]
+            with Image.open(io.BytesIO(data.tobytes())) as picture:
+                out[i] = np.asarray(picture.convert("RGB"))
+        return out
+
+
+class FaceFile(Mapping):
+    """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
+
+    def __init__(self, path: str | Path):
+        import h5py
+
+        self.path = Path(path)
+        self._file = None
+        try:
+            with h5py.File(self.path, "r") as file:
+                if file.attrs.get("kind") != "faces" or int(file.attrs["schema"]) != SCHEMA:
+                    raise KeyError(f"kind and schema are not faces, {SCHEMA}")
+                self.segment_ids = [s.decode() for s in file["segment_id"][:]]
+                self.reasons = [s.decode() for s in file["reason"][:]]
+                self.offset = file["offset"][:]
+                self.attributes = json.loads(file.attrs["attributes"])
+        except (OSError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: not a face file of schema {SCHEMA} ({error}); "
+                "delete it and let the workflow make it again"
+            ) from None
+        self._index = {s: i for i, s in enumerate(self.segment_ids)}
+
+    @property
+    def file(self):
+        """The open h5py file; opened at the first read, in each process anew."""
+        if self._file is None:
+            import h5py
+
+            self._file = h5py.File(self.path, "r")
+        return self._file
+
+    def __getstate__(self):
+        return {**self.__dict__, "_file": None}
+
+    def __len__(self) -> int:
+        return len(self.segment_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.segment_ids)
+
+    def __getitem__(self, segment_id: str) -> FaceTrack:
+        return FaceTrack(self, self._index[segment_id])
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class FaceWriter:
+    """Write a face file whose rows are planned beforehand; it is moved into place when the block ends well.
+
+    ``plan`` maps each segment id to its frames: ``time_s`` (n, 2) and ``frame_index`` (n,). A row that is never
+    written stays invalid with the code ``DAMAGED``. ``attributes`` say how the file was made (JSON).
+    """
+
+    def __init__(
+        self, path: str | Path, plan: Mapping[str, tuple[np.ndarray, np.ndarray]], attributes: dict | None = None
+    ):
+        self.path, self.attributes = Path(path), attributes or {}
+        self.segment_ids = sorted(plan)
+        self.counts = [len(plan[s][1]) for s in self.segment_ids]
+        self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        self._plan = plan
+        self._index = {s: i for i, s in enumerate(self.segment_ids)}
+        self._reasons = [""] * len(self.segment_ids)
+        self._blocks: dict[str, tuple[int, list[dict]]] = {}  # segment -> first row and consecutive rows held back
+        self._jpeg_bytes = 0
+        self._jpeg: list[np.ndarray] = []
+
+    def __enter__(self) -> "FaceWriter":
+        import h5py
+
+        self._replacing = replacing(self.path)
+        self._file = file = h5py.File(self._replacing.__enter__(), "w")
+        rows = int(self.offset[-1])
+        for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
+            fill = DAMAGED if name == "code" else 0
+            chunks = (min(chunk, rows), *shape) if rows else None
+            file.create_dataset(name, (rows, *shape), kind, chunks=chunks, fillvalue=fill)
+        file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,))
+        for i, segment_id in enumerate(self.segment_ids):
+            time_s, frame_index = self._plan[segment_id]
+            if len(frame_index):
+                file["time_s"][self.offset[i] : self.offset[i + 1]] = time_s
+                file["frame_index"][self.offset[i] : self.offset[i + 1]] = frame_index
+        return self
+
+    def found(
+        self,
+        segment_id: str,
+        row: int,
+        jpeg: bytes | np.ndarray,
+        score: float = 1.0,
+        landmarks: np.ndarray | None = None,
+        mesh: np.ndarray | None = None,
+    ) -> None:
+        """Write one row with a face: JPEG bytes of the crop, score, landmarks (5, 2) and mesh (468, 3)."""
+        jpeg = np.frombuffer(jpeg, np.uint8)
+        begin = self._jpeg_bytes
+        self._jpeg_bytes += len(jpeg)
+        self._jpeg.append(jpeg)
+        self._put(
+            segment_id,
+            row,
+            {
+                "valid": True,
+                "score": score,
+                "landmarks": 0 if landmarks is None else landmarks,
+                "mesh": 0 if mesh is None else mesh,
+                "code": OK,
+                "jpeg_range": (begin, self._jpeg_bytes),
+            },
+        )
+        if len(self._jpeg) >= _BUFFER_ROWS:
+            self._flush_jpeg()
+
+    def absent(self, segment_id: str, row: int, code: int) -> None:
+        """Write one row without a face; ``code`` is an index into CODES and not OK."""
+        self._put(segment_id, row, {"code": code})
+
+    def reason(self, segment_id: str, text: str) -> None:
+        """Say in words what is wrong with a segment."""
+        self._reasons[self._index[segment_id]] = text
+
+    def _put(self, segment_id: str, row: int, values: dict) -> None:
+        if not 0 <= row < self.counts[self._index[segment_id]]:
+            raise IndexError(f"segment {segment_id} has no row {row}")
+        first, block = self._blocks.get(segment_id, (row, []))
+        if row != first + len(block) or len(block) >= _BUFFER_ROWS:
+            self._flush(segment_id)
+            first, block = row, []
+        block.append(values)
+        self._blocks[segment_id] = (first, block)
+
+    def _flush(self, segment_id: str) -> None:
+        first, block = self._blocks.pop(segment_id, (0, []))
+        if not block:
+            return
+        begin = int(self.offset[self._index[segment_id]]) + first
+        for name in ("valid", "score", "landmarks", "mesh", "code", "jpeg_range"):
+            shape, kind, _ = _ROW_ARRAYS[name]
+            data = np.zeros((len(block), *shape), kind)
+            for i, values in enumerate(block):
+                data[i] = values.get(name, 0)
+            self._file[name][begin : begin + len(block)] = data
+
+    def _flush_jpeg(self) -> None:
+        if self._jpeg:
+            data = np.concatenate(self._jpeg)
+            self._file["jpeg"].resize(self._jpeg_bytes, axis=0)
+            self._file["jpeg"][self._jpeg_bytes - len(data) :] = data
+            self._jpeg.clear()
+
+    def __exit__(self, kind, value, trace):
+        try:
+            if kind is None:
+                self._finish()
+        except BaseException as error:
+            self._file.close()
+            self._replacing.__exit__(type(error), error, error.__traceback__)
+            raise
+        self._file.close()
+        self._replacing.__exit__(kind, value, trace)
+
+    def _finish(self) -> None:
+        import h5py
+
+        for segment_id in list(self._blocks):
+            self._flush(segment_id)
+        self._flush_jpeg()
+        file = self._file
+        file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
+        file["reason"] = np.array(self._reasons, h5py.string_dtype())
+        file["offset"] = self.offset
+        file["code"].attrs["names"] = json.dumps(CODES)
+        file["landmarks"].attrs["names"] = json.dumps(LANDMARKS)
+        file.attrs["kind"] = "faces"
+        file.attrs["schema"] = SCHEMA
+        file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
