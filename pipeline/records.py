@@ -1,6 +1,6 @@
 """The records that travel between stages as tables, and how tables are read and written.
 
-Every table is UTF-8 with a header line; ``.tsv`` is tab-separated, ``.csv`` comma-separated; an empty field is ``None``.
+Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-separated; an empty field is ``None``.
 """
 
 import csv

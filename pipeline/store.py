@@ -204,7 +204,8 @@ class StoreWriter:
         if not np.isfinite(rows.values).all():
             bad = int((~np.isfinite(rows.values)).any(axis=1).sum())
             raise InputError(f"{self.path}: segment {segment_id} holds NaN or infinity in {bad} of {len(rows)} rows")
-        values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
+        with np.errstate(over="ignore"):  # checked below, with a better message
+            values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
         if not np.isfinite(values).all():
             raise InputError(f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32")
         first, last = self.offset[-1], self.offset[-1] + len(rows)

@@ -1,0 +1,42 @@
+# affectflow: raw IEMOCAP and Aff-Wild2 media to attention-fusion models, significance tables and reports.
+#
+#   snakemake --cores 8 results/iemocap_report.html     one corpus, from raw media to the report
+#   snakemake --cores 8                                 both (only those with a root, once one has a root)
+#   snakemake --cores 8 features                        the feature stores alone
+#
+# What lies where under results/ ({corpus} is iemocap or affwild2):
+#   {corpus}/units.tsv, segments.tsv, findings.tsv      the corpus as read (workflow/rules/corpus.smk)
+#   {corpus}/faces|audio/{unit}.h5, words/{unit}.tsv    one video each            (media.smk)
+#   {corpus}/features/{extractor}.h5                    the public feature stores (features.smk)
+#   {corpus}/splits/{protocol}.tsv                      folds and parts           (models.smk)
+#   {corpus}/runs/{model}-{modalities}/fold{fold}/      checkpoints, histories, predictions
+#   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)
+#   {corpus}/logs/, {corpus}/benchmarks/                what each job said and cost
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/media.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand("results/{corpus}_report.html", corpus=active_corpora()),
+
+
+rule features:
+    input:
+        [path for corpus in active_corpora() for path in feature_stores(corpus)],

@@ -1,0 +1,131 @@
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.records import InputError
+from pipeline.store import FeatureStore, Rows, StoreWriter, merge
+
+ATTRIBUTES = {
+    "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "toy", "extractor_version": "1",
+    "config": {"hop_s": 0.01}, "weights": {}, "software": {}, "inputs": "abc", "demonstration": True,
+}  # fmt: skip
+
+
+def rows(n, dim=3, seed=0):
+    rng = np.random.default_rng(seed)
+    start = np.arange(n) * 0.01
+    return Rows(rng.normal(size=(n, dim)).astype(np.float32), np.stack([start, start + 0.025], 1), rng.random(n) < 0.7)
+
+
+def full(n, value):
+    return Rows(np.full((n, 3), value, np.float32), np.zeros((n, 2)), np.ones(n, bool))
+
+
+def write(path, segments, **changes):
+    with StoreWriter(path, {**ATTRIBUTES, **changes}, dim=3) as writer:
+        for segment_id, n in segments.items():
+            writer.append(segment_id, rows(n, seed=n))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(st.text("abcF0_", min_size=1, max_size=6), st.integers(0, 40), min_size=1, max_size=8))
+def test_what_is_written_is_read(tmp_path_factory, lengths):
+    path = tmp_path_factory.mktemp("store") / "toy.h5"
+    segments = dict(sorted(lengths.items()))
+    write(path, segments)
+    store = FeatureStore(path)
+    assert list(store) == sorted(segments)
+    for found in (dict(store), dict(store.read()), dict(store.read(block_rows=7))):
+        for segment_id, n in segments.items():
+            given_ = rows(n, seed=n)
+            assert np.array_equal(found[segment_id].valid, given_.valid)
+            assert np.array_equal(found[segment_id].time_s, given_.time_s)
+            assert np.array_equal(found[segment_id].values, np.where(given_.valid[:, None], given_.values, 0))
+
+
+def test_the_file_is_schema_1_for_any_hdf5_reader(tmp_path):
+    write(tmp_path / "toy.h5", {"a": 3, "b": 0, "c": 2})
+    with h5py.File(tmp_path / "toy.h5") as file:
+        assert [s.decode() for s in file["segment_id"]] == ["a", "b", "c"]
+        assert file["offset"][:].tolist() == [0, 3, 3, 5]
+        assert file["values"].dtype == np.float32
+        assert file["values"].chunks is not None
+        assert file["time_s"].dtype == np.float64
+        assert file["valid"].dtype == bool
+        assert file.attrs["schema"] == 1
+        assert file.attrs["config"] == '{"hop_s": 0.01}'
+
+
+def test_a_store_is_lazy_and_cheap_to_pickle(tmp_path):
+    write(tmp_path / "toy.h5", {f"s{i:04d}": 50 for i in range(200)})
+    store = FeatureStore(tmp_path / "toy.h5")
+    assert store._file is None
+    assert len(store["s0007"]) == 50
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy._file is None
+    assert np.array_equal(copy["s0007"].values, store["s0007"].values)
+    assert [s for s, _ in store.read(["s0009", "s0003"])] == ["s0003", "s0009"]
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ([("b", rows(2)), ("a", rows(2))], "segments come sorted"),
+        ([("a", rows(2)), ("a", rows(2))], "segments come sorted"),
+        ([("a", rows(2)), ("b", rows(2, dim=4))], "width 4"),
+        ([("a", full(2, np.nan))], "NaN or infinity in 2 of 2"),
+        ([], "no segment was written"),
+    ],
+)  # fmt: skip
+def test_wrong_rows_are_refused_and_leave_nothing(tmp_path, segments, message):
+    with pytest.raises(InputError, match=message), StoreWriter(tmp_path / "toy.h5", ATTRIBUTES) as writer:
+        for segment_id, row in segments:
+            writer.append(segment_id, row)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_precision_says_when_a_value_does_not_fit(tmp_path):
+    with (
+        pytest.raises(InputError, match="too large for float16"),
+        StoreWriter(tmp_path / "toy.h5", ATTRIBUTES, dtype="float16") as writer,
+    ):
+        writer.append("a", full(1, 1e6))
+
+
+def test_files_that_are_no_store_are_named(tmp_path):
+    (tmp_path / "text.h5").write_text("not hdf5")
+    with pytest.raises(InputError, match=r"text.h5: not a feature store"):
+        FeatureStore(tmp_path / "text.h5")
+    with pytest.raises(InputError, match="no such feature store"):
+        FeatureStore(tmp_path / "none.h5")
+    write(tmp_path / "toy.h5", {"a": 3})
+    with h5py.File(tmp_path / "toy.h5", "a") as file:
+        file.attrs["schema"] = 2
+    with pytest.raises(InputError, match="schema 2, this version reads schema 1"):
+        FeatureStore(tmp_path / "toy.h5")
+    with h5py.File(tmp_path / "toy.h5", "a") as file:
+        file.attrs["schema"] = 1
+        file["offset"][-1] = 9
+    with pytest.raises(InputError, match="do not fit together"):
+        FeatureStore(tmp_path / "toy.h5")
+
+
+def test_shards_join_in_sorted_order(tmp_path):
+    write(tmp_path / "0.h5", {"a": 2, "d": 3}, inputs="x")
+    write(tmp_path / "1.h5", {"b": 4, "c": 0}, inputs="y")
+    merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
+    joined = FeatureStore(tmp_path / "all.h5")
+    assert {s: len(joined[s]) for s in joined} == {"a": 2, "b": 4, "c": 0, "d": 3}
+    assert np.array_equal(joined["d"].values, FeatureStore(tmp_path / "0.h5")["d"].values)
+
+
+def test_shards_made_differently_are_not_joined(tmp_path):
+    write(tmp_path / "0.h5", {"a": 2})
+    write(tmp_path / "1.h5", {"b": 4}, config={"hop_s": 0.02})
+    with pytest.raises(InputError, match="config differs"):
+        merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
+    assert not (tmp_path / "all.h5").exists()

@@ -1,0 +1,111 @@
+"""The arrows between modules point one way, files stay small, and starting is cheap."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workflow.digest import imports
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE = {"records", "timebase", "store", "cli"}
+LOW = BASE | {"media", "crops", "audio_file"}
+ANY = None
+# What each part of pipeline may import from pipeline; a part is a module or a folder.
+PIPELINE = {
+    "records": set(), "timebase": set(), "cli": {"records"}, "store": {"records"}, "media": BASE, "crops": BASE,
+    "audio_file": BASE, "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW,
+    "coverage": ANY, "demo": ANY, "inspect": ANY, "interchange": ANY,
+}  # fmt: skip
+WITHOUT_TORCH = {"metrics", "predictions", "scores", "significance", "report", "splits", "options"}
+LATE = {"metrics", "predictions", "scores", "significance", "report"}
+
+
+def modules(package):
+    for path in sorted((ROOT / package).rglob("*.py")):
+        if path.name not in ("__init__.py", "__main__.py"):
+            yield ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("module", list(modules("pipeline")))
+def test_pipeline_arrows(module):
+    part = module.split(".")[1]
+    targets = [name.split(".") for name in imports(module)]
+    assert all(target[0] == "pipeline" for target in targets), f"{module} imports models"
+    allowed = PIPELINE.get(part, LOW)
+    found = {target[1] for target in targets if len(target) > 1} - {part}
+    assert allowed is ANY or found <= allowed, f"{module} imports {sorted(found - allowed)}"
+
+
+@pytest.mark.parametrize("module", list(modules("models")))
+def test_models_arrows(module):
+    part = module.split(".")[1]
+    targets = [name.split(".") for name in imports(module)]
+    from_pipeline = {target[1] for target in targets if target[0] == "pipeline" and len(target) > 1}
+    assert from_pipeline <= BASE, f"{module} imports pipeline's {sorted(from_pipeline - BASE)}"
+    ours = {target[1] for target in targets if target[0] == "models" and len(target) > 1}
+    if part in LATE:
+        assert ours <= LATE | {"options", "splits"}, f"{module} imports {sorted(ours)}"
+    order = ["options", "attention", "fusion", "network", "train"]
+    if part in order:
+        assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
+
+
+@pytest.mark.parametrize("module", [m for m in modules("models") if m.split(".")[1] in WITHOUT_TORCH])
+def test_tables_and_report_do_without_torch(module):
+    source = ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
+    assert "import torch" not in source
+    assert "from torch" not in source
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models"])
+def test_packages_know_nothing_of_snakemake_or_the_configuration_file(package):
+    for path in (ROOT / package).rglob("*.py"):
+        text = path.read_text()
+        assert "import snakemake" not in text, path
+        assert 'open("config.yaml' not in text, path
+
+
+def test_training_imports_neither_mediapipe_nor_cv2():
+    code = "import sys, models.train, models.predict; sys.exit(bool({'mediapipe', 'cv2', 'av'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models"])
+def test_start_up_imports_nothing_heavy(package):
+    heavy = "{'torch', 'transformers', 'mediapipe', 'cv2', 'pandas', 'librosa', 'h5py', 'scipy', 'pydantic'}"
+    code = f"import sys, {package}, {package}.__main__; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models"])
+def test_every_stage_has_help(package):
+    main = __import__(f"{package}.__main__", fromlist=["STAGES"])
+    from click.testing import CliRunner
+
+    for stage in main.STAGES:
+        done = CliRunner().invoke(main.main, [stage, "--help"])
+        assert done.exit_code == 0, (stage, done.output, done.exception)
+        assert "Usage:" in done.output
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models", "workflow"])
+def test_files_stay_within_350_lines(package):
+    long = {}
+    for path in [*(ROOT / package).rglob("*.py"), *(ROOT / package).rglob("*.smk")]:
+        lines = len(path.read_text().splitlines())
+        if lines > 350:
+            long[str(path.relative_to(ROOT))] = lines
+    assert not long
+
+
+def test_the_lock_is_exact_hashed_and_names_no_registry():
+    text = (ROOT / "requirements.lock").read_text()
+    pins = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
+    assert all("==" in pin for pin in pins)
+    assert text.count("--hash=sha256:") >= len(pins)
+    assert "http://" not in text
+    assert "https://" not in text
+    assert sum(pin.startswith("opencv") for pin in pins) == 1

@@ -1,0 +1,70 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import timebase
+
+
+def test_time_stamps_become_seconds_from_the_first_video_frame():
+    ntsc = Fraction(1001, 30_000)
+    assert timebase.seconds(8991, ntsc) == pytest.approx(299.9997, abs=1e-3)  # five minutes of 29.97 fps
+    assert timebase.seconds(9000 + 512, Fraction(1, 12_800), 512) == 9000 / 12_800
+
+
+def test_alignment_frames_are_ten_milliseconds_and_include_the_last():
+    assert timebase.alignment_range_s(13, 42) == pytest.approx((0.13, 0.43))
+
+
+def test_frames_last_until_the_next_one():
+    ranges = timebase.frame_ranges_s(np.array([0.0, 0.04, 0.12, 0.16]))
+    np.testing.assert_allclose(ranges, [[0, 0.04], [0.04, 0.12], [0.12, 0.16], [0.16, 0.2]])
+    assert timebase.frame_ranges_s(np.array([])).shape == (0, 2)
+
+
+milliseconds = st.integers(0, 5000).map(lambda n: n / 1000)
+
+
+@given(st.floats(20, 60), st.floats(1, 60), milliseconds, milliseconds.map(lambda s: 0.1 + 4 * s))
+def test_thinned_frames_are_ascending_inside_and_no_denser_than_asked(fps, rate_hz, start_s, length_s):
+    times = np.arange(int(30 * fps)) / fps
+    chosen = timebase.select_frames(times, start_s, start_s + length_s, rate_hz)
+    inside = times[(times >= start_s - 1e-9) & (times < start_s + length_s - 1e-9)]
+    assert (np.diff(chosen) > 0).all()
+    assert np.isin(times[chosen], inside).all()
+    assert len(chosen) <= int(np.ceil(length_s * rate_hz)) + 1
+    if rate_hz < fps:  # one frame in every full cell of the sampling grid
+        full_cells = int((min(start_s + length_s, times[-1]) - start_s) * rate_hz)
+        assert len(chosen) >= full_cells
+    assert np.array_equal(times[timebase.select_frames(times, start_s, start_s + length_s, None)], inside)
+
+
+def brute_force_grid(values, time_s, valid, grid_s):
+    out, seen = np.zeros((len(grid_s), values.shape[1])), np.zeros(len(grid_s), bool)
+    for g, (a, b) in enumerate(grid_s):
+        weights = [max(0.0, min(b, e) - max(a, s)) if v else 0.0 for (s, e), v in zip(time_s, valid)]
+        if sum(weights) > 1e-9:
+            out[g], seen[g] = np.average(values, axis=0, weights=weights), True
+    return out, seen
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12))
+def test_rows_reach_the_grid_as_an_overlap_weighted_mean(seed, n, cells):
+    rng = np.random.default_rng(seed)
+    start = np.sort(rng.uniform(0, 3, n))
+    time_s = np.stack([start, start + rng.uniform(0.05, 1.0, n)], 1)  # windows may overlap one another
+    values, valid = rng.normal(size=(n, 3)).astype(np.float32), rng.random(n) < 0.8
+    grid_s = timebase.uniform_grid_s(0.5, 0.5 + 0.25 * cells, 0.25)
+    out, seen = timebase.to_grid(values, time_s, valid, grid_s)
+    expected, expected_seen = brute_force_grid(values, time_s, valid, grid_s)
+    assert np.array_equal(seen, expected_seen)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+def test_a_grid_covers_its_range():
+    grid = timebase.uniform_grid_s(1.0, 2.05, 0.1)
+    assert grid[0, 0] == 1.0
+    assert grid[-1, 1] >= 2.05
+    assert len(grid) == 11

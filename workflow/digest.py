@@ -1,0 +1,57 @@
+"""Which source files a stage consists of, so that editing its code reruns that stage and no other."""
+
+import ast
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("pipeline", "models")
+QUIET = {"pipeline.cli"}  # how a stage talks changes no result
+
+
+@cache
+def _module_path(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@cache
+def _tree(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(module: str) -> set[str]:
+    """Our own modules that a module's source imports anywhere, in functions too."""
+    path = _module_path(module)
+    found = set()
+    for node in ast.walk(_tree(path)) if path else ():
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return {name for name in found if name.split(".")[0] in PACKAGES and _module_path(name)}
+
+
+def closure(*modules: str) -> list[str]:
+    """The modules and all of ours that they import, directly or not, sorted."""
+    seen, todo = set(), list(modules)
+    while todo:
+        module = todo.pop()
+        if module not in seen and module not in QUIET:
+            seen.add(module)
+            todo.extend(imports(module))
+    return sorted(seen)
+
+
+@cache
+def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
+    """Digest of what the modules and everything they import do; comments and layout do not count."""
+    paths = [path for path in map(_module_path, closure(*modules)) if path]
+    digest = sha256()
+    for path in [*paths, *files]:
+        digest.update(ast.dump(_tree(path)).encode())
+    return digest.hexdigest()[:16]

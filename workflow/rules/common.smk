@@ -1,0 +1,181 @@
+# Settings, constraints and small named functions; no rules.
+import json
+import os
+import shlex
+import sys
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+sys.path.insert(0, workflow.basedir)
+
+from models import splits
+from pipeline.corpora import catalogue
+from pipeline.demo import plan
+from pipeline.features import registry, weights
+from pipeline.records import InputError
+from workflow.digest import code
+from workflow.settings import CORPORA, resolve
+
+# Jobs use this environment's python and this checkout's packages, wherever they run.
+shell.prefix(
+    f"set -euo pipefail; export PATH={os.path.dirname(sys.executable)}:$PATH "
+    f"PYTHONPATH={workflow.basedir}${{PYTHONPATH:+:$PYTHONPATH}} HDF5_USE_FILE_LOCKING=FALSE; "
+)
+
+try:
+    SETTINGS = {corpus: resolve(config, corpus) for corpus in CORPORA}
+    UNITS = {
+        corpus: (plan.unit_ids(corpus) if settings.synthetic else catalogue.list_units(corpus, settings.options.root))
+        for corpus, settings in SETTINGS.items()
+    }
+except InputError as error:
+    raise WorkflowError(str(error))
+
+DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
+PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
+TASK = {"iemocap": "segment", "affwild2": "frame"}
+MODALITY_LETTERS = {"A": "audio", "V": "video", "T": "text"}
+OBSERVATIONS = {"audio": "audio/{unit}.h5", "video": "faces/{unit}.h5", "text": "words/{unit}.tsv"}
+
+
+wildcard_constraints:
+    corpus="|".join(CORPORA),
+    unit=r"[^/]+",
+    extractor=r"[^/]+",
+    shard=r"\d+",
+    fold=r"\d+",
+    model=r"[^/-]+",
+    modalities=r"[AVT](\+[AVT])*",
+
+
+def options(wildcards):
+    """The settings of the corpus a job belongs to."""
+    return SETTINGS[wildcards.corpus].options
+
+
+def active_corpora():
+    """The corpora with a root; both, as demonstrations, where none has one."""
+    return [c for c in CORPORA if not SETTINGS[c].synthetic] or list(CORPORA)
+
+
+def root(wildcards):
+    """Folder of the raw corpus."""
+    return options(wildcards).root or DEMO_ROOT[wildcards.corpus]
+
+
+def raw_corpus(wildcards):
+    """What must exist before a corpus can be read: the generated one; a real one is not of our making."""
+    return DEMO_ROOT[wildcards.corpus] if SETTINGS[wildcards.corpus].synthetic else []
+
+
+def labels_of(corpus):
+    """The frame-wise labels, where a corpus has them."""
+    return f"results/{corpus}/labels.h5" if TASK[corpus] == "frame" else []
+
+
+def shards(corpus):
+    """The corpus's videos in jobs of a fixed number, whatever the number of cores."""
+    size = SETTINGS[corpus].options.shard_units
+    return [UNITS[corpus][k : k + size] for k in range(0, len(UNITS[corpus]), size)]
+
+
+def feature_stores(corpus):
+    """Every feature store that the configuration asks for."""
+    return [f"results/{corpus}/features/{name}.h5" for name in SETTINGS[corpus].options.extractors]
+
+
+def extractor_entry(wildcards):
+    """The configuration of the extractor a job runs."""
+    return options(wildcards).extractors[wildcards.extractor]
+
+
+def extractor_code(wildcards):
+    """Digest of the sources one extractor consists of."""
+    kind = extractor_entry(wildcards).extractor
+    return code("pipeline.features.command", files=tuple(registry.sources(kind)))
+
+
+def observations(wildcards):
+    """The files of one shard's videos that an extractor reads."""
+    kind = OBSERVATIONS[registry.modality(extractor_entry(wildcards).extractor)]
+    units = shards(wildcards.corpus)[int(wildcards.shard)]
+    return [f"results/{wildcards.corpus}/" + kind.format(unit=unit) for unit in units]
+
+
+def weights_folder(source):
+    """Where the weights of a source lie; nothing where a source is not given."""
+    return f"results/weights/{weights.slug(source)}" if source else []
+
+
+def run_features(wildcards):
+    """The feature stores one run reads, by modality."""
+    names = {
+        MODALITY_LETTERS[x]: options(wildcards).inputs[MODALITY_LETTERS[x]] for x in wildcards.modalities.split("+")
+    }
+    return {modality: f"results/{wildcards.corpus}/features/{name}.h5" for modality, name in names.items()}
+
+
+def fold_count(corpus):
+    """Folds of the configured protocol, as far as the corpus's units allow."""
+    return splits.fold_count(SETTINGS[corpus].options.protocol, UNITS[corpus])
+
+
+def predictions(wildcards):
+    """The item-level predictions of every run and fold."""
+    return [
+        f"results/{wildcards.corpus}/runs/{run}/fold{fold}/{PREDICTIONS[wildcards.corpus]}"
+        for run in options(wildcards).run_names
+        for fold in range(fold_count(wildcards.corpus))
+    ]
+
+
+def split_file(wildcards):
+    """The split of the configured protocol."""
+    return f"results/{wildcards.corpus}/splits/{options(wildcards).protocol}.tsv"
+
+
+def configuration(corpus):
+    """All that decided a corpus's results, for the report's provenance."""
+    settings = SETTINGS[corpus]
+    return {
+        "config": {
+            "scale": settings.scale,
+            corpus: settings.options.model_dump(exclude={"root"}),
+            "models": {
+                name: settings.models[name].model_dump()
+                for name in settings.options.runs
+                if settings.options.runs[name]
+            },
+        },
+        "demonstration": settings.demonstration,
+        "scale": settings.scale,
+        "root": None if settings.synthetic else os.path.basename(os.path.normpath(settings.options.root)),
+        "protocol": settings.options.protocol,
+        "task": TASK[corpus],
+        "folds": fold_count(corpus),
+    }
+
+
+def growing(amount, per_input_mb=0.0):
+    """A resource that grows with the size of the input and with each retry."""
+    return lambda wildcards, input, attempt: int((amount + per_input_mb * input.size_mb) * attempt)
+
+
+def gpus(wildcards):
+    """One GPU for a job that can use one; configure device: cpu for a cluster without."""
+    return 0 if SETTINGS[wildcards.corpus].demonstration else 1
+
+
+SOURCES = {
+    weights.slug(source): {"source": source, "allow_pickle": allow_pickle}
+    for settings in SETTINGS.values()
+    for source, allow_pickle in settings.options.weight_sources.items()
+}
+
+for _corpus in CORPORA:
+    for _name in sorted(glob_wildcards(f"results/{_corpus}/features/{{name,[^/.]+}}.h5").name):
+        if _name not in SETTINGS[_corpus].options.extractors:
+            logger.warning(
+                f"results/{_corpus}/features/{_name}.h5 belongs to no extractor of config.yaml and is not used"
+            )

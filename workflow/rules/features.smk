@@ -1,0 +1,76 @@
+# Weights are fetched once; each extractor runs per shard of videos, and its shards are joined into one store.
+
+
+rule demo_weights:
+    output:
+        directory("results/weights/demo--{kind}"),
+    log:
+        "results/demo/logs/weights-{kind}.log",
+    wildcard_constraints:
+        kind="[a-z0-9]+",
+    params:
+        code=code("pipeline.demo.checkpoints"),
+    shell:
+        "python -m pipeline demo-weights {wildcards.kind} --out {output} > {log} 2>&1"
+
+
+rule weights:
+    output:
+        directory("results/weights/{slug}"),
+    log:
+        "results/logs/weights/{slug}.log",
+    wildcard_constraints:
+        slug="(?!demo--)[^/]+",
+    retries: 2
+    params:
+        source=lambda wildcards: SOURCES[wildcards.slug]["source"],
+        pickle=lambda wildcards: "--allow-pickle" if SOURCES[wildcards.slug]["allow_pickle"] else "",
+    shell:
+        "python -m pipeline weights fetch {params.source:q} --out {output:q} {params.pickle}"
+        " --lock weights.lock.yaml > {log:q} 2>&1"
+
+
+rule shard:
+    input:
+        segments="results/{corpus}/segments.tsv",
+        observations=observations,
+        weights=lambda wildcards: weights_folder(extractor_entry(wildcards).weights),
+    output:
+        "results/{corpus}/shards/{extractor}/{shard}.h5",
+    log:
+        "results/{corpus}/logs/features/{extractor}-{shard}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/features-{extractor}/{shard}.tsv"
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(120, per_input_mb=0.2),
+        gpu=gpus,
+    params:
+        kind=lambda wildcards: extractor_entry(wildcards).extractor,
+        options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
+        units=lambda wildcards: shards(wildcards.corpus)[int(wildcards.shard)],
+        weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
+        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
+        code=extractor_code,
+    shell:
+        "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
+        " --options {params.options:q} --results results/{wildcards.corpus} $(printf -- '--unit %q ' {params.units:q})"
+        " {params.weights} {params.demonstration} --out {output} > {log} 2>&1"
+
+
+rule merge:
+    input:
+        lambda wildcards: [
+            f"results/{wildcards.corpus}/shards/{wildcards.extractor}/{k}.h5"
+            for k in range(len(shards(wildcards.corpus)))
+        ],
+    output:
+        "results/{corpus}/features/{extractor}.h5",
+    log:
+        "results/{corpus}/logs/features/{extractor}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/merge/{extractor}.tsv"
+    params:
+        code=code("pipeline.store"),
+    shell:
+        "python -m pipeline merge {input} --out {output} > {log} 2>&1"

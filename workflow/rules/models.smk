@@ -1,0 +1,60 @@
+# Splits, and one training job per model, modality set and fold.
+
+
+rule split:
+    input:
+        "results/{corpus}/segments.tsv",
+    output:
+        "results/{corpus}/splits/{protocol}.tsv",
+    log:
+        "results/{corpus}/logs/splits/{protocol}.log",
+    params:
+        labels=lambda wildcards: (
+            f"--labels {','.join(options(wildcards).labels)} --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
+            if TASK[wildcards.corpus] == "segment"
+            else ""
+        ),
+        seed=lambda wildcards: options(wildcards).split_seed,
+        code=code("models.splits"),
+    shell:
+        "python -m models split --corpus {wildcards.corpus} --segments {input} --protocol {wildcards.protocol}"
+        " {params.labels} --seed {params.seed} --out {output} > {log} 2>&1"
+
+
+rule train:
+    input:
+        unpack(run_features),
+        split=split_file,
+        labels=lambda wildcards: labels_of(wildcards.corpus),
+    output:
+        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.tsv",
+    log:
+        "results/{corpus}/logs/runs/{model}-{modalities}-fold{fold}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/train-{model}-{modalities}/{fold}.tsv"
+    wildcard_constraints:
+        corpus="iemocap",
+    threads: lambda wildcards: options(wildcards).training.threads
+    resources:
+        mem_mb=growing(3000, per_input_mb=2.5),
+        runtime=growing(240),
+        gpu=gpus,
+    params:
+        task=lambda wildcards: TASK[wildcards.corpus],
+        features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
+        labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
+        network=lambda wildcards: SETTINGS[wildcards.corpus].models[wildcards.model].model_dump_json(),
+        training=lambda wildcards: options(wildcards).training.model_dump_json(),
+        folder=lambda wildcards, output: os.path.dirname(output[0]),
+        code=code("models.train"),
+    shell:
+        "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
+        " --split {input.split} --fold {wildcards.fold} {params.features} {params.labels}"
+        " --network {params.network:q} --training {params.training:q} --out {params.folder} > {log} 2>&1"
+
+
+use rule train as train_frames with:
+    output:
+        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
+    wildcard_constraints:
+        corpus="affwild2",

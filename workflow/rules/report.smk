@@ -1,0 +1,112 @@
+# Predictions become tables, and tables the report.
+
+
+rule scores:
+    input:
+        predictions=predictions,
+        split=split_file,
+    output:
+        scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
+        confusion="results/{corpus}/tables/confusion.csv",
+    log:
+        "results/{corpus}/logs/scores.log",
+    benchmark:
+        "results/{corpus}/benchmarks/scores/all.tsv"
+    params:
+        task=lambda wildcards: TASK[wildcards.corpus],
+        runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
+        protocol=lambda wildcards: options(wildcards).protocol,
+        folds=lambda wildcards: fold_count(wildcards.corpus),
+        code=code("models.scores"),
+    shell:
+        "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
+        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion} > {log} 2>&1"
+
+
+rule significance:
+    input:
+        predictions=predictions,
+        segments="results/{corpus}/segments.tsv",
+        split=split_file,
+    output:
+        report("results/{corpus}/tables/significance.csv", caption="../report/significance.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/significance.log",
+    benchmark:
+        "results/{corpus}/benchmarks/significance/all.tsv"
+    params:
+        task=lambda wildcards: TASK[wildcards.corpus],
+        protocol=lambda wildcards: options(wildcards).protocol,
+        folds=lambda wildcards: fold_count(wildcards.corpus),
+        contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
+        options=lambda wildcards: options(wildcards).significance.model_dump_json(),
+        code=code("models.significance"),
+    shell:
+        "python -m models significance --task {params.task} --results results/{wildcards.corpus}"
+        " --protocol {params.protocol} --segments {input.segments} --split {input.split} --folds {params.folds}"
+        " --contrasts {params.contrasts:q} --options {params.options:q} --out {output} > {log} 2>&1"
+
+
+rule coverage:
+    input:
+        "results/{corpus}/segments.tsv",
+        "results/{corpus}/findings.tsv",
+        lambda wildcards: [
+            f"results/{wildcards.corpus}/{kind.format(unit=unit)}"
+            for kind in OBSERVATIONS.values()
+            for unit in UNITS[wildcards.corpus]
+        ],
+        lambda wildcards: feature_stores(wildcards.corpus),
+    output:
+        report("results/{corpus}/tables/coverage.csv", caption="../report/coverage.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/coverage.log",
+    benchmark:
+        "results/{corpus}/benchmarks/coverage/all.tsv"
+    params:
+        features=lambda wildcards: " ".join(f"--features {name}" for name in options(wildcards).extractors),
+        code=code("pipeline.coverage"),
+    shell:
+        "python -m pipeline coverage --corpus {wildcards.corpus} --results results/{wildcards.corpus} {params.features}"
+        " --out {output} > {log} 2>&1"
+
+
+rule contact_sheet:
+    input:
+        "results/{corpus}/segments.tsv",
+        lambda wildcards: [f"results/{wildcards.corpus}/faces/{unit}.h5" for unit in UNITS[wildcards.corpus]],
+    output:
+        report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/contact_sheet.log",
+    params:
+        code=code("pipeline.inspect.contact_sheet"),
+    shell:
+        "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output} > {log} 2>&1"
+
+
+rule configuration:
+    output:
+        "results/{corpus}/config.json",
+    params:
+        json=lambda wildcards: json.dumps(configuration(wildcards.corpus), indent=1, sort_keys=True),
+    shell:
+        "printf '%s' {params.json:q} > {output}"
+
+
+rule html_report:
+    input:
+        rules.scores.output,
+        rules.significance.output,
+        rules.coverage.output,
+        rules.contact_sheet.output,
+        config=rules.configuration.output,
+    output:
+        report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/report.log",
+    params:
+        code=code("models.report.command"),
+    shell:
+        "python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
+        " --config-json {input.config} --out {output} > {log} 2>&1"
