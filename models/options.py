@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fusion = Literal["self_attention", "cross_attention", "cross_self_attention", "rcma", "rjcma", "concatenation", "late"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
@@ -40,26 +40,57 @@ class TrainingOptions(Options):
     seeds: list[int] = Field(min_length=1, description="one run each")
     epochs: int = Field(100, ge=1, description="at most so many")
     batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam")
     weight_decay: float = Field(0.0, ge=0)
     warmup_epochs: int = Field(0, ge=0, description="epochs of linear warm-up of the learning rate")
     plateau_patience: int = Field(
-        10, ge=0, description="epochs without progress before the learning rate falls tenfold"
+        10,
+        ge=0,
+        description="epochs without a lower development loss (frame-wise task: a higher CCC) before the learning rate "
+        "falls tenfold",
     )
-    stop_patience: int = Field(10, ge=1, description="epochs without a better development score before stopping")
+    stop_patience: int = Field(
+        10,
+        ge=1,
+        description="epochs without a better development score (accuracy; frame-wise task: CCC) before stopping",
+    )
+    reload_best: bool = Field(
+        False, description="after an epoch without a better development score go on from the best weights"
+    )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
-    max_steps: dict[str, int] = Field(
+    max_steps: dict[Literal["audio", "video", "text"], int] = Field(
         default_factory=dict,
         description="longest sequence per modality in rows; longer ones are cut at the end",
     )
-    grid_hop_s: float | None = Field(
-        None, gt=0, description="common time grid where a fusion needs one; null: the video frames"
+    grid_hop_s: float = Field(
+        0.1,
+        gt=0,
+        description="segment task: cells of the common time grid of rcma and rjcma; the frame-wise task uses the video "
+        "frames",
     )
     window: int = Field(300, ge=1, description="frame-wise task: frames in a window")
     window_hop: int = Field(200, ge=1, description="frame-wise task: frames between windows")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    mixed_precision: bool = Field(False, description="bfloat16 on CUDA: faster, not bit-identical")
+    mixed_precision: bool = Field(
+        False, description="bfloat16 on CUDA: faster, not bit-identical; faithful models stay exact"
+    )
     threads: int = Field(1, ge=1, description="CPU threads of one training job; part of what makes a run repeatable")
+    memory_budget_gb: float = Field(
+        4.0, gt=0, description="features kept in memory; more than that are read from their files batch by batch"
+    )
+    resume_every_s: float = Field(
+        10.0, ge=0, description="seconds between the states from which a killed job goes on; written after an epoch"
+    )
+
+    @model_validator(mode="after")
+    def _check(self):
+        if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds {self.seeds}: give each once, none below 0")
+        if any(steps < 1 for steps in self.max_steps.values()):
+            raise ValueError(f"max_steps {self.max_steps}: each at least 1")
+        if self.window_hop > self.window:
+            raise ValueError(f"window_hop {self.window_hop} skips frames; at most window = {self.window}")
+        return self
 
 
 class Contrast(Options):
