@@ -1,0 +1,191 @@
+"""IEMOCAP as released: dialogs are units, turns of the EmoEvaluation files are segments, every trap taken.
+
+A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable becomes a :class:`Finding`; the rest of
+the corpus is read all the same.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from pipeline.corpora.iemocap_files import (
+    DIALOG,
+    LABELS,
+    Turn,
+    parse_evaluation_line,
+    parse_transcript_line,
+    split_turn,
+)
+from pipeline.corpora.iemocap_release import check_release
+from pipeline.corpora.tree import Index, files, find_root, lines, read_text
+from pipeline.records import Finding, InputError, Segment, Side, Unit
+
+LAYOUT = ("Session*/dialog/EmoEvaluation",)
+
+
+def side_of(dialog: str, letter: str) -> Side:
+    """Which half of the picture shows the person ``letter`` (F or M) of a dialog.
+
+    The actor whom the DIALOG's letter names, the one who wears the markers, sits left, the partner right. Six public
+    readers of the corpus agree on this and none disagrees; nobody here has checked it against the pictures.
+    """
+    return "left" if DIALOG.fullmatch(dialog)["letter"] == letter else "right"
+
+
+def speaker_of(session: int, letter: str) -> str:
+    """The speaker: the letter of the TURN with the session, ``Ses01F``; the dialog's letter may be the partner."""
+    return f"Ses{session:02d}{letter}"
+
+
+def list_units(root: str | Path) -> list[str]:
+    """Names of all dialogs, from folder listings alone; the same ids as :func:`index` finds. Raises InputError."""
+    return sorted(_dialogs(find_root(root, "iemocap", LAYOUT))[0])
+
+
+def index(root: str | Path) -> Index:
+    """Read the whole tree; raises InputError where there is nothing to read."""
+    root = find_root(root, "iemocap", LAYOUT)
+    dialogs, findings = _dialogs(root)
+    found = Index(findings=findings)
+    for dialog, session in sorted(dialogs.items()):
+        _read_dialog(root, dialog, session, found)
+    found.findings += check_release(found.units, found.segments)
+    return found
+
+
+def _dialogs(root: Path) -> tuple[dict[str, int], list[Finding]]:
+    """Session of each dialog that has an EmoEvaluation file, and findings for files and videos that fit no dialog."""
+    dialogs: dict[str, int] = {}
+    findings = []
+    folders = sorted(p for p in root.glob("Session[0-9]*") if p.is_dir() and p.name[7:].isdigit())
+    for folder in folders:
+        session = int(folder.name[7:])
+        for path in files(folder / "dialog" / "EmoEvaluation", ".txt"):
+            match = DIALOG.fullmatch(path.stem)
+            if match and int(match["session"]) == session:
+                dialogs[path.stem] = session
+            else:
+                reason = f"{path.relative_to(root)} is not named after a dialog of session {session} and was not read"
+                findings.append(Finding(path.stem, None, "corpus", "absent", reason))
+        for path in files(folder / "dialog" / "avi" / "DivX", ".avi"):
+            if path.stem not in dialogs:
+                reason = f"{path.relative_to(root)} has no EmoEvaluation/{path.stem}.txt, hence no turns"
+                findings.append(Finding(path.stem, None, "label", "absent", reason))
+    if not dialogs:
+        raise InputError(f"corpora.iemocap.root: no dialog in {root}/{LAYOUT[0]}; unpack the release again")
+    return dialogs, findings
+
+
+def _read_dialog(root: Path, dialog: str, session: int, found: Index) -> None:
+    base = root / f"Session{session}" / "dialog"
+    video = base / "avi" / "DivX" / f"{dialog}.avi"
+    found.units.append(Unit(dialog, video.relative_to(root).as_posix(), session=session))
+    if not video.is_file():
+        found.findings.append(Finding(dialog, None, "video", "absent", f"there is no {video.relative_to(root)}"))
+    turns, findings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog)
+    found.findings += findings
+    texts, findings = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns})
+    found.findings += findings
+    for turn in turns:
+        letter = split_turn(turn.turn_id)[1]
+        try:
+            segment = Segment(
+                segment_id=turn.turn_id,
+                unit_id=dialog,
+                speaker=speaker_of(session, letter),
+                session=session,
+                part=None,
+                start_s=turn.start_s,
+                end_s=turn.end_s,
+                side=side_of(dialog, letter),
+                label=turn.label,
+                valence=turn.valence,
+                arousal=turn.arousal,
+                dominance=turn.dominance,
+                text=texts.get(turn.turn_id) or None,
+            )
+        except InputError as error:
+            found.findings.append(Finding(dialog, turn.turn_id, "corpus", "absent", str(error)))
+            continue
+        found.segments.append(segment)
+        if turn.label not in LABELS:
+            reason = f"label {turn.label!r} is none of the release's {', '.join(LABELS)}; kept as it is"
+            found.findings.append(Finding(dialog, turn.turn_id, "label", "partial", reason))
+
+
+def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], list[Finding]]:
+    """The usable turns of one EmoEvaluation file in order of time, and what was wrong with the others."""
+    turns: list[Turn] = []
+    findings = []
+    try:
+        text, note = read_text(path)
+    except InputError as error:
+        return [], [Finding(dialog, None, "label", "absent", str(error))]
+    if note:
+        findings.append(Finding(dialog, None, "label", "partial", note))
+    for number, line in enumerate(lines(text), start=1):
+        try:
+            turn = parse_evaluation_line(line)
+            if turn is None:
+                continue
+            if split_turn(turn.turn_id)[0] != dialog:
+                raise InputError(f"turn {turn.turn_id} belongs to another dialog")
+        except InputError as error:
+            reason = f"{path.name}, line {number}: {error}; the line was not used"
+            findings.append(Finding(dialog, None, "label", "partial", reason))
+            continue
+        turns.append(turn)
+    kept = []
+    for turn_id, count in Counter(t.turn_id for t in turns).items():
+        same = [t for t in turns if t.turn_id == turn_id]
+        if len(set(same)) == 1:
+            kept.append(same[0])
+        if count > 1:
+            status, what = ("partial", "alike; one was used") if len(set(same)) == 1 else ("absent", "none was used")
+            if status == "absent":
+                what = f"different ({'; '.join(f'{t.start_s}-{t.end_s} s {t.label}' for t in same)}); none was used"
+            reason = f"{path.name} has {count} turns with this id, {what}"
+            findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
+    if not kept:
+        findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
+    return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), findings
+
+
+def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[str, str], list[Finding]]:
+    """Text of each turn, and what was wrong."""
+    if not path.is_file():
+        reason = f"there is no transcriptions/{path.name}"
+        return {}, [Finding(dialog, None, "text", "absent", reason)]
+    try:
+        text, note = read_text(path)
+    except InputError as error:
+        return {}, [Finding(dialog, None, "text", "absent", f"transcriptions/{error}")]
+    findings = [Finding(dialog, None, "text", "partial", f"transcriptions/{note}")] if note else []
+    texts: dict[str, str] = {}
+    without_turn = []
+    for number, line in enumerate(lines(text), start=1):
+        try:
+            parsed = parse_transcript_line(line)
+        except InputError as error:
+            reason = f"transcriptions/{path.name}, line {number}: {error}; the line was not used"
+            findings.append(Finding(dialog, None, "text", "partial", reason))
+            continue
+        if parsed is None:
+            continue
+        turn_id, words = parsed
+        if turn_id not in turn_ids:
+            without_turn.append(turn_id)
+        elif texts.setdefault(turn_id, words) != words:
+            reason = f"transcriptions/{path.name}, line {number}: a second text for this turn; the first was used"
+            findings.append(Finding(dialog, turn_id, "text", "partial", reason))
+    if without_turn:
+        reason = (
+            f"transcriptions/{path.name}: {len(without_turn)} lines name turns that were not evaluated, "
+            f"such as {without_turn[0]}"
+        )
+        findings.append(Finding(dialog, None, "text", "partial", reason))
+    for turn_id in sorted(turn_ids - texts.keys()):
+        reason = f"transcriptions/{path.name} has no line for this turn"
+        findings.append(Finding(dialog, turn_id, "text", "absent", reason))
+    for turn_id in sorted(t for t in turn_ids & texts.keys() if not texts[t]):
+        findings.append(Finding(dialog, turn_id, "text", "absent", f"transcriptions/{path.name}: the text is empty"))
+    return texts, findings

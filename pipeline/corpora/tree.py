@@ -1,0 +1,103 @@
+"""What the two corpus readers share: finding the root, skipping litter, reading text of unknown encoding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.records import Finding, InputError, Segment, Unit
+
+if TYPE_CHECKING:
+    from pipeline.store import Rows
+
+WHOLE_CORPUS = "corpus"
+"""What stands in the unit column of a finding that concerns the corpus and not one video."""
+
+
+@dataclass
+class Index:
+    """What a corpus tree holds: source videos, segments, what could not be used, frame-wise labels if there are any."""
+
+    units: list[Unit] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    labels: dict[str, Rows] = field(default_factory=dict)
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system left this name: AppleDouble ``._x``, ``.DS_Store``, ``__MACOSX``, ``Thumbs.db``."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+
+
+def files(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder that end in ``suffix`` (any case), sorted and without litter; none where it is absent."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() == suffix and not is_litter(p.name) and not p.is_dir()
+    )
+
+
+def find_root(root: str | Path, corpus: str, layout: tuple[str, ...]) -> Path:
+    """Return ``root`` if the first pattern of ``layout`` is in it.
+
+    Raises InputError that names the likely root if the one given is a level too high or too low, or that says what a
+    root holds.
+    """
+    root, key = Path(root), f"corpora.{corpus}.root"
+    expected = f"set {key} to the folder that holds {' and '.join(layout)}"
+    if not root.exists():
+        raise InputError(f"{key}: {root} does not exist; {expected}")
+    if not root.is_dir():
+        raise InputError(f"{key}: {root} is a file, not a folder; {expected}")
+    if _matches(root, layout[:1]):
+        return root
+    entries = _folders(root)
+    for near in [*entries, *(b for a in entries for b in _folders(a)), *root.absolute().parents]:
+        if _matches(near, layout):
+            where = "inside it" if root in near.parents else "above it"
+            raise InputError(f"{key}: {root} is not the root of the corpus, which is {where}; set {key} to {near}")
+    state = "is empty" if not any(root.iterdir()) else f"holds no {layout[0]}"
+    raise InputError(f"{key}: {root} {state}; {expected}")
+
+
+def _matches(folder: Path, layout: Iterable[str]) -> bool:
+    try:
+        return all(any(folder.glob(pattern)) for pattern in layout)
+    except OSError:  # a folder beside the corpus that we may not read is not the corpus
+        return False
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not is_litter(p.name))
+    except OSError:
+        return []
+
+
+def lines(text: str) -> list[str]:
+    """Split at line ends only; ``str.splitlines`` also splits at form feeds and the like, which would shift rows."""
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def read_text(path: Path) -> tuple[str, str | None]:
+    """Read a text file; returns its text and, where it is not UTF-8, a sentence that says how it was read.
+
+    Text that is not UTF-8 is read as Windows-1252 (Latin-1 with typographic quotes), which older annotation tools
+    wrote. Raises InputError where the file cannot be read or is not text.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror}); correct it and run again") from None
+    if b"\0" in data:
+        raise InputError(f"{path.name} is not a text file (it holds zero bytes); replace it by the original")
+    try:
+        return data.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        note = f"{path.name} is not UTF-8 (line {line}, byte 0x{data[error.start]:02x}) and was read as Windows-1252"
+        return data.decode("cp1252", errors="replace"), note
