@@ -189,10 +189,10 @@ def _check_extractors(corpus: str, options: CorpusOptions) -> None:
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
     for modality, name in options.inputs.items():
-        found = registry.modality(options.extractors[name].extractor)
+        found = registry.load(options.extractors[name].extractor).modality
         if found != modality:
             raise InputError(
-                f"config.yaml: corpora.{corpus}.inputs.{modality}: {name} is made from {found}; name one from {modality}"
+                f"config.yaml: corpora.{corpus}.inputs.{modality}: {name} is made from {found}; use one from {modality}"
             )
 
 

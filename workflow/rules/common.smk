@@ -3,6 +3,7 @@ import json
 import os
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -91,14 +92,16 @@ def extractor_entry(wildcards):
 
 
 def extractor_code(wildcards):
-    """Digest of the sources one extractor consists of."""
-    kind = extractor_entry(wildcards).extractor
-    return code("pipeline.features.command", files=tuple(registry.sources(kind)))
+    """Digest of the sources one extractor consists of, its user's own file included."""
+    module = sys.modules[registry.load(extractor_entry(wildcards).extractor).__module__]
+    if module.__name__.startswith("pipeline."):
+        return code("pipeline.features.command", module.__name__)
+    return code("pipeline.features.command", files=(Path(module.__file__),))
 
 
 def observations(wildcards):
     """The files of one shard's videos that an extractor reads."""
-    kind = OBSERVATIONS[registry.modality(extractor_entry(wildcards).extractor)]
+    kind = OBSERVATIONS[registry.load(extractor_entry(wildcards).extractor).modality]
     units = shards(wildcards.corpus)[int(wildcards.shard)]
     return [f"results/{wildcards.corpus}/" + kind.format(unit=unit) for unit in units]
 

@@ -1,0 +1,124 @@
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.records import InputError
+from workflow import digest
+from workflow.settings import check, patch, resolve, schemas
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def change(config, path, value):
+    *parents, last = path.split(".")
+    table = config
+    for key in parents:
+        table = table[key]
+    table[last] = value
+    return config
+
+
+def test_the_configuration_of_the_repository_is_valid(config):
+    for corpus in ("iemocap", "affwild2"):
+        settings = resolve(config, corpus)
+        assert settings.demonstration
+        assert settings.synthetic
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (
+            "corpora.iemocap.rooot",
+            "x",
+            r"corpora.iemocap.rooot: unknown key; did you mean root\? Allowed: audio, contrasts",
+        ),
+        ("corpora.iemocap.training.epoch", 3, r"training.epoch: unknown key; did you mean epochs\?"),
+        ("models.self.head", 3, r"models.self.head: unknown key; did you mean heads\?"),
+        ("corpora.iemocap.training.epochs", "many", r"training.epochs: Input should be a valid integer.*many"),
+        ("corpora.iemocap.training.seeds", [], "training.seeds: .*at least 1 item"),
+        ("corpora.iemocap.protocol", "random", "protocol: Input should be 'session', 'speaker' or 'utterance'"),
+        ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
+        ("corpora.iemocap.runs.self", ["V+A"], r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
+        ("corpora.iemocap.runs.selv", ["A"], "no model 'selv'; there are"),
+        (
+            "corpora.iemocap.contrasts",
+            [{"question": "q", "a": "self-A", "b": "self-X"}],
+            "'q' names 'self-X'; there are",
+        ),
+        ("corpora.iemocap.extractors.mfcc", {"extractor": "mfccs"}, "extractors.mfcc: there is no extractor 'mfccs'"),
+        ("corpora.iemocap.extractors.mfcc", {"extractor": "mfcc", "hopp_s": 1}, "unknown option 'hopp_s'"),
+        ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
+        ("scale", "research", "scale: research needs corpora.iemocap.root"),
+    ],
+)
+def test_a_mistake_is_named_with_what_is_allowed(config, path, value, message):
+    with pytest.raises(InputError, match=message):
+        resolve(change(config, path, value), "iemocap")
+
+
+def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
+    config = change(config, "corpora.iemocap.root", "/somewhere")
+    research = resolve(config, "iemocap")
+    assert (research.scale, research.synthetic) == ("research", False)
+    assert research.options.extractors["bert"].weights.startswith("google-bert/bert-base-uncased@")
+    assert len(research.options.training.seeds) == 10
+    demo = resolve(change(config, "scale", "demo"), "iemocap")
+    assert (demo.scale, demo.synthetic) == ("demo", False)
+    assert demo.options.extractors["bert"].weights == "demo:bert"
+    assert demo.options.extractors["bert"].options == research.options.extractors["bert"].options
+    assert resolve(config, "affwild2").synthetic
+
+
+def test_a_patch_replaces_leaves_and_leaves_the_rest():
+    assert patch({"a": {"b": 1, "c": [1]}, "d": 2}, {"a": {"c": [3], "e": 4}}) == {
+        "a": {"b": 1, "c": [3], "e": 4},
+        "d": 2,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_the_schemas_on_disk_are_those_of_the_models(name):
+    found = json.loads((ROOT / "workflow" / "schemas" / name).read_text())
+    assert found == json.loads(json.dumps({**schemas()[name], "additionalProperties": False})), (
+        "run: python -m workflow.settings"
+    )
+
+
+def test_every_key_of_the_configuration_is_in_the_file(config):
+    text = (ROOT / "config.yaml").read_text()
+    for corpus in ("iemocap", "affwild2"):
+        for key in type(getattr(check(config).corpora, corpus)).model_fields:
+            assert f"    {key}:" in text, f"config.yaml does not show corpora.{corpus}.{key}"
+
+
+def test_a_stage_digest_follows_its_imports_and_ignores_comments(tmp_path, monkeypatch):
+    package = tmp_path / "pipeline"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("def f():\n    from pipeline import b\n    return b.x\n")
+    (package / "b.py").write_text("x = 1\n")
+    (package / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+
+    def now():
+        for function in (digest._module_path, digest._tree, digest.code):
+            function.cache_clear()
+        return digest.code("pipeline.a")
+
+    before = now()
+    assert digest.closure("pipeline.a") == ["pipeline", "pipeline.a", "pipeline.b"]
+    (package / "b.py").write_text("x = 1  # said otherwise\n")
+    (package / "c.py").write_text("y = 2\n")
+    assert now() == before
+    (package / "b.py").write_text("x = 2\n")
+    assert now() != before
+    for function in (digest._module_path, digest._tree, digest.code):
+        function.cache_clear()
