@@ -3,6 +3,7 @@
 #   snakemake --cores 8 results/iemocap_report.html     one corpus, from raw media to the report
 #   snakemake --cores 8                                 both (only those with a root, once one has a root)
 #   snakemake --cores 8 features                        the feature stores alone
+#   snakemake --cores 1 all_weights                     what needs internet, and nothing else
 #
 # What lies where under results/ ({corpus} is iemocap or affwild2):
 #   {corpus}/units.tsv, segments.tsv, findings.tsv      the corpus as read (workflow/rules/corpus.smk)
@@ -40,3 +41,8 @@ rule all:
 rule features:
     input:
         [path for corpus in active_corpora() for path in feature_stores(corpus)],
+
+
+rule all_weights:
+    input:
+        [weights_folder(source) for c in active_corpora() for source in SETTINGS[c].options.weight_sources],
