@@ -93,10 +93,10 @@ def extractor_entry(wildcards):
 
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
-    module = sys.modules[registry.load(extractor_entry(wildcards).extractor).__module__]
-    if module.__name__.startswith("pipeline."):
-        return code("pipeline.features.command", module.__name__)
-    return code("pipeline.features.command", files=(Path(module.__file__),))
+    name = registry.load(extractor_entry(wildcards).extractor).__module__
+    if name.startswith("pipeline."):
+        return code("pipeline.features.command", name)
+    return code("pipeline.features.command", files=(Path(sys.modules[name].__file__),))
 
 
 def observations(wildcards):
@@ -165,9 +165,14 @@ def growing(amount, per_input_mb=0.0):
     return lambda wildcards, input, attempt: int((amount + per_input_mb * input.size_mb) * attempt)
 
 
-def gpus(wildcards):
-    """One GPU for a job that can use one; configure device: cpu for a cluster without."""
-    return 0 if SETTINGS[wildcards.corpus].demonstration else 1
+def shard_gpus(wildcards):
+    """A GPU for an extractor with weights; everything else is CPU work and must not hold one."""
+    return int(bool(extractor_entry(wildcards).weights) and not SETTINGS[wildcards.corpus].demonstration)
+
+
+def training_gpus(wildcards):
+    """A GPU for training, unless the configuration says cpu."""
+    return int(options(wildcards).training.device != "cpu" and not SETTINGS[wildcards.corpus].demonstration)
 
 
 SOURCES = {

@@ -44,7 +44,7 @@ rule shard:
     resources:
         mem_mb=growing(6000),
         runtime=growing(120, per_input_mb=0.2),
-        gpu=gpus,
+        gpu=shard_gpus,
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),

@@ -38,7 +38,7 @@ rule train:
     resources:
         mem_mb=growing(3000, per_input_mb=2.5),
         runtime=growing(240),
-        gpu=gpus,
+        gpu=training_gpus,
     params:
         task=lambda wildcards: TASK[wildcards.corpus],
         features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),

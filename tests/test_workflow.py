@@ -1,0 +1,165 @@
+"""The workflow as a person runs it, on the generated corpora: once to the end, then what reruns what."""
+
+import shutil
+import time
+
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from tests.workflow_runs import copy_checkout, planned, small_config, snakemake, tables, write_config
+
+REPORT = "results/iemocap_report.html"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the IEMOCAP demonstration has run to its report."""
+    folder = tmp_path_factory.mktemp("demo")
+    write_config(folder, small_config())
+    snakemake(folder, REPORT)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_demonstration_reaches_its_report(finished):
+    html = (finished / REPORT).read_text()
+    assert "demonstration" in html.lower()
+    for table in ("scores", "significance", "coverage", "confusion"):
+        assert len(pd.read_csv(finished / f"results/iemocap/tables/{table}.csv")), table
+    segments = pd.read_csv(finished / "results/iemocap/segments.tsv", sep="\t")
+    assert len(segments) >= 200
+    assert segments.speaker.nunique() == 10
+    assert segments.session.nunique() == 5
+
+
+@pytest.mark.slow
+def test_scores_equal_scikit_learn_on_the_predictions(finished):
+    scores = pd.read_csv(finished / "results/iemocap/tables/scores.csv", dtype={"fold": str, "seed": str})
+    found = scores.set_index(["model", "modalities", "fold", "seed", "metric"]).value
+    truth = {
+        "accuracy": metrics.accuracy_score,
+        "balanced_accuracy": metrics.recall_score,
+        "macro_f1": metrics.f1_score,
+    }
+    compared = 0
+    for path in sorted(finished.glob("results/iemocap/runs/*/fold*/predictions.tsv")):
+        model, modalities = path.parent.parent.name.split("-")
+        fold = path.parent.name.removeprefix("fold")
+        table = pd.read_csv(path, sep="\t")
+        for seed, rows in table[table.part == "test"].groupby("seed"):
+            labels = sorted(rows.label.unique())
+            for name, function in truth.items():
+                options = {} if name == "accuracy" else {"average": "macro", "labels": labels, "zero_division": 0}
+                if name == "macro_f1":
+                    options["labels"] = sorted({*rows.label, *rows.predicted})
+                expected = function(rows.label, rows.predicted, **options)
+                assert found[model, modalities, fold, str(seed), name] == pytest.approx(expected, abs=1e-6), (
+                    path,
+                    name,
+                )
+                compared += 1
+    assert compared == 4 * 5 * 2 * 3
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing(finished):
+    begin = time.monotonic()
+    assert "Nothing to be done" in snakemake(finished, REPORT)
+    assert time.monotonic() - begin < 60  # a broken trigger would redo minutes of work; the figure is in `make bench`
+
+
+ALWAYS = {"configuration", "html_report"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extractor", "options", "expected"),
+    [
+        ("mfcc", {"n_mfcc": 30}, {"shard", "merge", "coverage"}),
+        ("bert", {"layers": [-1]}, {"shard", "merge", "coverage", "train", "scores", "significance"}),
+    ],
+)
+def test_changed_options_rerun_one_extractor_and_what_needs_it(finished, extractor, options, expected):
+    write_config(finished, small_config(changes={"corpora": {"iemocap": {"extractors": {extractor: options}}}}))
+    try:
+        jobs = planned(finished, REPORT)
+        assert set(jobs) == expected | ALWAYS
+        assert jobs["shard"] == 2
+        assert jobs["merge"] == 1
+    finally:
+        write_config(finished, small_config())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("pipeline/features/mfcc.py", {"shard", "merge", "coverage", "html_report"}),
+        ("models/report/command.py", {"html_report"}),
+        ("models/metrics.py", {"scores", "significance", "html_report"}),
+        ("pipeline/cli.py", set()),
+    ],
+)
+def test_edited_code_reruns_its_stage_and_what_needs_it(finished, tmp_path, source, expected):
+    checkout = copy_checkout(tmp_path / "checkout")
+    path = checkout / source
+    path.write_text(path.read_text() + "\n# a remark\n")
+    assert not planned(finished, REPORT, checkout=checkout)
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    jobs = planned(finished, REPORT, checkout=checkout)
+    assert set(jobs) == expected
+    if "shard" in expected:
+        assert jobs["shard"] == 2
+
+
+@pytest.mark.slow
+def test_a_new_extractor_is_exactly_one_new_file(finished):
+    before = set(finished.glob("results/*/features/*.h5"))
+    entry = {"extractor": "mfcc", "n_mfcc": 13}
+    changes = {"corpora": {"iemocap": {"extractors": {"mfcc13": entry}}}}
+    write_config(finished, small_config(changes=changes))
+    try:
+        stores = "results/iemocap/features/mfcc13.h5"
+        assert planned(finished, *sorted(str(p.relative_to(finished)) for p in before), stores) == {
+            "shard": 2,
+            "merge": 1,
+        }
+        snakemake(finished, stores)
+        assert set(finished.glob("results/*/features/*.h5")) - before == {finished / stores}
+    finally:
+        write_config(finished, small_config())
+    assert "mfcc13.h5 belongs to no extractor" in snakemake(finished, "--dry-run", REPORT)
+    (finished / stores).unlink()
+
+
+@pytest.mark.slow
+def test_snakemake_s_own_report_works(finished, tmp_path):
+    snakemake(finished, REPORT, "--report", str(tmp_path / "report.html"))
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"corpora": {"iemocap": {"root": "/nowhere/IEMOCAP"}}}, "/nowhere/IEMOCAP"),
+        ({"corpora": {"iemocap": {"extractors": {"x": {"extractor": "nothing"}}}}}, "there is no extractor 'nothing'"),
+        ({"corpora": {"iemocap": {"protocl": "session"}}}, "did you mean protocol"),
+        ({"corpora": {"iemocap": {"shard_units": "many"}}}, "shard_units"),
+    ],
+)
+def test_a_mistake_is_a_sentence_before_any_work_starts(tmp_path, changes, message):
+    write_config(tmp_path, small_config(changes=changes))
+    said = snakemake(tmp_path, REPORT, fails=True)
+    assert message in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_tables_are_the_same_bytes_when_made_again(finished):
+    before = tables(finished)
+    shutil.rmtree(finished / "results/iemocap/runs")
+    shutil.rmtree(finished / "results/iemocap/tables")
+    snakemake(finished, REPORT)
+    assert tables(finished) == before

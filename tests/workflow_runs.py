@@ -1,0 +1,92 @@
+"""Run the workflow from tests: in a folder of its own, with a configuration small enough for minutes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import yaml
+
+from workflow.settings import patch
+
+ROOT = Path(__file__).resolve().parent.parent
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+FEW_RUNS = {
+    "iemocap": {"self": ["A+V+T"], "cross": ["A", "A+V+T"], "rcma": ["A+V+T"]},
+    "affwild2": {"rcma": ["A+V", "A+V+T"], "self_frames": ["A+V+T"]},
+}
+FEW_CONTRASTS = {
+    "iemocap": [{"question": "cross or self", "a": "cross-A+V+T", "b": "self-A+V+T"}],
+    "affwild2": [{"question": "with text or without", "a": "rcma-A+V+T", "b": ["rcma-A+V"]}],
+}
+
+
+def small_config(roots: dict[str, Path] | None = None, changes: dict | None = None) -> dict:
+    """The repository's configuration at demo scale with few runs, seeds and epochs."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["scale"] = "demo"
+    for corpus, runs in FEW_RUNS.items():
+        table = config["corpora"][corpus]
+        table.update(runs=runs, contrasts=FEW_CONTRASTS[corpus], root=str(roots[corpus]) if roots else None)
+        demo = config["demo"]["corpora"][corpus]
+        demo.pop("runs", None)
+        demo["training"].update(seeds=[1, 2], epochs=3)
+        demo["significance"]["bootstrap_samples"] = 200
+    return patch(config, changes or {})
+
+
+def write_config(folder: Path, config: dict) -> None:
+    """Put a configuration where the workflow looks for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def command(folder: Path, *arguments: str, checkout: Path = ROOT) -> list[str]:
+    """The command line that runs the workflow of a checkout in a folder."""
+    return [
+        *SNAKEMAKE,
+        "--snakefile",
+        str(checkout / "Snakefile"),
+        "--directory",
+        str(folder),
+        "--cores",
+        "2",
+        *arguments,
+    ]
+
+
+def snakemake(folder: Path, *arguments: str, checkout: Path = ROOT, fails: bool = False) -> str:
+    """Run the workflow and return what it said; raises where it ends otherwise than expected."""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
+    done = subprocess.run(
+        command(folder, *arguments, checkout=checkout),
+        cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    if bool(done.returncode) != fails:
+        raise AssertionError(done.stdout[-6000:])
+    return done.stdout
+
+
+def planned(folder: Path, *arguments: str, checkout: Path = ROOT) -> Counter:
+    """How many jobs of each rule a dry run lists."""
+    said = snakemake(folder, "--dry-run", *arguments, checkout=checkout)
+    table = said.partition("Job stats:")[2].partition("total")[0]
+    return Counter({m[1]: int(m[2]) for m in re.finditer(r"^(\w+) +(\d+)$", table, re.M)})
+
+
+def copy_checkout(target: Path) -> Path:
+    """A copy of the sources, to be edited by a test."""
+    for name in ("Snakefile", "config.yaml"):
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
+    for name in ("workflow", "pipeline", "models", "profiles"):
+        shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """The bytes of every table of a finished run."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("results/*/tables/*.csv"))}
