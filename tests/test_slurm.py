@@ -12,8 +12,8 @@ from tests.workflow_runs import ROOT, SNAKEMAKE, small_config, snakemake, tables
 REPORT = "results/iemocap_report.html"
 PROFILE = [
     "--workflow-profile", str(ROOT / "profiles" / "slurm"), "--slurm-status-command", "squeue", "--slurm-no-account",
-    "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "15", "--retries", "5",
-    "--set-resources", "faces:mem_mb=1500", "audio:mem_mb=800", "words:mem_mb=800", "shard:mem_mb=2500", "train:mem_mb=1500",
+    "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "15", "--retries", "5", "--set-resources",
+    "faces:mem_mb=1500", "audio:mem_mb=800", "words:mem_mb=800", "shard:mem_mb=2500", "train:mem_mb=1500",
 ]  # fmt: skip
 
 
