@@ -1,0 +1,73 @@
+"""Command lines of the feature stages: run one extractor over one shard of videos, and join shards."""
+
+import json
+from pathlib import Path
+
+import click
+
+from pipeline.cli import log, progress
+from pipeline.features import registry
+from pipeline.features.pieces import read_pieces
+from pipeline.features.provenance import attributes
+from pipeline.features.run import write_store
+from pipeline.features.weights import verify
+from pipeline.records import InputError, Segment, read_table
+from pipeline.store import merge as merge_stores
+
+
+def build(kind: str, options: dict, weights: Path | None, device: str):
+    """An extractor ready to run and what is known of its weights, whose digests are verified first."""
+    extractor_class = registry.load(kind)
+    config = registry.options_for(kind, options)
+    known = verify(weights) if weights is not None else {}
+    return extractor_class(config, weights, choose_device(device)), known
+
+
+def choose_device(device: str) -> str:
+    """Resolve "auto" to "cuda" or "cpu"; raises InputError where a GPU is asked for and none is there."""
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise InputError("--device cuda: PyTorch sees no GPU here; use --device auto or cpu")
+    return "cpu"
+
+
+@click.command()
+@click.option("--corpus", required=True, help="Name of the corpus, kept in the file.")
+@click.option("--name", required=True, help="Name of this entry among the corpus's extractors.")
+@click.option("--extractor", "kind", required=True, help="Which extractor: a name, module:Class or file.py:Class.")
+@click.option("--options", default="{}", help="Its options as JSON.")
+@click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
+@click.option("--unit", "units", multiple=True, required=True, help="A video of the shard; can be given many times.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--demonstration", is_flag=True, help="Mark the features as made from synthetic data or weights.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
+def features(corpus, name, kind, options, results, units, weights, device, demonstration, out):
+    """Run one extractor over the segments of some videos."""
+    try:
+        table = json.loads(options)
+    except ValueError as error:
+        raise InputError(f"--options {options!r} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise InputError(f"--options {options!r}: expected an object of option names and values")
+    wanted = set(units)
+    segments = [s for s in read_table(results / "segments.tsv", Segment) if s.unit_id in wanted]
+    segments.sort(key=lambda s: s.segment_id)
+    extractor, known = build(kind, table, weights, device)
+    log.info("%s: %d segments of %d videos on %s", name, len(segments), len(wanted), extractor.device)
+    facts = attributes(corpus, name, kind, extractor, known, segments, results, demonstration)
+    write_store(out, facts, extractor, read_pieces(progress(segments, name), results, extractor))
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
+def merge(shards, out):
+    """Join the shards of one extractor into one feature store."""
+    merge_stores(shards, out)
+    log.info("%s: joined %d shards", out, len(shards))

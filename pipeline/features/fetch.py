@@ -1,0 +1,181 @@
+"""Fetch a checkpoint once, from a hub, a folder or a file, into a folder with digests; all later use is offline."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha1
+from pathlib import Path
+
+from pipeline.cli import log
+from pipeline.features.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
+from pipeline.records import InputError
+
+_SMALL = {
+    "config.json", "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "vocab.txt", "merges.txt", "normalizer.json", "bpe.codes", "LICENSE", "LICENSE.txt", "LICENSE.md",
+}  # fmt: skip
+_TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
+_SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
+_PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
+_ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
+
+
+def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str]:
+    """Those files of a model's folder that loading it needs: configuration, tokenizer or processor, and weights.
+
+    Weights are safetensors, else ONNX, else a pickle where that is allowed. Raises InputError where there are none.
+    """
+    small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
+    for pattern in (_SAFE, _ONNX):
+        if found := [n for n in names if pattern.fullmatch(n)]:
+            return sorted(small + found)
+    pickles = [n for n in names if _PICKLE.fullmatch(n)]
+    if pickles and allow_pickle:
+        return sorted(small + pickles)
+    if pickles:
+        raise InputError(
+            f"{where}: its weights are only there as a pickle ({', '.join(pickles)}), which can run code when loaded. "
+            "Choose a revision or model with model.safetensors, or trust it and set allow_pickle: true beside weights"
+        )
+    there = ", ".join(sorted(names)[:20]) or "no files"
+    raise InputError(f"{where}: holds no weights (model.safetensors or *.onnx); there are {there}")
+
+
+def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = None) -> dict:
+    """Bring a checkpoint to ``out`` and return its manifest; does nothing where it is already there and whole.
+
+    The folder appears only when complete. Raises InputError where the source is not there, does not arrive as
+    announced, or differs from the lock file.
+    """
+    from filelock import FileLock
+
+    source = parse(text)
+    if source.kind == "demo":
+        raise InputError(f"weights {text}: made, not fetched; run `python -m pipeline demo-weights {source.location}`")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.parent / f".{out.name}.guard"):
+        manifest = read_manifest(out)
+        if manifest and manifest["source"] == text:
+            verify(out)
+        else:
+            partial = out.parent / f".{out.name}.partial"  # kept after a broken download, which then goes on
+            if source.kind == "hub":
+                _from_hub(source, partial, allow_pickle)
+            else:
+                _from_path(source, partial, allow_pickle)
+            manifest = seal(partial, text, source.revision, allow_pickle)
+            if lock is not None:
+                check_lock(lock, text, manifest["files"])
+            shutil.rmtree(out, ignore_errors=True)
+            partial.rename(out)
+            log.info("%s: %d files, %.1f MB", text, len(manifest["files"]), _bytes(manifest["files"]) / 1e6)
+            return manifest
+        if lock is not None:
+            check_lock(lock, text, manifest["files"])
+        return manifest
+
+
+def _bytes(files: dict) -> int:
+    return sum(each["bytes"] for each in files.values())
+
+
+def _from_path(source: Source, partial: Path, allow_pickle: bool) -> None:
+    """Copy a local folder's needed files, or a single file."""
+    path = Path(source.location)
+    if not path.exists():
+        raise InputError(f"weights {source.text}: {path} does not exist")
+    folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for name in needed(names, f"weights {source.text}", allow_pickle):
+        shutil.copyfile(folder / name, partial / name)
+
+
+def _names(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST]
+
+
+def _from_hub(source: Source, partial: Path, allow_pickle: bool) -> None:
+    """Download the needed files of a pinned revision and check each against the size and digest the hub announces."""
+    from huggingface_hub import hf_hub_download
+
+    info = hub_files(source)
+    wanted = needed(list(info), f"{source.text} on the hub", allow_pickle)
+    for name in wanted:
+        with _said_plainly(source, name):
+            hf_hub_download(source.location, name, revision=source.revision, local_dir=partial, endpoint=_endpoint())
+        problem = _differs(partial / name, info[name])
+        if problem:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InputError(f"{source.text}: {name} did not arrive as announced: {problem}; run again")
+    shutil.rmtree(partial / ".cache", ignore_errors=True)
+    for path in partial.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def hub_files(source: Source) -> dict[str, dict]:
+    """``{name: {bytes, sha256 or git_sha1}}`` of a pinned revision; raises InputError where HF_ENDPOINT lacks it."""
+    from huggingface_hub import HfApi
+
+    with _said_plainly(source):
+        info = HfApi(endpoint=_endpoint()).model_info(
+            source.location, revision=source.revision, files_metadata=True, timeout=30
+        )
+    if info.sha != source.revision:
+        raise InputError(f"{source.text}: the hub answered with revision {info.sha}; check HF_ENDPOINT")
+    files = {}
+    for each in info.siblings or []:
+        digest = {"sha256": each.lfs.sha256} if each.lfs else {"git_sha1": each.blob_id}
+        files[each.rfilename] = {"bytes": each.lfs.size if each.lfs else each.size, **digest}
+    return files
+
+
+def _endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def _differs(path: Path, announced: dict) -> str | None:
+    size = path.stat().st_size
+    if announced["bytes"] is not None and size != announced["bytes"]:
+        return f"{size} bytes instead of {announced['bytes']}"
+    if announced.get("sha256") and digest_file(path) != announced["sha256"]:
+        return "its SHA-256 is another"
+    if announced.get("git_sha1"):
+        digest = sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+        digest.update(path.read_bytes())
+        if digest.hexdigest() != announced["git_sha1"]:
+            return "its git digest is another"
+    return None
+
+
+@contextmanager
+def _said_plainly(source: Source, name: str | None = None) -> Iterator[None]:
+    """Turn the hub client's exceptions into an InputError that says what is wrong and what to do."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+        return
+    except InputError:
+        raise
+    except errors.GatedRepoError:
+        text = "the model is gated: accept its terms on its page and log in with `hf auth login`"
+    except errors.RevisionNotFoundError:
+        text = f"the hub has no revision {source.revision} of it (any more); pin another one in config.yaml"
+    except errors.RepositoryNotFoundError:
+        text = "the hub has no such model, or it is private; check the name in config.yaml"
+    except errors.OfflineModeIsEnabled:
+        text = "HF_HUB_OFFLINE is set; unset it where weights are fetched"
+    except errors.RemoteEntryNotFoundError:
+        text = "the hub lists the file but does not have it; pin another revision"
+    except Exception as error:  # of whichever HTTP library the client uses
+        reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0][:200]
+        text = (
+            f"could not be downloaded from {_endpoint()} ({type(error).__name__}: {reason}). Run this on a "
+            "machine with network access, set HF_ENDPOINT to a mirror, or give a local folder"
+        )
+    raise InputError(f"{source.text}{f', file {name}' if name else ''}: {text}")

@@ -1,0 +1,154 @@
+"""From the files of earlier stages to pieces: cut lazily, so that memory does not grow with the length of a segment."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.crops import CROP_PX
+from pipeline.features.base import AudioPiece, Cut, Extractor, FacePiece, Modality, Piece, TextPiece
+from pipeline.records import InputError, Segment, Word, read_table
+from pipeline.store import Rows
+
+FOLDERS = {"audio": ("audio", ".h5"), "video": ("faces", ".h5"), "text": ("words", ".tsv")}
+_EPSILON_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One piece of a segment and which of its rows count; ``piece`` is None where nothing was observed."""
+
+    segment_id: str
+    piece: Piece | None = None
+    first: bool = True  # the segment's first piece
+    keep_s: tuple[float, float] = (-inf, inf)  # rows centred there belong to this piece, others to its neighbours
+    observed_s: tuple[float, float] = (-inf, inf)  # rows centred outside saw nothing
+    span_s: tuple[float, float] = (-inf, inf)  # rows reach no further than the segment
+
+    @property
+    def length(self) -> float:
+        """Seconds of sound, frames of faces, or words."""
+        if self.piece is None:
+            return 0
+        return len(self.piece) / getattr(self.piece, "sample_rate_hz", 1)
+
+
+def unit_file(results: Path, modality: Modality, unit_id: str) -> Path:
+    """Where an earlier stage put what extractors of a modality read of one unit."""
+    folder, suffix = FOLDERS[modality]
+    return results / folder / f"{unit_id}{suffix}"
+
+
+def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor) -> Iterator[Job]:
+    """All pieces of the segments, in their order; raises InputError where a file or a segment in it is missing."""
+    opened: dict[str, object] = {}
+    cut = extractor.cut
+    for segment in segments:
+        if segment.unit_id not in opened:
+            if len(opened) >= 8:
+                getattr(opened.pop(next(iter(opened))), "close", lambda: None)()
+            opened[segment.unit_id] = _open(unit_file(results, extractor.modality, segment.unit_id), extractor.modality)
+        source = opened[segment.unit_id]
+        if extractor.modality == "text":
+            yield from _text_jobs(segment, source, cut)
+            continue
+        if segment.segment_id not in source:
+            raise InputError(
+                f"{source.path}: lacks segment {segment.segment_id}; the file is older than segments.tsv, "
+                "delete it and let the workflow make it again"
+            )
+        track = source[segment.segment_id]
+        if extractor.modality == "audio":
+            yield from _audio_jobs(segment.segment_id, track, cut)
+        else:
+            yield from _face_jobs(segment.segment_id, track, cut, extractor.needs_crops)
+
+
+def _open(path: Path, modality: Modality):
+    if not path.exists():
+        raise InputError(f"{path}: no such file; let the workflow make it (its {FOLDERS[modality][0]} stage)")
+    if modality == "audio":
+        from pipeline.audio_file import AudioFile
+
+        return AudioFile(path)
+    if modality == "video":
+        from pipeline.crops import FaceFile
+
+        return FaceFile(path)
+    return read_table(path, Word)
+
+
+def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
+    rate = track.sample_rate_hz
+    if len(track) == 0 or not track.observed_s[1] > track.observed_s[0]:
+        yield Job(segment_id)
+        return
+    grid = max(1, round(cut.grid * rate))
+    core = max(1, round(cut.length * rate) // grid) * grid
+    context = -(-round(cut.context * rate) // grid) * grid
+    span_s = (track.start_s, track.start_s + len(track) / rate)
+    starts = range(0, len(track), core)
+    for begin in starts:
+        a, b = max(0, begin - context), min(len(track), begin + core + context)
+        yield Job(
+            segment_id,
+            AudioPiece(segment_id, track.samples(a, b), rate, track.start_s + a / rate),
+            first=begin == 0,
+            keep_s=(
+                track.start_s + begin / rate if begin else -inf,
+                track.start_s + (begin + core) / rate if begin != starts[-1] else inf,
+            ),
+            observed_s=track.observed_s,
+            span_s=span_s,
+        )
+
+
+def _face_jobs(segment_id: str, track, cut: Cut, needs_crops: bool) -> Iterator[Job]:
+    time_s, valid = track.time_s, track.valid
+    if not valid.any():
+        yield Job(segment_id)
+        return
+    landmarks, length, context = track.landmarks, int(cut.length), int(cut.context)
+    for begin in range(0, len(track), length):
+        a, b, end = max(0, begin - context), min(len(track), begin + length + context), begin + length
+        crops = track.crops(a, b) if needs_crops else np.broadcast_to(np.uint8(0), (b - a, CROP_PX, CROP_PX, 3))
+        yield Job(
+            segment_id,
+            FacePiece(segment_id, crops, time_s[a:b], valid[a:b], landmarks[a:b], track.mesh(a, b)),
+            first=begin == 0,
+            keep_s=(
+                time_s[begin, 0] if begin else -inf,
+                time_s[end, 0] if end < len(track) else inf,
+            ),
+        )
+
+
+def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
+    own = [w for w in words if _belongs(w, segment)]
+    own.sort(key=lambda w: (w.start_s, w.end_s))
+    if not own:
+        yield Job(segment.segment_id)
+        return
+    length = int(cut.length)
+    for begin in range(0, len(own), length):
+        some = own[begin : begin + length]
+        time_s = np.array([(w.start_s, w.end_s) for w in some], np.float64)
+        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s), first=begin == 0)
+
+
+def _belongs(word: Word, segment: Segment) -> bool:
+    if word.segment_id is not None:
+        return word.segment_id == segment.segment_id
+    return word.start_s < segment.end_s and word.end_s > segment.start_s
+
+
+def own_rows(rows: Rows, job: Job) -> Rows:
+    """A job's own rows, without those made from context, masked where nothing was recorded, clipped to the segment."""
+    centre_s = rows.time_s.mean(axis=1) + _EPSILON_S if len(rows) else np.zeros(0)
+    keep = (centre_s >= job.keep_s[0]) & (centre_s < job.keep_s[1])
+    inside = (centre_s >= job.observed_s[0]) & (centre_s < job.observed_s[1] + 2 * _EPSILON_S)
+    # A window padded past the end of a very short recording is centred behind it, but did see all of it.
+    inside |= (rows.time_s[:, 0] <= job.observed_s[0] + _EPSILON_S) & (rows.time_s[:, 1] >= job.observed_s[1])
+    return Rows(rows.values[keep], np.clip(rows.time_s[keep], *job.span_s), (rows.valid & inside)[keep])

@@ -1,0 +1,68 @@
+"""What a feature store says about its own making: options, weights, software and a digest of what was read."""
+
+import platform
+from hashlib import file_digest, sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipeline.features.base import Extractor
+from pipeline.features.pieces import unit_file
+from pipeline.features.registry import options_dict, sources
+from pipeline.records import Segment
+
+
+def attributes(
+    corpus: str,
+    name: str,
+    kind: str,
+    extractor: Extractor,
+    weights: dict,
+    segments: list[Segment],
+    results: Path,
+    demonstration: bool,
+) -> dict:
+    """Attributes of a feature store of schema 1.
+
+    ``config`` holds every option with its defaults filled in, so that it can be put into config.yaml as it is; the
+    extractor's version ends in a digest of its source files; ``inputs`` digests the segments' times and all files read.
+    """
+    return {
+        "corpus": corpus,
+        "name": name,
+        "modality": extractor.modality,
+        "extractor": kind,
+        "extractor_version": f"{extractor.version}+{_digest_of_files(sources(kind))[:12]}",
+        "config": options_dict(extractor.config),
+        "weights": weights,
+        "software": software(extractor),
+        "inputs": _inputs(segments, results, extractor.modality),
+        "demonstration": demonstration,
+    }
+
+
+def software(extractor: Extractor) -> dict[str, str]:
+    """Versions of Python and of the packages that decide an extractor's values."""
+    found = {"python": platform.python_version()}
+    for package in extractor.packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def _digest_of_files(paths: list[Path]) -> str:
+    total = sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            total.update(file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def _inputs(segments: list[Segment], results: Path, modality: str) -> str:
+    total = sha256()
+    for segment in sorted(segments, key=lambda s: s.segment_id):
+        total.update(f"{segment.segment_id} {segment.unit_id} {segment.start_s!r} {segment.end_s!r}\n".encode())
+    units = sorted({segment.unit_id for segment in segments})
+    total.update(_digest_of_files([unit_file(results, modality, unit) for unit in units]).encode())
+    return total.hexdigest()

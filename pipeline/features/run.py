@@ -1,0 +1,138 @@
+"""The driver: runs an extractor over pieces in batches of similar length and writes the rows in order."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+
+from pipeline.features.base import Extractor
+from pipeline.features.pieces import Job, own_rows
+from pipeline.records import InputError
+from pipeline.store import Rows, StoreWriter
+
+# How much is held at once to find pieces of similar length: seconds of sound, frames of faces (40 kB each), words.
+GROUP = {"audio": 1200.0, "video": 2048, "text": 40_000}
+GROUP_JOBS = 4096
+
+
+def write_store(path: str | Path, attributes: dict, extractor: Extractor, jobs: Iterable[Job]) -> None:
+    """Extract every job, segments sorted by id, and write their feature store.
+
+    Raises InputError, naming extractor and segment, for rows of another width, NaN, or times that do not ascend.
+    """
+    dtype = getattr(extractor.config, "dtype", "float32")
+    with StoreWriter(path, attributes, extractor.dim, dtype) as writer:
+        last_start_s = -np.inf
+        for segment_id, rows, first in extract_all(extractor, jobs):
+            if first:
+                writer.append(segment_id, rows)
+                last_start_s = -np.inf
+            elif len(rows):
+                writer.extend(rows)
+            if len(rows):
+                if rows.time_s[0, 0] < last_start_s:
+                    raise InputError(
+                        f"{_who(extractor)}: segment {segment_id}: rows of two neighbouring pieces overlap; "
+                        "its rows must lie on one grid, see Extractor.cut.grid"
+                    )
+                last_start_s = rows.time_s[-1, 0]
+
+
+def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str, Rows, bool]]:
+    """Yield (segment id, rows, whether they are the segment's first) of each job, in the order of the jobs."""
+    for group in _ahead(_groups(jobs, GROUP[extractor.modality])):
+        results: dict[int, Rows] = {}
+        for batch in length_batches([job.length for job in group], extractor.cut.batch):
+            pieces = [group[i].piece for i in batch]
+            found = extractor.extract(pieces)
+            if len(found) != len(pieces):
+                raise InputError(f"{_who(extractor)}: gave rows of {len(found)} pieces for a batch of {len(pieces)}")
+            for i, rows in zip(batch, found, strict=True):
+                results[i] = own_rows(check_rows(extractor, group[i].piece, rows), group[i])
+        for i, job in enumerate(group):
+            yield job.segment_id, results.pop(i, None) or Rows.empty(extractor.dim), job.first
+
+
+def length_batches(lengths: list[float], batch: float) -> list[list[int]]:
+    """Indices of pieces in batches: longest first, each at most ``batch`` with padding; without those of no length."""
+    batches: list[list[int]] = []
+    longest = 0.0
+    for i in sorted((i for i, n in enumerate(lengths) if n > 0), key=lambda i: -lengths[i]):
+        if not batches or (len(batches[-1]) + 1) * longest > batch:
+            batches.append([])
+            longest = lengths[i]
+        batches[-1].append(i)
+    return batches
+
+
+def check_rows(extractor: Extractor, piece, rows: Rows) -> Rows:
+    """The rows as float32; raises InputError where they do not fit the piece or each other."""
+    where = f"{_who(extractor)}: segment {piece.segment_id}"
+    if not isinstance(rows, Rows):
+        raise InputError(f"{where}: extract gave {type(rows).__name__} for a piece; give Rows, see piece.rows(values)")
+    values = np.asarray(rows.values)
+    if values.shape[1] != extractor.dim:
+        raise InputError(f"{where}: rows of width {values.shape[1]}, but {extractor.dim} elsewhere")
+    if rows.valid.dtype != bool:
+        raise InputError(f"{where}: valid holds {rows.valid.dtype}; it is a mask of bool")
+    bad = ~np.isfinite(values).all(axis=1) & rows.valid
+    if bad.any():
+        at_s = rows.time_s[np.flatnonzero(bad)[0], 0]
+        raise InputError(f"{where}: NaN or infinity in {bad.sum()} of {len(rows)} rows, the first at {at_s:.2f} s")
+    time_s = np.asarray(rows.time_s, np.float64)
+    if not np.isfinite(time_s).all() or (time_s[:, 1] < time_s[:, 0]).any() or (np.diff(time_s[:, 0]) < 0).any():
+        raise InputError(f"{where}: row times must be finite, end after they begin, and ascend")
+    values = np.where(rows.valid[:, None], values, 0).astype(np.float32)
+    return Rows(values, time_s, rows.valid)
+
+
+def _who(extractor: Extractor) -> str:
+    return f"extractor {type(extractor).__name__}"
+
+
+def _groups(jobs: Iterable[Job], limit: float) -> Iterator[list[Job]]:
+    group: list[Job] = []
+    held = 0.0
+    for job in jobs:
+        if group and (held + job.length > limit or len(group) >= GROUP_JOBS):
+            yield group
+            group, held = [], 0.0
+        group.append(job)
+        held += job.length
+    if group:
+        yield group
+
+
+def _ahead(items: Iterable) -> Iterator:
+    """Yield the items, the next one being read while the last one is worked on."""
+    queue: Queue = Queue(maxsize=1)
+    stop = threading.Event()
+
+    def read():
+        try:
+            for item in items:
+                queue.put((item, None))
+                if stop.is_set():
+                    return
+            queue.put((None, StopIteration()))
+        except BaseException as error:
+            queue.put((None, error))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+    finally:
+        stop.set()
+        while thread.is_alive():  # a reader that waits to hand over its next item
+            if not queue.empty():
+                queue.get()
+            thread.join(0.01)

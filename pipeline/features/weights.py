@@ -1,0 +1,177 @@
+"""Checkpoints: where they come from, their digests, and the check of those digests at every use.
+
+A checkpoint is a folder with a ``weights.json`` that names its source, its revision and the SHA-256 of every other
+file. ``weights.lock.yaml`` keeps the same digests for all sources, to be put under version control.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import file_digest, sha256
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from pipeline.records import InputError, replacing
+
+MANIFEST = "weights.json"
+_HUB = re.compile(r"(?P<name>(?:[\w.-]+/)?[\w.-]+)@(?P<revision>.+)", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_FORMS = (
+    "ORG/NAME@COMMIT (40 hexadecimal digits) for a model hub, a path that begins with / ./ ../ or ~, "
+    "a file:// URL, or demo:KIND for a small demonstration checkpoint"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a checkpoint comes from."""
+
+    text: str  # as given in config.yaml
+    kind: Literal["hub", "demo", "path"]
+    location: str  # hub: ORG/NAME; demo: KIND; path: the folder or file
+    revision: str | None = None
+
+
+def parse(text: str) -> Source:
+    """Understand a ``weights:`` entry; raises InputError naming the allowed forms, or asking for a pinned revision."""
+    if text.startswith("demo:") and re.fullmatch(r"\w+", text[5:], re.ASCII):
+        return Source(text, "demo", text[5:])
+    if text.startswith("file://"):
+        return Source(text, "path", url2pathname(urlsplit(text).path))
+    if text.startswith(("/", "./", "../", "~")):
+        return Source(text, "path", str(Path(text).expanduser()))
+    match = _HUB.fullmatch(text)
+    if match and _COMMIT.fullmatch(match["revision"]):
+        return Source(text, "hub", match["name"], match["revision"])
+    name = match["name"] if match else text
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name, re.ASCII):
+        raise InputError(
+            f"weights {text!r}: no pinned revision; write {name}@COMMIT with the 40 digits of a commit, as listed on "
+            "the model's page under 'Files and versions', 'History'"
+        )
+    raise InputError(f"weights {text!r} cannot be understood; allowed are {_FORMS}")
+
+
+def slug(text: str) -> str:
+    """A folder name for a source, the same for the same source and different for different ones."""
+    source = parse(text)
+    if source.kind == "demo":
+        return f"demo--{source.location}"
+    if source.kind == "hub":
+        return f"{source.location.replace('/', '--')}--{source.revision[:12]}"
+    stem = re.sub(r"[^\w.-]", "_", Path(source.location).name, flags=re.ASCII) or "folder"
+    return f"local--{stem}--{sha256(str(Path(source.location).resolve()).encode()).hexdigest()[:12]}"
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def digest_files(folder: Path) -> dict[str, dict]:
+    """``{relative name: {sha256, bytes}}`` of every file of a checkpoint but its manifest."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {p.relative_to(folder).as_posix(): {"sha256": digest_file(p), "bytes": p.stat().st_size} for p in files}
+
+
+def seal(folder: Path, source: str, revision: str | None = None, allow_pickle: bool = False) -> dict:
+    """Write a finished checkpoint's ``weights.json`` and return what it holds."""
+    manifest = {
+        "source": source, "revision": revision, "allow_pickle": allow_pickle, "files": digest_files(folder)
+    }  # fmt: skip
+    with replacing(folder / MANIFEST) as temporary:
+        temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict | None:
+    """What ``weights.json`` says, or None where the folder has none."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return {**manifest, "files": dict(manifest["files"])}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: cannot be read; delete the folder {folder} and fetch the weights again") from None
+
+
+def verify(folder: Path) -> dict:
+    """Check every file of a checkpoint against its manifest and return its provenance: source, revision, digests.
+
+    Raises InputError naming each file that changed, is missing or was added. A folder of the user's own without
+    manifest is taken as it is; its digests are recorded all the same.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of weights; fetch it with `python -m pipeline weights fetch`")
+    manifest = read_manifest(folder)
+    found = digest_files(folder)
+    if manifest is None:
+        if not found:
+            raise InputError(f"{folder}: holds no file; fetch the weights with `python -m pipeline weights fetch`")
+        manifest = {"source": f"folder {folder.name}", "revision": None, "files": found}
+    problems = compare(manifest["files"], found)
+    if problems:
+        raise InputError(
+            f"{folder}: not as fetched from {manifest['source']}: {'; '.join(problems)}. "
+            "Delete the folder and fetch the weights again"
+        )
+    return {
+        "source": manifest["source"],
+        "revision": manifest["revision"],
+        "sha256": {name: each["sha256"] for name, each in found.items()},
+    }
+
+
+def compare(expected: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> list[str]:
+    """One sentence for each file that is missing, was added, or has another digest."""
+    problems = []
+    for name in sorted({*expected, *found}):
+        if name not in found:
+            problems.append(f"{name} is missing")
+        elif name not in expected:
+            problems.append(f"{name} was added")
+        elif expected[name]["sha256"] != found[name]["sha256"]:
+            problems.append(
+                f"{name} changed (SHA-256 {found[name]['sha256'][:12]}..., expected {expected[name]['sha256'][:12]}...)"
+            )
+    return problems
+
+
+def allows_pickle(folder: Path) -> bool:
+    """Whether pickled weights of this checkpoint were explicitly allowed when it was fetched."""
+    return bool((read_manifest(folder) or {}).get("allow_pickle"))
+
+
+def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
+    """Compare with the lock file's entry for a source, or add one; safe for several processes at once.
+
+    Raises InputError naming each file that differs from its entry.
+    """
+    import yaml
+    from filelock import FileLock
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{lock}.guard"):
+        entries = (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}
+        if not isinstance(entries, dict):
+            raise InputError(f"{lock}: is not a table of sources; correct it or delete it")
+        if source in entries:
+            problems = compare(entries[source], files)
+            if problems:
+                raise InputError(
+                    f"{source} is no longer what {lock} holds: {'; '.join(problems)}. If you trust the change, remove "
+                    "this source's entry from the lock file and run again"
+                )
+            return
+        entries[source] = {name: dict(each) for name, each in files.items()}
+        with replacing(lock) as temporary:
+            temporary.write_text(
+                "# Digests of every file of every checkpoint; written when fetched, checked ever after.\n"
+                + yaml.safe_dump(entries, sort_keys=True),
+                encoding="utf-8",
+            )

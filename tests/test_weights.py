@@ -1,0 +1,301 @@
+"""Checkpoints: sources, digests, the lock file, and fetching from a hub-like server on loopback."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipeline.features import weights
+from pipeline.features.fetch import fetch, needed
+from pipeline.features.weights_command import weights as weights_command
+from pipeline.records import InputError
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+SOURCE = f"acme/tiny@{REVISION}"
+FILES = {
+    "config.json": b'{"model_type": "bert"}',
+    "vocab.txt": b"[UNK]\nword\n",
+    "README.md": b"# not needed",
+    "pytorch_model.bin": b"pickle",
+    "flax_model.msgpack": b"flax",
+    "model.safetensors": bytes(range(256)) * 2000,
+    "onnx/model.onnx": b"onnx",
+}
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What a model hub answers: metadata of a revision, and its files, large ones with their SHA-256 as ETag."""
+
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, state, *args):
+        self.state = state
+        super().__init__(*args)
+
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        self.state["requests"].append(f"{self.command} {self.path}")
+        path = self.path.split("?")[0]
+        if match := re.fullmatch(r"/api/models/(.+?)/revision/(.+)", path):
+            return self.metadata(*match.groups())
+        if match := re.fullmatch(r"/(.+?)/resolve/([^/]+)/(.+)", path):
+            return self.file(*match.groups())
+        return self.answer(404, b"")
+
+    def metadata(self, name, revision):
+        if name != "acme/tiny":
+            return self.answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        if revision != REVISION:
+            return self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+        siblings = []
+        for file, content in self.state["announced"].items():
+            entry = {"rfilename": file, "size": len(content)}
+            entry["blobId"] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            if file.endswith((".safetensors", ".bin")):
+                sha256 = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 130}
+            siblings.append(entry)
+        body = {"id": name, "modelId": name, "sha": revision, "private": False, "tags": [], "siblings": siblings}
+        return self.answer(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def file(self, name, revision, file):
+        content = self.state["files"].get(file)
+        if name != "acme/tiny" or revision != REVISION or content is None:
+            return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": revision}
+        self.answer(200, content, headers)
+
+    def answer(self, status, body, headers=()):
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **dict(headers)}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            cut = self.state["cut"] if len(body) > 10_000 else None
+            self.wfile.write(body[:cut])
+            if cut is not None:  # a broken download: the connection ends early
+                self.close_connection = True
+        return None
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    state = {"announced": dict(FILES), "files": dict(FILES), "cut": None, "requests": []}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    import huggingface_hub.constants
+    import huggingface_hub.file_download
+    import huggingface_hub.utils._http as http
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    for module in (http, huggingface_hub.file_download):  # no waiting between attempts
+        if hasattr(module, "time"):
+            monkeypatch.setattr(module.time, "sleep", lambda s: None)
+    yield state
+    server.shutdown()
+    server.server_close()
+
+
+def test_fetch_takes_only_what_is_needed_and_records_digests(hub, tmp_path):
+    lock = tmp_path / "weights.lock.yaml"
+    out = tmp_path / "weights" / weights.slug(SOURCE)
+    fetch(SOURCE, out, lock=lock)
+    assert sorted(os.listdir(out)) == ["config.json", "model.safetensors", "vocab.txt", "weights.json"]
+    assert (out / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    expected = {n: hashlib.sha256(FILES[n]).hexdigest() for n in ("config.json", "model.safetensors", "vocab.txt")}
+    assert weights.verify(out) == {"source": SOURCE, "revision": REVISION, "sha256": expected}
+    locked = yaml.safe_load(lock.read_text())
+    assert {n: e["sha256"] for n, e in locked[SOURCE].items()} == expected
+    assert sorted(os.listdir(out.parent)) == [f".{out.name}.guard", out.name]  # nothing half-written beside it
+
+
+def test_fetching_again_asks_nobody_and_repairs_nothing_in_silence(hub, tmp_path):
+    out = tmp_path / "w"
+    fetch(SOURCE, out)
+    count = len(hub["requests"])
+    fetch(SOURCE, out)
+    assert len(hub["requests"]) == count
+    (out / "config.json").write_bytes(b"{}")
+    with pytest.raises(InputError, match=r"config\.json changed"):
+        fetch(SOURCE, out)
+
+
+def test_broken_download_leaves_nothing_and_the_next_try_succeeds(hub, tmp_path):
+    out = tmp_path / "w"
+    hub["cut"] = 50_000
+    with pytest.raises(InputError, match=r"model\.safetensors.*could not be downloaded"):
+        fetch(SOURCE, out, lock=tmp_path / "lock.yaml")
+    assert not out.exists()
+    assert not (tmp_path / "lock.yaml").exists()
+    hub["cut"] = None
+    fetch(SOURCE, out)
+    assert (out / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_file_that_differs_from_what_the_hub_announces(hub, tmp_path, name):
+    content = hub["files"][name]
+    hub["files"][name] = content[:-1] + bytes([content[-1] ^ 1])
+    with pytest.raises(InputError, match=f"{re.escape(name)} did not arrive as announced: its .* is another"):
+        fetch(SOURCE, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+
+
+def test_source_that_changed_since_it_was_locked(hub, tmp_path):
+    lock = tmp_path / "lock.yaml"
+    fetch(SOURCE, tmp_path / "first", lock=lock)
+    before = lock.read_text()
+    hub["announced"]["config.json"] = hub["files"]["config.json"] = b'{"model_type": "other"}'
+    with pytest.raises(InputError, match=r"config\.json changed.*remove this source's entry") as caught:
+        fetch(SOURCE, tmp_path / "second", lock=lock)
+    assert "vocab.txt" not in str(caught.value)
+    assert lock.read_text() == before
+    assert not (tmp_path / "second").exists()
+
+
+def test_revision_that_is_gone_and_model_that_never_was(hub, tmp_path):
+    gone = "f" * 40
+    with pytest.raises(InputError, match=f"no revision {gone}"):
+        fetch(f"acme/tiny@{gone}", tmp_path / "w")
+    with pytest.raises(InputError, match=r"acme/none@.*no such model"):
+        fetch(f"acme/none@{gone}", tmp_path / "w")
+
+
+def test_no_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens on the discard port
+    with pytest.raises(InputError, match=r"machine with network access.*HF_ENDPOINT"):
+        fetch(SOURCE, tmp_path / "w")
+    assert not (tmp_path / "w").exists()
+
+
+def test_pickle_only_when_allowed_and_never_beside_safetensors(hub, tmp_path):
+    for state in ("announced", "files"):
+        del hub[state]["model.safetensors"]
+    with pytest.raises(InputError, match=r"pytorch_model\.bin.*allow_pickle: true"):
+        fetch(SOURCE, tmp_path / "w")
+    fetch(SOURCE, tmp_path / "w", allow_pickle=True)
+    assert (tmp_path / "w" / "pytorch_model.bin").exists()
+    assert weights.allows_pickle(tmp_path / "w")
+    assert "pytorch_model.bin" not in needed(list(FILES), "x", allow_pickle=True)
+
+
+@pytest.mark.parametrize("form", ["{folder}", "file://{folder}", "{folder}/net.onnx"])
+def test_local_folder_file_and_url(tmp_path, form):
+    folder = tmp_path / "mine with space"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "README.md", "net.onnx"):
+        (folder / name).write_bytes(FILES.get(name, b"onnx"))
+    source = form.format(folder=folder).replace(" ", "%20" if "://" in form else " ")
+    out = tmp_path / weights.slug(source)
+    fetch(source, out)
+    expected = ["net.onnx"] if source.endswith(".onnx") else ["config.json", "model.safetensors"]
+    assert sorted(weights.verify(out)["sha256"]) == expected
+    with pytest.raises(InputError, match="does not exist"):
+        fetch(f"{tmp_path}/none", tmp_path / "x")
+
+
+def test_verify_names_each_file(tmp_path):
+    folder = tmp_path / "w"
+    folder.mkdir()
+    for name in ("a", "b", "c"):
+        (folder / name).write_text(name)
+    weights.seal(folder, "demo:tiny")
+    assert weights.verify(folder)["source"] == "demo:tiny"
+    (folder / "a").write_text("changed")
+    (folder / "b").unlink()
+    (folder / "d").write_text("new")
+    with pytest.raises(InputError, match=r"a changed .*; b is missing; d was added"):
+        weights.verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("facebook/wav2vec2-base", "no pinned revision"),
+        ("facebook/wav2vec2-base@main", "no pinned revision"),
+        ("wav2vec2", "demo:KIND"),
+        ("http://example.org/model", "demo:KIND"),
+        ("demo:", "demo:KIND"),
+        ("", "demo:KIND"),
+    ],
+)
+def test_source_that_cannot_be_understood(text, said):
+    with pytest.raises(InputError, match=said):
+        weights.parse(text)
+
+
+def test_slugs_are_safe_and_distinct(tmp_path):
+    texts = [
+        SOURCE,
+        SOURCE.replace("tiny", "other"),
+        SOURCE[:-40] + "f" * 40,
+        "demo:bert",
+        "/a/model",
+        "/b/model",
+        "~/x y",
+    ]
+    slugs = [weights.slug(text) for text in texts]
+    assert len(set(slugs)) == len(texts)
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+", s) for s in slugs)
+
+
+def test_lock_file_takes_entries_of_many_processes(tmp_path):
+    lock = tmp_path / "lock.yaml"
+    code = (
+        "import sys; from pathlib import Path; from pipeline.features.weights import check_lock\n"
+        "for i in range(10): check_lock(Path(sys.argv[1]), f'{sys.argv[2]}-{i}', {'f': {'sha256': 'x', 'bytes': 1}})"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(lock), str(k)]) for k in range(3)]
+    assert [run.wait() for run in runs] == [0, 0, 0]
+    assert len(yaml.safe_load(lock.read_text())) == 30
+
+
+def test_list_says_what_is_needed_how_large_and_what_is_there(hub, tmp_path):
+    config = tmp_path / "config.yaml"
+    entries = {
+        "here": {"extractor": "transformers_text", "weights": SOURCE},
+        "demo": {"extractor": "transformers_audio", "weights": "demo:wav2vec2"},
+        "gone": {"extractor": "transformers_text", "weights": f"acme/none@{REVISION}"},
+        "mfcc": {"extractor": "mfcc"},
+    }
+    config.write_text(yaml.safe_dump({"corpora": {"iemocap": {"extractors": entries}}}))
+    call = ["list", "--config-json", str(config), "--weights", str(tmp_path / "weights")]
+    said = CliRunner().invoke(weights_command, call, catch_exceptions=False).output
+    assert "for corpora.iemocap.extractors.here\n    not there; the workflow fetches it, 0.5 MB" in said
+    assert "no such model" in said
+    assert "the workflow makes it" in said
+    fetch(SOURCE, tmp_path / "weights" / weights.slug(SOURCE))
+    said = CliRunner().invoke(weights_command, [*call, "--offline"], catch_exceptions=False).output
+    assert "there, in" in said
+    (tmp_path / "weights" / weights.slug(SOURCE) / "config.json").write_text("{}")
+    said = CliRunner().invoke(weights_command, [*call, "--offline"], catch_exceptions=False).output
+    assert "DAMAGED" in said
+
+
+def test_command_line_fetches_through_a_mirror(hub, tmp_path):
+    base = [sys.executable, "-m", "pipeline", "weights"]
+    command = [*base, "fetch", SOURCE, "--out", str(tmp_path / "w"), "--lock", str(tmp_path / "lock.yaml")]
+    subprocess.run(command, check=True, env={**os.environ, "HF_HOME": str(tmp_path / "home")})
+    run = subprocess.run([*base, "verify", str(tmp_path / "w")], check=True, capture_output=True, text=True)
+    assert "3 files as fetched from acme/tiny" in run.stdout
+    (tmp_path / "w" / "vocab.txt").write_text("other")
+    run = subprocess.run([*base, "verify", str(tmp_path / "w")], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "vocab.txt changed" in run.stderr
+    assert "Traceback" not in run.stderr
