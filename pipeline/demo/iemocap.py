@@ -1,0 +1,201 @@
+"""A demonstration corpus in the layout of IEMOCAP: two people in conversation, side by side, in five sessions."""
+
+import zlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.demo.affect import DIMENSIONS, EMOTIONS, Manner, draw_manner
+from pipeline.demo.face import Framing
+from pipeline.demo.film import write_film, write_wav
+from pipeline.demo.performance import RELEASE_S, perform
+from pipeline.demo.persons import cast
+from pipeline.demo.plan import dialogs
+from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, speak, word_frames
+from pipeline.demo.words import utterance
+
+FRAME_RATE = Fraction(30_000, 1001)
+HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)
+DECK = {"ang": 6, "exc": 7, "fru": 7, "hap": 6, "neu": 8, "sad": 6, "sur": 4, "xxx": 2}
+"""Turns of each label in a session; xxx: the raters did not agree. Session 2 has one of oth more."""
+LISTENER_STEP = 3  # a listener moves at a third of the frame rate
+NAMES = {
+    **{"ang": "Anger", "exc": "Excited", "fru": "Frustration", "hap": "Happiness", "neu": "Neutral state"},
+    **{"sad": "Sadness", "sur": "Surprise"},
+}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a dialog; words are in 10 ms frames from the turn's start."""
+
+    turn_id: str
+    letter: str
+    label: str
+    start_s: float
+    frames: int
+    words: list[tuple[str, int, int]]
+    manner: Manner
+    dimensions: tuple[float, float, float]
+
+    @property
+    def end_s(self) -> float:
+        """End of the turn in seconds of the dialog."""
+        return round(self.start_s + self.frames * FRAME_S, 4)
+
+    @property
+    def text(self) -> str:
+        """The words as a sentence."""
+        return " ".join("I" if w == "i" else w for w, _, _ in self.words).capitalize().replace(" i ", " I ") + "."
+
+
+def _random(seed: int, *names: str | int) -> np.random.Generator:
+    return np.random.default_rng([seed, *(n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names)])
+
+
+def _deal(seed: int, session: int) -> dict[str, list[str]]:
+    """The labels of the turns of each dialog of a session, in order."""
+    deck = [label for label, count in DECK.items() for _ in range(count)] + ["oth"] * (session == 2)
+    deck = [str(label) for label in _random(seed, "deck", session).permutation(deck)]
+    names = dialogs(session)
+    return {name: deck[n :: len(names)] for n, name in enumerate(names)}
+
+
+def _place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[tuple[str, int, int]], int]:
+    """Words in 10 ms frames after a short silence, with a pause now and then; and the length of the whole."""
+    at, placed = int(rng.integers(8, 14)), []
+    for n, word in enumerate(words):
+        if n and rng.random() < 0.15:
+            at += int(rng.integers(6, 14))
+        length = word_frames(word, tempo)
+        placed.append((word, at, at + length))
+        at += length
+    return placed, at + int(rng.integers(10, 16))
+
+
+def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Mean of two raters' whole-number ratings, as in the corpus."""
+    mean = np.array(DIMENSIONS.get(label, (2.8, 3.0, 3.0)))
+    ratings = np.clip(np.round(mean + rng.normal(0, 0.6, (2, 3))), 1, 5)
+    return tuple(float(v) for v in ratings.mean(0))
+
+
+def plan_dialog(seed: int, dialog: str) -> list[Turn]:
+    """Draw the turns of a dialog: who speaks when, which words, and how."""
+    rng = _random(seed, dialog)
+    session, leader = int(dialog[3:5]), dialog[5]
+    partner = "M" if leader == "F" else "F"
+    turns, counts, letter, clock_s = [], {"F": 0, "M": 0}, leader, 0.6
+    for label in _deal(seed, session)[dialog]:
+        emotion = label if label in EMOTIONS else EMOTIONS[rng.integers(len(EMOTIONS))]
+        manner = draw_manner(rng, emotion)
+        words, frames = _place(utterance(rng, manner.words_emotion), manner.prosody.tempo, rng)
+        turn_id = f"{dialog}_{letter}{counts[letter]:03d}"
+        counts[letter] += 1
+        turn = Turn(turn_id, letter, label, round(clock_s, 4), frames, words, manner, _dimensions(label, rng))
+        turns.append(turn)
+        change = rng.random() < 0.8
+        overlap = change and rng.random() < 0.2
+        clock_s = turn.end_s + (-rng.uniform(0.2, 0.4) if overlap else rng.uniform(0.1, 0.4))
+        if change:
+            letter = partner if letter == leader else leader
+    return turns
+
+
+def _sounds(seed: int, session: int, turns: list[Turn], seconds: float) -> tuple[dict[str, np.ndarray], dict]:
+    """The sound of each turn, and each person's own track from the start of the dialog to its end."""
+    spoken = {}
+    tracks = {letter: np.zeros(int(np.ceil(seconds * SAMPLE_RATE_HZ))) for letter in "FM"}
+    for turn in turns:
+        voice = draw_voice(_random(seed, "voice", session, turn.letter), turn.letter)
+        sound = speak(turn.words, turn.frames, voice, turn.manner.prosody, _random(seed, "sound", turn.turn_id))
+        spoken[turn.turn_id] = sound
+        begin = round(turn.start_s * SAMPLE_RATE_HZ)
+        tracks[turn.letter][begin : begin + len(sound)] += sound
+    return spoken, tracks
+
+
+def _pictures(seed: int, session: int, dialog: str, turns: list[Turn], tracks: dict, time_s: np.ndarray):
+    """Yield the frames: the actor named by the dialog's letter left, the partner right."""
+    picture = np.zeros((HALF.picture_height, 2 * HALF.picture_width, 3), np.uint8)
+    halves = []
+    for side, letter in enumerate("FM" if dialog[5] == "F" else "MF"):
+        actor = cast(_random(seed, "face", session, letter), HALF, letter)
+        said = [(t.start_s, t.end_s, t.manner.expression) for t in turns if t.letter == letter]
+        weights = perform(_random(seed, "motion", dialog, letter), time_s, said, tracks[letter])
+        active = np.zeros(len(time_s), bool)
+        for start_s, end_s, _ in said:
+            active |= (time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)
+        active[::LISTENER_STEP] = True
+        place = slice(side * HALF.picture_width, (side + 1) * HALF.picture_width)
+        halves.append((actor, weights, active, place))
+    for n in range(len(time_s)):
+        for actor, weights, active, place in halves:
+            if active[n]:
+                picture[:, place] = actor.frame(weights[n])
+        yield picture
+
+
+def _evaluation(turns: list[Turn], rng: np.random.Generator) -> str:
+    lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
+    for turn in turns:
+        v, a, d = turn.dimensions
+        lines.append(
+            f"[{turn.start_s:.4f} - {turn.end_s:.4f}]\t{turn.turn_id}\t{turn.label}\t[{v:.4f}, {a:.4f}, {d:.4f}]"
+        )
+        first, second = (NAMES[str(e)] for e in rng.choice(EMOTIONS, 2, replace=False))
+        own = NAMES.get(turn.label, "Other")
+        named = (first, f"{own}; {second}", second) if turn.label == "xxx" else (own, f"{own}; {second}", own)
+        lines += [f"C-{rater}:\t{names};\t()" for rater, names in zip(("E1", "E2", "E4"), named)]
+        lines += [f"C-{turn.letter}1:\t{own};\t()"]
+        for rater in ("E1", "E2", f"{turn.letter}1"):
+            marks = np.clip(np.round(np.array(turn.dimensions) + rng.uniform(-0.6, 0.6, 3)), 1, 5).astype(int)
+            lines.append(f"A-{rater}:\tval {marks[0]}; act {marks[1]}; dom  {marks[2]};\t()")
+        lines.append("")
+    return "\n".join(lines) + "\n"
+
+
+def _transcription(turns: list[Turn]) -> str:
+    return "".join(f"{t.turn_id} [{t.start_s:08.4f}-{t.end_s:08.4f}]: {t.text}\n" for t in turns)
+
+
+def _alignment(turn: Turn) -> str:
+    """The .wdseg of a turn: 10 ms frames, both ends included, silences named, a total in the last line."""
+    rows, at = [], 0
+    for word, start, end in turn.words:
+        if start > at:
+            rows.append((at, start - 1, "<sil>" if rows else "<s>"))
+        rows.append((start, end - 1, word.upper()))
+        at = end
+    rows.append((at, turn.frames - 1, "</s>"))
+    scores = [-20_000 - 4_100 * (last - first + 1) for first, last, _ in rows]
+    lines = ["    SFrm  EFrm    SegAScr Word"]
+    lines += [f"{first:8d} {last:5d} {score:10d} {word}" for (first, last, word), score in zip(rows, scores)]
+    return "\n".join([*lines, f" Total score:  {sum(scores)}"]) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_dialog(root: Path, seed: int, dialog: str) -> None:
+    """Write everything that IEMOCAP has of one dialog under ``root``."""
+    session = int(dialog[3:5])
+    base = root / f"Session{session}"
+    turns = plan_dialog(seed, dialog)
+    frame_count = int(np.ceil((max(t.end_s for t in turns) + 0.6) * FRAME_RATE))
+    seconds = float(frame_count / FRAME_RATE)
+    time_s = np.arange(frame_count) / float(FRAME_RATE)
+    spoken, tracks = _sounds(seed, session, turns, seconds)
+    for turn in turns:
+        write_wav(base / "sentences" / "wav" / dialog / f"{turn.turn_id}.wav", spoken[turn.turn_id])
+        _write(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
+    _write(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, _random(seed, "raters", dialog)))
+    _write(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
+    both = tracks["F"] + tracks["M"]
+    write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)
+    pictures = _pictures(seed, session, dialog, turns, tracks, time_s)
+    write_film(base / "dialog" / "avi" / "DivX" / f"{dialog}.avi", pictures, FRAME_RATE, both)
