@@ -18,8 +18,11 @@ PIPELINE = {
     "audio_file": BASE, "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW,
     "coverage": ANY, "demo": ANY, "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
-WITHOUT_TORCH = {"metrics", "predictions", "scores", "significance", "report", "splits", "options"}
-LATE = {"metrics", "predictions", "scores", "significance", "report"}
+LATE = {
+    "metrics", "predictions", "tallies", "scores", "bootstrap", "difference_tests", "comparison", "significance",
+    "report",
+}  # fmt: skip
+WITHOUT_TORCH = LATE | {"splits", "options"}
 
 
 def modules(package):

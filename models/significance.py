@@ -1,0 +1,110 @@
+"""Is a difference real? The planned contrasts, tested on the same items, with a verdict each."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cache
+
+import click
+import numpy as np
+
+from models.comparison import CLUSTER_KIND, Comparison, compare, decide, resampler
+from models.metrics import OVERALL
+from models.options import Contrast, SignificanceOptions
+from models.splits import Assignment
+from models.tallies import RunTally, tally_run
+from pipeline.cli import log, progress
+from pipeline.records import InputError, Segment, read_table, write_table
+
+
+def run_contrasts(
+    contrasts: list[Contrast],
+    options: SignificanceOptions,
+    load: Callable[[str], RunTally],
+    ratio: float,
+) -> list[Comparison]:
+    """Test all planned contrasts; ``load`` gives the tally of a run by its name, ``ratio`` is test / training items."""
+    loaded, resampled, rows = cache(load), resampler(options), []
+    for contrast in progress(contrasts, "contrasts"):
+        name, how = choose_b(contrast, options.metric, loaded)
+        row = compare(contrast.question, loaded(contrast.a), loaded(name), options, ratio, resampled)
+        rows.append(replace(row, note="; ".join(filter(None, [how, row.note]))))
+    return decide(rows, options)
+
+
+def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[str, str]:
+    """The run to compare with, and how it was chosen: of several the best on the development part, not on the test."""
+    if isinstance(contrast.b, str):
+        return contrast.b, ""
+    scores = {name: load(name).development_score(metric_name) for name in contrast.b}
+    undefined = [name for name, score in scores.items() if not np.isfinite(score)]
+    if undefined and len(scores) > 1:
+        raise InputError(
+            f"contrast {contrast.question!r}: run {undefined[0]} has no development score to be chosen by; "
+            "name one run as b, or train it with a development part"
+        )
+    best = max(scores, key=scores.get)
+    shown = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
+    return best, f"b is the best of several by development {metric_name}: {shown}"
+
+
+def size_ratio(split: list[Assignment], folds: int) -> float:
+    """Test items / training items, mean over folds; raises InputError where a fold has none of either."""
+    ratios = []
+    for fold in range(folds):
+        parts = [row.part for row in split if row.fold == fold]
+        test, training = parts.count("test"), parts.count("training")
+        if not test or not training:
+            raise InputError(
+                f"the split has {training} training and {test} test segments in fold {fold}; both are needed; "
+                "check --folds and the protocol"
+            )
+        ratios.append(test / training)
+    return float(np.mean(ratios))
+
+
+def _rounded(row: Comparison) -> Comparison:
+    """Six significant digits: more would be noise, and files would differ between machines."""
+    values = {k: float(f"{v:.6g}") + 0.0 for k, v in asdict(row).items() if isinstance(v, float) and np.isfinite(v)}
+    unknown = {k: None for k, v in asdict(row).items() if isinstance(v, float) and not np.isfinite(v)}
+    return replace(row, **values, **unknown)
+
+
+def _parse(kind, text: str, option: str):
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise InputError(f"{option}: {where}: {first['msg']}; see corpora.<corpus> in config.yaml") from None
+
+
+@click.command()
+@click.option("--task", required=True, type=click.Choice(list(CLUSTER_KIND)))
+@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
+@click.option("--protocol", required=True, help="name of the split, for the log")
+@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
+@click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
+@click.option("--contrasts", required=True, help='JSON: [{"question": ..., "a": RUN, "b": RUN or [RUN, ...]}, ...]')
+@click.option("--options", required=True, help='JSON: {"metric": ..., "bootstrap_samples": 2000, ...}')
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/significance.csv")
+def significance(task, results, protocol, segments, split, folds, contrasts, options, out):
+    """Test the planned contrasts."""
+    planned = _parse(list[Contrast], contrasts, "--contrasts")
+    given = _parse(SignificanceOptions, options, "--options")
+    if given.metric not in OVERALL[task]:
+        raise InputError(
+            f"significance.metric: {given.metric!r} cannot be tested for task {task}; choose {', '.join(OVERALL[task])}"
+        )
+    unit_of = {row.segment_id: row.unit_id for row in read_table(segments, Segment)}
+    ratio = size_ratio(read_table(split, Assignment), folds)
+
+    def load(run: str) -> RunTally:
+        return tally_run(results, run, folds, task, unit_of)
+
+    rows = run_contrasts(planned, given, load, ratio)
+    write_table(out, [_rounded(row) for row in rows], Comparison)
+    found = ", ".join(f"{row.question}: {row.verdict}" for row in rows)
+    log.info("%s, %d contrasts on %s: %s", protocol, len(rows), given.metric, found or "none planned")
