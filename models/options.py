@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.records import InputError
+
 Fusion = Literal["self_attention", "cross_attention", "cross_self_attention", "rcma", "rjcma", "concatenation", "late"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 
@@ -18,20 +20,100 @@ class NetworkOptions(Options):
     """One fusion model."""
 
     fusion: Fusion = Field(description="how the modalities meet")
-    combine: Literal["statistics", "concatenation"] = Field(
-        "statistics",
-        description="attended vectors become std and mean across them, or are concatenated (noSP)",
+    combine: Literal["statistics", "concatenation"] | None = Field(
+        None,
+        description="attended vectors become std and mean across them, or are concatenated (noSP); "
+        "null: statistics for self and cross attention, concatenation for the others",
     )
     faithful: bool = Field(False, description="the published model to the number, defects included")
-    encoder: Literal["gru", "tcn"] = Field("gru", description="temporal encoder of each modality")
-    width: int = Field(120, gt=0, description="width of each encoded sequence")
+    encoder: Literal["gru", "tcn"] | None = Field(
+        None, description="temporal encoder of each modality; null: tcn for rcma and rjcma, gru for the others"
+    )
+    width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
     heads: int = Field(6, gt=0, description="attention heads of self and cross attention")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside attention and encoders")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
-    embedding: int = Field(60, gt=0, description="width of the first head layer")
-    recursions: int = Field(3, ge=1, description="rcma and rjcma: how often the attended features attend again")
+    embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
+    encoder_steps: int = Field(
+        250, gt=0, description="per-segment task: longer sequences are strided to at most so many encoded steps"
+    )
+    recursions: int = Field(
+        3, ge=1, description="rcma and rjcma: how often the attended features attend again (published code: 2)"
+    )
     share_recursions: bool = Field(False, description="rcma and rjcma: one set of weights for all recursions")
-    separate_targets: bool = Field(False, description="valence and arousal by two models instead of one")
+    separate_targets: bool = Field(
+        False, description="valence and arousal by two models instead of one (published rjcma: always)"
+    )
+
+    def settled(self) -> "NetworkOptions":
+        """Fill in what was left to the fusion."""
+        recursive = self.fusion in ("rcma", "rjcma")
+        pooled = self.fusion in ("self_attention", "cross_attention", "cross_self_attention")
+        return self.model_copy(
+            update={
+                "combine": self.combine or ("statistics" if pooled else "concatenation"),
+                "encoder": self.encoder or ("tcn" if recursive else "gru"),
+            }
+        )
+
+
+def check_network(options: NetworkOptions, modalities: list[str], task: str) -> None:
+    """Refuse what cannot be built or would not mean anything; needs no data, so it can be asked before any work.
+
+    ``modalities`` by name (audio, video, text), ``task`` segment or frame. Raises InputError that names what is
+    allowed.
+    """
+    given, fusion = options.settled(), options.fusion
+    pairwise = fusion in ("self_attention", "cross_attention", "cross_self_attention")
+    here = f"network {fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task!r}"
+
+    def require(condition: bool, message: str) -> None:
+        if not condition:
+            raise InputError(f"{here}: {message}")
+
+    require(task in ("segment", "frame"), "the task is one of segment, frame")
+    known = list(MODALITIES.values())
+    require(
+        bool(modalities) and len(set(modalities)) == len(modalities) and set(modalities) <= set(known),
+        f"modalities are one or more of {known}, each once",
+    )
+    alone = ("self_attention", "concatenation", "late")
+    require(
+        len(modalities) > 1 or fusion in alone,
+        f"it relates modalities to each other and needs two or three; one alone goes with {', '.join(alone)}",
+    )
+    require(
+        given.encoder == "tcn" or given.width % 2 == 0,
+        f"width {given.width} must be even, half for each direction of the gru",
+    )
+    require(
+        not pairwise or given.width % given.heads == 0,
+        f"width {given.width} must be a multiple of heads {given.heads}",
+    )
+    require(
+        fusion != "late" or given.combine == "concatenation",
+        "each modality decides for itself and there is nothing to pool; leave 'combine' out",
+    )
+    require(
+        task == "frame" or not given.separate_targets,
+        "separate_targets is for valence and arousal, task 'frame'; set it to false",
+    )
+    if given.faithful:
+        require(
+            pairwise or fusion == "rjcma",
+            "faithful is there for self_attention, cross_attention, cross_self_attention and rjcma; set it to false",
+        )
+        wanted = ("segment", "gru") if pairwise else ("frame", "tcn")
+        require(
+            (task, given.encoder) == wanted,
+            f"the published model is for task {wanted[0]!r} with encoder {wanted[1]!r}; "
+            "choose these or set faithful to false",
+        )
+        require(
+            pairwise or (given.combine == "concatenation" and not given.share_recursions),
+            "the published model concatenates and shares no weights; "
+            "set combine: concatenation and share_recursions: false, or faithful: false",
+        )
 
 
 class TrainingOptions(Options):
@@ -96,20 +178,27 @@ class TrainingOptions(Options):
 class Contrast(Options):
     """A planned comparison of two runs, each named model-modalities."""
 
-    question: str
-    a: str
+    question: str = Field(min_length=1, description="what is asked, as the report prints it")
+    a: str = Field(description="a run")
     b: str | list[str] = Field(
         description="a run, or several of which the one with the best development score is taken"
     )
+
+    @model_validator(mode="after")
+    def _check(self):
+        others = [self.b] if isinstance(self.b, str) else self.b
+        if not others or self.a in others:
+            raise ValueError(f"contrast {self.question!r}: b names one or more runs other than a = {self.a!r}")
+        return self
 
 
 class SignificanceOptions(Options):
     """How differences are tested."""
 
     metric: str = Field(description="the metric all contrasts are tested on")
-    bootstrap_samples: int = Field(2000, ge=100)
+    bootstrap_samples: int = Field(2000, ge=100, description="resampled test sets")
     practical_region: float = Field(
         0.01, gt=0, description="differences smaller than this do not matter: 0.01 is one point"
     )
-    alpha: float = Field(0.05, gt=0, lt=1)
-    seed: int = 0
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="level of the tests; intervals cover 1 - alpha")
+    seed: int = Field(0, ge=0, description="of the resampling")

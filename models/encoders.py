@@ -1,0 +1,177 @@
+"""Temporal encoders: one modality's features become a sequence of configured width, absent steps having no say.
+
+``Encoder`` = dropout on the input (text only, as in paper 1) -> convolution over time -> GRU (paper 1), TCN (paper 2).
+"""
+
+import warnings
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from models.attention import Stream, observed
+
+# The weights are put together anew at each call; cuDNN says so at each.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+
+LEVELS, KERNEL = 4, 5  # of the published TCN: dilations 1, 2, 4, 8
+
+
+class TimeConvolution(nn.Module):
+    """Convolve over real time and keep every ``stride``-th step: (B, T, D) -> (B, ceil(T / stride), width).
+
+    Stands where paper 1 takes time for the channel axis. An output step sees its own block of ``stride`` rows and
+    the blocks before and after it; it is observed if any row of its own block is. So it depends neither on how far
+    a batch is padded nor on what absent rows hold.
+    """
+
+    def __init__(self, features: int, width: int, stride: int):
+        super().__init__()
+        self.stride = stride
+        self.convolution = nn.Conv1d(features, width, 3 * stride, stride=stride, padding=stride)
+
+    def forward(self, stream: Stream) -> Stream:
+        """Convolve: (B, T, D) -> (B, ceil(T / stride), width)."""
+        values, mask = stream
+        surplus = -mask.shape[1] % self.stride
+        if surplus:
+            values, mask = F.pad(values, (0, 0, 0, surplus)), F.pad(mask, (0, surplus))
+        mask = mask.unflatten(1, (-1, self.stride)).any(-1)
+        return observed(self.convolution(values.transpose(1, 2)).transpose(1, 2), mask)
+
+
+class GatedRecurrence(nn.Module):
+    """Bidirectional GRU in which an absent step leaves the state as it was: (B, T, width) -> (B, T, width).
+
+    Observed steps come out as if the absent ones had been cut out of the sequence, whatever the lengths in a batch and
+    wherever the gaps. At an absent step the update gate is driven to 1, "keep", in h' = (1 - z) n + z h. (Packed
+    sequences spare only what is absent at the end, at a third of the speed on CPU.) There are two ways to the same
+    numbers: both directions step by step, faster on CPU and batched by ``torch.func.vmap``; and the library's GRU,
+    which on CUDA is one call of cuDNN. The second is used on CUDA unless ``stepwise`` is set, as one must under vmap.
+    """
+
+    HOLD = 100.0  # sigmoid(100 + anything a gate sees) is 1 to the last bit, also in float64
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)  # holds the parameters
+        self.stepwise = False
+
+    def _weights(self, side: str) -> list[Tensor]:
+        """Return one direction's weight_ih (3H, D), weight_hh (3H, H), bias_ih, bias_hh; gates reset, update, new."""
+        return [getattr(self.gru, f"{kind}_l0{side}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+
+    def by_steps(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Run both directions side by side, one step after the other."""
+        h = self.gru.hidden_size
+        pairs = zip(self._weights(""), self._weights("_reverse"))
+        from_input, from_state, bias_input, bias_state = (torch.stack(pair) for pair in pairs)  # (2, ...)
+        both = torch.stack([x, x.flip(1)])  # (2, B, T, D)
+        absent = ~torch.stack([mask, mask.flip(1)]).permute(2, 0, 1).unsqueeze(-1)  # (T, 2, B, 1)
+        inputs = torch.einsum("kbtd,kgd->tkbg", both, from_input) + bias_input[:, None]  # (T, 2, B, 3H)
+        hold = F.pad(x.new_full((h,), self.HOLD), (h, h))
+        reset_update, new = (inputs + absent * hold).split([2 * h, h], -1)
+        from_state, bias_state = from_state.transpose(1, 2).contiguous(), bias_state[:, None]
+        state, states = x.new_zeros(2, x.shape[0], h), []
+        for gates, candidate in zip(reset_update.unbind(0), new.unbind(0)):
+            before = torch.baddbmm(bias_state, state, from_state)  # (2, B, 3H)
+            reset, update = torch.sigmoid(gates + before[..., : 2 * h]).split(h, -1)
+            candidate = torch.tanh(torch.addcmul(candidate, reset, before[..., 2 * h :]))
+            state = torch.lerp(candidate, state, update)
+            states.append(state)
+        forward, backward = torch.stack(states, 2).unbind(0)  # each (B, T, H)
+        return torch.cat([forward, backward.flip(1)], -1)
+
+    def by_library(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Run torch's own GRU with one more input, 1 at absent steps, whose constant weights hold the state."""
+        hold = x.new_zeros(3, self.gru.hidden_size)
+        hold[1] = self.HOLD
+        weights = []
+        for side in ("", "_reverse"):
+            from_input, *others = self._weights(side)
+            weights += [torch.cat([from_input, hold.reshape(-1, 1).to(from_input)], 1), *others]
+        x = torch.cat([x, ~mask.unsqueeze(-1)], -1)
+        start = x.new_zeros(2, x.shape[0], self.gru.hidden_size)
+        return torch.gru(x, start, weights, True, 1, 0.0, self.training, True, True)[0]
+
+    def forward(self, stream: Stream) -> Stream:
+        """Run both directions: (B, T, width) -> (B, T, width)."""
+        run = self.by_library if stream.values.is_cuda and not self.stepwise else self.by_steps
+        return observed(run(*stream), stream.mask)
+
+
+class CausalBlock(nn.Module):
+    """One level of the TCN of paper 2: two weight-normalised causal convolutions and a residual."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int, dropout: float):
+        super().__init__()
+        self.past = (kernel - 1) * dilation
+        self.conv1 = weight_norm(nn.Conv1d(inputs, outputs, kernel, dilation=dilation))
+        self.conv2 = weight_norm(nn.Conv1d(outputs, outputs, kernel, dilation=dilation))
+        self.downsample = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Convolve twice: x (B, C, T), mask (B, 1, T) -> (B, C', T)."""
+        y = x
+        for convolution in (self.conv1, self.conv2):
+            y = self.dropout(F.leaky_relu(convolution(F.pad(y, (self.past, 0)))))
+            y = y if mask is None else y * mask
+        y = F.leaky_relu(y + self.downsample(x))
+        return y if mask is None else y * mask
+
+
+class TemporalConvolutionNetwork(nn.Module):
+    """The TCN of paper 2: levels of dilation 1, 2, 4, 8..., (B, inputs, T) -> (B, widths[-1], T).
+
+    Without a mask it is the published module. With one, an absent step is zero after every convolution,
+    just as the time before the beginning is, instead of carrying biases on.
+    """
+
+    def __init__(self, inputs: int, widths: list[int], kernel: int = KERNEL, dropout: float = 0.1):
+        super().__init__()
+        self.network = nn.ModuleList(
+            CausalBlock(before, after, kernel, 2**level, dropout)
+            for level, (before, after) in enumerate(zip([inputs, *widths], widths))
+        )
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Convolve: x (B, inputs, T), mask (B, 1, T) -> (B, widths[-1], T)."""
+        for block in self.network:
+            x = block(x, mask)
+        return x
+
+
+class MaskedConvolutions(nn.Module):
+    """TCN and layer norm over streams: (B, T, width) -> (B, T, width).
+
+    The published BatchNorm becomes a LayerNorm: each frame is normalised by itself, so that neither absent frames nor
+    the other items of a batch take part.
+    """
+
+    def __init__(self, width: int, dropout: float):
+        super().__init__()
+        self.tcn = TemporalConvolutionNetwork(width, [width] * LEVELS, dropout=dropout)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, stream: Stream) -> Stream:
+        """Convolve: (B, T, width) -> (B, T, width)."""
+        x, mask = stream
+        y = self.tcn(x.transpose(1, 2), mask.unsqueeze(1).to(x))
+        return observed(self.norm(y.transpose(1, 2)), mask)
+
+
+class Encoder(nn.Module):
+    """Encode one modality: a stream (B, T, features) becomes a stream (B, ceil(T / stride), width)."""
+
+    def __init__(self, kind: str, features: int, width: int, stride: int, dropout: float, input_dropout: float = 0.0):
+        super().__init__()
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.convolution = TimeConvolution(features, width, stride)
+        self.recurrence = GatedRecurrence(width) if kind == "gru" else MaskedConvolutions(width, dropout)
+
+    def forward(self, stream: Stream) -> Stream:
+        """Encode: (B, T, features) -> (B, ceil(T / stride), width)."""
+        dropped = Stream(self.input_dropout(stream.values), stream.mask)
+        return self.recurrence(self.convolution(dropped))

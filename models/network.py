@@ -1,0 +1,168 @@
+"""From feature sequences to predictions: encoders -> fusion -> (mean over time) -> combination -> head.
+
+One structure serves both tasks, a label per segment and valence and arousal per frame. Nothing here depends on how far
+a batch is padded, on what absent rows hold, or on the other items of the batch. Modules hold no state but parameters
+and draw random numbers from torch alone, so that ``torch.func`` can run several seeds at once (on CUDA, set
+``stepwise`` of every GatedRecurrence).
+"""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import fusion, published
+from models.attention import Stream, concatenation, mean_over_time, observed, statistics
+from models.encoders import Encoder
+from models.options import MODALITIES, NetworkOptions, check_network
+from pipeline.records import InputError
+
+COMBINE = {"statistics": statistics, "concatenation": concatenation}
+
+
+def _require_one_grid(masks: dict[str, Tensor], modalities: Iterable[str]) -> None:
+    steps = {m: masks[m].shape[1] for m in modalities}
+    if len(set(steps.values())) > 1:
+        raise InputError(
+            f"this model needs all modalities on one time grid, but their sequences have {steps} steps; "
+            "set training.grid_hop_s"
+        )
+
+
+class Network(nn.Module):
+    """One fusion model for one task; ``forward(values, masks)`` with dicts of (B, T, D) and (B, T), True = observed.
+
+    Returns (B, outputs) logits for task segment, (B, T, outputs) in [-1, 1] for task frame. For task frame, and for
+    rcma and rjcma on both, all modalities share one time grid; otherwise each has its own length. An item or frame
+    without any observation gets an answer too: the one that zeros give. Raises InputError where lengths differ that
+    must not.
+    """
+
+    def __init__(self, options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, strides: dict[str, int]):
+        super().__init__()
+        self.task, self.modalities = task, list(dims)
+        self.one_grid = task == "frame" or options.fusion in ("rcma", "rjcma")
+        self.encoders = nn.ModuleDict(
+            {
+                m: Encoder(
+                    options.encoder,
+                    dim,
+                    options.width,
+                    strides[m],
+                    options.dropout,
+                    options.input_dropout if m == "text" else 0.0,
+                )
+                for m, dim in dims.items()
+            }
+        )
+        self.fusion = fusion.build(options, self.modalities, residual=task == "frame")
+        self.combine = COMBINE[options.combine]
+        pooled = sum(2 if options.combine == "statistics" else size for size in self.fusion.groups)
+        self.head = nn.Sequential(
+            nn.Linear(pooled * options.width, options.embedding),
+            nn.LayerNorm(options.embedding),
+            nn.LeakyReLU(),
+            nn.Dropout(options.dropout),
+            nn.Linear(options.embedding, outputs),
+        )
+
+    def _streams(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Stream]:
+        kind = self.head[0].weight.dtype
+        streams = {}
+        for m in self.modalities:
+            x, mask = values[m].to(kind), masks[m]
+            if not mask.shape[1]:  # nobody in the batch has a row: one absent row says the same
+                x, mask = F.pad(x, (0, 0, 0, 1)), F.pad(mask, (0, 1))
+            streams[m] = observed(x, mask)
+        if self.one_grid:
+            _require_one_grid(masks, self.modalities)
+        return streams
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        """Predict: (B, outputs) for task segment, (B, T, outputs) for task frame."""
+        streams = self._streams(values, masks)
+        groups = self.fusion({m: self.encoders[m](stream) for m, stream in streams.items()})
+        if self.task == "segment":
+            groups = [[mean_over_time(stream) for stream in group] for group in groups]
+        x = self.head(torch.cat([self.combine(group) for group in groups], -1))
+        return torch.tanh(x) if self.task == "frame" else x
+
+
+class Late(nn.Module):
+    """Late fusion: a model for each modality, and the mean of what those say that observed anything.
+
+    Task segment: the mean of log-probabilities, (B, outputs), which serve as logits. Task frame: the mean of outputs,
+    per frame. All are trained together on the loss of their mean.
+    """
+
+    def __init__(self, models: dict[str, Network], task: str):
+        super().__init__()
+        self.models, self.task = nn.ModuleDict(models), task
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        """Predict with every modality and average."""
+        if self.task == "frame":
+            _require_one_grid(masks, self.models)
+        said = {m: model(values, masks) for m, model in self.models.items()}
+        if self.task == "segment":
+            said = {m: x.log_softmax(-1) for m, x in said.items()}
+        present = {m: masks[m] if self.task == "frame" else masks[m].any(1) for m in said}
+        present = torch.stack([present[m] for m in said]).unsqueeze(-1)  # (M, B[, T], 1)
+        present = present | ~present.any(0)  # where nobody observed anything, all speak
+        return (torch.stack(list(said.values())) * present).sum(0) / present.sum(0)
+
+
+class Separate(nn.Module):
+    """One model for each target, side by side: (B, T, 1) each -> (B, T, targets).
+
+    No parameter is shared and the loss is a mean over targets, so each learns as if alone; only the epoch to stop at is
+    common.
+    """
+
+    def __init__(self, models: list[nn.Module]):
+        super().__init__()
+        self.models = nn.ModuleList(models)
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        """Predict every target: (B, T, targets)."""
+        return torch.cat([model(values, masks) for model in self.models], -1)
+
+
+def _strides(options: NetworkOptions, task: str, max_steps: dict[str, int], modalities: list[str]) -> dict[str, int]:
+    """Choose how many rows each encoded step stands for: one where frames must stay frames."""
+    if task == "frame" or options.fusion in ("rcma", "rjcma"):
+        return dict.fromkeys(modalities, 1)
+    return {m: -(-(max_steps.get(m) or 1) // options.encoder_steps) for m in modalities}
+
+
+def build(
+    options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, max_steps: dict[str, int]
+) -> nn.Module:
+    """Build a network: ``forward(values, masks)`` as in Network, whatever the options.
+
+    ``dims``: feature width per modality (audio, video, text); ``task``: "segment" (``outputs`` classes) or "frame"
+    (``outputs`` targets); ``max_steps``: the longest sequence per modality in rows, from which the encoder's stride
+    follows (and the fixed lengths of a faithful model; ignored otherwise). A faithful model is float64 and takes no
+    notice of masks but to put zeros there. Raises InputError for combinations that cannot be, naming those that can.
+    """
+    check_network(options, list(dims), task)
+    if outputs < 1 or min(dims.values()) < 1:
+        raise InputError(f"a network needs at least one output and one feature per modality, not {outputs} and {dims}")
+    options = options.settled()
+    dims = {m: dims[m] for m in MODALITIES.values() if m in dims}  # one order, whatever the caller's
+
+    if options.faithful:
+        if options.fusion == "rjcma":
+            models = [published.build(options, dims, 1, max_steps) for _ in range(outputs)]
+            return Separate(models).double()
+        return published.build(options, dims, outputs, max_steps).double()
+
+    strides = _strides(options, task, max_steps, list(dims))
+
+    def one(count: int) -> nn.Module:
+        if options.fusion != "late":
+            return Network(options, dims, task, count, strides)
+        return Late({m: Network(options, {m: dim}, task, count, strides) for m, dim in dims.items()}, task)
+
+    return Separate([one(1) for _ in range(outputs)]) if options.separate_targets else one(outputs)

@@ -1,0 +1,218 @@
+"""The published models of both papers to the number, with what is odd about them; ``models.reference`` checks them.
+
+Nothing here knows masks: every sequence is padded with zeros or cut to a fixed length, and padding counts as data.
+Written from the papers' equations and from published shapes; dropout rates and layer orders as published.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.encoders import LEVELS, TemporalConvolutionNetwork
+from models.fusion import cross_pairs, self_pairs
+from models.options import NetworkOptions
+from pipeline.records import InputError
+
+ATTENTION_DROPOUT = 0.6  # of paper 2's correlation matrices
+Pairs = list[tuple[str, str]]
+
+
+def padded(values: Tensor, mask: Tensor | None, steps: int | None, kind: torch.dtype) -> Tensor:
+    """Pad with zeros or cut at the end to ``steps`` rows (None: as it is); zeros also where ``mask`` is False."""
+    values = values.to(kind)
+    if mask is not None:
+        values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
+    return values if steps is None else F.pad(values, (0, 0, 0, steps - values.shape[1]))
+
+
+class AttentionModel(nn.Module):
+    """Paper 1 (Rajan, Brutti, Cavallaro 2022): biGRUs, multi-head attentions, mean over time, statistics across them.
+
+    Its oddities: the convolutions of audio and video (kernel 1) take TIME for the channel axis, a learned remix of 1000
+    -> 500 and 32 -> 25 steps; means are over all steps, padding included; nothing stands between the two linear layers
+    of the head.
+
+    ``groups`` holds the (target, source) pairs of each set of attentions that is pooled together: one for the self
+    model, one for the cross model, both for cross+self. ``steps`` are the fixed lengths (published: text 128, video 32,
+    audio 1000; None for text: any). Without statistics, and for cross+self, the pooled vectors go straight into the
+    classifier. With one modality the unbiased deviation across one vector is undefined and the paper does not say what
+    was done: here it is 0.
+    """
+
+    def __init__(
+        self,
+        dims: dict[str, int],
+        steps: dict[str, int | None],
+        groups: list[Pairs],
+        outputs: int,
+        *,
+        width: int = 120,
+        heads: int = 6,
+        embedding: int = 60,
+        statistics: bool = True,
+        dropout: float = 0.1,
+        input_dropout: float = 0.25,
+    ):
+        super().__init__()
+        self.steps, self.groups, self.statistics = steps, groups, statistics
+        shares = {"audio": 1 / 2, "video": 25 / 32}
+        kept = {m: max(1, int(steps[m] * shares[m])) for m in dims if m in shares}
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.conv = nn.ModuleDict({m: nn.Conv1d(steps[m], after, 1) for m, after in kept.items()})
+        self.encoder = nn.ModuleDict(
+            {m: nn.GRU(dim, width // 2, batch_first=True, bidirectional=True) for m, dim in dims.items()}
+        )
+        self.attention = nn.ModuleDict(
+            {
+                f"{target}_{source}": nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+                for pairs in groups
+                for target, source in pairs
+            }
+        )
+        pooled = sum(width * (2 if statistics else len(pairs)) for pairs in groups)
+        self.embedding = nn.Linear(pooled, embedding) if statistics and len(groups) == 1 else nn.Identity()
+        self.classifier = nn.Linear(getattr(self.embedding, "out_features", pooled), outputs)
+
+    def embed(self, values: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Tensor:
+        """Compute what the classifier sees: (B, embedding)."""
+        encoded, kind = {}, self.classifier.weight.dtype
+        for m, encoder in self.encoder.items():
+            x = padded(values[m], masks and masks[m], self.steps[m], kind)  # (B, T, D)
+            x = self.conv[m](x) if m in self.conv else self.input_dropout(x)
+            encoded[m], _ = encoder(x)  # (B, T', width)
+        pooled = []
+        for pairs in self.groups:
+            vectors = []
+            for target, source in pairs:
+                key = encoded[source]
+                attended, _ = self.attention[f"{target}_{source}"](encoded[target], key, key, need_weights=False)
+                vectors.append(attended.mean(1))  # (B, width)
+            stack = torch.stack(vectors)
+            if self.statistics:
+                deviation = stack.std(0) if len(stack) > 1 else torch.zeros_like(stack[0])
+                pooled += [deviation, stack.mean(0)]
+            else:
+                pooled += vectors
+        return self.embedding(torch.cat(pooled, -1))
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Tensor:
+        """Classify: (B, outputs) logits; without masks the inputs are taken to be padded already."""
+        return self.classifier(self.embed(values, masks))
+
+
+class JointCoAttention(nn.Module):
+    """One "recursion" of paper 2's code, {modality: (B, K, d_m)} -> the same; K is fixed by the key layers.
+
+    Keys mix the frames of each feature, C_m = tanh(Linear_K(X_m^T) J / sqrt(d)) is d_m x d, J is the plain
+    concatenation. The paper's FC over J is there (``joint``) and unused, as in the published code: it gets no gradient.
+    """
+
+    def __init__(self, widths: dict[str, int], frames: int, dropout: float = 0.1):
+        super().__init__()
+        self.width = sum(widths.values())
+        self.joint = nn.Linear(self.width, self.width)
+        self.key = nn.ModuleDict({m: nn.Linear(frames, frames) for m in widths})
+        self.value = nn.ModuleDict({m: nn.Linear(width, width) for m, width in widths.items()})
+        self.update = nn.ModuleDict({m: nn.Linear(self.width, width) for m, width in widths.items()})
+        self.attention_dropout, self.dropout = nn.Dropout(ATTENTION_DROPOUT), nn.Dropout(dropout)
+
+    def forward(self, streams: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Attend once."""
+        joint = torch.cat([streams[m] for m in self.key], -1)  # (B, K, d)
+        attended = {}
+        for m in self.key:
+            keys = self.key[m](streams[m].transpose(1, 2))  # (B, d_m, K)
+            scores = self.attention_dropout(torch.tanh(keys @ joint / math.sqrt(self.width)))  # (B, d_m, d)
+            heard = torch.relu(torch.tanh(self.value[m](streams[m]) @ scores))  # (B, K, d)
+            attended[m] = streams[m] + self.dropout(torch.relu(self.update[m](heard)))
+        return attended
+
+
+def co_attention(widths: dict[str, int], frames: int, layers: int, dropout: float = 0.1) -> nn.Sequential:
+    """Stack the layers of paper 2, each with its own weights."""
+    return nn.Sequential(*(JointCoAttention(widths, frames, dropout) for _ in range(layers)))
+
+
+class RecursiveModel(nn.Module):
+    """Paper 2 (Praveen, Alam 2024): a TCN and batch norm for each modality, joint co-attention, a head for ONE target.
+
+    Published: 300 frames, widths 256 for video and 128 for audio and text, ``embedding`` 256, two layers where the
+    paper says three.
+    """
+
+    def __init__(
+        self, dims: dict[str, int], frames: int, width: int, embedding: int, layers: int, dropout: float = 0.1
+    ):
+        super().__init__()
+        widths = {m: width * (2 if m == "video" else 1) for m in ("video", "audio", "text") if m in dims}
+        self.frames = frames
+        self.encoder = nn.ModuleDict(
+            {
+                m: nn.Sequential(TemporalConvolutionNetwork(dims[m], [w] * LEVELS, dropout=dropout), nn.BatchNorm1d(w))
+                for m, w in widths.items()
+            }
+        )
+        self.attention = co_attention(widths, frames, layers, dropout)
+        self.embedding = nn.Linear(sum(widths.values()), embedding)
+        self.norm = nn.BatchNorm1d(embedding)
+        self.output = nn.Linear(embedding, 1)
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        """Predict one target: (B, T, 1), T at most the fixed length."""
+        given = masks[next(iter(self.encoder))].shape[1]
+        if given > self.frames:
+            raise InputError(
+                f"the published rjcma takes windows of up to {self.frames} frames, not {given}; "
+                "set training.window accordingly or network.faithful to false"
+            )
+        streams = {
+            m: encoder(padded(values[m], masks[m], self.frames, self.output.weight.dtype).transpose(1, 2)).transpose(
+                1, 2
+            )
+            for m, encoder in self.encoder.items()
+        }
+        x = self.embedding(torch.cat(list(self.attention(streams).values()), -1))  # (B, K, embedding)
+        x = F.leaky_relu(self.norm(x.transpose(1, 2)).transpose(1, 2))
+        return torch.tanh(self.output(x))[:, :given]
+
+
+def groups_of(fusion: str, modalities: Iterable[str]) -> list[Pairs]:
+    """List the sets of (target, source) pairs of paper 1's models."""
+    modalities = list(modalities)
+    of_itself, across = self_pairs(modalities), cross_pairs(modalities)
+    return {
+        "self_attention": [of_itself],
+        "cross_attention": [across],
+        "cross_self_attention": [of_itself, across],
+    }[fusion]
+
+
+def build(options: NetworkOptions, dims: dict[str, int], outputs: int, steps: dict[str, int]) -> nn.Module:
+    """Make the published model that settled and checked ``options`` name; one target only for rjcma."""
+    lacking = [m for m in dims if not steps.get(m)]
+    if lacking:
+        raise InputError(
+            f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is "
+            f"given for {', '.join(lacking)}; set training.max_steps "
+            "(published: text 128, video 32, audio 1000; rjcma: the window of 300)"
+        )
+    if options.fusion == "rjcma":
+        frames = {steps[m] for m in dims}
+        if len(frames) > 1:
+            raise InputError(f"network 'rjcma', faithful: all modalities share one window, but max_steps gives {steps}")
+        return RecursiveModel(dims, frames.pop(), options.width, options.embedding, options.recursions, options.dropout)
+    return AttentionModel(
+        dims,
+        steps,
+        groups_of(options.fusion, dims),
+        outputs,
+        width=options.width,
+        heads=options.heads,
+        embedding=options.embedding,
+        statistics=options.combine == "statistics",
+        dropout=options.dropout,
+        input_dropout=options.input_dropout,
+    )

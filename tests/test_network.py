@@ -1,0 +1,308 @@
+"""Every fusion on both tasks and all modality sets: shapes, gradients, masks, neighbours, and that it learns."""
+
+import copy
+from itertools import combinations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.func import functional_call, stack_module_state, vmap
+
+from models.encoders import GatedRecurrence
+from models.losses import ccc_loss, concordance
+from models.network import Late, Separate, build
+from models.options import NetworkOptions, check_network
+from pipeline.records import InputError
+
+torch.set_num_threads(1)
+DIMS = {"audio": 4, "video": 5, "text": 3}
+LENGTHS = {"audio": 24, "video": 9, "text": 6}
+MAX_STEPS = {"audio": 24, "video": 9, "text": 6}
+ALONE = ["self_attention", "concatenation", "late"]
+TOGETHER = ["cross_attention", "cross_self_attention", "rcma", "rjcma"]
+TASKS = ["segment", "frame"]
+CASES = [
+    pytest.param(fusion, task, modalities, id=f"{fusion}-{task}-{'+'.join(modalities)}")
+    for fusion in ALONE + TOGETHER
+    for task in TASKS
+    for count in (1, 2, 3)
+    for modalities in combinations(DIMS, count)
+    if count > 1 or fusion in ALONE
+]
+THREE = [case for case in CASES if len(case.values[2]) == 3]
+
+
+def make(fusion, task, modalities, outputs=2, **options):
+    """Build a small network in float64, without dropout unless asked for."""
+    options = {"width": 12, "heads": 2, "embedding": 8, "encoder_steps": 8, "dropout": 0, "input_dropout": 0} | options
+    torch.manual_seed(0)
+    dims = {m: DIMS[m] for m in modalities}
+    return build(NetworkOptions(fusion=fusion, **options), dims, task, outputs, MAX_STEPS).double()
+
+
+def batch(fusion, task, modalities, items=4, absent=0.3, seed=1):
+    """Draw values and masks, each modality with its own length where the model allows it."""
+    generator = torch.Generator().manual_seed(seed)
+    one_grid = task == "frame" or fusion in ("rcma", "rjcma")
+    values, masks = {}, {}
+    for m in modalities:
+        shape = items, 10 if one_grid else LENGTHS[m]
+        values[m] = torch.randn(*shape, DIMS[m], generator=generator, dtype=torch.float64)
+        masks[m] = torch.rand(*shape, generator=generator) >= absent
+    return values, masks
+
+
+@pytest.mark.parametrize(("fusion", "task", "modalities"), CASES)
+def test_shapes_gradients_and_absent_content(fusion, task, modalities):
+    """Whatever absent rows hold, NaN included, changes nothing, and all parameters learn."""
+    network = make(fusion, task, modalities)
+    values, masks = batch(fusion, task, modalities)
+    outcome = network(values, masks)
+    assert outcome.shape == ((4, 2) if task == "segment" else (4, 10, 2))
+    if task == "frame":
+        assert outcome.abs().max() <= 1
+
+    (outcome * torch.randn_like(outcome)).sum().backward()
+    without = {name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()}
+    assert not without
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+    for spoil in (torch.nan, 1e6):
+        spoilt = {m: torch.where(masks[m][..., None], values[m], spoil) for m in modalities}
+        assert torch.equal(network(spoilt, masks), outcome)
+
+
+@pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+@pytest.mark.parametrize("encoder", ["gru", "tcn"])
+def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalities, encoder):
+    """Checked in training mode too (without dropout): no statistics of the batch are used anywhere."""
+    network = make(fusion, task, modalities, encoder=encoder)
+    values, masks = batch(fusion, task, modalities)
+    for mode in (True, False):
+        network.train(mode)
+        together = network(values, masks)
+        for i in range(4):
+            alone = network({m: v[i : i + 1] for m, v in values.items()}, {m: v[i : i + 1] for m, v in masks.items()})
+            torch.testing.assert_close(together[i : i + 1], alone, atol=1e-10, rtol=0)
+        padded = network(
+            {m: F.pad(v, (0, 0, 0, 7), value=3.0) for m, v in values.items()},
+            {m: F.pad(v, (0, 7)) for m, v in masks.items()},
+        )
+        padded = padded[:, :10] if task == "frame" else padded
+        torch.testing.assert_close(padded, together, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+def test_observed_content_matters(fusion, task, modalities):
+    """Each modality of each item moves that item's output, and no other's."""
+    network = make(fusion, task, modalities)
+    values, masks = batch(fusion, task, modalities)
+    before = network(values, masks)
+    for m in modalities:
+        moved = values | {m: torch.cat([values[m][:1] + 1, values[m][1:]])}
+        after = network(moved, masks)
+        assert not torch.allclose(after[0], before[0], atol=1e-8)
+        torch.testing.assert_close(after[1:], before[1:], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+def test_absent_modalities_and_empty_items_are_survived(fusion, task, modalities):
+    network = make(fusion, task, modalities)
+    values, masks = batch(fusion, task, modalities)
+    for m in modalities:
+        masks[m][0] = False  # nothing at all
+    masks["text"][1] = False  # no words
+    masks["video"][2] = masks["text"][2] = False  # sound only
+    outcome = network(values, masks)
+    assert torch.isfinite(outcome).all()
+    outcome.sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+    if task == "segment":
+        empty = {"text": values["text"][:, :0]}, {"text": masks["text"][:, :0]}
+        if fusion not in ("rcma", "rjcma"):  # a batch in which nobody has any row
+            silent = masks | {"text": torch.zeros_like(masks["text"])}
+            torch.testing.assert_close(network(values | empty[0], masks | empty[1]), network(values, silent))
+
+
+@pytest.mark.parametrize("fusion", ["rcma", "rjcma"])
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("share", [False, True])
+def test_recursions(fusion, task, share):
+    """More recursions compute something else; shared ones need no more parameters."""
+    values, masks = batch(fusion, task, DIMS)
+    counts, outcomes = [], []
+    for recursions in (1, 2, 3, 4):
+        network = make(fusion, task, DIMS, recursions=recursions, share_recursions=share)
+        counts.append(sum(p.numel() for p in network.fusion.parameters()))
+        outcomes.append(network(values, masks))
+        outcomes[-1].sum().backward()
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+    assert counts == [counts[0] * (1 if share else n) for n in (1, 2, 3, 4)]
+    assert not any(torch.allclose(a, b, atol=1e-6) for a, b in combinations(outcomes, 2))
+
+
+@pytest.mark.parametrize("fusion", ["rcma", "rjcma"])
+@pytest.mark.parametrize("window", [1, 7, 300, 411])
+def test_any_window_length(fusion, window):
+    network = make(fusion, "frame", DIMS).eval()
+    values = {m: torch.randn(2, window, d) for m, d in DIMS.items()}
+    masks = {m: torch.ones(2, window, dtype=bool) for m in DIMS}
+    assert network(values, masks).shape == (2, window, 2)
+
+
+def test_pooling_sizes_of_the_head():
+    """Statistics are two vectors for each group, concatenation all of them; cross+self pools each of the two."""
+    sizes = {
+        ("self_attention", "statistics"): 2,
+        ("self_attention", "concatenation"): 3,
+        ("cross_attention", "statistics"): 2,
+        ("cross_attention", "concatenation"): 6,
+        ("cross_self_attention", "statistics"): 4,
+        ("cross_self_attention", "concatenation"): 9,
+        ("rjcma", None): 3,
+        ("concatenation", None): 3,
+    }
+    for (fusion, combine), size in sizes.items():
+        assert make(fusion, "segment", DIMS, combine=combine).head[0].in_features == 12 * size
+
+
+def test_late_fusion_is_the_mean_of_those_who_observed():
+    network = make("late", "segment", DIMS)
+    values, masks = batch("late", "segment", DIMS, absent=0.0)
+    masks["text"][1] = False
+    assert isinstance(network, Late)
+    said = torch.stack([network.models[m](values, masks).log_softmax(-1) for m in DIMS])
+    outcome = network(values, masks)
+    torch.testing.assert_close(outcome[0], said[:, 0].mean(0))
+    torch.testing.assert_close(outcome[1], said[:2, 1].mean(0))
+
+
+def test_separate_targets_share_nothing():
+    network = make("rjcma", "frame", DIMS, separate_targets=True)
+    assert isinstance(network, Separate)
+    values, masks = batch("rjcma", "frame", DIMS)
+    network(values, masks)[..., 0].sum().backward()
+    assert all(p.grad.any() for p in network.models[0].parameters())
+    assert not any(p.grad.any() for p in network.models[1].parameters())
+
+
+def test_long_sequences_are_strided_for_segments_only():
+    def stride(task, fusion="self_attention"):
+        return make(fusion, task, DIMS).encoders["audio"].convolution.stride
+
+    assert stride("segment") == 3  # 24 rows to at most 8
+    assert stride("frame") == stride("segment", "rcma") == 1
+
+
+def test_the_order_of_modalities_changes_nothing():
+    values, masks = batch("cross_attention", "segment", DIMS)
+    one, other = make("cross_attention", "segment", DIMS), make("cross_attention", "segment", list(DIMS)[::-1])
+    assert torch.equal(one(values, masks), other(values, masks))
+
+
+def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
+    values, masks = batch("self_attention", "segment", DIMS)
+    for fusion, task in [("rcma", "segment"), ("self_attention", "frame"), ("late", "frame")]:
+        with pytest.raises(InputError, match=r"one time grid.*'audio': 24"):
+            make(fusion, task, DIMS)(values, masks)
+
+
+@pytest.mark.parametrize(
+    ("options", "modalities", "task", "message"),
+    [
+        ({"fusion": "cross_attention"}, ["text"], "segment", "two or three; one alone goes with self_attention"),
+        ({"fusion": "rcma"}, ["video"], "frame", "two or three"),
+        ({"fusion": "rjcma"}, ["video"], "segment", "two or three"),
+        ({"fusion": "cross_self_attention"}, ["audio"], "segment", "two or three"),
+        ({"fusion": "self_attention"}, [], "segment", "one or more of"),
+        ({"fusion": "self_attention"}, ["audio", "smell"], "segment", "audio.*video.*text"),
+        ({"fusion": "self_attention"}, ["audio"], "word", "segment, frame"),
+        ({"fusion": "self_attention", "width": 15, "heads": 5}, ["audio"], "segment", "must be even"),
+        ({"fusion": "self_attention", "width": 16, "heads": 6}, ["audio"], "segment", "multiple of heads 6"),
+        ({"fusion": "late", "combine": "statistics"}, ["audio", "text"], "segment", "leave 'combine' out"),
+        ({"fusion": "rcma", "separate_targets": True}, ["audio", "text"], "segment", "task 'frame'"),
+        ({"fusion": "late", "faithful": True}, ["audio", "text"], "segment", "self_attention, cross_attention"),
+        ({"fusion": "rcma", "faithful": True}, ["audio", "text"], "frame", "and rjcma"),
+        ({"fusion": "self_attention", "faithful": True}, ["audio"], "frame", "task 'segment' with encoder 'gru'"),
+        ({"fusion": "rjcma", "faithful": True}, ["audio", "text"], "segment", "task 'frame' with encoder 'tcn'"),
+        ({"fusion": "rjcma", "faithful": True, "share_recursions": True}, ["audio", "text"], "frame", "shares no"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_can(options, modalities, task, message):
+    options = NetworkOptions(**options)
+    with pytest.raises(InputError, match=message):
+        check_network(options, modalities, task)
+    with pytest.raises(InputError, match=message):
+        build(options, dict.fromkeys(modalities, 4), task, 2, MAX_STEPS)
+
+
+def test_faithful_models_need_their_lengths():
+    with pytest.raises(InputError, match=r"none is given for text; set training.max_steps"):
+        build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, "segment", 2, {"audio": 10})
+    with pytest.raises(InputError, match="share one window"):
+        build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, "frame", 2, MAX_STEPS)
+
+
+@pytest.mark.parametrize("fusion", ["cross_self_attention", "rjcma"])
+@pytest.mark.parametrize("encoder", ["gru", "tcn"])
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_several_seeds_run_at_once(fusion, encoder):
+    """What trains all seeds of a fold together needs: torch.func maps a network over stacked parameters."""
+    values, masks = batch(fusion, "frame", DIMS)
+    networks = []
+    for seed in range(3):
+        networks.append(make(fusion, "frame", DIMS, encoder=encoder).eval())
+        for p in networks[-1].parameters():
+            torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(seed))
+    assert any(isinstance(module, GatedRecurrence) for module in networks[0].modules()) == (encoder == "gru")
+    parameters, buffers = stack_module_state(networks)
+    frame = copy.deepcopy(networks[0]).to("meta")
+    together = vmap(lambda p, b: functional_call(frame, (p, b), (values, masks)))(parameters, buffers)
+    torch.testing.assert_close(together, torch.stack([n(values, masks) for n in networks]), atol=1e-10, rtol=0)
+
+
+def learn(network, values, masks, loss_of, steps=40):
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss_of(network(values, masks)).backward()
+        optimiser.step()
+    return network.eval()(values, masks)
+
+
+@pytest.mark.parametrize("fusion", ALONE + TOGETHER)
+def test_learns_a_handful_of_segments(fusion):
+    values, masks = batch(fusion, "segment", DIMS, items=8)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    network = make(fusion, "segment", DIMS, outputs=3, dropout=0.1)
+    predicted = learn(network, values, masks, lambda x: F.cross_entropy(x, labels))
+    assert predicted.argmax(-1).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("fusion", ALONE + TOGETHER)
+def test_learns_a_handful_of_frames(fusion):
+    """Valence is in the picture, arousal in the sound, shortly before; nobody can know it where that is absent."""
+    values, masks = batch(fusion, "frame", DIMS, items=4, absent=0.1)
+    target = torch.stack([torch.tanh(values["video"][..., 0]), torch.tanh(values["audio"][..., 1])], -1)
+    valid = torch.stack([masks["video"], masks["audio"]], -1)
+    network = make(fusion, "frame", DIMS)
+    predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, valid), steps=80)
+    assert concordance(predicted, target, valid).min() > 0.9
+
+
+@pytest.mark.parametrize("fusion", ["self_attention", "cross_attention", "cross_self_attention"])
+def test_published_models_learn(fusion):
+    values, masks = batch(fusion, "segment", DIMS, items=8)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    network = make(fusion, "segment", DIMS, outputs=3, faithful=True)
+    predicted = learn(network, values, masks, lambda x: F.cross_entropy(x, labels))
+    assert predicted.argmax(-1).tolist() == labels.tolist()
+
+
+def test_published_rjcma_learns():
+    values, masks = batch("rjcma", "frame", DIMS, items=4, absent=0.0)
+    target = torch.stack([torch.tanh(values["video"][..., 0]), torch.tanh(values["audio"][..., 1])], -1)
+    options = NetworkOptions(fusion="rjcma", faithful=True, width=12, embedding=8, recursions=2)
+    network = build(options, DIMS, "frame", 2, dict.fromkeys(DIMS, 10))
+    predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, masks["video"]), steps=80)
+    assert concordance(predicted, target, masks["video"]).min() > 0.7
