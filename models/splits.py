@@ -19,7 +19,7 @@ fold, except where ``PROTOCOLS[name].caveat`` says so.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -30,6 +30,7 @@ from pipeline.records import InputError, Segment, read_table, write_table
 
 DEVELOPMENT_SHARE = 0.15
 DRAWS = 500
+SESSIONS = 5
 EMOTIONS = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 """The seven unmerged classes of Rajan et al. 2022."""
 
@@ -74,11 +75,18 @@ PROTOCOLS = {
 }
 
 
-def folds(protocol: str) -> int:
-    """Number of folds of a protocol, known without reading data; raises InputError for an unknown name."""
+def fold_count(protocol: str, unit_ids: Iterable[str] | None = None) -> int:
+    """Number of folds of a protocol, known without reading data.
+
+    Given the ids of an incomplete IEMOCAP's dialogs (``Ses01F_impro01``), the folds that its sessions allow.
+    Raises InputError for an unknown protocol.
+    """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[protocol].folds
+    full = PROTOCOLS[protocol].folds
+    if unit_ids is None or protocol not in ("session", "speaker"):
+        return full
+    return full * len({unit_id[: len("Ses01")] for unit_id in unit_ids}) // SESSIONS
 
 
 def choose_labels(
@@ -169,11 +177,13 @@ def _leave_out(segments: Sequence[Segment], label: dict[str, str], seed: int, by
     sessions = sorted({s.session for s in segments})
     speakers = sorted({s.speaker for s in segments})
     found = sessions if by == "session" else speakers
-    if len(found) != PROTOCOLS[by].folds:
+    if len(sessions) < 2 or len(speakers) != 2 * len(sessions):
         raise InputError(
-            f"protocol {by} has {PROTOCOLS[by].folds} folds, but the labelled segments are of "
-            f"sessions {sessions} and speakers {speakers}; complete the corpus or choose the protocol utterance"
+            f"protocol {by} needs labelled turns of both speakers of at least two sessions; there are sessions "
+            f"{sessions} and speakers {speakers}; complete the corpus or choose the protocol utterance"
         )
+    if len(sessions) < SESSIONS:
+        log.warning("only sessions %s are there: %d folds instead of %d", sessions, len(found), PROTOCOLS[by].folds)
     out = []
     for fold, one in enumerate(found):
         test = [s for s in segments if getattr(s, by) == one]
@@ -249,7 +259,7 @@ def assign(
 
     Raises InputError where protocol and corpus do not match or a fold would have no test part.
     """
-    folds(protocol)
+    fold_count(protocol)
     if PROTOCOLS[protocol].corpus != corpus:
         allowed = ", ".join(name for name, p in PROTOCOLS.items() if p.corpus == corpus)
         raise InputError(f"protocol {protocol} is not for {corpus}; allowed there: {allowed or 'none'}")

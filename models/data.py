@@ -1,0 +1,194 @@
+"""Feature stores as PyTorch data: a dataset of segments, padding with masks, and normalisation.
+
+>>> from torch.utils.data import DataLoader                                                   # doctest: +SKIP
+>>> from models.data import SegmentDataset, collate                                           # doctest: +SKIP
+>>> features = {"audio": "features/wav2vec2.h5", "text": "features/bert.h5"}                  # doctest: +SKIP
+>>> data = SegmentDataset.from_split(features, "splits/session.tsv", fold=0, part="training") # doctest: +SKIP
+>>> for batch in DataLoader(data, batch_size=32, collate_fn=collate): ...                     # doctest: +SKIP
+
+``batch.values["audio"]`` is (B, T, D), ``batch.masks["audio"]`` (B, T) bool, ``batch.target`` (B,) class indices.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.sources import StoredRows
+from models.splits import Assignment
+from pipeline.records import InputError, read_table
+from pipeline.store import FeatureStore
+
+
+@dataclass
+class Batch:
+    """Padded sequences of B items: what a network takes, and what it should say.
+
+    ``values`` (B, T, D) and ``masks`` (B, T) per modality, True = observed; values are 0 elsewhere. ``target``: (B,)
+    class indices, or (B, T, 2) valence and arousal with ``target_mask`` (B, T), True where the label counts. ``items``:
+    which items of the data these are.
+    """
+
+    values: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    target: Tensor | None
+    target_mask: Tensor | None
+    items: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Mean and standard deviation of each feature; a constant feature is only shifted."""
+
+    mean: Tensor  # (D,)
+    std: Tensor  # (D,)
+
+    @classmethod
+    def fit(cls, blocks: Iterable[tuple[Tensor, Tensor]], dim: int) -> "Normaliser":
+        """Population moments over the valid rows of blocks of (values (N, D), valid (N,)), taken in float64."""
+        count, mean, spread = 0, torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
+        for values, valid in blocks:
+            rows = values[valid].double()
+            if not len(rows):
+                continue
+            mean, spread = mean.to(rows.device), spread.to(rows.device)
+            # Chan et al. 1979: moments of two sets joined, without the cancellation of a sum of squares.
+            shift = rows.mean(0) - mean
+            total = count + len(rows)
+            spread = spread + rows.var(0, correction=0) * len(rows) + shift**2 * (count * len(rows) / total)
+            mean = mean + shift * (len(rows) / total)
+            count = total
+        std = (spread / max(count, 1)).sqrt()
+        constant = std <= torch.finfo(torch.float32).eps * mean.abs()  # such a spread is rounding
+        return cls(mean.float().cpu(), torch.where(constant, 1.0, std).float().cpu())
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Normaliser":
+        """Return the same on another device, in another precision."""
+        return Normaliser(self.mean.to(device, dtype), self.std.to(device, dtype))
+
+    def __call__(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Normalise (..., D) values in the precision of the moments; 0 where ``mask`` (...) is False."""
+        values = values.to(self.mean.dtype).sub(self.mean).div_(self.std)
+        return values.masked_fill_(~mask.unsqueeze(-1), 0.0)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One segment: ``values`` (T, D) and ``masks`` (T,) per modality, and the index of its class."""
+
+    segment_id: str
+    values: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    target: int | None
+    item: int
+
+
+class SegmentDataset(Dataset):
+    """Segments of one or more feature stores, read when asked for; works with the workers of a DataLoader.
+
+    A modality of which a segment has no row is a sequence of one absent row, so that no segment is dropped.
+
+    Args:
+        features: feature store, or its path, per modality.
+        segment_ids: which segments, in which order.
+        labels: the class name of each segment, or None.
+        classes: class names in the order of their indices; default: sorted.
+        max_steps: rows kept per modality; longer sequences are cut at their end.
+        normalisers: applied per modality where given.
+
+    Raises InputError for a segment that a store does not know.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, str | Path | FeatureStore],
+        segment_ids: Sequence[str],
+        labels: Sequence[str] | None = None,
+        classes: Sequence[str] | None = None,
+        max_steps: Mapping[str, int] | None = None,
+        normalisers: Mapping[str, Normaliser] | None = None,
+    ):
+        stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
+        self.rows = {m: StoredRows(store, segment_ids, (max_steps or {}).get(m)) for m, store in stores.items()}
+        self.segment_ids, self.labels = list(segment_ids), labels
+        self.classes = sorted(set(labels or ())) if classes is None else list(classes)
+        self.normalisers = dict(normalisers or {})
+
+    @classmethod
+    def from_split(
+        cls,
+        features: Mapping[str, str | Path | FeatureStore],
+        split: str | Path,
+        fold: int,
+        part: str,
+        normalise: bool = True,
+        max_steps: Mapping[str, int] | None = None,
+    ) -> "SegmentDataset":
+        """Take one part of one fold of a split; with ``normalise``, by the moments of that fold's training part."""
+        rows = read_fold(split, fold)
+        chosen = [row for row in rows if row.part == part]
+        if not chosen:
+            raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
+        classes = sorted({row.label for row in rows if row.label})
+        data = cls(
+            features, [r.segment_id for r in chosen], [r.label for r in chosen], classes=classes, max_steps=max_steps
+        )
+        if normalise:
+            training = [row.segment_id for row in rows if row.part == "training"]
+            data.normalisers = {
+                m: _fit(rows.store, training, (max_steps or {}).get(m)) for m, rows in data.rows.items()
+            }
+        return data
+
+    def __len__(self) -> int:
+        return len(self.segment_ids)
+
+    def __getitem__(self, item: int) -> Example:
+        values, masks = {}, {}
+        for modality, rows in self.rows.items():
+            read, valid = rows.read(item, 0, rows.count[item])
+            x, mask = torch.from_numpy(read).float(), torch.from_numpy(valid)
+            if modality in self.normalisers:
+                x = self.normalisers[modality](x, mask)
+            values[modality], masks[modality] = (x, mask) if len(x) else (x.new_zeros(1, x.shape[1]), mask.new_zeros(1))
+        target = self.classes.index(self.labels[item]) if self.labels else None
+        return Example(self.segment_ids[item], values, masks, target, item)
+
+
+def _fit(store: FeatureStore, training: Sequence[str], max_steps: int | None) -> Normaliser:
+    blocks = StoredRows(store, training, max_steps).blocks(np.ones(len(training), bool))
+    return Normaliser.fit(
+        ((torch.from_numpy(values), torch.from_numpy(valid)) for _, _, values, valid in blocks), store.dim
+    )
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples to the longest of each modality."""
+
+    def pad(sequences: list[Tensor]) -> Tensor:
+        return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
+
+    first = examples[0]
+    return Batch(
+        values={m: pad([e.values[m] for e in examples]) for m in first.values},
+        masks={m: pad([e.masks[m] for e in examples]) for m in first.masks},
+        target=None if first.target is None else torch.tensor([e.target for e in examples]),
+        target_mask=None,
+        items=np.array([e.item for e in examples]),
+    )
+
+
+def read_fold(split: str | Path, fold: int) -> list[Assignment]:
+    """Rows of one fold of a split, ordered by segment; raises InputError that names the folds there are."""
+    table = read_table(split, Assignment)
+    rows = [row for row in table if row.fold == fold]
+    if not rows:
+        raise InputError(f"{split}: has no fold {fold}, only {sorted({row.fold for row in table})}")
+    return sorted(rows, key=lambda row: (row.segment_id, row.part))

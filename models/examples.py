@@ -1,0 +1,257 @@
+"""The items of one training job, segments or windows of frames, and the batches made of them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data import Batch, Normaliser
+from models.options import NetworkOptions, TrainingOptions
+from models.sources import GridRows, StoredRows, Table, place_tables
+from models.splits import Assignment
+from models.windows import cut_windows
+from pipeline.cli import log
+from pipeline.records import InputError
+from pipeline.store import FeatureStore
+from pipeline.timebase import uniform_grid_s
+
+PUBLISHED_STEPS = {"text": 128, "video": 32, "audio": 1000}
+"""Fixed sequence lengths of Rajan et al. 2022."""
+BUCKET = 16  # batches whose items are sorted by length together
+
+
+@dataclass
+class Examples:
+    """Items over tables of features: item i covers rows ``first[i]`` to ``first[i] + count[m][i]`` of its segment.
+
+    A segment of the segment task is one item; of the frame task it is one item per window. ``pad_to``: the fixed length
+    of each modality, for models that need one.
+    """
+
+    segment_ids: list[str]  # of the tables, sorted
+    tables: dict[str, Table]
+    normalisers: dict[str, Normaliser]
+    part: np.ndarray  # (I,) of each item
+    segment: np.ndarray  # (I,) index into segment_ids
+    first: np.ndarray  # (I,)
+    count: dict[str, np.ndarray]  # (I,) per modality
+    pad_to: dict[str, int]
+    dtype: torch.dtype
+    classes: list[str]  # () for the frame task
+    target: np.ndarray | None = None  # (I,) class index
+    labels: Table | None = None  # valence and arousal of the frames
+
+    @property
+    def task(self) -> str:
+        """Either segment or frame."""
+        return "segment" if self.labels is None else "frame"
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are."""
+        return next(iter(self.tables.values())).device
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """Feature width per modality."""
+        return {m: table.dim for m, table in self.tables.items()}
+
+    @property
+    def absent(self) -> dict[str, int]:
+        """How many segments have no valid row, per modality."""
+        return {m: int((~table.rows.observed).sum()) for m, table in self.tables.items()}
+
+    @property
+    def max_steps(self) -> dict[str, int]:
+        """The longest sequence per modality."""
+        return {m: self.pad_to.get(m) or max(1, int(count.max())) for m, count in self.count.items()}
+
+    def items(self, *parts: str) -> np.ndarray:
+        """Indices of the items of some parts."""
+        return np.flatnonzero(np.isin(self.part, parts))
+
+    def batch(self, items: np.ndarray) -> Batch:
+        """Gather, normalise and pad some items."""
+        segment, first = self.segment[items], self.first[items]
+        values, masks = {}, {}
+        for m, table in self.tables.items():
+            count = self.count[m][items]
+            raw, mask = table.gather(segment, first, count, self.pad_to.get(m) or max(1, int(count.max())))
+            values[m], masks[m] = self.normalisers[m](raw, mask), mask
+        target, target_mask = self._target(items, segment, first, masks)
+        return Batch(values, masks, target, target_mask, items)
+
+    def _target(self, items, segment, first, masks) -> tuple[Tensor | None, Tensor | None]:
+        if self.labels is not None:
+            count = next(iter(self.count.values()))[items]
+            target, mask = self.labels.gather(segment, first, count, next(iter(masks.values())).shape[1])
+            return target.to(self.dtype), mask
+        return torch.as_tensor(self.target[items], device=self.device), None
+
+    def batches(self, groups: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """Yield the batch of each group of items; what must be read or copied is read while the last batch is used."""
+        if all(table.immediate for table in self.tables.values()):
+            yield from map(self.batch, groups)
+            return
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self.batch, groups[0]) if len(groups) else None
+            for k in range(len(groups)):
+                ready = coming.result()
+                coming = reader.submit(self.batch, groups[k + 1]) if k + 1 < len(groups) else None
+                yield ready
+
+    @property
+    def length(self) -> np.ndarray:
+        """(I,) size of each item relative to the longest, all modalities together."""
+        return sum(count / max(1, count.max()) for count in self.count.values())
+
+
+def training_batches(items: np.ndarray, length: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Cut shuffled items into batches of about equal length, in shuffled order; every item is in one batch.
+
+    Lengths are blurred by a random factor, so that batches differ from epoch to epoch and items of one length are
+    shuffled freely. A last batch of a single item joins another: batch statistics need two.
+    """
+    order = rng.permutation(items)
+    blurred = length[order] * rng.uniform(0.75, 1.33, len(order))
+    batches = []
+    for a in range(0, len(order), BUCKET * size):
+        bucket = order[a : a + BUCKET * size][np.argsort(blurred[a : a + BUCKET * size], kind="stable")]
+        batches += [bucket[b : b + size] for b in range(0, len(bucket), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return [batches[k] for k in rng.permutation(len(batches))]
+
+
+def evaluation_batches(items: np.ndarray, length: np.ndarray, size: int) -> list[np.ndarray]:
+    """Cut items into batches of about equal length, always the same."""
+    order = items[np.argsort(length[items], kind="stable")]
+    return [order[a : a + size] for a in range(0, len(order), size)]
+
+
+def segment_examples(
+    stores: dict[str, FeatureStore],
+    assignments: Sequence[Assignment],
+    classes: list[str],
+    network: NetworkOptions,
+    training: TrainingOptions,
+    device: str = "cpu",
+) -> Examples:
+    """Items of the segment task, with normalisers fitted on the training part.
+
+    Recursive attention gets all modalities on a grid of ``training.grid_hop_s``; the others get the stored rows. The
+    fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
+    """
+    segment_ids = sorted({a.segment_id for a in assignments})
+    index = {s: i for i, s in enumerate(segment_ids)}
+    steps = PUBLISHED_STEPS if network.faithful else training.max_steps
+    if network.fusion in ("rcma", "rjcma"):
+        grids = _grids(stores, segment_ids, training.grid_hop_s)
+        rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
+    else:
+        rows = {m: StoredRows(store, segment_ids, steps.get(m)) for m, store in stores.items()}
+    segment = np.array([index[a.segment_id] for a in assignments])
+    number = {label: i for i, label in enumerate(classes)}
+    examples = Examples(
+        segment_ids=segment_ids,
+        tables=place_tables(rows, device, training.memory_budget_gb),
+        normalisers={},
+        part=np.array([a.part for a in assignments]),
+        segment=segment,
+        first=np.zeros(len(segment), np.int64),
+        count={m: r.count[segment] for m, r in rows.items()},
+        pad_to={m: steps[m] for m in rows} if network.faithful else {},
+        dtype=torch.float64 if network.faithful else torch.float32,
+        classes=classes,
+        target=np.array([number[a.label] for a in assignments]),
+    )
+    return _normalised(examples)
+
+
+def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
+    """Cells from the first to the last row of any modality; one cell where a segment has no row at all."""
+    begin, end = np.full(len(segment_ids), np.inf), np.full(len(segment_ids), -np.inf)
+    for store in stores.values():
+        time_s = store.file["time_s"][:]
+        for i, segment_id in enumerate(segment_ids):
+            a, b = store.row_range(segment_id)
+            if b > a:
+                begin[i], end[i] = min(begin[i], time_s[a:b, 0].min()), max(end[i], time_s[a:b, 1].max())
+    nothing = end < begin
+    begin[nothing], end[nothing] = 0.0, hop_s
+    return [uniform_grid_s(a, b, hop_s) for a, b in zip(begin, end)]
+
+
+def frame_examples(
+    stores: dict[str, FeatureStore],
+    labels: FeatureStore,
+    assignments: Sequence[Assignment],
+    network: NetworkOptions,
+    training: TrainingOptions,
+    device: str = "cpu",
+) -> Examples:
+    """Windows over the video frames of ``labels``, features brought to them by time, normalised by the training part.
+
+    Training windows without any labelled frame are left out; of the other parts every frame is covered.
+    """
+    segment_ids = sorted({a.segment_id for a in assignments})
+    index = {s: i for i, s in enumerate(segment_ids)}
+    truth = Table(StoredRows(labels, segment_ids), "device" if device != "cpu" else "host", device)
+    time_s = labels.file["time_s"][:]
+    grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
+    rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
+    part, segment, first = [], [], []
+    unlabelled = 0
+    valid = truth.valid.cpu().numpy()
+    for a in assignments:
+        i = index[a.segment_id]
+        begin = cut_windows(int(truth.count[i]), training.window, training.window_hop)
+        if not len(begin):
+            log.warning("%s (%s) has no video frame in %s: nothing to predict", a.segment_id, a.part, labels.path)
+        if a.part == "training":
+            at = truth.offset[i] + begin
+            end = np.minimum(at + training.window, truth.offset[i + 1])
+            useful = np.array([valid[x:y].any() for x, y in zip(at, end)], bool)
+            unlabelled += int((~useful).sum())
+            begin = begin[useful]
+        part += [a.part] * len(begin)
+        segment += [i] * len(begin)
+        first += begin.tolist()
+    if unlabelled:
+        log.info("left out %d training windows without any labelled frame", unlabelled)
+    segment, first = np.array(segment, np.int64), np.array(first, np.int64)
+    count = np.minimum(truth.count[segment] - first, training.window)
+    examples = Examples(
+        segment_ids=segment_ids,
+        tables=place_tables(rows, device, training.memory_budget_gb),
+        normalisers={},
+        part=np.array(part),
+        segment=segment,
+        first=first,
+        count=dict.fromkeys(rows, count),
+        pad_to=dict.fromkeys(rows, training.window) if network.faithful else {},
+        dtype=torch.float64 if network.faithful else torch.float32,
+        classes=[],
+        labels=truth,
+    )
+    return _normalised(examples)
+
+
+def _normalised(examples: Examples) -> Examples:
+    """Fit the normalisers on the segments that train, and say what is missing."""
+    counts = Counter(examples.part.tolist())
+    for needed in ("training", "development", "test"):
+        if not counts[needed]:
+            raise InputError(f"the {needed} part of this fold holds no item; its parts are {dict(counts)}")
+    trains = np.zeros(len(examples.segment_ids), bool)
+    trains[examples.segment[examples.items("training")]] = True
+    normalisers = {}
+    for m, table in examples.tables.items():
+        if examples.absent[m]:
+            log.info("%s: %d of %d segments have no valid row; all masked", m, examples.absent[m], len(trains))
+        normalisers[m] = Normaliser.fit(table.blocks(trains), table.dim).to(examples.device, examples.dtype)
+    return replace(examples, normalisers=normalisers)

@@ -1,0 +1,198 @@
+"""Training of one network from one seed: epochs, early stopping, and a state from which a killed job goes on.
+
+Every random number is drawn from (seed, epoch), and nothing depends on when a job was interrupted: going on from the
+state after any epoch ends in the same weights, bit for bit, as never having stopped.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.data import Batch
+from models.examples import Examples, training_batches
+from models.losses import ccc_loss, inverse_frequencies
+from models.metrics import accuracy, ccc, confusion_matrix, moments
+from models.optimiser import Adam, LearningRate
+from models.options import TrainingOptions
+from models.predict import TARGETS, frame_outputs, outputs
+from pipeline.records import InputError, replacing
+
+EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
+
+
+class Objective:
+    """What is minimised, and what selects the epoch: cross-entropy and accuracy, or 1 - CCC and the mean CCC."""
+
+    def __init__(self, examples: Examples, options: TrainingOptions):
+        self.examples, self.options = examples, options
+        self.score = "accuracy" if examples.task == "segment" else "ccc_mean"
+        self.weights = None
+        if options.class_weights and examples.task == "segment":
+            target = torch.as_tensor(examples.target[examples.items("training")])
+            self.weights = inverse_frequencies(target, len(examples.classes)).to(examples.device, examples.dtype)
+
+    def loss(self, said: Tensor, batch: Batch) -> Tensor:
+        """The loss of one batch."""
+        said = said.to(torch.promote_types(said.dtype, torch.float32))
+        if self.examples.task == "frame":
+            return ccc_loss(said, batch.target, batch.target_mask)
+        return F.cross_entropy(said, batch.target, weight=self.weights)
+
+    def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
+        """Loss and scores over the whole development part."""
+        examples = self.examples
+        items = examples.items("development")
+        said = outputs(network, examples, items, self.options.batch_size, mixed)
+        if examples.task == "segment":
+            logits, target = torch.from_numpy(np.stack(said)), torch.as_tensor(examples.target[items])
+            weights = None if self.weights is None else self.weights.cpu().to(logits.dtype)
+            confusion = confusion_matrix(target.numpy(), logits.argmax(1).numpy(), len(examples.classes))
+            return {
+                "loss": float(F.cross_entropy(logits, target, weight=weights)),
+                "accuracy": float(accuracy(confusion)),
+            }
+        truth, predicted = _labelled(examples, frame_outputs(examples, items, said))
+        each = np.nan_to_num([float(ccc(moments(truth[:, k], predicted[:, k]))) for k in range(len(TARGETS))])
+        return {
+            "loss": 1 - float(each.mean()),
+            **{f"ccc_{name}": float(value) for name, value in zip(TARGETS, each)},
+            "ccc_mean": float(each.mean()),
+        }
+
+
+def _labelled(examples: Examples, averaged: list[tuple[int, str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction of every labelled frame, (frames, 2) each."""
+    labels = examples.labels
+    ranges = [slice(labels.offset[i], labels.offset[i + 1]) for i, _, _ in averaged]
+    valid = np.concatenate([labels.valid[r].cpu().numpy() for r in ranges])
+    if not valid.any():
+        raise InputError("the development part holds no labelled frame, so no epoch can be selected; change the split")
+    truth = np.concatenate([labels.values[r].cpu().numpy() for r in ranges])
+    return truth[valid], np.concatenate([values for _, _, values in averaged])[valid]
+
+
+@dataclass
+class Progress:
+    """How far a training is, beside its tensors."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    seconds: float = 0.0
+    history: list[dict] = field(default_factory=list)
+
+
+class Run:
+    """One network in training; ``epoch()`` until ``finished``, then ``network`` holds the selected weights."""
+
+    def __init__(self, network: nn.Module, examples: Examples, options: TrainingOptions, seed: int, mixed: bool):
+        self.network, self.examples, self.options, self.seed, self.mixed = network, examples, options, seed, mixed
+        self.objective = Objective(examples, options)
+        self.items = examples.items("training")
+        self.optimiser = Adam(network.parameters(), options.weight_decay)
+        self.rate = LearningRate(options.learning_rate, options.warmup_epochs, options.plateau_patience)
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether enough epochs have passed, or enough without a better development score."""
+        p = self.progress
+        return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
+
+    def epoch(self) -> dict:
+        """Train one epoch and return its row of the history; raises InputError where the loss is no number."""
+        begin_s = time.monotonic()
+        number, rate = self.progress.epoch + 1, self.rate.value
+        torch.manual_seed(self.seed * EPOCH_SEEDS + number)
+        groups = training_batches(
+            self.items, self.examples.length, self.options.batch_size, np.random.default_rng([self.seed, number])
+        )
+        self.network.train()
+        total = torch.zeros((), dtype=torch.float64, device=self.examples.device)
+        for batch in self.examples.batches(groups):
+            self.optimiser.zero_grad()
+            with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
+                said = self.network(batch.values, batch.masks)
+            loss = self.objective.loss(said, batch)
+            loss.backward()
+            self.optimiser.step(rate)
+            total += loss.detach() * len(batch)
+        row = {"epoch": number, "learning_rate": rate, "training_loss": float(total) / len(self.items)}
+        if not math.isfinite(row["training_loss"]):
+            raise InputError(
+                f"seed {self.seed}: the loss is {row['training_loss']} in epoch {number}; lower training.learning_rate "
+                f"({self.options.learning_rate}) or look at the features with `python -m pipeline info`"
+            )
+        scores = self.objective.development(self.network, self.mixed)
+        row |= {f"development_{name}": value for name, value in scores.items()}
+        self._select(number, scores)
+        self.progress.history.append(row)
+        self.progress.seconds += time.monotonic() - begin_s
+        return row
+
+    def _select(self, number: int, scores: dict[str, float]) -> None:
+        score, progress = scores[self.objective.score], self.progress
+        progress.epoch = number
+        self.rate.update(scores["loss"])
+        if score > progress.best_score:
+            progress.best_score, progress.best_epoch = score, number
+            self.best = copy.deepcopy(self.network.state_dict())
+        elif self.options.reload_best:
+            self.network.load_state_dict(self.best)
+
+    def save(self, path: Path, digest: str) -> None:
+        """Write the state after an epoch, in one piece or not at all."""
+        state = {
+            "digest": digest,
+            "network": self.network.state_dict(),
+            "best": self.best,
+            "optimiser": self.optimiser.state,
+            "rate": asdict(self.rate),
+            "progress": asdict(self.progress),
+        }
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
+
+    def resume(self, path: Path, digest: str) -> bool:
+        """Go on from a state of the same training; says whether there was one."""
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location=self.examples.device, weights_only=True)
+        except (RuntimeError, EOFError, OSError):  # not written by us in one piece
+            return False
+        if state["digest"] != digest:
+            return False
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load(state["optimiser"])
+        self.best = state["best"]
+        self.rate, self.progress = LearningRate(**state["rate"]), Progress(**state["progress"])
+        return True
+
+
+def fit(run: Run, state: Path, digest: str, say: Callable[[str], None]) -> None:
+    """Train until finished, from where ``state`` says if it is of the same digest, and select the best epoch."""
+    if run.resume(state, digest):
+        say(f"goes on after epoch {run.progress.epoch}")
+    saved_s = time.monotonic()
+    while not run.finished:
+        begin_s = time.monotonic()
+        row, progress, score = run.epoch(), run.progress, run.objective.score
+        say(
+            f"epoch {row['epoch']} of {run.options.epochs}: training loss {row['training_loss']:.4f}, development loss "
+            f"{row['development_loss']:.4f}, {score} {row['development_' + score]:.4f} (best {progress.best_score:.4f} "
+            f"in {progress.best_epoch}), {time.monotonic() - begin_s:.1f} s"
+        )
+        if time.monotonic() - saved_s >= run.options.resume_every_s and not run.finished:
+            run.save(state, digest)
+            saved_s = time.monotonic()
+    run.network.load_state_dict(run.best)

@@ -1,0 +1,159 @@
+"""Predictions of a trained network, item by item, and the files they are written to."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.data import Normaliser
+from models.examples import Examples, evaluation_batches
+from models.options import NetworkOptions
+from models.windows import average_windows
+from pipeline.records import InputError, replacing
+
+TARGETS = ("valence", "arousal")
+
+
+@torch.inference_mode()
+def outputs(
+    network: nn.Module, examples: Examples, items: np.ndarray, batch_size: int, mixed: bool = False
+) -> list[np.ndarray]:
+    """What the network says of each item: (outputs,) logits, or (steps, targets) of a window without its padding."""
+    network.eval()
+    order = evaluation_batches(items, examples.length, batch_size)
+    said: dict[int, np.ndarray] = {}
+    for group, batch in zip(order, examples.batches(order)):
+        with torch.autocast(examples.device.type, torch.bfloat16, enabled=mixed):
+            values = network(batch.values, batch.masks)
+        values = values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
+        if examples.task == "frame":
+            count = next(iter(examples.count.values()))[group]
+            said.update((item, x[:n]) for item, x, n in zip(group.tolist(), values, count))
+        else:
+            said.update(zip(group.tolist(), values))
+    return [said[item] for item in items.tolist()]
+
+
+def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
+    """Softmax in float64: I of (classes,) -> (I, classes)."""
+    x = np.stack(logits).astype(np.float64)
+    x = np.exp(x - x.max(1, keepdims=True))
+    return x / x.sum(1, keepdims=True)
+
+
+def segment_rows(examples: Examples, items: np.ndarray, logits: Sequence[np.ndarray], seed: int) -> list[list]:
+    """Rows of predictions.tsv, ordered by part and segment."""
+    classes = examples.classes
+    rows = []
+    for item, p in zip(items, probabilities(logits)):
+        known = [
+            examples.segment_ids[examples.segment[item]],
+            seed,
+            str(examples.part[item]),
+            classes[examples.target[item]],
+            classes[int(p.argmax())],
+        ]
+        rows.append(known + [f"{x:.6g}" for x in p])
+    return sorted(rows, key=lambda row: (row[2], row[0]))
+
+
+def write_segment_rows(path: Path, classes: Sequence[str], rows: Sequence[list]) -> None:
+    """Write predictions.tsv: segment_id, seed, part, label, predicted and p_<class> of each class."""
+    header = ["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)]
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def frame_outputs(
+    examples: Examples, items: np.ndarray, windows: Sequence[np.ndarray]
+) -> list[tuple[int, str, np.ndarray]]:
+    """Average overlapping windows: (segment index, part, (frames, targets)) of each segment and part."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for k, item in enumerate(items):
+        groups.setdefault((int(examples.segment[item]), str(examples.part[item])), []).append(k)
+    return [
+        (i, part, average_windows([windows[k] for k in ks], examples.first[items[ks]], int(examples.labels.count[i])))
+        for (i, part), ks in sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
+    ]
+
+
+def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndarray]], seed: int) -> dict:
+    """Columns of predictions.parquet, ordered by part, segment and frame; labels are NaN where they do not count."""
+    segment, part = np.array([a[0] for a in averaged]), [a[1] for a in averaged]
+    frames = [len(a[2]) for a in averaged]
+    ranges = [slice(examples.labels.offset[i], examples.labels.offset[i + 1]) for i in segment]
+    valid = np.concatenate([examples.labels.valid[r].cpu().numpy() for r in ranges])
+    truth = np.concatenate([examples.labels.values[r].cpu().numpy() for r in ranges])
+    predicted = np.concatenate([a[2] for a in averaged]).astype(np.float32)
+    grids = next(iter(examples.tables.values())).rows.grids
+    return {
+        "segment_id": (np.repeat(segment, frames), examples.segment_ids),
+        "seed": np.full(len(valid), seed, np.int64),
+        "part": (np.repeat([sorted(set(part)).index(p) for p in part], frames), sorted(set(part))),
+        "frame": np.concatenate([np.arange(n) for n in frames]),
+        "time_s": np.concatenate([grids[i][:, 0] for i in segment]),
+        "valid": valid,
+        **{name: np.where(valid, truth[:, k], np.float32(np.nan)) for k, name in enumerate(TARGETS)},
+        **{f"{name}_predicted": predicted[:, k] for k, name in enumerate(TARGETS)},
+    }
+
+
+def write_frame_columns(path: Path, columns: dict) -> None:
+    """Write the columns of one seed as predictions.parquet."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def column(values):
+        if isinstance(values, tuple):
+            codes, names = values
+            return pyarrow.DictionaryArray.from_arrays(codes.astype(np.int32), pyarrow.array(names, pyarrow.string()))
+        return pyarrow.array(values)
+
+    with replacing(path) as temporary:
+        parquet.write_table(pyarrow.table({name: column(values) for name, values in columns.items()}), temporary)
+
+
+def join_files(paths: Sequence[Path], out: Path) -> None:
+    """Join the prediction files of several seeds, in the given order; one seed in memory at a time."""
+    with replacing(out) as temporary:
+        if out.suffix == ".tsv":
+            with temporary.open("w", newline="", encoding="utf-8") as stream:
+                for k, path in enumerate(paths):
+                    header, rows = path.read_text(encoding="utf-8").split("\n", 1)
+                    stream.write(rows if k else f"{header}\n{rows}")
+            return
+        from pyarrow import parquet
+
+        with parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
+            for path in paths:
+                writer.write_table(parquet.read_table(path))
+
+
+def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:
+    """Load a trained seed from its folder: the network, its normalisers per modality, and run.json.
+
+    The network takes what ``models.data.SegmentDataset`` yields with these normalisers. Raises InputError where the
+    folder holds no finished run.
+    """
+    from safetensors.torch import load_file
+
+    from models.network import build
+
+    folder = Path(folder)
+    if not (folder / "run.json").is_file():
+        raise InputError(f"{folder}: holds no run.json, so no finished training; give a folder runs/RUN/foldK/seedN")
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    tensors = load_file(folder / "checkpoint.safetensors")
+    options, model = NetworkOptions.model_validate(run["network"]), run["model"]
+    network = build(options, model["dims"], run["task"], len(model["outputs"]), model["max_steps"])
+    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+    normalisers = {
+        m: Normaliser(tensors[f"normaliser.{m}.mean"], tensors[f"normaliser.{m}.std"]) for m in model["dims"]
+    }
+    return network.eval(), normalisers, run

@@ -1,0 +1,173 @@
+"""Rows of one modality for the segments of a run: kept in memory, on the GPU, or read from the file batch by batch.
+
+Segment i owns rows ``offset[i]:offset[i + 1]`` of a flat table. What the rows are is decided by ``StoredRows`` (as they
+lie in the feature store) or ``GridRows`` (brought to a time grid); where they are kept is decided by ``Table``. All
+placements give the same numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.cli import log
+from pipeline.records import InputError
+from pipeline.store import FeatureStore
+from pipeline.timebase import to_grid
+
+BLOCK_ROWS = 8192
+
+
+class StoredRows:
+    """Rows as they lie in a feature store, each segment cut after its first ``max_steps``.
+
+    Raises InputError for a segment that the store does not know.
+    """
+
+    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None = None):
+        unknown = [s for s in segment_ids if s not in store]
+        if unknown:
+            raise InputError(
+                f"{store.path}: lacks {len(unknown)} of {len(segment_ids)} segments, the first {unknown[0]}; "
+                "features and split come from different corpora: delete one of them and let the workflow make it again"
+            )
+        self.store, self.segment_ids = store, list(segment_ids)
+        ranges = np.array([store.row_range(s) for s in segment_ids], np.int64).reshape(-1, 2)
+        self.begin, self.stored = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+        self.count = self.stored if max_steps is None else np.minimum(self.stored, max_steps)
+        cut = int((self.count < self.stored).sum())
+        if cut:
+            modality = store.attributes["modality"]
+            log.info("%s: %d of %d segments are cut after %d rows", modality, cut, len(ranges), max_steps)
+
+    @property
+    def observed(self) -> np.ndarray:
+        """(S,) whether a segment has any valid row."""
+        before = np.concatenate([[0], np.cumsum(self.store.file["valid"][:])])
+        return before[self.begin + self.stored] > before[self.begin]
+
+    def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values and validity of some rows of a segment."""
+        a, b = self.begin[segment] + first, self.begin[segment] + last
+        return self.store.file["values"][a:b], self.store.file["valid"][a:b]
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Yield (segment, first row, values, validity) of the wanted segments, in few large reads."""
+        segments = np.flatnonzero(wanted)
+        position = {self.segment_ids[i]: i for i in segments}
+        for segment_id, rows in self.store.read([self.segment_ids[i] for i in segments], BLOCK_ROWS):
+            i = position[segment_id]
+            yield i, 0, rows.values[: self.count[i]], rows.valid[: self.count[i]]
+
+
+class GridRows(StoredRows):
+    """Rows brought to the cells of a time grid per segment: (cells, 2) start and end in seconds."""
+
+    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], grids: Sequence[np.ndarray]):
+        super().__init__(store, segment_ids)
+        self.time_s = store.file["time_s"][:]
+        self.grids = grids
+        self.count = np.array([len(grid) for grid in grids], np.int64)
+
+    def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values and validity of some cells of a segment: means of the valid rows that they overlap."""
+        cells = self.grids[segment][first:last]
+        begin = self.begin[segment]
+        time_s = self.time_s[begin : begin + self.stored[segment]]
+        met = np.flatnonzero((time_s[:, 1] > cells[0, 0]) & (time_s[:, 0] < cells[-1, 1])) if len(cells) else []
+        a, b = (met[0], met[-1] + 1) if len(met) else (0, 0)
+        values, valid = super().read(segment, a, b)
+        values, valid = to_grid(values, time_s[a:b], valid, cells)
+        return values.astype(self.store.dtype), valid
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Yield (segment, first cell, values, validity) of the wanted segments."""
+        for i in np.flatnonzero(wanted):
+            for first in range(0, self.count[i], BLOCK_ROWS):
+                yield i, first, *self.read(i, first, min(first + BLOCK_ROWS, self.count[i]))
+
+
+class Table:
+    """Rows of all segments end to end, from which padded batches are gathered on ``device``.
+
+    ``keep`` says where the rows are: the device ("device"), this machine's memory ("host") or the file ("file").
+    """
+
+    def __init__(self, rows: StoredRows, keep: str = "host", device: str = "cpu"):
+        self.rows, self.keep, self.device = rows, keep, torch.device(device)
+        self.dim, self.count = rows.store.dim, rows.count
+        self.dtype = torch.float16 if rows.store.dtype == np.float16 else torch.float32
+        self.offset = np.concatenate([[0], np.cumsum(self.count)])
+        if keep != "file":
+            self._load(torch.device("cpu") if keep == "host" else self.device)
+
+    @property
+    def immediate(self) -> bool:
+        """Whether rows are where they are computed with, so that there is nothing to prepare."""
+        return self.keep == "device" or (self.keep == "host" and self.device.type == "cpu")
+
+    def _load(self, place: torch.device) -> None:
+        total = int(self.offset[-1])
+        self._offset = torch.as_tensor(self.offset, device=place)
+        self.values = torch.zeros((total + 1, self.dim), dtype=self.dtype, device=place)  # the last row is padding
+        self.valid = torch.zeros(total + 1, dtype=torch.bool, device=place)
+        for segment, first, values, valid in self.rows.blocks(np.ones(len(self.count), bool)):
+            a = self.offset[segment] + first
+            self.values[a : a + len(values)] = torch.from_numpy(values).to(place)
+            self.valid[a : a + len(values)] = torch.from_numpy(valid).to(place)
+        self.rows.store.close()
+
+    def gather(self, segment: np.ndarray, first: np.ndarray, count: np.ndarray, steps: int) -> tuple[Tensor, Tensor]:
+        """Rows ``first`` to ``first + count`` of each of B segments, padded to ``steps``: (B, steps, D), (B, steps)."""
+        if self.keep == "file":
+            values, valid = self._read(segment, first, count, steps)
+        else:
+            place = self.values.device
+            begin = torch.as_tensor(self.offset[segment] + first, device=place)[:, None]
+            step = torch.arange(steps, device=place)
+            inside = step < torch.as_tensor(count, device=place)[:, None]
+            index = torch.where(inside, begin + step, len(self.values) - 1)
+            values, valid = self.values[index], self.valid[index]
+        if values.device == self.device:
+            return values, valid
+        return tuple(x.pin_memory().to(self.device, non_blocking=True) for x in (values, valid))
+
+    def _read(self, segment, first, count, steps) -> tuple[Tensor, Tensor]:
+        values = torch.zeros((len(segment), steps, self.dim), dtype=self.dtype)
+        valid = torch.zeros((len(segment), steps), dtype=torch.bool)
+        for b, (i, a, n) in enumerate(zip(segment, first, count)):
+            if n:
+                read_values, read_valid = self.rows.read(i, a, a + n)
+                values[b, :n] = torch.from_numpy(read_values)
+                valid[b, :n] = torch.from_numpy(read_valid)
+        return values, valid
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield values and validity of all rows of the wanted segments, in bounded blocks."""
+        if self.keep == "file":
+            for _, _, values, valid in self.rows.blocks(wanted):
+                yield torch.from_numpy(values).to(self.device), torch.from_numpy(valid).to(self.device)
+            return
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], wanted.astype(np.int8), [0]])))
+        for begin, end in edges.reshape(-1, 2):
+            for a in range(self.offset[begin], self.offset[end], BLOCK_ROWS):
+                b = min(a + BLOCK_ROWS, self.offset[end])
+                yield self.values[a:b], self.valid[a:b]
+
+
+def size_bytes(rows: StoredRows) -> int:
+    """Memory that a table of these rows takes."""
+    return int(rows.count.sum()) * (rows.store.dim * rows.store.dtype.itemsize + 1)
+
+
+def place_tables(rows: dict[str, StoredRows], device: str, budget_gb: float) -> dict[str, Table]:
+    """Keep rows on the device while they fill at most half of what is free there, in memory within the budget, else in
+    their files; the choice is logged."""
+    total = sum(map(size_bytes, rows.values()))
+    keep = "host" if total <= budget_gb * 1e9 else "file"
+    if device != "cpu" and total <= torch.cuda.mem_get_info(device)[0] // 2:
+        keep = "device"
+    where = {"device": "on the GPU", "host": "in memory", "file": "in their files, more than memory_budget_gb"}[keep]
+    log.info("%.2f GB of features kept %s", total / 1e9, where)
+    return {modality: Table(r, keep, device) for modality, r in rows.items()}

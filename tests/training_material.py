@@ -1,0 +1,130 @@
+"""Small corpora for the tests of splits, data and training: segments, splits, and feature stores that carry a signal."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import Segment
+from pipeline.store import Rows, StoreWriter
+
+CLASSES = ("ang", "neu", "sad")
+DIMS = {"audio": 12, "video": 10, "text": 8}
+HOPS_S = {"audio": 0.02, "video": 0.1, "text": 0.3}
+
+
+def attributes(modality, corpus="iemocap", demonstration=True, **changes):
+    return {
+        "corpus": corpus,
+        "name": modality,
+        "modality": modality,
+        "extractor": "synthetic",
+        "extractor_version": "1",
+        "config": {},
+        "weights": {},
+        "software": {},
+        "inputs": "0",
+        "demonstration": demonstration,
+    } | changes
+
+
+def write_store(path, rows, modality, dtype="float32", **changes) -> Path:
+    """A feature store of ``rows``: segment id -> Rows."""
+    dim = next(iter(rows.values())).values.shape[1]
+    with StoreWriter(path, attributes(modality, **changes), dim, dtype) as writer:
+        for segment_id in sorted(rows):
+            writer.append(segment_id, rows[segment_id])
+    return Path(path)
+
+
+def emotional_turns(sessions=5, dialogs=4, turns=6, labels=CLASSES, seed=0) -> list[Segment]:
+    """Turns in the names and shape of IEMOCAP: two speakers per session who take turns in every dialog."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for session in range(1, sessions + 1):
+        for d in range(dialogs):
+            unit = f"Ses{session:02d}{'FM'[d % 2]}_impro{d + 1:02d}"
+            for k in range(turns):
+                who, start_s = "FM"[k % 2], 5.0 * k
+                found.append(
+                    Segment(
+                        segment_id=f"{unit}_{who}{k // 2:03d}",
+                        unit_id=unit,
+                        speaker=f"Ses{session:02d}{who}",
+                        session=session,
+                        part=None,
+                        start_s=start_s,
+                        end_s=start_s + float(rng.uniform(1, 4)),
+                        side="left",
+                        label=str(rng.choice(labels)),
+                    )
+                )
+    return found
+
+
+def turn_rows(segments, modality, signal=0.7, missing=(), seed=0) -> dict[str, Rows]:
+    """Noise with a class-dependent mean, 15 % of the rows invalid; nothing at all for the ``missing`` segments."""
+    rng = np.random.default_rng([seed, len(modality)])
+    dim, hop_s = DIMS[modality], HOPS_S[modality]
+    centre = {label: rng.normal(size=dim) * signal for label in sorted({s.label for s in segments})}
+    rows = {}
+    for s in segments:
+        n = 0 if s.segment_id in missing else max(1, int(s.duration_s / hop_s))
+        start_s = s.start_s + np.arange(n) * hop_s
+        valid = rng.random(n) > 0.15
+        values = (centre[s.label] + rng.normal(size=(n, dim)) * 2 + 5).astype(np.float32)
+        rows[s.segment_id] = Rows(values, np.stack([start_s, start_s + hop_s], 1), valid)
+    return rows
+
+
+def videos(training=10, validation=4, unlabelled=1, seed=0) -> list[Segment]:
+    """Subject tracks in the shape of Aff-Wild2; every third video shows two people."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for k in range(training + validation + unlabelled):
+        part = "train" if k < training else "validation" if k < training + validation else "test"
+        end_s = float(rng.uniform(2, 6))
+        for side in ("left", "right") if k % 3 == 0 else ("whole",):
+            name = f"video{k:02d}" + ("" if side == "whole" else f"_{side}")
+            found.append(Segment(name, f"video{k:02d}", name, None, part, 0.0, end_s, side))
+    return found
+
+
+def frame_labels(segments, fps=10.0, seed=0) -> dict[str, Rows]:
+    """Slowly changing valence and arousal per frame; a tenth of the rows invalid, all of them where unlabelled."""
+    rng = np.random.default_rng(seed)
+    rows = {}
+    for s in segments:
+        n = int(s.end_s * fps)
+        start_s = np.arange(n) / fps
+        phase = rng.uniform(0, 6, 2)
+        values = 0.7 * np.sin(start_s[:, None] * [1.1, 0.7] + phase)
+        valid = (rng.random(n) > 0.1) & (s.part != "test")
+        rows[s.segment_id] = Rows(values.astype(np.float32), np.stack([start_s, start_s + 1 / fps], 1), valid)
+    return rows
+
+
+def frame_rows(labels, modality, seed=0) -> dict[str, Rows]:
+    """Features at their own rate that show the labels of their time, with noise."""
+    rng = np.random.default_rng([seed, len(modality)])
+    dim, hop_s = DIMS[modality], HOPS_S[modality]
+    mixing = rng.normal(size=(2, dim))
+    rows = {}
+    for segment_id, truth in labels.items():
+        n = int(truth.time_s[-1, 1] / hop_s)
+        start_s = np.arange(n) * hop_s
+        shown = np.stack([np.interp(start_s, truth.time_s[:, 0], truth.values[:, k]) for k in range(2)], 1)
+        values = (shown @ mixing + rng.normal(size=(n, dim)) * 0.3).astype(np.float32)
+        rows[segment_id] = Rows(values, np.stack([start_s, start_s + hop_s], 1), rng.random(n) > 0.1)
+    return rows
+
+
+def train_arguments(folder, task, split, features, out, network, training, labels=None, fold=0) -> list[str]:
+    """Arguments of ``python -m models train``."""
+    letters = "+".join(m for m in "AVT" if {"A": "audio", "V": "video", "T": "text"}[m] in features)
+    given = [x for m, path in features.items() for x in ("--feature", f"{m}={path}")]
+    return [
+        *("--task", task, "--name", network["fusion"], "--modalities", letters, "--split", str(split)),
+        *("--fold", str(fold), *given, *(("--labels", str(labels)) if labels else ())),
+        *("--network", json.dumps(network), "--training", json.dumps(training), "--out", str(folder / out)),
+    ]
