@@ -1,0 +1,47 @@
+"""Where the words of a unit come from: a supplied transcript, forced alignment, the corpus's text, or a recogniser."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.cli import log
+from pipeline.corpora.iemocap_files import alignment_path
+from pipeline.corpora.tree import read_text
+from pipeline.records import InputError, Segment, Unit, Word
+from pipeline.words.alignment import parse_alignment
+from pipeline.words.text import spread
+from pipeline.words.transcripts import find_transcript, read_transcript
+
+EVEN = "transcript_even"
+Listen = Callable[[Segment], list[Word]]
+"""Recognise the speech of a segment; gives no word where no recogniser is configured."""
+
+
+def place_words(corpus: str, root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
+    """Words of one unit in order of time.
+
+    A supplied transcript wins over everything. IEMOCAP turns have their own words, marked with the segment; the people
+    of an Aff-Wild2 video share what is said in it, so its sound is heard once and the words are left unmarked.
+    """
+    transcript = find_transcript(root, unit.video)
+    if transcript:
+        words = read_transcript(transcript)
+    elif corpus == "iemocap":
+        words = [word for segment in segments for word in _words_of_turn(root, segment, listen)]
+    elif segments:
+        words = listen(max(segments, key=lambda s: s.duration_s))
+    else:
+        words = []
+    return sorted(words, key=lambda w: (w.start_s, w.end_s))
+
+
+def _words_of_turn(root: Path, segment: Segment, listen: Listen) -> list[Word]:
+    path = alignment_path(root, segment.session, segment.segment_id)
+    if path.is_file():
+        try:
+            return parse_alignment(read_text(path)[0], segment.start_s, segment.segment_id)
+        except InputError as error:
+            log.warning("words: %s: %s; the transcript is used instead", path.name, error)
+    if segment.text:
+        return spread(segment.text, segment.start_s, segment.end_s, EVEN, segment.segment_id)
+    return [replace(word, segment_id=segment.segment_id) for word in listen(segment)]

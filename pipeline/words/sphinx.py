@@ -1,0 +1,34 @@
+"""PocketSphinx, which carries its English model in its package: modest, but nothing has to be downloaded."""
+
+import numpy as np
+
+from pipeline.timebase import alignment_range_s
+from pipeline.words.alignment import spoken
+from pipeline.words.pieces import Heard
+from pipeline.words.recogniser import Recogniser, RecogniserConfig
+
+SHORTEST_S = 0.1  # less than some analysis frames: nothing to decode
+
+
+class Sphinx(Recogniser):
+    """The US English model of the package."""
+
+    def __init__(self, config: RecogniserConfig):
+        self._decoder, self._rate_hz = None, 0
+
+    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+        """Words of the piece, decoded as one utterance and closed at its end, which brings out the last words."""
+        from pocketsphinx import Decoder
+
+        if sample_rate_hz != self._rate_hz:
+            self._decoder, self._rate_hz = Decoder(samprate=sample_rate_hz, loglevel="FATAL"), sample_rate_hz
+        if len(samples) < SHORTEST_S * sample_rate_hz:
+            return []
+        pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm, full_utt=True)
+        self._decoder.end_utt()
+        if self._decoder.hyp() is None:
+            return []
+        found = [(spoken(s.word), *alignment_range_s(s.start_frame, s.end_frame)) for s in self._decoder.seg()]
+        return [heard for heard in found if heard[0]]

@@ -1,0 +1,59 @@
+"""Speech models of the transformers library: Whisper and its kin with word time stamps, and CTC models."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import InputError
+from pipeline.words.pieces import Heard
+from pipeline.words.recogniser import Recogniser, RecogniserConfig
+
+OPEN_WORD_S = 0.5  # how long a word lasts for which the model gives no end
+
+
+class Transformer(Recogniser):
+    """A local checkpoint folder, run offline; raises InputError where it is missing or cannot give word times."""
+
+    def __init__(self, config: RecogniserConfig, weights: Path | None, device: str = "auto"):
+        if weights is None or not (Path(weights) / "config.json").is_file():
+            raise InputError(
+                f"recogniser transformers: {weights or '--weights'} is not a checkpoint folder with a config.json; "
+                "fetch the weights first (python -m pipeline weights fetch) or choose the kind pocketsphinx"
+            )
+        import torch
+        from transformers import AutoConfig, pipeline
+
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = AutoConfig.from_pretrained(weights, local_files_only=True).model_type
+        self._pipeline = pipeline(
+            "automatic-speech-recognition",
+            model=str(weights),
+            device=device,
+            dtype=torch.float16 if device.startswith("cuda") else torch.float32,
+            model_kwargs={"use_safetensors": True},
+        )
+        self._options = {}
+        if kind == "whisper":
+            generation = self._pipeline.model.generation_config
+            if getattr(generation, "alignment_heads", None) is None:
+                raise InputError(
+                    f"recogniser transformers: {weights}: generation_config.json has no alignment_heads, without which "
+                    "Whisper gives no word times; take a checkpoint that has them, such as openai/whisper-small"
+                )
+            self._options = {"num_beams": config.beams}
+            if getattr(generation, "is_multilingual", False):
+                self._options |= {"task": "transcribe", "language": config.language}
+
+    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+        """Words of the piece; a word without end lasts half a second."""
+        given = {"raw": np.asarray(samples, np.float32), "sampling_rate": sample_rate_hz}
+        heard = self._pipeline(given, return_timestamps="word", generate_kwargs=self._options)
+        duration_s = len(samples) / sample_rate_hz
+        words = []
+        for chunk in heard.get("chunks", []):
+            start_s, end_s = chunk["timestamp"]
+            start_s = words[-1][2] if start_s is None and words else (start_s or 0.0)
+            end_s = start_s + OPEN_WORD_S if end_s is None else end_s
+            words.append((chunk["text"], min(start_s, duration_s), min(end_s, duration_s)))
+        return words

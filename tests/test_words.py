@@ -1,0 +1,552 @@
+"""Words and their times: alignment files, supplied transcripts, and recognisers on real speech."""
+
+import json
+import re
+import socket
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.audio_file import AudioFile, AudioWriter
+from pipeline.corpora import iemocap
+from pipeline.records import InputError, Segment, Unit, Word, read_table, write_table
+from pipeline.words.alignment import parse_alignment, spoken
+from pipeline.words.command import words as words_command
+from pipeline.words.pieces import cut, join
+from pipeline.words.place import place_words
+from pipeline.words.recogniser import Recogniser, RecogniserConfig, make_recogniser, parse_config, recognise
+from pipeline.words.text import spread, tokens
+from pipeline.words.transcripts import find_transcript, read_transcript
+
+RATE_HZ = 16_000
+
+
+def write_audio(path: Path, samples: np.ndarray, segment_id: str = "clip", start_s: float = 0.0) -> Path:
+    """An audio file of one segment."""
+    with AudioWriter(path, {segment_id: (start_s, len(samples))}) as writer:
+        writer.write(segment_id, 0, samples.astype(np.float32))
+        writer.describe(segment_id, "video", (start_s, start_s + len(samples) / RATE_HZ))
+    return path
+
+
+def speech(shared: Path, name: str) -> np.ndarray:
+    """(n,) float32 at 16 kHz of one GRID clip."""
+    import imageio_ffmpeg
+
+    source = str(shared / "media" / "grid" / f"{name}.mpg")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", source, "-f", "f32le", "-ac", "1"]
+    raw = subprocess.run([*command, "-ar", str(RATE_HZ), "-"], check=True, capture_output=True).stdout
+    return np.frombuffer(raw, np.float32)
+
+
+def run_words(corpus: str, root: Path, folder: Path, unit: Unit, segments: list[Segment], **options) -> list[Word]:
+    """Call the stage on tables written for it."""
+    write_table(folder / "units.tsv", [unit], Unit)
+    write_table(folder / "segments.tsv", segments, Segment)
+    arguments = ["--corpus", corpus, "--root", str(root), "--unit", unit.unit_id]
+    arguments += ["--units", str(folder / "units.tsv"), "--segments", str(folder / "segments.tsv")]
+    arguments += ["--audio", str(folder / "audio.h5"), "--out", str(folder / "words.tsv")]
+    arguments += [item for key, value in options.items() for item in (f"--{key}", str(value))]
+    CliRunner().invoke(words_command, arguments, catch_exceptions=False)
+    return read_table(folder / "words.tsv", Word)
+
+
+def subject(segment_id: str, end_s: float, unit_id: str = "clip") -> Segment:
+    return Segment(segment_id, unit_id, segment_id, None, "train", 0.0, end_s, "whole")
+
+
+# --- forced alignment --------------------------------------------------------------------------------------------
+
+
+def test_words_of_every_turn_equal_truth(real_corpora, truth, tmp_path):
+    root = real_corpora / "IEMOCAP_full_release"
+    found = iemocap.index(root)
+    heard: dict[str, list[Word]] = {}
+    for unit in found.units:
+        mine = [s for s in found.segments if s.unit_id == unit.unit_id]
+        for word in run_words("iemocap", root, tmp_path, unit, mine):
+            heard.setdefault(word.segment_id, []).append(word)
+    assert heard.keys() == truth["iemocap"].keys()
+    for name, expected in truth["iemocap"].items():
+        words = heard[name]
+        assert [w.word for w in words] == expected["words"]
+        assert {w.source for w in words} == {"forced_alignment"}
+        # The corpus was made with words of equal length from 0.13 s into the turn.
+        step_s = (int((expected["end_s"] - expected["start_s"]) * 100 + 1e-6) - 30) // len(words) / 100
+        for j, word in enumerate(words):
+            assert word.start_s == pytest.approx(expected["start_s"] + 0.13 + j * step_s, abs=1e-6)
+            assert word.end_s == pytest.approx(word.start_s + step_s, abs=1e-6)
+        assert words[-1].end_s <= expected["end_s"]
+
+
+entries = st.from_regex(r"[A-Z][A-Z']{0,8}", fullmatch=True)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(1, 90), entries, st.sampled_from(["", "(2)", "(10)"])), max_size=12
+    ),
+    st.integers(0, 3_000_000).map(lambda n: n / 10_000),
+    st.sampled_from(["<sil>", "++LAUGHTER++", "++BREATHING++", "[NOISE]"]),
+)
+def test_alignment_says_what_was_written(entries, start_s, filler):
+    lines, expected, frame = ["\t SFrm  EFrm    SegAScr Word", f"{0:8d} {4:5d} {-10:9d} <s>"], [], 5
+    for gap, length, entry, suffix in entries:
+        if gap:
+            lines.append(f"{frame:8d} {frame + gap - 1:5d} {-99:9d} {filler}")
+        first = frame + gap
+        frame = first + length
+        lines.append(f"{first:8d} {frame - 1:5d} {-1234567:9d} {entry}{suffix}")
+        expected.append((entry.lower(), first / 100, frame / 100))
+    lines += [f"{frame:8d} {frame + 9:5d} {-10:9d} </s>", " Total score:      -123456", ""]
+    words = parse_alignment("\n".join(lines), start_s, "turn")
+    assert [w.word for w in words] == [e[0] for e in expected]
+    np.testing.assert_allclose([[w.start_s - start_s, w.end_s - start_s] for w in words] or np.zeros((0, 2)),
+                               [e[1:] for e in expected] or np.zeros((0, 2)), atol=1e-9)  # fmt: skip
+    assert all(w.segment_id == "turn" for w in words)
+
+
+@given(st.text(max_size=120))
+def test_alignment_of_any_text_is_words_or_an_input_error(text):
+    try:
+        words = parse_alignment(text, 0.0)
+    except InputError:
+        return
+    assert all(w.end_s > w.start_s for w in words)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "was cut off"),
+    ("SFrm EFrm SegAScr Word\n0 10 -5 HELLO\n", "was cut off"),
+    ("0 10 HELLO\n Total score: 1", "line 1: '0 10 HELLO' is not"),
+    ("0 10 -5 TWO WORDS\n Total score: 1", "is not"),
+    ("\n9 3 -5 HELLO\n Total score: 1", "line 2: frames 9 to 3"),
+])  # fmt: skip
+def test_damaged_alignment_says_where(text, says):
+    with pytest.raises(InputError, match=says):
+        parse_alignment(text, 0.0)
+
+
+@pytest.mark.parametrize(("entry", "word"), [
+    ("WHAT(2)", "what"), ("DON'T", "don't"), ("<s>", None), ("</s>", None), ("<sil>", None), ("++LAUGHTER++", None),
+    ("+NOISE+", None), ("[NOISE]", None), ("I", "i"),
+])  # fmt: skip
+def test_dictionary_entries(entry, word):
+    assert spoken(entry) == word
+
+
+# --- text without times ------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.text("abcdefghijklmnopqrstuvwxyzéß", min_size=1, max_size=9), min_size=1),
+    st.integers(0, 900),
+    st.integers(1, 40),
+)
+def test_spread_covers_the_turn_by_length(words, start_s, duration_s):
+    placed = spread(" ".join(words), start_s, start_s + duration_s, "transcript_even", "t")
+    assert [w.word for w in placed] == [w.lower() for w in words]
+    assert placed[0].start_s == start_s
+    assert placed[-1].end_s == pytest.approx(start_s + duration_s)
+    for before, after in pairwise(placed):
+        assert before.end_s == after.start_s
+    letters = sum(map(len, words))
+    for word, placed_word in zip(words, placed):
+        assert placed_word.end_s - placed_word.start_s == pytest.approx(duration_s * len(word) / letters)
+
+
+def test_what_counts_as_a_word():
+    assert tokens("[LAUGHTER] No: I don’t -- well-known, 3 o'clock!") == [
+        "no",
+        "i",
+        "don't",
+        "well-known",
+        "3",
+        "o'clock",
+    ]
+    assert tokens("... [BREATHING]") == []
+    assert spread("?!", 0, 1, "x") == []
+
+
+def turn(text: str | None = "Well, now: yes.") -> Segment:
+    name = "Ses01F_impro01_F000"
+    return Segment(name, "Ses01F_impro01", "Ses01F", 1, None, 10.0, 12.4, "left", "neu", text=text)
+
+
+UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi", 1)
+
+
+def never(segment):
+    raise AssertionError("the recogniser is not asked where there is a text")
+
+
+@pytest.mark.parametrize("damage", [None, b"0 10 -5 HELLO\n", b"\x00\x05\x16\x07"])
+def test_turn_without_usable_alignment_gets_its_text_spread(tmp_path, damage):
+    if damage:
+        path = tmp_path / "Session1/sentences/ForcedAlignment/Ses01F_impro01/Ses01F_impro01_F000.wdseg"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(damage)
+    words = place_words("iemocap", tmp_path, UNIT, [turn()], never)
+    assert [(w.word, round(w.start_s, 3), round(w.end_s, 3)) for w in words] == [
+        ("well", 10.0, 10.96), ("now", 10.96, 11.68), ("yes", 11.68, 12.4),
+    ]  # fmt: skip
+    assert {(w.source, w.segment_id) for w in words} == {("transcript_even", "Ses01F_impro01_F000")}
+
+
+def test_turn_without_text_is_listened_to(tmp_path):
+    words = place_words("iemocap", tmp_path, UNIT, [turn(None)], lambda s: [Word("yes", 10.5, 11.0, "recogniser")])
+    assert words == [Word("yes", 10.5, 11.0, "recogniser", "Ses01F_impro01_F000")]
+
+
+# --- supplied transcripts ----------------------------------------------------------------------------------------
+
+TRANSCRIPTS = {
+    ".tsv": "word\tstart\tend\nhello\t1.25\t1.75\n\"there\"\t1.75\t2.5\n",
+    ".vtt": "WEBVTT\n\nNOTE made by hand\n\n00:01.250 --> 00:02.500 align:start\n<v Bob>Hello <i>there</i>!\n",
+    ".srt": "1\n00:00:01,250 --> 00:00:02,500\n<i>Hello</i> there!\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", TRANSCRIPTS)
+@pytest.mark.parametrize("folder", ["videos/b", "transcripts"])
+def test_supplied_transcript_wins(tmp_path, suffix, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / f"clip.v2{suffix}").write_text(TRANSCRIPTS[suffix])
+    unit = Unit("clip.v2", "videos/b/clip.v2.mp4")
+    segments = [subject("clip.v2_left", 9.0, "clip.v2"), subject("clip.v2_right", 9.0, "clip.v2")]
+    words = run_words("affwild2", tmp_path, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
+    assert [(w.word, w.source, w.segment_id) for w in words] == [
+        ("hello", "transcript", None),
+        ("there", "transcript", None),
+    ]
+    assert (words[0].start_s, words[-1].end_s) == (1.25, 2.5)
+    assert words[0].end_s == words[1].start_s
+
+
+def test_times_beyond_an_hour(tmp_path):
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\n01:00:03.125 --> 01:00:04.000\nBye\n")
+    (tmp_path / "a.srt").write_text("1\n01:00:03,125 --> 01:00:04,000\nBye\n")
+    for name in ("a.vtt", "a.srt"):
+        (word,) = read_transcript(tmp_path / name)
+        assert (word.start_s, word.end_s) == (3603.125, 3604.0)
+
+
+def test_transcript_may_name_persons_and_is_sorted(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("word\tstart\tend\tsegment_id\nb\t2\t3\ta_left\na\t0\t1\t\n")
+    assert read_transcript(path) == [Word("a", 0, 1, "transcript"), Word("b", 2, 3, "transcript", "a_left")]
+
+
+def test_several_transcripts_are_refused(tmp_path):
+    for name in ("videos/a.srt", "transcripts/a.tsv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    with pytest.raises(InputError, match=r"several transcripts: videos/a.srt, transcripts/a.tsv"):
+        find_transcript(tmp_path, "videos/a.mp4")
+
+
+@pytest.mark.parametrize(("name", "text", "says"), [
+    ("a.tsv", "text\tfrom\tto\n", "expected the columns word, start, end"),
+    ("a.tsv", "", "expected the columns word, start, end"),
+    ("a.tsv", "word\tstart\tend\nhi\t1\tsoon\n", "line 2: start '1' and end 'soon' must be seconds"),
+    ("a.tsv", "word\tstart\tend\nhi\t2\t1\n", "line 2: 'hi' ends at 1.0 s"),
+    ("a.tsv", "word\tstart\tend\nhi\t1\n", "line 2: start '1' and end None"),
+    ("a.tsv", "word\tstart\tend\nhi\tnan\t1\n", "'hi' ends at"),
+    ("a.vtt", "hello\n", "not WebVTT"),
+    ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "cue 1: 'hi' ends at 2.0 s"),
+    ("a.srt", "hello\n", "not SubRip"),
+])  # fmt: skip
+def test_transcript_that_cannot_be_used_says_where(tmp_path, name, text, says):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=re.escape(str(path))) as error:
+        read_transcript(path)
+    assert says in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", TRANSCRIPTS)
+def test_transcript_that_is_not_utf8(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(TRANSCRIPTS[suffix].replace("ello", "\xe9llo").encode("latin-1"))
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_transcript(path)
+
+
+# --- pieces ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 60_000), st.sampled_from([2.0, 3.3, 7.0]), st.sampled_from([0.5, 1.5]), st.integers(0, 99))
+def test_pieces_hold_every_sample_once_and_are_bounded(count, most_s, context_s, seed):
+    rate_hz = 1000
+    sound = np.random.default_rng(seed).normal(size=count).astype(np.float32)
+    pieces = list(cut(lambda a, b: sound[a:b], count, rate_hz, most_s, context_s))
+    seams = [0, *(p.core_end for p in pieces)]
+    assert [p.core_start for p in pieces] == seams[:-1]
+    assert seams[-1] == count
+    for piece in pieces:
+        assert 0 < piece.core_end - piece.core_start <= most_s * rate_hz
+        last = min(count, piece.core_end + round(context_s * rate_hz))
+        assert piece.first == max(0, piece.core_start - round(context_s * rate_hz))
+        np.testing.assert_array_equal(piece.samples, sound[piece.first : last])
+
+
+def test_pieces_meet_in_silence():
+    sound = np.random.default_rng(0).normal(size=60 * RATE_HZ).astype(np.float32)
+    pauses_s = [(17.0, 17.5), (30.2, 30.6), (44.0, 45.0)]
+    for begin_s, end_s in pauses_s:
+        sound[int(begin_s * RATE_HZ) : int(end_s * RATE_HZ)] *= 0.01
+    seams_s = [p.core_end / RATE_HZ for p in cut(lambda a, b: sound[a:b], len(sound), RATE_HZ, 20.0, 1.0)]
+    for (begin_s, end_s), seam_s in zip(pauses_s, seams_s):
+        assert begin_s < seam_s < end_s
+
+
+class Oracle(Recogniser):
+    """Hears every word that lies whole within a piece, at a time that is off by a little, anew in each piece."""
+
+    def __init__(self, words, jitter_s, seed):
+        self.words, self.jitter_s, self.rng = words, jitter_s, np.random.default_rng(seed)
+
+    def pieces(self, count, most_s, context_s):
+        blank = np.zeros(count, np.float32)
+        blank += self.rng.normal(size=count).astype(np.float32)
+        for piece in cut(lambda a, b: blank[a:b], count, 100, most_s, context_s):
+            first_s, last_s = piece.first / 100, (piece.first + len(piece.samples)) / 100
+            off = lambda: self.rng.uniform(-self.jitter_s, self.jitter_s)  # noqa: E731
+            heard = [(w, a + off(), b + off()) for w, a, b in self.words if first_s <= a and b <= last_s]
+            yield (np.inf if piece.core_end == count else piece.core_end / 100), heard
+
+    def hear(self, samples, sample_rate_hz):
+        raise NotImplementedError
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.16, 1.2)), max_size=60), st.integers(0, 99))
+def test_every_word_is_heard_exactly_once(lengths, seed):
+    words, clock_s = [], 0.0
+    for n, (gap_s, length_s) in enumerate(lengths):
+        words.append((f"w{n}", clock_s + gap_s, clock_s + gap_s + length_s))
+        clock_s += gap_s + length_s
+    oracle = Oracle(words, 0.04, seed)
+    heard = list(join(oracle.pieces(int((clock_s + 1) * 100), 5.0, 1.5)))
+    assert [w for w, *_ in heard] == [w for w, *_ in words]
+
+
+class Scripted(Recogniser):
+    """Hears one word a second, and remembers how much sound it was given at once."""
+
+    def __init__(self):
+        self.longest = 0
+
+    def hear(self, samples, sample_rate_hz):
+        self.longest = max(self.longest, len(samples))
+        return [("um", n + 0.2, n + 0.5) for n in range(len(samples) // sample_rate_hz)]
+
+
+def test_long_sound_is_read_in_blocks(tmp_path, monkeypatch):
+    write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 600 * RATE_HZ), start_s=3.0)
+    track = AudioFile(tmp_path / "audio.h5")["clip"]
+    read = type(track).samples
+    blocks = []
+    monkeypatch.setattr(type(track), "samples", lambda self, a=0, b=None: blocks.append(read(self, a, b)) or blocks[-1])
+    config = RecogniserConfig(kind="pocketsphinx", piece_s=20, context_s=1)
+    words = list(recognise(Scripted(), config, track))
+    assert max(map(len, blocks)) <= 22 * RATE_HZ
+    assert 500 < len(words) < 660
+    assert all(3.0 <= w.start_s < w.end_s <= 603.0 for w in words)
+    assert all(a.start_s <= b.start_s for a, b in pairwise(words))
+    assert {(w.source, w.segment_id) for w in words} == {("recogniser", None)}
+
+
+def test_silence_is_not_given_to_the_recogniser(tmp_path):
+    write_audio(tmp_path / "audio.h5", np.zeros(3 * RATE_HZ))
+    recogniser = Scripted()
+    track = AudioFile(tmp_path / "audio.h5")["clip"]
+    assert list(recognise(recogniser, RecogniserConfig(), track)) == []
+    assert recogniser.longest == 0
+
+
+# --- recognisers -------------------------------------------------------------------------------------------------
+
+SPHINX = '{"kind": "pocketsphinx", "piece_s": 5}'
+
+
+def test_pocketsphinx_hears_real_speech(shared, tmp_path):
+    """Four GRID sentences in a row; swwp2s.align holds the times of its words in 1/25000 s."""
+    clips = ["brbk7n", "sbwe5n", "sbia1a", "swwp2s"]
+    sounds = [speech(shared, name) for name in clips]
+    begin_s = np.cumsum([0, *map(len, sounds)]) / RATE_HZ
+    write_audio(tmp_path / "audio.h5", np.concatenate(sounds))
+    unit, segment = Unit("clip", "videos/clip.mp4"), subject("clip", float(begin_s[-1]))
+    words = run_words("affwild2", tmp_path, tmp_path, unit, [segment], recogniser=SPHINX)
+    said = [{"bin", "red", "by", "k", "seven", "now"}, {"set", "blue", "with", "e", "five", "now"},
+            {"set", "blue", "in", "a", "one", "again"}, {"set", "white", "with", "p", "two", "soon"}]  # fmt: skip
+    right = 0
+    for expected, first_s, last_s in zip(said, begin_s, begin_s[1:]):
+        heard = {w.word for w in words if first_s <= (w.start_s + w.end_s) / 2 < last_s}
+        right += len(heard & expected)
+    assert right >= 5, "of 24 words; a wrong time or a lost end would leave fewer"
+    lines = (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()
+    soon_s = [int(t) / 25_000 + begin_s[3] for t in next(line for line in lines if "soon" in line).split()[:2]]
+    assert words[-1].word == "soon", "the last word of the file is not lost"
+    assert words[-1].start_s == pytest.approx(soon_s[0], abs=0.1)
+    assert words[-1].end_s == pytest.approx(soon_s[1], abs=0.1)
+    assert all(0 <= w.start_s < w.end_s <= begin_s[-1] for w in words)
+    assert {(w.source, w.segment_id) for w in words} == {("recogniser", None)}
+
+
+def test_pocketsphinx_does_not_lose_a_word_at_the_very_end(shared, tmp_path):
+    sound = speech(shared, "swwp2s")[: int(55_250 / 25_000 * RATE_HZ)]  # ends with the last word
+    write_audio(tmp_path / "audio.h5", sound)
+    config = RecogniserConfig(kind="pocketsphinx")
+    words = list(recognise(make_recogniser(config), config, AudioFile(tmp_path / "audio.h5")["clip"]))
+    assert words[-1].word == "soon"
+    assert words[-1].end_s <= len(sound) / RATE_HZ
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.full(50, 0.5), np.zeros(RATE_HZ)])
+def test_pocketsphinx_hears_nothing_in_nothing(samples, tmp_path):
+    write_audio(tmp_path / "audio.h5", samples)
+    config = RecogniserConfig(kind="pocketsphinx")
+    assert list(recognise(make_recogniser(config), config, AudioFile(tmp_path / "audio.h5")["clip"])) == []
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory) -> Path:
+    """A Whisper of random weights with a byte tokenizer that can only say small letters and blanks."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
+
+    folder = tmp_path_factory.mktemp("whisper")
+    vocab = {c: i for i, c in enumerate(sorted(ByteLevel.alphabet()))}
+    tokenizer = WhisperTokenizer(vocab=vocab, merges=[])
+    special = [
+        "startoftranscript",
+        "en",
+        "translate",
+        "transcribe",
+        "startoflm",
+        "startofprev",
+        "nospeech",
+        "notimestamps",
+    ]
+    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{s}|>" for s in special]})
+    tokenizer.add_tokens([f"<|{i * 0.02:.2f}|>" for i in range(1501)])
+    ids = {s: tokenizer.convert_tokens_to_ids(f"<|{s}|>") for s in ["endoftext", *special]}
+    speakable = {"Ġ", *"abcdefghijklmnopqrstuvwxyz"}
+    config = WhisperConfig(
+        vocab_size=len(tokenizer), d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_target_positions=40,
+        decoder_start_token_id=ids["startoftranscript"], eos_token_id=ids["endoftext"], bos_token_id=ids["endoftext"],
+        pad_token_id=ids["endoftext"], suppress_tokens=[i for c, i in vocab.items() if c not in speakable],
+        begin_suppress_tokens=[],
+    )  # fmt: skip
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(3)
+    model = WhisperForConditionalGeneration(config)
+    generation = model.generation_config
+    generation._from_model_config = False
+    for key, value in {
+        "alignment_heads": [[0, 0], [1, 1]], "no_timestamps_token_id": ids["notimestamps"], "is_multilingual": True,
+        "lang_to_id": {"<|en|>": ids["en"]}, "prev_sot_token_id": ids["startofprev"], "max_length": 30,
+        "task_to_id": {"transcribe": ids["transcribe"], "translate": ids["translate"]},
+        "max_initial_timestamp_index": 50,
+    }.items():  # fmt: skip
+        setattr(generation, key, value)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("weights are local; nothing may ask the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    rng = np.random.default_rng(0)
+    sound = rng.normal(0, 0.1, 33 * RATE_HZ)  # longer than the 30 s that Whisper hears at once
+    write_audio(tmp_path / "audio.h5", sound, start_s=100.0)
+    unit, segment = Unit("clip", "videos/clip.mp4"), subject("clip", 133.0)
+    options = {"recogniser": '{"kind": "transformers", "language": "en"}', "weights": whisper, "device": "cpu"}
+    first = run_words("affwild2", tmp_path, tmp_path, unit, [segment], **options)
+    assert first
+    assert all(re.fullmatch("[a-z]+", w.word) for w in first)
+    assert all(100 <= w.start_s < w.end_s <= 133 for w in first)
+    assert {(w.source, w.segment_id) for w in first} == {("recogniser", None)}
+    assert run_words("affwild2", tmp_path, tmp_path, unit, [segment], **options) == first
+
+
+def test_whisper_without_alignment_heads_is_refused(whisper, tmp_path):
+    for path in whisper.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "generation_config.json").unlink()
+    settings_ = json.loads((whisper / "generation_config.json").read_text())
+    del settings_["alignment_heads"]
+    (tmp_path / "generation_config.json").write_text(json.dumps(settings_))
+    with pytest.raises(InputError, match="no alignment_heads"):
+        make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
+
+
+def test_ctc_models_give_words_too(tmp_path):
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
+
+    torch.manual_seed(0)
+    vocab = {c: i for i, c in enumerate(["<pad>", "<unk>", "|", *"abcdefgh"])}
+    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
+    tokenizer = Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json"), bos_token=None, eos_token=None)
+    config = Wav2Vec2Config(
+        vocab_size=len(vocab), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        conv_dim=(16,) * 7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, pad_token_id=0,
+    )  # fmt: skip
+    Wav2Vec2ForCTC(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    recogniser = make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
+    heard = recogniser.hear(np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ).astype(np.float32), RATE_HZ)
+    assert heard
+    assert all(0 <= start_s <= end_s <= 2 for _, start_s, end_s in heard)
+
+
+@pytest.mark.parametrize("weights", [None, "nowhere"])
+def test_recogniser_without_weights_says_what_to_do(weights, tmp_path):
+    with pytest.raises(InputError, match=r"is not a checkpoint folder.*fetch the weights first"):
+        make_recogniser(RecogniserConfig(kind="transformers"), weights and tmp_path / weights)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ('{"kind": "sphinx"}', "kind: Input should be 'none', 'pocketsphinx' or 'transformers'"),
+    ('{"kind": "none", "model": 1}', "model: Extra inputs are not permitted"),
+    ('{"beams": "many"}', "beams: Input should be a valid integer"),
+    ("pocketsphinx", "Invalid JSON"),
+])  # fmt: skip
+def test_recogniser_configuration_is_checked(text, says):
+    with pytest.raises(InputError, match=re.escape(says)):
+        parse_config(text)
+
+
+def test_no_recogniser_and_no_transcript_gives_no_words(tmp_path):
+    unit = Unit("clip", "videos/clip.mp4")
+    assert run_words("affwild2", tmp_path, tmp_path, unit, [subject("clip", 5.0)]) == []
+    assert run_words("affwild2", tmp_path, tmp_path, unit, []) == []
+
+
+def test_unknown_unit_is_refused(tmp_path):
+    write_table(tmp_path / "units.tsv", [Unit("other", "videos/other.mp4")], Unit)
+    write_table(tmp_path / "segments.tsv", [], Segment)
+    names = {"--root": ".", "--units": "units.tsv", "--segments": "segments.tsv", "--audio": "a.h5", "--out": "w.tsv"}
+    arguments = [item for key, name in names.items() for item in (key, str(tmp_path / name))]
+    with pytest.raises(InputError, match="unit 'clip' is not in"):
+        CliRunner().invoke(
+            words_command, ["--corpus", "affwild2", "--unit", "clip", *arguments], catch_exceptions=False
+        )
