@@ -1,0 +1,80 @@
+"""The pickle layout of MMSA: ``{train, valid, test: {id, raw_text, audio, vision, text, ..._lengths, labels}}``.
+
+Sequences are padded with zeros at their end to one length per modality. Arrays are filled in files on disk and pickled
+from there, so memory does not grow with the corpus.
+"""
+
+import pickle
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import InputError, Segment, replacing
+from pipeline.store import FeatureStore
+
+PARTS = {"train": "train", "valid": "development", "test": "test"}
+NAMES = {"audio": "audio", "video": "vision", "text": "text"}
+
+
+def write(
+    stores: list[FeatureStore], out: Path, segments: list[Segment], parts: dict[str, str], labels: dict[str, str]
+) -> None:
+    """Write one fold of a split.
+
+    Args:
+        stores: one store per modality (audio, video, text); at least one.
+        out: the pickle file.
+        segments: the corpus's segments, for text and valence.
+        parts: part of each segment in the fold: train, development or test.
+        labels: class of each segment after merging; class numbers follow their sorted names.
+
+    Raises:
+        InputError: two stores of one modality, or a segment of the split that a store lacks.
+    """
+    by_name: dict[str, FeatureStore] = {}
+    for store in stores:
+        name = NAMES[store.attributes["modality"]]
+        if name in by_name:
+            raise InputError(f"{store.path} and {by_name[name].path} are both {name}; give one store per modality")
+        by_name[name] = store
+    known = {segment.segment_id: segment for segment in segments}
+    classes = sorted(set(labels.values()))
+    with tempfile.TemporaryDirectory(dir=out.parent if out.parent.exists() else None) as folder:
+        result = {}
+        for part, ours in PARTS.items():
+            ids = sorted(s for s, p in parts.items() if p == ours)
+            table = {
+                "id": ids,
+                "raw_text": np.array([known[s].text or "" for s in ids], dtype=object),
+                "annotations": [labels.get(s, "") for s in ids],
+                "classification_labels": np.array([classes.index(labels[s]) if s in labels else -1 for s in ids]),
+                "regression_labels": np.array([_number(known[s].valence) for s in ids], np.float32),
+            }
+            for name, store in by_name.items():
+                table[name], lengths = _padded(store, ids, Path(folder) / f"{part}-{name}")
+                table[f"{name}_lengths"] = lengths
+            result[part] = table
+        with replacing(out) as temporary, temporary.open("wb") as stream:
+            pickle.dump(result, stream, protocol=5)
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _padded(store: FeatureStore, ids: list[str], path: Path) -> tuple[np.ndarray, list[int]]:
+    missing = [s for s in ids if s not in store]
+    if missing:
+        raise InputError(f"{store.path}: lacks {missing[0]} and {len(missing) - 1} more segments of the split")
+    ranges = [store.row_range(s) for s in ids]
+    lengths = [b - a for a, b in ranges]
+    shape = (len(ids), max(lengths, default=0) or 1, store.dim)
+    if not ids:
+        return np.zeros(shape, np.float32), lengths
+    array = np.memmap(path, np.float32, "w+", shape=shape)
+    at = {segment_id: k for k, segment_id in enumerate(ids)}
+    for segment_id, rows in store.read(ids):
+        array[at[segment_id], : len(rows)] = rows.values
+    array.flush()
+    return np.asarray(array), lengths

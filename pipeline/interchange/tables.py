@@ -1,0 +1,104 @@
+"""Apache Parquet, one line per row, and a Hugging Face ``datasets`` folder, one line per segment."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.cli import log
+from pipeline.records import Segment, replacing
+from pipeline.store import FeatureStore, Rows
+
+HUB_PART = {"train": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
+
+
+def _lists(values: np.ndarray, lengths: Iterable[int] | None = None):
+    """(N, D) values as N lists, or as lists of such lists of the given lengths."""
+    import pyarrow as pa
+
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+    if lengths is None:
+        return rows
+    offset = np.concatenate([[0], np.cumsum(list(lengths))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offset), rows)
+
+
+def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> None:
+    """Write columns segment_id, start_s, end_s, valid and values (a list of D numbers), one line per row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    with replacing(out) as temporary:
+        for block in _blocks(store.read(), block_segments):
+            values, time_s, valid = _joined(block, store)
+            ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
+            columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
+            table = pa.table({**columns, "values": _lists(values)})
+            writer = writer or pq.ParquetWriter(temporary, table.schema)
+            writer.write_table(table)
+        if writer:
+            writer.close()
+
+
+def write_datasets(
+    store: FeatureStore, out: Path, segments: list[Segment], parts: dict[str, str] | None = None
+) -> None:
+    """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    known = {segment.segment_id: segment for segment in segments}
+    writers: dict[str, pq.ParquetWriter] = {}
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
+    log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
+    for segment_id, rows in store.read(chosen):
+        part = HUB_PART[parts[segment_id]] if parts else "train"
+        about = asdict(known[segment_id]) if segment_id in known else {"segment_id": segment_id}
+        table = pa.table(
+            {
+                **{key: pa.array([value], _kind(key)) for key, value in about.items()},
+                "values": _lists(rows.values, [len(rows)]),
+                "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
+                "row_valid": pa.array([rows.valid]),
+            }
+        )  # fmt: skip
+        if part not in writers:
+            (out / "data").mkdir(exist_ok=True)
+            writers[part] = pq.ParquetWriter(out / "data" / f"{part}-00000-of-00001.parquet", table.schema)
+        writers[part].write_table(table)
+    for writer in writers.values():
+        writer.close()
+    (out / "README.md").write_text(_card(store))
+
+
+def _kind(key: str):
+    import pyarrow as pa
+
+    if key in ("start_s", "end_s", "valence", "arousal", "dominance"):
+        return pa.float64()
+    return pa.int64() if key == "session" else pa.string()
+
+
+def _card(store: FeatureStore) -> str:
+    facts = {k: store.attributes[k] for k in ("corpus", "modality", "extractor", "weights", "demonstration")}
+    lines = [f"- {key}: {value}" for key, value in facts.items()]
+    return "---\nlicense: other\n---\n\n# " + store.attributes["name"] + "\n\n" + "\n".join(lines) + "\n"
+
+
+def _blocks(pairs: Iterator[tuple[str, Rows]], size: int) -> Iterator[list[tuple[str, Rows]]]:
+    block = []
+    for pair in pairs:
+        block.append(pair)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _joined(block: list[tuple[str, Rows]], store: FeatureStore):
+    rows = [rows for _, rows in block] or [Rows.empty(store.dim)]
+    return tuple(np.concatenate([getattr(r, key) for r in rows]) for key in ("values", "time_s", "valid"))

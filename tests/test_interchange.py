@@ -1,0 +1,167 @@
+"""Every export is opened by the library it is for, and values and times arrive intact."""
+
+import pickle
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.interchange.command import export, import_
+from pipeline.records import InputError, Segment, write_table
+from pipeline.store import FeatureStore, Rows, StoreWriter
+
+ATTRIBUTES = {
+    "corpus": "iemocap", "extractor": "toy", "extractor_version": "1", "config": {}, "weights": {}, "software": {},
+    "inputs": "abc", "demonstration": True,
+}  # fmt: skip
+LENGTHS = {"a_F000": 4, "b_M000": 0, "c_F001": 7, "d_M001": 2}
+PARTS = {"a_F000": "train", "b_M000": "development", "c_F001": "test", "d_M001": "train"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for k, (name, modality) in enumerate([("mfcc", "audio"), ("faces", "video"), ("bert", "text")]):
+        with StoreWriter(tmp_path / f"{name}.h5", {**ATTRIBUTES, "name": name, "modality": modality}, dim=3 + k) as out:
+            for segment_id, n in LENGTHS.items():
+                start = np.arange(n) * 0.02
+                values = rng.normal(size=(n, 3 + k)).astype(np.float32)
+                out.append(segment_id, Rows(values, np.stack([start, start + 0.02], 1), np.arange(n) != 1))
+    segments = [
+        Segment(s, s[0], "Ses01F", 1, None, 0.0, 1.0, "left", "ang", 2.5, 3.0, None, f"words of {s}") for s in LENGTHS
+    ]
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    lines = ["segment_id\tfold\tpart\tlabel"] + [
+        f"{s}\t0\t{p}\t{'ang' if p == 'test' else 'sad'}" for s, p in PARTS.items()
+    ]
+    (tmp_path / "session.tsv").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def run(command, *arguments):
+    CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False, standalone_mode=False)
+
+
+def same(rows: Rows, other: Rows) -> bool:
+    return all(np.array_equal(getattr(rows, key), getattr(other, key)) for key in ("values", "time_s", "valid"))
+
+
+def test_csd_opens_in_the_multimodal_sdk(folder):
+    mmdatasdk = pytest.importorskip("mmsdk.mmdatasdk")
+    run(export, folder / "mfcc.h5", "--format", "csd", "--out", folder / "mfcc.csd")
+    sequence = mmdatasdk.computational_sequence(str(folder / "mfcc.csd"))
+    store = FeatureStore(folder / "mfcc.h5")
+    assert sorted(sequence.data) == list(store)
+    for segment_id in store:
+        assert np.array_equal(sequence.data[segment_id]["features"][:], store[segment_id].values)
+        assert np.array_equal(sequence.data[segment_id]["intervals"][:], store[segment_id].time_s)
+    needed = ["root name", "computational sequence description", "alignment compatible", "dataset name", "creator"]
+    assert all(key in sequence.metadata for key in needed)
+
+
+def test_npz_opens_in_numpy(folder):
+    run(export, folder / "mfcc.h5", "--format", "npz", "--out", folder / "mfcc.npz")
+    store = FeatureStore(folder / "mfcc.h5")
+    with np.load(folder / "mfcc.npz") as file:
+        for i, segment_id in enumerate(file["segment_id"]):
+            a, b = file["offset"][i : i + 2]
+            assert same(store[segment_id], Rows(file["values"][a:b], file["time_s"][a:b], file["valid"][a:b]))
+
+
+def test_parquet_opens_in_pandas(folder):
+    import pandas as pd
+
+    run(export, folder / "bert.h5", "--format", "parquet", "--out", folder / "bert.parquet")
+    table, store = pd.read_parquet(folder / "bert.parquet"), FeatureStore(folder / "bert.h5")
+    assert len(table) == store.shape[0]
+    for segment_id, rows in table.groupby("segment_id"):
+        found = Rows(np.stack(rows["values"]), rows[["start_s", "end_s"]].to_numpy(), rows["valid"].to_numpy())
+        assert same(store[segment_id], found)
+
+
+def test_datasets_opens_in_hugging_face_datasets(folder):
+    datasets = pytest.importorskip("datasets")
+    arguments = ["--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]
+    run(export, folder / "faces.h5", "--format", "datasets", "--out", folder / "hub", *arguments)
+    found = datasets.load_dataset(str(folder / "hub"), cache_dir=str(folder / "cache"))
+    assert {part: sorted(rows["segment_id"]) for part, rows in found.items()} == {
+        "train": ["a_F000", "d_M001"], "validation": ["b_M000"], "test": ["c_F001"],
+    }  # fmt: skip
+    row, store = found["test"][0], FeatureStore(folder / "faces.h5")
+    assert np.array_equal(np.array(row["values"], np.float32), store["c_F001"].values)
+    assert row["row_end_s"] == store["c_F001"].time_s[:, 1].tolist()
+    assert row["text"] == "words of c_F001"
+
+
+def test_mmsa_has_its_documented_fields(folder):
+    stores = [folder / "mfcc.h5", folder / "faces.h5", folder / "bert.h5"]
+    arguments = ["--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]
+    run(export, *stores, "--format", "mmsa", "--out", folder / "iemocap.pkl", *arguments)
+    found = pickle.loads((folder / "iemocap.pkl").read_bytes())
+    assert set(found) == {"train", "valid", "test"}
+    train = found["train"]
+    assert train["id"] == ["a_F000", "d_M001"]
+    assert train["audio"].shape == (2, 4, 3)
+    assert train["vision"].shape == (2, 4, 4)
+    assert train["text"].shape == (2, 4, 5)
+    assert train["audio_lengths"] == [4, 2]
+    assert np.array_equal(train["vision"][1, :2], FeatureStore(folder / "faces.h5")["d_M001"].values)
+    assert not train["vision"][1, 2:].any()
+    assert found["test"]["classification_labels"].tolist() == [0]  # ang before sad
+    assert train["classification_labels"].tolist() == [1, 1]
+    assert train["regression_labels"].tolist() == [2.5, 2.5]
+    assert train["raw_text"][0] == "words of a_F000"
+
+
+@pytest.mark.parametrize("form", ["csd", "npz"])
+def test_what_is_exported_can_be_imported(folder, form):
+    run(export, folder / "mfcc.h5", "--format", form, "--out", folder / f"mfcc.{form}")
+    arguments = [
+        "--corpus",
+        "iemocap",
+        "--name",
+        "theirs",
+        "--modality",
+        "audio",
+        "--segments",
+        folder / "segments.tsv",
+    ]
+    run(import_, folder / f"mfcc.{form}", *arguments, "--out", folder / "theirs.h5")
+    before, after = FeatureStore(folder / "mfcc.h5"), FeatureStore(folder / "theirs.h5")
+    assert list(before) == list(after)
+    assert all(same(before[s], after[s]) for s in before)
+    assert after.attributes["extractor"] == "import"
+
+
+def test_an_unknown_segment_is_refused_and_nothing_is_left(folder):
+    run(export, folder / "mfcc.h5", "--format", "npz", "--out", folder / "mfcc.npz")
+    others = [Segment("z", "z", "s", None, None, 0.0, 1.0, "whole")]
+    write_table(folder / "others.tsv", others, Segment)
+    arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "others.tsv"]
+    with pytest.raises(InputError, match="holds a_F000, which is no segment of this corpus"):
+        run(import_, folder / "mfcc.npz", *arguments, "--out", folder / "theirs.h5")
+    assert not (folder / "theirs.h5").exists()
+
+
+def test_segments_that_their_file_lacks_stay_as_empty_ones(folder):
+    run(export, folder / "mfcc.h5", "--format", "npz", "--out", folder / "mfcc.npz")
+    ids = ["Z", "a_F000", "a_F000x", "b_M000", "c_F001", "d_M001", "z"]
+    write_table(folder / "more.tsv", [Segment(s, "u", "s", None, None, 0.0, 1.0, "whole") for s in ids], Segment)
+    arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "more.tsv"]
+    run(import_, folder / "mfcc.npz", *arguments, "--out", folder / "theirs.h5")
+    assert {s: len(r) for s, r in FeatureStore(folder / "theirs.h5").items()} == {**dict.fromkeys(ids, 0), **LENGTHS}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.npz", b"not a zip", "not a NumPy .npz file"),
+        ("x.csd", b"not hdf5", "not an HDF5 file"),
+        ("x.pkl", b"", "only files that end with .csd or .npz"),
+    ],
+)
+def test_other_files_are_named(folder, name, content, message):
+    (folder / name).write_bytes(content)
+    arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "segments.tsv"]
+    with pytest.raises(InputError, match=message):
+        run(import_, folder / name, *arguments, "--out", folder / "theirs.h5")
