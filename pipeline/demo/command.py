@@ -35,8 +35,8 @@ def replacing_folder(target: Path, mark: dict) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        yield temporary
         (temporary / MARK).write_text(json.dumps(mark, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        yield temporary
         temporary.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         temporary.replace(target)

@@ -1,0 +1,153 @@
+"""Small checkpoints of real architectures, so that everything runs without a download.
+
+Nothing is trained. Purely random weights would blur most of what a face or a voice shows, so the first layer of each is
+what training tends to arrive at: band-pass filters for sound, wavelets for faces, one random vector for each word. All
+later weights are random and small. Files are those of any checkpoint of the transformers library.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.features.weights import seal
+
+KINDS = ("wav2vec2", "bert", "vit")
+SEED = 20_220
+SAMPLE_RATE_HZ = 16_000
+AUDIO_WIDTH, AUDIO_BANDS = 48, 40
+AUDIO_KERNELS = (400, 8, 4)  # 25 ms, then averages; together one row every 20 ms, as the real one
+AUDIO_STRIDES = (10, 8, 4)
+IMAGE_WIDTH, IMAGE_PX = 64, 48
+TEXT_WIDTH = 64
+
+
+def write_checkpoint(kind: str, folder: Path) -> None:
+    """Write config, safetensors weights and processor or tokenizer of one of `KINDS`; the same bytes every time.
+
+    The folder is sealed with a manifest of its files, as fetched weights are.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model, processor = {"wav2vec2": _wav2vec2, "bert": _bert, "vit": _vit}[kind]()
+    model.eval().save_pretrained(folder)
+    processor.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    seal(folder, f"demo:{kind}")
+
+
+def band_filters(rng: np.random.Generator) -> np.ndarray:
+    """(AUDIO_BANDS, 400) windowed cosines, evenly spaced in mel from 80 to 7500 Hz, in random phases."""
+    mel = np.linspace(*(2595 * np.log10(1 + np.array([80.0, 7500.0]) / 700)), AUDIO_BANDS)
+    centre_hz = 700 * (10 ** (mel / 2595) - 1)
+    width_s = np.minimum(0.025, 2.5 / np.gradient(centre_hz))[:, None]  # narrow bands need long filters
+    time_s = ((np.arange(AUDIO_KERNELS[0]) - AUDIO_KERNELS[0] / 2) / SAMPLE_RATE_HZ)[None]
+    window = np.where(np.abs(time_s) < width_s / 2, np.cos(np.pi * time_s / width_s) ** 2, 0.0)
+    wave = window * np.cos(2 * np.pi * centre_hz[:, None] * time_s + rng.uniform(0, 2 * np.pi, (AUDIO_BANDS, 1)))
+    return wave / np.linalg.norm(wave, axis=1, keepdims=True)
+
+
+def _wav2vec2():
+    import torch
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+    config = Wav2Vec2Config(
+        vocab_size=32,
+        hidden_size=AUDIO_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        conv_dim=(AUDIO_WIDTH,) * 3,
+        conv_kernel=AUDIO_KERNELS,
+        conv_stride=AUDIO_STRIDES,
+        conv_bias=True,
+        feat_extract_norm="layer",
+        do_stable_layer_norm=True,
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        apply_spec_augment=False,
+    )
+    model = Wav2Vec2Model(config)
+    layers = model.feature_extractor.conv_layers
+    with torch.no_grad():
+        filters = torch.from_numpy(band_filters(np.random.default_rng(SEED))).float()
+        for layer in layers:
+            layer.conv.bias.zero_()
+        layers[0].conv.weight.zero_()
+        layers[0].conv.weight[:AUDIO_BANDS, 0] = filters
+        # Layer norm divides by how loud all bands are together; against constants loudness itself is kept.
+        layers[0].conv.bias[AUDIO_BANDS:] = 0.2 * torch.tensor([1.0, -1.0]).repeat((AUDIO_WIDTH - AUDIO_BANDS) // 2)
+        for layer in layers[1:]:
+            kernel = layer.conv.weight.shape[-1]
+            layer.conv.weight.copy_((torch.eye(AUDIO_WIDTH)[..., None] / kernel).expand_as(layer.conv.weight))
+        projection = model.feature_projection.projection
+        projection.weight.copy_(torch.nn.init.orthogonal_(torch.empty(AUDIO_WIDTH, AUDIO_WIDTH)))
+        projection.bias.zero_()
+    return model, Wav2Vec2FeatureExtractor(
+        feature_size=1, sampling_rate=SAMPLE_RATE_HZ, padding_value=0.0, do_normalize=False, return_attention_mask=True
+    )
+
+
+def wavelets(rng: np.random.Generator) -> np.ndarray:
+    """(IMAGE_WIDTH, IMAGE_PX, IMAGE_PX) Gabor wavelets of random place, scale, direction and phase; each sums to 0."""
+    y, x = np.mgrid[0:IMAGE_PX, 0:IMAGE_PX] / IMAGE_PX
+    bank = []
+    for _ in range(IMAGE_WIDTH):
+        across, down = x - rng.uniform(0.18, 0.82), y - rng.uniform(0.18, 0.95)
+        scale = np.exp(rng.uniform(np.log(0.035), np.log(0.09)))
+        angle, wavelength, phase = rng.uniform(0, np.pi), scale * rng.uniform(1.5, 4), rng.uniform(0, 2 * np.pi)
+        bell = np.exp(-(across**2 + down**2) / (2 * scale**2))
+        along = across * np.cos(angle) + down * np.sin(angle)
+        wave = bell * np.cos(2 * np.pi * along / wavelength + phase)
+        wave -= bell * wave.sum() / bell.sum()
+        bank.append(wave / np.linalg.norm(wave))
+    return np.stack(bank)
+
+
+def _vit():
+    import torch
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    config = ViTConfig(
+        hidden_size=IMAGE_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        image_size=IMAGE_PX,
+        patch_size=IMAGE_PX,  # the aligned face is one patch: where the mouth is in it tells as much as how it looks
+    )
+    model = ViTModel(config)
+    with torch.no_grad():
+        bank = torch.from_numpy(wavelets(np.random.default_rng(SEED))).float()
+        grey = torch.tensor([0.299, 0.587, 0.114])
+        projection = model.embeddings.patch_embeddings.projection
+        projection.weight.copy_(bank[:, None] * grey[None, :, None, None])
+        projection.bias.zero_()
+    size = {"height": IMAGE_PX, "width": IMAGE_PX}
+    return model, ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+def _bert():
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from pipeline.demo.wordpiece import make_tokenizer
+
+    tokenizer = make_tokenizer()
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=512,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = BertModel(config)
+    with torch.no_grad():
+        words = model.embeddings.word_embeddings.weight
+        words.copy_(torch.randn(words.shape))
+        words[tokenizer.pad_token_id] = 0
+    return model, tokenizer
