@@ -63,7 +63,8 @@ class GatedRecurrence(nn.Module):
         return [getattr(self.gru, f"{kind}_l0{side}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def by_steps(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Run both directions side by side, one step after the other."""
+        """Run both directions side by side, one step after the other, in the parameters' own precision."""
+        x = x.to(self.gru.weight_hh_l0.dtype)
         h = self.gru.hidden_size
         pairs = zip(self._weights(""), self._weights("_reverse"))
         from_input, from_state, bias_input, bias_state = (torch.stack(pair) for pair in pairs)  # (2, ...)
@@ -97,8 +98,10 @@ class GatedRecurrence(nn.Module):
 
     def forward(self, stream: Stream) -> Stream:
         """Run both directions: (B, T, width) -> (B, T, width)."""
-        run = self.by_library if stream.values.is_cuda and not self.stepwise else self.by_steps
-        return observed(run(*stream), stream.mask)
+        if stream.values.is_cuda and not self.stepwise:
+            return observed(self.by_library(*stream), stream.mask)
+        with torch.autocast(stream.values.device.type, enabled=False):
+            return observed(self.by_steps(*stream), stream.mask)
 
 
 class CausalBlock(nn.Module):

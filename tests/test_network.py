@@ -306,3 +306,24 @@ def test_published_rjcma_learns():
     network = build(options, DIMS, "frame", 2, dict.fromkeys(DIMS, 10))
     predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, masks["video"]), steps=80)
     assert concordance(predicted, target, masks["video"]).min() > 0.7
+
+
+def on_device(fusion, task, device):
+    """Return the outcome on a device in float32, in bfloat16, and all gradients of the latter."""
+    network = make(fusion, task, DIMS).float().to(device)
+    values, masks = ({m: v.to(device) for m, v in part.items()} for part in batch(fusion, task, DIMS))
+    outcome = network(values, masks)
+    with torch.autocast(torch.device(device).type, torch.bfloat16):
+        mixed = network(values, masks)
+    mixed.float().square().sum().backward()
+    return outcome.detach().cpu(), mixed.detach().float().cpu(), [p.grad for p in network.parameters()]
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+def test_devices_and_precisions_agree(fusion, task, modalities, device):
+    expected = make(fusion, task, modalities)(*batch(fusion, task, modalities)).detach().float()
+    outcome, mixed, gradients = on_device(fusion, task, device)
+    torch.testing.assert_close(outcome, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mixed, expected, atol=0.1, rtol=0)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
