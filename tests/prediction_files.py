@@ -1,0 +1,72 @@
+"""Write prediction files as training does, from answers that a test chose."""
+
+import csv
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.records import Segment
+
+
+def write_segments(folder, run, fold, classes, rows, shuffle=None):
+    """``rows``: (segment_id, seed, part, label, predicted)."""
+    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = list(rows)
+    if shuffle is not None:
+        rows = [rows[i] for i in np.random.default_rng(shuffle).permutation(len(rows))]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerow(["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)])
+        for row in rows:
+            writer.writerow([*row, *(0.9 if c == row[-1] else 0.1 / (len(classes) - 1) for c in classes)])
+    return path
+
+
+def write_frames(folder, run, fold, tracks, shuffle=None):
+    """``tracks``: (segment_id, seed, part, truth (n, 2), predicted (n, 2), valid (n,))."""
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = {name: [] for name in ("segment_id", "seed", "part", "frame", "time_s", "valid")}
+    values = []
+    for segment_id, seed, part, truth, predicted, valid in tracks:
+        n = len(truth)
+        columns["segment_id"] += [segment_id] * n
+        columns["seed"] += [seed] * n
+        columns["part"] += [part] * n
+        columns["frame"] += list(range(n))
+        columns["time_s"] += [i / 30 for i in range(n)]
+        columns["valid"] += np.asarray(valid, bool).tolist()
+        values.append(np.concatenate([truth, predicted], axis=1))
+    values = np.concatenate(values)
+    for i, name in enumerate(("valence", "arousal", "valence_predicted", "arousal_predicted")):
+        columns[name] = values[:, i].astype(np.float32)
+    table = pyarrow.table(columns)
+    if shuffle is not None:
+        table = table.take(np.random.default_rng(shuffle).permutation(len(table)))
+    parquet.write_table(table, path)
+    return path
+
+
+def write_rows(path, header, rows):
+    """A tab-separated table."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "\n".join("\t".join(str(x) for x in row) for row in [header, *rows])
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def write_corpus(folder, unit_of, folds, protocol="session"):
+    """segments.tsv and a split: ``unit_of`` segment -> unit; ``folds`` one dict segment -> part for each fold."""
+    header = [field.name for field in fields(Segment)]
+    rows = [(s, u, "speaker", "", "", 0.0, 1.0, "whole", "", "", "", "", "") for s, u in unit_of.items()]
+    segments = write_rows(Path(folder) / "segments.tsv", header, rows)
+    split = [(s, k, part, "") for k, parts in enumerate(folds) for s, part in parts.items()]
+    return segments, write_rows(
+        Path(folder) / "splits" / f"{protocol}.tsv", ["segment_id", "fold", "part", "label"], split
+    )
