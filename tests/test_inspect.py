@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.inspect.info import Statistics, diff, info
+from pipeline.store import Rows, StoreWriter
+
+ATTRIBUTES = {
+    "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "mfcc", "extractor_version": "1",
+    "config": {"n_mfcc": 4}, "weights": {}, "software": {"numpy": "1"}, "inputs": "abc", "demonstration": True,
+}  # fmt: skip
+
+
+def write(path, segments, **changes):
+    with StoreWriter(path, {**ATTRIBUTES, **changes}, dim=4) as out:
+        for segment_id, values in segments.items():
+            start = np.arange(len(values)) * 0.01
+            out.append(segment_id, Rows(values, np.stack([start, start + 0.01], 1), np.ones(len(values), bool)))
+
+
+def said(command, *paths):
+    done = CliRunner().invoke(command, [str(p) for p in paths], catch_exceptions=False)
+    assert done.exit_code == 0
+    return done.output
+
+
+def test_statistics_in_blocks_equal_numpy_on_the_whole():
+    rng = np.random.default_rng(0)
+    blocks = [rng.normal(3, 2, size=(n, 5)).astype(np.float32) for n in (1, 40, 0, 7)]
+    found = Statistics(5)
+    for block in blocks:
+        found.add(Rows(block, np.zeros((len(block), 2)), np.ones(len(block), bool)))
+    whole = np.concatenate(blocks).astype(float)
+    np.testing.assert_allclose(found.mean, whole.mean(0))
+    np.testing.assert_allclose(found.sd, whole.std(0))
+    assert found.low == pytest.approx(whole.min(0))
+
+
+def test_info_calls_out_constant_columns_and_empty_segments(tmp_path):
+    values = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    values[:, 2] = 7
+    write(tmp_path / "toy.h5", {"a": values, "b": values[:0], "c": values + 1})
+    text = said(info, tmp_path / "toy.h5")
+    assert "DEMONSTRATION" in text
+    assert "segments   3, 1 of them without a valid row (b)" in text
+    assert "rows       60 of 4 float32 numbers, 100.0 % valid" in text
+    assert '{"extractor": "mfcc", "n_mfcc": 4}' in text
+    write(tmp_path / "constant.h5", {"a": values})
+    assert "constant columns: 2" in said(info, tmp_path / "constant.h5")
+
+
+def test_diff_tells_segments_masks_and_distances_apart(tmp_path):
+    values = np.zeros((5, 4), np.float32)
+    write(tmp_path / "a.h5", {"a": values, "b": values, "c": values})
+    write(tmp_path / "b.h5", {"a": values + 0.5, "b": values[:3], "d": values}, config={"n_mfcc": 5})
+    text = said(diff, tmp_path / "a.h5", tmp_path / "b.h5")
+    assert 'config: {"n_mfcc": 4} | {"n_mfcc": 5}' in text
+    assert f"segments only in {tmp_path}/a.h5: 1 (c)" in text
+    assert "segments in both: 2; other number of rows in 1, other mask in 0" in text
+    assert "values: up to 0.5 apart, root mean square 0.5" in text
+    assert "values: up to 0 apart" in said(diff, tmp_path / "a.h5", tmp_path / "a.h5")
