@@ -1,4 +1,4 @@
-"""Small corpora for the tests of splits, data and training: segments, splits, and feature stores that carry a signal."""
+"""Small corpora for the tests of splits, data and training: segments, splits, and features that carry a signal."""
 
 import json
 from pathlib import Path
