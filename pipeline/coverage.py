@@ -1,0 +1,235 @@
+"""The ``coverage`` stage: of every segment and modality what is there, what is not, and why.
+
+Reads the index arrays of the intermediate files, never crops, sound or feature values, so that it stays quick for
+whole corpora. One row for each segment and each of video, audio, text and label (Aff-Wild2), and ``features/<name>``
+for each feature store; before them the findings that concern a whole unit or the whole corpus.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from pipeline.corpora.tree import WHOLE_CORPUS
+from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
+
+SLACK_S = 0.01  # sound that ends by so little before its segment is whole
+PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What there is of one segment in one modality: status ok, partial or absent, the share observed, and why."""
+
+    status: str
+    fraction: float
+    reason: str = ""
+
+
+def graded(fraction: float, reason: str = "", lacking: bool = False) -> State:
+    """State by the share observed; ``lacking`` makes it partial where all that was looked at is there."""
+    return State("absent" if fraction <= 0 else "partial" if fraction < 1 or lacking else "ok", fraction, reason)
+
+
+def of_rows(offset: np.ndarray, valid: np.ndarray, nothing: str, what: str) -> list[State]:
+    """State of each segment that owns the rows ``offset[i]:offset[i + 1]`` of ``valid``; words for the reasons."""
+    seen = np.concatenate([[0], np.cumsum(valid)])
+    states = []
+    for count, good in zip(np.diff(offset).tolist(), (seen[offset[1:]] - seen[offset[:-1]]).tolist()):
+        if count:
+            states.append(
+                graded(good / count, "" if good == count else f"{nothing} in {count - good} of {count} {what}")
+            )
+        else:
+            states.append(graded(0.0, f"no {what}"))
+    return states
+
+
+def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
+    """State of the faces of one unit, with the reasons counted over its frames."""
+    from pipeline.crops import CODES, FaceFile
+
+    faces = FaceFile(path)
+    valid, code = faces.file["valid"][:], faces.file["code"][:]
+    faces.close()
+    found = {}
+    for i, (segment_id, state) in enumerate(zip(faces.segment_ids, of_rows(faces.offset, valid, "nothing", "frames"))):
+        own = slice(int(faces.offset[i]), int(faces.offset[i + 1]))
+        counts = np.bincount(code[own][~valid[own]], minlength=len(CODES))
+        total = own.stop - own.start
+        parts = [f"{CODES[k]} in {n} of {total} frames" for k, n in enumerate(counts) if n]
+        reason = faces.reasons[i]
+        found[segment_id] = graded(state.fraction, reason or "; ".join(parts) or state.reason, bool(reason))
+    return found
+
+
+def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
+    """State of the sound of one unit: for which part of each segment something was recorded."""
+    from pipeline.audio_file import AudioFile
+
+    audio = AudioFile(path)
+    own = {segment_id: i for i, segment_id in enumerate(audio.segment_ids)}
+    found = {}
+    for segment in segments:
+        if segment.segment_id not in own:
+            continue
+        i = own[segment.segment_id]
+        begin_s, end_s = max(segment.start_s, audio.observed_s[i, 0]), min(segment.end_s, audio.observed_s[i, 1])
+        observed_s = max(0.0, end_s - begin_s)
+        whole = observed_s > 0 and segment.duration_s - observed_s <= SLACK_S
+        reason = audio.reasons[i]
+        if not reason and not whole:
+            reason = f"sound for {observed_s:.2f} of {segment.duration_s:.2f} s"
+        fraction = 1.0 if whole else observed_s / segment.duration_s
+        found[segment.segment_id] = graded(fraction, reason, reason.startswith("silent"))
+    return found
+
+
+def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
+    """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
+    words = sorted(read_table(path, Word), key=lambda w: w.start_s)
+    shared = [w for w in words if w.segment_id is None]
+    marked = defaultdict(list)
+    for word in words:
+        marked[word.segment_id].append(word)
+    found = {}
+    for segment in segments:
+        own = marked[segment.segment_id] + [
+            w for w in shared if w.start_s < segment.end_s and w.end_s > segment.start_s
+        ]
+        spoken_s, until_s = 0.0, segment.start_s
+        for word in sorted(own, key=lambda w: w.start_s):
+            spoken_s += max(0.0, min(word.end_s, segment.end_s) - max(word.start_s, until_s))
+            until_s = max(until_s, min(word.end_s, segment.end_s))
+        found[segment.segment_id] = _of_text(segment, own, min(1.0, spoken_s / segment.duration_s))
+    return found
+
+
+def _of_text(segment: Segment, words: list[Word], fraction: float) -> State:
+    if not words:
+        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else "no word was found"
+        return State("absent", 0.0, said)
+    if any(w.source == "transcript_even" for w in words):
+        return State("partial", fraction, "times are estimates: no usable forced alignment, text spread over the turn")
+    return State("ok", fraction)
+
+
+READERS = {"video": of_faces, "audio": of_sound, "text": of_words}
+
+
+def of_modality(results: Path, modality: str, segments: Sequence[Segment]) -> dict[str, State] | None:
+    """State of every segment in video, audio or text; ``None`` where nothing of that modality was prepared."""
+    folder, suffix = PREPARED[modality]
+    if not (results / folder).is_dir():
+        return None
+    by_unit = defaultdict(list)
+    for segment in segments:
+        by_unit[segment.unit_id].append(segment)
+    states = {}
+    for unit_id, own in by_unit.items():
+        path = results / folder / f"{unit_id}{suffix}"
+        found = READERS[modality](path, own) if path.exists() else {}
+        why = "the segment is not in" if path.exists() else "there is no"
+        for segment in own:
+            missing = graded(0.0, f"{why} {folder}/{unit_id}{suffix}")
+            states[segment.segment_id] = found.get(segment.segment_id, missing)
+    return states
+
+
+def of_store(path: Path, nothing: str, what: str) -> dict[str, State] | None:
+    """State of every segment in a feature store; ``None`` where there is no such file."""
+    from pipeline.store import FeatureStore
+
+    if not path.exists():
+        return None
+    store = FeatureStore(path)
+    states = of_rows(store.offset, store.file["valid"][:], nothing, what)
+    store.close()
+    return dict(zip(store.segment_ids, states))
+
+
+def collect(results: Path, features: Sequence[str]) -> list[Finding]:
+    """All rows of the coverage table of one corpus; raises InputError for a file that is not what its name says."""
+    segments = read_table(results / "segments.tsv", Segment)
+    findings = read_table(results / "findings.tsv", Finding) if (results / "findings.tsv").exists() else []
+    states: dict[str, dict[str, State]] = {}
+    general = []
+    for modality, (folder, _) in PREPARED.items():
+        found = of_modality(results, modality, segments)
+        if found is None:
+            general.append(
+                Finding(WHOLE_CORPUS, None, modality, "absent", f"not prepared: there is no folder {folder}")
+            )
+        else:
+            states[modality] = found
+    labels = of_store(results / "labels.h5", "no label", "frames")
+    if labels is not None:
+        states["label"] = labels
+    for name in features:
+        column, path = f"features/{name}", results / "features" / f"{name}.h5"
+        found = of_store(path, "nothing observed", "rows")
+        if found is None:
+            general.append(Finding(WHOLE_CORPUS, None, column, "absent", f"there is no {column}.h5"))
+        else:
+            states[column] = _explain(found, states.get(_modality_of(path), {}))
+    return [*general, *_rows(segments, states, findings)]
+
+
+def _modality_of(path: Path) -> str:
+    from pipeline.store import FeatureStore
+
+    return FeatureStore(path).attributes["modality"]
+
+
+def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, State]:
+    """Features that are wholly absent are so for the reason of what they were made from."""
+    return {
+        segment_id: replace(state, reason=source[segment_id].reason)
+        if state.status == "absent" and segment_id in source and source[segment_id].reason
+        else state
+        for segment_id, state in features.items()
+    }
+
+
+def _rows(
+    segments: Sequence[Segment], states: dict[str, dict[str, State]], findings: Iterable[Finding]
+) -> Iterator[Finding]:
+    """Findings that stand alone, then a row for each segment and modality with the findings that concern it."""
+    known = {s.segment_id for s in segments}
+    concerning = defaultdict(list)
+    for finding in findings:
+        if finding.segment in known and finding.modality in states:
+            concerning[finding.segment, finding.modality].append(finding)
+        else:
+            yield finding
+    for segment in segments:
+        for modality, of_segment in states.items():
+            state = of_segment.get(segment.segment_id, graded(0.0, "the segment is not in the file"))
+            said = concerning[segment.segment_id, modality]
+            reasons = [f.reason for f in said if f.reason]
+            if state.status != "absent" or not reasons:  # else the reader of the corpus knows better why
+                reasons.append(state.reason)
+            status = "partial" if state.status == "ok" and any(f.status != "ok" for f in said) else state.status
+            reason = "; ".join(dict.fromkeys(filter(None, reasons))) or None
+            yield Finding(segment.unit_id, segment.segment_id, modality, status, reason, round(state.fraction, 4))
+
+
+@click.command()
+@click.option("--corpus", required=True, help="Name of the corpus, for the log.")
+@click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
+@click.option("--features", multiple=True, metavar="NAME...", help="Feature stores to look at, by name.")
+@click.argument("more_features", nargs=-1, metavar="")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Table to write.")
+def coverage(corpus: str, results: Path, features: tuple[str, ...], more_features: tuple[str, ...], out: Path):
+    """Say what is missing of every segment and modality, and why."""
+    from pipeline.cli import log
+
+    if not (results / "segments.tsv").exists():
+        raise InputError(f"{results}: no segments.tsv; run the index stage first")
+    rows = collect(results, [*features, *more_features])
+    write_table(out, rows, Finding)
+    counts = {s: sum(r.status == s for r in rows) for s in ("ok", "partial", "absent")}
+    log.info("coverage of %s: %s", corpus, ", ".join(f"{n} {status}" for status, n in counts.items()))

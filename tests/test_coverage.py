@@ -1,0 +1,229 @@
+"""The coverage table: every reason from every file, nothing left out, quick for a whole corpus."""
+
+import csv
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from pipeline.audio_file import AudioWriter
+from pipeline.coverage import collect
+from pipeline.coverage import coverage as coverage_command
+from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
+from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
+from pipeline.store import Rows, StoreWriter
+
+ATTRIBUTES = dict.fromkeys(["corpus", "name", "extractor", "extractor_version", "inputs"], "x")
+ATTRIBUTES |= {"modality": "audio", "config": {}, "weights": {}, "software": {}, "demonstration": False}
+
+
+def segment(name: str, start_s=0.0, end_s=2.0, unit="u1", text=None) -> Segment:
+    return Segment(name, unit, "s", 1, None, start_s, end_s, "left", "neu", text=text)
+
+
+def write_corpus(results: Path, segments: list[Segment], findings=()) -> Path:
+    results.mkdir(exist_ok=True)
+    write_table(results / "segments.tsv", segments, Segment)
+    write_table(results / "findings.tsv", findings, Finding)
+    return results
+
+
+def write_faces(results: Path, unit: str, codes: dict[str, list[int]], reasons: dict[str, str] | None = None) -> None:
+    plan = {
+        s: (np.stack([np.arange(len(c)), np.arange(len(c)) + 1.0], 1) / 10, np.arange(len(c))) for s, c in codes.items()
+    }
+    with FaceWriter(results / "faces" / f"{unit}.h5", plan) as writer:
+        for name, own in codes.items():
+            for row, code in enumerate(own):
+                if code == 0:
+                    writer.found(name, row, b"jpeg")
+                else:
+                    writer.absent(name, row, code)
+        for name, text in (reasons or {}).items():
+            writer.reason(name, text)
+
+
+def write_sound(results: Path, unit: str, sound: dict[str, tuple]) -> None:
+    """Segment -> (start_s, end_s, observed, reason)."""
+    plan = {name: (start_s, round((end_s - start_s) * 16_000)) for name, (start_s, end_s, _, _) in sound.items()}
+    with AudioWriter(results / "audio" / f"{unit}.h5", plan) as writer:
+        for name, (_, _, observed_s, reason) in sound.items():
+            writer.describe(name, "video", observed_s, reason)
+
+
+def write_store(path: Path, rows: dict[str, list[bool]], modality: str = "audio") -> None:
+    with StoreWriter(path, {**ATTRIBUTES, "modality": modality}, dim=2) as writer:
+        for name, valid in sorted(rows.items()):
+            n = len(valid)
+            writer.append(name, Rows(np.zeros((n, 2)), np.zeros((n, 2)), np.array(valid, bool)))
+
+
+def table(results: Path, *features: str) -> dict[tuple[str | None, str], Finding]:
+    rows = collect(results, features)
+    keyed = {(r.segment, r.modality): r for r in rows}
+    assert len(keyed) == len(rows)
+    return keyed
+
+
+def brief(row: Finding) -> tuple:
+    return row.status, row.reason, row.valid_fraction
+
+
+def test_faces_by_frame_and_by_segment(tmp_path):
+    names = "abcde"
+    results = write_corpus(tmp_path, [segment(n) for n in names])
+    codes = {"a": [0] * 4, "b": [0, NO_FACE, NO_FACE, OTHER_FACE], "c": [NO_FACE] * 3, "d": [0, 0], "e": []}
+    write_faces(
+        results, "u1", codes, {"d": "turn ends 1.2 s after the last frame", "e": "video unreadable: no such file"}
+    )
+    rows = table(results)
+    assert brief(rows["a", "video"]) == ("ok", None, 1.0)
+    reason = "no face found in 2 of 4 frames; only the face of somebody else in 1 of 4 frames"
+    assert brief(rows["b", "video"]) == ("partial", reason, 0.25)
+    assert brief(rows["c", "video"]) == ("absent", "no face found in 3 of 3 frames", 0.0)
+    assert brief(rows["d", "video"]) == ("partial", "turn ends 1.2 s after the last frame", 1.0)
+    assert brief(rows["e", "video"]) == ("absent", "video unreadable: no such file", 0.0)
+
+
+def test_sound_by_what_was_recorded(tmp_path):
+    results = write_corpus(tmp_path, [segment(n, 1.0, 3.0) for n in "abcdef"])
+    sound = {
+        "a": (1.0, 3.0, (1.0, 3.0), ""), "b": (1.0, 3.0, (1.5, 3.0), ""), "d": (1.0, 3.0, (1.0, 2.998), ""),
+        "c": (1.0, 3.0, (1.0, 1.0), "no audio stream"), "e": (1.0, 3.0, (1.0, 3.0), "silent"),
+        "f": (1.0, 3.0, (1.0, 3.0), "sentence wav missing: cut from the video"),
+    }  # fmt: skip
+    write_sound(results, "u1", sound)
+    rows = table(results)
+    assert brief(rows["a", "audio"]) == ("ok", None, 1.0)
+    assert brief(rows["b", "audio"]) == ("partial", "sound for 1.50 of 2.00 s", 0.75)
+    assert brief(rows["c", "audio"]) == ("absent", "no audio stream", 0.0)
+    assert brief(rows["d", "audio"]) == ("ok", None, 1.0)
+    assert brief(rows["e", "audio"]) == ("partial", "silent", 1.0)
+    assert brief(rows["f", "audio"]) == ("ok", "sentence wav missing: cut from the video", 1.0)
+
+
+def test_words_by_the_time_somebody_speaks(tmp_path):
+    segments = [segment("a", 0, 4), segment("b", 4, 8), segment("c", 8, 12, text="[LAUGHTER]"), segment("d", 8, 12)]
+    results = write_corpus(tmp_path, [*segments, segment("left", 0, 10, "u2"), segment("right", 0, 10, "u2")])
+    words = [Word("hi", 1, 2, "forced_alignment", "a"), Word("oh", 1.5, 3, "forced_alignment", "a")]
+    write_table(tmp_path / "words" / "u1.tsv", [*words, Word("x", 4, 8, "transcript_even", "b")], Word)
+    shared = [Word("um", 0, 1, "recogniser"), Word("er", 9, 12, "recogniser"), Word("no", 11, 12, "recogniser")]
+    write_table(tmp_path / "words" / "u2.tsv", shared, Word)
+    rows = table(results)
+    assert brief(rows["a", "text"]) == ("ok", None, 0.5)
+    assert brief(rows["b", "text"])[::2] == ("partial", 1.0)
+    assert "times are estimates" in rows["b", "text"].reason
+    assert brief(rows["c", "text"]) == ("absent", "no spoken word in the text '[LAUGHTER]'", 0.0)
+    assert brief(rows["d", "text"]) == ("absent", "no word was found", 0.0)
+    assert brief(rows["left", "text"]) == brief(rows["right", "text"]) == ("ok", None, 0.2)
+
+
+def test_findings_of_the_index_are_merged_or_stand_alone(tmp_path):
+    findings = [
+        Finding("corpus", None, "corpus", "partial", "part of the release"),
+        Finding("u1", None, "video", "absent", "there is no u1.avi"),
+        Finding("u1", "a", "text", "absent", "no line for this turn"),
+        Finding("u1", "b", "text", "absent", "no line for this turn"),
+        Finding("u1", "b", "label", "partial", "label 'bored' is new"),
+        Finding("u1", "gone", "corpus", "absent", "two turns with this id"),
+    ]
+    results = write_corpus(tmp_path, [segment("a"), segment("b")], findings)
+    write_table(tmp_path / "words" / "u1.tsv", [Word("hi", 0, 1, "forced_alignment", "b")], Word)
+    every = collect(results, [])
+    rows = {(r.segment, r.modality): r for r in every}
+    assert [f for f in every if f in findings] == [findings[0], findings[1], findings[4], findings[5]]
+    assert brief(rows["a", "text"]) == ("absent", "no line for this turn", 0.0)
+    assert brief(rows["b", "text"]) == ("partial", "no line for this turn", 0.5), "its words are there all the same"
+
+
+def test_labels_of_every_frame(tmp_path):
+    findings = [
+        Finding("u1", "b", "label", "partial", "9 rows for 10 frames", 0.7),
+        Finding("u1", "c", "label", "absent", "no annotation: predicted, not scored", 0.0),
+    ]
+    results = write_corpus(tmp_path, [segment("a"), segment("b"), segment("c")], findings)
+    write_store(results / "labels.h5", {"a": [True] * 10, "b": [True] * 7 + [False] * 3, "c": [False] * 10}, "label")
+    rows = table(results)
+    assert brief(rows["a", "label"]) == ("ok", None, 1.0)
+    assert brief(rows["b", "label"]) == ("partial", "9 rows for 10 frames; no label in 3 of 10 frames", 0.7)
+    assert brief(rows["c", "label"]) == ("absent", "no annotation: predicted, not scored", 0.0)
+
+
+def test_features_and_why_they_are_absent(tmp_path):
+    results = write_corpus(tmp_path, [segment(n) for n in "abcd"])
+    whole = (0.0, 2.0, (0.0, 2.0), "")
+    write_sound(results, "u1", {"a": whole, "b": whole, "c": (0.0, 2.0, (0.0, 0.0), "no audio stream"), "d": whole})
+    write_store(results / "features" / "mfcc.h5", {"a": [True] * 4, "b": [True, False], "c": []})
+    rows = table(results, "mfcc", "wav2vec2")
+    assert brief(rows["a", "features/mfcc"]) == ("ok", None, 1.0)
+    assert brief(rows["b", "features/mfcc"]) == ("partial", "nothing observed in 1 of 2 rows", 0.5)
+    assert brief(rows["c", "features/mfcc"]) == ("absent", "no audio stream", 0.0)
+    assert brief(rows["d", "features/mfcc"]) == ("absent", "the segment is not in the file", 0.0)
+    assert brief(rows[None, "features/wav2vec2"]) == ("absent", "there is no features/wav2vec2.h5", None)
+
+
+def test_what_was_not_prepared_is_said(tmp_path):
+    results = write_corpus(tmp_path, [segment("a"), segment("b", unit="u2")])
+    write_faces(results, "u1", {"other": [0]})
+    rows = table(results)
+    assert brief(rows["a", "video"]) == ("absent", "the segment is not in faces/u1.h5", 0.0)
+    assert brief(rows["b", "video"]) == ("absent", "there is no faces/u2.h5", 0.0)
+    assert rows[None, "audio"].reason == "not prepared: there is no folder audio"
+    assert rows[None, "text"].status == "absent"
+    assert ("a", "audio") not in rows
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    results = write_corpus(tmp_path, [segment("a")])
+    (results / "faces").mkdir()
+    (results / "faces" / "u1.h5").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"faces/u1.h5: not a face file"):
+        collect(results, [])
+
+
+@pytest.mark.parametrize("features", [["--features", "m1", "m2"], ["--features", "m1", "--features", "m2"], []])
+def test_command_writes_the_columns_the_report_reads(tmp_path, features):
+    results = write_corpus(tmp_path / "results", [segment("a", text="<b>&")])
+    write_store(results / "features" / "m1.h5", {"a": [True]})
+    out = results / "tables" / "coverage.csv"
+    arguments = ["--corpus", "iemocap", "--results", str(results), *features, "--out", str(out)]
+    result = CliRunner().invoke(coverage_command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    with out.open() as stream:
+        assert next(csv.reader(stream)) == ["unit", "segment", "modality", "status", "reason", "valid_fraction"]
+    modalities = {r.modality for r in read_table(out, Finding)}
+    assert modalities == {"video", "audio", "text", *(["features/m1", "features/m2"] if features else [])}
+
+
+def test_command_without_index(tmp_path):
+    arguments = ["--corpus", "iemocap", "--results", str(tmp_path), "--out", str(tmp_path / "c.csv")]
+    with pytest.raises(InputError, match="run the index stage first"):
+        CliRunner().invoke(coverage_command, arguments, catch_exceptions=False)
+
+
+def test_whole_corpus_is_quick(tmp_path):
+    units = {
+        f"u{u:02d}": [segment(f"u{u:02d}_{n:03d}", 2.0 * n, 2.0 * n + 2, f"u{u:02d}") for n in range(400)]
+        for u in range(25)
+    }
+    segments = [s for own in units.values() for s in own]
+    results = write_corpus(tmp_path, segments)
+    frames = np.stack([np.arange(9), np.arange(9) + 1.0], 1), np.arange(9)
+    for unit, own in units.items():
+        with FaceWriter(results / "faces" / f"{unit}.h5", {s.segment_id: frames for s in own}):
+            pass  # rows that are never written count as damaged
+        with AudioWriter(results / "audio" / f"{unit}.h5", {s.segment_id: (s.start_s, 0) for s in own}):
+            pass
+        words = [
+            Word("w", s.start_s + k / 5, s.start_s + k / 5 + 0.1, "x", s.segment_id) for s in own for k in range(9)
+        ]
+        write_table(results / "words" / f"{unit}.tsv", words, Word)
+    with StoreWriter(results / "features" / "mfcc.h5", ATTRIBUTES, dim=2) as writer:
+        writer.append(segments[0].segment_id, Rows(np.zeros((10**6, 2)), np.zeros((10**6, 2)), np.ones(10**6, bool)))
+    begin_s = time.process_time()
+    rows = collect(results, ["mfcc"])
+    seconds = time.process_time() - begin_s
+    assert len(rows) == 4 * 10_000
+    assert seconds < 8, f"{len(segments)} segments took {seconds:.1f} s"
