@@ -15,7 +15,7 @@ from workflow.settings import patch
 ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 FEW_RUNS = {
-    "iemocap": {"self": ["A+V+T"], "cross": ["A", "A+V+T"], "rcma": ["A+V+T"]},
+    "iemocap": {"self": ["A", "A+V+T"], "cross": ["A+V+T"], "rcma": ["A+V+T"]},
     "affwild2": {"rcma": ["A+V", "A+V+T"], "self_frames": ["A+V+T"]},
 }
 FEW_CONTRASTS = {

@@ -11,7 +11,15 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
-from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
+from models.options import (
+    MODALITIES,
+    Contrast,
+    NetworkOptions,
+    Options,
+    SignificanceOptions,
+    TrainingOptions,
+    check_network,
+)
 from pipeline.records import Finding, InputError, Segment, Unit, Word
 
 CORPORA = ("iemocap", "affwild2")
@@ -37,6 +45,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
 
     extractor: str
     weights: str | None = None
+    allow_pickle: bool = Field(False, description="read a checkpoint that has no safetensors; no code of it is run")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -82,7 +91,7 @@ class CorpusOptions(Options):
     @property
     def weight_sources(self) -> dict[str, bool]:
         """Where weights come from, and whether a pickle is allowed there."""
-        found = {e.weights: bool(e.options.get("allow_pickle")) for e in self.extractors.values() if e.weights}
+        found = {e.weights: e.allow_pickle for e in self.extractors.values() if e.weights}
         return {**found, **({self.recogniser.weights: False} if self.recogniser.weights else {})}
 
     @property
@@ -176,6 +185,10 @@ def resolve(config: dict, corpus: str) -> Resolved:
     checked = check(patch(config, config.get("demo") or {})) if scale == "demo" else plain
     options = getattr(checked.corpora, corpus)
     _check_extractors(corpus, options)
+    for model, sets in options.runs.items():
+        for modalities in sets or ():
+            names = [MODALITIES[letter] for letter in modalities.split("+")]
+            check_network(checked.models[model], names, "segment" if corpus == "iemocap" else "frame")
     return Resolved(corpus=corpus, scale=scale, synthetic=synthetic, options=options, models=checked.models)
 
 

@@ -19,10 +19,9 @@ from workflow.digest import code
 from workflow.settings import CORPORA, resolve
 
 # Jobs use this environment's python and this checkout's packages, wherever they run.
-shell.prefix(
-    f"set -euo pipefail; export PATH={os.path.dirname(sys.executable)}:$PATH "
-    f"PYTHONPATH={workflow.basedir}${{PYTHONPATH:+:$PYTHONPATH}} HDF5_USE_FILE_LOCKING=FALSE; "
-)
+os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = ":".join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks; every file has one writer
 
 try:
     SETTINGS = {corpus: resolve(config, corpus) for corpus in CORPORA}
