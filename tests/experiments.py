@@ -1,0 +1,109 @@
+"""Simulated experiments: two runs on one test set of dialogs or videos, whose true difference is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.metrics import confusion_matrix, moments
+from models.tallies import RunTally
+
+EMOTIONS = np.array([1103, 1041, 595, 1084, 1849, 107, 1708]) / 7487  # published counts of the seven classes
+
+
+@dataclass(frozen=True)
+class Emotions:
+    """Dialogs with their own difficulty, mix of emotions and liking for one model; seeds that differ by fold."""
+
+    dialogs: int
+    turns: int  # mean per dialog
+    seeds: int
+    advantage: float = 0.0  # of run a on the latent scale
+    folds: int = 5
+    uneven: bool = False  # dialogs of very different length
+    across_folds: bool = False  # each dialog in two folds, as where one speaker is left out
+    sd_dialog_model: float = 0.3
+    sd_seed: float = 0.15
+    sd_seed_item: float = 0.7
+    sd_item_model: float = 0.5
+
+    def draw(self, rng) -> tuple[RunTally, RunTally]:
+        """Two runs whose errors are correlated by item and by dialog."""
+        k = len(EMOTIONS)
+        lengths = (
+            self.turns * rng.lognormal(0, 0.8, self.dialogs) if self.uneven else rng.poisson(self.turns, self.dialogs)
+        )
+        dialog = np.repeat(np.arange(self.dialogs), lengths.astype(int) + 1)
+        n = len(dialog)
+        mix = rng.dirichlet(6 * EMOTIONS, self.dialogs).cumsum(1)[dialog]
+        label = (rng.random((n, 1)) > mix).sum(1).clip(0, k - 1)
+        fold = (np.arange(self.dialogs) * self.folds // self.dialogs)[dialog]
+        folds = self.folds
+        if self.across_folds:
+            fold, folds = 2 * fold + rng.integers(0, 2, n), 2 * folds
+        shared = 0.3 + 0.5 * rng.normal(size=self.dialogs)[dialog] + rng.normal(size=n)
+        cells, cell = np.unique(fold * self.dialogs + dialog, return_inverse=True)
+        runs = []
+        for advantage in (self.advantage, 0.0):
+            latent = shared + advantage + self.sd_dialog_model * rng.normal(size=self.dialogs)[dialog]
+            latent = (
+                latent
+                + self.sd_item_model * rng.normal(size=n)
+                + self.sd_seed * rng.normal(size=(self.seeds, folds))[:, fold]
+            )
+            latent = latent + self.sd_seed_item * rng.normal(size=(self.seeds, n))
+            predicted = np.where(latent > 0, label, (label + rng.integers(1, k, latent.shape)) % k)
+            sums = np.stack([confusion_matrix(label, p, k, cell, len(cells)) for p in predicted], axis=1)
+            right = (predicted == label).mean(0) > 0.5
+            runs.append(
+                _run(runs, "segment", sums, cells // self.dialogs, cells % self.dialogs, self.dialogs, folds, right)
+            )
+        return tuple(runs)
+
+
+@dataclass(frozen=True)
+class Affect:
+    """Videos of very different length, with errors that both runs share, errors of their own, and seeds."""
+
+    videos: int
+    frames: int  # median length
+    seeds: int
+    advantage: float = 0.0  # of run a: slope of its predictions
+    own: float = 0.08  # sd of a run's own error per video
+    seed_slope: float = 0.05
+    spread: float = 0.8  # of log length
+
+    def draw(self, rng) -> tuple[RunTally, RunTally]:
+        """Two runs in one fold."""
+        sums = np.zeros((2, self.videos, self.seeds, 2, 6))
+        slope = 0.6 + np.array([self.advantage, 0.0])[:, None] + self.seed_slope * rng.normal(size=(2, self.seeds))
+        for v in range(self.videos):
+            n = max(20, int(self.frames * rng.lognormal(0, self.spread)))
+            for d in range(2):
+                truth = np.tanh(0.25 * rng.normal() + np.cumsum(0.02 * rng.normal(size=n)))
+                shared = 0.15 * rng.normal() + np.cumsum(0.01 * rng.normal(size=n))
+                for m in range(2):
+                    error = shared + self.own * rng.normal() + 0.1 * rng.normal(size=(self.seeds, n))
+                    for s in range(self.seeds):
+                        sums[m, v, s, d] = moments(truth, np.tanh(slope[m, s] * truth + error[s]))
+        runs = []
+        for m in range(2):
+            runs.append(
+                _run(runs, "frame", sums[m], np.zeros(self.videos, int), np.arange(self.videos), self.videos, 1, None)
+            )
+        return tuple(runs)
+
+
+def _run(before, task, sums, fold, cluster, clusters, folds, right) -> RunTally:
+    return RunTally(
+        run=f"{'ab'[len(before)]}-A+V",
+        task=task,
+        classes=tuple("abcdefg") if task == "segment" else (),
+        seeds=tuple(range(sums.shape[1])),
+        sums=sums.astype(np.float64),
+        fold=fold,
+        cluster=cluster,
+        clusters=tuple(f"unit{i:03d}" for i in range(clusters)),
+        fingerprints=("same",) * folds,
+        right=right,
+        development=None,
+    )

@@ -1,0 +1,444 @@
+"""Tests of a difference: against brute force and other libraries, in simulated experiments, and from files to table."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import integrate, special, stats
+from sklearn.metrics import balanced_accuracy_score
+
+from models import bootstrap, difference_tests
+from models.comparison import Comparison, compare, decide, resampler
+from models.metrics import accuracy, balanced_accuracy, metric
+from models.options import SignificanceOptions
+from models.significance import significance, size_ratio
+from models.splits import Assignment
+from models.tallies import tally_run
+from pipeline.records import InputError
+from tests.experiments import Affect, Emotions
+from tests.prediction_files import write_corpus, write_frames, write_segments
+
+CLASSES = ["ang", "neu", "sad"]
+
+
+def options(**changes):
+    return SignificanceOptions(**{"metric": "balanced_accuracy", "bootstrap_samples": 300, **changes})
+
+
+# ---- single tests against other implementations ------------------------------------------------------------------
+
+
+def test_paper_t_test_is_students_over_all_runs():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(0.58, 0.02, (5, 10)), rng.normal(0.57, 0.02, (5, 10))
+    found = difference_tests.paper_t_test(a, b)
+    pooled = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
+    d = (a.mean() - b.mean()) / pooled
+    assert found.effect == pytest.approx(d)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(d) * np.sqrt(50 / 2), 98))
+
+
+def test_corrected_t_test_widens_by_the_published_factor():
+    d = np.array([0.02, 0.01, 0.03, -0.01, 0.015])
+    found = difference_tests.corrected_t_test(d, 0.25)
+    naive = stats.ttest_1samp(d, 0).statistic
+    corrected = naive * np.sqrt((1 / 5) / (1 / 5 + 1 / 4))  # Nadeau and Bengio's correction of the plain t
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(corrected), 4))
+    assert found.effect == pytest.approx(naive / np.sqrt(5))
+
+
+def test_bayesian_t_test_integrates_its_posterior():
+    d, rho, region = np.array([0.004, 0.011, -0.002, 0.006, 0.009]), 0.2, 0.01
+    found = difference_tests.bayesian_t_test(d, rho / (1 - rho), region)
+    n, scale = 5, np.sqrt((1 / 5 + rho / (1 - rho)) * np.sum((d - d.mean()) ** 2) / 4)
+
+    def density(x):  # Student's density written out
+        z = (x - d.mean()) / scale
+        norm = special.gamma(n / 2) / (special.gamma((n - 1) / 2) * np.sqrt((n - 1) * np.pi) * scale)
+        return norm * (1 + z**2 / (n - 1)) ** (-n / 2)
+
+    assert found.equivalent == pytest.approx(integrate.quad(density, -region, region)[0], abs=1e-8)
+    assert found.a_better == pytest.approx(integrate.quad(density, region, np.inf)[0], abs=1e-8)
+    assert found.a_better + found.equivalent + found.b_better == pytest.approx(1)
+    mirrored = difference_tests.bayesian_t_test(-d, rho / (1 - rho), region)
+    assert mirrored.b_better == pytest.approx(found.a_better)
+
+
+def test_wilcoxon_needs_six_folds_that_differ():
+    rng = np.random.default_rng(1)
+    d = rng.normal(0.01, 0.02, 10)
+    found = difference_tests.wilcoxon_test(d)
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 10)).reshape(10, -1)  # the exact distribution, by enumeration
+    ranks = stats.rankdata(np.abs(d))
+    null, seen = np.abs(ranks @ signs), abs(ranks @ np.sign(d))
+    assert found.p == pytest.approx((null >= seen - 1e-9).mean())
+    assert found.effect == pytest.approx(ranks @ np.sign(d) / ranks.sum())
+    five = difference_tests.wilcoxon_test(np.append(d[:5], 0.0))
+    assert five.p is None
+    assert "needs 6 folds that differ, there are 5" in five.reason
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_discordant_items():
+    rng = np.random.default_rng(2)
+    a, b = rng.random(300) < 0.6, rng.random(300) < 0.5
+    found = difference_tests.mcnemar_test(a, b)
+    ahead, discordant = int((a & ~b).sum()), int((a != b).sum())
+    assert found.p == pytest.approx(stats.binomtest(ahead, discordant).pvalue)
+    assert found.effect == pytest.approx(ahead / discordant - 0.5)
+    assert difference_tests.mcnemar_test(a, a).p is None
+
+
+def test_holm_by_hand_and_without_untested_contrasts():
+    assert difference_tests.holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert difference_tests.holm([None]) == [None]
+    assert difference_tests.holm([]) == []
+
+
+# ---- the bootstrap -------------------------------------------------------------------------------------------------
+
+
+def test_replicates_equal_a_bootstrap_of_the_items_themselves(tmp_path):
+    """Draw whole dialogs, collect their rows one by one, and score them with scikit-learn."""
+    rng = np.random.default_rng(3)
+    unit_of = {f"seg{i:03d}": f"dialog{rng.integers(6)}" for i in range(120)}
+    tested = {}
+    for fold in range(2):
+        rows = []
+        for seed in (0, 1, 2):
+            for i, name in enumerate(sorted(unit_of)):
+                if i % 2 == fold:  # every dialog lies in both folds
+                    row = (name, seed, "test", CLASSES[i % 3], CLASSES[rng.integers(3)])
+                    rows.append(row)
+                    tested.setdefault(seed, []).append((unit_of[name], row[3], row[4]))
+        write_segments(tmp_path, "self-A", fold, CLASSES, rows)
+    run = tally_run(tmp_path, "self-A", 2, "segment", unit_of)
+    weights = bootstrap.draw_weights(len(run.clusters), 25, seed=4)
+    assert (weights.sum(1) == len(run.clusters)).all()
+    found = bootstrap.resample(run, balanced_accuracy, weights)
+    for drawn, replicate in zip(weights, found.replicates):
+        times = dict(zip(run.clusters, drawn.astype(int)))
+        scores = []
+        for rows in tested.values():
+            sample = [row for row in rows for _ in range(times[row[0]])]
+            scores.append(balanced_accuracy_score([r[1] for r in sample], [r[2] for r in sample]))
+        assert replicate == pytest.approx(np.mean(scores))
+    whole = [balanced_accuracy_score([r[1] for r in rows], [r[2] for r in rows]) for rows in tested.values()]
+    assert found.observed == pytest.approx(np.mean(whole))
+
+
+def test_standard_error_is_the_spread_over_experiments():
+    """The estimated standard error against how much the difference really varies from experiment to experiment."""
+    rng, setting = np.random.default_rng(5), Emotions(dialogs=40, turns=30, seeds=4, sd_seed=0.3)
+    found = [bootstrap_of(setting.draw(rng), accuracy, rng) for _ in range(150)]
+    real = np.std([f.observed for f in found])
+    estimated = np.sqrt(np.mean([f.standard_error**2 for f in found]))
+    assert estimated == pytest.approx(real, rel=0.2)
+
+
+def bootstrap_of(pair, function, rng, samples=200):
+    a, b = pair
+    weights = bootstrap.draw_weights(len(a.clusters), samples, int(rng.integers(1 << 30)))
+    return bootstrap.difference(
+        bootstrap.resample(a, function, weights), bootstrap.resample(b, function, weights), a.cluster_items
+    )
+
+
+NULL = {
+    "demonstration corpus, 10 dialogs": (Emotions(dialogs=10, turns=20, seeds=2), "balanced_accuracy"),
+    "a dialog in two folds": (Emotions(dialogs=10, turns=20, seeds=3, across_folds=True), "macro_f1"),
+    "training varies much": (Emotions(dialogs=30, turns=30, seeds=3, sd_seed=0.4), "accuracy"),
+    "seeds differ by item only": (
+        Emotions(dialogs=30, turns=30, seeds=3, sd_seed=0, sd_dialog_model=0, sd_seed_item=1.5),
+        "accuracy",
+    ),
+    "dialogs of very different length": (Emotions(dialogs=30, turns=30, seeds=3, uneven=True), "balanced_accuracy"),
+    "videos of very different length": (Affect(videos=24, frames=60, seeds=2), "ccc_mean"),
+}
+
+
+@pytest.mark.parametrize("name", NULL)
+def test_without_true_difference_it_rejects_as_often_as_it_says(name):
+    setting, metric_name = NULL[name]
+    experiments = 250
+    rng = np.random.default_rng(6)
+    function = metric("frame" if isinstance(setting, Affect) else "segment", metric_name, "abcdefg")
+    found = [bootstrap_of(setting.draw(rng), function, rng) for _ in range(experiments)]
+    rejected = np.mean([f.p < 0.05 for f in found])
+    missed = np.mean([not f.interval(0.95)[0] <= 0 <= f.interval(0.95)[1] for f in found])
+    assert 0.02 <= rejected <= 0.09
+    assert missed == rejected  # interval and p say the same
+
+
+def test_a_planted_difference_of_five_points_is_found_most_of_the_time():
+    rng = np.random.default_rng(7)
+    setting = Emotions(dialogs=151, turns=50, seeds=4, advantage=0.2)
+    found = [bootstrap_of(setting.draw(rng), balanced_accuracy, rng) for _ in range(60)]
+    assert np.mean([f.observed for f in found]) == pytest.approx(0.05, abs=0.01)  # the plant is what it should be
+    assert np.mean([f.p < 0.05 for f in found]) > 0.8
+    rng = np.random.default_rng(8)
+    videos = [
+        bootstrap_of(Affect(60, 60, 2, advantage=0.25).draw(rng), metric("frame", "ccc_mean"), rng) for _ in range(30)
+    ]
+    assert np.mean([f.p < 0.05 and f.observed > 0 for f in videos]) > 0.8
+
+
+def verdicts(pairs, **changes):
+    given = options(**changes)
+    return [decide([compare("?", a, b, given, 0.25, resampler(given))], given)[0].verdict for a, b in pairs]
+
+
+def test_equal_models_come_out_equivalent_and_unequal_ones_do_not():
+    rng = np.random.default_rng(9)
+    steady = {"sd_dialog_model": 0.05, "sd_seed": 0.02, "sd_seed_item": 0.25, "sd_item_model": 0.05}
+    alike = Emotions(dialogs=151, turns=50, seeds=8, **steady)
+    found = verdicts([alike.draw(rng) for _ in range(20)], metric="accuracy")
+    assert found.count("equivalent") >= 16
+    assert found.count("a better") + found.count("b better") <= 2
+    edge = Emotions(dialogs=151, turns=50, seeds=8, advantage=0.035, **steady)
+    pairs = [edge.draw(rng) for _ in range(40)]  # a true difference of just over the region
+    assert np.mean([a.score(accuracy) - b.score(accuracy) for a, b in pairs]) > 0.01
+    assert verdicts(pairs, metric="accuracy").count("equivalent") <= 6
+    few = Emotions(dialogs=10, turns=20, seeds=2)
+    assert verdicts([few.draw(rng) for _ in range(20)]).count("equivalent") == 0  # no data, no equivalence
+
+
+# ---- verdicts and degenerate cases -----------------------------------------------------------------------------
+
+
+def row(p, equivalence, difference):
+    return Comparison(
+        "?", "a-A", "b-A", "accuracy", 9, 9, "dialog", 0.5, 0.5, difference, p_bootstrap=p, p_equivalence=equivalence
+    )
+
+
+def test_verdicts_follow_their_rule():
+    rows = decide(
+        [
+            row(0.001, 0.9, 0.05),
+            row(0.001, 0.9, -0.05),
+            row(0.03, 0.6, 0.02),
+            row(0.5, 0.01, 0.001),
+            row(None, None, 0.1),
+        ]
+        + [row(0.0001, 0.01, 0.005)],
+        options(),
+    )
+    assert [r.verdict for r in rows] == ["a better", "b better", "undecided", "equivalent", "undecided", "a better"]
+    assert rows[2].p_holm == pytest.approx(0.06)  # significant alone, not among five
+    assert "within the practical region" in rows[5].note
+
+
+def test_interval_and_equivalence_are_the_same_statement():
+    found = bootstrap.Difference(0.004, 0.003, 20.0)
+    low, high = found.interval(0.90)
+    assert (found.p_equivalence(0.01) < 0.05) == (low > -0.01 and high < 0.01)
+    for alpha in (0.01, 0.05, 0.2):
+        edge = found.interval(1 - 2 * alpha)[1]
+        assert found.p_equivalence(edge) == pytest.approx(alpha)
+        low, high = found.interval(1 - found.p)
+        assert low == pytest.approx(0, abs=1e-12)
+
+
+def test_identical_predictions_are_equivalent_and_say_so():
+    a, _ = Emotions(dialogs=12, turns=10, seeds=2).draw(np.random.default_rng(10))
+    found = decide([compare("?", a, a, options(), 0.25, resampler(options()))], options())[0]
+    assert (found.difference, found.p_bootstrap, found.ci_low, found.ci_high) == (0, 1, 0, 0)
+    assert found.verdict == "equivalent"
+    assert "predict alike" in found.note
+    assert "same amount" in found.note
+    assert found.p_t_corrected is None
+
+
+def test_one_fold_one_seed_one_dialog_leave_cells_empty_with_a_reason():
+    rng = np.random.default_rng(11)
+    a, b = Emotions(dialogs=5, turns=20, seeds=1, folds=1).draw(rng)
+    found = compare("?", a, b, options(), 0.25, resampler(options()))
+    assert found.p_bootstrap is not None
+    for name in ("p_t_paper", "effect_size", "p_t_corrected", "p_wilcoxon", "p_a_better", "p_equivalent"):
+        assert getattr(found, name) is None, name
+    for words in ("only 5 dialogs", "single seed", "needs 2 runs", "needs 2 folds", "needs 6 folds"):
+        assert words in found.note, words
+    a, b = Emotions(dialogs=1, turns=50, seeds=3, folds=1).draw(rng)
+    found = decide([compare("?", a, b, options(), 0.25, resampler(options()))], options())[0]
+    assert (found.p_bootstrap, found.p_holm, found.verdict) == (None, None, "undecided")
+    assert "needs 2 dialogs" in found.note
+    a, b = Affect(videos=30, frames=30, seeds=2).draw(rng)
+    found = compare("?", a, b, options(metric="ccc_mean"), 0.25, resampler(options(metric="ccc_mean")))
+    assert found.cluster_kind == "video"
+    assert found.p_mcnemar is None
+    assert "McNemar: for classes only" in found.note
+
+
+def test_an_undefined_metric_is_a_note_and_no_crash():
+    a, b = Affect(videos=3, frames=30, seeds=2).draw(np.random.default_rng(12))
+    a.sums[..., 4] = a.sums[..., 2] = a.sums[..., 5] = 0  # a predicts 0 everywhere: no correlation
+    found = compare("?", a, b, options(metric="pearson_mean"), 0.25, resampler(options(metric="pearson_mean")))
+    assert found.mean_a is None
+    assert found.mean_b is not None
+    assert "undefined" in found.note
+
+
+def test_size_ratio_is_a_mean_over_folds():
+    split = [Assignment(f"s{i}", 0, "test" if i < 2 else "training") for i in range(10)]
+    split += [Assignment(f"s{i}", 1, "test" if i < 5 else "training") for i in range(10)]
+    assert size_ratio(split, 2) == pytest.approx((2 / 8 + 5 / 5) / 2)
+    with pytest.raises(InputError, match="fold 2"):
+        size_ratio(split, 3)
+
+
+# ---- from files to the table -----------------------------------------------------------------------------------
+
+
+def write_run(folder, run, unit_of, parts, skill, seeds=(1, 2, 3)):
+    names = sorted(unit_of)
+    truth = {name: CLASSES[i % 3] for i, name in enumerate(names)}
+    key = [ord(c) for c in run]
+    for fold, of_segment in enumerate(parts):
+        rows = []
+        for seed in seeds:
+            rng = np.random.default_rng([seed, fold, *key])
+            for name in names:
+                guess = truth[name] if rng.random() < skill else CLASSES[rng.integers(3)]
+                if of_segment[name] != "training":
+                    rows.append((name, seed, of_segment[name], truth[name], guess))
+        write_segments(folder, run, fold, CLASSES, rows)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    unit_of = {f"Ses{i % 5}_{i // 5 % 4}_{i:04d}": f"Ses{i % 5}_{i // 5 % 4}" for i in range(1000)}
+    parts = [
+        {
+            n: "test" if n[3] == str(k) else "development" if n[3:6] == f"{(k + 1) % 5}_0" else "training"
+            for n in unit_of
+        }
+        for k in range(5)
+    ]
+    segments, split = write_corpus(tmp_path, unit_of, parts)
+    skills = {"self-A+V+T": 0.60, "cross-A+V+T": 0.45, "self-A+V": 0.40, "self-A+T": 0.46, "self-V+T": 0.30}
+    for run, skill in skills.items():
+        write_run(tmp_path, run, unit_of, parts, skill)
+    return tmp_path, segments, split, unit_of, parts
+
+
+def call(corpus, contrasts, out="significance.csv", folds=5, task="segment", **changes):
+    folder, segments, split = corpus[:3]
+    given = {"metric": "balanced_accuracy", "bootstrap_samples": 500, "practical_region": 0.01, "seed": 3, **changes}
+    arguments = [
+        *("--task", task, "--results", folder, "--protocol", "session", "--segments", segments, "--split", split),
+        *("--folds", folds, "--contrasts", json.dumps(contrasts), "--options", json.dumps(given)),
+        *("--out", folder / "tables" / out),
+    ]
+    done = CliRunner().invoke(significance, [str(a) for a in arguments])
+    if done.exception:
+        raise done.exception
+    with open(folder / "tables" / out, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+CONTRASTS = [
+    {"question": "self or cross, A+V+T", "a": "self-A+V+T", "b": "cross-A+V+T"},
+    {"question": "three or two", "a": "cross-A+V+T", "b": ["self-A+V", "self-A+T", "self-V+T"]},
+]
+CONTRACT = (
+    "question a b metric items clusters cluster_kind mean_a mean_b difference ci_low ci_high p_bootstrap p_holm "
+    "p_t_paper effect_size p_t_corrected p_wilcoxon p_mcnemar p_a_better p_equivalent p_b_better verdict note"
+)
+
+
+def test_from_files_to_table(corpus):
+    rows = call(corpus, CONTRASTS)
+    assert set(CONTRACT.split()) <= set(rows[0])
+    first, second = rows
+    assert (first["items"], first["clusters"], first["cluster_kind"]) == ("1000", "20", "dialog")
+    assert first["verdict"] == "a better"
+    assert float(first["difference"]) == pytest.approx(float(first["mean_a"]) - float(first["mean_b"]), abs=2e-6)
+    assert float(first["ci_low"]) < float(first["difference"]) < float(first["ci_high"])
+    assert float(first["p_holm"]) == pytest.approx(2 * float(first["p_bootstrap"]), rel=1e-4)
+    assert first["p_wilcoxon"] == ""
+    assert "needs 6 folds" in first["note"]
+    assert float(first["p_a_better"]) > 0.9
+    assert second["b"] == "self-A+T"
+    assert "best of several by development balanced_accuracy" in second["note"]
+    assert second["verdict"] == "undecided"
+    assert not any("nan" in value.lower().split() for row in rows for value in row.values())
+
+
+def test_means_and_t_tests_follow_from_the_score_table(corpus):
+    """The same numbers from scores.csv, which is tested against scikit-learn."""
+    from models.scores import score_run
+
+    row = call(corpus, CONTRASTS[:1])[0]
+    table = {}
+    for name in ("self-A+V+T", "cross-A+V+T"):
+        scores = score_run(corpus[0], name, 5, "segment", "session").scores
+        table[name] = {(s.fold, s.seed): s.value for s in scores if s.metric == "balanced_accuracy"}
+    a, b = table.values()
+    assert float(row["mean_a"]) == pytest.approx(np.mean([a["all", s] for s in (1, 2, 3)]), abs=1e-6)
+    runs_a, runs_b = ([t[str(k), s] for k in range(5) for s in (1, 2, 3)] for t in (a, b))
+    assert float(row["p_t_paper"]) == pytest.approx(stats.ttest_ind(runs_a, runs_b).pvalue, rel=1e-4)
+    by_fold = (np.array(runs_a) - np.array(runs_b)).reshape(5, 3).mean(1)
+    ratio = 200 / (1000 - 200 - 50)
+    t = by_fold.mean() / np.sqrt((1 / 5 + ratio) * by_fold.var(ddof=1))
+    assert float(row["p_t_corrected"]) == pytest.approx(2 * stats.t.sf(abs(t), 4), rel=1e-4)
+
+
+def test_the_table_is_the_same_every_time_and_each_row_whatever_stands_beside_it(corpus):
+    folder = corpus[0]
+    whole = call(corpus, CONTRASTS)
+    call(corpus, CONTRASTS, out="again.csv")
+    assert (folder / "tables" / "again.csv").read_bytes() == (folder / "tables" / "significance.csv").read_bytes()
+    alone = call(corpus, CONTRASTS[1:], out="alone.csv")[0]
+    for name in ("ci_low", "ci_high", "p_bootstrap", "mean_b"):
+        assert alone[name] == whole[1][name]
+
+
+def test_swapping_a_and_b_mirrors_the_row(corpus):
+    forward = call(corpus, CONTRASTS[:1])[0]
+    back = call(corpus, [{"question": "?", "a": "cross-A+V+T", "b": "self-A+V+T"}], out="back.csv")[0]
+    assert float(back["ci_low"]) == -float(forward["ci_high"])
+    assert back["p_bootstrap"] == forward["p_bootstrap"]
+    assert back["p_b_better"] == forward["p_a_better"]
+    assert back["verdict"] == "b better"
+
+
+def test_frame_task_has_videos_as_clusters(tmp_path):
+    rng = np.random.default_rng(13)
+    names = {f"{v}{side}": v for v in ("1-2", "3-4", "5-6") for side in ("", "_left")}
+    for run, error in (("rcma-A+V", 0.1), ("self-A+V", 0.5)):
+        tracks = []
+        for seed in (0, 1):
+            for i, name in enumerate(names):
+                truth = np.sin(np.linspace(0, 6, 200 + i)[:, None] + [0, i]).astype(np.float32)
+                valid = np.arange(len(truth)) % 10 > 0
+                tracks.append((name, seed, "test", truth, truth + error * rng.normal(size=truth.shape), valid))
+        write_frames(tmp_path, run, 0, tracks)
+    segments, split = write_corpus(tmp_path, {**names, "t": "7-8"}, [dict.fromkeys(names, "test") | {"t": "training"}])
+    contrasts = [{"question": "?", "a": "rcma-A+V", "b": "self-A+V"}]
+    row = call((tmp_path, segments, split), contrasts, folds=1, task="frame", metric="ccc_mean")[0]
+    assert (row["clusters"], row["cluster_kind"]) == ("3", "video")
+    assert int(row["items"]) == sum((np.arange(200 + i) % 10 > 0).sum() for i in range(6))
+    assert float(row["mean_a"]) > float(row["mean_b"])
+    assert "only 3 videos" in row["note"]
+
+
+def test_errors_say_what_is_wrong(corpus):
+    folder, _, _, unit_of, parts = corpus
+    with pytest.raises(InputError, match=r"significance.metric: 'UAR'.*balanced_accuracy"):
+        call(corpus, CONTRASTS, metric="UAR")
+    with pytest.raises(InputError, match="bootstrap_samples"):
+        call(corpus, CONTRASTS, bootstrap_samples=3)
+    with pytest.raises(InputError, match="other than a"):
+        call(corpus, [{"question": "?", "a": "self-A+V", "b": "self-A+V"}])
+    with pytest.raises(InputError, match="train run 'rcma-A' on fold 0"):
+        call(corpus, [{"question": "?", "a": "self-A+V", "b": "rcma-A"}])
+    fewer = {name: unit for name, unit in unit_of.items() if not name.endswith("0999")}
+    write_run(folder, "late-A+V", fewer, parts, 0.5)
+    with pytest.raises(InputError, match="fold 4: self-A\\+V and late-A\\+V were not tested on the same items"):
+        call(corpus, [{"question": "?", "a": "self-A+V", "b": "late-A+V"}])
+    only_test = [{n: p if p == "test" else "training" for n, p in of.items()} for of in parts]
+    write_run(folder, "late-A+T", unit_of, only_test, 0.5)
+    with pytest.raises(InputError, match=r"late-A\+T has no development score"):
+        call(corpus, [{"question": "?", "a": "self-A+V", "b": ["late-A+T", "self-A+T"]}])
