@@ -56,7 +56,12 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfccs"}, "extractors.mfcc: there is no extractor 'mfccs'"),
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfcc", "hopp_s": 1}, "unknown option 'hopp_s'"),
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
-        ("scale", "research", "scale: research needs corpora.iemocap.root"),
+        ("scale", "research", "scale is research, but corpora.iemocap.root is null"),
+        (
+            "corpora.iemocap.runs.cross",
+            ["A", "A+V", "A+T", "V+T", "A+V+T"],
+            "relates modalities to each other and needs two or three",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(config, path, value, message):
