@@ -17,6 +17,7 @@ from pipeline.corpora.tree import WHOLE_CORPUS
 from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
 
 SLACK_S = 0.01  # sound that ends by so little before its segment is whole
+NO_WORD = "no word was found"
 PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
 
 
@@ -110,7 +111,7 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 def _of_text(segment: Segment, words: list[Word], fraction: float) -> State:
     if not words:
-        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else "no word was found"
+        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else NO_WORD
         return State("absent", 0.0, said)
     if any(w.source == "transcript_even" for w in words):
         return State("partial", fraction, "times are estimates: no usable forced alignment, text spread over the turn")
@@ -165,6 +166,8 @@ def collect(results: Path, features: Sequence[str]) -> list[Finding]:
             )
         else:
             states[modality] = found
+    if "text" in states:
+        states["text"] = _unheard(states["text"], states.get("audio", {}))
     labels = of_store(results / "labels.h5", "no label", "frames")
     if labels is not None:
         states["label"] = labels
@@ -191,6 +194,16 @@ def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, 
         if state.status == "absent" and segment_id in source and source[segment_id].reason
         else state
         for segment_id, state in features.items()
+    }
+
+
+def _unheard(text: dict[str, State], sound: dict[str, State]) -> dict[str, State]:
+    """Where no word was found and something is wrong with the sound, the reason names it."""
+    return {
+        segment_id: replace(state, reason=f"{NO_WORD}: {sound[segment_id].reason}")
+        if state.reason == NO_WORD and segment_id in sound and sound[segment_id].reason
+        else state
+        for segment_id, state in text.items()
     }
 
 

@@ -111,7 +111,7 @@ def test_labels_say_what_they_are(indexed):
 def test_row_short_of_the_video_is_a_finding(real_corpora):
     found = affwild2.index(real_corpora / "AffWild2")
     assert [f.segment for f in found.findings] == ["117"]
-    assert "324 rows for 325 frames: the last 1 frames have no label" in found.findings[0].reason
+    assert "324 rows for 325 frames: frames past the last row have no label" in found.findings[0].reason
 
 
 # --- annotation files --------------------------------------------------------------------------------------------
@@ -185,9 +185,9 @@ def test_what_is_wrong_in_rows_is_counted_and_quoted():
 
 
 @pytest.mark.parametrize(("rows", "says"), [
-    (9, "9 rows for 10 frames: the last 1 frames have no label"),
-    (12, "12 rows for 10 frames: the last 2 rows were not used"),
-    (5000, "the last 4990 rows were not used; check that annotation and video belong together"),
+    (9, "9 rows for 10 frames: frames past the last row have no label"),
+    (12, "12 rows for 10 frames: rows past the last frame were not used"),
+    (5000, "rows past the last frame were not used; check that annotation and video belong together"),
 ])  # fmt: skip
 def test_rows_that_do_not_match_the_frames(tmp_path, rows, says):
     found = affwild2.index(tree(tmp_path, ["0.5,0.5"] * rows))

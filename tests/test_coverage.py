@@ -120,6 +120,15 @@ def test_words_by_the_time_somebody_speaks(tmp_path):
     assert brief(rows["left", "text"]) == brief(rows["right", "text"]) == ("ok", None, 0.2)
 
 
+def test_no_word_because_of_the_sound(tmp_path):
+    results = write_corpus(tmp_path, [segment("a"), segment("b")])
+    write_sound(results, "u1", {"a": (0.0, 2.0, (0.0, 0.0), "no audio stream"), "b": (0.0, 2.0, (0.0, 2.0), "")})
+    write_table(tmp_path / "words" / "u1.tsv", [], Word)
+    rows = table(results)
+    assert brief(rows["a", "text"]) == ("absent", "no word was found: no audio stream", 0.0)
+    assert brief(rows["b", "text"]) == ("absent", "no word was found", 0.0)
+
+
 def test_findings_of_the_index_are_merged_or_stand_alone(tmp_path):
     findings = [
         Finding("corpus", None, "corpus", "partial", "part of the release"),

@@ -266,7 +266,7 @@ def test_same_turn_twice(tmp_path):
     alike = [(name, 1.0, 2.0, "neu", "a"), (name, 1.0, 2.0, "neu", "a"), ("Ses01F_impro01_M000", 3.0, 4.0, "ang", "b")]
     found = iemocap.index(make_tree(tmp_path / "alike", turns=alike))
     assert [s.segment_id for s in found.segments] == [name, "Ses01F_impro01_M000"]
-    assert "2 turns with this id, alike" in findings_of(found, "label", name)[0].reason
+    assert "2 turns have this id, alike" in findings_of(found, "label", name)[0].reason
     other = [alike[0], (name, 5.0, 6.0, "sad", "c"), alike[2]]
     found = iemocap.index(make_tree(tmp_path / "other", turns=other))
     assert [s.segment_id for s in found.segments] == ["Ses01F_impro01_M000"], "nobody knows which of the two is meant"

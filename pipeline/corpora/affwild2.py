@@ -90,15 +90,15 @@ def _read_subject(
             text, note = read_text(path)
             annotation = parse_annotation(text)
             notes = [note, *annotation.notes]
-            absent = None if annotation.valid.any() else f"{path.name}: none of the {len(annotation)} rows is valid"
+            absent = None if annotation.valid.any() else f"none of the {len(annotation)} rows is valid"
         except InputError as error:
-            absent = f"{path.name}: {error}"
+            absent = str(error)
     rows, note = to_frames(annotation, frame_time_s)
-    fraction = float(rows.valid.mean())
+    fraction = round(float(rows.valid.mean()), 4)
     if absent:
         found.findings.append(Finding(unit_id, subject, "label", "absent", absent, fraction))
     for text in filter(None, [*notes, note]):
-        found.findings.append(Finding(unit_id, subject, "label", "partial", f"{path.name}: {text}", fraction))
+        found.findings.append(Finding(unit_id, subject, "label", "partial", text, fraction))
     found.labels[subject] = rows
     found.segments.append(
         Segment(

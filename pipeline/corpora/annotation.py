@@ -88,11 +88,9 @@ def to_frames(annotation: Annotation | None, frame_time_s: np.ndarray) -> tuple[
         shared = min(frames, len(annotation))
         values[:shared], valid[:shared] = annotation.values[:shared], annotation.valid[:shared]
         if len(annotation) > frames:
-            note = f"{len(annotation)} rows for {frames} frames: the last {len(annotation) - frames} rows were not used"
+            note = f"{len(annotation)} rows for {frames} frames: rows past the last frame were not used"
         elif len(annotation) < frames:
-            note = (
-                f"{len(annotation)} rows for {frames} frames: the last {frames - len(annotation)} frames have no label"
-            )
+            note = f"{len(annotation)} rows for {frames} frames: frames past the last row have no label"
         if abs(len(annotation) - frames) > max(5, 0.01 * frames):
             note += "; check that annotation and video belong together and that the video is whole"
     return Rows(values, frame_ranges_s(frame_time_s), valid), note

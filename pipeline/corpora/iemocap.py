@@ -143,7 +143,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], list[Finding]
             status, what = ("partial", "alike; one was used") if len(set(same)) == 1 else ("absent", "none was used")
             if status == "absent":
                 what = f"different ({'; '.join(f'{t.start_s}-{t.end_s} s {t.label}' for t in same)}); none was used"
-            reason = f"{path.name} has {count} turns with this id, {what}"
+            reason = f"{count} turns have this id, {what}"
             findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
     if not kept:
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
@@ -175,7 +175,7 @@ def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[
         if turn_id not in turn_ids:
             without_turn.append(turn_id)
         elif texts.setdefault(turn_id, words) != words:
-            reason = f"transcriptions/{path.name}, line {number}: a second text for this turn; the first was used"
+            reason = f"line {number} of the transcription is a second text for this turn; the first was used"
             findings.append(Finding(dialog, turn_id, "text", "partial", reason))
     if without_turn:
         reason = (
@@ -184,8 +184,7 @@ def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[
         )
         findings.append(Finding(dialog, None, "text", "partial", reason))
     for turn_id in sorted(turn_ids - texts.keys()):
-        reason = f"transcriptions/{path.name} has no line for this turn"
-        findings.append(Finding(dialog, turn_id, "text", "absent", reason))
+        findings.append(Finding(dialog, turn_id, "text", "absent", "the transcription has no line for this turn"))
     for turn_id in sorted(t for t in turn_ids & texts.keys() if not texts[t]):
-        findings.append(Finding(dialog, turn_id, "text", "absent", f"transcriptions/{path.name}: the text is empty"))
+        findings.append(Finding(dialog, turn_id, "text", "absent", "the transcription of this turn is empty"))
     return texts, findings

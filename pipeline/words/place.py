@@ -32,6 +32,7 @@ def place_words(corpus: str, root: Path, unit: Unit, segments: Sequence[Segment]
         words = listen(max(segments, key=lambda s: s.duration_s))
     else:
         words = []
+    words = [replace(w, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6)) for w in words]  # no 0.9600000000000001
     return sorted(words, key=lambda w: (w.start_s, w.end_s))
 
 
