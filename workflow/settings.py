@@ -52,6 +52,31 @@ class ExtractorEntry(BaseModel, extra="allow"):
         """The extractor's own options."""
         return dict(self.model_extra or {})
 
+    @property
+    def imported(self) -> bool:
+        """Whether another tool's file stands in for an extractor."""
+        return self.extractor == "import"
+
+    @property
+    def modality(self) -> str:
+        """What the features are made from: audio, video or text."""
+        from pipeline.features import registry
+
+        return self.options["modality"] if self.imported else registry.load(self.extractor).modality
+
+    def check(self) -> None:
+        """Raise InputError where the options, the weights or the file to import cannot be used."""
+        from pipeline.features import registry, weights
+
+        if self.weights:
+            weights.parse(self.weights)
+        if not self.imported:
+            registry.options_for(self.extractor, self.options)
+        elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
+            raise InputError("extractor 'import' takes path (.csd or .npz) and modality (audio, video or text)")
+        elif not Path(self.options["path"]).exists():
+            raise InputError(f"{self.options['path']}: there is no such file to import")
+
 
 class CorpusOptions(Options):
     """What can be configured of every corpus."""
@@ -193,16 +218,13 @@ def resolve(config: dict, corpus: str) -> Resolved:
 
 
 def _check_extractors(corpus: str, options: CorpusOptions) -> None:
-    from pipeline.features import registry
-
     for name, entry in options.extractors.items():
-        where = f"config.yaml: corpora.{corpus}.extractors.{name}"
         try:
-            registry.options_for(entry.extractor, entry.options)
+            entry.check()
         except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"config.yaml: corpora.{corpus}.extractors.{name}: {error}") from None
     for modality, name in options.inputs.items():
-        found = registry.load(options.extractors[name].extractor).modality
+        found = options.extractors[name].modality
         if found != modality:
             raise InputError(
                 f"config.yaml: corpora.{corpus}.inputs.{modality}: {name} is made from {found}; use one from {modality}"

@@ -37,6 +37,9 @@ PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
 TASK = {"iemocap": "segment", "affwild2": "frame"}
 MODALITY_LETTERS = {"A": "audio", "V": "video", "T": "text"}
 OBSERVATIONS = {"audio": "audio/{unit}.h5", "video": "faces/{unit}.h5", "text": "words/{unit}.tsv"}
+IMPORTED = {
+    name for settings in SETTINGS.values() for name, entry in settings.options.extractors.items() if entry.imported
+}
 
 
 wildcard_constraints:
@@ -100,7 +103,7 @@ def extractor_code(wildcards):
 
 def observations(wildcards):
     """The files of one shard's videos that an extractor reads."""
-    kind = OBSERVATIONS[registry.load(extractor_entry(wildcards).extractor).modality]
+    kind = OBSERVATIONS[extractor_entry(wildcards).modality]
     units = shards(wildcards.corpus)[int(wildcards.shard)]
     return [f"results/{wildcards.corpus}/" + kind.format(unit=unit) for unit in units]
 

@@ -74,3 +74,22 @@ rule merge:
         code=code("pipeline.store"),
     shell:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
+
+
+rule imported:
+    input:
+        source=lambda wildcards: extractor_entry(wildcards).options["path"],
+        segments="results/{corpus}/segments.tsv",
+    output:
+        "results/{corpus}/features/{extractor}.h5",
+    log:
+        "results/{corpus}/logs/features/{extractor}.log",
+    wildcard_constraints:
+        extractor="|".join(IMPORTED) or "(?!)",
+    params:
+        modality=lambda wildcards: extractor_entry(wildcards).modality,
+        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
+        code=code("pipeline.interchange.command"),
+    shell:
+        "python -m pipeline import {input.source:q} --corpus {wildcards.corpus} --name {wildcards.extractor}"
+        " --modality {params.modality} --segments {input.segments} {params.demonstration} --out {output} > {log} 2>&1"
