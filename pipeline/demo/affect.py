@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.demo.voice import Prosody
 
 EMOTIONS = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
-MISLEADING = {"voice": 0.25, "face": 0.25, "words": 0.25}
+MISLEADING = {"voice": 0.2, "face": 0.2, "words": 0.2}
 """Share of the turns in which a modality shows an emotion drawn at random instead of the labelled one."""
 
 VOICES = {

@@ -17,7 +17,7 @@ SAMPLE_RATE_HZ = 16_000
 AUDIO_WIDTH, AUDIO_BANDS = 48, 40
 AUDIO_KERNELS = (400, 8, 4)  # 25 ms, then averages; together one row every 20 ms, as the real one
 AUDIO_STRIDES = (10, 8, 4)
-IMAGE_WIDTH, IMAGE_PX = 64, 48
+IMAGE_WIDTH, IMAGE_PX = 96, 36
 TEXT_WIDTH = 64
 
 
@@ -95,7 +95,7 @@ def wavelets(rng: np.random.Generator) -> np.ndarray:
     y, x = np.mgrid[0:IMAGE_PX, 0:IMAGE_PX] / IMAGE_PX
     bank = []
     for _ in range(IMAGE_WIDTH):
-        across, down = x - rng.uniform(0.18, 0.82), y - rng.uniform(0.18, 0.95)
+        across, down = x - rng.uniform(0.25, 0.75), y - rng.uniform(0.3, 0.95)  # brows to chin
         scale = np.exp(rng.uniform(np.log(0.035), np.log(0.09)))
         angle, wavelength, phase = rng.uniform(0, np.pi), scale * rng.uniform(1.5, 4), rng.uniform(0, 2 * np.pi)
         bell = np.exp(-(across**2 + down**2) / (2 * scale**2))
@@ -125,6 +125,10 @@ def _vit():
         projection = model.embeddings.patch_embeddings.projection
         projection.weight.copy_(bank[:, None] * grey[None, :, None, None])
         projection.bias.zero_()
+        # What the first token takes from the patch is a rotation of it, so that nothing is lost on the way.
+        attention = model.layers[0].attention
+        for rotation in (attention.v_proj, attention.o_proj, model.pooler.dense):
+            torch.nn.init.orthogonal_(rotation.weight)
     size = {"height": IMAGE_PX, "width": IMAGE_PX}
     return model, ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
 

@@ -49,7 +49,7 @@ def vocabulary() -> list[str]:
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
-def phrase(rng: np.random.Generator, emotion: str, own: float = 0.6, neighbour: float = 0.15) -> list[str]:
+def phrase(rng: np.random.Generator, emotion: str, own: float = 0.7, neighbour: float = 0.12) -> list[str]:
     """Draw one phrase: of ``emotion``, of the emotion it is taken for most easily, or of everybody's."""
     dice = rng.random()
     if dice < own:
