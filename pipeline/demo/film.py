@@ -46,7 +46,7 @@ def write_film(
         video_codec: as ffmpeg names it.
         audio_codec: as ffmpeg names it.
         bit_rate: of the pictures, in bits per second.
-        sound_from_s: time of the first sample from the first frame; not negative, containers begin at zero.
+        sound_from_s: time of the first sample from the first frame; negative: the picture begins later.
         ticks: presentation time of each frame in 1 / ``frame_rate``, for variable frame rate; default 0, 1, 2, ...
     """
     import av
@@ -54,6 +54,8 @@ def write_film(
 
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = to_int16(sound)[None]
+    # The container begins at zero with whichever comes first.
+    picture_from_s, sound_from_s = max(0.0, -sound_from_s), max(0.0, sound_from_s)
     with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
         # ffmpeg's own x264 and mpeg4 write their build into the stream unless told to be exact.
         video = container.add_stream(video_codec, rate=frame_rate, options={"flags": "+bitexact"})
@@ -78,7 +80,7 @@ def write_film(
         for n, picture in enumerate(frames):
             if n == 0:
                 video.height, video.width = picture.shape[:2]
-            tick = n if ticks is None else int(ticks[n])
+            tick = round(picture_from_s * frame_rate) + (n if ticks is None else int(ticks[n]))
             frame = av.VideoFrame.from_ndarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
             frame.pts, frame.time_base = tick, video.codec_context.time_base
             sound_until(float(tick / frame_rate))

@@ -1,6 +1,5 @@
 """A demonstration corpus in the layout of IEMOCAP: two people in conversation, side by side, in five sessions."""
 
-import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,8 +11,8 @@ from pipeline.demo.face import Framing
 from pipeline.demo.film import write_film, write_wav
 from pipeline.demo.performance import RELEASE_S, perform
 from pipeline.demo.persons import cast
-from pipeline.demo.plan import dialogs
-from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, speak, word_frames
+from pipeline.demo.plan import dialogs, random
+from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, place, speak
 from pipeline.demo.words import utterance
 
 FRAME_RATE = Fraction(30_000, 1001)
@@ -51,28 +50,12 @@ class Turn:
         return " ".join("I" if w == "i" else w for w, _, _ in self.words).capitalize().replace(" i ", " I ") + "."
 
 
-def _random(seed: int, *names: str | int) -> np.random.Generator:
-    return np.random.default_rng([seed, *(n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names)])
-
-
 def _deal(seed: int, session: int) -> dict[str, list[str]]:
     """The labels of the turns of each dialog of a session, in order."""
     deck = [label for label, count in DECK.items() for _ in range(count)] + ["oth"] * (session == 2)
-    deck = [str(label) for label in _random(seed, "deck", session).permutation(deck)]
+    deck = [str(label) for label in random(seed, "deck", session).permutation(deck)]
     names = dialogs(session)
     return {name: deck[n :: len(names)] for n, name in enumerate(names)}
-
-
-def _place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[tuple[str, int, int]], int]:
-    """Words in 10 ms frames after a short silence, with a pause now and then; and the length of the whole."""
-    at, placed = int(rng.integers(8, 14)), []
-    for n, word in enumerate(words):
-        if n and rng.random() < 0.15:
-            at += int(rng.integers(6, 14))
-        length = word_frames(word, tempo)
-        placed.append((word, at, at + length))
-        at += length
-    return placed, at + int(rng.integers(10, 16))
 
 
 def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -84,14 +67,14 @@ def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, flo
 
 def plan_dialog(seed: int, dialog: str) -> list[Turn]:
     """Draw the turns of a dialog: who speaks when, which words, and how."""
-    rng = _random(seed, dialog)
+    rng = random(seed, dialog)
     session, leader = int(dialog[3:5]), dialog[5]
     partner = "M" if leader == "F" else "F"
     turns, counts, letter, clock_s = [], {"F": 0, "M": 0}, leader, 0.6
     for label in _deal(seed, session)[dialog]:
         emotion = label if label in EMOTIONS else EMOTIONS[rng.integers(len(EMOTIONS))]
         manner = draw_manner(rng, emotion)
-        words, frames = _place(utterance(rng, manner.words_emotion), manner.prosody.tempo, rng)
+        words, frames = place(utterance(rng, manner.words_emotion), manner.prosody.tempo, rng)
         turn_id = f"{dialog}_{letter}{counts[letter]:03d}"
         counts[letter] += 1
         turn = Turn(turn_id, letter, label, round(clock_s, 4), frames, words, manner, _dimensions(label, rng))
@@ -109,8 +92,8 @@ def _sounds(seed: int, session: int, turns: list[Turn], seconds: float) -> tuple
     spoken = {}
     tracks = {letter: np.zeros(int(np.ceil(seconds * SAMPLE_RATE_HZ))) for letter in "FM"}
     for turn in turns:
-        voice = draw_voice(_random(seed, "voice", session, turn.letter), turn.letter)
-        sound = speak(turn.words, turn.frames, voice, turn.manner.prosody, _random(seed, "sound", turn.turn_id))
+        voice = draw_voice(random(seed, "voice", session, turn.letter), turn.letter)
+        sound = speak(turn.words, turn.frames, voice, turn.manner.prosody, random(seed, "sound", turn.turn_id))
         spoken[turn.turn_id] = sound
         begin = round(turn.start_s * SAMPLE_RATE_HZ)
         tracks[turn.letter][begin : begin + len(sound)] += sound
@@ -122,9 +105,9 @@ def _pictures(seed: int, session: int, dialog: str, turns: list[Turn], tracks: d
     picture = np.zeros((HALF.picture_height, 2 * HALF.picture_width, 3), np.uint8)
     halves = []
     for side, letter in enumerate("FM" if dialog[5] == "F" else "MF"):
-        actor = cast(_random(seed, "face", session, letter), HALF, letter)
+        actor = cast(random(seed, "face", session, letter), HALF, letter)
         said = [(t.start_s, t.end_s, t.manner.expression) for t in turns if t.letter == letter]
-        weights = perform(_random(seed, "motion", dialog, letter), time_s, said, tracks[letter])
+        weights = perform(random(seed, "motion", dialog, letter), time_s, said, tracks[letter])
         active = np.zeros(len(time_s), bool)
         for start_s, end_s, _ in said:
             active |= (time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)
@@ -193,7 +176,7 @@ def write_dialog(root: Path, seed: int, dialog: str) -> None:
     for turn in turns:
         write_wav(base / "sentences" / "wav" / dialog / f"{turn.turn_id}.wav", spoken[turn.turn_id])
         _write(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
-    _write(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, _random(seed, "raters", dialog)))
+    _write(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, random(seed, "raters", dialog)))
     _write(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
     both = tracks["F"] + tracks["M"]
     write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)

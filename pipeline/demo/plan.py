@@ -3,12 +3,61 @@
 Nothing heavy is imported here: the workflow reads these names while it is being planned.
 """
 
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 from pipeline.records import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CORPORA = ("iemocap", "affwild2")
 SESSIONS = (1, 2, 3, 4, 5)
 DIALOGS = ("F_impro01", "M_script01_1")
 """In each session, one dialog whose left-hand actor is the woman and one whose left-hand actor is the man."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """One video of the demonstration Aff-Wild2."""
+
+    name: str
+    part: Literal["Train_Set", "Validation_Set"] | None  # None: not annotated
+    seconds: int
+    frame_rate: int = 25
+    people: str = "F"  # F and M from left to right
+    suffix: str = ".mp4"
+    folder: str = "batch1"
+    transcript: Literal[".tsv", ".vtt", ".srt"] | None = ".tsv"
+    sound_from_s: float = 0.0  # when the sound begins, from the first frame
+    variable_rate: bool = False
+    rows_short: int = 0  # how many rows the annotation has less than the video has frames
+    away_s: tuple[float, float] | None = None  # when the picture shows nobody
+
+
+_TRAIN = (
+    *(Film("1-30-320x240", "Train_Set", 26, 30), Film("105", "Train_Set", 24, people="M", suffix=".avi")),
+    *(Film("12-24-320x240", "Train_Set", 28, 24, away_s=(9.0, 10.5)), Film("video7", "Train_Set", 25, people="FM")),
+    *(Film("118-30-320x240", "Train_Set", 22, 30, "M", transcript=".vtt"), Film("131", "Train_Set", 24, rows_short=1)),
+    *(Film("video21", "Train_Set", 26, 24, "MF"), Film("140-24-320x240", "Train_Set", 20, 24, "M", transcript=None)),
+    *(Film("151", "Train_Set", 30, suffix=".avi", folder="batch2"), Film("video33", "Train_Set", 24, people="MM")),
+    *(Film("16-30-320x240", "Train_Set", 24, 30, "M", sound_from_s=0.5), Film("170", "Train_Set", 27, folder="batch2")),
+    *(
+        Film("182-24-320x240", "Train_Set", 22, 24, "M", folder="batch2"),
+        Film("199", "Train_Set", 60, transcript=".srt"),
+    ),
+)
+_VALIDATION = (
+    *(Film("204-30-320x240", "Validation_Set", 26, 30, "M"), Film("211", "Validation_Set", 24, suffix=".avi")),
+    *(Film("video45", "Validation_Set", 25, people="FM"), Film("226-24-320x240", "Validation_Set", 24, 24, "M")),
+    Film("233", "Validation_Set", 22, 30, variable_rate=True, folder="batch2/part1"),
+    Film("240-24-320x240", "Validation_Set", 22, 24, "M", transcript=None, folder="batch2/part1"),
+    Film("257", "Validation_Set", 23, sound_from_s=-0.4, folder="batch2/part1"),
+    Film("268-30-320x240", "Validation_Set", 20, 30, "M", transcript=".vtt", away_s=(12.0, 13.0)),
+)
+_TEST = (Film("301", None, 21), Film("video60", None, 20, 24, "M", transcript=None, suffix=".avi"))
+FILMS = {film.name: film for film in sorted((*_TRAIN, *_VALIDATION, *_TEST), key=lambda film: film.name)}
 
 
 def dialogs(session: int) -> list[str]:
@@ -20,4 +69,13 @@ def unit_ids(corpus: str) -> list[str]:
     """Units of a demonstration corpus; raises InputError for a corpus that is neither iemocap nor affwild2."""
     if corpus == "iemocap":
         return [name for session in SESSIONS for name in dialogs(session)]
+    if corpus == "affwild2":
+        return list(FILMS)
     raise InputError(f"there is no demonstration corpus {corpus!r}; allowed: {', '.join(CORPORA)}")
+
+
+def random(seed: int, *names: str | int) -> "np.random.Generator":
+    """A generator of its own for everything that has a name, so that nothing depends on the order of work."""
+    import numpy as np
+
+    return np.random.default_rng([seed, *(n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names)])

@@ -85,6 +85,18 @@ def word_frames(word: str, tempo: float = 1.0) -> int:
     return sum(frames for _, frames in phones(word, tempo))
 
 
+def place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[tuple[str, int, int]], int]:
+    """Words with first and end frame, after a short silence and with a pause now and then; and the length of all."""
+    at, placed = int(rng.integers(8, 14)), []
+    for n, word in enumerate(words):
+        if n and rng.random() < 0.15:
+            at += int(rng.integers(6, 14))
+        length = word_frames(word, tempo)
+        placed.append((word, at, at + length))
+        at += length
+    return placed, at + int(rng.integers(10, 16))
+
+
 def _tracks(words, frames, prosody):
     """Per frame: letters' formants (F, 3), strength of pulses and of noise, semitones."""
     formants = np.full((frames, 3), (500.0, 1500.0, 2500.0))

@@ -1,0 +1,246 @@
+"""A demonstration corpus in the layout of Aff-Wild2: people who talk, annotated frame by frame.
+
+Valence shows in the face, arousal sounds in the voice, the words tell some of both; the face tells a little of arousal.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.demo.face import Framing
+from pipeline.demo.film import write_film
+from pipeline.demo.performance import idle, speech, weights_of
+from pipeline.demo.persons import cast
+from pipeline.demo.plan import FILMS, Film, random
+from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
+from pipeline.demo.words import phrase
+
+ALONE = Framing(x=86, y=10, width=280, height=210, picture_width=320, picture_height=240, step=4)
+BESIDE = Framing(x=121, y=10, width=210, height=210, picture_width=240, picture_height=240, step=4)
+TICKS_HZ = 1000  # of films with variable frame rate
+QUADRANTS = {  # phrases by whether valence and arousal are positive
+    (True, True): ("exc", "sur"),
+    (True, False): ("hap", "neu"),
+    (False, True): ("ang", "fru"),
+    (False, False): ("sad", "neu"),
+}
+UNLABELLED = ("-5,-5", "-5.0,-5.0", "-5,0.25", "0.1,-5.0")
+PLEASANT = {"smile": 1.0, "cheek": 0.7, "stretch": 0.6, "part": 0.35}
+UNPLEASANT = {"smile": -0.9, "brow_lower": 0.6, "brow_inner": 0.4, "stretch": -0.3}
+AROUSED = {"lid_raise": 0.35, "brow_raise": 0.25}
+DISTRACTION = ("smile", "brow_lower", "brow_raise", "cheek", "stretch")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person of a film: valence and arousal at every 10 ms of it, each within -1 to 1."""
+
+    name: str  # as the annotation file is named
+    letter: str
+    valence: np.ndarray
+    arousal: np.ndarray
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something said: words in 10 ms frames from its start, and how."""
+
+    person: int
+    start_s: float
+    frames: int
+    words: list[tuple[str, int, int]]
+    prosody: Prosody
+
+
+def _drift(rng: np.random.Generator, steps: int, spread: float, period_s: tuple[float, float]) -> np.ndarray:
+    """A smooth random course of so many 10 ms steps: a few slow waves and an offset."""
+    time_s = np.arange(steps) * FRAME_S
+    waves = [np.sin(2 * np.pi * (time_s / rng.uniform(*period_s) + rng.random())) for _ in range(3)]
+    return spread * (0.8 * np.sum(waves, 0) + 0.5 * rng.normal())
+
+
+def plan_people(seed: int, film: Film) -> list[Subject]:
+    """Draw the course of valence and arousal of each person; two people share most of their arousal."""
+    steps = film.seconds * 100 + 100
+    shared = _drift(random(seed, film.name, "arousal"), steps, 0.4, (7.0, 20.0))
+    people = []
+    for n, letter in enumerate(film.people):
+        rng = random(seed, film.name, n)
+        valence = np.clip(_drift(rng, steps, 0.45, (5.0, 16.0)), -0.95, 0.95)
+        own = _drift(rng, steps, 0.15, (7.0, 20.0)) if len(film.people) == 2 else 0.0
+        suffix = ("_left", "_right")[n] if len(film.people) == 2 else ""
+        people.append(Subject(film.name + suffix, letter, valence, np.clip(shared + own, -0.95, 0.95)))
+    return people
+
+
+def plan_lines(seed: int, film: Film, people: list[Subject]) -> list[Line]:
+    """Draw what is said: words and prosody follow the speaker's valence and arousal of that moment, with noise."""
+    rng = random(seed, film.name, "lines")
+    lines, clock_s, person = [], max(0.3, film.sound_from_s + 0.2), 0
+    while True:
+        at = int((clock_s + 0.6) / FRAME_S)
+        if at >= film.seconds * 100:
+            return lines
+        valence, arousal = (float(course[at]) for course in (people[person].valence, people[person].arousal))
+        prosody = Prosody(
+            pitch=3.5 * arousal + rng.normal(),
+            melody=max(0.3, 2.5 + 2 * arousal + 0.5 * rng.normal()),
+            level=6.5 * arousal + 1.2 * rng.normal(),
+            brightness=0.8 * arousal + 0.2 * rng.normal(),
+            tempo=float(np.clip(1 + 0.2 * arousal + 0.05 * rng.normal(), 0.7, 1.3)),
+            ending=1.5 * valence + rng.normal(),
+        )
+        felt = (valence + 0.3 * rng.normal() > 0, arousal + 0.3 * rng.normal() > 0)
+        words, frames = place(phrase(rng, QUADRANTS[felt][rng.integers(2)]), prosody.tempo, rng)
+        if clock_s + frames * FRAME_S > film.seconds - 0.1:
+            return lines
+        lines.append(Line(person, round(clock_s, 2), frames, words, prosody))
+        clock_s += frames * FRAME_S + rng.uniform(0.05, 0.45)
+        if len(people) == 2 and rng.random() < 0.6:
+            person = 1 - person
+
+
+def frame_ticks(seed: int, film: Film) -> tuple[np.ndarray, Fraction]:
+    """Time stamps of the frames in ticks, and ticks per second; every few frames one is skipped at variable rate."""
+    ticks = np.arange(film.seconds * film.frame_rate)
+    if not film.variable_rate:
+        return ticks, Fraction(film.frame_rate)
+    kept = random(seed, film.name, "rate").random(len(ticks)) > 0.15
+    kept[[0, -1]] = True
+    return np.round(ticks[kept] * TICKS_HZ / film.frame_rate).astype(int), Fraction(TICKS_HZ)
+
+
+def _voices(seed: int, film: Film, people: list[Subject], lines: list[Line]) -> np.ndarray:
+    """Each person's own voice from the first frame on, (people, samples)."""
+    tracks = np.zeros((len(people), film.seconds * SAMPLE_RATE_HZ))
+    for n, line in enumerate(lines):
+        voice = draw_voice(random(seed, film.name, "voice", line.person), people[line.person].letter)
+        sound = speak(line.words, line.frames, voice, line.prosody, random(seed, film.name, "sound", n))
+        begin = round(line.start_s * SAMPLE_RATE_HZ)
+        tracks[line.person, begin : begin + len(sound)] += sound
+    return tracks
+
+
+def _performance(seed: int, film: Film, n: int, subject: Subject, voice: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    rng = random(seed, film.name, "motion", n)
+    at = np.arange(len(subject.valence)) * FRAME_S
+    valence, arousal = np.interp(time_s, at, subject.valence)[:, None], np.interp(time_s, at, subject.arousal)[:, None]
+    weights = idle(rng, time_s) + 0.8 * speech(voice, time_s)
+    weights += np.maximum(valence, 0) * weights_of(PLEASANT) + np.maximum(-valence, 0) * weights_of(UNPLEASANT)
+    weights += arousal * weights_of(AROUSED)
+    for action in DISTRACTION:
+        course = _drift(rng, len(at), 0.12, (3.0, 9.0))
+        weights += np.interp(time_s, at, course)[:, None] * weights_of({action: 1.0})
+    return np.clip(weights, -1.6, 1.6).astype(np.float32)
+
+
+def _somewhere_else(width: int, height: int) -> np.ndarray:
+    """A picture without anybody: a cup of coffee, from scikit-image's data."""
+    import cv2
+    from skimage import data
+
+    return cv2.resize(data.coffee()[..., ::-1], (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _pictures(seed: int, film: Film, people: list[Subject], voices: np.ndarray, time_s: np.ndarray):
+    framing = ALONE if len(people) == 1 else BESIDE
+    actors = [cast(random(seed, film.name, "face", n), framing, p.letter) for n, p in enumerate(people)]
+    courses = [_performance(seed, film, n, p, voices[n], time_s) for n, p in enumerate(people)]
+    empty = _somewhere_else(framing.picture_width * len(people), framing.picture_height)
+    for n, now_s in enumerate(time_s):
+        if is_away(film, now_s):
+            yield empty
+        else:
+            yield np.concatenate([actor.frame(course[n]) for actor, course in zip(actors, courses)], axis=1)
+
+
+def is_away(film: Film, time_s: float) -> bool:
+    """Whether the picture shows nobody."""
+    return film.away_s is not None and film.away_s[0] <= time_s < film.away_s[1]
+
+
+def unlabelled_rows(seed: int, film: Film, subject: Subject, time_s: np.ndarray) -> np.ndarray:
+    """(N,) bool: frames without annotation, where nobody is to be seen and in a few stretches more."""
+    bad = np.array([is_away(film, t) for t in time_s])
+    rng = random(seed, subject.name, "unlabelled")
+    for _ in range(int(rng.integers(0, 3))):
+        begin = int(rng.integers(0, len(time_s) - 40))
+        bad[begin : begin + int(rng.integers(5, 40))] = True
+    bad[-1] |= rng.random() < 0.3
+    return bad
+
+
+def _annotation(seed: int, film: Film, subject: Subject, time_s: np.ndarray) -> str:
+    at = np.minimum((time_s / FRAME_S).round().astype(int), len(subject.valence) - 1)
+    bad = unlabelled_rows(seed, film, subject, time_s)
+    spelling = random(seed, subject.name, "spelling").integers(0, len(UNLABELLED), len(time_s))
+    rows = [
+        UNLABELLED[spelling[n]] if bad[n] else f"{subject.valence[i]:.3f},{subject.arousal[i]:.3f}"
+        for n, i in enumerate(at)
+    ]
+    return "\n".join(["valence,arousal", *rows[: len(rows) - film.rows_short]]) + "\n"
+
+
+def _clock(time_s: float, mark: str) -> str:
+    whole, thousandths = divmod(round(time_s * 1000), 1000)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{mark}{thousandths:03d}"
+
+
+def transcript(film: Film, people: list[Subject], lines: list[Line]) -> str:
+    """What is said, in the film's format: words with their person, or subtitles."""
+    if film.transcript == ".tsv":
+        rows = ["word\tstart\tend\tsegment_id"]
+        for line in lines:
+            for word, first, end in line.words:
+                start_s, end_s = line.start_s + first * FRAME_S, line.start_s + end * FRAME_S
+                rows.append(f"{word}\t{start_s:.2f}\t{end_s:.2f}\t{people[line.person].name}")
+        return "\n".join(rows) + "\n"
+    mark = "." if film.transcript == ".vtt" else ","
+    blocks = ["WEBVTT"] if film.transcript == ".vtt" else []
+    for n, line in enumerate(lines, start=1):
+        start_s = line.start_s + line.words[0][1] * FRAME_S
+        end_s = line.start_s + line.words[-1][2] * FRAME_S
+        text = " ".join(word for word, _, _ in line.words).capitalize()
+        blocks.append(f"{n}\n{_clock(start_s, mark)} --> {_clock(end_s, mark)}\n{text}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_video(root: Path, seed: int, name: str) -> None:
+    """Write one video with its annotations and its transcript under ``root``."""
+    film = FILMS[name]
+    people = plan_people(seed, film)
+    lines = plan_lines(seed, film, people)
+    ticks, ticks_hz = frame_ticks(seed, film)
+    time_s = ticks / float(ticks_hz)
+    video = root / "videos" / film.folder / f"{name}{film.suffix}"
+    if film.part:
+        for subject in people:
+            path = root / "annotations" / "VA_Estimation_Challenge" / film.part / f"{subject.name}.txt"
+            _write(path, _annotation(seed, film, subject, time_s))
+    if film.transcript:
+        _write(video.with_name(name + film.transcript), transcript(film, people, lines))
+    voices = _voices(seed, film, people, lines)
+    heard = voices.sum(0)
+    if film.sound_from_s > 0:
+        heard = heard[round(film.sound_from_s * SAMPLE_RATE_HZ) :]
+    else:
+        heard = np.concatenate([np.zeros(round(-film.sound_from_s * SAMPLE_RATE_HZ)), heard])
+    codecs = ("libx264", "aac") if film.suffix == ".mp4" else ("mpeg4", "pcm_s16le")
+    write_film(
+        video,
+        _pictures(seed, film, people, voices, time_s),
+        ticks_hz,
+        heard,
+        video_codec=codecs[0],
+        audio_codec=codecs[1],
+        bit_rate=500_000,
+        sound_from_s=film.sound_from_s,
+        ticks=ticks,
+    )
