@@ -1,0 +1,246 @@
+"""MediaPipe's face detector and face mesh, each behind one small class.
+
+The finder sees all faces of a picture, small ones too; it is slow and has no memory. A tracker follows one face with
+the mesh in tracking mode. It looks through a square window around its face: nobody else's face is in it most of the
+time, a small face is large in it, and only its pixels are converted to RGB. (The mesh model also misplaces points of
+tilted heads in pictures that are not square.)
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.faces.align import Face
+from pipeline.media import Box, Picture
+
+POINTS = 468
+MIN_CONFIDENCE = 0.5  # of the detector, as in the mesh's own graph
+WINDOW_FACES = 3.0  # side of a tracker's window over the size of its face
+MIN_WINDOW_PX = 96
+_GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"  # what solutions.FaceMesh runs
+_LANDMARKS = "multi_face_landmarks"
+_PRESENCE = "facelandmarkcpu__face_presence_score"
+_LANDMARK_BYTES = 17  # of one serialised NormalizedLandmark: tag, length, and x, y, z with a tag each
+
+
+@dataclass(slots=True)
+class Spot:
+    """A face the detector found: centre (2,) and size in pixels of the full picture, and four points (4, 2):
+    image-left eye, image-right eye, nose tip, middle of the mouth. ``tried``: taken for somebody wanted."""
+
+    centre: np.ndarray
+    width: float
+    points: np.ndarray
+    tried: bool = False
+
+
+class Finder:
+    """Find every face in a part of a picture, with MediaPipe's full-range detector."""
+
+    def __init__(self):
+        with quiet():
+            solutions = _solutions()
+            self._detector = solutions.face_detection.FaceDetection(
+                model_selection=1, min_detection_confidence=MIN_CONFIDENCE
+            )
+            self._detector.process(np.zeros((64, 64, 3), np.uint8))
+
+    def find(self, picture: Picture, region: Box) -> list[Spot]:
+        """Faces in ``region``, largest first."""
+        left, top, right, bottom = region
+        size = np.array([right - left, bottom - top])
+        found = []
+        for detection in self._detector.process(picture.rgb(region)).detections or ():
+            box = detection.location_data.relative_bounding_box
+            points = [(p.x, p.y) for p in detection.location_data.relative_keypoints[:4]]
+            centre = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2])
+            width = max(box.width * size[0], box.height * size[1])
+            found.append(Spot(centre * size + (left, top), float(width), np.array(points) * size + (left, top)))
+        return sorted(found, key=lambda spot: -spot.width)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._detector.close()
+
+
+class Tracker:
+    """Follow one face with the face mesh in tracking mode."""
+
+    _announced = False  # whether the mesh has said, once in a process, what it says at its first face
+
+    def __init__(self):
+        self._window: Box | None = None
+        self._tracking = False
+        with quiet():
+            _solutions()
+            from mediapipe.python import CalculatorGraph, packet_creator
+
+            self._image = packet_creator.create_image_frame
+            self._mesh = CalculatorGraph(graph_config=_graph_config())
+            self._said: dict = {}
+            for stream in (_LANDMARKS, _PRESENCE):
+                self._mesh.observe_output_stream(stream, self._said.__setitem__, True)
+            self._mesh.start_run(
+                {
+                    "num_faces": packet_creator.create_int(1),
+                    "with_attention": packet_creator.create_bool(False),
+                    "use_prev_landmarks": packet_creator.create_bool(True),
+                }
+            )
+            self._step = 0
+            self._clear()
+
+    @property
+    def locked(self) -> bool:
+        """Whether the tracker has a face to follow."""
+        return self._window is not None
+
+    def lock(self, centre: np.ndarray, width: float, region: Box) -> None:
+        """Look for a face at ``centre`` from the next picture on, and forget the former one."""
+        self.release()
+        self._window = _window(centre, width, region)
+
+    def release(self) -> None:
+        """Forget the face; costs one run of the mesh on a black picture, far less than opening the graph anew."""
+        self._window = None
+        if self._tracking:
+            self._clear()
+
+    def _clear(self) -> None:
+        # Without a face in it the tracker has nothing to go on from, and detects in the next picture.
+        self._run(np.zeros((64, 64, 3), np.uint8), (0, 0))
+        self._tracking = False
+
+    def follow(self, picture: Picture, region: Box) -> Face | None:
+        """The face in this picture, or None; the window moves along when the face comes near its border."""
+        rgb = picture.rgb(self._window)
+        face = self._run(rgb, self._window[:2])
+        if face is None and self._tracking:  # lost by tracking alone: now the detector looks at the same picture
+            face = self._run(rgb, self._window[:2])
+        self._tracking = face is not None
+        if face is not None and not self._comfortable(face, region):
+            self.lock(face.centre, face.width, region)
+        return face
+
+    def _comfortable(self, face: Face, region: Box) -> bool:
+        left, top, right, bottom = self._window
+        side = right - left
+        largest = min(region[2] - region[0], region[3] - region[1])
+        size = face.width
+        too_small = size > side / 1.8 and side < largest - 1
+        too_large = size < side / 5 and side > MIN_WINDOW_PX + 1
+        if too_small or too_large:
+            return False
+        x, y = face.centre
+        margin = 0.8 * size  # the crop reaches this far from the middle of the face
+        return (
+            (x - margin >= left or left <= region[0])
+            and (y - margin >= top or top <= region[1])
+            and (x + margin <= right or right >= region[2] - 1)
+            and (y + margin <= bottom or bottom >= region[3] - 1)
+        )
+
+    def _run(self, rgb: np.ndarray, origin: tuple[int, int]) -> Face | None:
+        from mediapipe.python import ImageFormat, packet_getter
+
+        self._said.clear()
+        self._step += 1
+        image = self._image(image_format=ImageFormat.SRGB, data=rgb).at(self._step)
+        with contextlib.nullcontext() if Tracker._announced else quiet():
+            self._mesh.add_packet_to_input_stream("image", image)
+            self._mesh.wait_until_idle()
+        found = self._said.get(_LANDMARKS)
+        if found is None or found.is_empty():
+            return None
+        Tracker._announced = True
+        points = _points(packet_getter.get_proto_list(found)[0])
+        height, width = rgb.shape[:2]
+        points *= (width, height, width)  # MediaPipe gives depth in widths of the picture
+        points[:, :2] += origin
+        return Face(points, packet_getter.get_float(self._said[_PRESENCE]), rgb, origin)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._mesh.close()
+
+
+def _points(landmarks) -> np.ndarray:
+    """(468, 3) coordinates, read from the serialised message: touching 1,404 attributes takes longer than a warp."""
+    data = landmarks.SerializeToString()
+    if len(data) == POINTS * _LANDMARK_BYTES:
+        fields = np.frombuffer(data, np.uint8).reshape(POINTS, _LANDMARK_BYTES)[:, 2:].reshape(POINTS, 3, 5)
+        if (fields[:, :, 0] == (0x0D, 0x15, 0x1D)).all():
+            return fields[:, :, 1:].copy().view("<f4")[:, :, 0].astype(np.float64)
+    return np.array([(p.x, p.y, p.z) for p in landmarks.landmark[:POINTS]])
+
+
+def _window(centre: np.ndarray, width: float, region: Box) -> Box:
+    """A square with even edges around a face, inside of ``region``."""
+    left, top, right, bottom = region
+    side = min(max(int(WINDOW_FACES * width), MIN_WINDOW_PX), right - left, bottom - top) // 2 * 2
+    x = int(min(max(centre[0] - side / 2, left), right - side)) // 2 * 2
+    y = int(min(max(centre[1] - side / 2, top), bottom - side)) // 2 * 2
+    return x, y, x + side, y + side
+
+
+def _solutions():
+    """MediaPipe's solutions, imported without the plotting library that they only need to draw pictures."""
+    if "mediapipe" not in sys.modules and "matplotlib" not in sys.modules:
+        names = ("matplotlib", "matplotlib.pyplot")
+        sys.modules.update({name: types.ModuleType(name) for name in names})
+        try:
+            import mediapipe
+        finally:
+            for name in names:
+                del sys.modules[name]
+    import mediapipe
+
+    return mediapipe.solutions
+
+
+def _graph_config():
+    """The graph behind ``solutions.FaceMesh``, run by the calling thread.
+
+    FaceMesh keeps the model's confidence to itself, and hands every picture to a pool of threads, one for each core of
+    the machine, which costs a sixth of the time and more cores than the workflow reserves for a video.
+    """
+    import mediapipe
+    from mediapipe.framework.calculator_pb2 import CalculatorGraphConfig
+    from mediapipe.python import ValidatedGraphConfig, resource_util
+
+    root = Path(mediapipe.__file__).parent.parent
+    resource_util.set_resource_dir(str(root))  # where the graph finds its models
+    graph = ValidatedGraphConfig()
+    graph.initialize(binary_graph_path=str(root / _GRAPH))
+    config = CalculatorGraphConfig.FromString(graph.binary_config)
+    del config.executor[:]
+    config.executor.add(type="ApplicationThreadExecutor")
+    return config
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what native code writes to the error stream while a model starts; show it if that fails.
+
+    MediaPipe announces its delegates and unused features there at every start, whatever the level of logging.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

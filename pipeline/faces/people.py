@@ -1,0 +1,281 @@
+"""Who is who: keep the face of each wanted person apart from every other face in the picture.
+
+While a face is tracked, it belongs to its person. A face that was lost for a short time is looked for near the place
+where it should be by now. After a cut, or a long loss, place means nothing: then two people are told apart by who is
+further left, unless they look clearly exchanged, and one person alone is the largest face.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pipeline.crops import NO_FACE, OTHER_FACE
+from pipeline.faces.align import TEMPLATE, AlignedFace, Face, align, footprint, similarity_transform, warp
+from pipeline.faces.mesh import Finder, Spot, Tracker
+from pipeline.media import Box, Picture
+from pipeline.records import Side
+
+CUT_LEVELS = 25.0  # mean change of brightness (of 255) between looked-at pictures that only a cut makes
+FORGET_S = 2.0  # after such a loss a person may be anywhere
+SAME_FACE = 0.5  # faces whose middles are nearer than this many widths are one face
+REACH = 1.0  # widths from the expected place within which a lost face is the same person's, at once ...
+REACH_PER_S = 1.5  # ... and more for every second of loss
+LOOK_EVERY_S = 0.5
+LOOKS_KEPT = 8
+CLEARLY = 0.15  # difference of correlations beyond which likeness overrules place
+ALIKE = 0.5  # correlation below which a face that was found again may be somebody else's
+_LOOK_PX = 16
+
+
+@dataclass(slots=True)
+class Person:
+    """One wanted person: the tracker that follows them, where they were last, and what they looked like."""
+
+    side: Side
+    tracker: Tracker
+    now: Face | None = None
+    place: np.ndarray | None = None  # centre when last seen; None: unknown since a cut or from the start
+    speed: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second
+    width: float = 0.0
+    seen_s: float = -np.inf
+    looks: list[np.ndarray] = field(default_factory=list)
+    looked_s: float = -np.inf
+    doubted: bool = False  # found again, and unlike before: a better face is still looked for
+
+    def expected(self, time_s: float) -> np.ndarray:
+        """(2,) where the face should be by now."""
+        return self.place + self.speed * min(time_s - self.seen_s, FORGET_S / 4)
+
+    def distance(self, centre: np.ndarray, time_s: float) -> float:
+        """Distance of a face from where this person's should be, in widths; 0 where the place is unknown."""
+        if self.place is None:
+            return 0.0
+        return float(np.hypot(*(centre - self.expected(time_s)))) / self.width
+
+    def near(self, spot: Spot | Face, time_s: float) -> bool:
+        """Whether a face can be this person's, by place and size."""
+        if self.place is None:
+            return True
+        reach = REACH + REACH_PER_S * (time_s - self.seen_s)
+        return self.distance(spot.centre, time_s) < reach and 0.4 < spot.width / self.width < 2.5
+
+    def saw(self, face: Face, time_s: float) -> None:
+        """Remember where the face is and how it moves."""
+        step_s = time_s - self.seen_s
+        if self.place is not None and 0 < step_s < 0.5:
+            self.speed = 0.7 * self.speed + 0.3 * (face.centre - self.place) / step_s
+        else:
+            self.speed = np.zeros(2)
+        self.place, self.width, self.seen_s = face.centre, face.width, time_s
+
+    def resembled(self, look: np.ndarray, again: bool) -> None:
+        """Remember this look, unless the face was found ``again`` and may be somebody else's."""
+        alike = not self.looks or self.likeness(look) >= ALIKE
+        self.doubted = not alike and (again or self.doubted)
+        if not self.doubted:
+            self.looks = [*self.looks[-LOOKS_KEPT + 1 :], look]
+
+    def likeness(self, look: np.ndarray) -> float:
+        """Correlation with the most similar remembered look; 0 where none is remembered."""
+        return max((float(look @ known) for known in self.looks), default=0.0)
+
+    def exchange(self, other: "Person") -> None:
+        """Trade trackers and places: each had the other's face."""
+        for name in ("tracker", "now", "place", "speed", "width", "seen_s"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, theirs)
+            setattr(other, name, mine)
+
+    def lose(self, place: bool = True, looks: bool = False) -> None:
+        """Stop following; forget the place and, for a new segment, the looks too."""
+        self.now = None
+        self.tracker.release()
+        if place:
+            self.place = None
+        if looks:
+            self.looks, self.looked_s, self.seen_s, self.doubted = [], -np.inf, -np.inf, False
+
+
+class Scene:
+    """The people wanted in one part of the picture, frame after frame.
+
+    ``sides`` are ("whole",) for one person, or "left" and "right" for two people told apart by their places.
+    ``region`` maps a picture to the part to look at. ``most_faces`` is the largest number of faces seen at once.
+    """
+
+    def __init__(self, sides: tuple[Side, ...], region, finder: Finder):
+        self.people = [Person(side, Tracker()) for side in sides]
+        self.region, self.finder = region, finder
+        self.most_faces = 0
+        self._met = False  # whether two people have been seen together since the last cut, so that their order is known
+        self._thumbnail: np.ndarray | None = None
+
+    def look(self, picture: Picture, fresh: bool) -> dict[Side, AlignedFace | int]:
+        """Each person's aligned face in this picture, or the code that says why there is none.
+
+        ``fresh``: a segment begins here, and nothing from before may matter.
+        """
+        region, time_s = self.region(picture), picture.time_s
+        if self._cut(picture, region) or fresh:
+            self._met = False
+            for person in self.people:
+                person.lose(looks=fresh)
+        for person in self.people:
+            if person.doubted and len(self.people) == 1 and time_s - person.looked_s >= LOOK_EVERY_S:
+                person.lose()  # choose anew among all faces in view
+            self._follow(person, picture, region)
+        self._part_doubles(time_s)
+        spots: list[Spot] = []
+        lost = [p for p in self.people if p.now is None]
+        if lost:
+            for person in lost:
+                if time_s - person.seen_s > FORGET_S:
+                    person.place = None
+            spots = self.finder.find(picture, region)
+            self._search(lost, spots, picture, region)
+        elif len(self.people) == 2:
+            self._met = True
+        held = [p.now for p in self.people if p.now is not None]
+        self.most_faces = max(self.most_faces, len(spots), len(held))
+        out: dict[Side, AlignedFace | int] = {}
+        for person in self.people:
+            if person.now is None:
+                out[person.side] = OTHER_FACE if held or any(s for s in spots if not s.tried) else NO_FACE
+                continue
+            out[person.side] = aligned = align(person.now, picture)
+            again = any(p is person for p in lost)
+            person.saw(person.now, time_s)
+            # While one of two is out of sight, it is not certain whose face the other one is.
+            if len(held) == len(self.people) and (again or time_s - person.looked_s >= LOOK_EVERY_S):
+                person.resembled(_look(aligned.crop), again)
+                person.looked_s = time_s
+        return out
+
+    def _cut(self, picture: Picture, region: Box) -> bool:
+        before, self._thumbnail = self._thumbnail, picture.thumbnail(region).astype(np.int16)
+        if before is None or before.shape != self._thumbnail.shape:
+            return True
+        return float(np.abs(self._thumbnail - before).mean()) > CUT_LEVELS
+
+    def _follow(self, person: Person, picture: Picture, region: Box) -> None:
+        person.now = person.tracker.follow(picture, region) if person.tracker.locked else None
+        if person.now is None or not person.near(person.now, picture.time_s):
+            person.now = None
+            person.tracker.release()
+
+    def _part_doubles(self, time_s: float) -> None:
+        """Where both trackers hold one face, leave it to the person who should be there."""
+        if len(self.people) < 2 or None in (self.people[0].now, self.people[1].now):
+            return
+        a, b = self.people
+        if _apart(a.now, b.now):
+            return
+        loser = max(self.people, key=lambda p: p.distance(p.now.centre, time_s))
+        loser.lose(place=False)
+
+    def _search(self, lost: list[Person], spots: list[Spot], picture: Picture, region: Box) -> None:
+        held = [p.now for p in self.people if p.now is not None]
+        free = [spot for spot in spots if all(_apart(spot, face) for face in held)]
+        for person, spot in self._assign(lost, free, picture):
+            spot.tried = True
+            person.tracker.lock(spot.centre, spot.width, region)
+            self._follow(person, picture, region)
+            # Someone else's face may lie in the window too, and be the one that the mesh took.
+            if person.now is not None and (
+                _apart(person.now, spot) or any(not _apart(person.now, face) for face in held)
+            ):
+                person.lose(place=False)
+
+    def _assign(self, lost: list[Person], free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+        """Pairs of a lost person and the free face that is theirs."""
+        if not free:
+            return []
+        if len(self.people) == 1:
+            return self._assign_one(lost[0], free, picture)
+        if len(lost) == 2:
+            return self._assign_both(lost, free, picture)
+        (person,), time_s = lost, picture.time_s
+        other = next(p for p in self.people if p is not person)
+        spot = min(free, key=lambda s: (not person.near(s, time_s), person.distance(s.centre, time_s), -s.width))
+        if not person.near(spot, time_s):
+            return []
+        if self._met:  # one was hidden: is the face that stayed in view really the other's?
+            gain = self._likeness_gain(person, other, spot, picture)
+            exchanged = gain < -CLEARLY and self._likeness_gain(person, other, other.now, picture) > CLEARLY
+        else:  # only now is there someone to compare with: who is further left is the left one
+            exchanged = (spot.centre[0] < other.now.centre[0]) != (person.side == "left")
+        self._met = True
+        if exchanged:
+            person.exchange(other)
+            person = other
+        return [(person, spot)]
+
+    def _assign_one(self, person: Person, free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+        time_s = picture.time_s
+        if person.place is not None:
+            spot = min(free, key=lambda s: person.distance(s.centre, time_s))
+            return [(person, spot)] if person.near(spot, time_s) else []
+        if person.side != "whole":  # nobody asked for the other one, who may be there all the same
+            left, _, right, _ = self.region(picture)
+            direction = -1 if person.side == "left" else 1
+            spot = max(free[:2], key=lambda s: direction * s.centre[0])
+            beyond = -direction * (spot.centre[0] - (left + right) / 2)
+            return [] if len(free) == 1 and beyond > spot.width else [(person, spot)]
+        if person.looks and len(free) > 1:
+            likeness = [person.likeness(_look_at(spot, picture)) for spot in free[:4]]
+            best, second = np.argsort(likeness)[::-1][:2]
+            if likeness[best] - likeness[second] > CLEARLY:
+                return [(person, free[best])]
+        return [(person, free[0])]
+
+    def _assign_both(self, lost: list[Person], free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+        time_s = picture.time_s
+        left, right = sorted(lost, key=lambda p: p.side != "left")
+        placed = left.place is not None and right.place is not None
+        if len(free) == 1:
+            spot = free[0]
+            if placed:
+                nearer = min(lost, key=lambda p: p.distance(spot.centre, time_s))
+                return [(nearer, spot)] if nearer.near(spot, time_s) else []
+            gain = self._likeness_gain(left, right, spot, picture)
+            box = self.region(picture)
+            is_left = gain > 0 if abs(gain) > CLEARLY else spot.centre[0] < (box[0] + box[2]) / 2
+            return [(left if is_left else right, spot)]
+        first, second = sorted(free[:2], key=lambda s: s.centre[0])
+        straight, crossed = [(left, first), (right, second)], [(left, second), (right, first)]
+        self._met = True
+        if placed:
+            costs = [sum(p.distance(s.centre, time_s) for p, s in pairs) for pairs in (straight, crossed)]
+            return straight if costs[0] <= costs[1] else crossed
+        gain = self._likeness_gain(left, right, first, picture) - self._likeness_gain(left, right, second, picture)
+        return crossed if gain < -2 * CLEARLY else straight
+
+    @staticmethod
+    def _likeness_gain(one: Person, another: Person, face: Spot | Face, picture: Picture) -> float:
+        """By how much a face looks more like one person than like another; 0 where looks are not known."""
+        if not one.looks or not another.looks:
+            return 0.0
+        look = _look_at(face, picture) if isinstance(face, Spot) else _look(align(face, picture).crop)
+        return one.likeness(look) - another.likeness(look)
+
+
+def _apart(a: Spot | Face, b: Spot | Face) -> bool:
+    return float(np.hypot(*(a.centre - b.centre))) > SAME_FACE * max(a.width, b.width)
+
+
+def _look(crop: np.ndarray) -> np.ndarray:
+    """A small grey picture of the inner face with mean 0 and norm 1: its products are correlations."""
+    import cv2
+
+    grey = cv2.cvtColor(crop[16:100, 16:96], cv2.COLOR_RGB2GRAY)
+    look = cv2.resize(grey, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA).astype(np.float64).ravel()
+    look -= look.mean()
+    return look / max(float(np.linalg.norm(look)), 1e-9)
+
+
+def _look_at(spot: Spot, picture: Picture) -> np.ndarray:
+    """The look of a face that has no mesh yet, aligned by the detector's four points."""
+    target = np.concatenate([TEMPLATE[:3], TEMPLATE[3:].mean(axis=0, keepdims=True)])
+    turn, shift = similarity_transform(spot.points, target)
+    box = footprint(turn, shift, picture)
+    return _look(warp(picture.rgb(box), turn, shift, box[:2]))
