@@ -6,6 +6,7 @@ state after any epoch ends in the same weights, bit for bit, as never having sto
 
 import copy
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -168,7 +169,7 @@ class Run:
             return False
         try:
             state = torch.load(path, map_location=self.examples.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError):  # not written by us in one piece
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError):  # not one of our files, or damaged
             return False
         if state["digest"] != digest:
             return False
