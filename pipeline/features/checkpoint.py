@@ -1,0 +1,135 @@
+"""Load a transformers checkpoint from a local folder: offline, safetensors, no remote code, nothing left at random."""
+
+import inspect
+import os
+from pathlib import Path
+
+from pipeline.features.base import Modality
+from pipeline.features.weights import allows_pickle
+from pipeline.records import InputError
+
+_INPUTS = {"audio": {"input_values", "input_features"}, "video": {"pixel_values"}, "text": {"input_ids"}}
+_KINDS = {
+    "audio": "an audio model such as wav2vec2, hubert, wavlm or whisper",
+    "video": "an image model such as vit, resnet, convnext, clip or dinov2",
+    "text": "a text model such as bert, roberta, deberta-v2 or a sentence encoder",
+}
+_EXTRACTORS = {"audio": "transformers_audio", "video": "transformers_image", "text": "transformers_text"}
+_TOWERS = {"audio": "audio_config", "video": "vision_config", "text": "text_config"}
+_UNUSED_IN_EXTRACTION = ("masked_spec_embed", "mask_token")  # parameters of pre-training alone
+
+
+def go_offline() -> None:
+    """Keep the hub client from asking the network, also where it is imported already."""
+    os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    import huggingface_hub.constants
+
+    huggingface_hub.constants.HF_HUB_OFFLINE = True
+
+
+def load_model(folder: Path, modality: Modality, device: str):
+    """The encoder of a checkpoint in float32 and evaluation mode; of a model of several modalities, the one asked for.
+
+    Raises InputError where the folder holds no model, one of another modality, or not all of the encoder's weights.
+    """
+    go_offline()
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    # The same sums on a GPU as on a CPU: no shortened mantissas.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    config = _config(folder, modality)
+    model_class = _model_class(folder, config, modality)
+    extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model_class).parameters else {}
+    try:
+        model, report = transformers.AutoModel.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=not _pickled(folder),
+            dtype=torch.float32,
+            output_loading_info=True,
+            **extra,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InputError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
+    _check_complete(folder, report)
+    if getattr(config, "is_encoder_decoder", False):
+        model = model.get_encoder()
+    return model.to(device).eval().requires_grad_(False)
+
+
+def load_processor(folder: Path, modality: Modality):
+    """The checkpoint's own tokenizer, image processor or feature extractor; raises InputError where it has none."""
+    go_offline()
+    import transformers
+
+    auto = {
+        "audio": transformers.AutoFeatureExtractor,
+        "video": transformers.AutoImageProcessor,
+        "text": transformers.AutoTokenizer,
+    }[modality]
+    try:
+        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of many kinds: each processor reads files of its own
+        what = "tokenizer files" if modality == "text" else "preprocessor_config.json"
+        raise InputError(
+            f"{folder}: the checkpoint's {what} cannot be used ({_first_line(error)}); fetch a revision that has them"
+        ) from None
+
+
+def _config(folder: Path, modality: Modality):
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: not a transformers checkpoint: {_first_line(error)}") from None
+    return getattr(config, _TOWERS[modality], config)
+
+
+def _model_class(folder: Path, config, modality: Modality) -> type:
+    from transformers import AutoModel
+
+    try:
+        model_class = AutoModel._model_mapping[type(config)]
+    except KeyError:
+        raise InputError(
+            f"{folder}: transformers has no encoder for model type {config.model_type!r}; choose {_KINDS[modality]}"
+        ) from None
+    takes = getattr(model_class, "main_input_name", "input_ids")
+    if takes not in _INPUTS[modality]:
+        fits = next((_EXTRACTORS[m] for m, names in _INPUTS.items() if takes in names), "no extractor here")
+        raise InputError(
+            f"{folder}: {config.model_type} takes {takes} and fits {fits}; "
+            f"{_EXTRACTORS[modality]} needs {_KINDS[modality]}"
+        )
+    return model_class
+
+
+def _pickled(folder: Path) -> bool:
+    if any(folder.glob("*.safetensors")):
+        return False
+    if any(folder.glob("pytorch_model*.bin")) and allows_pickle(folder):
+        return True
+    raise InputError(
+        f"{folder}: holds no model.safetensors; pickled weights are read only where they were fetched with "
+        "allow_pickle: true beside weights: in config.yaml"
+    )
+
+
+def _check_complete(folder: Path, report: dict) -> None:
+    missing = sorted(k for k in report["missing_keys"] if not k.endswith(_UNUSED_IN_EXTRACTION))
+    wrong = missing + sorted(str(k) for k in report["mismatched_keys"])
+    if wrong:
+        raise InputError(
+            f"{folder}: {len(wrong)} weights of the model are not in the checkpoint or have another shape "
+            f"({', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}); features would be made of random numbers"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

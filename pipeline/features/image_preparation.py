@@ -1,0 +1,58 @@
+"""Face crops to the pixels an image network asks for: many at once, on any device, equal to PIL one by one."""
+
+from dataclasses import dataclass
+
+from pipeline.records import InputError
+
+RESAMPLING = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePreparation:
+    """Resize to ``size`` (height, width), cut ``crop`` from the middle, times ``factor``, less ``mean``, by ``std``."""
+
+    size: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    mode: str = "bilinear"
+    factor: float = 1.0
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __call__(self, crops):
+        """(B, H, W, 3) uint8 tensor to (B, 3, h, w) float32 on the same device."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        images = crops.permute(0, 3, 1, 2).float()
+        if self.size and self.size != tuple(images.shape[2:]):
+            smooth = self.mode != "nearest-exact"
+            for size in ((images.shape[2], self.size[1]), self.size):  # across, then down, rounded to 8 bits like PIL
+                images = interpolate(images, size, mode=self.mode, antialias=smooth).round().clamp(0, 255)
+        if self.crop:
+            top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], self.crop, strict=True))
+            images = images[:, :, top : top + self.crop[0], left : left + self.crop[1]]
+        mean, std = (torch.tensor(v, device=images.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        return (images * self.factor - mean) / std
+
+
+def preparation_of(processor, where) -> ImagePreparation:
+    """What a transformers image processor does; raises InputError where it asks for what is not known here."""
+    size = _known(processor.size) if processor.do_resize else {}
+    crop = _known(processor.crop_size) if getattr(processor, "do_center_crop", False) else {}
+    edge = size.get("shortest_edge") or size.get("longest_edge")  # crops are square
+    target = (edge, edge) if edge else (size["height"], size["width"]) if size else None
+    middle = (crop["height"], crop["width"]) if crop else None
+    share = getattr(processor, "crop_pct", None)
+    if share and edge and edge < 384:  # ConvNeXt: made larger, then the middle taken
+        target, middle = (int(edge / share),) * 2, (edge, edge)
+    resample = int(processor.resample)
+    if target and resample not in RESAMPLING:
+        allowed = ", ".join(f"{number} ({name})" for number, name in RESAMPLING.items())
+        raise InputError(f"{where}: preprocessor_config.json asks for resampling {resample}; allowed are {allowed}")
+    scaled = {"mean": tuple(processor.image_mean), "std": tuple(processor.image_std)} if processor.do_normalize else {}
+    factor = processor.rescale_factor if processor.do_rescale else 1.0
+    return ImagePreparation(target, middle, RESAMPLING.get(resample, "bilinear"), factor, **scaled)
+
+
+def _known(size) -> dict:
+    return {key: value for key, value in dict(size or {}).items() if value is not None}

@@ -1,0 +1,59 @@
+"""Which hidden layers of a network become features, and how several are combined."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.features.base import Options, options
+from pipeline.records import InputError
+
+
+@options
+class LayerOptions(Options):
+    """Layer 0 is the embedding below the first layer, -1 ("last") the last layer."""
+
+    layers: Literal["last", "all"] | list[int] = Field(
+        "last", description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"
+    )
+    combine: Literal["mean", "sum", "concat"] = Field(
+        "mean", description="how several layers become one row; concat multiplies the width"
+    )
+
+    def __post_init__(self):
+        if self.layers == []:
+            raise ValueError("layers is empty; name at least one, or 'last' or 'all'")
+
+
+def layer_indices(layers, count: int, what: str) -> list[int]:
+    """Non-negative indices into ``count`` hidden states; raises InputError saying which there are."""
+    if layers == "last":
+        return [count - 1]
+    if layers == "all":
+        return list(range(count))
+    wrong = [n for n in layers if not -count <= n < count]
+    if wrong:
+        raise InputError(
+            f"layers {layers}: {what} has the layers 0 (embedding) to {count - 1}, also counted from the end as -1 to "
+            f"{-count}; {wrong} is out of range"
+        )
+    return [n % count for n in layers]
+
+
+def only_last(layers) -> bool:
+    """Whether the layers below the last need not be kept."""
+    return layers in ("last", [-1])
+
+
+def combine(states: list, how: str, what: str):
+    """One tensor (..., D) out of several; raises InputError where layers of different widths cannot be added."""
+    import torch
+
+    if len(states) == 1:
+        return states[0]
+    if how == "concat":
+        return torch.cat(states, dim=-1)
+    widths = [state.shape[-1] for state in states]
+    if len(set(widths)) > 1:
+        raise InputError(f"combine: {how} needs layers of one width, those of {what} have {widths}; use concat")
+    total = sum(states[1:], states[0])
+    return total / len(states) if how == "mean" else total

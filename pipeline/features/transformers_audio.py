@@ -1,0 +1,163 @@
+"""Any transformers speech model that hears through convolutions: wav2vec2, HuBERT, WavLM and kin, or Whisper."""
+
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.features.base import AudioPiece, Cut, Extractor, options
+from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.synthetic import clip
+from pipeline.records import InputError
+from pipeline.store import Rows
+from pipeline.timebase import window_ranges_s
+
+SAMPLE_RATE_HZ = 16_000
+
+
+@options
+class TransformersAudioOptions(LayerOptions):
+    """Layers, pooling, and how long sound is cut."""
+
+    pool_s: float | None = Field(
+        None, gt=0, description="mean of the rows within so many seconds, rounded to whole rows; null keeps every row"
+    )
+    piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of so many seconds")
+    context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model hears, too")
+    batch_s: float = Field(120.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
+
+
+class TransformersAudio(Extractor):
+    """Hidden states of a speech model, one row for each step of its convolutional front end.
+
+    The time of a row is the stretch of sound its front end sees, from the kernels and strides in the model's config.
+    """
+
+    modality = "audio"
+    version = "1"
+    packages = ("torch", "transformers")
+    needs_weights = True
+    Config = TransformersAudioOptions
+
+    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
+        super().__init__(config, weights, device)
+        from pipeline.features.checkpoint import load_model, load_processor
+
+        self.model = load_model(weights, "audio", device)
+        self.processor = load_processor(weights, "audio")
+        self.name = self.model.config.model_type
+        rate = getattr(self.processor, "sampling_rate", SAMPLE_RATE_HZ)
+        if rate != SAMPLE_RATE_HZ:
+            raise InputError(f"{weights}: {self.name} hears sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz")
+        self.whisper = self.name == "whisper"
+        self.stride, self.field, self.lead = self._geometry()
+        self.pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
+        self.batched = self.whisper or self._padding_is_harmless()
+
+    def _geometry(self) -> tuple[int, int, int]:
+        """Samples from row to row, samples that a row's front end sees, and samples it sees before the first one."""
+        config = self.model.config
+        if self.whisper:
+            # A mel frame every hop sees n_fft samples around it; two convolutions of 3, the second with stride 2.
+            hop, n_fft = self.processor.hop_length, self.processor.n_fft
+            return 2 * hop, 4 * hop + n_fft, 2 * hop + n_fft // 2
+        kernels, strides = getattr(config, "conv_kernel", None), getattr(config, "conv_stride", None)
+        if not kernels or not strides:
+            raise InputError(
+                f"{self.weights}: the row times of model type {self.name!r} cannot be derived; choose one with a "
+                "convolutional front end (wav2vec2, hubert, wavlm, data2vec-audio, unispeech-sat, ...) or whisper"
+            )
+        steps = [prod(strides[:i]) for i in range(len(strides))]
+        return prod(strides), 1 + sum((k - 1) * step for k, step in zip(kernels, steps, strict=True)), 0
+
+    def _padding_is_harmless(self) -> bool:
+        """Whether a masked, padded batch gives what each piece alone gives.
+
+        Front ends with group normalisation see the padding in their statistics ("group"); others are tried.
+        """
+        if getattr(self.model.config, "feat_extract_norm", "group") == "group":
+            return False
+        long, short = clip("audio", 1.0), clip("audio", 0.6)
+        alone, together = self._forward([short])[0], self._forward([long, short])[1]
+        return np.allclose(alone, together, atol=1e-3 * np.abs(alone).max())
+
+    @property
+    def cut(self) -> Cut:
+        """Pieces on the grid of rows; Whisper hears 30 s at once, context included."""
+        c, grid = self.config, self.pool * self.stride / SAMPLE_RATE_HZ
+        if self.whisper:
+            heard_s = self.processor.n_samples / SAMPLE_RATE_HZ
+            context_s = min(c.context_s, heard_s / 4)
+            return Cut(min(c.piece_s, heard_s - 2 * context_s - 2 * grid), context_s, grid, c.batch_s)
+        return Cut(c.piece_s, c.context_s, grid, c.batch_s if self.batched else 0)
+
+    def extract(self, batch: list[AudioPiece]) -> list[Rows]:
+        """Rows of each piece; a piece shorter than the front end's field is padded with silence and gives one row."""
+        states = self._forward(batch) if self.batched else [self._forward([piece])[0] for piece in batch]
+        return [self._rows(piece, values) for piece, values in zip(batch, states, strict=True)]
+
+    def _rows(self, piece: AudioPiece, values: np.ndarray) -> Rows:
+        hop_s, field_s, lead_s = (n / SAMPLE_RATE_HZ for n in (self.stride, self.field, self.lead))
+        time_s = window_ranges_s(len(values), field_s, hop_s, piece.start_s - lead_s)
+        if self.pool > 1:
+            starts = np.arange(0, len(values), self.pool)
+            sizes = np.diff(np.append(starts, len(values)))
+            values = np.add.reduceat(values, starts, axis=0) / sizes[:, None]
+            time_s = np.stack([time_s[starts, 0], time_s[starts + sizes - 1, 1]], axis=1)
+        return Rows(np.asarray(values, np.float32), time_s, np.ones(len(values), bool))
+
+    def row_count(self, samples: int) -> int:
+        """Rows of a piece of so many samples."""
+        if self.whisper:
+            return max(1, -(-samples // self.stride))
+        return max(1, (samples - self.field) // self.stride + 1)
+
+    def _forward(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
+        counts = [self.row_count(len(piece)) for piece in pieces]
+        most = max(1, int(self.config.batch_s * SAMPLE_RATE_HZ) // self.processor.n_samples) if self.whisper else None
+        found: list[np.ndarray] = []
+        for i in range(0, len(pieces), most or len(pieces)):
+            found += self._pass(pieces[i : i + (most or len(pieces))])
+        return [values[:count] for values, count in zip(found, counts, strict=True)]
+
+    def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
+        import torch
+
+        with torch.inference_mode():
+            inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
+            keep = not only_last(self.config.layers)
+            output = self.model(**inputs, output_hidden_states=keep)
+            states = [output.last_hidden_state]
+            if keep:
+                hidden = [*output.hidden_states[:-1], output.last_hidden_state]
+                chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
+                states = [hidden[i] for i in chosen]
+            values = combine(states, self.config.combine, self.name).float().cpu().numpy()
+        expected = self.row_count(max(len(piece) for piece in pieces))
+        if values.shape[1] != expected and not self.whisper:
+            raise InputError(
+                f"{self.weights}: {self.name} gave {values.shape[1]} rows where its front end makes {expected}; models "
+                "that shorten the sequence further cannot be placed in time"
+            )
+        return list(values)
+
+    def _inputs(self, pieces: list[AudioPiece]) -> dict:
+        import torch
+
+        if self.whisper:
+            sound = [piece.samples for piece in pieces]
+            return dict(self.processor(sound, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt"))
+        longest = max(self.field, *(len(piece) for piece in pieces))
+        values = np.zeros((len(pieces), longest), np.float32)
+        mask = np.zeros((len(pieces), longest), np.int64)
+        for i, piece in enumerate(pieces):
+            x = piece.samples
+            if getattr(self.processor, "do_normalize", False):
+                x = (x - x.mean()) / np.sqrt(x.var() + 1e-7)
+            values[i, : len(x)] = x
+            mask[i, : max(len(x), self.field)] = 1
+        inputs = {"input_values": torch.from_numpy(values)}
+        if len(pieces) > 1:
+            inputs["attention_mask"] = torch.from_numpy(mask)
+        return inputs

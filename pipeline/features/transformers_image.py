@@ -1,0 +1,95 @@
+"""Any transformers image model over face crops: ViT, ResNet, ConvNeXt, CLIP, DINOv2 and kin."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.features.base import Cut, Extractor, FacePiece, options
+from pipeline.features.image_preparation import preparation_of
+from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.records import InputError
+from pipeline.store import Rows
+
+
+@options
+class TransformersImageOptions(LayerOptions):
+    """Layers, and how the places of an image become one vector."""
+
+    pooling: Literal["auto", "cls", "mean"] = Field(
+        "auto",
+        description="'cls' class token, 'mean' over patches or places, 'auto' what the model's own head looks at",
+    )
+    batch_size: int = Field(64, gt=0, description="faces in one pass of the network")
+
+
+class TransformersImage(Extractor):
+    """One row for each video frame: the pooled hidden state of an image model; invalid where there is no face.
+
+    Crops go through what the checkpoint's own image processor prescribes (size, centre crop, mean, standard deviation),
+    done on tensors of many crops at once.
+    """
+
+    modality = "video"
+    packages = ("torch", "transformers")
+    needs_weights = True
+    Config = TransformersImageOptions
+
+    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
+        super().__init__(config, weights, device)
+        from pipeline.features.checkpoint import load_model, load_processor
+
+        self.model = load_model(weights, "video", device)
+        self.name = self.model.config.model_type
+        self.prepare = preparation_of(load_processor(weights, "video"), weights)
+
+    @property
+    def cut(self) -> Cut:
+        """Frames are looked at one by one, so pieces need no context."""
+        return Cut(length=256, batch=max(512, self.config.batch_size))
+
+    def extract(self, batch: list[FacePiece]) -> list[Rows]:
+        """Rows of each piece; the valid crops of all pieces go through the network together."""
+        import torch
+
+        crops = np.concatenate([piece.crops[piece.valid] for piece in batch])
+        found = [np.zeros((0, self.dim), np.float32)] if len(crops) == 0 else []
+        with torch.inference_mode():
+            for i in range(0, len(crops), self.config.batch_size):
+                some = torch.from_numpy(crops[i : i + self.config.batch_size]).to(self.device)
+                found.append(self._forward(self.prepare(some)).float().cpu().numpy())
+        vectors = np.concatenate(found)
+        rows, used = [], 0
+        for piece in batch:
+            values = np.zeros((len(piece), vectors.shape[1]), np.float32)
+            count = int(piece.valid.sum())
+            values[piece.valid] = vectors[used : used + count]
+            used += count
+            rows.append(piece.rows(values))
+        return rows
+
+    def _forward(self, pixels):
+        keep = not only_last(self.config.layers)
+        try:
+            output = self.model(pixel_values=pixels, output_hidden_states=keep)
+        except (ValueError, RuntimeError, TypeError) as error:
+            raise InputError(f"{self.weights}: {self.name} cannot look at single faces: {error}") from None
+        last = self._pooled(output.last_hidden_state, getattr(output, "pooler_output", None))
+        if not keep:
+            return last
+        hidden = [*output.hidden_states[:-1], output.last_hidden_state]
+        chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
+        states = [last if i == len(hidden) - 1 else self._pooled(hidden[i], None) for i in chosen]
+        return combine(states, self.config.combine, self.name)
+
+    def _pooled(self, state, pooler):
+        """(B, D) of tokens (B, T, D) or places (B, D, H, W)."""
+        how = self.config.pooling
+        if how == "auto" and pooler is not None:
+            return pooler.flatten(1)
+        if state.ndim == 4:
+            if how == "cls":
+                raise InputError(f"pooling: {self.name} has no class token; allowed are auto and mean")
+            return state.mean(dim=(2, 3))
+        return state[:, 1:].mean(dim=1) if how == "mean" else state[:, 0]

@@ -1,0 +1,175 @@
+"""Any transformers text model over words: BERT, RoBERTa, DeBERTa, sentence encoders and kin."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.features.base import Cut, Extractor, TextPiece, options
+from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.records import InputError
+from pipeline.store import Rows
+
+
+@options
+class TransformersTextOptions(LayerOptions):
+    """Defaults as in the recursive cross-modal attention paper: the sum of the last four layers, word by word."""
+
+    layers: Literal["last", "all"] | list[int] = Field(
+        default_factory=lambda: [-4, -3, -2, -1],
+        description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last",
+    )
+    combine: Literal["mean", "sum", "concat"] = Field(
+        "sum", description="how several layers become one row; concat multiplies the width"
+    )
+    pooling: Literal["words", "mean", "cls"] = Field(
+        "words", description="a row for each word, or one for the whole text: mean of all tokens, or the first token"
+    )
+    window_tokens: int = Field(512, ge=16, description="longer texts are read in windows of so many tokens")
+    batch_tokens: int = Field(4096, gt=0, description="tokens, padding counted, in one pass of the network")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Words ``first`` to ``last`` (not included) of a piece, of which ``keep`` are not mere context."""
+
+    piece: int  # index into the batch
+    first: int
+    last: int
+    keep: tuple[int, int]
+
+
+class TransformersText(Extractor):
+    """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
+
+    Texts longer than the model can read are cut into windows; each word is taken from the window in which it stands
+    furthest from the edge. A word of which the tokenizer leaves nothing is invalid.
+    """
+
+    modality = "text"
+    packages = ("torch", "transformers", "tokenizers")
+    needs_weights = True
+    Config = TransformersTextOptions
+
+    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
+        super().__init__(config, weights, device)
+        from pipeline.features.checkpoint import load_model, load_processor
+
+        self.model = load_model(weights, "text", device)
+        self.name = self.model.config.model_type
+        self.tokenizer = load_processor(weights, "text")
+        if not self.tokenizer.is_fast:
+            raise InputError(f"{weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)")
+        if self.tokenizer.pad_token is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
+        words_begin_with_a_space(self.tokenizer)
+        self.specials = self.tokenizer.num_special_tokens_to_add()
+        self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
+
+    def _positions(self) -> int:
+        """The most tokens that the model's position embeddings allow."""
+        known = getattr(self.model.config, "max_position_embeddings", None) or 512
+        # RoBERTa and kin count positions from behind the padding index.
+        padding = getattr(getattr(self.model, "embeddings", None), "padding_idx", None)
+        return known - (padding + 1 if padding is not None else 0)
+
+    @property
+    def cut(self) -> Cut:
+        """Whole texts: how they are cut to the model's length is decided by tokens, here."""
+        return Cut(length=5000, batch=20_000)
+
+    def extract(self, batch: list[TextPiece]) -> list[Rows]:
+        """Rows of each piece."""
+        windows = [w for i, piece in enumerate(batch) for w in self._windows(i, piece)]
+        encoded = [self._encode(batch[w.piece].words[w.first : w.last]) for w in windows]
+        vectors: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        order = sorted(range(len(windows)), key=lambda i: -len(encoded[i]["input_ids"]))
+        while order:
+            most = max(1, self.config.batch_tokens // len(encoded[order[0]]["input_ids"]))
+            some, order = order[:most], order[most:]
+            states = self._forward([encoded[i] for i in some])
+            for i, state in zip(some, states, strict=True):
+                vectors[i] = self._of_words(state, encoded[i], windows[i])
+        return [self._rows(i, piece, windows, vectors) for i, piece in enumerate(batch)]
+
+    def _encode(self, words: list[str]):
+        return self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=self.limit)
+
+    def _windows(self, index: int, piece: TextPiece) -> list[Window]:
+        plain = self.tokenizer(piece.words, is_split_into_words=True, add_special_tokens=False)
+        words = np.array([w for w in plain.word_ids() if w is not None], int)
+        tokens = np.bincount(words, minlength=len(piece))
+        return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
+
+    def _forward(self, encoded: list):
+        import torch
+
+        names = [n for n in self.tokenizer.model_input_names if n in encoded[0]]
+        padded = self.tokenizer.pad(
+            {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"
+        ).to(self.device)
+        with torch.inference_mode():
+            keep = not only_last(self.config.layers)
+            output = self.model(**padded, output_hidden_states=keep)
+            states = [output.last_hidden_state]
+            if keep:
+                hidden = [*output.hidden_states[:-1], output.last_hidden_state]
+                chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
+                states = [hidden[i] for i in chosen]
+            values = combine(states, self.config.combine, self.name).float().cpu().numpy()
+        return [state[: len(e["input_ids"])] for state, e in zip(values, encoded, strict=True)]
+
+    def _of_words(self, state: np.ndarray, encoded, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """(words, D) and (words,) whether the word has any token; for pooled text one row instead."""
+        if self.config.pooling != "words":
+            pooled = state[0] if self.config.pooling == "cls" else state.mean(axis=0)
+            return pooled[None], np.ones(1, bool)
+        word = np.array([-1 if w is None else w for w in encoded.word_ids()])
+        values = np.zeros((window.last - window.first, state.shape[1]), np.float32)
+        np.add.at(values, word[word >= 0], state[word >= 0])
+        count = np.bincount(word[word >= 0], minlength=len(values))
+        return values / np.maximum(count, 1)[:, None], count > 0
+
+    def _rows(self, index: int, piece: TextPiece, windows: list[Window], vectors: dict) -> Rows:
+        parts = [(w, *vectors[i]) for i, w in enumerate(windows) if w.piece == index]
+        if self.config.pooling == "words":
+            cut = [(v[w.keep[0] - w.first : w.keep[1] - w.first], s[w.keep[0] - w.first : w.keep[1] - w.first])
+                   for w, v, s in parts]  # fmt: skip
+            return Rows(np.concatenate([v for v, _ in cut]), piece.time_s, np.concatenate([s for _, s in cut]))
+        spans = [piece.time_s[w.keep[0] : w.keep[1]] for w, _, _ in parts]
+        time_s = np.array([(span[:, 0].min(), span[:, 1].max()) for span in spans])
+        return Rows(np.concatenate([v for _, v, _ in parts]), time_s, np.ones(len(parts), bool))
+
+
+def words_begin_with_a_space(tokenizer) -> None:
+    """Byte-level tokenizers know a word by the space before it; words that come one by one must be given one."""
+    from tokenizers.pre_tokenizers import ByteLevel, Sequence
+
+    first = tokenizer.backend_tokenizer.pre_tokenizer
+    for step in first if isinstance(first, Sequence) else [first]:
+        if isinstance(step, ByteLevel):
+            step.add_prefix_space = True
+
+
+def plan_windows(tokens: np.ndarray, room: int) -> list[tuple[int, int, tuple[int, int]]]:
+    """Windows (first word, last, (first kept, last kept)) of at most ``room`` tokens that keep every word once.
+
+    ``tokens`` (n,) counts the tokens of each word. Neighbouring windows share a quarter of the room where they can, and
+    each keeps its half of what they share. A word longer than the room has a window of its own, to be truncated.
+    """
+    before = np.concatenate([[0], np.cumsum(tokens)])  # before[i]: tokens of the words in front of word i
+    spans, first, last = [], 0, 0
+    while last < len(tokens):
+        end = int(np.searchsorted(before, before[first] + room, side="right")) - 1
+        if end <= last and first < last:  # no room for another word beside what is shared
+            first = last
+            continue
+        last = max(end, first + 1)
+        spans.append((first, last))
+        first = max(first + 1, int(np.searchsorted(before, before[last] - room // 4, side="left")))
+    shared = [(a[1] + b[0] + 1) // 2 for a, b in pairwise(spans)]
+    edges = [0, *shared, len(tokens)]
+    return [(*span, (edges[i], edges[i + 1])) for i, span in enumerate(spans)]

@@ -1,0 +1,426 @@
+"""Every family of checkpoints through the real path: made tiny and random from its config, saved, sealed, loaded."""
+
+import numpy as np
+import pytest
+
+from pipeline.features import registry, weights
+from pipeline.features.base import AudioPiece, FacePiece, TextPiece
+from pipeline.features.command import build
+from pipeline.features.synthetic import clip
+from pipeline.records import InputError
+
+CONVOLUTIONS = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "conv_dim": [16] * 7,
+    "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2, "vocab_size": 12,
+}  # fmt: skip
+VISION = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+ENCODER = {**VISION, "vocab_size": 400, "max_position_embeddings": 66}
+WORDS = ("the", "of", "and", "to", "in", "is", "it", "you", "that", "he", "was", "for", "on", "are", "with", "hello")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def audio(family):
+    import transformers as t
+
+    if family == "whisper":
+        config = t.WhisperConfig(
+            d_model=32, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+            encoder_ffn_dim=48, decoder_ffn_dim=48, vocab_size=100, num_mel_bins=80, pad_token_id=0, bos_token_id=1,
+            eos_token_id=2, decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
+        )  # fmt: skip
+        return t.WhisperModel(config), t.WhisperFeatureExtractor()
+    layer = family.endswith("-layer")
+    extra = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True} if layer else {}
+    config, model = {
+        "wav2vec2": (t.Wav2Vec2Config, t.Wav2Vec2ForPreTraining),
+        "wav2vec2-layer": (t.Wav2Vec2Config, t.Wav2Vec2Model),
+        "hubert": (t.HubertConfig, t.HubertModel),
+        "hubert-layer": (t.HubertConfig, t.HubertModel),
+        "wavlm": (t.WavLMConfig, t.WavLMModel),
+        "wavlm-layer": (t.WavLMConfig, t.WavLMModel),
+        "data2vec": (t.Data2VecAudioConfig, t.Data2VecAudioModel),
+    }[family]
+    if family == "data2vec":
+        extra = {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 5}
+    made = model(config(**{**CONVOLUTIONS, **extra}))
+    return made, t.Wav2Vec2FeatureExtractor(do_normalize=layer, return_attention_mask=layer)
+
+
+def image(family):
+    import transformers as t
+
+    square = {"height": 32, "width": 32}
+    if family == "vit":
+        config = t.ViTConfig(**VISION, image_size=32, patch_size=8, num_labels=7)
+        return t.ViTForImageClassification(config), t.ViTImageProcessor(size=square)
+    if family == "resnet":
+        config = t.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+        return t.ResNetForImageClassification(config), t.ConvNextImageProcessor(size={"shortest_edge": 32})
+    if family == "convnext":
+        config = t.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
+        return t.ConvNextModel(config), t.ConvNextImageProcessor(size={"shortest_edge": 32})
+    if family == "clip":
+        text = {**VISION, "vocab_size": 100, "bos_token_id": 1, "eos_token_id": 2}
+        config = t.CLIPConfig(text_config=text, vision_config={**VISION, "image_size": 32, "patch_size": 8})
+        return t.CLIPModel(config), t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=square)
+    config = t.Dinov2Config(**VISION, image_size=28, patch_size=14)
+    processor = t.BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
+    return t.Dinov2Model(config), processor
+
+
+def tokenizer(kind, folder):
+    """Save a tokenizer of the family's algorithm, its vocabulary learned from a few words."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    special = {
+        "wordpiece": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        "bytes": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        "unigram": ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
+    }[kind]
+    made = {
+        "wordpiece": lambda: Tokenizer(models.WordPiece(unk_token="[UNK]")),
+        "bytes": lambda: Tokenizer(models.BPE()),
+        "unigram": lambda: Tokenizer(models.Unigram()),
+    }[kind]()
+    if kind == "wordpiece":
+        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=special)
+    elif kind == "bytes":
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=special, initial_alphabet=alphabet)
+        made.decoder = decoders.ByteLevel()
+    else:
+        made.pre_tokenizer = pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=special, unk_token="[UNK]")
+    made.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    cls, sep = ("<s>", "</s>") if kind == "bytes" else ("[CLS]", "[SEP]")
+    ids = [(token, made.token_to_id(token)) for token in (cls, sep)]
+    made.post_processor = processors.TemplateProcessing(single=f"{cls} $A {sep}", special_tokens=ids)
+    from transformers import PreTrainedTokenizerFast
+
+    names = dict(zip(["pad_token", "unk_token"], ["<pad>", "<unk>"] if kind == "bytes" else ["[PAD]", "[UNK]"]))
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, cls_token=cls, sep_token=sep, model_max_length=64, **names)
+    fast.save_pretrained(folder)
+
+
+def text(family, folder):
+    import transformers as t
+
+    if family == "bert":
+        tokenizer("wordpiece", folder)
+        return t.BertForMaskedLM(t.BertConfig(**ENCODER))
+    if family == "roberta":
+        tokenizer("bytes", folder)
+        return t.RobertaModel(t.RobertaConfig(**ENCODER, pad_token_id=1))
+    if family == "deberta-v2":
+        tokenizer("unigram", folder)
+        relative = {"relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"]}
+        return t.DebertaV2Model(t.DebertaV2Config(**ENCODER, **relative))
+    if family == "mpnet":  # sentence encoders: MPNet here, BERT as MiniLM
+        tokenizer("wordpiece", folder)
+        return t.MPNetModel(t.MPNetConfig(**ENCODER, pad_token_id=1))
+    tokenizer("unigram", folder)
+    return t.T5Model(t.T5Config(d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2, vocab_size=400))
+
+
+FAMILIES = {
+    "transformers_audio": [
+        "wav2vec2", "wav2vec2-layer", "hubert", "hubert-layer", "wavlm", "wavlm-layer", "data2vec", "whisper"
+    ],
+    "transformers_image": ["vit", "resnet", "convnext", "clip", "dinov2"],
+    "transformers_text": ["bert", "roberta", "deberta-v2", "mpnet", "t5"],
+}  # fmt: skip
+ALL = [(kind, family) for kind, families in FAMILIES.items() for family in families]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """Make a family's checkpoint once and give its folder."""
+    import torch
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    made = {}
+
+    def make(kind, family):
+        if family not in made:
+            torch.manual_seed(0)
+            folder = tmp_path_factory.mktemp(family)
+            if kind == "transformers_text":
+                model = text(family, folder)
+            else:
+                model, processor = (audio if kind == "transformers_audio" else image)(family)
+                processor.save_pretrained(folder)
+            model.save_pretrained(folder)
+            weights.seal(folder, f"test {family}")
+            made[family] = folder
+        return made[family]
+
+    return make
+
+
+@pytest.fixture
+def extractor(checkpoint):
+    def make(kind, family, **options):
+        found, known = build(kind, options, checkpoint(kind, family), "cpu")
+        assert "model.safetensors" in known["sha256"]
+        return found
+
+    return make
+
+
+def pieces_of(modality, lengths=(1.0, 0.4, 2.3)):
+    return [clip(modality, n, start_s=5.0 + i, segment_id=f"s{i}") for i, n in enumerate(lengths)]
+
+
+@pytest.mark.parametrize(("kind", "family"), ALL)
+def test_family_gives_rows_that_do_not_depend_on_the_batch(extractor, kind, family):
+    options = {"layers": [1, 2]} if kind == "transformers_text" else {}
+    made = extractor(kind, family, **options)
+    pieces = pieces_of(made.modality)
+    together = made.extract(pieces)
+    for piece, rows in zip(pieces, together, strict=True):
+        alone = made.extract([piece])[0]
+        np.testing.assert_allclose(rows.values, alone.values, atol=2e-4 * np.abs(alone.values).max())
+        assert np.array_equal(rows.time_s, alone.time_s)
+        assert rows.values.shape[1] == made.dim
+        assert rows.values[rows.valid].std() > 1e-3
+        if not isinstance(piece, AudioPiece):
+            assert np.array_equal(rows.time_s, piece.time_s)
+        if isinstance(piece, FacePiece):
+            assert np.array_equal(rows.valid, piece.valid)
+            assert not rows.values[~piece.valid].any()
+
+
+@pytest.mark.parametrize(("kind", "family"), ALL)
+def test_layers_are_those_of_the_model_itself(extractor, kind, family):
+    """Hidden states asked of the model directly, on inputs that its own processor made, equal our layers."""
+    base = extractor(kind, family, layers=[-1])
+    piece = pieces_of(base.modality, [1.0])[0]
+    hidden = hidden_states(base, piece)
+    if family in ("resnet", "convnext"):
+        hidden = [state.mean(axis=(2, 3)) for state in hidden]
+    elif kind == "transformers_image":
+        hidden = [state[:, 0] for state in hidden]
+    else:
+        hidden = [state[0] for state in hidden]
+    keep = {"transformers_text": to_words}.get(kind, lambda made, piece, state: state)
+    assert len(hidden) == 3
+    steps = 3e-3 if kind == "transformers_image" else 1e-4  # pictures are rounded to 8 bits a little differently
+    for layer in (0, 1):
+        made = extractor(kind, family, layers=[layer])
+        rows = made.extract([piece])[0]
+        expected = keep(made, piece, hidden[layer])
+        got = rows.values[rows.valid]
+        if kind == "transformers_audio":
+            expected = expected[: len(got)]
+        np.testing.assert_allclose(got, expected, atol=steps * np.abs(expected).max())
+
+
+def hidden_states(made, piece):
+    import torch
+
+    if isinstance(piece, AudioPiece):
+        inputs = made.processor(piece.samples, sampling_rate=16_000, return_tensors="pt")
+        inputs.pop("attention_mask", None)
+    elif isinstance(piece, FacePiece):
+        from transformers import AutoImageProcessor
+
+        processor = AutoImageProcessor.from_pretrained(made.weights, local_files_only=True)
+        inputs = processor(list(piece.crops[piece.valid]), return_tensors="pt")
+    else:
+        inputs = made.tokenizer(piece.words, is_split_into_words=True, return_tensors="pt")
+        inputs.pop("token_type_ids", None)
+    with torch.inference_mode():
+        return [h.numpy() for h in made.model(**inputs, output_hidden_states=True).hidden_states]
+
+
+def to_words(made, piece, state):
+    ids = made.tokenizer(piece.words, is_split_into_words=True).word_ids()
+    return np.stack([state[[k for k, w in enumerate(ids) if w == i]].mean(axis=0) for i in range(len(piece))])
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wavlm-layer"])
+def test_sound_rows_are_placed_by_stride_and_field(extractor, family):
+    """Public figures of these front ends: 320 samples from row to row, each row sees 400."""
+    made = extractor("transformers_audio", family)
+    for samples, count in ((400, 1), (719, 1), (720, 2), (16_000, 49), (100, 1)):
+        piece = AudioPiece("s", np.random.default_rng(0).normal(size=samples).astype(np.float32), 16_000, 3.0)
+        rows = made.extract([piece])[0]
+        assert len(rows) == count
+        np.testing.assert_allclose(rows.time_s[:, 0], 3.0 + np.arange(count) * 0.02)
+        np.testing.assert_allclose(np.diff(rows.time_s), 0.025)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2-layer", "whisper"])
+def test_what_a_row_hears_lies_in_its_time(extractor, family):
+    """Change one sample: the embedding layer changes in the rows whose time holds it and in no other."""
+    made = extractor("transformers_audio", family, layers=[0])
+    if family != "whisper":  # the positions are added by a convolution over rows: look at what is below it
+        made.processor.do_normalize = False
+        made.model.encoder.pos_conv_embed.forward = lambda x: x * 0
+    piece = clip("audio", 1.0, start_s=0.0)
+    rows = made.extract([piece])[0]
+    at = 8_000
+    changed = piece.samples.copy()
+    changed[at] += 0.01
+    other = made.extract([AudioPiece("s", changed, 16_000, 0.0)])[0]
+    moved = np.abs(rows.values - other.values).max(axis=1) > 1e-7
+    holds = (rows.time_s[:, 0] <= at / 16_000) & (at / 16_000 < rows.time_s[:, 1])
+    assert moved.any()
+    assert not moved[~holds].any()
+
+
+def test_whisper_rows(extractor):
+    made = extractor("transformers_audio", "whisper")
+    rows = made.extract([clip("audio", 1.0, start_s=2.0)])[0]
+    np.testing.assert_allclose(rows.time_s.mean(axis=1), 2.0 + 0.02 * np.arange(50))
+    assert made.cut.length + 2 * made.cut.context <= 30
+
+
+def test_pooling_over_time_is_a_mean_of_rows(extractor):
+    piece = clip("audio", 1.0, start_s=0.0)
+    every = extractor("transformers_audio", "wav2vec2").extract([piece])[0]
+    pooled = extractor("transformers_audio", "wav2vec2", pool_s=0.1).extract([piece])[0]
+    assert len(pooled) == 10
+    np.testing.assert_allclose(pooled.values[3], every.values[15:20].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(pooled.time_s[3], [every.time_s[15, 0], every.time_s[19, 1]])
+
+
+@pytest.mark.parametrize("combine", ["mean", "sum", "concat"])
+def test_layers_are_combined(extractor, combine):
+    piece = clip("text", 2.0)
+    first, second = (extractor("transformers_text", "bert", layers=[n]).extract([piece])[0].values for n in (1, 2))
+    got = extractor("transformers_text", "bert", layers=[1, 2], combine=combine).extract([piece])[0].values
+    expected = {"mean": (first + second) / 2, "sum": first + second, "concat": np.hstack([first, second])}[combine]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_long_texts_are_read_in_windows(extractor):
+    """A text of many windows: every word once, those in the middle of the first window as if it stood alone."""
+    made = extractor("transformers_text", "bert", layers=[2])
+    words = [WORDS[i % len(WORDS)] for i in range(300)]
+    time_s = np.stack([np.arange(300), np.arange(300) + 0.5], axis=1)
+    rows = made.extract([TextPiece("s", words, time_s)])[0]
+    assert rows.valid.all()
+    assert np.array_equal(rows.time_s, time_s)
+    fits = made.extract([TextPiece("s", words[:62], time_s[:62])])[0]  # 64 positions, two of them special tokens
+    np.testing.assert_allclose(rows.values[:40], fits.values[:40], atol=1e-5)
+
+
+def test_words_the_tokenizer_drops_are_invalid(extractor):
+    made = extractor("transformers_text", "bert", layers=[2])
+    rows = made.extract([TextPiece("s", ["hello", " ", "you"], np.array([[0, 1], [1, 2], [2, 3]], float))])[0]
+    assert rows.valid.tolist() == [True, False, True]
+
+
+def test_words_come_with_their_space(extractor):
+    """Byte-level vocabularies hold words with the space before them: words given one by one must find those."""
+    made = extractor("transformers_text", "roberta", layers=[2])
+    assert made.tokenizer.tokenize(["hello", "that"], is_split_into_words=True) == ["Ġhello", "Ġthat"]
+
+
+def test_whole_texts(extractor):
+    piece = clip("text", 2.0)
+    made = extractor("transformers_text", "mpnet", layers=[2], pooling="mean")
+    rows = made.extract([piece])[0]
+    assert np.allclose(rows.time_s, [[piece.time_s[0, 0], piece.time_s[-1, 1]]])
+    np.testing.assert_allclose(rows.values[0], hidden_states(made, piece)[2][0].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES["transformers_image"])
+def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
+    """Within two of 255 steps of what the checkpoint's own processor makes of each crop."""
+    import torch
+    from transformers import AutoImageProcessor
+
+    from pipeline.features.image_preparation import preparation_of
+
+    processor = AutoImageProcessor.from_pretrained(checkpoint("transformers_image", family), local_files_only=True)
+    crops = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
+    expected = processor(list(crops), return_tensors="pt")["pixel_values"]
+    got = preparation_of(processor, family)(torch.from_numpy(crops))
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() < 2 / 255 / min(processor.image_std) + 1e-5
+
+
+def test_wrong_modality(checkpoint):
+    for kind, family, said in (
+        ("transformers_text", "wav2vec2", "fits transformers_audio; transformers_text needs a text model"),
+        ("transformers_audio", "vit", "fits transformers_image; transformers_audio needs an audio model"),
+        ("transformers_image", "bert", "fits transformers_text; transformers_image needs an image model"),
+    ):
+        own = next(k for k, families in FAMILIES.items() if family in families)
+        with pytest.raises(InputError, match=said):
+            build(kind, {}, checkpoint(own, family), "cpu")
+
+
+def test_layer_out_of_range(extractor):
+    with pytest.raises(InputError, match=r"layers 0 \(embedding\) to 2.*\[3\] is out of range"):
+        extractor("transformers_audio", "wav2vec2", layers=[3]).dim  # noqa: B018 - where a run asks first
+    with pytest.raises(InputError, match="layers of one width"):
+        extractor("transformers_image", "resnet", layers="all").dim  # noqa: B018
+    assert extractor("transformers_image", "resnet", layers="all", combine="concat").dim == 8 + 8 + 16
+
+
+def test_weights_that_are_missing_from_the_file(checkpoint, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(checkpoint("transformers_text", "bert"), tmp_path / "w")
+    tensors = load_file(folder / "model.safetensors")
+    name = next(k for k in tensors if "layer.1.attention.self.query.weight" in k)
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    weights.seal(folder, "broken")
+    with pytest.raises(InputError, match=r"1 weights .* not in the checkpoint.*layer\.1\.attention\.self\.query"):
+        build("transformers_text", {}, folder, "cpu")
+
+
+def test_pickle_is_not_read_unless_fetched_so(checkpoint, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file
+
+    folder = shutil.copytree(checkpoint("transformers_text", "bert"), tmp_path / "w")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    weights.seal(folder, "pickled")
+    with pytest.raises(InputError, match="allow_pickle"):
+        build("transformers_text", {"layers": [2]}, folder, "cpu")
+    weights.seal(folder, "pickled", allow_pickle=True)
+    made, _ = build("transformers_text", {"layers": [2]}, folder, "cpu")
+    whole, _ = build("transformers_text", {"layers": [2]}, checkpoint("transformers_text", "bert"), "cpu")
+    piece = clip("text")
+    assert np.array_equal(made.extract([piece])[0].values, whole.extract([piece])[0].values)
+
+
+def test_weights_are_asked_for():
+    for kind in FAMILIES:
+        with pytest.raises(InputError, match="needs a checkpoint"):
+            registry.load(kind)(registry.options_for(kind), None)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("kind", "family"), ALL)
+def test_gpu_gives_what_the_cpu_gives(checkpoint, kind, family):
+    options = {"layers": [0, 1, 2], "combine": "concat"} if family not in ("whisper",) else {}
+    results = []
+    for device in ("cpu", "cuda"):
+        made, _ = build(kind, options, checkpoint(kind, family), device)
+        results.append(made.extract(pieces_of(made.modality)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-4 * np.abs(one.values).max())
