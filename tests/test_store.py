@@ -68,6 +68,8 @@ def test_a_store_is_lazy_and_cheap_to_pickle(tmp_path):
     copy = pickle.loads(pickle.dumps(store))
     assert copy._file is None
     assert np.array_equal(copy["s0007"].values, store["s0007"].values)
+    store.close()
+    assert np.array_equal(copy["s0009"].values, store["s0009"].values)
     assert [s for s, _ in store.read(["s0009", "s0003"])] == ["s0003", "s0009"]
 
 
