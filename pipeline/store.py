@@ -107,7 +107,7 @@ class FeatureStore(Mapping):
 
     @property
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
-        """All of ``time_s`` and ``valid``, 17 bytes a row, read once: a random access then costs one read, not three."""
+        """All of ``time_s`` and ``valid``, 17 bytes a row, read once: a random access costs one read, not three."""
         if self._rows_table is None:
             self._rows_table = self.file["time_s"][:], self.file["valid"][:]
         return self._rows_table
