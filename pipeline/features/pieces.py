@@ -36,9 +36,12 @@ class Job:
 
 
 def unit_file(results: Path, modality: Modality, unit_id: str) -> Path:
-    """Where an earlier stage put what extractors of a modality read of one unit."""
+    """Where an earlier stage put what extractors of a modality read of one unit; raises InputError where it did not."""
     folder, suffix = FOLDERS[modality]
-    return results / folder / f"{unit_id}{suffix}"
+    path = results / folder / f"{unit_id}{suffix}"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; let the workflow make it (stage {folder})")
+    return path
 
 
 def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor) -> Iterator[Job]:
@@ -67,8 +70,6 @@ def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor
 
 
 def _open(path: Path, modality: Modality):
-    if not path.exists():
-        raise InputError(f"{path}: no such file; let the workflow make it (its {FOLDERS[modality][0]} stage)")
     if modality == "audio":
         from pipeline.audio_file import AudioFile
 

@@ -13,7 +13,7 @@ from pipeline.records import InputError
 from pipeline.store import Rows, StoreWriter
 
 # How much is held at once to find pieces of similar length: seconds of sound, frames of faces (40 kB each), words.
-GROUP = {"audio": 1200.0, "video": 2048, "text": 40_000}
+GROUP = {"audio": 600.0, "video": 2048, "text": 40_000}
 GROUP_JOBS = 4096
 
 

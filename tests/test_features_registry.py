@@ -1,0 +1,126 @@
+"""Names of extractors, their options, and the source files that decide a rerun."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from pipeline.features import registry
+from pipeline.records import InputError
+
+OWN = """
+    import numpy as np
+    from pipeline.features.base import Extractor, options
+
+    @options
+    class PeakOptions:
+        window_s: float = 0.05
+
+    class Peak(Extractor):
+        modality = "audio"
+        Config = PeakOptions
+
+        def extract(self, batch):
+            w = self.config.window_s
+            return [p.rows(np.abs(p.windows(w, w)).max(axis=1, keepdims=True), w, w) for p in batch]
+
+    class NoModality(Extractor):
+        def extract(self, batch):
+            return []
+
+    class Unrelated:
+        pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own_extractors.py"
+    path.write_text(textwrap.dedent(OWN))
+    return path
+
+
+@pytest.mark.parametrize("kind", sorted(registry.BUILT_IN))
+def test_every_built_in_has_options_with_descriptions(kind):
+    config = registry.options_for(kind, {})
+    assert registry.load(kind).Config is type(config)
+    for field in type(config).__dataclass_fields__.values():
+        assert getattr(field.default, "description", None) or field.name in str(type(config).__pydantic_fields__)
+    described = type(config).__pydantic_fields__
+    assert all(each.description for each in described.values()), kind
+
+
+def test_unknown_name_lists_what_there_is():
+    with pytest.raises(InputError, match=r"no extractor 'mfc'; there are face_geometry, log_mel, mfcc.*module:Class"):
+        registry.load("mfc")
+
+
+def test_unknown_or_wrong_option_names_key_and_value():
+    with pytest.raises(InputError, match=r"unknown option 'coeficients'.*options are: dtype, coefficients"):
+        registry.options_for("mfcc", {"coeficients": 13})
+    with pytest.raises(InputError, match=r"hop_s: .*greater than 0 \(given -1\)"):
+        registry.options_for("mfcc", {"hop_s": -1})
+    with pytest.raises(InputError, match="mel_bands 10 is less than coefficients 40"):
+        registry.options_for("mfcc", {"mel_bands": 10})
+    with pytest.raises(InputError, match="layers"):
+        registry.options_for("transformers_text", {"layers": "first"})
+    assert registry.options_for("transformers_text", {}).layers == [-4, -3, -2, -1]
+
+
+def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
+    for kind in (f"{own}:Peak", "own_extractors:Peak"):
+        monkeypatch.syspath_prepend(str(own.parent))
+        found = registry.load(kind)
+        assert registry.options_for(kind, {"window_s": 0.1}).window_s == 0.1
+        assert own in registry.sources(kind)
+        made = found(registry.options_for(kind, {}))
+        assert made.dim == 1
+
+
+def test_own_extractor_that_cannot_be_used(own, tmp_path):
+    with pytest.raises(InputError, match=r"Nothing in .* is missing"):
+        registry.load(f"{own}:Nothing")
+    with pytest.raises(InputError, match="not a subclass"):
+        registry.load(f"{own}:Unrelated")
+    with pytest.raises(InputError, match="set its class attribute modality"):
+        registry.load(f"{own}:NoModality")
+    with pytest.raises(InputError, match="cannot be imported"):
+        registry.load(f"{tmp_path}/none.py:Peak")
+    with pytest.raises(InputError, match="cannot be imported"):
+        registry.load("no_such_module:Peak")
+    broken = tmp_path / "broken.py"
+    broken.write_text("def (:\n")
+    with pytest.raises(InputError, match="cannot be imported"):
+        registry.load(f"{broken}:Peak")
+
+
+def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    info = site / "theirs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[affectflow.extractors]\npeak = own_extractors:Peak\n")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.syspath_prepend(str(own.parent))
+    assert "peak" in registry.names()
+    assert registry.load("peak").__name__ == "Peak"
+
+
+def test_sources_are_the_extractor_and_what_it_uses():
+    names = {path.name for path in registry.sources("transformers_text")}
+    assert {"transformers_text.py", "layers.py", "checkpoint.py", "base.py", "run.py", "pieces.py"} <= names
+    assert not names & {"mfcc.py", "transformers_audio.py", "command.py", "registry.py", "check.py", "fetch.py"}
+
+
+def test_checking_a_configuration_loads_no_heavy_library():
+    code = """
+        import sys
+        from pipeline.features import registry
+        for kind in registry.BUILT_IN:
+            registry.options_for(kind, {})
+            registry.sources(kind)
+        heavy = {"torch", "torchaudio", "transformers", "librosa", "scipy", "onnxruntime", "h5py", "cv2", "pandas"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
