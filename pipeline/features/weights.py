@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 from pipeline.records import InputError, replacing
 
 MANIFEST = "weights.json"
+NOT_OF_THE_CHECKPOINT = {MANIFEST, ".snakemake_timestamp"}  # the latter is how a workflow marks a folder
 _HUB = re.compile(r"(?P<name>(?:[\w.-]+/)?[\w.-]+)@(?P<revision>.+)", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _FORMS = (
@@ -74,7 +75,7 @@ def digest_file(path: Path) -> str:
 
 def digest_files(folder: Path) -> dict[str, dict]:
     """``{relative name: {sha256, bytes}}`` of every file of a checkpoint but its manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in NOT_OF_THE_CHECKPOINT)
     return {p.relative_to(folder).as_posix(): {"sha256": digest_file(p), "bytes": p.stat().st_size} for p in files}
 
 
