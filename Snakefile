@@ -32,6 +32,19 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/report.smk"
 
 
+# One line per finished rule, at the end the slowest rules and what failed; at any moment: python -m workflow.progress
+onstart:
+    REPORTER.start(log)
+
+
+onsuccess:
+    REPORTER.end()
+
+
+onerror:
+    REPORTER.end()
+
+
 rule all:
     default_target: True
     input:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
+from snakemake.logging import DefaultFormatter, logger
 
 sys.path.insert(0, workflow.basedir)
 
@@ -16,6 +16,7 @@ from pipeline.demo import plan
 from pipeline.features import registry, weights
 from pipeline.records import InputError
 from workflow.digest import code
+from workflow.progress import Reporter
 from workflow.settings import CORPORA, resolve
 
 # Jobs use this environment's python and this checkout's packages, wherever they run.
@@ -32,6 +33,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+REPORTER = Reporter(logger, DefaultFormatter())
 DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
 PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
 TASK = {"iemocap": "segment", "affwild2": "frame"}
