@@ -49,9 +49,15 @@ def closure(*modules: str) -> list[str]:
 
 @cache
 def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
-    """Digest of what the modules and everything they import do; comments and layout do not count."""
+    """Digest of what the modules and everything they import do; comments and layout do not count.
+
+    Templates belong to the modules that they lie beside.
+    """
     paths = [path for path in map(_module_path, closure(*modules)) if path]
     digest = sha256()
     for path in [*paths, *files]:
         digest.update(ast.dump(_tree(path)).encode())
+    for folder in sorted({path.parent / "templates" for path in paths}):
+        for template in sorted(folder.glob("*.*")):
+            digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]
