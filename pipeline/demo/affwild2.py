@@ -29,7 +29,7 @@ QUADRANTS = {  # phrases by whether valence and arousal are positive
 UNLABELLED = ("-5,-5", "-5.0,-5.0", "-5,0.25", "0.1,-5.0")
 PLEASANT = {"smile": 1.0, "cheek": 0.7, "stretch": 0.6, "part": 0.35}
 UNPLEASANT = {"smile": -0.9, "brow_lower": 0.6, "brow_inner": 0.4, "stretch": -0.3}
-AROUSED = {"lid_raise": 0.35, "brow_raise": 0.25}
+AROUSED = {"lid_raise": 0.25, "brow_raise": 0.15}
 DISTRACTION = ("smile", "brow_lower", "brow_raise", "cheek", "stretch")
 
 
@@ -85,14 +85,14 @@ def plan_lines(seed: int, film: Film, people: list[Subject]) -> list[Line]:
             return lines
         valence, arousal = (float(course[at]) for course in (people[person].valence, people[person].arousal))
         prosody = Prosody(
-            pitch=3.5 * arousal + rng.normal(),
+            pitch=3.0 * arousal + 1.5 * rng.normal(),
             melody=max(0.3, 2.5 + 2 * arousal + 0.5 * rng.normal()),
-            level=6.5 * arousal + 1.2 * rng.normal(),
-            brightness=0.8 * arousal + 0.2 * rng.normal(),
+            level=5.5 * arousal + 2.0 * rng.normal(),
+            brightness=0.6 * arousal + 0.25 * rng.normal(),
             tempo=float(np.clip(1 + 0.2 * arousal + 0.05 * rng.normal(), 0.7, 1.3)),
             ending=1.5 * valence + rng.normal(),
         )
-        felt = (valence + 0.3 * rng.normal() > 0, arousal + 0.3 * rng.normal() > 0)
+        felt = (valence + 0.2 * rng.normal() > 0, arousal + 0.2 * rng.normal() > 0)
         words, frames = place(phrase(rng, QUADRANTS[felt][rng.integers(2)]), prosody.tempo, rng)
         if clock_s + frames * FRAME_S > film.seconds - 0.1:
             return lines
@@ -131,7 +131,7 @@ def _performance(seed: int, film: Film, n: int, subject: Subject, voice: np.ndar
     weights += np.maximum(valence, 0) * weights_of(PLEASANT) + np.maximum(-valence, 0) * weights_of(UNPLEASANT)
     weights += arousal * weights_of(AROUSED)
     for action in DISTRACTION:
-        course = _drift(rng, len(at), 0.12, (3.0, 9.0))
+        course = _drift(rng, len(at), 0.2, (3.0, 9.0))
         weights += np.interp(time_s, at, course)[:, None] * weights_of({action: 1.0})
     return np.clip(weights, -1.6, 1.6).astype(np.float32)
 

@@ -45,7 +45,7 @@ def write_film(
         sound: samples of -1 to 1.
         video_codec: as ffmpeg names it.
         audio_codec: as ffmpeg names it.
-        bit_rate: of the pictures, in bits per second.
+        bit_rate: of the pictures, in bits per second; libx264 keeps to a quality instead.
         sound_from_s: time of the first sample from the first frame; negative: the picture begins later.
         ticks: presentation time of each frame in 1 / ``frame_rate``, for variable frame rate; default 0, 1, 2, ...
     """
@@ -63,7 +63,7 @@ def write_film(
         video.codec_context.time_base = 1 / Fraction(frame_rate)
         video.codec_context.thread_count = 1
         if video_codec == "libx264":
-            video.options = {"preset": "ultrafast", "flags": "+bitexact"}
+            video.options = {"preset": "ultrafast", "crf": "22", "flags": "+bitexact"}
         audio = container.add_stream(audio_codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact"})
         heard = 0
 
