@@ -45,7 +45,7 @@ def draw(segment: Segment, results: Path, features: list[Path], root: Path | Non
 
     stores = [FeatureStore(path) for path in features]
     stores = [store for store in stores if segment.segment_id in store]
-    rows = ([2] if root else []) + [1.3, 1, 1.6, 0.5] + [1.1] * len(stores)
+    rows = ([1.1] if root else []) + [1.3, 1, 1.6, 0.5] + [1.1] * len(stores)
     figure, axes = plt.subplots(
         len(rows), 1, figsize=(14, 1.15 * sum(rows) + 1), height_ratios=rows, sharex=True, layout="constrained"
     )
