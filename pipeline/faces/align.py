@@ -14,9 +14,10 @@ from pipeline.media import Box, Picture
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )  # image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, in pixels of the crop
-_FIRST = [33, 362, 1, 61, 291]  # points of the mesh; the middle of an eye is that of its two corners, which do not
-_SECOND = [133, 263, 1, 61, 291]  # move with the lids
+_FIRST = [33, 362, 4, 61, 291]  # points of the mesh; the middle of an eye is that of its two corners, which do not
+_SECOND = [133, 263, 4, 61, 291]  # move with the lids
 JPEG_QUALITY = 95
+SAME_FACE = 0.5  # faces whose middles are nearer than this many widths are one face
 POOR_FIT_PX = 20.0  # residual at which a face does not resemble the template any more: a full profile
 
 
@@ -54,6 +55,11 @@ class AlignedFace:
 
         bgr = cv2.cvtColor(self.crop, cv2.COLOR_RGB2BGR)
         return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
+
+
+def apart(a, b) -> bool:
+    """Whether two faces (anything with ``centre`` and ``width``) are different ones: half a width from each other."""
+    return float(np.hypot(*(a.centre - b.centre))) > SAME_FACE * max(a.width, b.width)
 
 
 def five_points(points: np.ndarray) -> np.ndarray:

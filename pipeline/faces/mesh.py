@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.faces.align import Face
+from pipeline.faces.align import Face, apart
 from pipeline.media import Box, Picture
 
 POINTS = 468
 MIN_CONFIDENCE = 0.5  # of the detector, as in the mesh's own graph
 WINDOW_FACES = 3.0  # side of a tracker's window over the size of its face
 MIN_WINDOW_PX = 96
+MIN_PART_PX = 320  # of a part of the picture that is searched by itself for small faces
 _GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"  # what solutions.FaceMesh runs
 _LANDMARKS = "multi_face_landmarks"
 _PRESENCE = "facelandmarkcpu__face_presence_score"
@@ -52,8 +53,19 @@ class Finder:
             )
             self._detector.process(np.zeros((64, 64, 3), np.uint8))
 
-    def find(self, picture: Picture, region: Box) -> list[Spot]:
-        """Faces in ``region``, largest first."""
+    def find(self, picture: Picture, region: Box, thorough: bool = False) -> list[Spot]:
+        """Faces in ``region``, largest first.
+
+        ``thorough``: where there is none, look at parts of the region too. The detector sees a picture as 192 pixels
+        and no face smaller than a twentieth of it.
+        """
+        found = self._find(picture, region)
+        if thorough and not found:
+            for part in _parts(region):
+                found += [s for s in self._find(picture, part) if all(apart(s, known) for known in found)]
+        return sorted(found, key=lambda spot: -spot.width)
+
+    def _find(self, picture: Picture, region: Box) -> list[Spot]:
         left, top, right, bottom = region
         size = np.array([right - left, bottom - top])
         found = []
@@ -63,7 +75,7 @@ class Finder:
             centre = np.array([box.xmin + box.width / 2, box.ymin + box.height / 2])
             width = max(box.width * size[0], box.height * size[1])
             found.append(Spot(centre * size + (left, top), float(width), np.array(points) * size + (left, top)))
-        return sorted(found, key=lambda spot: -spot.width)
+        return found
 
     def close(self) -> None:
         """Free the model."""
@@ -179,6 +191,23 @@ def _points(landmarks) -> np.ndarray:
         if (fields[:, :, 0] == (0x0D, 0x15, 0x1D)).all():
             return fields[:, :, 1:].copy().view("<f4")[:, :, 0].astype(np.float64)
     return np.array([(p.x, p.y, p.z) for p in landmarks.landmark[:POINTS]])
+
+
+def _parts(region: Box) -> list[Box]:
+    """Squares half as wide as the region, each over half of the next; none where that would not enlarge anything."""
+    left, top, right, bottom = region
+    side = max(right - left, bottom - top) // 4 * 2
+    if side < MIN_PART_PX:
+        return []
+
+    def starts(low, high):
+        room = max(high - low - side, 0)
+        count = -(-room // (side // 2)) + 1
+        return [low + room * k // max(count - 1, 1) // 2 * 2 for k in range(count)]
+
+    return [
+        (x, y, min(x + side, right), min(y + side, bottom)) for y in starts(top, bottom) for x in starts(left, right)
+    ]
 
 
 def _window(centre: np.ndarray, width: float, region: Box) -> Box:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.crops import NO_FACE, OTHER_FACE
-from pipeline.faces.align import TEMPLATE, AlignedFace, Face, align, footprint, similarity_transform, warp
+from pipeline.faces.align import TEMPLATE, AlignedFace, Face, align, apart, footprint, similarity_transform, warp
 from pipeline.faces.mesh import Finder, Spot, Tracker
 from pipeline.media import Box, Picture
 from pipeline.records import Side
 
 CUT_LEVELS = 25.0  # mean change of brightness (of 255) between looked-at pictures that only a cut makes
 FORGET_S = 2.0  # after such a loss a person may be anywhere
-SAME_FACE = 0.5  # faces whose middles are nearer than this many widths are one face
 REACH = 1.0  # widths from the expected place within which a lost face is the same person's, at once ...
 REACH_PER_S = 1.5  # ... and more for every second of loss
 LOOK_EVERY_S = 0.5
@@ -108,6 +107,7 @@ class Scene:
         self.region, self.finder = region, finder
         self.most_faces = 0
         self._met = False  # whether two people have been seen together since the last cut, so that their order is known
+        self._searched_s = -np.inf  # when small faces were looked for
         self._thumbnail: np.ndarray | None = None
 
     def look(self, picture: Picture, fresh: bool) -> dict[Side, AlignedFace | int]:
@@ -117,7 +117,7 @@ class Scene:
         """
         region, time_s = self.region(picture), picture.time_s
         if self._cut(picture, region) or fresh:
-            self._met = False
+            self._met, self._searched_s = False, -np.inf
             for person in self.people:
                 person.lose(looks=fresh)
         for person in self.people:
@@ -131,7 +131,9 @@ class Scene:
             for person in lost:
                 if time_s - person.seen_s > FORGET_S:
                     person.place = None
-            spots = self.finder.find(picture, region)
+            thorough = time_s - self._searched_s >= LOOK_EVERY_S
+            self._searched_s = time_s if thorough else self._searched_s
+            spots = self.finder.find(picture, region, thorough)
             self._search(lost, spots, picture, region)
         elif len(self.people) == 2:
             self._met = True
@@ -168,21 +170,21 @@ class Scene:
         if len(self.people) < 2 or None in (self.people[0].now, self.people[1].now):
             return
         a, b = self.people
-        if _apart(a.now, b.now):
+        if apart(a.now, b.now):
             return
         loser = max(self.people, key=lambda p: p.distance(p.now.centre, time_s))
         loser.lose(place=False)
 
     def _search(self, lost: list[Person], spots: list[Spot], picture: Picture, region: Box) -> None:
         held = [p.now for p in self.people if p.now is not None]
-        free = [spot for spot in spots if all(_apart(spot, face) for face in held)]
+        free = [spot for spot in spots if all(apart(spot, face) for face in held)]
         for person, spot in self._assign(lost, free, picture):
             spot.tried = True
             person.tracker.lock(spot.centre, spot.width, region)
             self._follow(person, picture, region)
             # Someone else's face may lie in the window too, and be the one that the mesh took.
             if person.now is not None and (
-                _apart(person.now, spot) or any(not _apart(person.now, face) for face in held)
+                apart(person.now, spot) or any(not apart(person.now, face) for face in held)
             ):
                 person.lose(place=False)
 
@@ -257,10 +259,6 @@ class Scene:
             return 0.0
         look = _look_at(face, picture) if isinstance(face, Spot) else _look(align(face, picture).crop)
         return one.likeness(look) - another.likeness(look)
-
-
-def _apart(a: Spot | Face, b: Spot | Face) -> bool:
-    return float(np.hypot(*(a.centre - b.centre))) > SAME_FACE * max(a.width, b.width)
 
 
 def _look(crop: np.ndarray) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""The sound of segments lies at their times, whatever the file does; what is missing is said."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from pipeline.audio import audio, write_audio
+from pipeline.audio_file import AudioFile, AudioWriter
+from pipeline.records import InputError, Segment, Unit, write_table
+from tests.clips import beeps, painted, write_clip
+
+RATE = 16_000
+UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi", session=1)
+
+
+def segment(name, start_s, end_s):
+    return Segment(name, UNIT.unit_id, "Ses01F", 1, None, start_s, end_s, "left")
+
+
+def make_video(root, seconds=4.0, at_s=(0.5, 1.5, 2.5), offset_s=0.0, name=UNIT.video, codec="pcm_s16le"):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = int(seconds * 25)
+    sound = None if at_s is None else (beeps(at_s, seconds, RATE), RATE, 1 + offset_s, codec)
+    times = [Fraction(k, 25) + 1 for k in range(frames)]
+    write_clip(path, [painted(k) for k in range(frames)], times, "mpeg4" if name.endswith("avi") else "libx264", sound)
+    return path
+
+
+def read(root, segments, source="video", unit=UNIT):
+    out = root / "audio.h5"
+    write_audio(root, unit, segments, source, out)
+    return AudioFile(out)
+
+
+def test_overlapping_segments_get_their_own_sound(tmp_path):
+    make_video(tmp_path, name="x.mkv")
+    unit = Unit(UNIT.unit_id, "x.mkv", session=1)
+    file = read(tmp_path, [segment("b", 0.25, 1.75), segment("a", 1.4, 3.0)], unit=unit)
+    assert list(file) == ["a", "b"]
+    loud = {name: np.flatnonzero(np.abs(file[name].samples()) > 0.1) / RATE + file[name].start_s for name in file}
+    for name, times in {"a": (1.5, 2.5), "b": (0.5, 1.5)}.items():
+        expected = np.concatenate([np.arange(t, t + 0.06, 1 / RATE) for t in times])
+        assert loud[name].min() == pytest.approx(expected.min(), abs=0.002)
+        assert loud[name].max() == pytest.approx(expected.max(), abs=0.002)
+        assert file[name].reason == ""
+        assert file[name].duration_s == pytest.approx({"a": 1.6, "b": 1.5}[name], abs=1 / RATE)
+    assert np.array_equal(file["a"].samples(100, 200), file["a"].samples()[100:200])
+
+
+@pytest.mark.parametrize(("offset_s", "says"), [(0.6, "sound begins 0.60 s late"), (-0.6, "sound ends 0.60 s early")])
+def test_late_and_early_sound_is_zero_outside_of_what_was_heard(tmp_path, offset_s, says):
+    make_video(tmp_path, offset_s=offset_s, name="x.mkv", at_s=(0.8, 1.5))
+    track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=Unit("Ses01F_impro01", "x.mkv", session=1))["a"]
+    begin_s, end_s = track.observed_s
+    assert begin_s == pytest.approx(max(offset_s, 0), abs=0.01)
+    assert end_s == pytest.approx(min(4.0 + offset_s, 4.0), abs=0.05)
+    samples = track.samples()
+    assert not samples[: int(begin_s * RATE)].any()
+    assert not samples[int(np.ceil(end_s * RATE)) + 1 :].any()
+    loud_s = np.flatnonzero(np.abs(samples) > 0.1)[0] / RATE
+    assert loud_s == pytest.approx(0.8 + offset_s, abs=0.003)
+    assert says in track.reason
+
+
+def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
+    make_video(tmp_path)
+    folder = tmp_path / "Session1" / "sentences" / "wav" / UNIT.unit_id
+    folder.mkdir(parents=True)
+    wave = np.random.default_rng(0).normal(0, 0.1, RATE)
+    soundfile.write(folder / "right.wav", wave, RATE)
+    soundfile.write(folder / "long.wav", np.tile(wave, 2), RATE)
+    soundfile.write(folder / "fast.wav", beeps([0.3], 1.0, 48_000), 48_000)
+    (folder / "broken.wav").write_text("this is no sound")
+    names = ["right", "long", "fast", "broken", "missing"]
+    file = read(tmp_path, [segment(name, 1.0, 2.0) for name in names], "sentences")
+    from_file = {name for name in file if file[name].source == "sentence"}
+    assert from_file == {"right", "long", "fast"}
+    truth, _ = soundfile.read(folder / "right.wav", dtype="float32")
+    assert np.array_equal(file["right"].samples(), truth)
+    assert file["right"].reason == ""
+    assert file["long"].reason == "sentence wav lasts 2.00 s, the turn 1.00 s"
+    assert len(file["long"]) == RATE
+    assert np.flatnonzero(np.abs(file["fast"].samples()) > 0.1)[0] / RATE == pytest.approx(0.3, abs=0.002)
+    assert file["missing"].reason == "sentence wav missing: cut from the video"
+    assert file["broken"].reason.startswith("sentence wav unusable (not a media file")
+    heard_s = np.flatnonzero(np.abs(file["missing"].samples()) > 0.1)[0] / RATE
+    assert heard_s == pytest.approx(0.5, abs=0.002)
+
+
+def test_what_cannot_be_heard_is_said(tmp_path):
+    make_video(tmp_path, at_s=None, name="mute.mp4")
+    make_video(tmp_path, at_s=(), name="silent.mkv")
+    make_video(tmp_path, name="short.mkv")
+    (tmp_path / "text.avi").write_text("not a video")
+
+    def reason(video, start_s=0.0, end_s=1.0):
+        track = read(tmp_path, [segment("a", start_s, end_s)], unit=Unit("u", video, session=1))["a"]
+        assert len(track) == RATE * (end_s - start_s)
+        return track.reason, track.observed_s
+
+    assert reason("mute.mp4") == ("no audio stream", (0.0, 0.0))
+    assert reason("silent.mkv")[0] == "silent"
+    assert reason("text.avi")[0].startswith("video unreadable: not a media file")
+    assert reason("absent.avi")[0] == "video unreadable: no such file"
+    assert reason("short.mkv", 3.0, 6.0)[0].startswith("sound ends 2.0")
+    assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", (7.0, 7.0))
+
+
+def test_a_turn_of_the_real_corpus_is_its_sentence_and_its_part_of_the_dialog(real_corpora, truth, tmp_path):
+    root = real_corpora / "IEMOCAP_full_release"
+    turns = {k: v for k, v in truth["iemocap"].items() if v["dialog"] == "Ses01F_impro01"}
+    segments = [segment(name, turn["start_s"], turn["end_s"]) for name, turn in turns.items()]
+    dialog, _ = soundfile.read(root / "Session1" / "dialog" / "wav" / "Ses01F_impro01.wav", dtype="float32")
+    write_audio(root, UNIT, segments, "sentences", tmp_path / "s.h5")
+    write_audio(root, UNIT, segments, "video", tmp_path / "v.h5")
+    sentences, cut = AudioFile(tmp_path / "s.h5"), AudioFile(tmp_path / "v.h5")
+    for name, turn in turns.items():
+        first = round(turn["start_s"] * RATE)
+        part = dialog[first : first + len(cut[name])]
+        assert np.abs(cut[name].samples() - part).max() < 1e-4
+        if name not in ("Ses01F_impro01_F001", "Ses01F_impro01_M001"):  # these two overlap: their sounds are added
+            assert np.abs(sentences[name].samples() - cut[name].samples()).max() < 1e-4
+        assert sentences[name].reason == cut[name].reason == ""
+
+
+def test_late_audio_of_the_real_corpus(real_corpora, tmp_path):
+    root = real_corpora / "AffWild2"
+    video = next((root / "videos").rglob("late-audio.mp4")).relative_to(root)
+    segments = [Segment("late-audio", "late-audio", "s", None, "train", 0.0, 12.0, "whole")]
+    write_audio(root, Unit("late-audio", str(video), part="train"), segments, "video", tmp_path / "a.h5")
+    samples = AudioFile(tmp_path / "a.h5")["late-audio"].samples()
+    assert not samples[: int(0.43 * RATE)].any()
+    # The voice repeats every three seconds; the first repetition begins at 0.5 + 3 s.
+    a, b = samples[int(0.5 * RATE) : int(3.4 * RATE)], samples[int(3.5 * RATE) : int(6.4 * RATE)]
+    assert np.corrcoef(a, b)[0, 1] > 0.95
+
+
+def test_command(tmp_path):
+    make_video(tmp_path, name="x.mkv")
+    unit = Unit("u", "x.mkv", part="train")
+    write_table(tmp_path / "units.tsv", [unit], Unit)
+    write_table(tmp_path / "segments.tsv", [Segment("u", "u", "u", None, "train", 0.0, 4.0, "whole")], Segment)
+    arguments = ["--root", tmp_path, "--units", tmp_path / "units.tsv", "--segments", tmp_path / "segments.tsv"]
+    arguments += ["--out", tmp_path / "out.h5"]
+
+    def run(*more):
+        return CliRunner().invoke(audio, [str(a) for a in (*arguments, *more)], catch_exceptions=True)
+
+    assert run("--corpus", "affwild2", "--unit", "u", "--source", "video").exit_code == 0
+    assert list(AudioFile(tmp_path / "out.h5")) == ["u"]
+    wrong = run("--corpus", "affwild2", "--unit", "u", "--source", "sentences")
+    assert isinstance(wrong.exception, InputError)
+    assert "--source video" in str(wrong.exception)
+    assert "is not in" in str(run("--corpus", "affwild2", "--unit", "v", "--source", "video").exception)
+
+
+def test_audio_file_refuses_what_is_none(tmp_path):
+    (tmp_path / "x.h5").write_text("text")
+    with pytest.raises(InputError, match="not an audio file"):
+        AudioFile(tmp_path / "x.h5")
+    with AudioWriter(tmp_path / "empty.h5", {}):
+        pass
+    assert len(AudioFile(tmp_path / "empty.h5")) == 0
+    with pytest.raises(IndexError), AudioWriter(tmp_path / "y.h5", {"a": (0.0, 10)}) as writer:
+        writer.write("a", 5, np.zeros(6))
+    assert not (tmp_path / "y.h5").exists(), "a file that was not finished is not left behind"

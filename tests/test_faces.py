@@ -1,0 +1,449 @@
+"""Crops show the right person, aligned, at the right frames; what cannot be shown is said."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
+from pipeline.faces.align import TEMPLATE, Face, align, five_points, similarity_transform, warp
+from pipeline.faces.command import faces
+from pipeline.faces.organisers import write_organisers_faces
+from pipeline.faces.stage import plan_frames, write_faces
+from pipeline.media import Video, read_frames
+from pipeline.records import InputError, Segment, Unit, write_table
+from tests.clips import grid_face, painted, paste, to_and_fro, write_clip
+
+A, B, C = "bbaf2n", "brbk7n", "swiz3n"
+FPS = 25
+
+
+def segment(name="a", start_s=0.0, end_s=1.0, side="whole", unit="u"):
+    return Segment(name, unit, name, None, "train", start_s, end_s, side)
+
+
+def track(path, segments, tmp_path, **options):
+    write_faces(path, segments, tmp_path / "faces.h5", **options)
+    return FaceFile(tmp_path / "faces.h5")
+
+
+def look(crop):
+    """A small grey picture of the inner face; its products are correlations."""
+    grey = Image.fromarray(crop[14:100, 14:98]).convert("L").resize((24, 24), Image.Resampling.BOX)
+    values = np.asarray(grey, float).ravel()
+    values -= values.mean()
+    return values / np.linalg.norm(values)
+
+
+@pytest.fixture(scope="session")
+def gallery(shared, tmp_path_factory):
+    """Looks of every person of GRID, aligned by MediaPipe's own solution and scikit-image, not by our code."""
+    import mediapipe as mp
+    from skimage.transform import SimilarityTransform
+    from skimage.transform import warp as skimage_warp
+
+    looks = {}
+    for path in sorted((shared / "media" / "grid").glob("*.mpg")):
+        if path.stem == "pwij3p":  # the same man as in swwp2s
+            continue
+        with mp.solutions.face_mesh.FaceMesh(static_image_mode=True) as mesh:
+            found = []
+            for _, _, rgb in read_frames(path, range(0, 75, 5)):
+                points = mesh.process(rgb).multi_face_landmarks[0].landmark
+                xy = np.array([(p.x * rgb.shape[1], p.y * rgb.shape[0]) for p in points])
+                five = np.stack([xy[[33, 133]].mean(0), xy[[362, 263]].mean(0), xy[4], xy[61], xy[291]])
+                transform = SimilarityTransform()
+                assert transform.estimate(five, TEMPLATE)
+                crop = skimage_warp(rgb, transform.inverse, output_shape=(112, 112), preserve_range=True)
+                found.append(look(crop.astype(np.uint8)))
+        looks[path.stem] = np.array(found)
+    return looks
+
+
+@pytest.fixture
+def shown(gallery):
+    """Who is in each valid crop of a track: the person of the most similar picture."""
+
+    def who(track):
+        crops = track.crops()
+        return [
+            max(gallery, key=lambda name: (gallery[name] @ look(crop)).max()) if valid else int(code)
+            for crop, valid, code in zip(crops, track.valid, track.code)
+        ]
+
+    return who
+
+
+@pytest.fixture
+def stage(shared, tmp_path):
+    """Film a scene: ``place(k)`` gives (person, centre x, scale) for each person in frame k, those behind first."""
+    people = {name: grid_face(shared, name) for name in (A, B, C)}
+
+    def film(place, count, width=720, levels=None):
+        frames = []
+        for k in range(count):
+            canvas = np.full((288, width, 3), (60, 120, 140) if levels is None else levels(k), np.uint8)
+            for name, centre_x, scale in place(k):
+                paste(canvas, to_and_fro(people[name], k), centre_x, scale)
+            frames.append(canvas)
+        write_clip(tmp_path / "scene.mp4", frames, [k / FPS for k in range(count)])
+        return tmp_path / "scene.mp4"
+
+    return film
+
+
+# --- alignment -----------------------------------------------------------------------
+
+
+def test_similarity_transform_is_the_one_of_scikit_image():
+    from skimage.transform import SimilarityTransform
+
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        source = rng.normal(300, 80, (5, 2))
+        turn, shift = similarity_transform(source, TEMPLATE)
+        theirs = SimilarityTransform()
+        assert theirs.estimate(source, TEMPLATE)
+        ours = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+        assert np.allclose(ours, theirs.params[:2], atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 0.4, 0.21])
+def test_warp_puts_pixels_where_the_transform_says(scale):
+    size = int(160 / scale)
+    y, x = np.mgrid[:size, :size]
+    picture = np.repeat((60 + 120 * np.hypot(x - size * 0.4, y - size * 0.55)[..., None] / size), 3, axis=2).astype(
+        np.uint8
+    )
+    turn, shift = scale * np.exp(0.2j), 5 - 20j
+    crop = warp(picture, turn, shift)
+    v, u = np.mgrid[10:100:7, 10:100:7]
+    spot = (u + 1j * v - shift) / turn
+    truth = 60 + 120 * np.hypot(spot.real - size * 0.4, spot.imag - size * 0.55) / size
+    inside = (spot.real > 2) & (spot.real < size - 3) & (spot.imag > 2) & (spot.imag < size - 3)
+    assert inside.sum() > 50
+    assert np.abs(crop[v, u, 0] - truth)[inside].max() < 2.5
+
+
+def test_mesh_and_landmarks_follow_the_crop():
+    rng = np.random.default_rng(1)
+    points = rng.normal(200, 60, (468, 3))
+    five = TEMPLATE * 2.5 + (40, 70)
+    points[[33, 133], :2], points[[362, 263], :2] = five[0], five[1]
+    points[[4, 61, 291], :2] = five[2:]
+    face = align(Face(points, 1.0, np.zeros((400, 400, 3), np.uint8), (0, 0)))
+    assert np.allclose(face.landmarks, five)
+    assert np.allclose(face.mesh[[4, 61, 291], :2], TEMPLATE[2:], atol=1e-9)
+    assert np.allclose(face.mesh[:, 2], points[:, 2] / 2.5)
+    assert face.score == pytest.approx(1.0)
+    points[4, :2] += (50, 0)
+    assert align(Face(points, 1.0, np.zeros((400, 400, 3), np.uint8), (0, 0))).score < 0.8
+
+
+def test_points_are_those_of_mediapipes_own_solution(shared):
+    import mediapipe as mp
+
+    from pipeline.faces.mesh import Finder, Tracker
+
+    video = Video(shared / "media" / "clips" / "single_face.mp4")
+    tracker, finder = Tracker(), Finder()
+    with mp.solutions.face_mesh.FaceMesh() as mesh:
+        for picture in video.pictures(range(0, 20)):
+            region = picture.half("whole")
+            if not tracker.locked:
+                spot = finder.find(picture, region)[0]
+                tracker.lock(spot.centre, spot.width, region)
+                left, top, right, _ = window = tracker._window
+            face = tracker.follow(picture, region)
+            theirs = mesh.process(picture.rgb(window)).multi_face_landmarks[0].landmark
+            xyz = np.array([(p.x, p.y, p.z) for p in theirs]) * (right - left) + (left, top, 0)
+            assert np.allclose(face.points, xyz, atol=1e-4)
+            assert face.presence > 0.9
+    tracker.close()
+    finder.close()
+
+
+def test_eyes_nose_and_mouth_of_a_real_face_are_where_they_are(shared, tmp_path):
+    """Marks set by hand on the first picture of one clip, in pixels."""
+    file = track(shared / "media" / "grid" / f"{A}.mpg", [segment(end_s=0.1)], tmp_path)
+    by_hand = [(133, 160.5), (178.75, 158.75), (159, 189), (137.5, 219.5), (180, 217.5)]
+    assert np.abs(file["a"].landmarks[0] - by_hand).max() < 5
+
+
+# --- which frames --------------------------------------------------------------------
+
+
+def test_frames_are_chosen_by_time_stamps():
+    time_s = np.cumsum(np.r_[0, np.tile([0.03, 0.05], 100)])
+    plan = plan_frames(time_s, [segment("all", 1.0, 2.0), segment("thin", 1.0, 2.0), segment("late", 9.0, 10.0)], None)
+    ranges_s, index = plan["all"]
+    assert ((time_s[index] >= 1 - 1e-9) & (time_s[index] < 2)).all()
+    assert index[0] > 0
+    assert time_s[index[0] - 1] < 1
+    assert np.allclose(ranges_s[:-1, 1], ranges_s[1:, 0])
+    assert len(plan["late"][1]) == 0
+    thin_s, thin = plan_frames(time_s, [segment("thin", 1.0, 2.0)], 5.0)["thin"]
+    assert len(thin) == 5
+    assert np.allclose(thin_s[:-1, 1], thin_s[1:, 0]), "a row lasts until the next"
+
+
+def test_crops_belong_to_their_frames(shared, tmp_path):
+    """The mouth of each crop moves as it does in the frame of that time: thinning does not shift anything."""
+    path = shared / "media" / "grid" / f"{A}.mpg"
+    every = track(path, [segment(end_s=3.0)], tmp_path)["a"]
+    crops, points = every.crops(), every.landmarks
+    thin = track(path, [segment(start_s=0.5, end_s=2.9)], tmp_path, sample_rate_hz=5.0)["a"]
+    assert list(thin.frame_index) == [13, 18, 23, 28, 33, 38, 43, 48, 53, 58, 63, 68]
+    off = []
+    for row, frame in enumerate(thin.frame_index):
+        assert np.abs(thin.landmarks[row] - points[frame]).max() < 3
+        likeness = [look(thin.crops(row, row + 1)[0]) @ look(c) for c in crops]
+        off.append(abs(int(np.argmax(likeness)) - int(frame)))
+    assert np.median(off) == 0, off
+
+
+# --- the real corpora ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialog", ["Ses01F_impro01", "Ses02M_script01_1b"])
+def test_turns_show_their_speaker(real_corpora, truth, shown, tmp_path, dialog):
+    turns = {k: v for k, v in truth["iemocap"].items() if v["dialog"] == dialog}
+    segments = [segment(k, v["start_s"], v["end_s"], v["side"], dialog) for k, v in turns.items()]
+    video = real_corpora / "IEMOCAP_full_release" / f"Session{dialog[4]}" / "dialog" / "avi" / "DivX" / f"{dialog}.avi"
+    file = track(video, segments, tmp_path, side_by_side=True, sample_rate_hz=10.0)
+    for name, turn in turns.items():
+        who = Counter(shown(file[name]))
+        assert who[turn["clip"]] >= 0.95 * len(file[name]), (name, who)
+        assert file[name].reason == ""
+        x = file[name].landmarks[:, :, 0]
+        assert (x < 360).all() if turn["side"] == "left" else (x >= 360).all()
+
+
+@pytest.mark.parametrize("video", ["video74", "video93", "117", "late-audio"])
+def test_subjects_are_told_apart_in_every_frame(real_corpora, truth, shown, tmp_path, video):
+    subjects = {k: v for k, v in truth["affwild2"].items() if v["video"].rsplit(".", 1)[0] == video}
+    path = next((real_corpora / "AffWild2" / "videos").rglob(f"{video}.*"))
+    segments = [segment(k, 0.0, 4.0, v["side"] or "whole", video) for k, v in subjects.items()]
+    file = track(path, segments, tmp_path)
+    for name, subject in subjects.items():
+        assert len(file[name]) == 4 * subject["fps"]
+        assert Counter(shown(file[name])) == {subject["clip"]: len(file[name])}
+
+
+def test_a_face_that_comes_or_goes(shared, tmp_path):
+    for name, part in (("face_noface.mov", slice(0, 72)), ("noface_face.mov", slice(97, 169))):
+        got = track(shared / "media" / "clips" / name, [segment(end_s=7.0)], tmp_path)["a"]
+        expected = np.zeros(169, bool)
+        expected[part] = True
+        assert (got.valid != expected).sum() <= 2
+        assert set(got.code[~got.valid]) == {NO_FACE}
+        assert not got.crops()[~got.valid].any()
+        assert "no face found in 97 of 169 frames" in got.reason
+
+
+def test_no_face_at_all(shared, tmp_path):
+    got = track(shared / "media" / "clips" / "no_face.mp4", [segment(end_s=4.0)], tmp_path)["a"]
+    assert len(got) == 95
+    assert not got.valid.any()
+    assert got.reason.startswith("no face in any of 95 frames")
+
+
+# --- scenes with known people --------------------------------------------------------
+
+
+def people_of(stage, shown, tmp_path, place, count, sides, **options):
+    file = track(stage(place, count, **options), [segment(s, 0, count / FPS, s) for s in sides], tmp_path)
+    return {s: shown(file[s]) for s in sides}, file
+
+
+@pytest.mark.parametrize("front", [A, B])
+def test_people_who_cross_stay_who_they_are(stage, shown, tmp_path, front):
+    def place(k):
+        step = min(max((k - 15) / 60, 0), 1) * 420
+        both = [(A, 150 + step, 1), (B, 570 - step, 1)]
+        return both if front == B else both[::-1]
+
+    who, file = people_of(stage, shown, tmp_path, place, 95, ("left", "right"))
+    for side, name, other in (("left", A, B), ("right", B, A)):
+        assert other not in who[side], "nobody is taken for the other"
+        assert who[side][:30] == who[side][-15:] + who[side][:15] == [name] * 30
+        if name == front:
+            assert who[side].count(name) >= 94
+        else:
+            assert 8 <= who[side].count(OTHER_FACE) <= 40
+            assert "only the face of somebody else" in file[side].reason
+
+
+def test_cuts_do_not_exchange_people(stage, shown, tmp_path):
+    def place(k):
+        if k < 20:
+            return [(A, 150, 1), (B, 570, 1)]
+        return [(A, 300, 0.8), (B, 600, 0.8)] if k < 40 else [(B, 300, 1)] if k < 60 else [(A, 200, 1), (B, 420, 1)]
+
+    def levels(k):
+        return ((60, 120, 140), (15, 20, 10), (220, 180, 150), (30, 60, 30))[k // 20]
+
+    who, _ = people_of(stage, shown, tmp_path, place, 80, ("left", "right"), levels=levels)
+    assert who["left"] == [A] * 40 + [OTHER_FACE] * 20 + [A] * 20
+    assert who["right"] == [B] * 80
+
+
+def test_short_losses(stage, shown, tmp_path):
+    def place(k):
+        return [(A, 150, 1)] * (not 20 <= k < 32) + [(B, 570, 1)] * (not 50 <= k < 54)
+
+    who, _ = people_of(stage, shown, tmp_path, place, 70, ("left", "right"))
+    assert who["left"] == [A] * 20 + [OTHER_FACE] * 12 + [A] * 38
+    assert who["right"] == [B] * 50 + [OTHER_FACE] * 4 + [B] * 16
+
+
+def test_the_second_person_settles_who_is_left(stage, shown, tmp_path):
+    who, _ = people_of(
+        stage, shown, tmp_path, lambda k: [(B, 300, 1)] + [(A, 100, 1)] * (k >= 20), 40, ("left", "right")
+    )
+    assert who["left"][20:] == [A] * 20
+    assert who["right"][20:] == [B] * 20
+
+
+def test_three_people_where_two_are_annotated(stage, shown, tmp_path):
+    def place(k):
+        return [(C, 360, 0.6), (A, 120, 1), (B, 600, 1)]
+
+    who, file = people_of(stage, shown, tmp_path, place, 20, ("left", "right"))
+    assert who == {"left": [A] * 20, "right": [B] * 20}
+    assert "up to 3 faces in view" in file["left"].reason
+
+
+def test_one_person_is_the_largest_and_no_passer_by(stage, shown, tmp_path):
+    def place(k):
+        return [(A, 200, 1)] * (not 20 <= k < 35) + [(C, 600, 0.6)]
+
+    who, file = people_of(stage, shown, tmp_path, place, 60, ("whole",))
+    assert who["whole"] == [A] * 20 + [OTHER_FACE] * 15 + [A] * 25
+    assert "up to 2 faces in view" in file["whole"].reason
+
+
+def test_a_side_named_by_nothing_is_the_other_one(stage, shown, tmp_path):
+    who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 150, 1), (B, 570, 1)], 10, ("whole", "right"))
+    assert who == {"whole": [A] * 10, "right": [B] * 10}
+
+
+def test_segments_do_not_remember_those_before(stage, shown, tmp_path):
+    """Somebody else sits there from the second segment on; a tracker that remembered would call her a stranger."""
+    path = stage(lambda k: [(A if k < 20 else C, 300, 1)], 40)
+    segments = [segment("first", 0, 0.8), segment("second", 0.8, 1.6)]
+    file = track(path, segments, tmp_path)
+    assert (shown(file["first"]), shown(file["second"])) == ([A] * 20, [C] * 20)
+    second = file["second"].landmarks
+    write_faces(path, segments[1:], tmp_path / "alone.h5")
+    assert np.array_equal(FaceFile(tmp_path / "alone.h5")["second"].landmarks, second)
+
+
+def test_small_faces_are_found(stage, shown, tmp_path):
+    who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 1000, 0.35)], 5, ("whole",), width=1280)
+    assert who["whole"] == [A] * 5
+
+
+# --- bad input -----------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_video(tmp_path):
+    (tmp_path / "x.avi").write_text("not a video")
+    for name, reason in (("x.avi", "video unreadable: not a media file"), ("y.avi", "video unreadable: no such file")):
+        got = track(tmp_path / name, [segment("a"), segment("b")], tmp_path)
+        assert len(got["a"]) == len(got["b"]) == 0
+        assert got["a"].reason.startswith(reason)
+
+
+def test_turns_around_the_end_of_the_video(shared, tmp_path):
+    path = shared / "media" / "grid" / f"{A}.mpg"
+    ends = [
+        segment("over", 2.5, 4.2),
+        segment("after", 5.0, 6.0),
+        segment("between", 1.001, 1.03),
+        segment("fine", 2, 3.04),
+    ]
+    got = track(path, ends, tmp_path)
+    assert len(got["over"]) == 12
+    assert got["over"].valid.all()
+    assert got["over"].reason == "ends 1.2 s after the last frame"
+    assert (len(got["after"]), len(got["between"])) == (0, 0)
+    assert got["after"].reason.startswith("starts 2.0 s after the last frame")
+    assert got["between"].reason == "no frame lies inside"
+    assert got["fine"].reason == ""
+
+
+def test_frames_that_do_not_decode(shared, tmp_path):
+    import av
+
+    data = bytearray((shared / "media" / "clips" / "single_face.mp4").read_bytes())
+    with av.open(str(shared / "media" / "clips" / "single_face.mp4")) as container:
+        for packet in [p for p in container.demux(video=0) if p.size][40:50]:
+            data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    got = track(tmp_path / "damaged.mp4", [segment(end_s=3.0)], tmp_path)["a"]
+    assert len(got) == 72
+    assert got.valid[:35].all()
+    damaged = int((got.code == DAMAGED).sum())
+    assert damaged > 0
+    assert f"frame damaged in {damaged}" in got.reason
+
+
+# --- the organisers' crops -----------------------------------------------------------
+
+
+def test_organisers_crops_are_joined_by_number(tmp_path):
+    write_clip(tmp_path / "v.mp4", [painted(k % 1000) for k in range(1010)], [k / FPS for k in range(1010)])
+    folder = tmp_path / "cropped_aligned" / "v_left"
+    folder.mkdir(parents=True)
+    for frame in (0, 1, 5, 998, 999, 1000, 1009):
+        picture = Image.fromarray(np.full((112, 112, 3), frame % 200, np.uint8))
+        picture.save(folder / f"{frame + 1:05d}.jpg", quality=95)
+    Image.fromarray(np.full((200, 224, 3), 77, np.uint8)).save(folder / "00008.jpg")
+    (folder / "00010.jpg").write_text("no picture")
+    (folder / ".DS_Store").write_text("litter")
+    Image.fromarray(np.zeros((112, 112, 3), np.uint8)).save(folder / "02000.jpg")
+    segments = [segment("v_left", 0, 40.4, "left"), segment("v_right", 0, 40.4, "right")]
+    write_organisers_faces(tmp_path, tmp_path / "v.mp4", segments, tmp_path / "faces.h5")
+    got = FaceFile(tmp_path / "faces.h5")
+    left = got["v_left"]
+    assert list(np.flatnonzero(left.valid)) == [0, 1, 5, 7, 998, 999, 1000, 1009]
+    crops = left.crops()
+    assert [int(crops[k, 50, 50, 0]) for k in (0, 1, 5, 7, 998, 1000)] == pytest.approx([0, 1, 5, 77, 198, 0], abs=2)
+    assert left.code[9] == DAMAGED
+    assert "no crop for 1001 of 1010 frames" in left.reason
+    assert "1 crops cannot be read" in left.reason
+    assert "1 crops have numbers beyond" in left.reason
+    assert not got["v_right"].valid.any()
+    assert len(got["v_right"]) == 1010
+    assert got["v_right"].reason == "no folder cropped_aligned/v_right"
+
+
+def test_command(shared, tmp_path):
+    units = [Unit("c", f"media/grid/{A}.mpg", part="train"), Unit("s", f"media/grid/{B}.mpg", session=1)]
+    segments = [segment("c", 0, 0.4, unit="c"), segment("s_M000", 0, 0.4, "right", unit="s")]
+    write_table(tmp_path / "units.tsv", units, Unit)
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    arguments = ["--root", shared, "--units", tmp_path / "units.tsv", "--segments", tmp_path / "segments.tsv"]
+
+    def run(unit):
+        out = tmp_path / f"{unit}.h5"
+        result = CliRunner().invoke(faces, [str(a) for a in (*arguments, "--unit", unit, "--out", out)])
+        return result, out
+
+    result, out = run("c")
+    assert result.exit_code == 0
+    assert FaceFile(out)["c"].valid.all()
+    result, out = run("s")
+    assert not FaceFile(out)["s_M000"].valid.any(), "half of a face in the right half of the picture"
+    result, _ = run("nobody")
+    assert isinstance(result.exception, InputError)
+
+
+def test_five_points_ignore_blinks():
+    points = np.zeros((468, 3))
+    points[[33, 133], :2] = [[0, 0], [10, 2]]
+    points[[159, 145], :2] = [[5, -9], [5, 99]]
+    assert np.allclose(five_points(points)[0], [5, 1])
