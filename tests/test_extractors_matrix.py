@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.features import registry, weights
 from pipeline.features.base import AudioPiece, FacePiece, TextPiece
+from pipeline.features.check import check
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -201,6 +202,13 @@ def test_family_gives_rows_that_do_not_depend_on_the_batch(extractor, kind, fami
         if isinstance(piece, FacePiece):
             assert np.array_equal(rows.valid, piece.valid)
             assert not rows.values[~piece.valid].any()
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "hubert-layer", "whisper", "clip", "roberta"])
+def test_family_passes_the_conformance_check(extractor, family):
+    kind = next(k for k, families in FAMILIES.items() if family in families)
+    bad = [(title, said) for title, said, good in check(extractor(kind, family, layers=[1])) if not good]
+    assert not bad
 
 
 @pytest.mark.parametrize(("kind", "family"), ALL)

@@ -272,6 +272,7 @@ def test_list_says_what_is_needed_how_large_and_what_is_there(hub, tmp_path):
         "here": {"extractor": "transformers_text", "weights": SOURCE},
         "demo": {"extractor": "transformers_audio", "weights": "demo:wav2vec2"},
         "gone": {"extractor": "transformers_text", "weights": f"acme/none@{REVISION}"},
+        "loose": {"extractor": "transformers_text", "weights": "acme/loose@main"},
         "mfcc": {"extractor": "mfcc"},
     }
     config.write_text(yaml.safe_dump({"corpora": {"iemocap": {"extractors": entries}}}))
@@ -279,6 +280,7 @@ def test_list_says_what_is_needed_how_large_and_what_is_there(hub, tmp_path):
     said = CliRunner().invoke(weights_command, call, catch_exceptions=False).output
     assert "for corpora.iemocap.extractors.here\n    not there; the workflow fetches it, 0.5 MB" in said
     assert "no such model" in said
+    assert "CANNOT BE USED: weights 'acme/loose@main': no pinned revision" in said
     assert "the workflow makes it" in said
     fetch(SOURCE, tmp_path / "weights" / weights.slug(SOURCE))
     said = CliRunner().invoke(weights_command, [*call, "--offline"], catch_exceptions=False).output

@@ -23,6 +23,17 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
     return extractor_class(config, weights, choose_device(device)), known
 
 
+def parse_options(text: str) -> dict:
+    """Options from the command line; raises InputError where they are not a JSON object."""
+    try:
+        table = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--options {text!r} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise InputError(f"--options {text!r}: expected an object of option names and values")
+    return table
+
+
 def choose_device(device: str) -> str:
     """Resolve "auto" to "cuda" or "cpu"; raises InputError where a GPU is asked for and none is there."""
     if device == "cpu":
@@ -49,16 +60,10 @@ def choose_device(device: str) -> str:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
 def features(corpus, name, kind, options, results, units, weights, device, demonstration, out):
     """Run one extractor over the segments of some videos."""
-    try:
-        table = json.loads(options)
-    except ValueError as error:
-        raise InputError(f"--options {options!r} is not JSON ({error})") from None
-    if not isinstance(table, dict):
-        raise InputError(f"--options {options!r}: expected an object of option names and values")
     wanted = set(units)
     segments = [s for s in read_table(results / "segments.tsv", Segment) if s.unit_id in wanted]
     segments.sort(key=lambda s: s.segment_id)
-    extractor, known = build(kind, table, weights, device)
+    extractor, known = build(kind, parse_options(options), weights, device)
     log.info("%s: %d segments of %d videos on %s", name, len(segments), len(wanted), extractor.device)
     facts = attributes(corpus, name, kind, extractor, known, segments, results, demonstration)
     write_store(out, facts, extractor, read_pieces(progress(segments, name), results, extractor))

@@ -13,9 +13,10 @@ from pipeline.features.weights import MANIFEST, Source, check_lock, digest_file,
 from pipeline.records import InputError
 
 _SMALL = {
-    "config.json", "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json",
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "vocab.txt", "merges.txt", "normalizer.json", "bpe.codes", "LICENSE", "LICENSE.txt", "LICENSE.md",
+    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+    "video_preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "normalizer.json", "bpe.codes",
+    "LICENSE", "LICENSE.txt", "LICENSE.md",
 }  # fmt: skip
 _TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")

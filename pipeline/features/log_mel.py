@@ -42,7 +42,7 @@ def log_mel(
     import torch
 
     with torch.inference_mode():
-        frames = torch.from_numpy(np.ascontiguousarray(piece.windows(window_s, hop_s)))
+        frames = torch.from_numpy(np.array(piece.windows(window_s, hop_s)))
         spectrum = torch.fft.rfft(frames * torch.hann_window(frames.shape[1]), n=N_FFT).abs().pow(power)
         return torch.log(spectrum @ torch.from_numpy(bank) + offset).numpy()
 

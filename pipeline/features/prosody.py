@@ -31,6 +31,9 @@ class ProsodyOptions(Options):
 
     min_pitch_hz: float = Field(65.0, ge=50, description="lowest pitch")
     max_pitch_hz: float = Field(500.0, le=1000, description="highest pitch")
+    pitch_step: float = Field(
+        0.2, gt=0, lt=1, description="fineness of pitch in semitones; 0.1 takes three times as long"
+    )
 
 
 class Prosody(Extractor):
@@ -55,8 +58,9 @@ class Prosody(Extractor):
         rate = piece.sample_rate_hz
         samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
         even = {"frame_length": FRAME, "hop_length": HOP, "center": False}
+        span = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}
         pitch_hz, voiced, probability = librosa.pyin(
-            samples, fmin=self.config.min_pitch_hz, fmax=self.config.max_pitch_hz, sr=rate, fill_na=55.0, **even
+            samples, resolution=self.config.pitch_step, fill_na=55.0, **span, **even
         )
         pitch = np.where(voiced, np.log2(pitch_hz / 55.0), 0.0)
         both = voiced[1:] & voiced[:-1]

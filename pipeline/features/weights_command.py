@@ -45,9 +45,7 @@ def verify_command(folders):
 @click.option("--offline", is_flag=True, help="Do not ask the hub for sizes.")
 def list_command(config, folder, offline):
     """Say which checkpoints a configuration needs, for which extractors, how large they are and which are there."""
-    rows = [
-        (text, where, *_status(text, folder / slug(text), offline)) for text, where in sorted(needs(config).items())
-    ]
+    rows = [(text, where, *_status(text, folder, offline)) for text, where in sorted(needs(config).items())]
     if not rows:
         click.echo(f"{config}: no extractor needs weights")
         return
@@ -67,7 +65,7 @@ def needs(config: Path) -> dict[str, list[str]]:
         raise InputError(f"{config}: cannot be read as YAML or JSON ({error})") from None
     found: dict[str, list[str]] = {}
     for where, text in _walk(table, ()):
-        found.setdefault(parse(text).text, []).append(where)
+        found.setdefault(text, []).append(where)
     return found
 
 
@@ -81,7 +79,12 @@ def _walk(node, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             yield from _walk(value, (*path, str(key)))
 
 
-def _status(text: str, folder: Path, offline: bool) -> tuple[str, int | None]:
+def _status(text: str, weights_folder: Path, offline: bool) -> tuple[str, int | None]:
+    """What there is of a checkpoint, in words, and its size in bytes where that is known."""
+    try:
+        source, folder = parse(text), weights_folder / slug(text)
+    except InputError as error:
+        return f"CANNOT BE USED: {error}", None
     manifest = read_manifest(folder)
     if manifest is not None:
         wrong = [
@@ -93,7 +96,6 @@ def _status(text: str, folder: Path, offline: bool) -> tuple[str, int | None]:
         if wrong:
             return f"DAMAGED in {folder} ({', '.join(wrong)}): delete the folder", size
         return f"there, in {folder}", size
-    source = parse(text)
     if source.kind == "demo":
         return "not there; the workflow makes it", None
     if source.kind == "path":

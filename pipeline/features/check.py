@@ -1,0 +1,203 @@
+"""Try an extractor on a built-in clip and say what is wrong with it: shapes, times, masks, determinism, batches."""
+
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+
+from pipeline.features.base import Extractor, Piece
+from pipeline.features.command import build, parse_options
+from pipeline.features.pieces import Job, own_rows
+from pipeline.features.run import check_rows
+from pipeline.features.synthetic import clip
+from pipeline.records import InputError
+from pipeline.store import Rows
+
+TOLERANCE = 1e-3  # of the largest value: what padding and the order of sums may change
+
+
+class _Wrong(Exception):
+    """A check failed; the message says how."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--options", default="{}", help="The extractor's options as JSON.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint, where it needs one.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+def check_extractor(name, options, weights, device):
+    """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
+    extractor, _ = build(name, parse_options(options), weights, device)
+    wrong = 0
+    for title, said, good in check(extractor):
+        wrong += not good
+        click.echo(f"{'ok   ' if good else 'WRONG'}  {title}: {said}")
+    if wrong:
+        raise InputError(f"extractor {name!r}: {wrong} of {len(CHECKS)} checks failed; see the lines marked WRONG")
+
+
+def check(extractor: Extractor) -> Iterator[tuple[str, str, bool]]:
+    """Yield (title, what was found, whether it is good) of each check, in order."""
+    for title, each in CHECKS.items():
+        try:
+            yield title, each(extractor), True
+        except (_Wrong, InputError) as error:
+            yield title, str(error), False
+        except Exception as error:
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            yield title, f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})", False
+
+
+def _one(extractor: Extractor, piece: Piece) -> Rows:
+    return _several(extractor, [piece])[0]
+
+
+def _several(extractor: Extractor, pieces: list[Piece]) -> list[Rows]:
+    found = extractor.extract(pieces)
+    if len(found) != len(pieces):
+        raise _Wrong(f"gave rows of {len(found)} pieces for a batch of {len(pieces)}; give one Rows for each piece")
+    return [check_rows(extractor, piece, rows) for piece, rows in zip(pieces, found, strict=True)]
+
+
+def _clip(extractor: Extractor, duration_s: float = 3.0, start_s: float = 12.5) -> Piece:
+    return clip(extractor.modality, duration_s, start_s)
+
+
+def _span_s(piece: Piece) -> tuple[float, float]:
+    if hasattr(piece, "samples"):
+        return piece.start_s, piece.start_s + len(piece) / piece.sample_rate_hz
+    return float(piece.time_s[:, 0].min()), float(piece.time_s[:, 1].max())
+
+
+def _shapes(extractor: Extractor) -> str:
+    rows = _one(extractor, _clip(extractor))
+    if len(rows) == 0:
+        raise _Wrong("no rows for a clip of 3 s")
+    if not rows.valid.any():
+        raise _Wrong("every row of the clip is invalid; valid is true where something was observed")
+    return f"{len(rows)} rows of width {extractor.dim} for 3 s"
+
+
+def _times(extractor: Extractor) -> str:
+    piece = _clip(extractor)
+    rows = _one(extractor, piece)
+    begin_s, end_s = _span_s(piece)
+    centre_s = rows.time_s.mean(axis=1)
+    outside = (centre_s < begin_s - 1e-6) | (centre_s > end_s + 1e-6)
+    if outside.any():
+        raise _Wrong(
+            f"{outside.sum()} of {len(rows)} rows are centred outside the clip ({begin_s:.2f} to {end_s:.2f} s), the "
+            f"first at {centre_s[outside][0]:.2f} s; count from the piece's own start, in seconds"
+        )
+    if (np.diff(rows.time_s) <= 0).any():
+        raise _Wrong("a row ends where it begins; time_s is (N, 2), start and end of what the row was made from")
+    later = _one(extractor, _clip(extractor, start_s=112.5))
+    if not np.allclose(later.time_s - 100, rows.time_s, atol=1e-6):
+        raise _Wrong("the same clip 100 s later does not give the same rows 100 s later")
+    return f"rows from {rows.time_s[0, 0]:.3f} to {rows.time_s[-1, 1]:.3f} s of a clip from {begin_s} to {end_s} s"
+
+
+def _masks(extractor: Extractor) -> str:
+    piece = _clip(extractor)
+    if extractor.modality != "video":
+        return f"{int(_one(extractor, piece).valid.sum())} rows are valid"
+    rows = _one(extractor, piece)
+    if len(rows) == len(piece) and (rows.valid & ~piece.valid).any():
+        raise _Wrong("rows of frames without a face are marked valid; use piece.rows(values), which masks them")
+    blind = replace(piece, valid=np.zeros(len(piece), bool), crops=piece.crops * 0, mesh=piece.mesh * 0)
+    if _one(extractor, blind).valid.any():
+        raise _Wrong("a piece without any face gives valid rows")
+    return (
+        f"{int((~rows.valid).sum())} of {len(rows)} rows invalid where {int((~piece.valid).sum())} frames have no face"
+    )
+
+
+def _short(extractor: Extractor) -> str:
+    tiny = {"audio": 0.01, "video": 0.08, "text": 0.1}[extractor.modality]
+    rows = _one(extractor, _clip(extractor, tiny))
+    if len(rows) == 0:
+        raise _Wrong("the shortest piece gives no row; pad it, so that a short turn is not lost")
+    return f"{len(rows)} row(s) for the shortest piece"
+
+
+def _repeats(extractor: Extractor) -> str:
+    first, second = (_one(extractor, _clip(extractor)) for _ in range(2))
+    if not np.array_equal(first.values, second.values) or not np.array_equal(first.valid, second.valid):
+        raise _Wrong(
+            f"the same piece gives other rows the second time (up to {_apart(first, second):.2g} of the largest one); "
+            "is dropout on, or a random number drawn?"
+        )
+    return "the same piece gives the same rows"
+
+
+def _batches(extractor: Extractor) -> str:
+    pieces = [_clip(extractor, n) for n in (3.0, 1.0, 2.2)]
+    together = _several(extractor, pieces)
+    worst = 0.0
+    for piece, rows in zip(pieces, together, strict=True):
+        alone = _one(extractor, piece)
+        if len(alone) != len(rows):
+            raise _Wrong(f"a piece gives {len(rows)} rows in a batch and {len(alone)} alone")
+        worst = max(worst, _apart(alone, rows))
+    if worst > TOLERANCE:
+        raise _Wrong(
+            f"rows differ by up to {worst:.2g} of the largest value between a batch and each piece alone; mask the "
+            "padding, or set batch=0 in cut to be given one piece at a time"
+        )
+    return f"a piece gives the same rows in any batch (to {worst:.1g})"
+
+
+def _pieces(extractor: Extractor) -> str:
+    if extractor.modality != "audio":
+        return "faces and words are cut between rows"
+    whole, cut = _clip(extractor, 4.0), extractor.cut
+    rate, grid = whole.sample_rate_hz, max(cut.grid, 1 / whole.sample_rate_hz)
+    middle = round(round(2.0 / grid) * grid * rate)
+    context = round(round(cut.context / grid + 0.5) * grid * rate)
+    at_s, from_ = whole.start_s + middle / rate, max(0, middle - context)
+    left = replace(whole, samples=whole.samples[: middle + context])
+    right = replace(whole, samples=whole.samples[from_:], start_s=whole.start_s + from_ / rate)
+    halves = [
+        own_rows(_one(extractor, left), Job("", keep_s=(-np.inf, at_s))),
+        own_rows(_one(extractor, right), Job("", keep_s=(at_s, np.inf))),
+    ]
+    rows = _one(extractor, whole)
+    joined = Rows(*(np.concatenate([getattr(h, k) for h in halves]) for k in ("values", "time_s", "valid")))
+    if len(joined) != len(rows) or not np.allclose(joined.time_s, rows.time_s, atol=1e-6):
+        raise _Wrong(
+            f"a clip gives {len(rows)} rows whole and {len(joined)}, or others, in two pieces; set grid in cut to the "
+            "hop of the rows and context to at least their window"
+        )
+    return f"cut in two, the rows stay where they were (values to {_apart(joined, rows):.1g})"
+
+
+def _untouched(extractor: Extractor) -> str:
+    piece, copy = _clip(extractor), _clip(extractor)
+    extractor.extract([piece])
+    for name in ("samples", "crops", "mesh", "landmarks", "valid", "time_s"):
+        if hasattr(piece, name) and not np.array_equal(getattr(piece, name), getattr(copy, name)):
+            raise _Wrong(f"extract changes the piece's {name}; work on a copy")
+    return "the piece is left as it was"
+
+
+def _apart(one: Rows, other: Rows) -> float:
+    """Largest difference as a share of the largest value."""
+    if len(one) != len(other):
+        return np.inf
+    scale = float(np.abs(one.values).max(initial=0)) or 1.0
+    return float(np.abs(one.values - other.values).max(initial=0)) / scale
+
+
+CHECKS: dict[str, Callable[[Extractor], str]] = {
+    "shapes": _shapes,
+    "times": _times,
+    "masks": _masks,
+    "short pieces": _short,
+    "determinism": _repeats,
+    "batches": _batches,
+    "cutting": _pieces,
+    "input": _untouched,
+}

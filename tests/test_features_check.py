@@ -1,0 +1,159 @@
+"""The conformance check finds what is wrong, and the worked example of the docs works from outside the repository."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.audio_file import AudioWriter
+from pipeline.features import registry
+from pipeline.features.base import Extractor
+from pipeline.features.check import CHECKS, check
+from pipeline.records import Segment, write_table
+from pipeline.store import FeatureStore, Rows
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Good(Extractor):
+    modality = "audio"
+
+    def extract(self, batch):
+        return [p.rows(p.windows(0.05, 0.02).std(axis=1, keepdims=True), 0.05, 0.02) for p in batch]
+
+
+class Good2(Extractor):
+    modality = "video"
+
+    def extract(self, batch):
+        return [p.rows(p.crops.mean(axis=(1, 2))) for p in batch]
+
+
+def verdicts(extractor):
+    return {title: (good, said) for title, said, good in check(extractor)}
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "log_mel", "vggish_log_mel", "face_geometry"])
+def test_built_in_extractors_pass(kind):
+    bad = {k: said for k, (good, said) in verdicts(registry.load(kind)()).items() if not good}
+    assert not bad
+
+
+def wrong(base=Good, **methods):
+    return type("Wrong", (base,), methods)()
+
+
+def noisy(self, batch):
+    rows = Good.extract(self, batch)
+    return [replace(r, values=r.values + np.random.default_rng().random()) for r in rows]
+
+
+def from_zero(self, batch):
+    return [replace(r, time_s=r.time_s - p.start_s) for p, r in zip(batch, Good.extract(self, batch), strict=True)]
+
+
+def of_the_batch(self, batch):
+    return [replace(r, values=r.values / len(batch)) for r in Good.extract(self, batch)]
+
+
+def too_few(self, batch):
+    return Good.extract(self, batch[:1])
+
+
+def loses_short_ones(self, batch):
+    rows = Good.extract(self, batch)
+    return [r if len(p) > 800 else Rows.empty(1) for p, r in zip(batch, rows, strict=True)]
+
+
+def off_grid(self, batch):
+    return [p.rows(p.windows(0.05, 0.03).std(axis=1, keepdims=True), 0.05, 0.03) for p in batch]
+
+
+def overwrites(self, batch):
+    for piece in batch:
+        piece.samples[:] *= 0.5
+    return Good.extract(self, batch)
+
+
+def raises(self, batch):
+    return [1 / 0]
+
+
+def unmasked(self, batch):
+    return [Rows(p.crops.mean(axis=(1, 2)), p.time_s, np.ones(len(p), bool)) for p in batch]
+
+
+@pytest.mark.parametrize(
+    ("extractor", "title", "said"),
+    [
+        (wrong(extract=noisy), "determinism", "other rows the second time"),
+        (wrong(extract=from_zero), "times", "outside the clip"),
+        (wrong(extract=of_the_batch), "batches", "between a batch and each piece alone"),
+        (wrong(extract=too_few), "batches", "rows of 1 pieces for a batch of 3"),
+        (wrong(extract=loses_short_ones), "short pieces", "no row"),
+        (wrong(extract=off_grid), "cutting", "set grid in cut"),
+        (wrong(extract=overwrites), "input", "changes the piece's samples"),
+        (wrong(extract=raises), "shapes", "ZeroDivisionError.*test_features_check.py, line"),
+        (wrong(Good2, extract=unmasked), "masks", "without a face are marked valid"),
+    ],
+)
+def test_what_is_wrong_is_said(extractor, title, said):
+    good, text = verdicts(extractor)[title]
+    assert not good
+    assert re.search(said, text)
+
+
+def test_good_ones_pass_everything():
+    for made in (Good(), Good2()):
+        assert all(good for good, _ in verdicts(made).values())
+        assert set(verdicts(made)) == set(CHECKS)
+
+
+def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path):
+    """The class as printed in the docs, in a file elsewhere: checked, run over a unit, its rows known beforehand."""
+    text = (REPOSITORY / "docs" / "extractors.md").read_text()
+    code = re.search(r"```python\n(.*?class Loudness.*?)```", text, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    path = tmp_path / "mine" / "loudness.py"
+    path.parent.mkdir()
+    path.write_text(code)
+    results = tmp_path / "results"
+    with AudioWriter(results / "audio" / "u.h5", {"u_1": (3.0, 16_000)}) as writer:
+        writer.write("u_1", 0, np.tile([0.1, -0.1], 8000).astype(np.float32))
+        writer.describe("u_1", "video", (3.0, 4.0))
+    write_table(results / "segments.tsv", [Segment("u_1", "u", "who", 1, None, 3.0, 4.0, "whole")], Segment)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    base = [sys.executable, "-m", "pipeline"]
+    kind = f"{path}:Loudness"
+    run = subprocess.run(
+        [*base, "check-extractor", kind], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("ok  ") == len(CHECKS)
+    call = ["features", "--corpus", "c", "--name", "loudness", "--extractor", kind, "--results", str(results)]
+    subprocess.run(
+        [*base, *call, "--unit", "u", "--out", str(results / "l.h5")], cwd=tmp_path, env=environment, check=True
+    )
+    rows = FeatureStore(results / "l.h5")["u_1"]
+    np.testing.assert_allclose(rows.values, np.log(0.1 + 1e-5), atol=1e-5)
+    np.testing.assert_allclose(rows.time_s[:, 0], 3.0 + 0.02 * np.arange(48))
+
+
+def test_command_line_fails_with_a_sentence(tmp_path):
+    (tmp_path / "bad.py").write_text(
+        "from pipeline.features.base import Extractor\n"
+        "class Bad(Extractor):\n    modality = 'audio'\n    def extract(self, batch):\n        return []\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-m", "pipeline", "check-extractor", f"{tmp_path}/bad.py:Bad"],
+        capture_output=True, text=True, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert run.returncode != 0
+    assert "WRONG" in run.stdout
+    assert "checks failed" in run.stderr
+    assert "Traceback" not in run.stderr
