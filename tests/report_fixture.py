@@ -1,6 +1,6 @@
 """Write a results folder as the workflow leaves it, with plausible made-up numbers: what the report is tested on.
 
-``python tests/report_fixture.py FOLDER`` writes both corpora and their reports, to look at them.
+``python -m tests.report_fixture FOLDER`` writes both corpora and their reports, to look at them.
 """
 
 import base64
@@ -9,14 +9,19 @@ import io
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from models.report.command import build, render, report
+from models.report.gather import Settings, read
 from pipeline.records import Finding, Segment, Word, write_table
 from pipeline.store import Rows, StoreWriter
+from tests.page import Page
 
+CORPORA = ("iemocap", "affwild2")
 CLASSES = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
 SHARE = (0.147, 0.139, 0.08, 0.145, 0.247, 0.014, 0.228)
 SAID = re.findall(r"\w+", "well I never thought that we would really see the two of them again so soon")
@@ -367,9 +372,14 @@ class Fixture:
             with (self.folder / "tables" / "film_strips.jsonl").open("w") as stream:
                 for n, s in enumerate(self.segments):
                     times = [None if k == 6 else 2.0 + 4 * k for k in range(10)]
-                    row = np.concatenate([np.asarray(face(n, 64)) for _ in range(10)], axis=1)
+                    row = np.concatenate([np.asarray(face(n % 35, 64))] * 10, axis=1)
                     strip = {"segment_id": s.segment_id, "tile_px": 64, "time_s": times, "jpeg": encoded(row)}
                     stream.write(json.dumps(strip) + "\n")
+
+
+def page_of(fixture: Fixture) -> Page:
+    """The report on a fixture, parsed."""
+    return Page(render(build(read(fixture.folder, Settings.from_json(fixture.config_json, fixture.corpus)))))
 
 
 def hash_of(text: str) -> int:
@@ -383,6 +393,7 @@ def smooth(rng, count: int, window: int) -> np.ndarray:
     return noise / np.abs(noise).max() * rng.uniform(0.35, 0.6) + rng.uniform(-0.1, 0.3)
 
 
+@cache
 def face(k: int, size: int = 112):
     """The portrait that scikit-image carries, cropped to the face and varied in colour."""
     from PIL import Image, ImageEnhance
@@ -417,10 +428,8 @@ def contact_sheet(faces: list, segments: list[Segment]) -> tuple[bytes, dict]:
 
 
 if __name__ == "__main__":
-    from models.report.command import report
-
     target = Path(sys.argv[1])
-    for corpus in ("iemocap", "affwild2"):
+    for corpus in CORPORA:
         made = Fixture(target, corpus)
         arguments = ["--corpus", corpus, "--results", str(made.folder), "--config-json", str(made.config_json)]
         report.main([*arguments, "--out", str(target / f"{corpus}_report.html")], standalone_mode=False)

@@ -35,7 +35,9 @@ def build(results: Results) -> dict:
     run_names = names.RunNames(settings.models, used, pooling_matters=percent)
     verdicts = Verdicts(rows, run_names, numbers, settings.practical_region, settings.alpha)
     headline = iemocap_headline(verdicts) if percent else affwild2_headline(verdicts)
-    main = scores.main_runs(table, _headline_runs(headline, percent)) if table is not None else []
+    held = scores.cells(table) if table is not None else {}
+    best_by = "development_balanced_accuracy" if percent else "development_ccc_mean"
+    main = scores.main_runs(held, runs, _headline_runs(headline, percent), best_by)
     return {
         "corpus": settings.corpus,
         "corpus_name": CORPUS_NAMES[settings.corpus],
@@ -55,7 +57,7 @@ def build(results: Results) -> dict:
         "headline": headline,
         "forest": _forest(verdicts, settings) if rows else None,
         "main": main,
-        **_score_views(results, table, run_names, numbers, main, percent),
+        **_score_views(results, table, held, run_names, numbers, main),
         "curves": accounts.learning_curves(results, main) if main else None,
         "coverage": None if results.tables["coverage"] is None else accounts.coverage(results.tables["coverage"]),
         "sheet": _sheet(results),
@@ -75,20 +77,23 @@ def _headline_runs(headline, percent: bool) -> list[str]:
     return list(dict.fromkeys(answer.row[k] for answer in answers for k in "ab"))
 
 
-def _score_views(results: Results, table, run_names, numbers, main: list[str], percent: bool) -> dict:
-    official = str(results.settings.protocol).startswith("official")
-    classes = scores.classes_of(table, results.settings.options.get("labels") or []) if table is not None else []
-    split, confusion = results.split, results.tables["confusion"]
+def _score_views(results: Results, table, held: scores.Cells, run_names, numbers, main: list[str]) -> dict:
+    if table is None:
+        return {"classes": [], "scores": None, "recall": None, "confusion": [], "traces": [], "videos": None}
+    settings, runs, confusion = results.settings, scores.run_order(table), results.tables["confusion"]
+    frames = settings.corpus == "affwild2"
+    classes = [] if frames else scores.classes_of(table, settings.options.get("labels") or [])
     support = {}
-    if split is not None and "label" in split:
-        support = split.drop_duplicates("segment_id")["label"].value_counts().to_dict()
+    if results.split is not None and "label" in results.split:
+        support = results.split.drop_duplicates("segment_id")["label"].value_counts().to_dict()
+    official = str(settings.protocol).startswith("official")
     return {
         "classes": classes,
-        "scores": scores.score_table(table, run_names, numbers, len(classes), official) if table is not None else None,
-        "recall": scores.recall_table(table, main, classes, support) if classes and table is not None else None,
-        "confusion": scores.confusion_matrices(confusion, main, classes) if confusion is not None and classes else [],
-        "traces": [] if percent or not main else traces.traces(results, main[0]),
-        "videos": None if percent or not main else traces.video_swarm(results, main),
+        "scores": scores.score_table(held, runs, run_names, numbers, len(classes), official),
+        "recall": scores.recall_table(held, main, classes, support) if classes else None,
+        "confusion": scores.confusion_matrices(confusion, main, classes) if classes and confusion is not None else [],
+        "traces": traces.traces(results, main[0]) if frames else [],
+        "videos": traces.video_swarm(results, main) if frames else None,
     }
 
 

@@ -24,6 +24,9 @@ class Cell:
     runs: int
 
 
+Cells = dict[tuple[str, str], Cell]  # (run, metric) -> cell
+
+
 def run_order(scores: pd.DataFrame) -> list[str]:
     """Runs in the order of the table, which is the order of the configuration."""
     pairs = scores[["model", "modalities"]].drop_duplicates()
@@ -37,39 +40,36 @@ def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     return scores[scores["protocol"] == protocol]
 
 
-def cells(scores: pd.DataFrame) -> dict[tuple[str, str], Cell]:
+def cells(scores: pd.DataFrame) -> Cells:
     """(run, metric) to its cell, from single folds and seeds; pooled rows stand in where there are none."""
     scores = scores.dropna(subset=["value"])
     run = scores["model"] + "-" + scores["modalities"]
     single = (scores["fold"] != POOLED) & (scores["seed"] != POOLED)
     out = {}
     for rows in (scores[~single], scores[single]):
-        for key, values in rows.groupby([run.loc[rows.index], rows["metric"]], sort=False)["value"]:
-            out[key] = Cell(values.mean(), values.std() if len(values) > 1 else None, len(values))
+        by_metric = rows["value"].groupby([run.loc[rows.index], rows["metric"]], sort=False)
+        for key, mean, sd, count in by_metric.agg(["mean", "std", "count"]).itertuples(name=None):
+            out[key] = Cell(mean, None if count < 2 else sd, int(count))
     return out
 
 
-def main_runs(scores: pd.DataFrame, headline: list[str], at_most: int = 4) -> list[str]:
-    """The runs shown in detail: those of the main question, then the best on the development part."""
-    order = run_order(scores)
+def main_runs(held: Cells, order: list[str], headline: list[str], metric: str, at_most: int = 4) -> list[str]:
+    """The runs shown in detail: those of the main question, then the best by a metric of the development part."""
     chosen = [run for run in headline if run in order]
-    held = cells(scores)
-    metric = "development_ccc_mean" if (scores["metric"] == "ccc_mean").any() else "development_balanced_accuracy"
     score = {run: held[run, metric].mean for run in order if (run, metric) in held}
     ranked = sorted(score, key=lambda run: -score[run]) or order
     return list(dict.fromkeys([*chosen, *ranked]))[: max(at_most, len(chosen))]
 
 
-def score_table(scores: pd.DataFrame, names: RunNames, numbers: Numbers, classes: int, official: bool) -> dict:
+def score_table(held: Cells, order: list[str], names: RunNames, numbers: Numbers, classes: int, official: bool) -> dict:
     """Rows grouped by modality set, most modalities first; each with its cells, published figures and dot chart.
 
     ``classes`` is 0 for frames; ``official`` says that the test part is Aff-Wild2's official validation part.
     """
-    held = cells(scores)
     percent = numbers.unit == "points"
     metrics = [m for m in (SEGMENT_METRICS if percent else FRAME_METRICS) if any(key[1] == m for key in held)]
     shown = metrics[0] if percent else "ccc_mean"
-    rows = [_score_row(run, held, metrics, names, percent) for run in run_order(scores)]
+    rows = [_score_row(run, held, metrics, names, percent) for run in order]
     reach = [cell.mean + sign * (cell.sd or 0) for row in rows if (cell := row["cells"].get(shown)) for sign in (1, -1)]
     paper = None if percent or not official else published.AFFWILD2_OFFICIAL_VALIDATION
     if paper:
@@ -99,7 +99,7 @@ def score_table(scores: pd.DataFrame, names: RunNames, numbers: Numbers, classes
     }
 
 
-def _score_row(run: str, held: dict, metrics: list[str], names: RunNames, percent: bool) -> dict:
+def _score_row(run: str, held: Cells, metrics: list[str], names: RunNames, percent: bool) -> dict:
     model, modalities = split_run(run)
     found = {metric: held[run, metric] for metric in metrics if (run, metric) in held}
     options = names.options.get(model, {})
@@ -115,9 +115,8 @@ def _score_row(run: str, held: dict, metrics: list[str], names: RunNames, percen
     }
 
 
-def recall_table(scores: pd.DataFrame, runs: list[str], classes: list[str], support: dict[str, int]) -> dict:
+def recall_table(held: Cells, runs: list[str], classes: list[str], support: dict[str, int]) -> dict:
     """Per-class recall of the main runs: mean over the runs of each, with its sd."""
-    held = cells(scores)
     return {
         "runs": runs,
         "rows": [

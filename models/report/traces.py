@@ -87,10 +87,11 @@ def _strips(results: Results, wanted: list[str]) -> dict[str, dict]:
 
 def _trace(segment_id: str, why: str, frames: pd.DataFrame, words: list[Word], strip: dict | None) -> dict:
     by_frame = frames.groupby("time_s", sort=True)
-    time_s = np.array(list(by_frame.groups), np.float64)
+    valid = by_frame["valid"].first()
+    time_s = valid.index.to_numpy(np.float64)
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.04
     x_axis = Axis.between(float(time_s[0]), float(time_s[-1]) + step_s, 8)
-    valid = by_frame["valid"].first().to_numpy(bool)
+    valid = valid.to_numpy(bool)
     x = blocks(time_s, POINTS)
     lines = {}
     for name in DIMENSIONS:

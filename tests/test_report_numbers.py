@@ -1,0 +1,262 @@
+"""The numbers in the report equal those of the tables; the published ones equal what the papers say."""
+
+import csv
+import json
+import re
+import statistics
+
+import pandas as pd
+import pytest
+
+from models.report import names, published
+from models.report.charts import Axis, blocks, path, swarm
+from tests.page import Page, rows_of
+from tests.report_fixture import CORPORA, Fixture, page_of
+
+
+@pytest.fixture(scope="module")
+def fixtures(tmp_path_factory) -> dict[str, Fixture]:
+    folder = tmp_path_factory.mktemp("results")
+    return {corpus: Fixture(folder, corpus) for corpus in CORPORA}
+
+
+@pytest.fixture(scope="module")
+def pages(fixtures) -> dict[str, Page]:
+    return {corpus: page_of(made) for corpus, made in fixtures.items()}
+
+
+def of(fixture: Fixture, name: str) -> list[dict]:
+    with (fixture.folder / "tables" / name).open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def expected(rows: list[dict], model: str, modalities: str, metric: str, factor: float, decimals: int) -> str:
+    values = [
+        float(r["value"])
+        for r in rows
+        if (r["model"], r["modalities"], r["metric"]) == (model, modalities, metric) and r["fold"] != "all"
+    ]
+    mean, sd = statistics.fmean(values) * factor, statistics.stdev(values) * factor
+    return f"{mean:.{decimals}f} ± {sd:.{decimals}f}"
+
+
+def test_iemocap_scores_equal_the_table(pages, fixtures):
+    rows = of(fixtures["iemocap"], "scores.csv")
+    bodies = pages["iemocap"].table("Test scores").all("tbody")
+    seen = 0
+    for body in bodies:
+        modalities = body.all("th")[0].text.split()[0]
+        for head, cells in rows_of(body).items():
+            model = {"self-attention": "self", "cross-attention": "cross", "late fusion": "late"}.get(head)
+            if model is None:
+                continue
+            seen += 1
+            here = [cells[1], cells[3], cells[5]]
+            wanted = [
+                expected(rows, model, modalities, m, 100, 1) for m in ("balanced_accuracy", "accuracy", "macro_f1")
+            ]
+            assert here == wanted
+    assert seen == 12  # self 7, cross 4, late 1
+
+
+def test_affwild2_scores_equal_the_table(pages, fixtures):
+    rows = of(fixtures["affwild2"], "scores.csv")
+    body = pages["affwild2"].table("Test scores").all("tbody")[0]
+    cells = rows_of(body)["RJCMA (3 recursions)"]
+    wanted = [expected(rows, "rjcma", "A+V+T", f"ccc_{d}", 1, 3) for d in ("mean", "valence", "arousal")]
+    assert cells[1:4] == wanted
+
+
+def test_published_figures_stand_beside_under_their_right_names(pages):
+    table = pages["iemocap"].table("Test scores")
+    heads = [th.text for th in table.all("thead")[0].all("th")]
+    at = heads.index("Balanced accuracy")
+    assert heads[at : at + 2] == ["Balanced accuracy", "Accuracy"]
+    assert heads[-4:] == ["here", "paper (“WA”)", "here", "paper (“UWA”)"]
+    cells = rows_of(table.all("tbody")[0])["self-attention"]
+    assert (cells[2], cells[4]) == ("58.7 ± 2.2", "64.2 ± 1.9")  # paper 1: balanced accuracy / accuracy
+    text = pages["affwild2"].table("Published CCC").text
+    assert "0.455" in text
+    assert "official training part" in text
+    paper = rows_of(pages["affwild2"].table("Test scores"))["paper: RJCMA, official split"]
+    assert paper[2:4] == ["0.455", "0.652"]
+
+
+def test_published_figures_equal_the_facts(shared):
+    facts = (shared / "facts" / "papers.md").read_text(encoding="utf-8")
+    table = facts.partition("### Results, % [slides]")[2].partition("Prior work")[0]
+    kinds = {"without statistical pooling": ("concatenation", None), "cross+self together": ("statistics", "both")}
+    seen = 0
+    for line in table.splitlines():
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        if not re.match(r"[AVT](\+|$| )", cells[0]):
+            continue
+        modalities, _, extra = cells[0].partition(" ")
+        combine, both = kinds.get(extra, ("statistics", None))
+        for text, fusion in zip(cells[1:], ("self_attention", "cross_attention")):
+            if text:
+                fusion = "cross_self_attention" if both else fusion
+                figure = published.IEMOCAP[fusion, combine, modalities]
+                balanced, accuracy = (half.split("±") for half in text.split("/"))
+                for value, metric in ((balanced, "balanced_accuracy"), (accuracy, "accuracy")):
+                    held = [figure[metric].mean] + [figure[metric].sd] * (figure[metric].sd is not None)
+                    assert [round(x * 100, 4) for x in held] == [float(x) for x in value]
+                seen += 1
+    assert seen == len(published.IEMOCAP) == 14
+    rows = {(row.what, row.part): (row.valence, row.arousal) for row in published.AFFWILD2}
+    line = next(x for x in facts.splitlines() if x.startswith("| paper, headline"))
+    numbers = [float(x) for x in re.findall(r"\.\d+", line)]
+    headline = "RJCMA, headline"
+    assert [*rows[headline, "cross-validation fold 1"], *rows[headline, "official test"]] == numbers
+    line = next(x for x in facts.splitlines() if x.startswith("| paper, official validation"))
+    assert list(rows["RJCMA, official split", "official validation"]) == [float(x) for x in re.findall(r"\.\d+", line)]
+    line = next(x for x in facts.splitlines() if x.startswith("| challenge baseline"))
+    baseline = [rows["challenge baseline", part] for part in ("official validation", "official test")]
+    assert [x for pair in baseline for x in pair] == [float(x) for x in re.findall(r"\.\d+", line)]
+    recursion = re.search(r"l=1 (\.\d+), l=2 (\.\d+), l=3 (\.\d+), l=4 (\.\d+)", facts)
+    assert list(published.AFFWILD2_RECURSION.values()) == [float(x) for x in recursion.groups()]
+
+
+def test_contrasts_equal_the_table_and_lie_where_they_belong(pages, fixtures):
+    rows = of(fixtures["iemocap"], "significance.csv")
+    table = pages["iemocap"].table("Planned contrasts")
+    shown = table.all("tbody")[0].all("tr")
+    assert len(shown) == len(rows)
+    place = {}
+    for tr, row in zip(shown, rows):
+        cells = [td.text for td in tr.all("td")]
+        low, high = (f"{float(row[k]) * 100:+.1f}".replace("-", "−") for k in ("ci_low", "ci_high"))
+        assert cells[2] == f"{low} to {high}".replace("+0.0", "0.0").replace("−0.0", "0.0")
+        assert cells[-1] == row["verdict"].replace("a better", "first better").replace("b better", "second better")
+        for circle in tr.all("circle"):
+            place[float(row["difference"])] = float(circle.attributes["cx"].rstrip("%"))
+    ordered = sorted(place)
+    assert [place[d] for d in ordered] == sorted(place.values())
+    # A linear scale: equal steps in value are equal steps on paper.
+    a, b, c = ordered[0], ordered[len(ordered) // 2], ordered[-1]
+    assert (place[b] - place[a]) / (place[c] - place[a]) == pytest.approx((b - a) / (c - a), abs=0.002)
+
+
+def test_confusion_rows_add_up_and_equal_the_counts(pages, fixtures):
+    counts = {}
+    for row in of(fixtures["iemocap"], "confusion.csv"):
+        if (row["model"], row["modalities"]) == ("self", "A+V+T"):
+            counts.setdefault(row["label"], {})[row["predicted"]] = int(row["count"])
+    shown = rows_of(pages["iemocap"].table("self-attention A+V+T"))
+    for label, predicted in counts.items():
+        total = sum(predicted.values())
+        assert shown[label] == [f"{100 * n / total:.0f}" for n in predicted.values()]
+
+
+def test_coverage_counts_equal_the_table(pages, fixtures):
+    wanted: dict[str, dict] = {}
+    for row in of(fixtures["iemocap"], "coverage.csv"):
+        if row["segment"]:
+            wanted.setdefault(row["modality"], {}).setdefault(row["status"], []).append(row)
+    shown = rows_of(pages["iemocap"].table("Segments by modality"))
+    for modality, by_status in wanted.items():
+        assert shown[modality][1:4] == [str(len(by_status.get(s, []))) for s in ("ok", "partial", "absent")]
+    reasons = rows_of(pages["iemocap"].table("Why"))
+    (faceless,) = [cells for head, cells in reasons.items() if head.startswith("no face in any of")]
+    assert faceless[2] == str(len(wanted["video"]["absent"]))  # reasons that differ in a number alone are one
+
+
+def test_cost_adds_up(pages, fixtures):
+    total, jobs = 0.0, 0
+    for file in (fixtures["iemocap"].folder / "benchmarks" / "faces").glob("*.tsv"):
+        with file.open() as stream:
+            total += sum(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
+            jobs += 1
+    cells = rows_of(pages["iemocap"].table("Time and memory by stage"))["faces"]
+    assert cells[1:3] == [names.duration(total), str(jobs)]
+    assert len([r for r in rows_of(pages["iemocap"].table("Time and memory by rule")) if r.startswith("train-")]) == 18
+
+
+def test_provenance_shows_what_the_stores_say(pages):
+    table = rows_of(pages["iemocap"].table("Feature stores"))
+    (cells,) = [cells for head, cells in table.items() if head.startswith("bert.h5")]
+    assert cells[0] == "transformers_text 1"
+    assert cells[4].startswith("demo:bert")
+    assert cells[4].endswith("5b0a6c2")
+    text = pages["iemocap"].by_id("provenance").text
+    assert "ab" * 32 in text  # digest of the weights
+    assert "torch 2.11.0" in text
+    assert "Example CPU 3000" in text
+    (config,) = pages["iemocap"].by_id("provenance").all("pre")
+    assert json.loads(config.text)["iemocap"]["training"]["learning_rate"] == 0.003
+
+
+def test_traces_show_the_best_median_and_worst_video(pages, fixtures):
+    table = pd.DataFrame(of(fixtures["affwild2"], "per_video.csv"))
+    mine = table[(table["model"] == "rcma") & (table["modalities"] == "A+V+T")]
+    ranked = mine.assign(ccc=mine["ccc_mean"].astype(float)).groupby("segment_id")["ccc"].mean().sort_values()
+    captions = [f.all("figcaption")[0].text for f in pages["affwild2"].with_class("trace-figure")]
+    assert len(captions) == 3
+    assert f"{ranked.index[-1]} (best)" in captions[0]
+    assert f"{ranked.index[0]} (worst)" in captions[2]
+    assert "70 of them without a label" in captions[0]
+    figure = pages["affwild2"].with_class("trace-figure")[0]
+    cells = figure.with_class("cells")[0].all("li")
+    assert len(cells) == 10
+    assert cells[6].text.startswith("no face")  # the strip has no crop there
+    assert "well I never" in cells[0].text
+    words = json.loads(figure.attributes["data-words"])
+    assert words[0] == [0.2, 0.6, "well"]
+    # The truth has a gap where frames are not labelled; the prediction has none.
+    truth, predicted = (figure.with_class(kind)[0].attributes["d"] for kind in ("truth", "predicted"))
+    assert (truth.count("M"), predicted.count("M")) == (2, 1)
+
+
+# --- Small parts
+
+
+def test_axis_ticks_are_round_and_positions_linear():
+    axis = Axis.covering([0.337, 0.587], 5)
+    assert axis.ticks == (0.35, 0.4, 0.45, 0.5, 0.55)
+    assert [axis.tick_text(t, 100) for t in axis.ticks] == ["35", "40", "45", "50", "55"]
+    axis = Axis.between(-2, 6, 4)
+    assert (axis.x(-2), axis.x(0), axis.x(6), axis.x(99)) == ("0.00%", "25.00%", "100.00%", "100.00%")
+    assert (axis.y(6), axis.y(-2), axis.width(0, 2)) == ("0.00%", "100.00%", "25.00%")
+    assert axis.ticks == (-2, 0, 2, 4, 6)
+    assert Axis.covering([0.5], 3).share(0.5) == pytest.approx(0.5)
+    assert Axis.covering([], 3).ticks  # nothing to show still gives an axis
+
+
+def test_paths_have_gaps_and_blocks_are_means():
+    nan = float("nan")
+    unit = Axis.between(0, 1, 2)
+    assert path([0, 0.5, 1], [0, nan, 1], unit, unit) == "M0 1000M1000 0"
+    assert path([0, 1], [0.25, 0.75], unit, unit) == "M0 750L1000 250"
+    assert blocks([1, 3, nan, 5, nan, nan], 3).tolist()[:2] == [2, 5]
+    assert blocks([1, 3, nan, 5, nan, nan], 3)[2] != blocks([1, 3, nan, 5, nan, nan], 3)[2]
+    assert blocks([1, 2], 3).tolist() == [1, 2]
+
+
+def test_swarm_keeps_dots_apart_while_there_is_room():
+    axis = Axis.between(0, 1, 2)
+    placed = swarm([0.5, 0.5, 0.5, 0.9, float("nan")], axis)
+    assert [row for _, row in placed] == [0, 1, -1, 0]
+    assert placed[3][0] == "90.00%"
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (names.p_value, 0.0004, "< 0.001"),
+        (names.p_value, 0.0312, "0.031"),
+        (names.p_value, None, "–"),
+        (names.percent, 0.9999, "> 99 %"),
+        (names.percent, 0.001, "< 1 %"),
+        (names.percent, 1.0, "100 %"),
+        (names.duration, 3725, "1 h 02 min"),
+        (names.duration, 59.7, "1 min 00 s"),
+        (names.duration, 0.04, "0.0 s"),
+        (names.clock, 61.2, "1:01"),
+        (names.Numbers(True).difference, -0.0004, "0.0"),
+        (names.Numbers(True).amount, 0.01, "1 point"),
+        (names.Numbers(False).difference, -0.0123, "−0.012"),
+        (names.Numbers(False).region, 0.01, "0.01 CCC"),
+    ],
+)
+def test_numbers_read_well(function, value, text):
+    assert function(value) == text
