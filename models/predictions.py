@@ -122,6 +122,7 @@ def _read_frames(path: Path, part: str, valid_only: bool) -> Predictions | None:
     table = parquet.read_table(path, columns=list(COLUMNS["frame"]), filters=keep, read_dictionary=["segment_id"])
     if not len(table):
         return None
+    table = table.unify_dictionaries()  # one of all row groups
     names = table["segment_id"].combine_chunks()
     segments, rank = np.unique(np.array(names.dictionary.to_pylist()), return_inverse=True)
     segment = rank[names.indices.to_numpy()]
