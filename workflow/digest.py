@@ -24,6 +24,13 @@ def _tree(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def _meaning(path: Path) -> bytes:
+    """Digest of a source file without its comments and layout; a file belongs to many stages, so it is kept."""
+    return sha256(ast.dump(_tree(path)).encode()).digest()
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Our own modules that a module's source imports anywhere, in functions too."""
     path = _module_path(module)
@@ -56,7 +63,7 @@ def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
     paths = [path for path in map(_module_path, closure(*modules)) if path]
     digest = sha256()
     for path in [*paths, *files]:
-        digest.update(ast.dump(_tree(path)).encode())
+        digest.update(_meaning(path))
     for folder in sorted({path.parent / "templates" for path in paths}):
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
