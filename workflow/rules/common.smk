@@ -166,6 +166,8 @@ def configuration(corpus):
 
 def growing(amount, per_input_mb=0.0):
     """A resource that grows with the size of the input and with each retry."""
+    if not per_input_mb:  # asking for sizes costs more than all else about a job
+        return lambda wildcards, attempt: amount * attempt
     return lambda wildcards, input, attempt: int((amount + per_input_mb * input.size_mb) * attempt)
 
 

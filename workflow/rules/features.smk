@@ -22,6 +22,7 @@ rule weights:
     wildcard_constraints:
         slug="(?!demo--)[^/]+",
     retries: 2
+    localrule: True  # the login node may have internet where compute nodes have none
     params:
         source=lambda wildcards: SOURCES[wildcards.slug]["source"],
         pickle=lambda wildcards: "--allow-pickle" if SOURCES[wildcards.slug]["allow_pickle"] else "",

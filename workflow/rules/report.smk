@@ -20,7 +20,13 @@ rule scores:
         code=code("models.scores"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
-        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion} > {log} 2>&1"
+        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion} {params.per_video} > {log} 2>&1"
+
+
+use rule scores as scores_frames with:
+    output:
+        scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
+        per_video="results/{corpus}/tables/per_video.csv",
 
 
 rule significance:
@@ -88,6 +94,7 @@ rule contact_sheet:
 rule configuration:
     output:
         "results/{corpus}/config.json",
+    localrule: True
     params:
         json=lambda wildcards: json.dumps(configuration(wildcards.corpus), indent=1, sort_keys=True),
     shell:
