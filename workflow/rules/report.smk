@@ -12,21 +12,26 @@ rule scores:
         "results/{corpus}/logs/scores.log",
     benchmark:
         "results/{corpus}/benchmarks/scores/all.tsv"
+    wildcard_constraints:
+        corpus="iemocap",
     params:
         task=lambda wildcards: TASK[wildcards.corpus],
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
         protocol=lambda wildcards: options(wildcards).protocol,
         folds=lambda wildcards: fold_count(wildcards.corpus),
+        second=lambda wildcards, output: " ".join(f"--{k.replace('_', '-')} {v}" for k, v in list(output.items())[1:]),
         code=code("models.scores"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
-        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion} {params.per_video} > {log} 2>&1"
+        " {params.runs} --folds {params.folds} --out {output.scores} {params.second} > {log} 2>&1"
 
 
 use rule scores as scores_frames with:
     output:
         scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
         per_video="results/{corpus}/tables/per_video.csv",
+    wildcard_constraints:
+        corpus="affwild2",
 
 
 rule significance:
@@ -103,7 +108,10 @@ rule configuration:
 
 rule html_report:
     input:
-        rules.scores.output,
+        lambda wildcards: [
+            f"results/{wildcards.corpus}/tables/{name}.csv"
+            for name in ("scores", "confusion" if TASK[wildcards.corpus] == "segment" else "per_video")
+        ],
         rules.significance.output,
         rules.coverage.output,
         rules.contact_sheet.output,
