@@ -32,7 +32,7 @@ FACES = {
     "fru": {"brow_lower": 0.6, "smile": -0.6, "stretch": 0.3, "lid_raise": -0.2, "cheek": 0.2, "turn": 0.3},
     "hap": {"smile": 0.9, "cheek": 0.8, "part": 0.3, "stretch": 0.6},
     "neu": {},
-    "sad": {"brow_inner": 1.0, "smile": -0.8, "lid_raise": -0.5, "nod": 0.5, "tilt": 0.2},
+    "sad": {"brow_inner": 1.0, "smile": -0.7, "lid_raise": -0.5, "nod": 0.5, "tilt": 0.2},
     "sur": {"brow_raise": 1.0, "lid_raise": 0.9, "jaw": 0.6, "stretch": -0.3},
 }
 FACE_NOISE = 0.15

@@ -94,14 +94,15 @@ def _lip_line(x):
 def _mouth_fields(x, y):
     zero = np.zeros_like(x)
     across = (x - MOUTH[0]) / MOUTH_HALF_WIDTH
-    left, right = bump(x, y, (202, 140), 9, 8), bump(x, y, (246, 142), 9, 8)
+    left, right = bump(x, y, (202, 140), 11, 11), bump(x, y, (246, 142), 11, 11)
+    middle = bump(x, y, MOUTH, 9, 10)
     below = rise((y - _lip_line(x)) / 1.3)  # 0 above the line between the lips, 1 under it
     lip_share = np.clip(1 - across**2, 0, 1)
     lower_lip = below * lip_share * bump(x, y, (223.5, 150), 60, 9)
     upper_lip = (1 - below) * lip_share * bump(x, y, (223.5, 141), 60, 5)
     chin = below * np.exp(-((np.abs(across) / 1.7) ** 4)) * rise((196 - y) / 5)
     return {
-        "smile": ((right - left) * 3.5, -(left + right) * 6.0),
+        "smile": ((right - left) * 3.0, 2.5 * middle - 6.0 * (left + right)),
         "stretch": ((right - left) * 4.0, zero),
         "jaw": (zero, 12.0 * np.maximum(lower_lip, 0.9 * chin)),
         "part": (zero, 7.0 * lower_lip - 0.8 * upper_lip),
@@ -117,7 +118,7 @@ def _brow_and_eye_fields(x, y):
     lower_lid = sum(bump(x, y, (cx, cy + 4.5), 9, 3) for cx, cy in EYES)
     cheeks = sum(bump(x, y, (cx, cy + 22), 13, 10) for cx, cy in EYES)
     return {
-        "brow_raise": (zero, -5.5 * whole),
+        "brow_raise": (zero, -6.5 * whole),
         "brow_inner": (zero, -5.5 * sum(inner) + 1.5 * outer),
         "brow_lower": (3.0 * (inner[0] - inner[1]), 5.0 * sum(inner) + 2.0 * whole),
         "lid_raise": (zero, -3.2 * upper_lid),
@@ -144,7 +145,7 @@ def action_fields(framing: Framing) -> tuple[np.ndarray, np.ndarray]:
     named = {**_mouth_fields(x, y), **_brow_and_eye_fields(x, y), **_head_fields(x, y)}
     fields = np.stack([np.stack(named[name], -1) for name in ACTIONS]).astype(np.float32)
     smile, stretch, part = (fields[ACTIONS.index(name)] for name in ("smile", "stretch", "part"))
-    return fields, -0.7 * smile - 0.9 * stretch - part
+    return fields, -0.6 * smile - 0.9 * stretch - part
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
 def _resonance(formants_hz: np.ndarray, tract: float) -> np.ndarray:
     """(F, FFT / 2 + 1) magnitude of a chain of resonators."""
     frequency = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE_HZ)[None, :]
-    gain = np.repeat(1 + (frequency / 1500) ** 2, len(formants_hz), axis=0)  # stands in for the poles above
+    gain = np.repeat(np.hypot(1, frequency / 1500), len(formants_hz), axis=0)  # stands in for the poles above
     higher = np.broadcast_to([3500.0, 4700.0], (len(formants_hz), 2))
     for centre in (np.concatenate([formants_hz, higher], 1) * tract).T[..., None]:
         width = 60 + 0.06 * centre
@@ -162,12 +162,15 @@ def speak(
     frame = np.arange(frames)
     pitch_hz = voice.pitch_hz * 2 ** (np.interp(at, frame, semitones) / 12)
     phase = np.cumsum(pitch_hz / SAMPLE_RATE_HZ) % 1.0
-    open_share = 0.62 - 0.12 * prosody.brightness
-    glottis = np.where(phase < open_share, np.sin(np.pi * phase / open_share) ** 2, 0.0)
+    # Rosenberg's pulse (1971, type C): it opens slowly and closes the faster, the more pressed the voice is.
+    opening, closing = 0.42, float(np.clip(0.17 - 0.1 * prosody.brightness, 0.04, 0.3))
+    glottis = np.where(phase < opening, 0.5 - 0.5 * np.cos(np.pi * phase / opening), 0.0)
+    shutting = (phase >= opening) & (phase < opening + closing)
+    glottis = np.where(shutting, np.cos(0.5 * np.pi * (phase - opening) / closing), glottis)
     hiss = rng.normal(size=samples)
     from scipy.signal import lfilter
 
-    dullness = np.clip(0.55 - 0.35 * prosody.brightness, 0.05, 0.95)
+    dullness = float(np.clip(0.6 - 0.3 * prosody.brightness, 0.1, 0.95))
     source = np.diff(glottis, prepend=0.0)
     source = lfilter([1 - dullness], [1, -dullness], source) * np.interp(at, frame, pulses)
     source += 0.012 * hiss * np.interp(at, frame, noise + 0.3 * voice.breath * pulses)
