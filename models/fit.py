@@ -8,7 +8,7 @@ import copy
 import math
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -117,17 +117,7 @@ class Run:
         groups = training_batches(
             self.items, self.examples.length, self.options.batch_size, np.random.default_rng([self.seed, number])
         )
-        self.network.train()
-        total = torch.zeros((), dtype=torch.float64, device=self.examples.device)
-        for batch in self.examples.batches(groups):
-            self.optimiser.zero_grad()
-            with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
-                said = self.network(batch.values, batch.masks)
-            loss = self.objective.loss(said, batch)
-            loss.backward()
-            self.optimiser.step(rate)
-            total += loss.detach() * len(batch)
-        row = {"epoch": number, "learning_rate": rate, "training_loss": float(total) / len(self.items)}
+        row = {"epoch": number, "learning_rate": rate, "training_loss": self.learn(self.examples.batches(groups), rate)}
         if not math.isfinite(row["training_loss"]):
             raise InputError(
                 f"seed {self.seed}: the loss is {row['training_loss']} in epoch {number}; lower training.learning_rate "
@@ -139,6 +129,21 @@ class Run:
         self.progress.history.append(row)
         self.progress.seconds += time.monotonic() - begin_s
         return row
+
+    def learn(self, batches: Iterable[Batch], rate: float) -> float:
+        """Take one step per batch and return the mean loss over the items."""
+        self.network.train()
+        total, count = torch.zeros((), dtype=torch.float64, device=self.examples.device), 0
+        for batch in batches:
+            self.optimiser.zero_grad()
+            with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
+                said = self.network(batch.values, batch.masks)
+            loss = self.objective.loss(said, batch)
+            loss.backward()
+            self.optimiser.step(rate)
+            total += loss.detach() * len(batch)
+            count += len(batch)
+        return float(total) / count
 
     def _select(self, number: int, scores: dict[str, float]) -> None:
         score, progress = scores[self.objective.score], self.progress

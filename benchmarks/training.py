@@ -1,0 +1,253 @@
+"""Training: against the published recipe, against loading item by item, and seeds together against one by one."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.store import FeatureStore, Rows, StoreWriter
+
+TURNS, CLASSES = 96, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
+PUBLISHED = {"audio": (120, 0.01), "video": (2048, 1 / 3), "text": (300, 0.4)}  # width and hop of paper 1's features
+FRAMES_PER_VIDEO, FRAME_S = 5000, 1 / 30  # the average of Aff-Wild2
+FRAME_FEATURES = {"audio": (768, 0.02), "video": (512, FRAME_S), "text": (768, 0.4)}
+STREAMED_FRAMES, STREAMED_WIDTH, CORPUS_FRAMES = (60_000, 180_000), 1500, 2_900_000
+
+
+def _attributes(modality: str, corpus: str) -> dict:
+    return {
+        "corpus": corpus, "name": modality, "modality": modality, "extractor": "bench", "extractor_version": "1",
+        "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
+    }  # fmt: skip
+
+
+def _noise(rng, seconds: float, dim: int, hop_s: float) -> Rows:
+    n = max(1, int(seconds / hop_s))
+    start_s = np.arange(n) * hop_s
+    return Rows(
+        rng.standard_normal((n, dim), np.float32), np.stack([start_s, start_s + hop_s], 1), rng.random(n) > 0.05
+    )
+
+
+def _turns(folder: Path) -> dict[str, Path]:
+    """Turns as long as IEMOCAP's (0.6 to 34 s, 4.5 s on average) with features as wide as paper 1's."""
+    from models.splits import Assignment
+    from pipeline.records import write_table
+
+    rng = np.random.default_rng(0)
+    seconds = np.clip(rng.lognormal(1.27, 0.68, TURNS), 0.585, 34.14)
+    names = [f"turn{i:04d}" for i in range(TURNS)]
+    files = {}
+    for modality, (dim, hop_s) in PUBLISHED.items():
+        files[modality] = folder / f"{modality}.h5"
+        with StoreWriter(files[modality], _attributes(modality, "iemocap"), dim) as writer:
+            for name, s in zip(names, seconds):
+                writer.append(name, _noise(rng, s, dim, hop_s))
+    parts = ["development" if i % 16 == 0 else "test" if i % 16 == 1 else "training" for i in range(TURNS)]
+    rows = [Assignment(n, 0, p, CLASSES[i % len(CLASSES)]) for i, (n, p) in enumerate(zip(names, parts))]
+    write_table(folder / "split.tsv", rows, Assignment)
+    return files
+
+
+def _videos(folder: Path, count: int) -> tuple[dict[str, Path], Path]:
+    rng = np.random.default_rng(0)
+    names, seconds = [f"video{i:02d}" for i in range(count)], FRAMES_PER_VIDEO * FRAME_S
+    files = {m: folder / f"frames-{m}.h5" for m in FRAME_FEATURES}
+    for modality, (dim, hop_s) in FRAME_FEATURES.items():
+        with StoreWriter(files[modality], _attributes(modality, "affwild2"), dim) as writer:
+            for name in names:
+                writer.append(name, _noise(rng, seconds, dim, hop_s))
+    with StoreWriter(folder / "labels.h5", _attributes("label", "affwild2"), 2) as writer:
+        for name in names:
+            rows = _noise(rng, seconds, 2, FRAME_S)
+            writer.append(name, Rows(np.tanh(rows.values), rows.time_s, rows.valid))
+    return files, folder / "labels.h5"
+
+
+def _run(examples, network, options):
+    import torch
+
+    from models.fit import Run
+    from models.network import build
+
+    torch.manual_seed(0)
+    outputs = len(examples.classes) or 2
+    return Run(build(network, examples.dims, examples.task, outputs, examples.max_steps), examples, options, 0, False)
+
+
+def _seconds(function, repeats: int = 2) -> float:
+    """The quickest of some runs: what disturbs a measurement only ever makes it longer."""
+    best = float("inf")
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - begin)
+    return best
+
+
+def _epoch(run) -> float:
+    from models.examples import training_batches
+
+    groups = training_batches(run.items, run.examples.length, run.options.batch_size, np.random.default_rng(0))
+    return _seconds(lambda: run.learn(run.examples.batches(groups), 1e-3))
+
+
+def published_recipe() -> dict[str, float]:
+    """An epoch of paper 1's model on the same turns: padded to full lengths in float64, and as we train it."""
+    from models.data import read_fold
+    from models.examples import segment_examples
+    from models.options import NetworkOptions, TrainingOptions
+
+    options = TrainingOptions(seeds=[0], max_steps={"audio": 1000, "video": 32, "text": 128})
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        stores = {m: FeatureStore(path) for m, path in _turns(Path(folder)).items()}
+        rows = read_fold(Path(folder) / "split.tsv", 0)
+        for fusion in ("self_attention", "cross_attention"):
+            seconds = {}
+            for faithful in (True, False):
+                network = NetworkOptions(fusion=fusion, faithful=faithful)
+                run = _run(segment_examples(stores, rows, list(CLASSES), network, options), network, options)
+                seconds[faithful] = _epoch(run)
+            figures[f"epoch, {fusion}: published recipe / ours"] = seconds[True] / seconds[False]
+    return figures
+
+
+def loading_by_item() -> dict[str, float]:
+    """An epoch on frames whose features are frozen, against a loop that loads and aligns each window when it is due."""
+    from models.data import Batch
+    from models.examples import frame_examples, training_batches
+    from models.options import NetworkOptions, TrainingOptions
+    from models.splits import Assignment
+    from pipeline.timebase import to_grid
+
+    network = NetworkOptions(fusion="rcma")
+    options = TrainingOptions(seeds=[0], batch_size=12)
+    parts = ["training"] * 2 + ["development", "test"]
+    with tempfile.TemporaryDirectory() as folder:
+        files, labels = _videos(Path(folder), len(parts))
+        stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
+        split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
+        run = _run(frame_examples(stores, truth, split, network, options), network, options)
+        examples = run.examples
+        groups = training_batches(run.items, examples.length, options.batch_size, np.random.default_rng(0))
+
+        def window(item: int):
+            import torch
+
+            segment_id, first = examples.segment_ids[examples.segment[item]], examples.first[item]
+            label = FeatureStore(labels)[segment_id]
+            part = slice(first, first + options.window)
+            values, masks = {}, {}
+            for m, path in files.items():
+                rows = FeatureStore(path)[segment_id]
+                x, seen = to_grid(rows.values, rows.time_s, rows.valid, label.time_s)
+                masks[m] = torch.from_numpy(seen[part])
+                values[m] = examples.normalisers[m](torch.from_numpy(x[part]), masks[m])
+            return values, masks, torch.from_numpy(label.values[part]), torch.from_numpy(label.valid[part])
+
+        def load(groups: Sequence[np.ndarray]) -> Iterator[Batch]:
+            import torch
+
+            for group in groups:
+                values, masks, target, valid = zip(*map(window, group))
+                yield Batch(
+                    {m: torch.stack([v[m] for v in values]) for m in files},
+                    {m: torch.stack([k[m] for k in masks]) for m in files},
+                    torch.stack(target),
+                    torch.stack(valid),
+                    group,
+                )
+
+        ours = _seconds(lambda: run.learn(examples.batches(groups), 1e-3))
+        theirs = _seconds(lambda: run.learn(load(groups), 1e-3), repeats=1)
+    return {"epoch on frames, rcma: loading each window / features frozen": theirs / ours}
+
+
+def seeds_together(seeds: int = 3) -> dict[str, float]:
+    """One job with several seeds against a job for each: the start and the reading are shared, the epochs are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = _turns(Path(folder))
+
+        def job(numbers: list[int], name: str):
+            training = {"seeds": numbers, "epochs": 2, "device": "cpu"}
+            features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
+            subprocess.run(
+                [
+                    *(sys.executable, "-m", "models", "train", "--task", "segment", "--name", "bench"),
+                    *("--modalities", "A+V+T", "--split", f"{folder}/split.tsv", "--fold", "0", *features),
+                    *("--network", '{"fusion": "late", "width": 32, "encoder_steps": 32}'),
+                    *("--training", json.dumps(training), "--out", f"{folder}/{name}"),
+                ],
+                check=True,
+                capture_output=True,
+            )
+
+        together = _seconds(lambda: job(list(range(seeds)), "together"), repeats=1)
+        apart = _seconds(lambda: [job([k], f"apart{k}") for k in range(seeds)], repeats=1)
+    return {f"{seeds} seeds of a small model, CPU: one after another / together": apart / together}
+
+
+def _peak_of_streaming(frames: int) -> float:
+    """Peak memory in MB of two batches read from a file of so many frames; to be run in a process of its own."""
+    from models.examples import frame_examples
+    from models.options import NetworkOptions, TrainingOptions
+    from models.splits import Assignment
+
+    with tempfile.TemporaryDirectory() as folder:
+        parts = ["development", "test", "training"]  # also the names: in order
+        time_s = np.arange(frames // len(parts))[:, None] * FRAME_S + [0, FRAME_S]
+        block = np.random.default_rng(0).standard_normal((1000, STREAMED_WIDTH)).astype(np.float16)
+        paths = {m: Path(folder) / f"{m}.h5" for m in ("video", "label")}
+        for m, path in paths.items():
+            dim = STREAMED_WIDTH if m == "video" else 2
+            with StoreWriter(path, _attributes(m, "affwild2"), dim, "float16") as writer:
+                for part in parts:
+                    writer.append(part, Rows.empty(dim))
+                    for a in range(0, len(time_s), len(block)):
+                        times = time_s[a : a + len(block)]
+                        writer.extend(Rows(block[: len(times), :dim], times, np.ones(len(times), bool)))
+        stores = {"video": FeatureStore(paths["video"])}
+        options = TrainingOptions(seeds=[0], memory_budget_gb=1e-3)
+        split = [Assignment(part, 0, part) for part in parts]
+        examples = frame_examples(
+            stores, FeatureStore(paths["label"]), split, NetworkOptions(fusion="self_attention"), options
+        )
+        for batch in examples.batches([examples.items("training")[:12], examples.items("test")[:12]]):
+            assert len(batch) == 12
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def streaming_memory() -> dict[str, float]:
+    """Memory of features that are read from their files, at two lengths, and what follows for the whole corpus."""
+    few, many = (
+        float(subprocess.run([sys.executable, "-m", __spec__.name, str(n)], check=True, capture_output=True).stdout)
+        for n in STREAMED_FRAMES
+    )
+    per_frame = max(0.0, (many - few) / (STREAMED_FRAMES[1] - STREAMED_FRAMES[0]))
+    return {
+        f"MB, {STREAMED_FRAMES[1]} frames of {STREAMED_WIDTH} numbers streamed": many,
+        f"MB, {CORPUS_FRAMES} frames, extrapolated": few + per_frame * (CORPUS_FRAMES - STREAMED_FRAMES[0]),
+    }
+
+
+def figures() -> dict[str, float]:
+    """All ratios, each measured in this one run."""
+    return published_recipe() | loading_by_item() | seeds_together() | streaming_memory()
+
+
+if __name__ == "__main__":
+    import torch
+
+    torch.set_num_threads(1)
+    if len(sys.argv) > 1:
+        print(_peak_of_streaming(int(sys.argv[1])))
+    else:
+        for name, value in figures().items():
+            print(f"{value:8.2f}  {name}")
