@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import yaml
 
 TURNS_PER_SESSION = (1819, 1811, 2136, 2103, 2170)
 DIALOGS_PER_SESSION = (28, 30, 32, 30, 31)
@@ -53,6 +54,15 @@ def make_affwild2(root: Path) -> None:
                 if part:
                     path = root / "annotations" / "VA_Estimation_Challenge" / part / f"{name}{side}.txt"
                     _write(path, ["valence,arousal", *["0.100,-0.200"] * 5])
+
+
+def write_config(folder: Path, scale: str = "auto") -> None:
+    """Write the repository's config.yaml into ``folder``, with the trees beside it as roots."""
+    config = yaml.safe_load((Path(__file__).resolve().parent.parent / "config.yaml").read_text())
+    config["scale"] = scale
+    config["corpora"]["iemocap"]["root"] = str(folder / "IEMOCAP_full_release")
+    config["corpora"]["affwild2"]["root"] = str(folder / "AffWild2")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def _write(path: Path, lines: list[str]) -> None:

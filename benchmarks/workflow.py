@@ -1,0 +1,112 @@
+"""What the workflow itself costs on both full corpora: parsing, a dry run, a run with nothing to do, starting a stage.
+
+    python -m benchmarks.workflow
+
+The trees have the corpora's dialogs, turns and videos with empty media (benchmarks/full_size.py); nothing is computed.
+Seconds are given twice: as on a clock on the wall, and as the processor's, which other people's work does not stretch.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.full_size import make_affwild2, make_iemocap, write_config
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ["results/iemocap_report.html", "results/affwild2_report.html"]
+IMPORTS = "import snakemake.cli, snakemake.api, snakemake.workflow"
+
+
+class Cost(NamedTuple):
+    """What one command cost, and what it said."""
+
+    wall_s: float
+    processor_s: float
+    peak_mb: float
+    text: str
+
+
+def run(command: list, folder: Path) -> Cost:
+    """Run a command to its end; raises RuntimeError with what it said where it fails."""
+    with tempfile.TemporaryFile("w+") as said:
+        begin_s = time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - begin_s
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{text[-3000:]}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+
+
+def snakemake(folder: Path, *arguments: str) -> Cost:
+    """Run Snakemake on both reports in a folder."""
+    fixed = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder), "--cores", "8"]
+    return run([sys.executable, "-m", "snakemake", *REPORTS, *fixed, *arguments], folder)
+
+
+def parsing(folder: Path) -> dict[str, float]:
+    """Reading the Snakefile with the units of both corpora, beyond what importing Snakemake costs anyway."""
+    plain = run([sys.executable, "-c", IMPORTS], folder)
+    whole = snakemake(folder, "--list-rules")
+    return {
+        "s, parsing the Snakefile (under 2)": whole.wall_s - plain.wall_s,
+        "s of the processor, parsing the Snakefile": whole.processor_s - plain.processor_s,
+    }
+
+
+def dry_run(folder: Path) -> dict[str, float]:
+    """Working out every job of both corpora from nothing."""
+    cost = snakemake(folder, "--dry-run")
+    jobs = re.search(r"^total +(\d+)$", cost.text, re.M)[1]
+    return {
+        f"s, dry run of {jobs} jobs (under 10)": cost.wall_s,
+        f"s of the processor, dry run of {jobs} jobs": cost.processor_s,
+        f"MB, dry run of {jobs} jobs (under 400)": cost.peak_mb,
+    }
+
+
+def no_op(folder: Path) -> dict[str, float]:
+    """Finding that everything is there already: empty files stand in, which Snakemake is told it has made."""
+    for line in re.findall(r"^    output: (.+)$", snakemake(folder, "--dry-run").text, re.M):
+        for name in line.split(", "):
+            path = folder / name
+            if name.startswith("results/weights/"):
+                path.mkdir(parents=True)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    snakemake(folder, "--touch", "--forceall")
+    cost = snakemake(folder)
+    if "Nothing to be done" not in cost.text:
+        raise RuntimeError(f"there was to be nothing left to do, but Snakemake said:\n{cost.text[-3000:]}")
+    return {"s, no-op run (under 15)": cost.wall_s, "s of the processor, no-op run": cost.processor_s}
+
+
+def start_up() -> dict[str, float]:
+    """The first thing anybody types; the shortest of five, since the first one fills the disk cache."""
+    seconds = [run([sys.executable, "-m", "pipeline", "--help"], ROOT).wall_s for _ in range(5)]
+    return {"s, python -m pipeline --help (under 0.3)": min(seconds)}
+
+
+def figures() -> dict[str, float]:
+    """All figures of one run."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make_iemocap(folder / "IEMOCAP_full_release")
+        make_affwild2(folder / "AffWild2")
+        write_config(folder, scale="demo")
+        return start_up() | parsing(folder) | dry_run(folder) | no_op(folder)
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        print(f"{value:8.2f}  {name}")
