@@ -1,0 +1,192 @@
+"""Feature stages against the bare work they cannot do without: forward passes of the network, and the length of sound.
+
+Networks have the width of the research ones and random weights: time does not depend on what the weights are. Their
+bare time is that of the faster of two loops over the same inputs, sorted by length: one by one, and in the stage's
+batches. All times are those of one core, so that other work on the machine does not count.
+"""
+
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.audio_file import AudioWriter
+from pipeline.crops import FaceWriter
+from pipeline.features.command import build
+from pipeline.features.pieces import read_pieces
+from pipeline.features.run import write_store
+from pipeline.features.synthetic import clip
+from pipeline.features.weights import seal
+from pipeline.records import Segment, Word, write_table
+
+LAYERS = {"transformers_audio": 4, "transformers_image": 4, "transformers_text": 12}  # fewer: the harder, the faster
+ATTRIBUTES = {
+    "corpus": "iemocap", "name": "bench", "modality": "audio", "extractor": "bench", "extractor_version": "1",
+    "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
+}  # fmt: skip
+
+
+def _turns(durations_s: np.ndarray) -> dict[str, tuple[float, float]]:
+    ends = np.cumsum(durations_s + 0.2)
+    return {f"u_{i:04d}": (float(e - d), float(e)) for i, (d, e) in enumerate(zip(durations_s, ends, strict=True))}
+
+
+def _segments(turns: dict) -> list[Segment]:
+    return [Segment(name, "u", "who", 1, None, *span, "whole") for name, span in sorted(turns.items())]
+
+
+def _write_sound(results: Path, turns: dict) -> None:
+    plan = {name: (a, round((b - a) * 16_000)) for name, (a, b) in turns.items()}
+    with AudioWriter(results / "audio" / "u.h5", plan) as writer:
+        for name, (a, b) in turns.items():
+            writer.write(name, 0, clip("audio", b - a).samples[: plan[name][1]])
+            writer.describe(name, "video", (a, b))
+
+
+def _write_faces(results: Path, turns: dict, rate_hz: float = 10.0) -> None:
+    from PIL import Image
+
+    frames = {name: np.arange(a, b, 1 / rate_hz) for name, (a, b) in turns.items()}
+    plan = {name: (np.stack([t, t + 1 / rate_hz], axis=1), np.arange(len(t))) for name, t in frames.items()}
+    pictures = []
+    for crop in clip("video", 1.0).crops:
+        stream = io.BytesIO()
+        Image.fromarray(crop).save(stream, "JPEG", quality=92)
+        pictures.append(stream.getvalue())
+    with FaceWriter(results / "faces" / "u.h5", plan) as writer:
+        for name, times in frames.items():
+            for row in range(len(times)):
+                writer.found(name, row, pictures[row % len(pictures)])
+
+
+def _write_words(results: Path, turns: dict) -> None:
+    words = [
+        Word(f"word{(7 * k) % 50}", a + 0.3 * k, a + 0.3 * k + 0.25, "forced_alignment", name)
+        for name, (a, b) in turns.items()
+        for k in range(int((b - a) / 0.3))
+    ]
+    write_table(results / "words" / "u.tsv", words, Word)
+
+
+def _checkpoint(kind: str, folder: Path) -> Path:
+    import transformers as t
+
+    folder.mkdir()
+    if kind == "transformers_audio":
+        t.Wav2Vec2Model(t.Wav2Vec2Config(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
+        t.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    elif kind == "transformers_image":
+        t.ViTModel(t.ViTConfig(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
+        t.ViTImageProcessor().save_pretrained(folder)
+    else:
+        t.BertModel(t.BertConfig(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{k}" for k in range(50))]
+        (folder / "vocab.txt").write_text("\n".join(vocabulary))
+        t.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    seal(folder, "benchmark")
+    return folder
+
+
+class _Recorder:
+    """Stands in for a network and keeps what it was called with."""
+
+    def __init__(self, model):
+        self.model, self.config, self.calls = model, model.config, []
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def __call__(self, **inputs):
+        self.calls.append(inputs)
+        return self.model(**inputs)
+
+
+def _seconds(function) -> float:
+    begin = time.process_time()
+    function()
+    return time.process_time() - begin
+
+
+def _one_by_one(calls: list[dict]) -> list[dict]:
+    """Each item of each batch alone, without its padding."""
+    import torch
+
+    alone = []
+    for call in calls:
+        tensors = {k: v for k, v in call.items() if isinstance(v, torch.Tensor)}
+        rest = {k: v for k, v in call.items() if k not in tensors}
+        mask = tensors.get("attention_mask")
+        for i in range(len(next(iter(tensors.values())))):
+            end = int(mask[i].sum()) if mask is not None else None
+            alone.append({**{k: v[i : i + 1, :end] if end else v[i : i + 1] for k, v in tensors.items()}, **rest})
+    return alone
+
+
+def _forward_share(kind: str, results: Path, turns: dict, options: dict) -> float:
+    """Time of the bare forward passes / time of the stage without start-up, best of two."""
+    import torch
+
+    extractor, _ = build(kind, options, _checkpoint(kind, results / kind), "cpu")
+    segments = _segments(turns)
+    extractor.dim  # noqa: B018 - part of start-up
+    recorder = _Recorder(extractor.model)
+
+    def stage():
+        write_store(results / f"{kind}.h5", ATTRIBUTES, extractor, read_pieces(segments, results, extractor))
+
+    def bare(calls):
+        with torch.inference_mode():
+            for call in calls:
+                extractor.model(**call)
+
+    extractor.model = recorder
+    stage()
+    extractor.model = recorder.model
+    loops = [recorder.calls, _one_by_one(recorder.calls)]
+    forward_s = min(_seconds(lambda calls=calls: bare(calls)) for calls in loops for _ in range(2))
+    return forward_s / min(_seconds(stage) for _ in range(2))
+
+
+def figures() -> dict[str, float]:
+    """Ratios of one run on one core."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    found = {}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            results = Path(folder)
+            turns = _turns(random.uniform(0.8, 9.0, 8))
+            _write_sound(results, turns)
+            _write_faces(results, turns, rate_hz=2.0)
+            spoken = _turns(random.uniform(0.8, 9.0, 40))
+            _write_words(results, spoken)
+            for kind, options in (
+                ("transformers_audio", {}),
+                ("transformers_image", {}),
+                ("transformers_text", {"layers": [-4, -3, -2, -1], "combine": "sum"}),
+            ):
+                share = _forward_share(kind, results, spoken if kind == "transformers_text" else turns, options)
+                found[f"{kind}: bare forward passes / stage without start-up (at least 0.85)"] = share
+            turns = _turns(random.uniform(0.8, 9.0, 240))
+            _write_sound(results, turns)
+            extractor, _ = build("mfcc", {}, None, "cpu")
+            extractor.dim  # noqa: B018
+            begin = time.process_time()
+            write_store(results / "mfcc.h5", ATTRIBUTES, extractor, read_pieces(_segments(turns), results, extractor))
+            spent_s = time.process_time() - begin
+            found["mfcc: seconds of sound / seconds of one core (at least 300)"] = (
+                sum(b - a for a, b in turns.values()) / spent_s
+            )
+    finally:
+        torch.set_num_threads(threads)
+    return found
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        print(f"{value:8.2f}  {name}")
