@@ -416,6 +416,20 @@ def test_pickle_is_not_read_unless_fetched_so(checkpoint, tmp_path):
     assert np.array_equal(made.extract([piece])[0].values, whole.extract([piece])[0].values)
 
 
+@pytest.mark.parametrize(("kind", "family"), [(k, f[0]) for k, f in FAMILIES.items()])
+def test_extraction_asks_no_network(checkpoint, kind, family, monkeypatch):
+    import socket
+
+    def refuse(*args):
+        raise AssertionError(f"somebody connects to {args[1:]}")
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    made, _ = build(kind, {"layers": [1]}, checkpoint(kind, family), "cpu")
+    assert made.dim == 32
+
+
 def test_weights_are_asked_for():
     for kind in FAMILIES:
         with pytest.raises(InputError, match="needs a checkpoint"):

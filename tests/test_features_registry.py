@@ -1,14 +1,17 @@
 """Names of extractors, their options, and the source files that decide a rerun."""
 
+import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from pipeline.features import registry
 from pipeline.records import InputError
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """
     import numpy as np
     from pipeline.features.base import Extractor, options
@@ -42,13 +45,21 @@ def own(tmp_path):
 
 
 @pytest.mark.parametrize("kind", sorted(registry.BUILT_IN))
-def test_every_built_in_has_options_with_descriptions(kind):
-    config = registry.options_for(kind, {})
-    assert registry.load(kind).Config is type(config)
-    for field in type(config).__dataclass_fields__.values():
-        assert getattr(field.default, "description", None) or field.name in str(type(config).__pydantic_fields__)
-    described = type(config).__pydantic_fields__
-    assert all(each.description for each in described.values()), kind
+def test_every_option_is_described_in_the_manual(kind):
+    manual = (REPOSITORY / "docs" / "extractors.md").read_text()
+    section = manual.split(f"\n### `{kind}`\n")[1].split("\n### ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", section, re.MULTILINE)
+    assert rows == [row for row in registry.describe(kind) if row[0] != "dtype"]
+    assert all(description for *_, description in rows)
+
+
+def test_weights_are_named_where_needed_and_only_there():
+    registry.check_weights("mfcc", None)
+    registry.check_weights("transformers_text", "demo:bert")
+    with pytest.raises(InputError, match="'transformers_text' needs a checkpoint: add weights"):
+        registry.check_weights("transformers_text", None)
+    with pytest.raises(InputError, match="'mfcc' uses no weights; remove weights: demo:bert"):
+        registry.check_weights("mfcc", "demo:bert")
 
 
 def test_unknown_name_lists_what_there_is():

@@ -72,6 +72,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
             weights.parse(self.weights)
         if not self.imported:
             registry.options_for(self.extractor, self.options)
+            registry.check_weights(self.extractor, self.weights)
         elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
             raise InputError("extractor 'import' takes path (.csd or .npz) and modality (audio, video or text)")
         elif not Path(self.options["path"]).exists():

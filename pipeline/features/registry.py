@@ -6,6 +6,7 @@ Importing this module, checking options and listing sources load no heavy librar
 import ast
 import importlib
 import importlib.util
+import json
 import sys
 import zlib
 from dataclasses import asdict
@@ -100,6 +101,20 @@ def options_for(kind: str, options: dict | None = None):
             where = ".".join(map(str, each["loc"])) or "options"
             problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
     raise InputError(f"extractor {kind!r}: {'; '.join(problems)}. Its options are: {', '.join(allowed) or 'none'}")
+
+
+def check_weights(kind: str, weights: str | None) -> None:
+    """Raise InputError where an extractor needs weights and none are named, or some are named and it uses none."""
+    if load(kind).needs_weights and not weights:
+        raise InputError(f"extractor {kind!r} needs a checkpoint: add weights: ORG/NAME@COMMIT, a folder or a file")
+    if weights and not load(kind).needs_weights and kind in BUILT_IN:
+        raise InputError(f"extractor {kind!r} uses no weights; remove weights: {weights}")
+
+
+def describe(kind: str) -> list[tuple[str, str, str]]:
+    """(name, default, description) of each option of an extractor."""
+    fields = load(kind).Config.__pydantic_fields__
+    return [(n, json.dumps(f.get_default(call_default_factory=True)), f.description or "") for n, f in fields.items()]
 
 
 def options_dict(config) -> dict:

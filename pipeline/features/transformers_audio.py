@@ -25,7 +25,7 @@ class TransformersAudioOptions(LayerOptions):
     )
     piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of so many seconds")
     context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model hears, too")
-    batch_s: float = Field(120.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
+    batch_s: float = Field(60.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
 
 
 class TransformersAudio(Extractor):

@@ -157,7 +157,7 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
     from filelock import FileLock
 
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{lock}.guard"):
+    with FileLock(lock.with_name(f".{lock.name}.guard")):
         entries = (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}
         if not isinstance(entries, dict):
             raise InputError(f"{lock}: is not a table of sources; correct it or delete it")
