@@ -12,6 +12,7 @@ How many samples a segment has follows from its times, so overlapping segments c
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -126,8 +127,9 @@ class AudioWriter:
     def __enter__(self) -> "AudioWriter":
         import h5py
 
-        self._replacing = replacing(self.path)
-        self._file = h5py.File(self._replacing.__enter__(), "w")
+        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
+        temporary = self._opened.enter_context(replacing(self.path))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w"))
         count = int(self.offset[-1])
         chunks = (min(1 << 16, count),) if count else None
         self._file.create_dataset("samples", (count,), "float32", chunks=chunks)
@@ -148,15 +150,10 @@ class AudioWriter:
         self._sources[i], self._observed_s[i], self._reasons[i] = source, observed_s, reason
 
     def __exit__(self, kind, value, trace):
-        try:
-            if kind is None:
-                self._finish()
-        except BaseException as error:
-            self._file.close()
-            self._replacing.__exit__(type(error), error, error.__traceback__)
-            raise
-        self._file.close()
-        self._replacing.__exit__(kind, value, trace)
+        if kind is not None:
+            return self._opened.__exit__(kind, value, trace)
+        with self._opened:
+            self._finish()
 
     def _finish(self) -> None:
         import h5py

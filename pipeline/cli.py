@@ -2,6 +2,8 @@
 
 import importlib
 import logging
+import os
+import re
 import sys
 import time
 import traceback
@@ -14,6 +16,7 @@ from pipeline.records import InputError
 
 Item = TypeVar("Item")
 log = logging.getLogger("affectflow")
+FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
 class StageGroup(click.Group):
@@ -52,14 +55,21 @@ def run(group: click.Group) -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit("stopped by the user; run the same command again to go on")
-    except OSError as error:
-        if error.errno is None:
-            _unexpected()
-        where = error.filename or "no file named"
-        sys.exit(f"error: {error.strerror}: {where}; free space or correct the permissions, then run again")
-
-    except Exception:
+    except Exception as error:
+        if full := next((text for text in FULL if text in str(error)), None):
+            _disk_full(full, error)
+        if isinstance(error, OSError) and error.errno is not None:
+            where = error.filename or "no file named"
+            sys.exit(f"error: {error.strerror}: {where}; correct the path or its permissions, then run again")
         _unexpected()
+
+
+def _disk_full(full: str, error: Exception):
+    """Say so and leave at once: HDF5 would try again to write what did not fit, and crash."""
+    named = re.search(r"filename = '([^']+)'", str(error))
+    where = named[1] if named else getattr(error, "filename", None) or "the folder of the results"
+    print(f"error: {full}: {where}; make room, then run the same command again", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _unexpected():

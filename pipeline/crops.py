@@ -16,6 +16,7 @@ Which rows there are is known before the video is decoded, so rows of several pe
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -188,8 +189,9 @@ class FaceWriter:
     def __enter__(self) -> "FaceWriter":
         import h5py
 
-        self._replacing = replacing(self.path)
-        self._file = file = h5py.File(self._replacing.__enter__(), "w")
+        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
+        temporary = self._opened.enter_context(replacing(self.path))
+        self._file = file = self._opened.enter_context(h5py.File(temporary, "w"))
         rows = int(self.offset[-1])
         for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
             fill = DAMAGED if name == "code" else 0
@@ -270,15 +272,10 @@ class FaceWriter:
             self._jpeg.clear()
 
     def __exit__(self, kind, value, trace):
-        try:
-            if kind is None:
-                self._finish()
-        except BaseException as error:
-            self._file.close()
-            self._replacing.__exit__(type(error), error, error.__traceback__)
-            raise
-        self._file.close()
-        self._replacing.__exit__(kind, value, trace)
+        if kind is not None:
+            return self._opened.__exit__(kind, value, trace)
+        with self._opened:
+            self._finish()
 
     def _finish(self) -> None:
         import h5py

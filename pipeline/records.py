@@ -4,6 +4,7 @@ Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-se
 """
 
 import csv
+import glob
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -142,9 +143,14 @@ def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Reco
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of ``path``; move it there when the block ends well, else remove it."""
+    """Give a temporary path in the folder of ``path``; move it there when the block ends well, else remove it.
+
+    What a killed writer of the same file has left is removed first: every file has one writer at a time.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -153,7 +159,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            os.truncate(temporary, 0)  # makes room on a full disk for the log, even while a library holds the file open
+            temporary.unlink()
 
 
 def _umask() -> int:

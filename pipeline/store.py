@@ -11,6 +11,7 @@ Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the ro
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,8 +180,9 @@ class StoreWriter:
     def __enter__(self) -> "StoreWriter":
         import h5py
 
-        self._replacing = replacing(self.path)
-        self._file = h5py.File(self._replacing.__enter__(), "w")
+        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
+        temporary = self._opened.enter_context(replacing(self.path))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w"))
         if self.dim is not None:
             self._create()
         return self
@@ -229,24 +231,22 @@ class StoreWriter:
         self.offset[-1] = last
 
     def __exit__(self, kind, value, trace):
-        try:
-            if kind is None:
-                if self.dim is None:
-                    raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
-                import h5py
+        if kind is not None:
+            return self._opened.__exit__(kind, value, trace)
+        with self._opened:
+            self._finish()
 
-                self._file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
-                self._file["offset"] = np.array(self.offset, np.int64)
-                for key in ATTRIBUTES[1:]:
-                    value_ = self.attributes[key]
-                    self._file.attrs[key] = json.dumps(value_, sort_keys=True) if key in JSON_ATTRIBUTES else value_
-                self._file.attrs["schema"] = SCHEMA
-        except BaseException as error:
-            self._file.close()
-            self._replacing.__exit__(type(error), error, error.__traceback__)
-            raise
-        self._file.close()
-        self._replacing.__exit__(kind, value, trace)
+    def _finish(self):
+        import h5py
+
+        if self.dim is None:
+            raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
+        self._file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
+        self._file["offset"] = np.array(self.offset, np.int64)
+        for key in ATTRIBUTES[1:]:
+            value = self.attributes[key]
+            self._file.attrs[key] = json.dumps(value, sort_keys=True) if key in JSON_ATTRIBUTES else value
+        self._file.attrs["schema"] = SCHEMA
 
 
 def merge(paths: Sequence[str | Path], out: str | Path) -> None:
