@@ -322,6 +322,35 @@ def test_training_stops_when_the_development_score_no_longer_rises(tmp_path, tur
         assert len(score) == best + 1 + 2 < 60
 
 
+@pytest.mark.parametrize("reload_best", [True, False])
+def test_after_a_worse_epoch_training_goes_on_from_the_best_weights_if_asked(tmp_path, turns, reload_best, monkeypatch):
+    scores = iter([0.5, 0.4, 0.6, 0.6])
+    seen = []
+
+    def development(self, network, mixed):
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return {"loss": 1.0, "accuracy": next(scores)}
+
+    def equal(a, b):
+        return all(torch.equal(a[k], b[k]) for k in b)
+
+    monkeypatch.setattr(fitting.Objective, "development", development)
+    original, starts = fitting.Run.learn, []
+
+    def learn(self, batches, rate):
+        starts.append({k: v.clone() for k, v in self.network.state_dict().items()})
+        return original(self, batches, rate)
+
+    monkeypatch.setattr(fitting.Run, "learn", learn)
+    out = run(segment_job(tmp_path, turns, seeds=[1], epochs=4, reload_best=reload_best))
+    assert equal(starts[1], seen[0])  # the first is the best so far
+    assert equal(starts[2], seen[0] if reload_best else seen[1])
+    assert equal(starts[3], seen[2])
+    network, _, facts = load_network(out / "seed1")
+    assert facts["selected"]["epoch"] == 3  # the first of equals
+    assert equal(network.state_dict(), seen[2])
+
+
 # The same bytes
 
 

@@ -83,7 +83,7 @@ def videos(training=10, validation=4, unlabelled=1, seed=0) -> list[Segment]:
     found = []
     for k in range(training + validation + unlabelled):
         part = "train" if k < training else "validation" if k < training + validation else "test"
-        end_s = float(rng.uniform(2, 6))
+        end_s = float(rng.uniform(1, 6))
         for side in ("left", "right") if k % 3 == 0 else ("whole",):
             name = f"video{k:02d}" + ("" if side == "whole" else f"_{side}")
             found.append(Segment(name, f"video{k:02d}", name, None, part, 0.0, end_s, side))
