@@ -327,6 +327,17 @@ def test_long_texts_are_read_in_windows(extractor):
     np.testing.assert_allclose(rows.values[:40], fits.values[:40], atol=1e-5)
 
 
+def test_positions_behind_the_padding_index_are_not_used_up(extractor):
+    """RoBERTa numbers positions from 2: of 66 position embeddings a text can fill 64."""
+    made = extractor("transformers_text", "roberta", layers=[2])
+    assert made.limit == 64
+    made.tokenizer.model_max_length = 10**30
+    again = type(made)(made.config, made.weights)
+    assert min(again.limit, again._positions()) == 64
+    words = [WORDS[i % len(WORDS)] for i in range(300)]
+    assert made.extract([TextPiece("s", words, np.stack([np.arange(300.0)] * 2, axis=1))])[0].valid.all()
+
+
 def test_words_the_tokenizer_drops_are_invalid(extractor):
     made = extractor("transformers_text", "bert", layers=[2])
     rows = made.extract([TextPiece("s", ["hello", " ", "you"], np.array([[0, 1], [1, 2], [2, 3]], float))])[0]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log, progress
+from pipeline.cli import log
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
@@ -66,7 +66,7 @@ def features(corpus, name, kind, options, results, units, weights, device, demon
     extractor, known = build(kind, parse_options(options), weights, device)
     log.info("%s: %d segments of %d videos on %s", name, len(segments), len(wanted), extractor.device)
     facts = attributes(corpus, name, kind, extractor, known, segments, results, demonstration)
-    write_store(out, facts, extractor, read_pieces(progress(segments, name), results, extractor))
+    write_store(out, facts, extractor, read_pieces(segments, results, extractor), len(segments))
 
 
 @click.command()

@@ -22,7 +22,6 @@ class Job:
 
     segment_id: str
     piece: Piece | None = None
-    first: bool = True  # the segment's first piece
     keep_s: tuple[float, float] = (-inf, inf)  # rows centred there belong to this piece, others to its neighbours
     observed_s: tuple[float, float] = (-inf, inf)  # rows centred outside saw nothing
     span_s: tuple[float, float] = (-inf, inf)  # rows reach no further than the segment
@@ -96,7 +95,6 @@ def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
         yield Job(
             segment_id,
             AudioPiece(segment_id, track.samples(a, b), rate, track.start_s + a / rate),
-            first=begin == 0,
             keep_s=(
                 track.start_s + begin / rate if begin else -inf,
                 track.start_s + (begin + core) / rate if begin != starts[-1] else inf,
@@ -118,7 +116,6 @@ def _face_jobs(segment_id: str, track, cut: Cut, needs_crops: bool) -> Iterator[
         yield Job(
             segment_id,
             FacePiece(segment_id, crops, time_s[a:b], valid[a:b], landmarks[a:b], track.mesh(a, b)),
-            first=begin == 0,
             keep_s=(
                 time_s[begin, 0] if begin else -inf,
                 time_s[end, 0] if end < len(track) else inf,
@@ -136,7 +133,7 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
     for begin in range(0, len(own), length):
         some = own[begin : begin + length]
         time_s = np.array([(w.start_s, w.end_s) for w in some], np.float64)
-        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s), first=begin == 0)
+        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s))
 
 
 def _belongs(word: Word, segment: Segment) -> bool:

@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 
+from pipeline.cli import progress
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import Job, own_rows
 from pipeline.records import InputError
@@ -17,31 +21,31 @@ GROUP = {"audio": 600.0, "video": 2048, "text": 40_000}
 GROUP_JOBS = 4096
 
 
-def write_store(path: str | Path, attributes: dict, extractor: Extractor, jobs: Iterable[Job]) -> None:
-    """Extract every job, segments sorted by id, and write their feature store.
+def write_store(
+    path: str | Path, attributes: dict, extractor: Extractor, jobs: Iterable[Job], segments: int | None = None
+) -> None:
+    """Extract every job, segments sorted by id, and write their feature store; ``segments`` says how many there are.
 
     Raises InputError, naming extractor and segment, for rows of another width, NaN, or times that do not ascend.
     """
     dtype = getattr(extractor.config, "dtype", "float32")
     with StoreWriter(path, attributes, extractor.dim, dtype) as writer:
-        last_start_s = -np.inf
-        for segment_id, rows, first in extract_all(extractor, jobs):
-            if first:
-                writer.append(segment_id, rows)
-                last_start_s = -np.inf
-            elif len(rows):
-                writer.extend(rows)
-            if len(rows):
-                if rows.time_s[0, 0] < last_start_s:
+        by_segment = groupby(extract_all(extractor, jobs), key=itemgetter(0))
+        for segment_id, parts in progress(by_segment, attributes["name"], segments):
+            write, last_start_s = partial(writer.append, segment_id), -np.inf
+            for _, rows in parts:
+                if len(rows) and rows.time_s[0, 0] < last_start_s:
                     raise InputError(
                         f"{_who(extractor)}: segment {segment_id}: rows of two neighbouring pieces overlap; "
                         "its rows must lie on one grid, see Extractor.cut.grid"
                     )
-                last_start_s = rows.time_s[-1, 0]
+                write(rows)
+                write = writer.extend
+                last_start_s = rows.time_s[-1, 0] if len(rows) else last_start_s
 
 
-def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str, Rows, bool]]:
-    """Yield (segment id, rows, whether they are the segment's first) of each job, in the order of the jobs."""
+def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str, Rows]]:
+    """Yield (segment id, rows) of each job, in the order of the jobs."""
     for group in _ahead(_groups(jobs, GROUP[extractor.modality])):
         results: dict[int, Rows] = {}
         for batch in length_batches([job.length for job in group], extractor.cut.batch):
@@ -52,7 +56,7 @@ def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str
             for i, rows in zip(batch, found, strict=True):
                 results[i] = own_rows(check_rows(extractor, group[i].piece, rows), group[i])
         for i, job in enumerate(group):
-            yield job.segment_id, results.pop(i, None) or Rows.empty(extractor.dim), job.first
+            yield job.segment_id, results.pop(i, None) or Rows.empty(extractor.dim)
 
 
 def length_batches(lengths: list[float], batch: float) -> list[list[int]]:
