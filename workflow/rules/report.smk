@@ -88,12 +88,26 @@ rule contact_sheet:
         lambda wildcards: [f"results/{wildcards.corpus}/faces/{unit}.h5" for unit in UNITS[wildcards.corpus]],
     output:
         report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
+        captions="results/{corpus}/tables/contact_sheet.json",
     log:
         "results/{corpus}/logs/contact_sheet.log",
+    wildcard_constraints:
+        corpus="iemocap",
     params:
+        strips=lambda wildcards, output: f"--film-strips {output.strips}" if output.get("strips") else "",
         code=code("pipeline.inspect.contact_sheet"),
     shell:
-        "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output} > {log} 2>&1"
+        "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]} {params.strips} > {log} 2>&1"
+
+
+# Frame-wise predictions are drawn over time, with the face beside them.
+use rule contact_sheet as contact_sheet_frames with:
+    output:
+        report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
+        captions="results/{corpus}/tables/contact_sheet.json",
+        strips="results/{corpus}/tables/film_strips.jsonl",
+    wildcard_constraints:
+        corpus="affwild2",
 
 
 rule configuration:
@@ -101,9 +115,11 @@ rule configuration:
         "results/{corpus}/config.json",
     localrule: True
     params:
-        json=lambda wildcards: json.dumps(configuration(wildcards.corpus), indent=1, sort_keys=True),
+        json=lambda wildcards: json.dumps({**configuration(wildcards.corpus), "revision": "@"}, indent=1),
+        checkout=workflow.basedir,
     shell:
-        "printf '%s' {params.json:q} > {output}"
+        "revision=$(git -C {params.checkout:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
+        ' printf "%s" {params.json:q} | sed "s/"revision": "@"/"revision": "${{revision:-unknown}}"/" > {output}'
 
 
 rule html_report:
@@ -114,7 +130,7 @@ rule html_report:
         ],
         rules.significance.output,
         rules.coverage.output,
-        rules.contact_sheet.output,
+        "results/{corpus}/tables/contact_sheet.jpg",
         config=rules.configuration.output,
     output:
         report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
