@@ -8,7 +8,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
-from pipeline.faces.align import TEMPLATE, Face, align, five_points, similarity_transform, warp
+from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
+from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.command import faces
 from pipeline.faces.organisers import write_organisers_faces
 from pipeline.faces.stage import plan_frames, write_faces
@@ -18,6 +19,7 @@ from tests.clips import grid_face, painted, paste, to_and_fro, write_clip
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
 FPS = 25
+TEMPLATE = np.array([(p.real, p.imag) for p in COMPLEX_TEMPLATE])
 
 
 def segment(name="a", start_s=0.0, end_s=1.0, side="whole", unit="u"):
@@ -103,7 +105,7 @@ def test_similarity_transform_is_the_one_of_scikit_image():
     rng = np.random.default_rng(0)
     for _ in range(20):
         source = rng.normal(300, 80, (5, 2))
-        turn, shift = similarity_transform(source, TEMPLATE)
+        turn, shift = similarity_transform((source @ (1, 1j)).tolist(), COMPLEX_TEMPLATE)
         theirs = SimilarityTransform()
         assert theirs.estimate(source, TEMPLATE)
         ours = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
@@ -133,13 +135,14 @@ def test_mesh_and_landmarks_follow_the_crop():
     five = TEMPLATE * 2.5 + (40, 70)
     points[[33, 133], :2], points[[362, 263], :2] = five[0], five[1]
     points[[4, 61, 291], :2] = five[2:]
-    face = align(Face(points, 1.0, np.zeros((400, 400, 3), np.uint8), (0, 0)))
+    black = np.zeros((400, 400, 3), np.uint8)
+    face = align(Face(points[:, :2] @ (1, 1j), points[:, 2], 1.0, black, (0, 0)))
     assert np.allclose(face.landmarks, five)
     assert np.allclose(face.mesh[[4, 61, 291], :2], TEMPLATE[2:], atol=1e-9)
     assert np.allclose(face.mesh[:, 2], points[:, 2] / 2.5)
     assert face.score == pytest.approx(1.0)
     points[4, :2] += (50, 0)
-    assert align(Face(points, 1.0, np.zeros((400, 400, 3), np.uint8), (0, 0))).score < 0.8
+    assert align(Face(points[:, :2] @ (1, 1j), points[:, 2], 1.0, black, (0, 0))).score < 0.8
 
 
 def test_points_are_those_of_mediapipes_own_solution(shared):
@@ -159,7 +162,8 @@ def test_points_are_those_of_mediapipes_own_solution(shared):
             face = tracker.follow(picture, region)
             theirs = mesh.process(picture.rgb(window)).multi_face_landmarks[0].landmark
             xyz = np.array([(p.x, p.y, p.z) for p in theirs]) * (right - left) + (left, top, 0)
-            assert np.allclose(face.points, xyz, atol=1e-4)
+            assert np.allclose(face.plane, xyz[:, :2] @ (1, 1j), atol=1e-4)
+            assert np.allclose(face.depth, xyz[:, 2], atol=1e-4)
             assert face.presence > 0.9
     tracker.close()
     finder.close()
@@ -443,7 +447,7 @@ def test_command(shared, tmp_path):
 
 
 def test_five_points_ignore_blinks():
-    points = np.zeros((468, 3))
-    points[[33, 133], :2] = [[0, 0], [10, 2]]
-    points[[159, 145], :2] = [[5, -9], [5, 99]]
-    assert np.allclose(five_points(points)[0], [5, 1])
+    plane = np.zeros(468, complex)
+    plane[[33, 133]] = 0, 10 + 2j
+    plane[[159, 145]] = 5 - 9j, 5 + 99j
+    assert five_points(plane)[0] == 5 + 1j

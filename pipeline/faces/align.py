@@ -2,8 +2,12 @@
 
 The template is the five-point layout for 112x112 crops that ArcFace recognition models are trained on (Deng et al.,
 ArcFace, CVPR 2019; the numbers are ``arcface_dst`` of the insightface project, MIT), so that crops fit those models.
+
+Points in the plane of a picture are complex numbers here, x + iy in pixels: turning, scaling and shifting is then
+``turn * point + shift``, and a distance is ``abs(a - b)``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +15,8 @@ import numpy as np
 from pipeline.crops import CROP_PX
 from pipeline.media import Box, Picture
 
-TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
-)  # image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, in pixels of the crop
+# Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, in pixels of the crop.
+TEMPLATE = (38.2946 + 51.6963j, 73.5318 + 51.5014j, 56.0252 + 71.7366j, 41.5493 + 92.3655j, 70.7299 + 92.2041j)
 _FIRST = [33, 362, 4, 61, 291]  # points of the mesh; the middle of an eye is that of its two corners, which do not
 _SECOND = [133, 263, 4, 61, 291]  # move with the lids
 JPEG_QUALITY = 95
@@ -22,20 +25,21 @@ POOR_FIT_PX = 20.0  # residual at which a face does not resemble the template an
 
 
 class Face:
-    """One face in a picture: ``points`` (468, 3) in pixels of the full picture, and how sure the mesh model is.
+    """One face in a picture: the mesh's points and how sure the mesh model is that this is a face.
 
-    ``centre`` (2,) is the middle of the face and ``width`` its larger extent. ``rgb`` is the part of the picture that
-    was looked at; its left upper pixel is ``origin``.
+    ``plane`` (468,) complex and ``depth`` (468,) are in pixels of the full picture; ``centre`` is the middle of the
+    face and ``width`` its larger extent. ``rgb`` is the part of the picture that was looked at, ``origin`` its first
+    pixel.
     """
 
-    __slots__ = ("centre", "origin", "points", "presence", "rgb", "width")
+    __slots__ = ("centre", "depth", "origin", "plane", "presence", "rgb", "width")
 
-    def __init__(self, points: np.ndarray, presence: float, rgb: np.ndarray, origin: tuple[int, int]):
-        self.points, self.presence, self.rgb, self.origin = points, presence, rgb, origin
-        xy = points[:, :2]
-        low, high = xy.min(axis=0), xy.max(axis=0)
-        self.centre = (low + high) / 2
-        self.width = float((high - low).max())
+    def __init__(self, plane: np.ndarray, depth: np.ndarray, presence: float, rgb: np.ndarray, origin: tuple[int, int]):
+        self.plane, self.depth, self.presence, self.rgb, self.origin = plane, depth, presence, rgb, origin
+        x, y = plane.real, plane.imag
+        left, right, top, bottom = float(x.min()), float(x.max()), float(y.min()), float(y.max())
+        self.centre = complex(left + right, top + bottom) / 2
+        self.width = max(right - left, bottom - top)
 
 
 @dataclass(slots=True)
@@ -59,24 +63,23 @@ class AlignedFace:
 
 def apart(a, b) -> bool:
     """Whether two faces (anything with ``centre`` and ``width``) are different ones: half a width from each other."""
-    return float(np.hypot(*(a.centre - b.centre))) > SAME_FACE * max(a.width, b.width)
+    return abs(a.centre - b.centre) > SAME_FACE * max(a.width, b.width)
 
 
-def five_points(points: np.ndarray) -> np.ndarray:
-    """(5, 2) eye centres, nose tip and mouth corners of a (468, 3) mesh."""
-    return (points[_FIRST, :2] + points[_SECOND, :2]) / 2
+def five_points(plane: np.ndarray) -> list[complex]:
+    """Eye centres, nose tip and mouth corners of the 468 points of a mesh."""
+    return ((plane[_FIRST] + plane[_SECOND]) / 2).tolist()
 
 
-def similarity_transform(source: np.ndarray, target: np.ndarray) -> tuple[complex, complex]:
-    """Rotation with scale, and shift, that bring (n, 2) points closest to others in the least squares sense.
+def similarity_transform(source: Sequence[complex], target: Sequence[complex]) -> tuple[complex, complex]:
+    """Rotation with scale, and shift, that bring points closest to others in the least squares sense.
 
-    The closed form of Umeyama (1991) without reflection. With points as complex numbers it is one division, and the
-    transform is ``turn * point + shift``.
+    The closed form of Umeyama (1991) without reflection, which in the plane is one complex division.
     """
-    a, b = _complex(source), _complex(target)
-    a_mean, b_mean = complex(a.sum()) / len(a), complex(b.sum()) / len(b)
-    a = a - a_mean
-    turn = complex((a.conj() * (b - b_mean)).sum()) / float((a.real**2 + a.imag**2).sum())
+    a_mean, b_mean = sum(source) / len(source), sum(target) / len(target)
+    a = [p - a_mean for p in source]
+    covariance = sum(p.conjugate() * (q - b_mean) for p, q in zip(a, target))
+    turn = covariance / sum(p.real**2 + p.imag**2 for p in a)
     return turn, b_mean - turn * a_mean
 
 
@@ -85,13 +88,13 @@ def align(face: Face, picture: Picture | None = None) -> AlignedFace:
 
     What lies outside of the picture is black.
     """
-    landmarks = five_points(face.points)
-    turn, shift = similarity_transform(landmarks, TEMPLATE)
-    off = turn * _complex(landmarks) + shift - _TEMPLATE
-    residual_px = float(np.sqrt((off.real**2 + off.imag**2).sum() / len(off)))
-    mesh = np.empty_like(face.points)
-    placed = turn * _complex(face.points) + shift
-    mesh[:, 0], mesh[:, 1], mesh[:, 2] = placed.real, placed.imag, face.points[:, 2] * abs(turn)
+    five = five_points(face.plane)
+    turn, shift = similarity_transform(five, TEMPLATE)
+    squares = [abs(turn * p + shift - q) ** 2 for p, q in zip(five, TEMPLATE)]
+    residual_px = (sum(squares) / len(squares)) ** 0.5
+    mesh = np.empty((len(face.plane), 3))
+    mesh[:, :2] = _pairs(turn * face.plane + shift)
+    mesh[:, 2] = face.depth * abs(turn)
     rgb, origin = face.rgb, face.origin
     if picture is not None:
         left, top, right, bottom = footprint(turn, shift, picture)
@@ -99,7 +102,7 @@ def align(face: Face, picture: Picture | None = None) -> AlignedFace:
         if not (inside and right <= origin[0] + rgb.shape[1] and bottom <= origin[1] + rgb.shape[0]):
             rgb, origin = picture.rgb((left, top, right, bottom)), (left, top)
     score = face.presence * max(0.0, 1.0 - residual_px / POOR_FIT_PX)
-    return AlignedFace(warp(rgb, turn, shift, origin), landmarks, mesh, score)
+    return AlignedFace(warp(rgb, turn, shift, origin), _pairs(np.array(five)), mesh, score)
 
 
 def footprint(turn: complex, shift: complex, picture: Picture) -> Box:
@@ -128,8 +131,6 @@ def warp(rgb: np.ndarray, turn: complex, shift: complex, origin: tuple[int, int]
     return cv2.warpAffine(rgb, matrix, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)
 
 
-def _complex(points: np.ndarray) -> np.ndarray:
-    return points[:, 0] + 1j * points[:, 1]
-
-
-_TEMPLATE = _complex(TEMPLATE)
+def _pairs(points: np.ndarray) -> np.ndarray:
+    """(n,) complex to (n, 2) x and y."""
+    return points.view(np.float64).reshape(-1, 2)

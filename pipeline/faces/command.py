@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log
+from pipeline.cli import log, there
 from pipeline.records import InputError, Segment, Unit, read_table
 
 
 @click.command()
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the corpus.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus.")
 @click.option("--units", type=click.Path(path_type=Path), required=True, help="units.tsv of the corpus.")
 @click.option("--segments", type=click.Path(path_type=Path), required=True, help="segments.tsv of the corpus.")
 @click.option("--unit", required=True, help="Which source video: its unit_id.")

@@ -33,23 +33,23 @@ class Person:
     side: Side
     tracker: Tracker
     now: Face | None = None
-    place: np.ndarray | None = None  # centre when last seen; None: unknown since a cut or from the start
-    speed: np.ndarray = field(default_factory=lambda: np.zeros(2))  # pixels per second
+    place: complex | None = None  # centre when last seen; None: unknown since a cut or from the start
+    speed: complex = 0j  # pixels per second
     width: float = 0.0
     seen_s: float = -np.inf
     looks: list[np.ndarray] = field(default_factory=list)
     looked_s: float = -np.inf
     doubted: bool = False  # found again, and unlike before: a better face is still looked for
 
-    def expected(self, time_s: float) -> np.ndarray:
-        """(2,) where the face should be by now."""
+    def expected(self, time_s: float) -> complex:
+        """Where the face should be by now."""
         return self.place + self.speed * min(time_s - self.seen_s, FORGET_S / 4)
 
-    def distance(self, centre: np.ndarray, time_s: float) -> float:
+    def distance(self, centre: complex, time_s: float) -> float:
         """Distance of a face from where this person's should be, in widths; 0 where the place is unknown."""
         if self.place is None:
             return 0.0
-        return float(np.hypot(*(centre - self.expected(time_s)))) / self.width
+        return abs(centre - self.expected(time_s)) / self.width
 
     def near(self, spot: Spot | Face, time_s: float) -> bool:
         """Whether a face can be this person's, by place and size."""
@@ -64,7 +64,7 @@ class Person:
         if self.place is not None and 0 < step_s < 0.5:
             self.speed = 0.7 * self.speed + 0.3 * (face.centre - self.place) / step_s
         else:
-            self.speed = np.zeros(2)
+            self.speed = 0j
         self.place, self.width, self.seen_s = face.centre, face.width, time_s
 
     def resembled(self, look: np.ndarray, again: bool) -> None:
@@ -154,10 +154,12 @@ class Scene:
         return out
 
     def _cut(self, picture: Picture, region: Box) -> bool:
-        before, self._thumbnail = self._thumbnail, picture.thumbnail(region).astype(np.int16)
+        import cv2
+
+        before, self._thumbnail = self._thumbnail, picture.thumbnail(region)
         if before is None or before.shape != self._thumbnail.shape:
             return True
-        return float(np.abs(self._thumbnail - before).mean()) > CUT_LEVELS
+        return cv2.norm(before, self._thumbnail, cv2.NORM_L1) > CUT_LEVELS * before.size
 
     def _follow(self, person: Person, picture: Picture, region: Box) -> None:
         person.now = person.tracker.follow(picture, region) if person.tracker.locked else None
@@ -205,7 +207,7 @@ class Scene:
             gain = self._likeness_gain(person, other, spot, picture)
             exchanged = gain < -CLEARLY and self._likeness_gain(person, other, other.now, picture) > CLEARLY
         else:  # only now is there someone to compare with: who is further left is the left one
-            exchanged = (spot.centre[0] < other.now.centre[0]) != (person.side == "left")
+            exchanged = (spot.centre.real < other.now.centre.real) != (person.side == "left")
         self._met = True
         if exchanged:
             person.exchange(other)
@@ -220,8 +222,8 @@ class Scene:
         if person.side != "whole":  # nobody asked for the other one, who may be there all the same
             left, _, right, _ = self.region(picture)
             direction = -1 if person.side == "left" else 1
-            spot = max(free[:2], key=lambda s: direction * s.centre[0])
-            beyond = -direction * (spot.centre[0] - (left + right) / 2)
+            spot = max(free[:2], key=lambda s: direction * s.centre.real)
+            beyond = -direction * (spot.centre.real - (left + right) / 2)
             return [] if len(free) == 1 and beyond > spot.width else [(person, spot)]
         if person.looks and len(free) > 1:
             likeness = [person.likeness(_look_at(spot, picture)) for spot in free[:4]]
@@ -241,9 +243,9 @@ class Scene:
                 return [(nearer, spot)] if nearer.near(spot, time_s) else []
             gain = self._likeness_gain(left, right, spot, picture)
             box = self.region(picture)
-            is_left = gain > 0 if abs(gain) > CLEARLY else spot.centre[0] < (box[0] + box[2]) / 2
+            is_left = gain > 0 if abs(gain) > CLEARLY else spot.centre.real < (box[0] + box[2]) / 2
             return [(left if is_left else right, spot)]
-        first, second = sorted(free[:2], key=lambda s: s.centre[0])
+        first, second = sorted(free[:2], key=lambda s: s.centre.real)
         straight, crossed = [(left, first), (right, second)], [(left, second), (right, first)]
         self._met = True
         if placed:
@@ -273,7 +275,7 @@ def _look(crop: np.ndarray) -> np.ndarray:
 
 def _look_at(spot: Spot, picture: Picture) -> np.ndarray:
     """The look of a face that has no mesh yet, aligned by the detector's four points."""
-    target = np.concatenate([TEMPLATE[:3], TEMPLATE[3:].mean(axis=0, keepdims=True)])
+    target = (*TEMPLATE[:3], sum(TEMPLATE[3:]) / 2)
     turn, shift = similarity_transform(spot.points, target)
     box = footprint(turn, shift, picture)
     return _look(warp(picture.rgb(box), turn, shift, box[:2]))

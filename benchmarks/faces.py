@@ -1,0 +1,189 @@
+"""The face stage against a bare loop of decode and face mesh, against the usual way, with two workers, and in memory.
+
+    python -m benchmarks.faces [--full] [VIDEO]
+
+The video shows two people side by side, as IEMOCAP does; without one, a dialog of the demonstration corpus is made and
+repeated. Times are of the processor, pinned to one core, after imports; those of two workers are of the clock.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+RATE = "30000/1001"
+MINUTES = 1.0  # of video in each timing
+LONG_MINUTES = (2.0, 10.0)  # memory is compared between these; 60 instead of 10 with --full
+
+
+def bare_loop(video: Path, _: Path) -> int:
+    """Decode each frame, take the left half, run MediaPipe's FaceMesh: what nobody can do without."""
+    import av
+    import numpy as np
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    found = 0
+    with av.open(str(video)) as container, FaceMesh() as mesh:
+        container.streams.video[0].codec_context.thread_count = 1
+        convert = av.video.reformatter.VideoReformatter()  # kept: a new one for each frame costs more than the mesh
+        for frame in container.decode(video=0):
+            rgb = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            found += mesh.process(np.ascontiguousarray(rgb[:, : frame.width // 2])).multi_face_landmarks is not None
+    return found
+
+
+def usual_way(video: Path, folder: Path, static: bool = True) -> int:
+    """Decode to image files, read them back, run FaceMesh on each: what published pipelines do.
+
+    ``static`` is what MediaPipe's guide sets for image files; without it, the mesh tracks through the files.
+    """
+    import cv2
+    import imageio_ffmpeg
+    import numpy as np
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    cv2.setNumThreads(1)
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    command = [program, "-v", "error", "-threads", "1", "-i", video, "-q:v", "2", "-threads", "1", folder / "%06d.jpg"]
+    subprocess.run(command, check=True)
+    found = 0
+    with FaceMesh(static_image_mode=static) as mesh:
+        for path in sorted(folder.glob("*.jpg")):
+            rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+            found += mesh.process(np.ascontiguousarray(rgb[:, : rgb.shape[1] // 2])).multi_face_landmarks is not None
+    return found
+
+
+def stage(video: Path, folder: Path) -> int:
+    """What ``python -m pipeline faces`` does: track, align, encode and write."""
+    from pipeline.crops import FaceFile
+    from pipeline.faces.stage import write_faces
+    from pipeline.records import Segment
+
+    segment = Segment("a", "u", "s", 1, None, 0.0, 1e6, "left")
+    write_faces(video, [segment], folder / "faces.h5", None, side_by_side=True)
+    return int(FaceFile(folder / "faces.h5")["a"].valid.sum())
+
+
+WORKERS = {
+    "bare_loop": bare_loop,
+    "usual_way": usual_way,
+    "usual_way_tracking": lambda video, folder: usual_way(video, folder, static=False),
+    "stage": stage,
+}
+
+
+def _worker(kind: str, video: Path, core: int) -> dict:
+    """Run in a process of its own: seconds, memory and frames of one way."""
+    os.sched_setaffinity(0, {core})
+    import cv2  # noqa: F401 - start-up is not what is compared
+    import mediapipe  # noqa: F401
+
+    import pipeline.faces.people
+
+    def processor_s():
+        return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    assert pipeline.faces.people
+    with tempfile.TemporaryDirectory() as folder:
+        begin_s, clock_s = processor_s(), time.perf_counter()
+        found = WORKERS[kind](video, Path(folder))
+        used_s, wall_s = processor_s() - begin_s, time.perf_counter() - clock_s
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"found": found, "processor_s": used_s, "wall_s": wall_s, "peak_mb": peak_mb}
+
+
+def _start(kind: str, video: Path, core: int) -> subprocess.Popen:
+    command = [sys.executable, "-m", "benchmarks.faces", "--worker", kind, "--core", str(core), str(video)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def _result(process: subprocess.Popen) -> dict:
+    text, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(process.args)} failed; run it by hand to see why")
+    return json.loads(text.splitlines()[-1])
+
+
+def _best(kind: str, video: Path, core: int, times: int = 3) -> dict:
+    return min((_result(_start(kind, video, core)) for _ in range(times)), key=lambda r: r["processor_s"])
+
+
+def _repeated(video: Path, minutes: float, out: Path) -> Path:
+    """The video over and over again for so many minutes, without encoding anew."""
+    import imageio_ffmpeg
+
+    command = [
+        imageio_ffmpeg.get_ffmpeg_exe(),
+        "-v",
+        "error",
+        "-y",
+        "-stream_loop",
+        "-1",
+        "-i",
+        video,
+        "-an",
+        "-c",
+        "copy",
+    ]
+    subprocess.run([*command, "-t", str(minutes * 60), out], check=True)
+    return out
+
+
+def figures(video: Path | None = None, full: bool = False) -> dict[str, float]:
+    """Ratios of one run; above 1 the stage is faster. Memory in MB.
+
+    Args:
+        video: two people side by side, each talking all the time; None makes one.
+        full: compare memory over 60 minutes of video, which takes ten minutes more.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if video is None:
+            from pipeline.demo.iemocap import write_dialog
+
+            write_dialog(folder / "corpus", 0, "Ses01F_impro01")
+            video = next((folder / "corpus").rglob("*.avi"))
+        clip = _repeated(video, MINUTES, folder / "clip.avi")
+        took = {kind: _best(kind, clip, cores[0]) for kind in WORKERS}
+        ours, bare = took["stage"], took["bare_loop"]
+        out = {
+            f"faces_stage_over_{kind}": result["processor_s"] / ours["processor_s"]
+            for kind, result in took.items()
+            if kind != "stage"
+        } | {
+            "faces_frames_per_core_second": ours["found"] / ours["processor_s"],
+            "faces_found_over_bare_loop": ours["found"] / bare["found"],
+        }
+        if len(cores) > 1:
+            one_s = min(_result(_start("stage", clip, cores[0]))["wall_s"] for _ in range(2))
+            pairs = []
+            for _ in range(2):
+                running = [_start("stage", clip, core) for core in cores[:2]]
+                pairs.append(max(_result(process)["wall_s"] for process in running))
+            out["faces_two_workers_over_one"] = 2 * one_s / min(pairs)
+        for minutes in (LONG_MINUTES[0], 60.0 if full else LONG_MINUTES[1]):
+            long = _repeated(video, minutes, folder / "long.avi")
+            out[f"faces_peak_mb_{minutes:.0f}_minutes"] = _result(_start("stage", long, cores[0]))["peak_mb"]
+    return out
+
+
+@click.command()
+@click.argument("video", type=click.Path(path_type=Path), required=False)
+@click.option("--full", is_flag=True, help="Measure memory over 60 minutes of video.")
+@click.option("--worker", type=click.Choice(list(WORKERS)), hidden=True)
+@click.option("--core", type=int, hidden=True)
+def main(video, full, worker, core):
+    """Print the figures of the face stage as JSON."""
+    print(json.dumps(_worker(worker, video, core) if worker else figures(video, full), indent=None if worker else 1))
+
+
+if __name__ == "__main__":
+    main()
