@@ -10,7 +10,7 @@ from workflow.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"records", "timebase", "store", "cli"}
-LOW = BASE | {"media", "crops", "audio_file"}
+LOW = BASE | {"media", "crops", "audio_file", "corpora"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
