@@ -50,9 +50,7 @@ def export(stores, form, out, segments, split, fold):
         tables.write_datasets(opened[0], out, read_table(segments, Segment), parts)
     else:
         if parts is None:
-            raise InputError(
-                "mmsa needs --split results/<corpus>/splits/<protocol>.tsv, for train, valid and test"
-            )
+            raise InputError("mmsa needs --split results/<corpus>/splits/<protocol>.tsv, for train, valid and test")
         mmsa.write(opened, out, read_table(segments, Segment), parts, labels)
     log.info("%s written as %s to %s", ", ".join(store.attributes["name"] for store in opened), form, out)
 
@@ -75,7 +73,8 @@ def import_(source, corpus, name, modality, segments, demonstration, out):
         digest = file_digest(stream, "sha256").hexdigest()
     attributes = {
         "corpus": corpus, "name": name, "modality": modality, "extractor": "import", "extractor_version": "1",
-        "config": {"path": source.name}, "weights": {}, "software": {}, "inputs": digest, "demonstration": demonstration,
+        "config": {"path": source.name}, "weights": {}, "software": {}, "inputs": digest,
+        "demonstration": demonstration,
     }  # fmt: skip
     found = dict.fromkeys(known)
     with StoreWriter(out, attributes) as writer:
