@@ -69,17 +69,17 @@ class Picture:
 class Video:
     """The video stream of a file: the time of every frame, and its pictures.
 
-    Opening reads every packet but decodes only the first frames. ``time_s`` (N,) are start times; ``damaged``
-    counts, after :meth:`pictures`, the packets that could not be decoded. Raises MediaError for any other file.
+    Opening reads every packet but decodes only the first frames. ``time_s`` (N,) are start times; ``damaged``, after
+    :meth:`pictures`, where in the file packets lie that do not decode. Raises MediaError for any other file.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.damaged = 0
+        self.damaged: list[int] = []
         with _open(self.path) as container:
             stream = _video_stream(container, self.path)
             self.time_base: Fraction = stream.time_base
-            avi = container.format.name == "avi"
+            avi, rate = container.format.name == "avi", stream.average_rate
             stamps, complete = _demuxed_stamps(container, stream)
         if not complete:
             log.warning("%s: the file breaks off after %d frames; using those", self.path, len(stamps))
@@ -93,16 +93,11 @@ class Video:
             else:  # the first frames cannot be shown, or there are no stamps
                 stamps = self._decoded_stamps()
         if None in stamps:
-            stamps = list(range(len(stamps)))
-            self.time_base = self._frame_step()
-        self.ticks = _strictly_increasing(stamps)
+            stamps = range(len(stamps))
+            self.time_base = 1 / Fraction(rate or 25)
+        self.ticks = _strictly_increasing(sorted(stamps))
         self.first_ticks = self.ticks[0]
         self.time_s = np.array([seconds(t, self.time_base, self.first_ticks) for t in self.ticks])
-
-    def _frame_step(self) -> Fraction:
-        with _open(self.path) as container:
-            rate = _video_stream(container, self.path).average_rate
-        return 1 / Fraction(rate) if rate else Fraction(1, 25)
 
     def _decoded_stamps(self, count: int | None = None) -> list[int | None]:
         found = []
@@ -113,21 +108,13 @@ class Video:
         return found
 
     def _frames(self, threads: int) -> Iterator:
-        """Every frame that decodes, in the order of display; damaged packets are counted and passed over."""
-        import av
-
-        self.damaged = 0
+        """Every frame that decodes, in the order of display."""
         with _open(self.path) as container:
             stream = _video_stream(container, self.path)
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
-            for packet in _packets(container, stream):
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    self.damaged += 1
-                    continue
-                yield from frames
+            self.damaged = []
+            yield from _decoded(container, stream, self.damaged)
 
     def pictures(self, wanted: Iterable[int] | None = None, threads: int = 1) -> Iterator[Picture]:
         """Decode once, in order, and yield the wanted frames; those that do not decode are left out.
@@ -151,7 +138,7 @@ class Video:
                 following = next(queue, None)
                 yield Picture(index, float(self.time_s[index]), frame, converter)
         if self.damaged:
-            log.warning("%s: %d damaged packets passed over", self.path, self.damaged)
+            log.warning("%s: %d damaged packets passed over", self.path, len(self.damaged))
 
     def _stamped(self, frames: Iterable) -> Iterator[tuple[int | None, object]]:
         """Pair frames, which come in the order of display, with the smallest stamp of those that follow."""
@@ -188,27 +175,19 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     a picture it counts from the file's own zero. A gap in the sound's time stamps is a gap between blocks. Raises
     MediaError where the file has no sound.
     """
-    import av
-
     path = Path(path)
     with _open(path) as container:
         streams = [s for s in container.streams.audio if s.codec_context]
         if not streams:
             raise MediaError(path, "no audio stream", "give the file with its sound, or leave audio out")
         stream = streams[0]
-        zero_s = _first_frame_s(path) if _has_video(container) else 0.0
-        blocks = _AudioBlocks(sample_rate_hz)
-        for packet in _packets(container, stream):
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                blocks.damaged += 1
-                continue
-            for frame in frames:
-                yield from blocks.add(frame, zero_s)
+        zero_s = _first_frame_s(path) if _picture_streams(container) else 0.0
+        blocks, damage = _AudioBlocks(sample_rate_hz), []
+        for frame in _decoded(container, stream, damage):
+            yield from blocks.add(frame, zero_s)
         yield from blocks.flush()
-        if blocks.damaged:
-            log.warning("%s: %d damaged audio packets passed over", path, blocks.damaged)
+        if damage:
+            log.warning("%s: %d damaged audio packets passed over", path, len(damage))
 
 
 class _AudioBlocks:
@@ -216,7 +195,6 @@ class _AudioBlocks:
 
     def __init__(self, sample_rate_hz: int):
         self.sample_rate_hz = sample_rate_hz
-        self.damaged = 0
         self._resampler = None
         self._held: list[np.ndarray] = []
         self._start_s = self._expected_s = 0.0
@@ -310,10 +288,6 @@ def _picture_streams(container) -> list:
     return [s for s in container.streams.video if s.codec_context and not s.disposition & cover]
 
 
-def _has_video(container) -> bool:
-    return bool(_picture_streams(container))
-
-
 def _video_stream(container, path: Path):
     streams = _picture_streams(container)
     if not streams:
@@ -329,6 +303,19 @@ def _packets(container, stream) -> Iterator:
         yield from container.demux(stream)
     except av.error.FFmpegError as error:
         log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
+
+
+def _decoded(container, stream, damage: list) -> Iterator:
+    """Every frame that decodes; for a packet that does not, its place in the file is added to ``damage``."""
+    import av
+
+    for packet in _packets(container, stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            damage.append(packet.pos)
+            continue
+        yield from frames
 
 
 def _demuxed_stamps(container, stream) -> tuple[list[int], bool]:
@@ -355,16 +342,9 @@ def _strictly_increasing(stamps: list[int]) -> np.ndarray:
 
 def _first_frame_s(path: Path) -> float:
     """Stamp of the first frame that is shown; an AVI has none, its first picture is at its start."""
-    import av
-
     with _open(path) as container:
         stream = _video_stream(container, path)
         if container.format.name == "avi":
             return float((stream.start_time or 0) * stream.time_base)
-        for packet in _packets(container, stream):
-            try:
-                for frame in packet.decode():
-                    return 0.0 if frame.pts is None else seconds(frame.pts, frame.time_base)
-            except av.error.FFmpegError:
-                continue
-    return 0.0
+        frame = next(_decoded(container, stream, []), None)
+        return 0.0 if frame is None or frame.pts is None else seconds(frame.pts, frame.time_base)
