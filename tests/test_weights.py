@@ -92,18 +92,25 @@ class Hub(BaseHTTPRequestHandler):
         return None
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch):
+    """Extraction, tested in the same process, keeps the hub client offline."""
+    import huggingface_hub.constants
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+
+
 @pytest.fixture
 def hub(monkeypatch):
     state = {"announced": dict(FILES), "files": dict(FILES), "cut": None, "requests": []}
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    import huggingface_hub.constants
     import huggingface_hub.file_download
     import huggingface_hub.utils._http as http
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     for module in (http, huggingface_hub.file_download):  # no waiting between attempts
         if hasattr(module, "time"):
             monkeypatch.setattr(module.time, "sleep", lambda s: None)
