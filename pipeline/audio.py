@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
-from pipeline.cli import log, progress
+from pipeline.cli import log, progress, there
 from pipeline.media import MediaError, read_audio
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.timebase import sample_index
@@ -125,7 +125,7 @@ def _join(reasons: list[str], otherwise: str = "") -> str:
 
 @click.command()
 @click.option("--corpus", type=click.Choice(["iemocap", "affwild2"]), required=True, help="Which corpus it is.")
-@click.option("--root", type=click.Path(path_type=Path), required=True, help="Folder of the corpus.")
+@click.option("--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus.")
 @click.option("--units", type=click.Path(path_type=Path), required=True, help="units.tsv of the corpus.")
 @click.option("--segments", type=click.Path(path_type=Path), required=True, help="segments.tsv of the corpus.")
 @click.option("--unit", required=True, help="Which source video: its unit_id.")

@@ -3,11 +3,13 @@
 import importlib
 import logging
 import os
+import platform
 import re
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -80,6 +82,20 @@ def _unexpected():
     )
     traceback.print_exc()
     sys.exit(1)
+
+
+def there(context, parameter, root: Path) -> Path:
+    """Check ``--root``; raises InputError that names this machine where nothing is in the folder.
+
+    A share that a node has not mounted must not look like a corpus whose videos are all missing.
+    """
+    if not root.is_dir() or not any(root.iterdir()):
+        state = "an empty folder" if root.is_dir() else "not a folder"
+        raise InputError(
+            f"{parameter.opts[0]} {root}: on {platform.node()} this is {state}; "
+            "make the corpus visible there by the same path, then run again"
+        )
+    return root
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0) -> Iterator[Item]:

@@ -332,7 +332,7 @@ def test_roots(tmp_path):
     with pytest.raises(InputError, match=r"no .mp4 or .avi file under .*empty/videos"):
         affwild2.list_units(tmp_path / "empty")
     with pytest.raises(
-        InputError, match=r"gone does not exist; set .* to the folder that holds videos and annotations"
+        InputError, match=r"gone does not exist on \S+; set .* to the folder that holds videos and annotations"
     ):
         affwild2.list_units(tmp_path / "gone")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ def find_root(root: str | Path, corpus: str, layout: tuple[str, ...]) -> Path:
     root, key = Path(root), f"corpora.{corpus}.root"
     expected = f"set {key} to the folder that holds {' and '.join(layout)}"
     if not root.exists():
-        raise InputError(f"{key}: {root} does not exist; {expected}")
+        raise InputError(f"{key}: {root} does not exist on {platform.node()}; {expected}")
     if not root.is_dir():
         raise InputError(f"{key}: {root} is a file, not a folder; {expected}")
     if _matches(root, layout[:1]):

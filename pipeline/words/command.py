@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log
+from pipeline.cli import log, there
 from pipeline.corpora.catalogue import CORPORA
 from pipeline.records import InputError, Segment, Unit, Word, read_table, write_table
 
@@ -13,7 +13,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--corpus", required=True, type=click.Choice(list(CORPORA)), help="Which corpus the unit belongs to.")
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="Root folder of the corpus.")
+@click.option("--root", required=True, type=click.Path(path_type=Path), callback=there, help="Folder of the corpus.")
 @click.option("--units", required=True, type=FILE, help="Table of source videos.")
 @click.option("--segments", required=True, type=FILE, help="Table of turns or subjects.")
 @click.option("--unit", "unit_id", required=True, help="The unit to do.")
