@@ -7,6 +7,7 @@ The Snakefile feeds the same reader while it runs: one line per finished rule, o
 
 import logging
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -14,12 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 QUIET_S = 600  # between two lines of a rule that takes days
+FULL_BYTES = 100_000
 BLOCK = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):$")
 ERROR = re.compile(r"^Error in rule (\w+):$")
 FINISHED = re.compile(r"^Finished jobid: (\d+) \(Rule: (\w+)\)$")
 FIELD = re.compile(r"^    (jobid|log|benchmark|wildcards|message): (.+)$")
 COUNT = re.compile(r"^(\w+) +(\d+)$")
+EXIT = re.compile(r"returned non-zero exit status (\d+)\.$|died with <Signals\.(SIG\w+)")
+REFUSED = re.compile(r"^WorkflowError in rule (\w+) in file ")
 CLOCK = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$")
+EXIT_CODES = {
+    137: "was killed (SIGKILL); if nobody did that, the machine ran out of memory: run fewer jobs at once (--cores)",
+    139: "crashed (SIGSEGV)",
+    143: "was asked to stop (SIGTERM)",
+}
 
 
 @dataclass
@@ -50,12 +59,15 @@ class Run:
         self._part = ""  # which of Snakemake's messages the next lines belong to
         self._rule = ""
         self._fields: dict[str, str] = {}
+        self._exit = ""  # how the command of the next job in error ended
+        self._refused: dict[str, str] = {}  # by rule: why Snakemake did not accept what a job had made
         self._fence = ""  # the rule of = signs around a failed job's own log, which is none of ours
 
     def feed(self, lines: Iterable[str]) -> "Run":
-        """Read further lines of the log."""
+        """Read further whole messages of the log."""
         for line in lines:
-            self._line(line.rstrip("\n"))
+            self._line(line)
+        self._close()
         return self
 
     def _line(self, line: str) -> None:
@@ -71,6 +83,12 @@ class Run:
             self._part, self._rule = "job", match[1]
         elif match := ERROR.match(line):
             self._part, self._rule = "error", match[1]
+        elif match := EXIT.search(line):
+            self._exit = match[2] or EXIT_CODES.get(int(match[1]), "")
+        elif match := REFUSED.match(line):
+            self._part, self._rule = "refused", match[1]
+        elif self._part == "refused":
+            self._refused[self._rule], self._part = line, ""
         elif match := FIELD.match(line):
             self._fields[match[1]] = match[2]
         elif line.startswith("Logfile ") and self._part == "error":
@@ -84,7 +102,14 @@ class Run:
             self.counts[match[1]] = int(match[2])
         elif line and not line.startswith(" "):
             self._close()
-            self.over |= line.startswith(("Complete log(s):", "Exiting because a job execution failed"))
+            if line.startswith("Complete log(s):"):
+                self.end()
+
+    def end(self) -> None:
+        """Note that no more will come: what is under way has not ended well."""
+        self.over = True
+        for job in self.in_state("under way"):
+            job.state, job.message = "failed", self._refused.get(job.rule, "was not finished when the run ended")
 
     def _close(self) -> None:
         """Take in a message whose last line was read."""
@@ -97,7 +122,8 @@ class Run:
                 job.name, job.benchmark = fields.get("wildcards", ""), fields.get("benchmark", "")
             else:
                 job.state, job.seconds = "failed", self.clock_s - job.started_s
-                job.message = fields.get("message", "").removeprefix("None")
+                job.message = fields.get("message", "").removeprefix("None") or self._exit
+                self._exit = ""
         if part != "counts":
             self._part = ""
         self._fields = {}
@@ -158,11 +184,10 @@ def headline(run: Run, now_s: float) -> str:
     parts = [f"{len(run.in_state('finished'))}{total} jobs done"]
     if failed := run.in_state("failed"):
         parts.append(f"{len(failed)} failed")
-    if not run.over:
-        left_s, unknown = run.left(now_s)
-        rest = f"{unknown} jobs of rules not timed yet" if unknown else ""
-        parts.append(" and ".join(filter(None, [f"about {duration(left_s)}" if left_s else "", rest])) + " left")
-    return ", ".join(parts)
+    left_s, unknown = (0.0, 0) if run.over else run.left(now_s)
+    left = [f"about {duration(left_s)} left"] if left_s else []
+    left += [f"{unknown} jobs of rules not timed yet"] if unknown else []
+    return ", ".join([*parts, " and ".join(left)] if left else parts)
 
 
 def rule_line(run: Run, rule: str) -> str:
@@ -217,7 +242,9 @@ def said(path: Path) -> str:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         return "was not written"
-    return lines[-1][:300] if lines else "is empty"
+    if lines:
+        return lines[-1][:300]
+    return "is empty" + (", for the disk is full" if shutil.disk_usage(path.parent).free < FULL_BYTES else "")
 
 
 def account(run: Run, now_s: float) -> str:
@@ -242,7 +269,7 @@ class Reporter(logging.Handler):
 
     def end(self) -> None:
         """Tell what the run has cost and what has failed."""
-        self.run.over = True
+        self.run.end()
         self.logger.info(f"\n{account(self.run, time.time())}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
