@@ -163,12 +163,15 @@ def figures(video: Path | None = None, full: bool = False) -> dict[str, float]:
             "faces_found_over_bare_loop": ours["found"] / bare["found"],
         }
         if len(cores) > 1:
-            one_s = min(_result(_start("stage", clip, cores[0]))["wall_s"] for _ in range(2))
+            alone = min((_result(_start("stage", clip, cores[0])) for _ in range(2)), key=lambda r: r["wall_s"])
             pairs = []
             for _ in range(2):
                 running = [_start("stage", clip, core) for core in cores[:2]]
-                pairs.append(max(_result(process)["wall_s"] for process in running))
-            out["faces_two_workers_over_one"] = 2 * one_s / min(pairs)
+                pairs.append(max((_result(process) for process in running), key=lambda r: r["wall_s"]))
+            beside = min(pairs, key=lambda r: r["wall_s"])
+            out["faces_two_workers_over_one"] = 2 * alone["wall_s"] / beside["wall_s"]
+            # Unlike the clock, this is right on a machine that has other work too.
+            out["faces_two_workers_over_one_by_processor_time"] = 2 * alone["processor_s"] / beside["processor_s"]
         for minutes in (LONG_MINUTES[0], 60.0 if full else LONG_MINUTES[1]):
             long = _repeated(video, minutes, folder / "long.avi")
             out[f"faces_peak_mb_{minutes:.0f}_minutes"] = _result(_start("stage", long, cores[0]))["peak_mb"]
