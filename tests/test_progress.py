@@ -39,7 +39,7 @@ rule broken:
 rule starved:
     output: "starved.txt"
     log: "logs/starved.log"
-    shell: "(kill -9 $BASHPID) > {{log}}"
+    shell: "(kill -9 $BASHPID) > {{log}}; touch {{output}}"
 rule skewed:
     input: "future.txt"
     output: "skewed.txt"
@@ -121,6 +121,7 @@ def test_failed_jobs_are_listed_with_log_and_last_words(bad):
     assert "failed: starved\n  was killed (SIGKILL); if nobody did that, the machine ran out of memory" in end
     assert "logs/starved.log: is empty" in end
     assert re.search(r"failed: skewed\n  Output skewed.txt has older modification time .* clock skew problem", end)
+    assert "was not written" not in end, "skewed has no log"
 
 
 def test_a_second_terminal_sees_the_same(bad, folder):

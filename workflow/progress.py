@@ -19,7 +19,7 @@ FULL_BYTES = 100_000
 BLOCK = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):$")
 ERROR = re.compile(r"^Error in rule (\w+):$")
 FINISHED = re.compile(r"^Finished jobid: (\d+) \(Rule: (\w+)\)$")
-FIELD = re.compile(r"^    (jobid|log|benchmark|wildcards|message): (.+)$")
+FIELD = re.compile(r"^    (jobid|output|log|benchmark|wildcards|message): (.+)$")
 COUNT = re.compile(r"^(\w+) +(\d+)$")
 EXIT = re.compile(r"returned non-zero exit status (\d+)\.$|died with <Signals\.(SIG\w+)")
 REFUSED = re.compile(r"^WorkflowError in rule (\w+) in file ")
@@ -59,7 +59,7 @@ class Run:
         self._part = ""  # which of Snakemake's messages the next lines belong to
         self._rule = ""
         self._fields: dict[str, str] = {}
-        self._exit = ""  # how the command of the next job in error ended
+        self._exits: dict[str, str] = {}  # by command: how those ended of which no error was told yet
         self._refused: dict[str, str] = {}  # by rule: why Snakemake did not accept what a job had made
         self._fence = ""  # the rule of = signs around a failed job's own log, which is none of ours
 
@@ -84,8 +84,9 @@ class Run:
         elif match := ERROR.match(line):
             self._part, self._rule = "error", match[1]
         elif match := EXIT.search(line):
-            self._exit = match[2] or EXIT_CODES.get(int(match[1]), "")
+            self._exits[line] = EXIT_CODES.get(int(match[1]), "") if match[1] else f"was ended by {match[2]}"
         elif match := REFUSED.match(line):
+            self._close()
             self._part, self._rule = "refused", match[1]
         elif self._part == "refused":
             self._refused[self._rule], self._part = line, ""
@@ -116,14 +117,15 @@ class Run:
         fields, part = self._fields, self._part
         if part in ("job", "error") and "jobid" in fields:
             job = self.jobs.setdefault(fields["jobid"], Job(self._rule))
-            job.logs = re.sub(r" \(check log file\(s\).*", "", fields.get("log", "")).split(", ")
+            logs = re.sub(r" \(check log file\(s\).*", "", fields.get("log", ""))
+            job.logs = logs.split(", ") if logs else []
             if part == "job":
                 job.state, job.started_s, job.attempts = "under way", self.clock_s, job.attempts + 1
                 job.name, job.benchmark = fields.get("wildcards", ""), fields.get("benchmark", "")
             else:
                 job.state, job.seconds = "failed", self.clock_s - job.started_s
-                job.message = fields.get("message", "").removeprefix("None") or self._exit
-                self._exit = ""
+                command = next((c for c in self._exits if fields.get("output", "\n").split(", ")[0] in c), "")
+                job.message = fields.get("message", "").removeprefix("None") or self._exits.pop(command, "")
         if part != "counts":
             self._part = ""
         self._fields = {}
@@ -230,9 +232,8 @@ def failures(run: Run) -> str:
     for job in run.in_state("failed"):
         tries = f" ({job.attempts} tries)" if job.attempts > 1 else ""
         lines.append(f"failed: {' '.join(filter(None, [job.rule, job.name]))}{tries}")
-        lines += [
-            f"  {text}" for text in [job.message, *(f"{log}: {said(run.folder / log)}" for log in job.logs)] if text
-        ]
+        told = [job.message, *(f"{log}: {said(run.folder / log)}" for log in job.logs)]
+        lines += [f"  {text}" for text in told if text]
     return "\n".join(lines)
 
 
