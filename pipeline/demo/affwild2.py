@@ -3,6 +3,7 @@
 Valence shows in the face, arousal sounds in the voice, the words tell some of both; the face tells a little of arousal.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.demo.face import Framing
-from pipeline.demo.film import write_film
+from pipeline.demo.film import write_film, write_text
 from pipeline.demo.performance import idle, speech, weights_of
 from pipeline.demo.persons import cast
 from pipeline.demo.plan import FILMS, Film, random
@@ -112,7 +113,7 @@ def frame_ticks(seed: int, film: Film) -> tuple[np.ndarray, Fraction]:
     return np.round(ticks[kept] * TICKS_HZ / film.frame_rate).astype(int), Fraction(TICKS_HZ)
 
 
-def _voices(seed: int, film: Film, people: list[Subject], lines: list[Line]) -> np.ndarray:
+def voice_tracks(seed: int, film: Film, people: list[Subject], lines: list[Line]) -> np.ndarray:
     """Each person's own voice from the first frame on, (people, samples)."""
     tracks = np.zeros((len(people), film.seconds * SAMPLE_RATE_HZ))
     for n, line in enumerate(lines):
@@ -144,7 +145,10 @@ def _somewhere_else(width: int, height: int) -> np.ndarray:
     return cv2.resize(data.coffee()[..., ::-1], (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _pictures(seed: int, film: Film, people: list[Subject], voices: np.ndarray, time_s: np.ndarray):
+def pictures(
+    seed: int, film: Film, people: list[Subject], voices: np.ndarray, time_s: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the frames at the given times: the people from left to right, or a picture without anybody."""
     framing = ALONE if len(people) == 1 else BESIDE
     actors = [cast(random(seed, film.name, "face", n), framing, p.letter) for n, p in enumerate(people)]
     courses = [_performance(seed, film, n, p, voices[n], time_s) for n, p in enumerate(people)]
@@ -207,11 +211,6 @@ def transcript(film: Film, people: list[Subject], lines: list[Line]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
 def write_video(root: Path, seed: int, name: str) -> None:
     """Write one video with its annotations and its transcript under ``root``."""
     film = FILMS[name]
@@ -223,10 +222,10 @@ def write_video(root: Path, seed: int, name: str) -> None:
     if film.part:
         for subject in people:
             path = root / "annotations" / "VA_Estimation_Challenge" / film.part / f"{subject.name}.txt"
-            _write(path, _annotation(seed, film, subject, time_s))
+            write_text(path, _annotation(seed, film, subject, time_s))
     if film.transcript:
-        _write(video.with_name(name + film.transcript), transcript(film, people, lines))
-    voices = _voices(seed, film, people, lines)
+        write_text(video.with_name(name + film.transcript), transcript(film, people, lines))
+    voices = voice_tracks(seed, film, people, lines)
     heard = voices.sum(0)
     if film.sound_from_s > 0:
         heard = heard[round(film.sound_from_s * SAMPLE_RATE_HZ) :]
@@ -235,7 +234,7 @@ def write_video(root: Path, seed: int, name: str) -> None:
     codecs = ("libx264", "aac") if film.suffix == ".mp4" else ("mpeg4", "pcm_s16le")
     write_film(
         video,
-        _pictures(seed, film, people, voices, time_s),
+        pictures(seed, film, people, voices, time_s),
         ticks_hz,
         heard,
         video_codec=codecs[0],

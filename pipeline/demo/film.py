@@ -1,4 +1,4 @@
-"""Write pictures and sound to a video file."""
+"""Write what a corpus consists of: films, sound and text."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,6 +14,12 @@ AUDIO_CHUNK = 1024  # samples: one AAC frame
 def to_int16(sound: np.ndarray) -> np.ndarray:
     """Samples of -1 to 1 as 16-bit integers."""
     return np.round(np.clip(sound, -1, 1) * 32767).astype(np.int16)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with the same line ends on every system."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_wav(path: Path, sound: np.ndarray) -> None:

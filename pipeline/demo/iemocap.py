@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.demo.affect import DIMENSIONS, EMOTIONS, Manner, draw_manner
 from pipeline.demo.face import Framing
-from pipeline.demo.film import write_film, write_wav
+from pipeline.demo.film import write_film, write_text, write_wav
 from pipeline.demo.performance import RELEASE_S, perform
 from pipeline.demo.persons import cast
 from pipeline.demo.plan import dialogs, random
@@ -159,11 +159,6 @@ def _alignment(turn: Turn) -> str:
     return "\n".join([*lines, f" Total score:  {sum(scores)}"]) + "\n"
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
-
-
 def write_dialog(root: Path, seed: int, dialog: str) -> None:
     """Write everything that IEMOCAP has of one dialog under ``root``."""
     session = int(dialog[3:5])
@@ -175,9 +170,9 @@ def write_dialog(root: Path, seed: int, dialog: str) -> None:
     spoken, tracks = _sounds(seed, session, turns, seconds)
     for turn in turns:
         write_wav(base / "sentences" / "wav" / dialog / f"{turn.turn_id}.wav", spoken[turn.turn_id])
-        _write(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
-    _write(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, random(seed, "raters", dialog)))
-    _write(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
+        write_text(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
+    write_text(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, random(seed, "raters", dialog)))
+    write_text(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
     both = tracks["F"] + tracks["M"]
     write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)
     pictures = _pictures(seed, session, dialog, turns, tracks, time_s)
