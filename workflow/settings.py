@@ -36,7 +36,7 @@ class RecogniserOptions(Options):
     """How words are found where a corpus gives none."""
 
     kind: Literal["none", "pocketsphinx", "transformers"] = "none"
-    weights: str | None = Field(None, description="transformers: SOURCE@REVISION, a folder, or demo:whisper")
+    weights: str | None = Field(None, description="transformers: ORG/NAME@REVISION or a folder")
     language: str | None = Field(None, description="transformers: spoken language; null lets the model decide")
 
 
