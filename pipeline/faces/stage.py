@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.cli import log, progress
 from pipeline.crops import CODES, DAMAGED, FaceWriter
-from pipeline.media import MediaError, Picture, Video
+from pipeline.media import MediaError, Video
 from pipeline.records import Segment, Side
 from pipeline.timebase import frame_ranges_s, select_frames
 
@@ -102,12 +102,15 @@ def _track(video: Video, segments, plan: Plan, side_by_side: bool, writer: FaceW
     by_id = {s.segment_id: s for s in segments}
     scene_of = {s.segment_id: next(i for i, (sides, _) in enumerate(scenes) if s.side in sides) for s in segments}
     wanted, wishes = _wishes(plan)
+    begun: set[str] = set()
     for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
         for number, (sides, scene) in enumerate(scenes):
             here = [(s, row) for s, row in wishes(picture.index) if scene_of[s] == number]
             if not here:
                 continue
-            found = scene.look(picture, fresh=any(row == 0 for _, row in here))
+            fresh = not begun.issuperset(s for s, _ in here)
+            begun.update(s for s, _ in here)
+            found = scene.look(picture, fresh)
             jpegs: dict[Side, np.ndarray] = {}
             for segment_id, row in here:
                 side = sides[by_id[segment_id].side]
@@ -131,21 +134,19 @@ def _scenes(segments, side_by_side: bool, finder) -> list:
     """Scenes with a map from the sides of segments to the sides of the scene's people."""
     from pipeline.faces.people import Scene
 
-    sides: set[Side] = {s.side for s in segments}
+    def scene(sides: dict[Side, Side], part: Side):
+        return sides, Scene(tuple(sorted(set(sides.values()))), lambda picture: picture.half(part), finder)
+
+    named: set[Side] = {s.side for s in segments}
     if side_by_side:
-        return [
-            ({side: "whole"}, Scene(("whole",), lambda picture, side=side: picture.half(side), finder))
-            for side in sorted(sides)
-        ]
-    whole = Picture.half
-    maps: list[dict[Side, Side]] = [{side: side for side in sorted(sides - {"whole"})}]
-    if "whole" in sides:
-        # Some videos name one of two people by a side and the other by nothing.
-        if len(maps[0]) == 1:
-            maps[0]["whole"] = "right" if "left" in maps[0] else "left"
-        else:
-            maps.append({"whole": "whole"})
-    return [(m, Scene(tuple(sorted(m.values())), lambda picture: whole(picture, "whole"), finder)) for m in maps if m]
+        return [scene({side: "whole"}, side) for side in sorted(named)]
+    pair: dict[Side, Side] = {side: side for side in sorted(named - {"whole"})}
+    if "whole" not in named:
+        return [scene(pair, "whole")]
+    if len(pair) == 1:  # some videos name one of two people by a side and the other by nothing
+        return [scene({**pair, "whole": "right" if "left" in pair else "left"}, "whole")]
+    alone = scene({"whole": "whole"}, "whole")
+    return [scene(pair, "whole"), alone] if pair else [alone]
 
 
 def _wishes(plan: Plan):
