@@ -5,11 +5,13 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
 from tests.workflow_runs import ROOT, SNAKEMAKE
-from workflow.progress import Run, account, duration, headline, table
+from workflow.progress import account, duration, headline, table
+from workflow.run_log import Run, read_run
 
 SNAKEFILE = f"""
 import sys
@@ -17,7 +19,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from snakemake.logging import DefaultFormatter, logger
 from workflow.progress import Reporter
 REPORTER = Reporter(logger, DefaultFormatter())
-onstart: REPORTER.start(log)
+onstart: REPORTER.start(log, workflow.dag)
 onsuccess: REPORTER.end()
 onerror: REPORTER.end()
 rule all:
@@ -56,8 +58,8 @@ def run(folder, *arguments, fails=False):
     return done.stderr
 
 
-def newest_log(folder) -> list[str]:
-    return max((folder / ".snakemake/log").iterdir()).read_text().splitlines()
+def newest_log(folder):
+    return max((folder / ".snakemake/log").glob("*.log"))
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +95,24 @@ def test_a_finished_rule_is_told_in_one_line(good):
     assert each_s == pytest.approx(work_s / 3, abs=0.06)
 
 
-def test_a_job_that_succeeds_at_last_is_not_called_failed(good, folder):
+def test_a_job_that_succeeds_at_last_is_not_called_failed(good):
     said, log = good
-    state = Run(folder).feed(log)
+    state = read_run(log)
     assert state.over
-    assert state.counts == {"nap": 3, "again": 1, "all": 1}
+    assert Counter(job.rule for job in state.jobs.values()) == {"nap": 3, "again": 1, "all": 1}
     assert {job.state for job in state.jobs.values()} == {"finished"}, "a job's own log was taken for Snakemake's"
-    assert len(state.jobs) == 5
-    assert [job.attempts for job in state.of("again")] == [2]
+    assert [job.attempts for job in state.select("finished", "again")] == [2]
     assert "failed:" not in said
 
 
-def test_the_table_at_the_end_has_the_slowest_rule_first(good, folder):
+def test_the_table_at_the_end_has_the_slowest_rule_first(good):
     said, log = good
     rows = said[said.index("5 of 5 jobs done after") :].splitlines()
     assert rows[1].startswith("rule")
     assert rows[2].split()[:4] == ["nap", "3", "0", "0"]
     assert rows[2].endswith("k=2"), "the longest sleep"
-    state = Run(folder).feed(log)
-    assert account(state, state.clock_s).splitlines()[1:] == rows[1 : 2 + len({j.rule for j in state.jobs.values()})]
+    state = read_run(log)
+    assert account(state, state.clock_s).splitlines()[1:] == rows[1:5]
 
 
 def test_failed_jobs_are_listed_with_log_and_last_words(bad):
@@ -145,34 +146,51 @@ def test_a_folder_without_a_run_is_named(tmp_path):
     assert f"no run has been started in {tmp_path}" in done.stderr
 
 
-def test_time_left_on_a_log_of_known_pace():
-    """Two workers, ten jobs of 100 s: after 300 s six are done, two more run since then, and 100 s + 100 s are left."""
-    clock = "[Fri Nov 20 19:{:02d}:{:02d} 2026]".format
-    lines = ["Job stats:", "job   count", "----  -----", "long     10", "all       1", "total    11", ""]
-    for k in range(10):
-        if k < 8:
-            start_s = k // 2 * 100
-            lines += [clock(*divmod(start_s, 60)), "localrule long:", f"    output: {k}", f"    jobid: {k}"]
-        if k % 2 and k < 7:
-            for j in (k - 1, k):
-                lines += [clock(*divmod(start_s + 100, 60)), f"Finished jobid: {j} (Rule: long)"]
-    state = Run().feed(sorted_by_clock(lines[:7], lines[7:]))
-    begin_s = state.begin_s
-    assert len(state.in_state("finished")) == 6
-    assert len(state.in_state("under way")) == 2
-    left_s, unknown = state.left(begin_s + 300)
-    assert left_s == pytest.approx(200)
-    assert unknown == 1  # all
-    assert headline(state, begin_s + 300) == (
-        "6 of 11 jobs done, about 3 min 20 s left and 1 jobs of rules not timed yet"
-    )
+def test_time_left_on_a_run_of_known_pace(tmp_path):
+    """Two workers, ten jobs of 100 s: 350 s after the start six are done, two are half done, and two are waiting."""
+
+    def at(second, line):
+        minute, second = divmod(second, 60)
+        return [f"[Fri Nov 20 19:{minute:02d}:{second:02d} 2026]", line]
+
+    def started(k, second):
+        return [*at(second, "localrule long:"), f"    output: {k}", f"    log: {k}.log", f"    jobid: {k}"]
+
+    lines = ["  Date: 2026-11-20 19:00:00"]
+    for pair in range(4):
+        lines += started(2 * pair, 100 * pair) + started(2 * pair + 1, 100 * pair)
+        if pair < 3:
+            for k in (2 * pair, 2 * pair + 1):
+                lines += at(100 * pair + 100, f"Finished jobid: {k} (Rule: long)")
+    state = Run(tmp_path)
+    state.load([{"id": str(k), "job": ["long", f"k={k}", [f"{k}.log"], ""]} for k in range(10)])
+    state.load([{"id": "10", "job": ["report", "", [], ""]}])
+    state.feed(lines)
+    assert [len(state.select(s, "long")) for s in ("finished", "under way", "waiting")] == [6, 2, 2]
+
+    now_s = state.begin_s + 350
+    left_s, unknown = state.left(now_s)
+    assert unknown == 1, "nothing is known of the report"
+    # Without a log the two wait in a queue: four times 100 s at a pace of 600 s of work in 350 s.
+    assert left_s == pytest.approx(400 / (600 / 350))
+    for k in (6, 7):
+        (tmp_path / f"{k}.log").touch()
+    assert state.left(now_s)[0] == pytest.approx(150), "half of two, then two more, on two workers"
+    assert headline(state, now_s) == "6 of 11 jobs done, about 2 min 30 s left and 1 jobs of rules not timed yet"
 
 
-def sorted_by_clock(head: list[str], lines: list[str]) -> list[str]:
-    """Messages in the order of their time stamps, ends before starts, as Snakemake writes them."""
-    starts = [k for k, line in enumerate(lines) if line.startswith("[")]
-    blocks = [lines[a:b] for a, b in zip(starts, [*starts[1:], len(lines)])]
-    return head + [line for block in sorted(blocks, key=lambda b: (b[0], "Finished" not in b[1])) for line in block]
+def test_jobs_of_a_cluster_begin_when_they_are_submitted():
+    state = Run().feed([
+        "  Date: 2026-11-20 19:00:00",
+        "Job 7 has been submitted with SLURM jobid 3 (log: /x/rule_faces/a/3.log).",
+        "Submitted array job with Snakemake IDs 8,9 and SLURM job ID 4. The individual task IDs are 1-2.",
+        "[Fri Nov 20 19:00:30 2026]",
+        "Finished jobid: 9 (Rule: faces)",
+    ])  # fmt: skip
+    assert {number: job.state for number, job in state.jobs.items()} == {
+        "7": "under way", "8": "under way", "9": "finished"
+    }  # fmt: skip
+    assert state.jobs["9"].seconds == 30
 
 
 @pytest.mark.parametrize(
