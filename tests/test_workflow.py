@@ -76,7 +76,7 @@ ALWAYS = {"configuration", "html_report"}
 @pytest.mark.parametrize(
     ("extractor", "options", "expected"),
     [
-        ("mfcc", {"n_mfcc": 30}, {"shard", "merge", "coverage"}),
+        ("mfcc", {"coefficients": 30}, {"shard", "merge", "coverage"}),
         ("bert", {"layers": [-1]}, {"shard", "merge", "coverage", "train", "scores", "significance"}),
     ],
 )
@@ -97,7 +97,7 @@ def test_changed_options_rerun_one_extractor_and_what_needs_it(finished, extract
     [
         ("pipeline/features/mfcc.py", {"shard", "merge", "coverage", "html_report"}),
         ("models/report/command.py", {"html_report"}),
-        ("models/metrics.py", {"scores", "significance", "html_report"}),
+        ("models/metrics.py", {"train", "scores", "significance", "html_report"}),
         ("pipeline/cli.py", set()),
     ],
 )
@@ -116,7 +116,7 @@ def test_edited_code_reruns_its_stage_and_what_needs_it(finished, tmp_path, sour
 @pytest.mark.slow
 def test_a_new_extractor_is_exactly_one_new_file(finished):
     before = set(finished.glob("results/*/features/*.h5"))
-    entry = {"extractor": "mfcc", "n_mfcc": 13}
+    entry = {"extractor": "mfcc", "coefficients": 13}
     changes = {"corpora": {"iemocap": {"extractors": {"mfcc13": entry}}}}
     write_config(finished, small_config(changes=changes))
     try:
