@@ -1,6 +1,8 @@
-"""The workflow on a real Slurm cluster, with a node and a job killed in the middle, gives the tables of a local run."""
+"""The workflow on a real Slurm cluster where a node vanishes and jobs are killed gives the tables of a local run."""
 
 import os
+import shutil
+import signal
 import subprocess
 import time
 
@@ -8,26 +10,29 @@ import pytest
 
 from tests import slurm_cluster
 from tests.workflow_runs import ROOT, SNAKEMAKE, small_config, snakemake, tables, write_config
+from workflow.run_log import read_run
 
 REPORT = "results/iemocap_report.html"
+FEW = {"corpora": {"iemocap": {"labels": ["neu", "hap", "sad", "ang"], "runs": {"self": ["A+V+T"], "rcma": None}}}}
 PROFILE = [
     "--workflow-profile", str(ROOT / "profiles" / "slurm"), "--slurm-status-command", "squeue", "--slurm-no-account",
-    "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "15", "--retries", "5", "--set-resources",
-    "faces:mem_mb=1500", "audio:mem_mb=800", "words:mem_mb=800", "shard:mem_mb=2500", "train:mem_mb=1500",
+    "--slurm-init-seconds-before-status-checks", "2", "--max-status-checks-per-second", "10", "--latency-wait", "10",
+    "--set-resources", "words:mem_mb=100*10**(attempt-1)", "--retries", "4",
 ]  # fmt: skip
 
 
-def running(rule: str) -> list[str]:
-    """Ids of the running jobs of a rule."""
-    done = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True)
+def running(rule: str, node: str = "node1,node2") -> list[str]:
+    """Ids of the running jobs of a rule on some nodes."""
+    done = subprocess.run(["squeue", "-h", "-t", "R", "-w", node, "-o", "%i %k"], capture_output=True, text=True)
     return [line.split()[0] for line in done.stdout.splitlines() if f"rule_{rule}" in line]
 
 
-def wait_for(condition, what: str, seconds: float = 300):
+def wait_for(condition, process, what: str, seconds: float = 300):
     """Wait until a condition holds and return what it gave."""
-    end = time.monotonic() + seconds
+    end_s = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, f"{what} did not happen within {seconds} s"
+        assert process.poll() is None, f"the workflow ended before {what}"
+        assert time.monotonic() < end_s, f"{what} did not happen within {seconds} s"
         time.sleep(0.3)
     return found
 
@@ -36,23 +41,36 @@ def wait_for(condition, what: str, seconds: float = 300):
 @pytest.mark.slow
 def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, tmp_path):
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
-    config = small_config(roots, {"corpora": {"iemocap": {"labels": ["neu", "hap", "sad", "ang"]}}})
     local, remote = tmp_path / "local", tmp_path / "remote"
     for folder in (local, remote):
-        write_config(folder, config)
+        write_config(folder, small_config(roots, FEW))
     snakemake(local, REPORT)
+    shutil.copytree(local / "results/weights", remote / "results/weights")  # fetched on the login node, as it were
 
-    with slurm_cluster.cluster(tmp_path / "slurm"):
-        with (tmp_path / "said.log").open("w") as said:
-            process = subprocess.Popen(
-                [*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(remote), *PROFILE, REPORT],
-                cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
-            )  # fmt: skip
-        wait_for(lambda: running("faces"), "a faces job")
-        slurm_cluster.kill_node(tmp_path / "slurm", "node2")
-        job = wait_for(lambda: running("shard") or running("train"), "a shard or train job")[0]
-        subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
-        slurm_cluster.start_node("node2")
-        code = process.wait(timeout=900)
-    assert code == 0, (tmp_path / "said.log").read_text()[-6000:]
+    said = tmp_path / "said.log"
+    with slurm_cluster.cluster(tmp_path / "slurm") as cluster, said.open("w") as stream:
+        process = subprocess.Popen(
+            [*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(remote), *PROFILE, REPORT],
+            cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
+        )  # fmt: skip
+        try:
+            wait_for(lambda: running("faces", "node2"), process, "a faces job on node2")
+            slurm_cluster.kill_node(cluster, "node2")
+            job = wait_for(lambda: running("shard"), process, "a shard job")[0]
+            subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
+            slurm_cluster.start_node(cluster, "node2")
+            code = process.wait(timeout=900)
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            raise
+
+    assert code == 0, said.read_text()[-6000:]
+    assert tables(remote)
     assert tables(remote) == tables(local)
+    state = read_run(max((remote / ".snakemake/log").glob("*.log")))
+    assert {job.state for job in state.jobs.values()} == {"finished"}
+    for rule, what in (("faces", "on the node that vanished"), ("shard", "killed"), ("words", "short of memory")):
+        assert max(job.attempts for job in state.select("finished", rule)) > 1, f"no {rule} job was {what}"
+    killed = [path for path in remote.glob("results/logs/slurm/rule_words/**/*.log") if "memory" in path.read_text()]
+    assert killed, "no words job was killed for its memory"
