@@ -34,6 +34,7 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 REPORTER = Reporter(logger, DefaultFormatter())
+CHECKOUT = workflow.basedir
 DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
 PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
 TASK = {"iemocap": "segment", "affwild2": "frame"}

@@ -116,9 +116,8 @@ rule configuration:
     localrule: True
     params:
         json=lambda wildcards: json.dumps({**configuration(wildcards.corpus), "revision": "@"}, indent=1),
-        checkout=workflow.basedir,
     shell:
-        "revision=$(git -C {params.checkout:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
+        "revision=$(git -C {CHECKOUT:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
         ' printf "%s" {params.json:q} | sed "s/"revision": "@"/"revision": "${{revision:-unknown}}"/" > {output}'
 
 
