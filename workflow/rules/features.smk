@@ -6,6 +6,8 @@ rule demo_weights:
         directory("results/weights/demo--{kind}"),
     log:
         "results/demo/logs/weights-{kind}.log",
+    benchmark:
+        "results/demo/benchmarks/weights-{kind}.tsv"
     wildcard_constraints:
         kind="[a-z0-9]+",
     params:

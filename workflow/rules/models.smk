@@ -8,6 +8,8 @@ rule split:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
         "results/{corpus}/logs/splits/{protocol}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/split/{protocol}.tsv"
     params:
         labels=lambda wildcards: (
             f"--labels {','.join(options(wildcards).labels)} --merge {shlex.quote(json.dumps(options(wildcards).merge))}"

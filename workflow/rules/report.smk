@@ -91,6 +91,8 @@ rule contact_sheet:
         captions="results/{corpus}/tables/contact_sheet.json",
     log:
         "results/{corpus}/logs/contact_sheet.log",
+    benchmark:
+        "results/{corpus}/benchmarks/contact_sheet/all.tsv"
     wildcard_constraints:
         corpus="iemocap",
     params:
