@@ -114,10 +114,12 @@ def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
     wave_axis.plot(time_s, samples, lw=0.4, color=INK)
     if len(samples) > 400:
         # Times of specgram count from the first sample; xextent puts them on the common axis.
-        spectrum_axis.specgram(
+        power, _, _, picture = spectrum_axis.specgram(
             samples + 1e-8, NFFT=400, Fs=track.sample_rate_hz, noverlap=240, cmap="magma",
             xextent=(track.start_s + 0.0125, time_s[-1] - 0.0125),
         )  # fmt: skip
+        loudest_db = 10 * np.log10(power.max())
+        picture.set_clim(loudest_db - 80, loudest_db)  # digital silence must not take the colours of speech
 
 
 def _words(axis, results: Path, segment: Segment) -> None:
