@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +50,12 @@ def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, tmp_path):
     shutil.copytree(local / "results/weights", remote / "results/weights")  # fetched on the login node, as it were
 
     said = tmp_path / "said.log"
-    with slurm_cluster.cluster(tmp_path / "slurm") as cluster, said.open("w") as stream:
+    # A short path of its own: the sockets that Slurm makes there may have names of at most 108 characters.
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-") as short,
+        slurm_cluster.cluster(Path(short)) as cluster,
+        said.open("w") as stream,
+    ):
         process = subprocess.Popen(
             [*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(remote), *PROFILE, REPORT],
             cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
