@@ -39,6 +39,7 @@ def wait_for(condition, process, what: str, seconds: float = 300):
     return found
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="starting a Slurm cluster needs root")
 @pytest.mark.slurm
 @pytest.mark.slow
 def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, tmp_path):
