@@ -37,13 +37,13 @@ def make_iemocap(root: Path, sample: float | None = None, films: Path | None = N
             number += 1
             if _chosen(number, sample):
                 folder = root / f"Session{session}" / "dialog"
-                end_s = _dialog(folder, dialog, turns // count + (k < turns % count), rng)
-                _film(folder / "avi" / "DivX" / f"{dialog}.avi", films and films / "dialog.avi", end_s + 1)
+                end_s = write_dialog(folder, dialog, turns // count + (k < turns % count), rng)
+                write_film(folder / "avi" / "DivX" / f"{dialog}.avi", films and films / "dialog.avi", end_s + 1)
                 written += 1
     return written
 
 
-def _dialog(folder: Path, dialog: str, turns: int, rng) -> float:
+def write_dialog(folder: Path, dialog: str, turns: int, rng) -> float:
     """Write the texts of one dialog and return when its last turn ends."""
     evaluation, script, clock_s = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""], [], 1.0
     for k in range(turns):
@@ -70,7 +70,7 @@ def make_affwild2(root: Path, sample: float | None = None, films: Path | None = 
             name, suffix = f"video{k}", "mp4" if k % 3 else "avi"
             frames = round(FRAMES_PER_VIDEO * rng.uniform(0.4, 1.6)) if films else 5
             film = root / "videos" / f"batch{k % 2 + 1}" / f"{name}.{suffix}"
-            _film(film, films and films / "video.mp4", frames / FRAMES_PER_SECOND)
+            write_film(film, films and films / "video.mp4", frames / FRAMES_PER_SECOND)
             for side in ("_left", "_right") if k % 20 == 0 else ("",):
                 if part:
                     path = root / "annotations" / "VA_Estimation_Challenge" / part / f"{name}{side}.txt"
@@ -104,7 +104,7 @@ def _chosen(number: int, sample: float | None) -> bool:
     return sample is None or number % round(1 / sample) == round(1 / sample) // 2
 
 
-def _film(path: Path, played: Path | None, seconds: float) -> None:
+def write_film(path: Path, played: Path | None, seconds: float) -> None:
     """Write an empty file, or a film that is played again and again for so many seconds, without coding it anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if played is None:

@@ -1,0 +1,120 @@
+"""What each stage costs per video: whether it grows in proportion, and what follows for the full corpora.
+
+    python -m benchmarks.costs
+
+Stages run as the workflow runs them, one process a video or a shard, on generated media of a real dialog's size. Cost
+is time of the processor. What networks cost depends on the machine and the weights; benchmarks/features.py times them.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.full_size import FRAMES_PER_SECOND, FRAMES_PER_VIDEO, make_films, write_dialog, write_film
+from benchmarks.workflow import run
+
+CORES = 8
+DIALOGS, VIDEOS = 151, 594  # in the full corpora
+TURNS_PER_DIALOG = 66
+PIPELINE = [sys.executable, "-m", "pipeline"]
+COUNTS = (1, 4, 16)
+"""Numbers of short dialogs that are compared."""
+
+
+class Corpus:
+    """A small corpus of one kind, and its stages."""
+
+    def __init__(self, name: str, root: Path, results: Path):
+        self.name, self.root, self.results = name, root, results
+        tables = [f"--{table}={results}/{table}.tsv" for table in ("units", "segments")]
+        labels = [f"--labels={results}/labels.h5"] if name == "affwild2" else []
+        self._run("index", f"--corpus={name}", f"--root={root}", *tables, f"--findings={results}/findings.tsv", *labels)
+        self._common = [f"--root={root}", *tables]
+
+    def _run(self, stage: str, *arguments: str) -> float:
+        return run([*PIPELINE, stage, *arguments], self.root).processor_s
+
+    def faces(self, unit: str) -> float:
+        """Seconds of the processor for one video's faces: ten a second of a dialog, or every frame."""
+        rate = ["--sample-rate-hz=10"] if self.name == "iemocap" else []
+        return self._run("faces", *self._common, f"--unit={unit}", *rate, f"--out={self.results}/faces/{unit}.h5")
+
+    def audio(self, unit: str) -> float:
+        """Seconds of the processor for one video's sound."""
+        out = f"--out={self.results}/audio/{unit}.h5"
+        return self._run("audio", f"--corpus={self.name}", *self._common, f"--unit={unit}", "--source=video", out)
+
+    def words(self, unit: str) -> float:
+        """Seconds of the processor for placing the words of one video, whose text is known, in time."""
+        paths = [f"--audio={self.results}/audio/{unit}.h5", f"--out={self.results}/words/{unit}.tsv"]
+        recogniser = '--recogniser={"kind": "none"}'
+        return self._run("words", f"--corpus={self.name}", *self._common, f"--unit={unit}", recogniser, *paths)
+
+    def features(self, extractor: str, units: list[str]) -> float:
+        """Seconds of the processor for one shard of features."""
+        names = [f"--unit={unit}" for unit in units]
+        fixed = [f"--corpus={self.name}", f"--name={extractor}", f"--extractor={extractor}"]
+        out = f"--out={self.results}/{extractor}.h5"
+        return self._run("features", *fixed, f"--results={self.results}", *names, out)
+
+
+def _dialogs(root: Path, films: Path, count: int, turns: int) -> list[str]:
+    """Write dialogs of so many turns into session 1; returns their names."""
+    random = np.random.default_rng(turns)
+    names = [f"Ses01F_impro{k:02d}" for k in range(1, count + 1)]
+    for name in names:
+        folder = root / "Session1" / "dialog"
+        end_s = write_dialog(folder, name, turns, random)
+        write_film(folder / "avi" / "DivX" / f"{name}.avi", films / "dialog.avi", end_s + 1)
+    return names
+
+
+def proportion(folder: Path, films: Path) -> dict[str, float]:
+    """Whether sixteen dialogs cost four times as much as four, beyond what starting a process costs."""
+    units = _dialogs(folder / "root", films, max(COUNTS), turns=10)
+    corpus = Corpus("iemocap", folder / "root", folder / "results")
+    found = {}
+    for stage in (corpus.faces, corpus.audio, corpus.words):
+        costs = [stage(unit) for unit in units]
+        for count in COUNTS[1:]:
+            share = sum(costs[:count]) / count / np.median(costs[: COUNTS[1]])
+            found[f"{stage.__name__}: cost of a dialog among {count} / among the first (0.9 to 1.1)"] = share
+    # In a shard all dialogs share one start, which is most of what so few cost: the best of four runs each.
+    start, half, whole = (min(corpus.features("prosody", units[:n]) for _ in range(4)) for n in (1, 8, 16))
+    found["prosody: cost of a further dialog among 16 / among 8 (0.9 to 1.1)"] = (whole - half) / 8 * 7 / (half - start)
+    return found
+
+
+def estimate(folder: Path, films: Path) -> dict[str, float]:
+    """Hours for the full corpora, from one dialog and one video of mean length."""
+    (dialog,) = _dialogs(folder / "IEMOCAP", films, 1, TURNS_PER_DIALOG)
+    iemocap = Corpus("iemocap", folder / "IEMOCAP", folder / "iemocap")
+    root, video = folder / "AffWild2", "video1"
+    write_film(root / "videos" / "batch1" / f"{video}.mp4", films / "video.mp4", FRAMES_PER_VIDEO / FRAMES_PER_SECOND)
+    annotation = root / "annotations" / "VA_Estimation_Challenge" / "Train_Set" / f"{video}.txt"
+    annotation.parent.mkdir(parents=True)
+    annotation.write_text("valence,arousal\n" + "0.1,-0.2\n" * FRAMES_PER_VIDEO)
+    affwild2 = Corpus("affwild2", root, folder / "affwild2")
+    hours = {}
+    for corpus, unit, count, name in (
+        (iemocap, dialog, DIALOGS, "IEMOCAP"),
+        (affwild2, video, VIDEOS, "Aff-Wild2"),
+    ):
+        stages = [corpus.faces, corpus.audio, *([corpus.words] if corpus is iemocap else [])]
+        for stage in stages:
+            hours[f"hours on {CORES} cores, all of {name}, {stage.__name__}"] = stage(unit) * count / CORES / 3600
+    return hours
+
+
+def figures() -> dict[str, float]:
+    """All figures of one run."""
+    with tempfile.TemporaryDirectory() as temporary:
+        films = make_films(Path(temporary) / "films")
+        return proportion(Path(temporary) / "many", films) | estimate(Path(temporary), films)
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        print(f"{value:8.2f}  {name}")
