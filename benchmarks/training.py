@@ -1,6 +1,6 @@
-"""Training: against the published recipe, against loading item by item, and seeds together against one by one."""
+"""Training: against the published recipe, against loading item by item, and seeds side by side against one by one."""
 
-import json
+import os
 import resource
 import subprocess
 import sys
@@ -35,21 +35,21 @@ def _noise(rng, seconds: float, dim: int, hop_s: float) -> Rows:
     )
 
 
-def _turns(folder: Path) -> dict[str, Path]:
-    """Turns as long as IEMOCAP's (0.6 to 34 s, 4.5 s on average) with features as wide as paper 1's."""
+def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
+    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features as wide as paper 1's, and a split."""
     from models.splits import Assignment
     from pipeline.records import write_table
 
     rng = np.random.default_rng(0)
-    seconds = np.clip(rng.lognormal(1.27, 0.68, TURNS), 0.585, 34.14)
-    names = [f"turn{i:04d}" for i in range(TURNS)]
+    seconds = np.clip(rng.lognormal(1.27, 0.68, count), 0.585, 34.14)
+    names = [f"turn{i:05d}" for i in range(count)]
     files = {}
     for modality, (dim, hop_s) in PUBLISHED.items():
         files[modality] = folder / f"{modality}.h5"
         with StoreWriter(files[modality], _attributes(modality, "iemocap"), dim) as writer:
             for name, s in zip(names, seconds):
                 writer.append(name, _noise(rng, s, dim, hop_s))
-    parts = ["development" if i % 16 == 0 else "test" if i % 16 == 1 else "training" for i in range(TURNS)]
+    parts = ["development" if i % 16 == 0 else "test" if i % 16 == 1 else "training" for i in range(count)]
     rows = [Assignment(n, 0, p, CLASSES[i % len(CLASSES)]) for i, (n, p) in enumerate(zip(names, parts))]
     write_table(folder / "split.tsv", rows, Assignment)
     return files
@@ -107,7 +107,7 @@ def published_recipe() -> dict[str, float]:
     options = TrainingOptions(seeds=[0], max_steps={"audio": 1000, "video": 32, "text": 128})
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        stores = {m: FeatureStore(path) for m, path in _turns(Path(folder)).items()}
+        stores = {m: FeatureStore(path) for m, path in turns(Path(folder)).items()}
         rows = read_fold(Path(folder) / "split.tsv", 0)
         for fusion in ("self_attention", "cross_attention"):
             seconds = {}
@@ -170,28 +170,14 @@ def loading_by_item() -> dict[str, float]:
     return {"epoch on frames, rcma: loading each window / features frozen": theirs / ours}
 
 
-def seeds_together(seeds: int = 3) -> dict[str, float]:
-    """One job with several seeds against a job for each: the start and the reading are shared, the epochs are not."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = _turns(Path(folder))
+def seeds_side_by_side() -> dict[str, float]:
+    """Seeds of one job side by side, against one after another with all the cores."""
+    from benchmarks.gpu import side_by_side
 
-        def job(numbers: list[int], name: str):
-            training = {"seeds": numbers, "epochs": 2, "device": "cpu"}
-            features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "models", "train", "--task", "segment", "--name", "bench"),
-                    *("--modalities", "A+V+T", "--split", f"{folder}/split.tsv", "--fold", "0", *features),
-                    *("--network", '{"fusion": "late", "width": 32, "encoder_steps": 32}'),
-                    *("--training", json.dumps(training), "--out", f"{folder}/{name}"),
-                ],
-                check=True,
-                capture_output=True,
-            )
-
-        together = _seconds(lambda: job(list(range(seeds)), "together"), repeats=1)
-        apart = _seconds(lambda: [job([k], f"apart{k}") for k in range(seeds)], repeats=1)
-    return {f"{seeds} seeds of a small model, CPU: one after another / together": apart / together}
+    cores = len(os.sched_getaffinity(0))
+    seeds = max(2, cores)
+    name = f"{seeds} seeds on {cores} cores: one after another / side by side (at least 1)"
+    return {name: side_by_side("cpu", seeds, TURNS, 4, cores)}
 
 
 def _peak_of_streaming(frames: int) -> float:
@@ -239,7 +225,7 @@ def streaming_memory() -> dict[str, float]:
 
 def figures() -> dict[str, float]:
     """All ratios, each measured in this one run."""
-    return published_recipe() | loading_by_item() | seeds_together() | streaming_memory()
+    return published_recipe() | loading_by_item() | seeds_side_by_side() | streaming_memory()
 
 
 if __name__ == "__main__":

@@ -45,9 +45,14 @@ class StageGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.stages.items()])
 
 
+def log_to_stderr() -> None:
+    """Let log lines come out, with the time of day; once in each process."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+
+
 def run(group: click.Group) -> None:
     """Run a command group: an expected error is one line, an unexpected one a sentence before its trace."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    log_to_stderr()
     try:
         group(standalone_mode=False)
     except InputError as error:

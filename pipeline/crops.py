@@ -1,10 +1,10 @@
 """Face crop files: the aligned faces of one unit's segments, written as they are found and read lazily.
 
-Ragged by segment like the feature store; the rows of a segment are its sampled video frames in order::
+Ragged by segment, see :mod:`pipeline.segment_file`; the rows of a segment are its sampled video frames in order::
 
-    /segment_id (S,)  utf-8, sorted        /time_s (N, 2)        start and end of the frame
-    /offset     (S+1,) int64               /frame_index (N,)     index of the frame in the decoded video
-    /reason     (S,)  utf-8, '' when fine  /valid (N,) bool      false: no crop of this segment's person
+    /time_s (N, 2)                         start and end of the frame
+    /frame_index (N,)                      index of the frame in the decoded video
+    /valid (N,) bool                       false: no crop of this segment's person
     /code (N,) uint8, see CODES            /score (N,) float32   0 to 1, see pipeline.faces.align
     /landmarks (N, 5, 2) float32           full-frame pixels, order LANDMARKS
     /mesh (N, 468, 3) float16              in pixels of the crop
@@ -15,15 +15,13 @@ Which rows there are is known before the video is decoded, so rows of several pe
 
 import io
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.records import InputError, replacing
+from pipeline.segment_file import SegmentFile, SegmentWriter
 
-SCHEMA = 1
 CROP_PX = 112
 LANDMARKS = ("image-left eye", "image-right eye", "nose tip", "image-left mouth corner", "image-right mouth corner")
 CODES = ("ok", "no face found", "only the face of somebody else", "frame damaged")
@@ -114,96 +112,45 @@ class FaceTrack:
         return out
 
 
-class FaceFile(Mapping):
+class FaceFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
 
-    def __init__(self, path: str | Path):
-        import h5py
+    kind, schema, called = "faces", 1, "a face file"
 
-        self.path = Path(path)
-        self._file = None
-        try:
-            with h5py.File(self.path, "r") as file:
-                if file.attrs.get("kind") != "faces" or int(file.attrs["schema"]) != SCHEMA:
-                    raise KeyError(f"kind and schema are not faces, {SCHEMA}")
-                self.segment_ids = [s.decode() for s in file["segment_id"][:]]
-                self.reasons = [s.decode() for s in file["reason"][:]]
-                self.offset = file["offset"][:]
-                self.attributes = json.loads(file.attrs["attributes"])
-        except (OSError, KeyError) as error:
-            raise InputError(
-                f"{self.path}: not a face file of schema {SCHEMA} ({error}); "
-                "delete it and let the workflow make it again"
-            ) from None
-        self._index = {s: i for i, s in enumerate(self.segment_ids)}
-
-    @property
-    def file(self):
-        """The open h5py file; opened at the first read, in each process anew."""
-        if self._file is None:
-            import h5py
-
-            self._file = h5py.File(self.path, "r")
-        return self._file
-
-    def __getstate__(self):
-        return {**self.__dict__, "_file": None}
-
-    def __len__(self) -> int:
-        return len(self.segment_ids)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.segment_ids)
-
-    def __getitem__(self, segment_id: str) -> FaceTrack:
-        return FaceTrack(self, self._index[segment_id])
-
-    def close(self) -> None:
-        """Close the file; a later read opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _track(self, index: int) -> FaceTrack:
+        return FaceTrack(self, index)
 
 
-class FaceWriter:
+class FaceWriter(SegmentWriter):
     """Write a face file whose rows are planned beforehand; it is moved into place when the block ends well.
 
     ``plan`` maps each segment id to its frames: ``time_s`` (n, 2) and ``frame_index`` (n,). A row that is never
     written stays invalid with the code ``DAMAGED``. ``attributes`` say how the file was made (JSON).
     """
 
+    kind, schema = "faces", 1
+
     def __init__(
         self, path: str | Path, plan: Mapping[str, tuple[np.ndarray, np.ndarray]], attributes: dict | None = None
     ):
-        self.path, self.attributes = Path(path), attributes or {}
-        self.segment_ids = sorted(plan)
-        self.counts = [len(plan[s][1]) for s in self.segment_ids]
-        self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        super().__init__(path, {segment_id: len(index) for segment_id, (_, index) in plan.items()}, attributes)
         self._plan = plan
-        self._index = {s: i for i, s in enumerate(self.segment_ids)}
-        self._reasons = [""] * len(self.segment_ids)
         self._blocks: dict[str, tuple[int, list[dict]]] = {}  # segment -> first row and consecutive rows held back
         self._jpeg_bytes = 0
         self._jpeg: list[np.ndarray] = []
 
-    def __enter__(self) -> "FaceWriter":
-        import h5py
-
-        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
-        temporary = self._opened.enter_context(replacing(self.path))
-        self._file = file = self._opened.enter_context(h5py.File(temporary, "w"))
-        rows = int(self.offset[-1])
+    def _create(self, count: int) -> None:
+        file = self._file
         for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
             fill = DAMAGED if name == "code" else 0
-            chunks = (min(chunk, rows), *shape) if rows else None
-            file.create_dataset(name, (rows, *shape), kind, chunks=chunks, fillvalue=fill)
+            chunks = (min(chunk, count), *shape) if count else None
+            file.create_dataset(name, (count, *shape), kind, chunks=chunks, fillvalue=fill)
         file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,))
         for i, segment_id in enumerate(self.segment_ids):
             time_s, frame_index = self._plan[segment_id]
             if len(frame_index):
                 file["time_s"][self.offset[i] : self.offset[i + 1]] = time_s
                 file["frame_index"][self.offset[i] : self.offset[i + 1]] = frame_index
-        return self
 
     def found(
         self,
@@ -271,24 +218,9 @@ class FaceWriter:
             self._file["jpeg"][self._jpeg_bytes - len(data) :] = data
             self._jpeg.clear()
 
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            return self._opened.__exit__(kind, value, trace)
-        with self._opened:
-            self._finish()
-
     def _finish(self) -> None:
-        import h5py
-
         for segment_id in list(self._blocks):
             self._flush(segment_id)
         self._flush_jpeg()
-        file = self._file
-        file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
-        file["reason"] = np.array(self._reasons, h5py.string_dtype())
-        file["offset"] = self.offset
-        file["code"].attrs["names"] = json.dumps(CODES)
-        file["landmarks"].attrs["names"] = json.dumps(LANDMARKS)
-        file.attrs["kind"] = "faces"
-        file.attrs["schema"] = SCHEMA
-        file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
+        self._file["code"].attrs["names"] = json.dumps(CODES)
+        self._file["landmarks"].attrs["names"] = json.dumps(LANDMARKS)

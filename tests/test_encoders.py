@@ -64,15 +64,6 @@ def test_both_ways_of_the_gru_have_the_same_gradients():
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
 
-@pytest.mark.gpu
-def test_cudnn_gives_the_same_gru():
-    stream = random_stream(2, 3, 20, 8)
-    module = GatedRecurrence(8)
-    expected = module(Stream(stream.values.float(), stream.mask)).values
-    found = module.cuda()(Stream(stream.values.float().cuda(), stream.mask.cuda())).values
-    torch.testing.assert_close(found.cpu(), expected, atol=1e-5, rtol=0)
-
-
 def test_tcn_is_causal_and_sees_121_frames():
     network = TemporalConvolutionNetwork(3, [4] * 4).double().eval()
     x = torch.zeros(1, 3, 200, dtype=torch.float64, requires_grad=True)

@@ -9,14 +9,7 @@ from pipeline.features.check import check
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
-
-CONVOLUTIONS = {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48, "conv_dim": [16] * 7,
-    "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2, "vocab_size": 12,
-}  # fmt: skip
-VISION = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-ENCODER = {**VISION, "vocab_size": 400, "max_position_embeddings": 66}
-WORDS = ("the", "of", "and", "to", "in", "is", "it", "you", "that", "he", "was", "for", "on", "are", "with", "hello")
+from tests.checkpoint_families import ALL, FAMILIES, WORDS, make_checkpoint, pieces_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,143 +22,14 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def audio(family):
-    import transformers as t
-
-    if family == "whisper":
-        config = t.WhisperConfig(
-            d_model=32, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
-            encoder_ffn_dim=48, decoder_ffn_dim=48, vocab_size=100, num_mel_bins=80, pad_token_id=0, bos_token_id=1,
-            eos_token_id=2, decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None,
-        )  # fmt: skip
-        return t.WhisperModel(config), t.WhisperFeatureExtractor()
-    layer = family.endswith("-layer")
-    extra = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True} if layer else {}
-    config, model = {
-        "wav2vec2": (t.Wav2Vec2Config, t.Wav2Vec2ForPreTraining),
-        "wav2vec2-layer": (t.Wav2Vec2Config, t.Wav2Vec2Model),
-        "hubert": (t.HubertConfig, t.HubertModel),
-        "hubert-layer": (t.HubertConfig, t.HubertModel),
-        "wavlm": (t.WavLMConfig, t.WavLMModel),
-        "wavlm-layer": (t.WavLMConfig, t.WavLMModel),
-        "data2vec": (t.Data2VecAudioConfig, t.Data2VecAudioModel),
-    }[family]
-    if family == "data2vec":
-        extra = {"conv_pos_kernel_size": 3, "num_conv_pos_embeddings": 5}
-    made = model(config(**{**CONVOLUTIONS, **extra}))
-    return made, t.Wav2Vec2FeatureExtractor(do_normalize=layer, return_attention_mask=layer)
-
-
-def image(family):
-    import transformers as t
-
-    square = {"height": 32, "width": 32}
-    if family == "vit":
-        config = t.ViTConfig(**VISION, image_size=32, patch_size=8, num_labels=7)
-        return t.ViTForImageClassification(config), t.ViTImageProcessor(size=square)
-    if family == "resnet":
-        config = t.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
-        return t.ResNetForImageClassification(config), t.ConvNextImageProcessor(size={"shortest_edge": 32})
-    if family == "convnext":
-        config = t.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2)
-        return t.ConvNextModel(config), t.ConvNextImageProcessor(size={"shortest_edge": 32})
-    if family == "clip":
-        text = {**VISION, "vocab_size": 100, "bos_token_id": 1, "eos_token_id": 2}
-        config = t.CLIPConfig(text_config=text, vision_config={**VISION, "image_size": 32, "patch_size": 8})
-        return t.CLIPModel(config), t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=square)
-    config = t.Dinov2Config(**VISION, image_size=28, patch_size=14)
-    processor = t.BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
-    return t.Dinov2Model(config), processor
-
-
-def tokenizer(kind, folder):
-    """Save a tokenizer of the family's algorithm, its vocabulary learned from a few words."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-
-    special = {
-        "wordpiece": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
-        "bytes": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-        "unigram": ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
-    }[kind]
-    made = {
-        "wordpiece": lambda: Tokenizer(models.WordPiece(unk_token="[UNK]")),
-        "bytes": lambda: Tokenizer(models.BPE()),
-        "unigram": lambda: Tokenizer(models.Unigram()),
-    }[kind]()
-    if kind == "wordpiece":
-        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=special)
-    elif kind == "bytes":
-        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-        trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=special, initial_alphabet=alphabet)
-        made.decoder = decoders.ByteLevel()
-    else:
-        made.pre_tokenizer = pre_tokenizers.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=special, unk_token="[UNK]")
-    made.train_from_iterator([" ".join(WORDS)] * 3, trainer)
-    cls, sep = ("<s>", "</s>") if kind == "bytes" else ("[CLS]", "[SEP]")
-    ids = [(token, made.token_to_id(token)) for token in (cls, sep)]
-    made.post_processor = processors.TemplateProcessing(single=f"{cls} $A {sep}", special_tokens=ids)
-    from transformers import PreTrainedTokenizerFast
-
-    names = dict(zip(["pad_token", "unk_token"], ["<pad>", "<unk>"] if kind == "bytes" else ["[PAD]", "[UNK]"]))
-    fast = PreTrainedTokenizerFast(tokenizer_object=made, cls_token=cls, sep_token=sep, model_max_length=64, **names)
-    fast.save_pretrained(folder)
-
-
-def text(family, folder):
-    import transformers as t
-
-    if family == "bert":
-        tokenizer("wordpiece", folder)
-        return t.BertForMaskedLM(t.BertConfig(**ENCODER))
-    if family == "roberta":
-        tokenizer("bytes", folder)
-        return t.RobertaModel(t.RobertaConfig(**ENCODER, pad_token_id=1))
-    if family == "deberta-v2":
-        tokenizer("unigram", folder)
-        relative = {"relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"]}
-        return t.DebertaV2Model(t.DebertaV2Config(**ENCODER, **relative))
-    if family == "mpnet":  # sentence encoders: MPNet here, BERT as MiniLM
-        tokenizer("wordpiece", folder)
-        return t.MPNetModel(t.MPNetConfig(**ENCODER, pad_token_id=1))
-    tokenizer("unigram", folder)
-    return t.T5Model(t.T5Config(d_model=32, d_kv=16, d_ff=48, num_layers=2, num_heads=2, vocab_size=400))
-
-
-FAMILIES = {
-    "transformers_audio": [
-        "wav2vec2", "wav2vec2-layer", "hubert", "hubert-layer", "wavlm", "wavlm-layer", "data2vec", "whisper"
-    ],
-    "transformers_image": ["vit", "resnet", "convnext", "clip", "dinov2"],
-    "transformers_text": ["bert", "roberta", "deberta-v2", "mpnet", "t5"],
-}  # fmt: skip
-ALL = [(kind, family) for kind, families in FAMILIES.items() for family in families]
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """Make a family's checkpoint once and give its folder."""
-    import torch
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     made = {}
 
     def make(kind, family):
         if family not in made:
-            torch.manual_seed(0)
-            folder = tmp_path_factory.mktemp(family)
-            if kind == "transformers_text":
-                model = text(family, folder)
-            else:
-                model, processor = (audio if kind == "transformers_audio" else image)(family)
-                processor.save_pretrained(folder)
-            model.save_pretrained(folder)
-            weights.seal(folder, f"test {family}")
-            made[family] = folder
+            made[family] = make_checkpoint(kind, family, tmp_path_factory.mktemp(family))
         return made[family]
 
     return make
@@ -179,10 +43,6 @@ def extractor(checkpoint):
         return found
 
     return make
-
-
-def pieces_of(modality, lengths=(1.0, 0.4, 2.3)):
-    return [clip(modality, n, start_s=5.0 + i, segment_id=f"s{i}") for i, n in enumerate(lengths)]
 
 
 @pytest.mark.parametrize(("kind", "family"), ALL)
@@ -445,15 +305,3 @@ def test_weights_are_asked_for():
     for kind in FAMILIES:
         with pytest.raises(InputError, match="needs a checkpoint"):
             registry.load(kind)(registry.options_for(kind), None)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize(("kind", "family"), ALL)
-def test_gpu_gives_what_the_cpu_gives(checkpoint, kind, family):
-    options = {"layers": [0, 1, 2], "combine": "concat"} if family not in ("whisper",) else {}
-    results = []
-    for device in ("cpu", "cuda"):
-        made, _ = build(kind, options, checkpoint(kind, family), device)
-        results.append(made.extract(pieces_of(made.modality)))
-    for one, other in zip(*results, strict=True):
-        np.testing.assert_allclose(one.values, other.values, atol=1e-4 * np.abs(one.values).max())

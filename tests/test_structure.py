@@ -10,13 +10,14 @@ from workflow.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"records", "timebase", "store", "cli"}
-LOW = BASE | {"media", "crops", "audio_file", "corpora"}
+LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "timebase": set(), "cli": {"records"}, "store": {"records"}, "media": BASE, "crops": BASE,
-    "audio_file": BASE, "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW,
-    "coverage": ANY, "demo": ANY, "inspect": ANY, "interchange": ANY,
+    "records": set(), "timebase": set(), "cli": {"records"}, "store": {"records"}, "segment_file": {"records"},
+    "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"}, "corpora": BASE | {"media"},
+    "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY, "demo": ANY, "inspect": ANY,
+    "interchange": ANY,
 }  # fmt: skip
 LATE = {
     "metrics", "predictions", "tallies", "scores", "bootstrap", "difference_tests", "comparison", "significance",

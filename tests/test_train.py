@@ -34,9 +34,11 @@ from pipeline.timebase import to_grid
 from tests.training_material import (
     CLASSES,
     DIMS,
+    contents,
     emotional_turns,
     frame_labels,
     frame_rows,
+    start,
     train_arguments,
     turn_rows,
     videos,
@@ -82,13 +84,6 @@ def run(arguments):
     return Path(arguments[-1])
 
 
-def start(arguments):
-    command = [sys.executable, "-m", "models", "train", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
 def segment_job(tmp_path, turns, out="run", network=SELF, modalities=("audio", "text"), fold=0, **changes):
     split, stores = turns
     features = {m: stores[m] for m in modalities}
@@ -99,18 +94,6 @@ def frame_job(tmp_path, tracks, out="run", network=RCMA, modalities=("audio", "v
     split, stores, labels = tracks
     features = {m: stores[m] for m in modalities}
     return train_arguments(tmp_path, "frame", split, features, out, network, FRAME | changes, labels)
-
-
-def contents(folder):
-    """Every file that must repeat to the byte; run.json holds times, so of it only what decided the result."""
-    found = {}
-    for path in sorted(Path(folder).rglob("*")):
-        if path.is_file():
-            keep = path.read_bytes()
-            if path.name == "run.json":
-                keep = {k: json.loads(keep)[k] for k in ("digest", "selected", "epochs", "model")}
-            found[str(path.relative_to(folder))] = keep
-    return found
 
 
 def rows(path):
@@ -554,20 +537,6 @@ def test_a_development_part_without_labelled_frames_is_refused(tmp_path, tracks)
 def test_cuda_is_refused_where_there_is_none(tmp_path, turns):
     with pytest.raises(InputError, match="torch sees no CUDA device; set it to auto or cpu"):
         run(segment_job(tmp_path, turns, device="cuda"))
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("task", ["segment", "frame"])
-def test_cuda_repeats_itself_and_agrees_with_the_cpu(tmp_path, turns, tracks, task):
-    make, corpus = (segment_job, turns) if task == "segment" else (frame_job, tracks)
-    one = contents(run(make(tmp_path, corpus, "one", device="cuda")))
-    assert one == contents(run(make(tmp_path, corpus, "two", device="cuda")))
-    run(make(tmp_path, corpus, "cpu", device="cpu", seeds=[1], epochs=1))
-    run(make(tmp_path, corpus, "gpu", device="cuda", seeds=[1], epochs=1))
-    losses = [float(rows(tmp_path / d / "seed1" / "history.csv")[0]["training_loss"]) for d in ("cpu", "gpu")]
-    assert math.isclose(*losses, rel_tol=0.2)  # dropout draws differ
-    run(make(tmp_path, corpus, "fast", device="cuda", mixed_precision=True, seeds=[1]))
-    assert json.loads((tmp_path / "fast" / "seed1" / "run.json").read_text())["exact"] is False
 
 
 # Start-up

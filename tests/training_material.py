@@ -1,6 +1,8 @@
 """Small corpora for the tests of splits, data and training: segments, splits, and features that carry a signal."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import numpy as np
 from pipeline.records import Segment
 from pipeline.store import Rows, StoreWriter
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSES = ("ang", "neu", "sad")
 DIMS = {"audio": 12, "video": 10, "text": 8}
 HOPS_S = {"audio": 0.02, "video": 0.1, "text": 0.3}
@@ -128,3 +131,23 @@ def train_arguments(folder, task, split, features, out, network, training, label
         *("--fold", str(fold), *given, *(("--labels", str(labels)) if labels else ())),
         *("--network", json.dumps(network), "--training", json.dumps(training), "--out", str(folder / out)),
     ]
+
+
+def start(arguments) -> str:
+    """Train in a process of its own; returns what it said."""
+    command = [sys.executable, "-m", "models", "train", *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def contents(folder) -> dict:
+    """Every file that must repeat to the byte; run.json holds times, so of it only what decided the result."""
+    found = {}
+    for path in sorted(Path(folder).rglob("*")):
+        if path.is_file():
+            keep = path.read_bytes()
+            if path.name == "run.json":
+                keep = {k: json.loads(keep)[k] for k in ("digest", "selected", "epochs", "model")}
+            found[str(path.relative_to(folder))] = keep
+    return found

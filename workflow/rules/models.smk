@@ -52,7 +52,7 @@ rule train:
     shell:
         "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
         " --split {input.split} --fold {wildcards.fold} {params.features} {params.labels}"
-        " --network {params.network:q} --training {params.training:q} --out {params.folder} > {log} 2>&1"
+        " --network {params.network:q} --training {params.training:q} --cores {threads} --out {params.folder} > {log} 2>&1"
 
 
 use rule train as train_frames with:

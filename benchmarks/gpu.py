@@ -1,0 +1,143 @@
+"""What a GPU is worth: networks against a core, seeds side by side, mixed precision, features kept on the device.
+
+    python -m benchmarks gpu
+
+needs torch, transformers, h5py and numpy; without a CUDA device it says so and measures nothing.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.training import turns
+from pipeline.features.command import build
+from pipeline.features.pieces import Job
+from pipeline.features.run import extract_all
+from pipeline.features.synthetic import clip
+from pipeline.features.weights import seal
+
+SECONDS = {"transformers_audio": 600.0, "transformers_image": 200.0, "transformers_text": 3600.0}
+"""Media that a GPU is given to measure its pace."""
+SEEDS, TURNS, EPOCHS = 5, 1000, 8
+TURN_S = 4.5  # mean of IEMOCAP
+
+
+def checkpoint(kind: str, folder: Path) -> Path:
+    """Save a network of the research one's size with random weights: pace does not depend on what the weights are."""
+    import transformers as t
+
+    folder.mkdir()
+    if kind == "transformers_audio":
+        t.Wav2Vec2Model(t.Wav2Vec2Config()).save_pretrained(folder)
+        t.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    elif kind == "transformers_image":
+        t.ViTModel(t.ViTConfig()).save_pretrained(folder)
+        t.ViTImageProcessor().save_pretrained(folder)
+    else:
+        t.BertModel(t.BertConfig()).save_pretrained(folder)
+        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+        (folder / "vocab.txt").write_text("\n".join([*vocabulary, *(f"##{x}" for x in vocabulary[5:])]))
+        t.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    seal(folder, "benchmark")
+    return folder
+
+
+def seconds_per_hour(kind: str, device: str, media_s: float) -> float:
+    """Seconds that one network of base size takes for an hour of speech in turns of mean length, without start-up.
+
+    Sound whole, 25 pictures and 5 words a second (:mod:`pipeline.features.synthetic`).
+    """
+    import torch
+
+    with tempfile.TemporaryDirectory() as temporary:
+        extractor, _ = build(kind, {}, checkpoint(kind, Path(temporary) / kind), device)
+        count = max(1, round(media_s / TURN_S))
+        pieces = [clip(extractor.modality, TURN_S, segment_id=f"turn{k:05d}") for k in range(count)]
+        jobs = [Job(piece.segment_id, piece) for piece in pieces]
+        list(extract_all(extractor, jobs[:8]))  # start-up, of the device too
+        if device == "cuda":
+            torch.cuda.synchronize()
+        begin_s = time.perf_counter()
+        list(extract_all(extractor, jobs))
+        return (time.perf_counter() - begin_s) * 3600 / (count * TURN_S)
+
+
+def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training) -> float:
+    """Seconds of one training job in a process of its own, start-up included."""
+    features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
+    command = [
+        *(sys.executable, "-m", "models", "train", "--task", "segment", "--name", "bench", "--modalities", "A+V+T"),
+        *("--split", f"{folder}/split.tsv", "--fold", "0", *features, "--network", '{"fusion": "self_attention"}'),
+        *("--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}"),
+    ]
+    begin_s = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begin_s
+
+
+def side_by_side(device: str, seeds: int, count: int, epochs: int, cores: int) -> float:
+    """Time of seeds one after another, each with all the cores, over their time side by side on the same cores."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = turns(folder, count)
+        same = {"seeds": list(range(seeds)), "epochs": epochs, "stop_patience": epochs, "device": device}
+        apart = train(folder, files, "apart", 1, **same, threads=cores if device == "cpu" else 1)
+        return apart / train(folder, files, "together", cores, **same)
+
+
+def epochs() -> dict[str, float]:
+    """An epoch in exact arithmetic, and what fast arithmetic and features kept on the device save."""
+    import torch
+
+    seconds = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = turns(folder, TURNS)
+        for name, changes in {"exact": {}, "mixed": {"mixed_precision": True}}.items():
+            train(folder, files, name, 1, seeds=[0], epochs=EPOCHS, stop_patience=EPOCHS, device="cuda", **changes)
+            seconds[name] = json.loads((folder / name / "seed0" / "run.json").read_text())["seconds"]
+    table = np.ones((200_000, 768), np.float32)
+    resident, chosen = torch.from_numpy(table).cuda(), np.random.default_rng(0).integers(0, len(table), 20_000)
+    paces = {}
+    for name, gather in {
+        "host": lambda: torch.from_numpy(table[chosen]).pin_memory().cuda(non_blocking=True),
+        "device": lambda: resident[torch.as_tensor(chosen, device="cuda")],
+    }.items():
+        gather()
+        torch.cuda.synchronize()
+        begin_s = time.perf_counter()
+        for _ in range(20):
+            gather()
+        torch.cuda.synchronize()
+        paces[name] = time.perf_counter() - begin_s
+    return {
+        "GPU, epoch: exact / mixed precision": seconds["exact"] / seconds["mixed"],
+        "GPU, gathering a batch: from memory / on the device": paces["host"] / paces["device"],
+    }
+
+
+def figures() -> dict[str, float]:
+    """All figures of one run; none without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        print("\nno CUDA device here: the GPU part is not measured")
+        return {}
+    name = f"GPU, {SEEDS} seeds: one after another / side by side (at least 3)"
+    found = {name: side_by_side("cuda", SEEDS, TURNS, EPOCHS, SEEDS)} | epochs()
+    for kind, media_s in SECONDS.items():
+        try:
+            found[f"GPU, {kind} of base size: seconds per hour of speech"] = seconds_per_hour(kind, "cuda", media_s)
+        except ImportError as error:  # transformers prepares pictures with pillow
+            print(f"\n{kind} is not measured: {' '.join(str(error).split())}")
+    return found
+
+
+if __name__ == "__main__":
+    for name, value in figures().items():
+        print(f"{value:8.2f}  {name}")

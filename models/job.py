@@ -1,0 +1,101 @@
+"""A training job: one model on one modality set and fold, what it reads, and the machine it runs on."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models import predict
+from models.data import read_fold
+from models.examples import Examples, frame_examples, segment_examples
+from models.options import NetworkOptions, TrainingOptions
+from pipeline.records import InputError, read_table
+from pipeline.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that decides what comes out of a training job."""
+
+    name: str
+    task: str  # segment or frame
+    modalities: str  # letters joined by +
+    fold: int
+    split: Path
+    features: dict[str, Path]
+    labels: Path | None
+    network: NetworkOptions
+    training: TrainingOptions
+    out: Path
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        """Every file the job reads."""
+        return {"split": self.split, **self.features, **({"labels": self.labels} if self.labels else {})}
+
+
+def open_stores(job: Job) -> tuple[dict[str, FeatureStore], FeatureStore | None]:
+    """Open features and labels; raises InputError where they are not of one corpus and kind."""
+    stores = {m: FeatureStore(path) for m, path in job.features.items()}
+    for m, store in stores.items():
+        if store.attributes["modality"] != m:
+            raise InputError(f"{store.path}: holds {store.attributes['modality']} features, given as --feature {m}")
+    labels = FeatureStore(job.labels) if job.labels else None
+    if labels and labels.dim != len(predict.TARGETS):
+        raise InputError(f"{labels.path}: labels are {labels.dim} wide, expected {len(predict.TARGETS)}")
+    first = next(iter(stores.values()))
+    for store in [*stores.values(), *([labels] if labels else [])]:
+        if store.attributes["corpus"] != first.attributes["corpus"]:
+            raise InputError(
+                f"{store.path} is of corpus {store.attributes['corpus']}, {first.path} of "
+                f"{first.attributes['corpus']}; give features of one corpus"
+            )
+        # Real labels may meet demonstration features (a rehearsal on one's own corpus); nothing else mixes.
+        rehearsal = store is labels and first.attributes["demonstration"]
+        if store.attributes["demonstration"] != first.attributes["demonstration"] and not rehearsal:
+            raise InputError(
+                f"{store.path} and {first.path}: one is made from synthetic data or weights, the other is real; "
+                "they must not mix: delete the results and run again"
+            )
+    return stores, labels
+
+
+def load_examples(job: Job, device: str) -> Examples:
+    """Read what the job trains and predicts on."""
+    stores, labels = open_stores(job)
+    rows = read_fold(job.split, job.fold)
+    if job.task == "frame":
+        return frame_examples(stores, labels, rows, job.network, job.training, device)
+    return segment_examples(stores, rows, _classes(job.split), job.network, job.training, device)
+
+
+def _classes(split: Path) -> list[str]:
+    """All labels of a split, whichever of them a fold holds: the outputs are the same in every fold."""
+    from models.splits import Assignment
+
+    rows = read_table(split, Assignment)
+    unlabelled = [row.segment_id for row in rows if row.label is None]
+    if unlabelled:
+        raise InputError(f"{split}: {unlabelled[0]} has no label, but task segment needs one; use task frame")
+    classes = sorted({row.label for row in rows})
+    if len(classes) < 2:
+        raise InputError(f"{split}: holds only the label {classes}; there is nothing to tell apart")
+    return classes
+
+
+def choose_device(wanted: str) -> str:
+    """Resolve "auto"; raises InputError where CUDA is asked for and absent."""
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise InputError("training.device is cuda, but torch sees no CUDA device; set it to auto or cpu")
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def make_repeatable(exact: bool, threads: int) -> None:
+    """Let torch give the same numbers in every run on one machine; with ``exact`` off, let CUDA be fast instead."""
+    torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Not use_deterministic_algorithms, which also tells torch.compile and imports it: a second for nothing.
+    torch.set_deterministic_debug_mode("error" if exact else "default")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact

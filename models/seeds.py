@@ -1,0 +1,119 @@
+"""The seeds of a training job, one after another or side by side; a seed's numbers are the same either way."""
+
+import csv
+import json
+import os
+import platform
+import resource
+import sys
+
+import torch
+
+from models import network as networks
+from models import predict
+from models.examples import Examples
+from models.fit import Run, fit
+from models.job import Job, make_repeatable
+from models.predictions import FILE
+from pipeline.cli import log, log_to_stderr
+from pipeline.records import InputError, replacing
+
+
+def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: bool, at_once: int) -> None:
+    """Train each seed of ``known`` (what goes into its run.json), ``at_once`` of them in processes side by side.
+
+    The processes share the features, in memory or on the GPU, which one small network leaves idle most of the time.
+    Raises InputError where a process ends early; the finished seeds and the states of the others stay.
+    """
+    if at_once == 1:
+        for seed, facts in known.items():
+            train_seed(job, examples, seed, mixed, facts)
+        return
+    from torch import multiprocessing
+
+    try:
+        multiprocessing.spawn(_train_share, (at_once, job, examples, known, mixed), nprocs=at_once)
+    except multiprocessing.ProcessExitedException as error:
+        share = list(known)[error.error_index :: at_once]
+        raise InputError(
+            f"{job.name}-{job.modalities} fold {job.fold}: the process of seeds {share} ended early ({error}); what it "
+            "said last stands above; run the same command again to go on"
+        ) from None
+
+
+def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: dict[int, dict], mixed: bool) -> None:
+    """Train every ``at_once``-th seed in a process of its own, which ends when the job's own process does."""
+    log_to_stderr()
+    make_repeatable(not mixed, job.training.threads)
+    try:
+        for seed in list(known)[index::at_once]:
+            train_seed(job, examples, seed, mixed, known[seed])
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict) -> None:
+    """Train one seed and write its folder, run.json last."""
+    from safetensors.torch import save_file
+
+    folder = job.out / f"seed{seed}"
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name != "resume.pt":
+            path.unlink()
+    torch.manual_seed(seed)
+    names = list(predict.TARGETS) if job.task == "frame" else examples.classes
+    model = {"dims": examples.dims, "outputs": names, "max_steps": examples.max_steps}
+    network = networks.build(job.network, model["dims"], job.task, len(names), model["max_steps"]).to(examples.device)
+    run = Run(network, examples, job.training, seed, mixed)
+    fit(
+        run,
+        folder / "resume.pt",
+        known["digest"],
+        lambda text: log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text),
+    )
+    items = examples.items("development", "test", "unlabelled")
+    said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
+    file = folder / FILE[job.task]
+    if job.task == "segment":
+        predict.write_segment_rows(file, examples.classes, predict.segment_rows(examples, items, said, seed))
+    else:
+        averaged = predict.frame_outputs(examples, items, said)
+        predict.write_frame_columns(file, predict.frame_columns(examples, averaged, seed))
+    with replacing(folder / "checkpoint.safetensors") as temporary:
+        tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+        for m, normaliser in examples.normalisers.items():
+            tensors |= {f"normaliser.{m}.mean": normaliser.mean, f"normaliser.{m}.std": normaliser.std}
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, temporary)
+    history = run.progress.history
+    with (
+        replacing(folder / "history.csv") as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    done = {
+        **known,
+        "exact": not mixed,
+        "model": {**model, "parameters": sum(p.numel() for p in network.parameters())},
+        "items": {part: len(examples.items(part)) for part in ("training", "development", "test", "unlabelled")},
+        "segments_without_rows": examples.absent,
+        "selected": history[run.progress.best_epoch - 1],
+        "epochs": run.progress.epoch,
+        "seconds": round(run.progress.seconds, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "hardware": _hardware(examples.device),
+    }
+    with replacing(folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    (folder / "resume.pt").unlink(missing_ok=True)
+
+
+def _hardware(device: torch.device) -> dict:
+    cpu = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            cpu = next((line.split(":")[1].strip() for line in stream if line.startswith("model name")), cpu)
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return {"cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}

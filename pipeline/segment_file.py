@@ -1,0 +1,136 @@
+"""What audio files and face files have in common: one unit's segments end to end in HDF5, with reasons and attributes.
+
+::
+
+    /segment_id (S,)  utf-8, sorted        /offset (S+1,) int64
+    /reason     (S,)  utf-8, '' when fine  attributes: kind, schema, attributes (JSON)
+
+Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from pipeline.records import InputError, replacing
+
+
+class SegmentFile(Mapping, ABC):
+    """Lazy, picklable, read-only mapping from segment id to its track; raises InputError for any other file."""
+
+    kind: ClassVar[str]
+    schema: ClassVar[int]
+    called: ClassVar[str]  # in words
+
+    def __init__(self, path: str | Path):
+        import h5py
+
+        self.path = Path(path)
+        self._file = None
+        try:
+            with h5py.File(self.path, "r") as file:
+                if file.attrs.get("kind") != self.kind or int(file.attrs["schema"]) != self.schema:
+                    raise KeyError(f"kind and schema are not {self.kind}, {self.schema}")
+                self.segment_ids = [s.decode() for s in file["segment_id"][:]]
+                self.reasons = [s.decode() for s in file["reason"][:]]
+                self.offset = file["offset"][:]
+                self.attributes = json.loads(file.attrs["attributes"])
+                self._read(file)
+        except (OSError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: not {self.called} of schema {self.schema} ({error}); "
+                "delete it and let the workflow make it again"
+            ) from None
+        self._index = {s: i for i, s in enumerate(self.segment_ids)}
+
+    def _read(self, file) -> None:
+        """Read what else the kind keeps per segment."""
+
+    @abstractmethod
+    def _track(self, index: int):
+        """What is to be had of one segment."""
+
+    @property
+    def file(self):
+        """The open h5py file; opened at the first read, in each process anew."""
+        if self._file is None:
+            import h5py
+
+            self._file = h5py.File(self.path, "r")
+        return self._file
+
+    def __getstate__(self):
+        return {**self.__dict__, "_file": None}
+
+    def __len__(self) -> int:
+        return len(self.segment_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.segment_ids)
+
+    def __getitem__(self, segment_id: str):
+        return self._track(self._index[segment_id])
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class SegmentWriter(ABC):
+    """Write a file whose lengths are planned beforehand; it is moved into place when the block ends well.
+
+    ``counts`` maps each segment id to its length; ``attributes`` say how the file was made (JSON).
+    """
+
+    kind: ClassVar[str]
+    schema: ClassVar[int]
+
+    def __init__(self, path: str | Path, counts: Mapping[str, int], attributes: dict | None = None):
+        self.path, self.attributes = Path(path), attributes or {}
+        self.segment_ids = sorted(counts)
+        self.counts = [int(counts[s]) for s in self.segment_ids]
+        self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        self._index = {s: i for i, s in enumerate(self.segment_ids)}
+        self._reasons = [""] * len(self.segment_ids)
+
+    def __enter__(self):
+        import h5py
+
+        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
+        temporary = self._opened.enter_context(replacing(self.path))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w"))
+        self._create(int(self.offset[-1]))
+        return self
+
+    @abstractmethod
+    def _create(self, count: int) -> None:
+        """Make the arrays of the kind, ``count`` long."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what has been held back."""
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            return self._opened.__exit__(kind, value, trace)
+        with self._opened:
+            self._finish()
+            self._file["segment_id"] = self._texts(self.segment_ids)
+            self._file["reason"] = self._texts(self._reasons)
+            self._file["offset"] = self.offset
+            self._file.attrs["kind"] = self.kind
+            self._file.attrs["schema"] = self.schema
+            self._file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
+
+    @staticmethod
+    def _texts(values: list[str]) -> np.ndarray:
+        import h5py
+
+        return np.array(values, h5py.string_dtype())

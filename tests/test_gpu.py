@@ -1,0 +1,122 @@
+"""What runs on a GPU, against the same on the CPU.
+
+    python -m pytest tests/test_gpu.py
+
+needs torch, transformers, h5py and numpy, and of smaller packages pytest, pydantic and scipy; no mediapipe, no OpenCV.
+"""
+
+import json
+import math
+
+import pytest
+import torch
+
+from models.attention import Stream, observed
+from models.encoders import GatedRecurrence
+from models.splits import Assignment, assign
+from pipeline.features.command import build
+from pipeline.records import write_table
+from tests.checkpoint_families import ALL, make_checkpoint, pieces_of
+from tests.network_material import THREE, batch, make, on_device
+from tests.training_material import (
+    CLASSES,
+    DIMS,
+    contents,
+    emotional_turns,
+    frame_labels,
+    frame_rows,
+    start,
+    train_arguments,
+    turn_rows,
+    videos,
+    write_store,
+)
+
+pytestmark = pytest.mark.gpu
+NETWORKS = {
+    "segment": {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8},
+    "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
+}
+TRAINING = {
+    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}},
+    "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
+}
+
+
+@pytest.fixture(params=["segment", "frame"])
+def job(request, tmp_path):
+    """Arguments of a small training of each task."""
+    task = request.param
+    if task == "segment":
+        segments, labels = emotional_turns(), None
+        rows = {m: turn_rows(segments, m) for m in DIMS}
+        assignments = assign(segments, "iemocap", "session", CLASSES)
+    else:
+        pytest.importorskip("pyarrow", reason="predictions of frames are Parquet files")
+        segments = videos()
+        truth = frame_labels(segments)
+        rows = {m: frame_rows(truth, m) for m in DIMS}
+        assignments = assign(segments, "affwild2", "official")
+        labels = write_store(tmp_path / "labels.h5", truth, "label", corpus="affwild2")
+    corpus = "iemocap" if task == "segment" else "affwild2"
+    stores = {m: write_store(tmp_path / f"{m}.h5", r, m, corpus=corpus) for m, r in rows.items()}
+    write_table(tmp_path / "split.tsv", assignments, Assignment)
+
+    def arguments(out, cores=1, **changes):
+        training = TRAINING[task] | changes
+        given = train_arguments(tmp_path, task, tmp_path / "split.tsv", stores, out, NETWORKS[task], training, labels)
+        return ["--cores", str(cores), *given]
+
+    return arguments
+
+
+def test_cudnn_gives_the_same_gru():
+    generator = torch.Generator().manual_seed(2)
+    values, mask = torch.randn(3, 20, 8, generator=generator), torch.rand(3, 20, generator=generator) > 0.3
+    stream, module = observed(values, mask), GatedRecurrence(8)
+    expected = module(stream).values
+    found = module.cuda()(Stream(stream.values.cuda(), stream.mask.cuda())).values
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+def test_networks_agree_with_the_cpu(fusion, task, modalities):
+    expected = make(fusion, task, modalities)(*batch(fusion, task, modalities)).detach().float()
+    outcome, mixed, gradients = on_device(fusion, task, "cuda")
+    torch.testing.assert_close(outcome, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mixed, expected, atol=0.1, rtol=0)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_training_repeats_itself_and_agrees_with_the_cpu(tmp_path, job):
+    start(job("one", device="cuda"))
+    start(job("two", device="cuda"))
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    losses = []
+    for device in ("cpu", "cuda"):
+        start(job(device, device=device, seeds=[1], epochs=1))
+        header, row = (tmp_path / device / "seed1" / "history.csv").read_text().splitlines()
+        losses.append(float(dict(zip(header.split(","), row.split(",")))["training_loss"]))
+    assert math.isclose(*losses, rel_tol=0.2)  # dropout draws differ
+
+
+def test_seeds_side_by_side_are_seeds_one_after_another(tmp_path, job):
+    start(job("one", device="cuda"))
+    start(job("together", cores=2, device="cuda"))
+    assert contents(tmp_path / "together") == contents(tmp_path / "one")
+
+
+def test_mixed_precision_is_told(tmp_path, job):
+    start(job("fast", device="cuda", mixed_precision=True, seeds=[1]))
+    assert json.loads((tmp_path / "fast" / "seed1" / "run.json").read_text())["exact"] is False
+
+
+@pytest.mark.parametrize(("kind", "family"), ALL)
+def test_extractors_agree_with_the_cpu(tmp_path, kind, family):
+    options = {"layers": [0, 1, 2], "combine": "concat"} if family not in ("whisper",) else {}
+    folder, results = make_checkpoint(kind, family, tmp_path), []
+    for device in ("cpu", "cuda"):
+        made, _ = build(kind, options, folder, device)
+        results.append(made.extract(pieces_of(made.modality)))
+    for one, other in zip(*results, strict=True):
+        assert abs(one.values - other.values).max() <= 1e-4 * abs(one.values).max()

@@ -1,0 +1,102 @@
+"""Seeds side by side: the same bytes as one after another, no process left behind, and clear about what went wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from models.splits import Assignment, assign
+from pipeline.records import write_table
+from tests.training_material import (
+    CLASSES,
+    REPOSITORY,
+    contents,
+    emotional_turns,
+    start,
+    train_arguments,
+    turn_rows,
+    write_store,
+)
+
+NETWORK = {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8}
+TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16}
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Arguments of a training of three seeds."""
+    segments = emotional_turns()
+    write_table(tmp_path / "split.tsv", assign(segments, "iemocap", "session", CLASSES), Assignment)
+    stores = {m: write_store(tmp_path / f"{m}.h5", turn_rows(segments, m), m) for m in ("audio", "text")}
+
+    def make(out, cores, **changes):
+        arguments = train_arguments(
+            tmp_path, "segment", tmp_path / "split.tsv", stores, out, NETWORK, TRAINING | changes
+        )
+        return ["--cores", str(cores), *arguments]
+
+    return make
+
+
+@pytest.mark.parametrize("budget_gb", [4.0, 1e-6], ids=["in memory", "from files"])
+def test_side_by_side_is_one_after_another(tmp_path, job, budget_gb):
+    start(job("one", 1))
+    said = start(job("three", 3, memory_budget_gb=budget_gb))
+    assert contents(tmp_path / "three") == contents(tmp_path / "one")
+    assert all(f"seed {seed}: epoch 2 of 2" in said for seed in TRAINING["seeds"])
+    assert "trained before" in start(job("three", 3))
+
+
+def test_cores_go_to_threads_first(tmp_path, job):
+    start(job("few", 2, threads=2, seeds=[1]))
+    start(job("many", 4, threads=2, seeds=[1, 2]))
+    few, many = (json.loads((tmp_path / name / "seed1" / "run.json").read_text()) for name in ("few", "many"))
+    assert few["digest"] == many["digest"]
+    assert few["hardware"]["threads"] == many["hardware"]["threads"] == 2
+
+
+def test_what_one_seed_cannot_do_ends_the_job_in_words(job):
+    arguments = [sys.executable, "-m", "models", "train", *job("bad", 3, learning_rate=1e30)]
+    done = subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "lower training.learning_rate" in done.stderr
+    assert "error: self_attention-A+T fold 0: the process of seeds [" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as stream:
+        return [int(x) for x in stream.read().split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return stream.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_job_leaves_no_process_and_goes_on(tmp_path, job):
+    start(job("whole", 1, epochs=12, stop_patience=12))
+    arguments = job("killed", 3, epochs=12, stop_patience=12, resume_every_s=0)
+    process = subprocess.Popen([sys.executable, "-m", "models", "train", *arguments], cwd=REPOSITORY)
+    deadline_s = time.monotonic() + 60
+    while len(list((tmp_path / "killed").glob("seed*/resume.pt"))) < 3 and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    workers = children(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(workers) >= 3
+    while any(map(alive, workers)) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    said = start(arguments)
+    assert "goes on after epoch" in said
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
