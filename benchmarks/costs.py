@@ -6,7 +6,6 @@ Stages run as the workflow runs them, one process a video or a shard, on generat
 is time of the processor. Networks run on the GPU if there is one, else on one core; their weights are random.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,52 +13,14 @@ import numpy as np
 
 from benchmarks.full_size import FRAMES_PER_SECOND, FRAMES_PER_VIDEO, make_films, write_dialog, write_film
 from benchmarks.gpu import SECONDS, seconds_per_hour
-from benchmarks.workflow import run
+from benchmarks.stages import Corpus
 
 CORES = 8
-PIPELINE = [sys.executable, "-m", "pipeline"]
 COUNTS = (1, 4, 16)
 """Numbers of short dialogs that are compared."""
 DIALOGS, TURNS_PER_DIALOG, SPEECH_HOURS = 151, 66, 12.4  # all of IEMOCAP
 VIDEOS, VIDEO_HOURS = 594, 26.0  # all of Aff-Wild2
 PICTURES = {"IEMOCAP": 10 / 25, "Aff-Wild2": 30 / 25}  # faces a second, relative to the clips of benchmarks/gpu.py
-
-
-class Corpus:
-    """A small corpus of one kind, and its stages."""
-
-    def __init__(self, name: str, root: Path, results: Path):
-        self.name, self.root, self.results = name, root, results
-        tables = [f"--{table}={results}/{table}.tsv" for table in ("units", "segments")]
-        labels = [f"--labels={results}/labels.h5"] if name == "affwild2" else []
-        self._run("index", f"--corpus={name}", f"--root={root}", *tables, f"--findings={results}/findings.tsv", *labels)
-        self._common = [f"--root={root}", *tables]
-
-    def _run(self, stage: str, *arguments: str) -> float:
-        return run([*PIPELINE, stage, *arguments], self.root).processor_s
-
-    def faces(self, unit: str) -> float:
-        """Seconds of the processor for one video's faces: ten a second of a dialog, or every frame."""
-        rate = ["--sample-rate-hz=10"] if self.name == "iemocap" else []
-        return self._run("faces", *self._common, f"--unit={unit}", *rate, f"--out={self.results}/faces/{unit}.h5")
-
-    def audio(self, unit: str) -> float:
-        """Seconds of the processor for one video's sound."""
-        out = f"--out={self.results}/audio/{unit}.h5"
-        return self._run("audio", f"--corpus={self.name}", *self._common, f"--unit={unit}", "--source=video", out)
-
-    def words(self, unit: str) -> float:
-        """Seconds of the processor for placing the words of one video, whose text is known, in time."""
-        paths = [f"--audio={self.results}/audio/{unit}.h5", f"--out={self.results}/words/{unit}.tsv"]
-        recogniser = '--recogniser={"kind": "none"}'
-        return self._run("words", f"--corpus={self.name}", *self._common, f"--unit={unit}", recogniser, *paths)
-
-    def features(self, extractor: str, units: list[str]) -> float:
-        """Seconds of the processor for one shard of features."""
-        names = [f"--unit={unit}" for unit in units]
-        fixed = [f"--corpus={self.name}", f"--name={extractor}", f"--extractor={extractor}"]
-        out = f"--out={self.results}/{extractor}.h5"
-        return self._run("features", *fixed, f"--results={self.results}", *names, out)
 
 
 def _dialogs(root: Path, films: Path, count: int, turns: int) -> tuple[list[str], float]:
@@ -76,16 +37,17 @@ def proportion(folder: Path, films: Path) -> dict[str, float]:
     """What an hour of media costs where there is one dialog, and where there are four and sixteen."""
     units, unit_s = _dialogs(folder / "root", films, max(COUNTS), turns=6)
     corpus = Corpus("iemocap", folder / "root", folder / "results")
+    corpus.index()
     found = {}
     for stage in (corpus.faces, corpus.audio, corpus.words):
-        costs = [min(stage(unit), stage(unit)) for unit in units]
+        costs = [min(stage(unit).processor_s, stage(unit).processor_s) for unit in units]
         rates = {count: sum(costs[:count]) / count * 3600 / unit_s for count in COUNTS}
         for count, rate in rates.items():
             found[f"{stage.__name__}: s of a core for an hour of media, {count} dialogs"] = rate
         spread = max(rates.values()) / min(rates.values())
         found[f"{stage.__name__}: the most of these / the least (at most 1.1)"] = spread
     # In a shard all dialogs share one start, which is most of what so few cost: the best of four runs each.
-    start, half, whole = (min(corpus.features("prosody", units[:n]) for _ in range(4)) for n in (1, 8, 16))
+    start, half, whole = (min(corpus.features("prosody", units[:n]).processor_s for _ in range(4)) for n in (1, 8, 16))
     found["prosody: cost of a further dialog among 16 / among 8 (0.9 to 1.1)"] = (whole - half) / 8 * 7 / (half - start)
     return found
 
@@ -105,9 +67,12 @@ def estimate(folder: Path, films: Path) -> dict[str, float]:
         (iemocap, dialog, DIALOGS, "IEMOCAP"),
         (affwild2, video, VIDEOS, "Aff-Wild2"),
     ):
+        corpus.index()
         stages = [corpus.faces, corpus.audio, *([corpus.words] if corpus is iemocap else [])]
         for stage in stages:
-            hours[f"hours on {CORES} cores, all of {name}, {stage.__name__}"] = stage(unit) * count / CORES / 3600
+            hours[f"hours on {CORES} cores, all of {name}, {stage.__name__}"] = (
+                stage(unit).processor_s * count / CORES / 3600
+            )
     return hours | network_hours()
 
 

@@ -182,6 +182,12 @@ def training_gpus(wildcards):
     return int(options(wildcards).training.device != "cpu" and not SETTINGS[wildcards.corpus].demonstration)
 
 
+def training_memory(wildcards, input, threads, attempt):
+    """Memory for the features, and for each seed that trains at the same time."""
+    at_once = max(1, threads // options(wildcards).training.threads)
+    return int((1000 + 2000 * at_once + 2.5 * input.size_mb) * attempt)
+
+
 SOURCES = {
     weights.slug(source): {"source": source, "allow_pickle": allow_pickle}
     for settings in SETTINGS.values()

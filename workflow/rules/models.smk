@@ -38,7 +38,7 @@ rule train:
         corpus="iemocap",
     threads: lambda wildcards: options(wildcards).training.threads
     resources:
-        mem_mb=growing(3000, per_input_mb=2.5),
+        mem_mb=training_memory,
         runtime=growing(240),
         gpu=training_gpus,
     params:
