@@ -84,6 +84,7 @@ class Fixture:
             },
             "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert"},
             "labels": list(CLASSES),
+            "merge": {},
             "training": {"seeds": self.seeds, "epochs": 20, "learning_rate": 0.003},
             "significance": {
                 "metric": "balanced_accuracy" if self.segment_task else "ccc_mean",
@@ -94,6 +95,12 @@ class Fixture:
         }
         config = {"scale": self.about["scale"], self.corpus: options, "models": MODELS}
         self.config_json.write_text(json.dumps({"config": config, **self.about}))
+
+    def configure(self, **options):
+        """Change options of the corpus in the configuration file."""
+        given = json.loads(self.config_json.read_text())
+        given["config"][self.corpus].update(options)
+        self.config_json.write_text(json.dumps(given))
 
     def _tables(self):
         scores = self._segment_scores() if self.segment_task else self._frame_scores()

@@ -11,7 +11,7 @@ import pytest
 from models.report import names, published
 from models.report.charts import Axis, blocks, path, swarm
 from tests.page import Page, rows_of
-from tests.report_fixture import CORPORA, Fixture, page_of
+from tests.report_fixture import CLASSES, CORPORA, Fixture, page_of
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +75,36 @@ def test_published_figures_stand_beside_under_their_right_names(pages):
     assert heads[-4:] == ["here", "paper (“WA”)", "here", "paper (“UWA”)"]
     cells = rows_of(table.all("tbody")[0])["self-attention"]
     assert (cells[2], cells[4]) == ("58.7 ± 2.2", "64.2 ± 1.9")  # paper 1: balanced accuracy / accuracy
+    assert "columns are empty" not in pages["iemocap"].by_id("scores").text
     text = pages["affwild2"].table("Published CCC").text
     assert "0.455" in text
     assert "official training part" in text
     paper = rows_of(pages["affwild2"].table("Test scores"))["paper: RJCMA, official split"]
     assert paper[2:4] == ["0.455", "0.652"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "merge", "said"),
+    [
+        (("ang", "hap", "sad", "neu"), {"exc": "hap"}, "told apart here: ang, hap, sad, neu, with exc counted as hap."),
+        (CLASSES, {"dis": "ang"}, "told apart here: ang, exc, hap, sad, fru, sur, neu, with dis counted as ang."),
+    ],
+)
+def test_published_figures_are_for_the_published_classes_alone(tmp_path, classes, merge, said):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    file = made.folder / "tables" / "scores.csv"
+    scores = pd.read_csv(file)
+    gone = {f"recall_{c}" for c in CLASSES} - {f"recall_{c}" for c in classes}
+    scores[~scores["metric"].isin(gone)].to_csv(file, index=False)
+    made.configure(labels=list(classes), merge=merge)
+    page = page_of(made)
+    bodies = page.table("Test scores").all("tbody")
+    assert all(cells[k] == "" for body in bodies for cells in rows_of(body).values() for k in (2, 4))
+    assert not page.by_id("scores").with_class("diamond")
+    text = page.by_id("scores").text
+    assert "The paper’s columns are empty: its figures are for 7 unmerged classes" in text
+    assert said in text
+    assert "Prior work" not in text
 
 
 def test_published_figures_equal_the_facts(shared):

@@ -11,7 +11,7 @@ from models.report import accounts, names, published, scores, traces
 from models.report.charts import Axis
 from models.report.gather import Results, Settings, picture_with_notes, read
 from models.report.verdict import Verdicts, affwild2_headline, iemocap_headline, remarks
-from models.splits import PROTOCOLS
+from models.splits import EMOTIONS, PROTOCOLS
 from pipeline.cli import log
 from pipeline.records import replacing
 
@@ -51,6 +51,7 @@ def build(results: Results) -> dict:
         "run_names": run_names,
         "numbers": numbers,
         "published": published,
+        "published_classes": EMOTIONS,
         "absent": results.absent,
         "verdicts": verdicts,
         "remarks": remarks,
@@ -87,9 +88,10 @@ def _score_views(results: Results, table, held: scores.Cells, run_names, numbers
     if results.split is not None and "label" in results.split:
         support = results.split.drop_duplicates("segment_id")["label"].value_counts().to_dict()
     official = str(settings.protocol).startswith("official")
+    comparable = official if frames else scores.has_published_classes(classes, settings.options.get("merge") or {})
     return {
         "classes": classes,
-        "scores": scores.score_table(held, runs, run_names, numbers, len(classes), official),
+        "scores": scores.score_table(held, runs, run_names, numbers, len(classes), comparable),
         "recall": scores.recall_table(held, main, classes, support) if classes else None,
         "confusion": scores.confusion_matrices(confusion, main, classes) if classes and confusion is not None else [],
         "traces": traces.traces(results, main[0]) if frames else [],

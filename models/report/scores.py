@@ -7,6 +7,7 @@ import pandas as pd
 from models.report import published
 from models.report.charts import Axis
 from models.report.names import MODALITY_WORDS, Numbers, RunNames, combine_of, split_run
+from models.splits import EMOTIONS
 
 SEGMENT_METRICS = ("balanced_accuracy", "accuracy", "macro_f1")
 FRAME_METRICS = (
@@ -61,17 +62,24 @@ def main_runs(held: Cells, order: list[str], headline: list[str], metric: str, a
     return list(dict.fromkeys([*chosen, *ranked]))[: max(at_most, len(chosen))]
 
 
-def score_table(held: Cells, order: list[str], names: RunNames, numbers: Numbers, classes: int, official: bool) -> dict:
+def has_published_classes(classes: list[str], merge: dict[str, str]) -> bool:
+    """Whether what was told apart are the classes of paper 1, with no other label counted among them."""
+    return sorted(classes) == sorted(EMOTIONS) and not merge
+
+
+def score_table(
+    held: Cells, order: list[str], names: RunNames, numbers: Numbers, classes: int, comparable: bool
+) -> dict:
     """Rows grouped by modality set, most modalities first; each with its cells, published figures and dot chart.
 
-    ``classes`` is 0 for frames; ``official`` says that the test part is Aff-Wild2's official validation part.
+    ``classes`` is 0 for frames; ``comparable`` says that the papers' figures are for these classes or this test part.
     """
     percent = numbers.unit == "points"
     metrics = [m for m in (SEGMENT_METRICS if percent else FRAME_METRICS) if any(key[1] == m for key in held)]
     shown = metrics[0] if percent else "ccc_mean"
-    rows = [_score_row(run, held, metrics, names, percent) for run in order]
+    rows = [_score_row(run, held, metrics, names, percent and comparable) for run in order]
     reach = [cell.mean + sign * (cell.sd or 0) for row in rows if (cell := row["cells"].get(shown)) for sign in (1, -1)]
-    paper = None if percent or not official else published.AFFWILD2_OFFICIAL_VALIDATION
+    paper = None if percent or not comparable else published.AFFWILD2_OFFICIAL_VALIDATION
     if paper:
         reach.append(paper.mean)
     if percent:
@@ -85,6 +93,7 @@ def score_table(held: Cells, order: list[str], names: RunNames, numbers: Numbers
         "shown": shown,
         "axis": Axis.covering(reach, 5),
         "paper": paper,
+        "comparable": comparable,
         "chance": 1 / classes if percent and classes else None,
         "groups": [
             {
@@ -99,7 +108,7 @@ def score_table(held: Cells, order: list[str], names: RunNames, numbers: Numbers
     }
 
 
-def _score_row(run: str, held: Cells, metrics: list[str], names: RunNames, percent: bool) -> dict:
+def _score_row(run: str, held: Cells, metrics: list[str], names: RunNames, beside_paper_1: bool) -> dict:
     model, modalities = split_run(run)
     found = {metric: held[run, metric] for metric in metrics if (run, metric) in held}
     options = names.options.get(model, {})
@@ -110,7 +119,7 @@ def _score_row(run: str, held: Cells, metrics: list[str], names: RunNames, perce
         "name": names.model(model),
         "modalities": modalities,
         "cells": found,
-        "published": published.IEMOCAP.get(key) if percent else None,
+        "published": published.IEMOCAP.get(key) if beside_paper_1 else None,
         "runs": max((cell.runs for cell in found.values()), default=0),
     }
 
