@@ -3,6 +3,7 @@
 #   snakemake --cores 8 results/iemocap_report.html     one corpus, from raw media to the report
 #   snakemake --cores 8                                 both (only those with a root, once one has a root)
 #   snakemake --cores 8 features                        the feature stores alone
+#   snakemake --cores 8 results/affwild2/submission     test predictions as the Aff-Wild2 challenge takes them
 #   snakemake --cores 1 all_weights                     what needs internet, and nothing else
 #
 # What lies where under results/ ({corpus} is iemocap or affwild2):

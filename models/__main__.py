@@ -9,6 +9,7 @@ STAGES = {
     "train": ("models.train:train", "train one model on one modality set and fold, all seeds"),
     "score": ("models.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.significance:significance", "test the planned contrasts"),
+    "submission": ("models.submission:submission", "write test predictions as the Aff-Wild2 challenge takes them"),
     "report": ("models.report.command:report", "write the report as one HTML file"),
 }
 

@@ -60,3 +60,25 @@ use rule train as train_frames with:
         "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
     wildcard_constraints:
         corpus="affwild2",
+
+
+# Asked for by name alone: snakemake --cores 8 results/affwild2/submission
+rule submission:
+    input:
+        "results/{corpus}/units.tsv",
+        "results/{corpus}/segments.tsv",
+        "results/{corpus}/labels.h5",
+        "results/{corpus}/tables/scores.csv",
+        lambda wildcards: [path for path in predictions(wildcards) if "/fold0/" in path],
+    output:
+        directory("results/{corpus}/submission"),
+    log:
+        "results/{corpus}/logs/submission.log",
+    benchmark:
+        "results/{corpus}/benchmarks/submission/all.tsv"
+    wildcard_constraints:
+        corpus="affwild2",
+    params:
+        code=code("models.submission"),
+    shell:
+        "python -m models submission --results results/{wildcards.corpus} --out {output} > {log} 2>&1"

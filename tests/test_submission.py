@@ -1,0 +1,172 @@
+"""Submissions to the Aff-Wild2 challenge, against files written out by hand."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from models.scores import Score
+from models.submission import submission
+from pipeline.records import InputError, Segment, Unit, write_table
+from pipeline.store import Rows, StoreWriter
+from tests.prediction_files import write_frames
+
+FRAMES = {"a": 3, "b_left": 2, "b_right": 2, "known": 4}
+SAID = {  # of seeds 1 and 2; the means lie on a grid that every format holds, and two of them beyond the scale
+    "a": ([[0.5, -0.25], [0.0, 1.5], [-1.5, 0.0]], [[0.25, -0.75], [0.5, 1.0], [-1.0, 0.125]]),
+    "b_left": ([[0.0, 0.0], [0.25, 0.5]], [[0.5, 0.5], [0.25, 0.0]]),
+    "b_right": ([[-0.5, 0.5], [-0.25, 0.75]], [[-0.5, 0.5], [-0.25, 0.25]]),
+    "known": ([[9, 9]] * 4, [[9, 9]] * 4),
+}
+SINGLE = """image_location,valence,arousal
+a/00001.jpg,0.375000,-0.500000
+a/00002.jpg,0.250000,1.000000
+a/00003.jpg,-1.000000,0.062500
+b_left/00001.jpg,0.250000,0.250000
+b_left/00002.jpg,0.250000,0.250000
+b_right/00001.jpg,-0.500000,0.500000
+b_right/00002.jpg,-0.250000,0.500000
+"""
+LEFT = "valence,arousal\n0.250000,0.250000\n0.250000,0.250000\n"
+
+
+def write_labels(path):
+    """labels.h5 with the frames of everybody."""
+    attributes = {
+        **{"corpus": "affwild2", "name": "labels", "modality": "label", "extractor": "annotation"},
+        **{"extractor_version": "1", "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True},
+    }
+    with StoreWriter(path, attributes, dim=2) as writer:
+        for name, n in FRAMES.items():
+            start_s = np.arange(n) / 25
+            rows = Rows(np.zeros((n, 2), np.float32), np.stack([start_s, start_s + 0.04], axis=1), np.zeros(n, bool))
+            writer.append(name, rows)
+
+
+def score_rows(run, by_seed, fold="0", metric="development_ccc_mean"):
+    model, modalities = run.split("-")
+    return [Score(model, modalities, "official", fold, seed, metric, value) for seed, value in enumerate(by_seed)]
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Results of a corpus in which a, b_left and b_right are unlabelled; rcma-A+V is best on the development part."""
+    folder = tmp_path / "affwild2"
+    for run, sign in (("rcma-A+V", 1), ("self_frames-A", -1)):
+        tracks = [
+            (name, seed, "test" if name == "known" else "unlabelled", np.full((n, 2), np.nan), values, [False] * n)
+            for name, n in FRAMES.items()
+            for seed, values in zip((1, 2), sign * np.array(SAID[name]))
+        ]
+        write_frames(folder, run, 0, tracks, shuffle=4)
+    units = [Unit("a", "videos/a.mp4", part="test"), Unit("b", "videos/b.mp4", part="test")]
+    write_table(folder / "units.tsv", [*units, Unit("lost", "videos/lost.mp4", part="test")], Unit)
+    people = [Segment(n, n.split("_")[0], n, None, "test", 0.0, 1.0, "whole") for n in FRAMES if n != "known"]
+    write_table(
+        folder / "segments.tsv", [*people, Segment("known", "k", "known", None, "train", 0, 1, "whole")], Segment
+    )
+    write_labels(folder / "labels.h5")
+    rows = score_rows("rcma-A+V", [0.2, 0.4]) + score_rows("self_frames-A", [0.35, 0.2])
+    rows += score_rows("self_frames-A", [0.9, 0.9], fold="1") + score_rows(
+        "self_frames-A", [0.9, 0.9], metric="ccc_mean"
+    )
+    write_table(folder / "tables" / "scores.csv", rows, Score)
+    return folder
+
+
+def submit(results, *arguments):
+    out = results / "submission"
+    given = ["--results", str(results), "--out", str(out), *map(str, arguments)]
+    CliRunner().invoke(submission, given, catch_exceptions=False)
+    return {path.name: path.read_text() for path in sorted(out.iterdir())}
+
+
+def test_one_file_holds_every_frame_of_everybody(results, caplog):
+    assert submit(results) == {"predictions.txt": SINGLE}
+    assert "lost is not in the submission" in caplog.text
+
+
+def test_a_file_for_each_person(results):
+    files = submit(results, "--layout", "per-video")
+    assert list(files) == ["a.txt", "b_left.txt", "b_right.txt"]
+    assert files["b_left.txt"] == LEFT
+    for name, text in files.items():
+        lines = [line.partition(",")[2] for line in SINGLE.splitlines() if line.startswith(name.removesuffix(".txt"))]
+        assert text.splitlines() == ["valence,arousal", *lines]
+
+
+def test_the_run_may_be_named(results):
+    text = submit(results, "--run", "self_frames-A")["predictions.txt"]
+    assert text.splitlines()[1] == "a/00001.jpg,-0.375000,0.500000"
+
+
+def test_rows_and_order_of_the_organisers(results, tmp_path, caplog):
+    sample = tmp_path / "sample.txt"
+    places = ["b_right/00002.jpg", "a/00003.jpg", "a/00004.jpg"]
+    sample.write_text("image_location,valence,arousal\n" + "".join(f"{place},0,0\n" for place in places))
+    known = dict(line.split(",", 1) for line in SINGLE.splitlines())
+    expected = [f"{place},{known.get(place, known['a/00003.jpg'])}" for place in places]
+    assert submit(results, "--sample", sample)["predictions.txt"].splitlines()[1:] == expected
+    assert "a: 1 lines past the last frame" in caplog.text
+    assert "b_right: " not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("x\nnobody/00001.jpg,0,0\n", "line 2: 'nobody' is not predicted; add its video"),
+        ("x\na/00000.jpg\n", "line 2: 'a/00000.jpg' is not like video/00001.jpg"),
+        ("x\na/00001.jpg\nvideo\n", "line 3: 'video' is not like"),
+    ],
+)
+def test_a_sample_file_that_does_not_fit(results, tmp_path, lines, message):
+    sample = tmp_path / "sample.txt"
+    sample.write_text(lines)
+    with pytest.raises(InputError, match=message):
+        submit(results, "--sample", sample)
+    assert not list((results / "submission").iterdir())
+
+
+def test_nobody_is_unlabelled(results):
+    write_table(results / "segments.tsv", [Segment("known", "k", "known", None, "train", 0, 1, "whole")], Segment)
+    with pytest.raises(
+        InputError, match="nobody is in the part test, everybody is annotated; put the challenge's test"
+    ):
+        submit(results)
+
+
+@pytest.mark.parametrize("damage", ["lacks", "twice", "infinite", "longer", "stranger"])
+def test_predictions_that_are_not_one_for_each_frame_and_seed(results, damage):
+    tracks = [
+        (name, seed, "unlabelled", np.zeros((n, 2)), np.array(SAID[name][seed - 1], float), [False] * n)
+        for name, n in FRAMES.items()
+        for seed in (1, 2)
+        if name != "known"
+    ]
+    name, seed, part, truth, predicted, valid = tracks[3]
+    if damage == "infinite":
+        predicted[1, 0] = np.inf
+    changed = {
+        "lacks": [(name, seed, part, truth[:1], predicted[:1], valid[:1])],
+        "twice": [tracks[3], tracks[3]],
+        "longer": [(name, seed, part, np.zeros((3, 2)), np.zeros((3, 2)), [False] * 3)],
+        "stranger": [tracks[3], ("c", *tracks[3][1:])],
+    }
+    write_frames(results, "rcma-A+V", 0, [*tracks[:3], *changed.get(damage, [tracks[3]]), *tracks[4:]])
+    message = {"longer": "b_left has other frames than labels.h5", "stranger": "c has other frames"}
+    with pytest.raises(
+        InputError, match=message.get(damage, r"frame [01] of b_left needs one number from each of its 2")
+    ):
+        submit(results)
+
+
+def test_what_cannot_be_done_is_said(results):
+    with pytest.raises(InputError, match="train run 'self-A' on fold 0 first"):
+        submit(results, "--run", "self-A")
+    with pytest.raises(InputError, match="use it with --layout single"):
+        submit(results, "--layout", "per-video", "--sample", results / "segments.tsv")
+    write_table(results / "tables" / "scores.csv", score_rows("rcma-A+V", [None, None]), Score)
+    with pytest.raises(InputError, match="has no development_ccc_mean of fold 0; name a run with --run"):
+        submit(results)
+    submit(results, "--run", "rcma-A+V")
+    with pytest.raises(InputError, match="holds files already"):
+        submit(results, "--run", "rcma-A+V", "--layout", "per-video")
