@@ -92,7 +92,7 @@ def fold_count(protocol: str, unit_ids: Iterable[str] | None = None) -> int:
 def choose_labels(
     segments: Sequence[Segment], labels: Sequence[str], merge: dict[str, str]
 ) -> list[tuple[Segment, str]]:
-    """Merge raw labels, keep the segments whose label is in the set and log what is left out.
+    """Merge raw labels, keep the segments whose label is in the set and log how many others there are.
 
     Raises InputError where a merge and the label set contradict each other or no segment is left.
     """

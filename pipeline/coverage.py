@@ -1,8 +1,9 @@
 """The ``coverage`` stage: of every segment and modality what is there, what is not, and why.
 
 Reads the index arrays of the intermediate files, never crops, sound or feature values, so that it stays quick for
-whole corpora. One row for each segment and each of video, audio, text and label (Aff-Wild2), and ``features/<name>``
-for each feature store; before them the findings that concern a whole unit or the whole corpus.
+whole corpora. One row for each segment and each of video, audio, text and label (Aff-Wild2), ``features/<name>`` for
+each feature store, and ``split``: whether the protocol uses the segment; before them the findings that concern a whole
+unit or the whole corpus.
 """
 
 from collections import defaultdict
@@ -28,6 +29,16 @@ class State:
     status: str
     fraction: float
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the protocol puts a segment in one fold; a segment may have several places in a fold, or none."""
+
+    segment_id: str
+    fold: int
+    part: str
+    label: str | None = None
 
 
 def graded(fraction: float, reason: str = "", lacking: bool = False) -> State:
@@ -152,7 +163,34 @@ def of_store(path: Path, nothing: str, what: str) -> dict[str, State] | None:
     return dict(zip(store.segment_ids, states))
 
 
-def collect(results: Path, features: Sequence[str]) -> list[Finding]:
+def of_split(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
+    """In which share of the folds each segment trains, selects or tests a model, and why not in the others."""
+    places = read_table(path, Place)
+    if not places:
+        raise InputError(f"{path}: holds no segment; delete it and let the workflow make it again")
+    group = {s.segment_id: s.session or s.unit_id for s in segments}
+    folds, labels = {p.fold for p in places}, {p.label for p in places}
+    tested = {(p.fold, group.get(p.segment_id)) for p in places if p.part == "test"}
+    used = defaultdict(set)
+    for p in places:
+        used[p.segment_id].update([p.fold] if p.part != "unlabelled" else [])
+    states = {}
+    for s in segments:
+        without = folds - used.get(s.segment_id, set())
+        if without == folds and s.segment_id in used:
+            reason = "predicted only: it has no labels to train on or to be scored by"
+        elif without == folds and labels != {None} and s.label not in labels:
+            reason = f"label {s.label} is not among the configured labels" if s.label else "it has no label"
+        else:
+            shared = f"somebody else of the same {'session' if s.session else 'video'} is tested"
+            elsewhere = any((fold, group[s.segment_id]) in tested for fold in without)
+            why = shared if elsewhere else "the protocol leaves it out"
+            reason = f"in no part of {len(without)} of {len(folds)} folds: {why}" if without else ""
+        states[s.segment_id] = graded(1 - len(without) / len(folds), reason)
+    return states
+
+
+def collect(results: Path, features: Sequence[str], split: Path | None = None) -> list[Finding]:
     """All rows of the coverage table of one corpus; raises InputError for a file that is not what its name says."""
     segments = read_table(results / "segments.tsv", Segment)
     findings = read_table(results / "findings.tsv", Finding) if (results / "findings.tsv").exists() else []
@@ -178,6 +216,8 @@ def collect(results: Path, features: Sequence[str]) -> list[Finding]:
             general.append(Finding(WHOLE_CORPUS, None, column, "absent", f"there is no {column}.h5"))
         else:
             states[column] = _explain(found, states.get(_modality_of(path), {}))
+    if split is not None:
+        states["split"] = of_split(split, segments)
     return [*general, *_rows(segments, states, findings)]
 
 
@@ -234,15 +274,18 @@ def _rows(
 @click.option("--corpus", required=True, help="Name of the corpus, for the log.")
 @click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
 @click.option("--features", multiple=True, metavar="NAME...", help="Feature stores to look at, by name.")
+@click.option("--split", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Folds that are used.")
 @click.argument("more_features", nargs=-1, metavar="")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Table to write.")
-def coverage(corpus: str, results: Path, features: tuple[str, ...], more_features: tuple[str, ...], out: Path):
+def coverage(
+    corpus: str, results: Path, features: tuple[str, ...], split: Path | None, more_features: tuple[str, ...], out: Path
+):
     """Say what is missing of every segment and modality, and why."""
     from pipeline.cli import log
 
     if not (results / "segments.tsv").exists():
         raise InputError(f"{results}: no segments.tsv; run the index stage first")
-    rows = collect(results, [*features, *more_features])
+    rows = collect(results, [*features, *more_features], split)
     write_table(out, rows, Finding)
     counts = {s: sum(r.status == s for r in rows) for s in ("ok", "partial", "absent")}
     log.info("coverage of %s: %s", corpus, ", ".join(f"{n} {status}" for status, n in counts.items()))

@@ -211,7 +211,9 @@ class Fixture:
             face = ("absent", f"no face in any of {20 + k} frames") if k % 19 == 3 else face
             sound = ("absent", "no audio stream") if k % 23 == 4 else ("ok", None)
             text = ("absent", "no words") if k % 11 == 5 else ("ok", None)
-            for modality, (status, reason) in (("video", face), ("audio", sound), ("text", text)):
+            split = ("absent", "label xxx is not among the configured labels") if k % 13 == 6 else ("ok", None)
+            states = {"video": face, "audio": sound, "text": text, "split": split}
+            for modality, (status, reason) in states.items():
                 share = {"ok": 1.0, "partial": 0.7, "absent": 0.0}[status]
                 rows.append(Finding(s.unit_id, s.segment_id, modality, status, reason, share))
         rows.append(Finding("", None, "corpus", "partial", "5 of 10,039 turns of a full release are here"))

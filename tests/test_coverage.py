@@ -2,18 +2,21 @@
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from models.splits import Assignment, assign
 from pipeline.audio_file import AudioWriter
-from pipeline.coverage import collect
+from pipeline.coverage import Place, collect
 from pipeline.coverage import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
 from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
 from pipeline.store import Rows, StoreWriter
+from tests.training_material import emotional_turns, videos
 
 ATTRIBUTES = dict.fromkeys(["corpus", "name", "extractor", "extractor_version", "inputs"], "x")
 ATTRIBUTES |= {"modality": "audio", "config": {}, "weights": {}, "software": {}, "demonstration": False}
@@ -171,6 +174,75 @@ def test_features_and_why_they_are_absent(tmp_path):
     assert brief(rows["c", "features/mfcc"]) == ("absent", "no audio stream", 0.0)
     assert brief(rows["d", "features/mfcc"]) == ("absent", "the segment is not in the file", 0.0)
     assert brief(rows[None, "features/wav2vec2"]) == ("absent", "there is no features/wav2vec2.h5", None)
+
+
+def write_split(results: Path, places: dict[str, list[tuple]]) -> Path:
+    """Segment -> (fold, part, label) of each of its places."""
+    path = results / "splits" / "session.tsv"
+    write_table(path, [Place(name, *place) for name, own in places.items() for place in own], Place)
+    return path
+
+
+def test_segments_that_no_fold_uses_have_a_row_with_the_reason(tmp_path):
+    labels = {"a": "neu", "b": "exc", "c": "xxx", "d": None}
+    segments = [replace(segment(n), label=label) for n, label in labels.items()]
+    results = write_corpus(tmp_path, segments)
+    used = {"a": [(0, "test", "neu"), (1, "training", "neu")], "b": [(0, "development", "hap"), (1, "test", "hap")]}
+    rows = [r for r in collect(results, [], write_split(results, used)) if r.modality == "split"]
+    assert [brief(r) for r in rows] == [
+        ("ok", None, 1.0), ("ok", None, 1.0),
+        ("absent", "label xxx is not among the configured labels", 0.0), ("absent", "it has no label", 0.0),
+    ]  # fmt: skip
+
+
+def test_partners_and_subjects_that_a_protocol_leaves_out(tmp_path):
+    segments = [segment("a", unit="u1"), segment("b", unit="u1"), segment("c", unit="u2"), segment("d", unit="u3")]
+    results = write_corpus(tmp_path, [replace(s, label=None, session=None) for s in segments])
+    used = {"a": [(0, "test"), (1, "training")], "b": [(1, "test")], "c": [(0, "unlabelled"), (1, "unlabelled")]}
+    rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
+    assert brief(rows["a"]) == ("ok", None, 1.0)
+    reason = "in no part of 1 of 2 folds: somebody else of the same video is tested"
+    assert brief(rows["b"]) == ("partial", reason, 0.5)
+    assert brief(rows["c"])[::2] == ("absent", 0.0)
+    assert "predicted only" in rows["c"].reason
+    assert brief(rows["d"]) == ("absent", "in no part of 2 of 2 folds: the protocol leaves it out", 0.0)
+    with pytest.raises(InputError, match=r"session.tsv: holds no segment"):
+        collect(results, [], write_split(results, {}))
+
+
+@pytest.mark.parametrize(
+    ("segments", "corpus", "protocol"),
+    [
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "session"),
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "speaker"),
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "utterance"),
+        (
+            [replace(s, part="validation") if s.segment_id == "video00_left" else s for s in videos()],
+            "affwild2",
+            "sixfold",
+        ),
+        (videos(), "affwild2", "official_paper"),
+    ],
+)
+def test_every_split_leaves_no_segment_unexplained(tmp_path, segments, corpus, protocol):
+    results = write_corpus(tmp_path, segments)
+    path = results / "splits" / f"{protocol}.tsv"
+    write_table(path, assign(segments, corpus, protocol, ["ang", "hap"], {"exc": "hap"}), Assignment)
+    rows = {r.segment: r for r in collect(results, [], path) if r.modality == "split"}
+    assert len(rows) == len(segments)
+    assert not [r for r in rows.values() if "the protocol leaves it out" in (r.reason or "")]
+    for s in segments:
+        if s.label == "xxx":
+            assert brief(rows[s.segment_id])[:2] == ("absent", "label xxx is not among the configured labels")
+        elif protocol == "speaker":
+            reason = "in no part of 1 of 10 folds: somebody else of the same session is tested"
+            assert brief(rows[s.segment_id]) == ("partial", reason, 0.9)
+        elif s.part == "test":
+            assert rows[s.segment_id].status == "absent"
+        elif s.segment_id == "video00_right" and protocol == "sixfold":
+            assert rows[s.segment_id].reason == "in no part of 6 of 6 folds: somebody else of the same video is tested"
+        else:
+            assert brief(rows[s.segment_id]) == ("ok", None, 1.0)
 
 
 def test_what_was_not_prepared_is_said(tmp_path):

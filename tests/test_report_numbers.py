@@ -181,6 +181,8 @@ def test_coverage_counts_equal_the_table(pages, fixtures):
     shown = rows_of(pages["iemocap"].table("Segments by modality"))
     for modality, by_status in wanted.items():
         assert shown[modality][1:4] == [str(len(by_status.get(s, []))) for s in ("ok", "partial", "absent")]
+    left_out, turns = (len(wanted["split"][s]) for s in ("absent", "ok"))
+    assert f"Used: {turns} of {left_out + turns}." in pages["iemocap"].by_id("coverage").text
     reasons = rows_of(pages["iemocap"].table("Why"))
     (faceless,) = [cells for head, cells in reasons.items() if head.startswith("no face in any of")]
     assert faceless[2] == str(len(wanted["video"]["absent"]))  # reasons that differ in a number alone are one

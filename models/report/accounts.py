@@ -17,7 +17,10 @@ DETAILS_AT_MOST = 60
 
 
 def coverage(table: pd.DataFrame) -> dict:
-    """Counts of segments by modality and status; reasons with their number and examples; findings on whole units."""
+    """Counts of segments by modality and status; reasons with their number and examples; findings on whole units.
+
+    ``used`` counts the segments that the protocol uses in some fold, None where the table does not say.
+    """
     empty = table["segment"].isna()
     segments, others = table[~empty], table[empty]
     modalities = []
@@ -25,8 +28,10 @@ def coverage(table: pd.DataFrame) -> dict:
         counts = rows["status"].value_counts()
         known = {status: int(counts.get(status, 0)) for status in STATUSES}
         modalities.append({"modality": modality, "counts": known, "total": int(counts.sum())})
+    split = next((row for row in modalities if row["modality"] == "split"), None)
     return {
         "modalities": modalities,
+        "used": split["total"] - split["counts"]["absent"] if split else None,
         "reasons": _reasons(segments[(segments["status"] != "ok") | segments["reason"].notna()]),
         "findings": others.fillna("").head(DETAILS_AT_MOST).to_dict("records"),
         "more_findings": max(0, len(others) - DETAILS_AT_MOST),

@@ -68,6 +68,7 @@ rule coverage:
             for unit in UNITS[wildcards.corpus]
         ],
         lambda wildcards: feature_stores(wildcards.corpus),
+        split=split_file,
     output:
         report("results/{corpus}/tables/coverage.csv", caption="../report/coverage.rst", category="{corpus}"),
     log:
@@ -79,7 +80,7 @@ rule coverage:
         code=code("pipeline.coverage"),
     shell:
         "python -m pipeline coverage --corpus {wildcards.corpus} --results results/{wildcards.corpus} {params.features}"
-        " --out {output} > {log} 2>&1"
+        " --split {input.split} --out {output} > {log} 2>&1"
 
 
 rule contact_sheet:
