@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.report.command import build, render, report
 from models.report.gather import Settings, read
-from pipeline.records import Finding, Segment, Word, write_table
+from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import Rows, StoreWriter
 from tests.page import Page
 from tests.report_material import CONTRASTS, MODELS, RUNS, contact_sheet, encoded, face, hash_of, smooth
@@ -23,6 +23,7 @@ CORPORA = ("iemocap", "affwild2")
 CLASSES = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
 SHARE = (0.147, 0.139, 0.08, 0.145, 0.247, 0.014, 0.228)
 SAID = re.findall(r"\w+", "well I never thought that we would really see the two of them again so soon")
+PREPARATION = ("faces", "audio", "words")
 ORDINARY = {"root": None, "scale": "demo", "demonstration": True}
 
 
@@ -35,7 +36,7 @@ class Fixture:
         self.segment_task = corpus == "iemocap"
         self.folds = range(5) if self.segment_task else range(1)
         self.protocol = "session" if self.segment_task else "official"
-        self.about = {**ORDINARY, "protocol": self.protocol, **(about or {})}
+        self.about = {**ORDINARY, "protocol": self.protocol, "folds": len(self.folds), **(about or {})}
         self.config_json = self.folder / "config.json"
         (self.folder / "tables").mkdir(parents=True)
         self.segments = self._segments(size)
@@ -64,6 +65,7 @@ class Fixture:
             units.append(unit)
         out = sorted({s.segment_id: s for s in out}.values(), key=lambda s: s.segment_id)
         write_table(self.folder / "segments.tsv", out, Segment)
+        write_table(self.folder / "units.tsv", [Unit(unit, f"{unit}.avi") for unit in sorted(set(units))], Unit)
         rows = []
         for s in out:
             for fold in self.folds:
@@ -75,6 +77,10 @@ class Fixture:
         return out
 
     def _configuration(self):
+        runs: dict[str, list[str] | None] = {"unused": None}
+        for run in RUNS[self.corpus]:
+            model, modalities = run.rsplit("-", 1)
+            runs.setdefault(model, []).append(modalities)
         options = {
             "extractors": {
                 "mfcc": {"extractor": "mfcc", "weights": None},
@@ -83,6 +89,8 @@ class Fixture:
                 "bert": {"extractor": "transformers_text", "weights": "demo:bert", "layers": [-4, -3, -2, -1]},
             },
             "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert"},
+            "shard_units": 8,
+            "runs": runs,
             "labels": list(CLASSES),
             "merge": {},
             "training": {"seeds": self.seeds, "epochs": 20, "learning_rate": 0.003},
@@ -158,17 +166,8 @@ class Fixture:
                     a, b = np.clip(level + ease[k] + rng.normal(0, 0.04, 2), -0.4, 0.95)
                     model, modalities = run.rsplit("-", 1)
                     videos.append((model, modalities, 0, seed, segment_id, 1000, a, b, (a + b) / 2))
-        columns = [
-            "model",
-            "modalities",
-            "fold",
-            "seed",
-            "segment_id",
-            "frames",
-            "ccc_valence",
-            "ccc_arousal",
-            "ccc_mean",
-        ]
+        columns = ["model", "modalities", "fold", "seed", "segment_id", "frames"]
+        columns += ["ccc_valence", "ccc_arousal", "ccc_mean"]
         pd.DataFrame(videos, columns=columns).to_csv(self.folder / "tables" / "per_video.csv", index=False)
         return rows
 
@@ -307,17 +306,19 @@ class Fixture:
                     writer.append(s.segment_id, Rows(np.ones((3, 4), np.float32), np.zeros((3, 2)), np.ones(3, bool)))
 
     def _benchmarks(self):
-        rules = {"index": 1, "faces": 20, "audio": 20, "words": 20, "features-mfcc": 4, "features-wav2vec2": 4}
-        rules |= {"features-expression": 4, "features-bert": 4, "scores": 1, "significance": 1}
-        rules |= {f"train-{run}": len(self.folds) for run in RUNS[self.corpus]}
+        units = sorted({s.unit_id for s in self.segments})
+        shards = range(-(-len(units) // 8))
+        rules = {key: ["all"] for key in ("index", "scores", "significance")} | dict.fromkeys(PREPARATION, units)
+        rules |= dict.fromkeys(("features-mfcc", "features-wav2vec2", "features-expression", "features-bert"), shards)
+        rules |= {f"train-{run}": self.folds for run in RUNS[self.corpus]} | {"split": [self.about["protocol"]]}
         header = ["s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out", "mean_load", "cpu_time"]
         for rule, jobs in rules.items():
             (self.folder / "benchmarks" / rule).mkdir(parents=True)
-            for k in range(jobs):
+            for job in jobs:
                 s = float(self.rng.gamma(3, {"faces": 4, "index": 0.4}.get(rule, 2)))
                 memory = "-" if rule == "index" else round(300 + s * 40, 2)
                 row = [round(s, 4), "0:00:05", memory, 2000, 300, 310, 1, 1, 95, round(s * 0.95, 2)]
-                with (self.folder / "benchmarks" / rule / f"{k}.tsv").open("w") as stream:
+                with (self.folder / "benchmarks" / rule / f"{job}.tsv").open("w") as stream:
                     csv.writer(stream, delimiter="\t").writerows([header, row])
 
     def _faces(self):

@@ -270,7 +270,7 @@ def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
     made = Fixture(tmp_path, "affwild2", size=24)
     gone = [
         "tables/coverage.csv", "tables/contact_sheet.json", "tables/per_video.csv", "tables/film_strips.jsonl",
-        "benchmarks", "features", "words", "splits", "segments.tsv", "runs", "tables/significance.csv",
+        "benchmarks", "features", "words", "splits", "segments.tsv", "units.tsv", "runs", "tables/significance.csv",
         "tables/scores.csv",
     ]  # fmt: skip
     for name in gone:
@@ -291,8 +291,32 @@ def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
     ):
         assert what in said
     listed = made_page.by_id("provenance").text
-    for name in ("tables/scores.csv", "segments.tsv", "features/*.h5", "benchmarks/<rule>/*.tsv"):
+    for name in ("tables/scores.csv", "segments.tsv", "units.tsv", "features/bert.h5", "benchmarks/<rule>/*.tsv"):
         assert name in listed
+
+
+REAL = {"root": "AffWild2", "scale": "research", "demonstration": False}
+
+
+def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
+    demo = Fixture(tmp_path / "demo", "affwild2", size=24)
+    made = Fixture(tmp_path / "real", "affwild2", size=24, about=REAL)
+    before = render(build(read(made.folder, Settings.from_json(made.config_json, "affwild2"))))
+    shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "old.h5")
+    for left in ("old-A+V/fold0/seed1", "rcma-V/fold0/seed1", "rcma-A+V/fold7/seed1", "rcma-A+V/fold0/seed99"):
+        target = made.folder / "runs" / left
+        shutil.copytree(demo.folder / "runs" / "rcma-A+V" / "fold0" / "seed1", target)
+        for file in target.rglob("run.json"):
+            file.write_text(file.read_text().replace("Example CPU 3000", "Old CPU").replace("2.11.0", "1.0"))
+    for left in ("faces/old", "words/old", "features-old/0", "features-bert/99", "merge/old", "train-old-A/0",
+                 "train-rcma-A+V/7", "split/sixfold"):  # fmt: skip
+        target = made.folder / "benchmarks" / f"{left}.tsv"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(demo.folder / "benchmarks" / "index" / "all.tsv", target)
+    assert "DEMONSTRATION" not in before
+    assert render(build(read(made.folder, Settings.from_json(made.config_json, "affwild2")))) == before
+    shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "mfcc.h5")
+    assert page_of(made).with_class("banner"), "a configured store that is a demonstration makes the report one"
 
 
 def test_broken_input_is_an_error_that_names_the_file(tmp_path):
@@ -307,5 +331,5 @@ def test_broken_input_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: cannot be read as JSON"):
         Settings.from_json(made.config_json, "iemocap")
     made.config_json.write_text("[]")
-    with pytest.raises(InputError, match='expected an object with the key "config"'):
+    with pytest.raises(InputError, match="expected an object with config and folds"):
         Settings.from_json(made.config_json, "iemocap")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -119,7 +119,7 @@ def provenance(results: Results) -> dict:
         for name, version in (store.attributes["software"] or {}).items():
             software.setdefault(name, version)
     machines: dict[str, None] = {}
-    for info in _run_infos(results):
+    for info in _run_infos(results, settings.runs):
         for name, version in (info.get("versions") or {}).items():
             software.setdefault(name, version)
         hardware = info.get("hardware") or {}
@@ -128,14 +128,15 @@ def provenance(results: Results) -> dict:
         "stores": [_store_row(store) for store in results.stores],
         "software": sorted((str(k), str(v)) for k, v in software.items()),
         "hardware": "; ".join(filter(None, machines)),
-        "seeds": (settings.options.get("training") or {}).get("seeds") or [],
+        "seeds": settings.seeds,
         "config": json.dumps(settings.config, indent=2, sort_keys=True, ensure_ascii=False),
     }
 
 
-def _run_infos(results: Results, run: str = "*") -> Iterator[dict]:
-    for file in sorted((results.folder / "runs").glob(f"{run}/fold*/seed*/run.json")):
-        yield json.loads(file.read_text(encoding="utf-8"))
+def _run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
+    for folder in (folder for run in runs for folder in results.trainings(run)):
+        if (folder / "run.json").exists():
+            yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
 
 
 def _store_row(store) -> dict:
@@ -187,7 +188,7 @@ def learning_curves(results: Results, runs: list[str]) -> dict | None:
                 "run": run,
                 "trainings": len(items),
                 "stopped": sorted(int(t["epoch"].max()) for _, _, t in items),
-                "parameters": (next(_run_infos(results, run), {}).get("model") or {}).get("parameters"),
+                "parameters": (next(_run_infos(results, [run]), {}).get("model") or {}).get("parameters"),
                 "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
             }
             for run, items in found.items()

@@ -1,6 +1,9 @@
-"""Read a results folder into memory: every table and file the report is made of, and which of them are not there."""
+"""Read a results folder into memory: every table and file the report is made of, and which of them are not there.
 
-import csv
+A folder may hold what an earlier configuration left: stores, runs, folds, seeds and jobs that this one does not name
+are no part of its report.
+"""
+
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.records import InputError, Segment, read_table
+from models.report.jobs import read_benchmarks
+from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore
 
 TABLES = {  # name: columns the report needs
@@ -32,6 +36,7 @@ class Settings:
     scale: str
     demonstration: bool
     protocol: str | None
+    folds: int
     software: dict
     revision: str | None = None
     created: str | None = None
@@ -43,8 +48,8 @@ class Settings:
             given = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: cannot be read as JSON ({error}); let the workflow write it again") from None
-        if not isinstance(given, dict) or not isinstance(given.get("config"), dict):
-            raise InputError(f'{path}: expected an object with the key "config"; let the workflow write it again')
+        if not isinstance(given, dict) or not isinstance(given.get("config"), dict) or "folds" not in given:
+            raise InputError(f"{path}: expected an object with config and folds; let the workflow write it again")
         config, root = given["config"], given.get("root")
         options = _options(config, corpus)
         return cls(
@@ -54,6 +59,7 @@ class Settings:
             scale=str(given.get("scale") or config.get("scale") or ("demo" if root is None else "research")),
             demonstration=bool(given.get("demonstration", root is None)),
             protocol=given.get("protocol") or options.get("protocol"),
+            folds=int(given["folds"]),
             software=given.get("software") or {},
             revision=given.get("revision"),
             created=given.get("created"),
@@ -68,6 +74,21 @@ class Settings:
     def models(self) -> dict[str, dict]:
         """Network options by model name."""
         return self.config.get("models") or {}
+
+    @property
+    def extractors(self) -> list[str]:
+        """Names of the feature stores."""
+        return list(self.options.get("extractors") or ())
+
+    @property
+    def runs(self) -> list[str]:
+        """Every run as model-modalities."""
+        return [f"{model}-{one}" for model, sets in (self.options.get("runs") or {}).items() for one in sets or ()]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of every run and fold."""
+        return (self.options.get("training") or {}).get("seeds") or []
 
     @property
     def practical_region(self) -> float:
@@ -108,9 +129,13 @@ class Results:
     benchmarks: pd.DataFrame | None
     absent: list[str] = field(default_factory=list)
 
-    def run_folder(self, run: str) -> Path:
-        """Where the files of one run are."""
-        return self.folder / "runs" / run
+    def fold_folders(self, run: str) -> list[Path]:
+        """Where the files of each fold of one run are."""
+        return [self.folder / "runs" / run / f"fold{fold}" for fold in range(self.settings.folds)]
+
+    def trainings(self, run: str) -> list[Path]:
+        """Where the files of each fold and seed of one run are."""
+        return [folder / f"seed{seed}" for folder in self.fold_folders(run) for seed in self.settings.seeds]
 
 
 def read(folder: Path, settings: Settings) -> Results:
@@ -134,13 +159,26 @@ def read(folder: Path, settings: Settings) -> Results:
         split = pd.read_csv(folder / "splits" / f"{settings.protocol}.tsv", sep="\t", dtype=str, keep_default_na=False)
     else:
         absent.append(f"splits/{settings.protocol or '<protocol>'}.tsv")
-    stores = [_store(path) for path in sorted((folder / "features").glob("*.h5"))]
-    if not stores:
-        absent.append("features/*.h5")
-    benchmarks = _benchmarks(folder / "benchmarks")
+    files = [folder / "features" / f"{name}.h5" for name in sorted(settings.extractors)]
+    stores = [_store(path) for path in files if path.exists()]
+    absent += [f"features/{path.name}" for path in files if not path.exists()]
+    units = read_table(folder / "units.tsv", Unit) if (folder / "units.tsv").exists() else []
+    if not units:
+        absent.append("units.tsv")
+    benchmarks = read_benchmarks(folder / "benchmarks", _jobs(settings, [unit.unit_id for unit in units]))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     return Results(folder, settings, tables, segments, split, stores, benchmarks, absent)
+
+
+def _jobs(settings: Settings, units: list[str]) -> dict[str, set[str]]:
+    """The jobs of each rule that has one for each video, extractor or fold."""
+    shards = range(-(-len(units) // settings.options.get("shard_units", 1)))
+    of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
+    of_shards = {f"features-{name}": {str(k) for k in shards} for name in settings.extractors}
+    of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
+    of_units = {key: set(units) for key in ("faces", "audio", "words")}
+    return {**of_units, **of_extractors, **of_shards, **of_folds, "split": {str(settings.protocol)}}
 
 
 def _table(path: Path, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:
@@ -164,40 +202,13 @@ def _store(path: Path) -> Store:
     return Store(path.name, len(store), store.shape[0], store.dim, store.attributes)
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:  # Snakemake writes "-" or NA where a job was too short to be looked at
-        return None
-    return value if value == value else None
-
-
-def _benchmarks(folder: Path) -> pd.DataFrame | None:
-    """One row per job: rule, job, s, max_rss_mb, cpu_s (None where Snakemake could not look)."""
-    rows = []
-    for path in sorted(folder.glob("**/*.tsv")):
-        relative = path.relative_to(folder)
-        rule = relative.parts[0] if len(relative.parts) > 1 else path.stem
-        with path.open(newline="", encoding="utf-8") as stream:
-            for row in csv.DictReader(stream, delimiter="\t"):
-                rows.append(
-                    {
-                        "rule": rule,
-                        "job": "/".join(relative.with_suffix("").parts[1:]) or path.stem,
-                        "s": _number(row.get("s")),
-                        "max_rss_mb": _number(row.get("max_rss")),
-                        "cpu_s": _number(row.get("cpu_time")),
-                    }
-                )
-    return pd.DataFrame(rows, columns=["rule", "job", "s", "max_rss_mb", "cpu_s"]) if rows else None
-
-
 def histories(results: Results, run: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield fold, seed and the history of every training of one run."""
-    for path in sorted(results.run_folder(run).glob("fold*/seed*/history.csv")):
-        history = pd.read_csv(path)
+    for folder in results.trainings(run):
+        path = folder / "history.csv"
+        history = pd.read_csv(path) if path.exists() else ()
         if len(history):
-            yield path.parts[-3].removeprefix("fold"), path.parts[-2].removeprefix("seed"), history
+            yield folder.parent.name.removeprefix("fold"), folder.name.removeprefix("seed"), history
 
 
 def picture_with_notes(results: Results, name: str) -> tuple[bytes, dict] | None:

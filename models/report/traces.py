@@ -53,7 +53,9 @@ def traces(results: Results, run: str) -> list[dict]:
 
 
 def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | None:
-    for file in sorted(results.run_folder(run).glob("fold*/predictions.parquet")):
+    for file in (folder / "predictions.parquet" for folder in results.fold_folders(run)):
+        if not file.exists():
+            continue
         table = pd.read_parquet(file, filters=[("segment_id", "==", segment_id), ("part", "==", "test")])
         if len(table):
             return table
