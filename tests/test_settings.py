@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline import digest
 from pipeline.records import InputError
-from workflow import digest
 from workflow.settings import check, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,6 +67,101 @@ def test_the_configuration_of_the_repository_is_valid(config):
 def test_a_mistake_is_named_with_what_is_allowed(config, path, value, message):
     with pytest.raises(InputError, match=message):
         resolve(change(config, path, value), "iemocap")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"labels": ["ang", "happy"]},
+            "labels: 'happy' is no label of IEMOCAP and none is merged into it; there are xxx",
+        ),
+        ({"labels": ["ang", "hap", "ang"]}, "labels: 'ang' is there more than once; list each label once"),
+        ({"merge": {"exc": "hap"}}, "merge: 'exc' counts as 'hap'; remove 'exc' from labels"),
+        ({"labels": ["ang", "hap"], "merge": {"joy": "hap"}}, "merge: 'joy' is no label of IEMOCAP; there are xxx"),
+        ({"labels": ["ang", "hap"], "merge": {"exc": "joy"}}, "merge: 'exc' counts as 'joy', which is not in labels"),
+        ({"labels": ["ang", "a b"], "merge": {"exc": "a b"}}, "a label is made of letters, digits, _ .*rename it"),
+    ],
+)
+def test_labels_that_cannot_be_trained_are_refused(config, changes, message):
+    config["corpora"]["iemocap"].update(changes)
+    with pytest.raises(InputError, match=message):
+        resolve(config, "iemocap")
+
+
+def test_labels_may_be_merged_into_an_old_or_a_new_one(config):
+    config["corpora"]["iemocap"].update(labels=["neg", "hap"], merge={"ang": "neg", "sad": "neg", "exc": "hap"})
+    assert resolve(config, "iemocap").options.labels == ["neg", "hap"]
+
+
+DEMO_WEIGHTS = "there is no such demonstration checkpoint; there are demo:wav2vec2, demo:bert, demo:vit"
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "value", "message"),
+    [
+        ("iemocap", "root", "", "corpora.iemocap.root: write the folder of the corpus, or null for the synthetic one"),
+        ("affwild2", "root", " ", "corpora.affwild2.root: write the folder"),
+        ("iemocap", "significance.metric", "ccc_mean", "metric: 'ccc_mean' is not tested here; choose one of accuracy"),
+        ("affwild2", "significance.metric", "accuracy", "metric: 'accuracy' .* choose one of ccc_valence"),
+        ("affwild2", "significance.metric", "rmse_mean", "metric: 'rmse_mean' is not tested here"),
+        ("affwild2", "recogniser.weights", None, "recogniser: kind transformers needs weights: give ORG/NAME@COMMIT"),
+        ("affwild2", "recogniser.weights", "demo:whisper", f"affwild2.recogniser: .*{DEMO_WEIGHTS}"),
+        ("affwild2", "recogniser.weights", "openai/whisper", "affwild2.recogniser: .*no pinned revision"),
+        ("iemocap", "faces.crops_source", "organisers", "crops_source: Input should be 'own' .given: .organisers"),
+        ("iemocap", "extractors.bert.weights", "demo:gpt", f"corpora.iemocap.extractors.bert: .*{DEMO_WEIGHTS}"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_once(config, corpus, path, value, message):
+    with pytest.raises(InputError, match=message):
+        resolve(change(config, f"corpora.{corpus}.{path}", value), corpus)
+
+
+@pytest.mark.parametrize("name", ["a/b", ".hidden", "", "a b"])
+def test_a_feature_store_needs_a_name_that_a_file_can_have(config, name):
+    config["corpora"]["iemocap"]["extractors"][name] = {"extractor": "mfcc"}
+    with pytest.raises(
+        InputError, match=f"extractors.{name}: the name of a feature store is made of letters, digits, _"
+    ):
+        resolve(config, "iemocap")
+
+
+@pytest.mark.parametrize("name", ["self-2", "a/b", "", "-x", "a b"])
+def test_a_model_needs_a_name_that_files_and_runs_can_have(config, name):
+    config["models"][name] = {"fusion": "late"}
+    with pytest.raises(InputError, match=f"models.{name}: the name of a model is made of letters, digits, _, . "):
+        resolve(config, "iemocap")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modles": {}}, "demo.modles: unknown key; did you mean models?"),
+        ({"models": {"self": {"widht": 8}}}, r"demo.models.self.widht: unknown key; did you mean width\?"),
+        ({"models": {"selv": {"width": 8}}}, "demo.models.selv: there is no models.selv that demo could change"),
+        ({"corpora": {"iemocap": {"training": {"epoch": 3}}}}, "demo.corpora.iemocap.training.epoch: unknown key"),
+        ({"corpora": {"iemocap": {"training": {"epochs": "few"}}}}, "demo.corpora.iemocap.training.epochs: .*few"),
+        (
+            {"corpora": {"iemocap": {"extractors": {"bert": {"layer": [1]}}}}},
+            "demo.corpora.iemocap.extractors.bert: .*unknown option 'layer'",
+        ),
+        (
+            {"corpora": {"iemocap": {"extractors": {"bert": {"weights": "demo:gpt"}}}}},
+            f"demo.corpora.iemocap.extractors.bert: .*{DEMO_WEIGHTS}",
+        ),
+    ],
+)
+def test_a_mistake_under_demo_is_found_at_research_scale_too(config, changes, message):
+    config = patch(change(config, "corpora.iemocap.root", "/somewhere"), {"demo": changes})
+    with pytest.raises(InputError, match=message):
+        resolve(config, "iemocap")
+
+
+def test_a_model_left_out_takes_its_contrasts_with_it(config):
+    everything = resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap").options
+    fewer = resolve(change(config, "corpora.iemocap.runs.early", None), "iemocap").options
+    gone = [contrast.question for contrast in everything.contrasts if contrast not in fewer.contrasts]
+    assert gone == ["attention or early concatenation"]
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
