@@ -6,6 +6,7 @@ import yaml
 
 from pipeline import digest
 from pipeline.records import InputError
+from pipeline.words.recogniser import RecogniserConfig
 from workflow.settings import check, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,6 +163,16 @@ def test_a_model_left_out_takes_its_contrasts_with_it(config):
     fewer = resolve(change(config, "corpora.iemocap.runs.early", None), "iemocap").options
     gone = [contrast.question for contrast in everything.contrasts if contrast not in fewer.contrasts]
     assert gone == ["attention or early concatenation"]
+
+
+def test_every_option_of_the_recogniser_can_be_set(config):
+    given = {"kind": "none", "weights": None, "language": "en", "beams": 4, "piece_s": 20.0, "context_s": 1.0}
+    assert set(given) == set(RecogniserConfig.model_fields)
+    config["corpora"]["affwild2"]["recogniser"] = given
+    assert check(config).corpora.affwild2.recogniser.model_dump() == given
+    message = r"recogniser.beam: unknown key; did you mean beams\? Allowed: beams, context_s, kind"
+    with pytest.raises(InputError, match=message):
+        check(change(config, "corpora.affwild2.recogniser.beam", 2))
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):

@@ -10,6 +10,7 @@ from models.metrics import OVERALL
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
 from pipeline.corpora.iemocap_files import LABELS
 from pipeline.records import InputError
+from pipeline.words.recogniser import RecogniserConfig
 
 CORPORA = ("iemocap", "affwild2")
 
@@ -49,12 +50,8 @@ class OwnFaces(FaceOptions):
     crops_source: Literal["own"] = Field("own", description="only Aff-Wild2 comes with crops of its organisers")
 
 
-class RecogniserOptions(Options):
-    """How words are found where a corpus gives none."""
-
-    kind: Literal["none", "pocketsphinx", "transformers"] = "none"
-    weights: str | None = Field(None, description="transformers: ORG/NAME@REVISION or a folder")
-    language: str | None = Field(None, description="transformers: spoken language; null lets the model decide")
+class RecogniserOptions(RecogniserConfig):
+    """How words are found where a corpus gives none, with the weights that are fetched for it."""
 
     @model_validator(mode="after")
     def _has_weights(self):

@@ -27,11 +27,11 @@ class RecogniserConfig(BaseModel):
     kind: Literal["none", "pocketsphinx", "transformers"] = Field(
         "none", description="pocketsphinx needs no download and knows English; transformers: a Whisper or CTC model"
     )
-    weights: str | None = Field(None, description="transformers: where the model is from (fetched by its own rule)")
+    weights: str | None = Field(None, description="transformers: ORG/NAME@COMMIT or a folder (fetched by its own rule)")
     language: str | None = Field(None, description="transformers: spoken language, such as en; null: the model decides")
     beams: int = Field(1, ge=1, description="transformers: beams of the search (Whisper)")
     piece_s: float = Field(
-        26.0, gt=2, description="length of the pieces that long sound is cut into; Whisper hears 30 s"
+        26.0, gt=2, description="length of the pieces that long sound is cut into; Whisper hears 30 s, context included"
     )
     context_s: float = Field(1.5, ge=0.5, description="how much of its neighbours each piece hears")
 
