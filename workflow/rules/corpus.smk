@@ -35,10 +35,12 @@ rule index:
         root=root,
         units=lambda wildcards: UNITS[wildcards.corpus],
         labels=lambda wildcards, output: f"--labels {output.labels}" if output.get("labels") else "",
+        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].synthetic else "",
         code=code("pipeline.corpora.command"),
     shell:
         "python -m pipeline index --corpus {wildcards.corpus} --root {params.root:q} --units {output.units}"
-        " --segments {output.segments} --findings {output.findings} {params.labels} > {log} 2>&1"
+        " --segments {output.segments} --findings {output.findings} {params.labels}"
+        " {params.demonstration} > {log} 2>&1"
 
 
 use rule index as index_frames with:
