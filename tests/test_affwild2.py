@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from pipeline.corpora import affwild2, catalogue
 from pipeline.corpora.annotation import parse_annotation, to_frames
 from pipeline.corpora.command import index as index_command
+from pipeline.coverage import collect
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore
+from pipeline.words.command import words as words_command
 
 NOTES = "annotations/VA_Estimation_Challenge"
 
@@ -57,14 +59,19 @@ def reasons(found, modality: str = "label", status: str | None = None) -> list[s
 # --- real faces and voices ---------------------------------------------------------------------------------------
 
 
+def run_index(root: Path, folder: Path) -> None:
+    """Call the stage."""
+    arguments = ["--corpus", "affwild2", "--root", str(root)]
+    for name in ("units.tsv", "segments.tsv", "findings.tsv", "labels.h5"):
+        arguments += [f"--{Path(name).stem}", str(folder / name)]
+    CliRunner().invoke(index_command, arguments, catch_exceptions=False)
+
+
 @pytest.fixture(scope="module")
 def indexed(real_corpora, tmp_path_factory):
     """Segments, units and labels as the stage writes them."""
     folder = tmp_path_factory.mktemp("affwild2")
-    arguments = ["--corpus", "affwild2", "--root", str(real_corpora / "AffWild2")]
-    for name in ("units.tsv", "segments.tsv", "findings.tsv", "labels.h5"):
-        arguments += [f"--{Path(name).stem}", str(folder / name)]
-    CliRunner().invoke(index_command, arguments, catch_exceptions=False)
+    run_index(real_corpora / "AffWild2", folder)
     segments = {s.segment_id: s for s in read_table(folder / "segments.tsv", Segment)}
     return read_table(folder / "units.tsv", Unit), segments, FeatureStore(folder / "labels.h5")
 
@@ -343,6 +350,21 @@ def test_linked_folders_are_followed_once(tmp_path):
     (root / "videos" / "batch2").symlink_to(tmp_path / "disk2")
     (root / "videos" / "batch1" / "again").symlink_to(root / "videos")
     assert affwild2.list_units(root) == ["a", "b"]
+
+
+def test_an_unusable_transcript_costs_words_and_nothing_else(tmp_path):
+    """From the index to coverage: without a recogniser there are no words, and the table says why."""
+    root, results = tree(tmp_path / "corpus", ["0,0"] * 10), tmp_path / "results"
+    (root / "videos" / "batch1" / "a.tsv").write_text("text\tfrom\tto\n")
+    run_index(root, results)
+    arguments = ["--corpus", "affwild2", "--root", str(root), "--unit", "a", "--audio", str(results / "audio" / "a.h5")]
+    arguments += ["--units", str(results / "units.tsv"), "--segments", str(results / "segments.tsv")]
+    CliRunner().invoke(words_command, [*arguments, "--out", str(results / "words" / "a.tsv")], catch_exceptions=False)
+    (row,) = [row for row in collect(results, []) if row.modality == "text"]
+    assert (row.segment, row.status, row.valid_fraction) == ("a", "absent", 0)
+    assert row.reason.startswith("the transcript supplied was not used: videos/batch1/a.tsv: the first line is")
+    (label,) = [row for row in collect(results, []) if row.modality == "label"]
+    assert label.status == "ok"
 
 
 def test_labels_option_is_required(tmp_path):

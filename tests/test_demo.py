@@ -535,7 +535,8 @@ def test_time_stamps_of_pictures_and_sound(wild, films):
 
 
 def test_transcripts_are_read_and_hold_what_is_said(wild, films):
-    from pipeline.words.transcripts import find_transcript, read_transcript
+    from pipeline.corpora.transcripts import find_transcript
+    from pipeline.words.place import read_transcript
 
     for name in ("video7", "199"):
         film = films[name]

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.corpora import iemocap
-from pipeline.records import InputError, Segment, Unit, Word, read_table, write_table
+from pipeline.corpora.transcripts import check_transcripts, find_transcript
+from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, write_table
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import cut, join
-from pipeline.words.place import place_words
+from pipeline.words.place import place_words, read_transcript
 from pipeline.words.recogniser import Recogniser, RecogniserConfig, make_recogniser, parse_config, recognise
 from pipeline.words.text import spread, tokens
-from pipeline.words.transcripts import find_transcript, read_transcript
 
 RATE_HZ = 16_000
 
@@ -243,6 +243,11 @@ def test_transcript_may_name_persons_and_is_sorted(tmp_path):
     assert read_transcript(path) == [Word("a", 0, 1, "transcript"), Word("b", 2, 3, "transcript", "a_left")]
 
 
+def test_a_line_without_its_word_has_none(tmp_path):
+    (tmp_path / "a.tsv").write_text("start\tend\tword\n1\t2\n2\t3\tyes\n")
+    assert [w.word for w in read_transcript(tmp_path / "a.tsv")] == ["yes"]
+
+
 def test_several_transcripts_are_refused(tmp_path):
     for name in ("videos/a.srt", "transcripts/a.tsv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -258,6 +263,7 @@ def test_several_transcripts_are_refused(tmp_path):
     ("a.tsv", "word\tstart\tend\nhi\t2\t1\n", "line 2: 'hi' ends at 1.0 s"),
     ("a.tsv", "word\tstart\tend\nhi\t1\n", "line 2: start '1' and end None"),
     ("a.tsv", "word\tstart\tend\nhi\tnan\t1\n", "'hi' ends at"),
+    ("a.tsv", f"word\tstart\tend\n{'x' * 200_000}\t1\t2\n", "not a tab-separated table"),
     ("a.vtt", "hello\n", "not WebVTT"),
     ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "cue 1: 'hi' ends at 2.0 s"),
     ("a.srt", "hello\n", "not SubRip"),
@@ -276,6 +282,66 @@ def test_transcript_that_is_not_utf8(tmp_path, suffix):
     path.write_bytes(TRANSCRIPTS[suffix].replace("ello", "\xe9llo").encode("latin-1"))
     with pytest.raises(InputError, match="not UTF-8"):
         read_transcript(path)
+
+
+@given(st.sampled_from(list(TRANSCRIPTS)), st.integers(0, 200), st.integers(0, 200), st.binary(max_size=12))
+def test_any_transcript_is_words_or_an_input_error(tmp_path_factory, suffix, first, last, replacement):
+    text = TRANSCRIPTS[suffix].encode()
+    path = tmp_path_factory.getbasetemp() / f"any{suffix}"
+    path.write_bytes(text[:first] + replacement + text[last:])
+    try:
+        words = read_transcript(path)
+    except InputError:
+        return
+    assert all(w.end_s > w.start_s for w in words)
+
+
+UNUSABLE = {
+    "latin": ({"videos/clip.tsv": "word\tstart\tend\nh\xe9llo\t1\t2\n"}, "videos/clip.tsv: not UTF-8"),
+    "columns": ({"transcripts/clip.tsv": "text\tfrom\tto\n"}, "transcripts/clip.tsv: the first line is"),
+    "vtt": ({"videos/clip.vtt": "hello\n"}, "videos/clip.vtt: not WebVTT"),
+    "srt": ({"videos/clip.srt": "hello\n"}, "videos/clip.srt: not SubRip"),
+    "two": (dict.fromkeys(("videos/clip.srt", "transcripts/clip.tsv"), ""), "videos/clip.mp4 has several transcripts"),
+}
+
+
+def with_transcripts(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(text.encode("latin-1"))
+    return root
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_video_with_an_unusable_transcript_is_listened_to(tmp_path, monkeypatch, caplog, kind):
+    files, reason = UNUSABLE[kind]
+    root = with_transcripts(tmp_path / "corpus", files)
+    write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 3 * RATE_HZ))
+    unit, segments = Unit("clip", "videos/clip.mp4"), [subject("clip", 3.0)]
+    monkeypatch.setattr("pipeline.words.recogniser.make_recogniser", lambda *given: Scripted())
+    words = run_words("affwild2", root, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
+    assert [(w.word, w.source) for w in words] == [("um", "recogniser")] * 3
+    assert reason in caplog.text.replace(f"{root}/", "")
+    assert "the transcript is not used" in caplog.text
+    assert run_words("affwild2", root, tmp_path, unit, segments) == [], "without a recogniser there are no words"
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_unusable_transcript_is_a_finding_of_everybody_in_the_video(tmp_path, kind):
+    files, reason = UNUSABLE[kind]
+    root = with_transcripts(tmp_path, {**files, "videos/fine.tsv": TRANSCRIPTS[".tsv"]})
+    units = [Unit(name, f"videos/{name}.mp4") for name in ("clip", "fine", "none")]
+    segments = [subject("clip_left", 1.0), subject("clip_right", 1.0), subject("fine", 1.0, "fine")]
+    left, right = check_transcripts(root, units, segments)
+    assert left.reason.startswith(f"the transcript supplied was not used: {reason}")
+    assert left == Finding("clip", "clip_left", "text", "partial", left.reason)
+    assert right == Finding("clip", "clip_right", "text", "partial", left.reason)
+
+
+def test_turns_keep_their_words_beside_an_unusable_transcript(tmp_path):
+    with_transcripts(tmp_path, {"Session1/dialog/avi/DivX/Ses01F_impro01.srt": "hello"})
+    assert [w.word for w in place_words("iemocap", tmp_path, UNIT, [turn()], never)] == ["well", "now", "yes"]
+    assert [f.segment for f in check_transcripts(tmp_path, [UNIT], [turn()])] == [turn().segment_id]
 
 
 # --- pieces ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import click
 
 from pipeline.cli import log
 from pipeline.corpora.catalogue import CORPORA, get
+from pipeline.corpora.transcripts import check_transcripts
 from pipeline.corpora.tree import Index
 from pipeline.records import Finding, InputError, Segment, Unit, write_table
 
@@ -28,6 +29,7 @@ def index(
     if corpus == "affwild2" and labels is None:
         raise InputError("--labels is missing: Aff-Wild2 is labelled frame by frame; name the file to write")
     found = get(corpus).index(root)
+    found.findings += check_transcripts(root, found.units, found.segments)
     if labels is not None:
         write_labels(labels, corpus, found, demonstration)
     write_table(units, found.units, Unit)

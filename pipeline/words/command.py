@@ -50,7 +50,7 @@ def words(
     def listen(segment: Segment) -> list[Word]:
         nonlocal model
         if config.kind == "none":
-            log.warning("words: %s: no transcript, and the recogniser is none: no words", segment.segment_id)
+            log.warning("words: %s: no usable transcript, and the recogniser is none: no words", segment.segment_id)
             return []
         from pipeline.audio_file import AudioFile
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pipeline.cli import log
 from pipeline.corpora.iemocap_files import alignment_path
+from pipeline.corpora.transcripts import find_transcript, read_cues
 from pipeline.corpora.tree import read_text
 from pipeline.records import InputError, Segment, Unit, Word
 from pipeline.words.alignment import parse_alignment
 from pipeline.words.text import spread
-from pipeline.words.transcripts import find_transcript, read_transcript
 
+SUPPLIED = "transcript"
 EVEN = "transcript_even"
 Listen = Callable[[Segment], list[Word]]
 """Recognise the speech of a segment; gives no word where no recogniser is configured."""
@@ -20,20 +21,32 @@ Listen = Callable[[Segment], list[Word]]
 def place_words(corpus: str, root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
     """Words of one unit in order of time.
 
-    A supplied transcript wins over everything. IEMOCAP turns have their own words, marked with the segment; the people
-    of an Aff-Wild2 video share what is said in it, so its sound is heard once and the words are left unmarked.
+    A supplied transcript that can be used wins over everything. IEMOCAP turns have their own words, marked with the
+    segment; the people of an Aff-Wild2 video share what is said in it, so its sound is heard once and the words are
+    left unmarked.
     """
-    transcript = find_transcript(root, unit.video)
-    if transcript:
-        words = read_transcript(transcript)
-    elif corpus == "iemocap":
+    words = _supplied(root, unit)
+    if words is None and corpus == "iemocap":
         words = [word for segment in segments for word in _words_of_turn(root, segment, listen)]
-    elif segments:
-        words = listen(max(segments, key=lambda s: s.duration_s))
-    else:
-        words = []
+    elif words is None:
+        words = listen(max(segments, key=lambda s: s.duration_s)) if segments else []
     words = [replace(w, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6)) for w in words]  # no 0.9600000000000001
     return sorted(words, key=lambda w: (w.start_s, w.end_s))
+
+
+def read_transcript(path: Path) -> list[Word]:
+    """Words of a supplied transcript; those of a line are spread over it. Raises InputError as ``read_cues`` does."""
+    return [word for c in read_cues(path) for word in spread(c.text, c.start_s, c.end_s, SUPPLIED, c.segment_id)]
+
+
+def _supplied(root: Path, unit: Unit) -> list[Word] | None:
+    """Words of the supplied transcript; none where there is none that can be used, which the index stage has noted."""
+    try:
+        path = find_transcript(root, unit.video)
+        return read_transcript(path) if path else None
+    except InputError as error:
+        log.warning("words: %s: %s; the transcript is not used", unit.unit_id, error)
+        return None
 
 
 def _words_of_turn(root: Path, segment: Segment, listen: Listen) -> list[Word]:
