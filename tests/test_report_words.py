@@ -107,16 +107,19 @@ def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
     assert "<one> cluster" in made.with_class("lead")[0].text
 
 
-def test_the_affwild2_verdict_has_its_three_topics(pages):
+def test_the_affwild2_verdict_has_its_four_topics(pages):
     (topics,) = pages["affwild2"].with_class("topics")
-    assert [h.raw for h in topics.all("h2")] == ["Recursion", "Joint", "Text"]
+    assert [h.raw for h in topics.all("h2")] == ["Recursion", "Joint", "Attention", "Text"]
     assert [a.text for a in topics.with_class("answer")] == [
-        "3 recursions are better", "Practically equivalent", "Practically equivalent", "Undecided", "A+V+T is better",
+        "3 recursions are better", "Practically equivalent", "Practically equivalent", "Undecided", "Undecided",
+        "A+V+T is better",
     ]  # fmt: skip
     assert "With RCMA A+V+T, 3 recursions score" in topics.text
+    assert "With A+V+T, RCMA (3 recursions) scores" in topics.text
     others = pages["affwild2"].with_class("others")[0].text
     assert "Attention or early concatenation" in others
     assert "recursions or one" not in others  # said above
+    assert "self attention" not in others
 
 
 @pytest.mark.parametrize(

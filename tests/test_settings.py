@@ -177,6 +177,16 @@ def test_every_option_of_the_recogniser_can_be_set(config):
         check(change(config, "corpora.affwild2.recogniser.beam", 2))
 
 
+@pytest.mark.parametrize(("corpus", "slow"), [("iemocap", "cross or self attention, as published"), ("affwild2", None)])
+def test_the_demonstration_asks_what_research_asks_but_for_slow_models(config, corpus, slow):
+    research = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus).options
+    demo = resolve(change(config, "scale", "demo"), corpus).options
+    left_out = [contrast.question for contrast in research.contrasts if contrast not in demo.contrasts]
+    assert left_out == ([slow] if slow else [])
+    assert len(demo.contrasts) >= 13
+    assert not any("published" in run for run in demo.run_names)
+
+
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
     config = change(config, "corpora.iemocap.root", "/somewhere")
     research = resolve(config, "iemocap")

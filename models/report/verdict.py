@@ -191,10 +191,17 @@ def _faithful(verdicts: Verdicts, answer: Answer) -> bool:
 
 
 def affwild2_headline(verdicts: Verdicts) -> list[dict]:
-    """What recursion, the joint and text add: one topic each, with the contrasts that speak of it."""
+    """What recursion, the joint, recursive attention and text add: one topic each, with the contrasts on it."""
+    plain = ("self_attention", "cross_attention")
+    pairs = [(recursive, other) for recursive in ("rcma", "rjcma") for other in plain]
     topics = [
         ("Recursion", "Does attending again help?", verdicts.of_recursions()),
         ("Joint", "Of the others (RCMA) or of all (RJCMA)?", verdicts.of_fusions("rcma", "rjcma")),
+        (
+            "Attention",
+            "Is recursive cross-modal attention better than self- or cross-attention?",
+            [answer for pair in pairs for answer in verdicts.of_fusions(*pair)],
+        ),
         ("Text", "Do the words add to sound and face?", verdicts.of_text()),
     ]
     return [{"name": name, "question": question, "answers": answers} for name, question, answers in topics]
