@@ -3,7 +3,6 @@
 ``python -m tests.report_fixture FOLDER`` writes both corpora and their reports, to look at them.
 """
 
-import csv
 import json
 import re
 import sys
@@ -17,13 +16,14 @@ from models.report.gather import Settings, read
 from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import Rows, StoreWriter
 from tests.page import Page
+from tests.report_benchmarks import jobs_of, write_benchmarks
 from tests.report_material import CONTRASTS, MODELS, RUNS, contact_sheet, encoded, face, hash_of, smooth
 
 CORPORA = ("iemocap", "affwild2")
 CLASSES = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
 SHARE = (0.147, 0.139, 0.08, 0.145, 0.247, 0.014, 0.228)
 SAID = re.findall(r"\w+", "well I never thought that we would really see the two of them again so soon")
-PREPARATION = ("faces", "audio", "words")
+WEIGHTS = {"demo--bert": "demo:bert", "demo--vit": "demo:vit", "demo--wav2vec2": "demo:wav2vec2"}
 ORDINARY = {"root": None, "scale": "demo", "demonstration": True}
 
 
@@ -36,7 +36,8 @@ class Fixture:
         self.segment_task = corpus == "iemocap"
         self.folds = range(5) if self.segment_task else range(1)
         self.protocol = "session" if self.segment_task else "official"
-        self.about = {**ORDINARY, "protocol": self.protocol, "folds": len(self.folds), **(about or {})}
+        self.about = {**ORDINARY, "protocol": self.protocol, "folds": len(self.folds), "weights": WEIGHTS}
+        self.about |= {"generated": "IEMOCAP_full_release" if self.segment_task else "AffWild2"} | (about or {})
         self.config_json = self.folder / "config.json"
         (self.folder / "tables").mkdir(parents=True)
         self.segments = self._segments(size)
@@ -307,19 +308,10 @@ class Fixture:
 
     def _benchmarks(self):
         units = sorted({s.unit_id for s in self.segments})
-        shards = range(-(-len(units) // 8))
-        rules = {key: ["all"] for key in ("index", "scores", "significance")} | dict.fromkeys(PREPARATION, units)
-        rules |= dict.fromkeys(("features-mfcc", "features-wav2vec2", "features-expression", "features-bert"), shards)
-        rules |= {f"train-{run}": self.folds for run in RUNS[self.corpus]} | {"split": [self.about["protocol"]]}
-        header = ["s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out", "mean_load", "cpu_time"]
-        for rule, jobs in rules.items():
-            (self.folder / "benchmarks" / rule).mkdir(parents=True)
-            for job in jobs:
-                s = float(self.rng.gamma(3, {"faces": 4, "index": 0.4}.get(rule, 2)))
-                memory = "-" if rule == "index" else round(300 + s * 40, 2)
-                row = [round(s, 4), "0:00:05", memory, 2000, 300, 310, 1, 1, 95, round(s * 0.95, 2)]
-                with (self.folder / "benchmarks" / rule / f"{job}.tsv").open("w") as stream:
-                    csv.writer(stream, delimiter="\t").writerows([header, row])
+        folds = {f"train-{run}": self.folds for run in RUNS[self.corpus]} | {"split": [self.about["protocol"]]}
+        write_benchmarks(self.folder / "benchmarks", jobs_of(units, ("bert", "expression", "mfcc", "wav2vec2")) | folds)
+        shared = {"demo_corpus": ["AffWild2", "IEMOCAP_full_release"], "weights": WEIGHTS}
+        write_benchmarks(self.folder.parent / "benchmarks", shared)
 
     def _faces(self):
         shown = self.segments[:24]

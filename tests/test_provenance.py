@@ -2,6 +2,8 @@
 
 import pytest
 
+from models.report.gather import Settings
+from models.report.jobs import read_benchmarks
 from tests.workflow_runs import small_config, snakemake, write_config
 
 
@@ -15,3 +17,14 @@ def test_labels_of_a_synthetic_corpus_are_marked_and_those_of_a_rehearsal_are_no
     features = next(line for line in said.splitlines() if "python -m pipeline features" in line)
     assert ("--demonstration" in index) != own
     assert "--demonstration" in features  # real labels may meet them, see models.job
+
+
+@pytest.mark.slow
+def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
+    write_config(tmp_path, small_config())
+    snakemake(tmp_path, "results/weights/demo--bert", "results/iemocap/config.json")
+    settings = Settings.from_json(tmp_path / "results/iemocap/config.json", "iemocap")
+    assert settings.generated == "IEMOCAP_full_release"
+    assert set(settings.weights) == {"demo--bert", "demo--vit", "demo--wav2vec2"}
+    found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": set(settings.weights)})
+    assert found[["rule", "job"]].values.tolist() == [["weights", "demo--bert"]]

@@ -196,6 +196,9 @@ def test_cost_adds_up(pages, fixtures):
             jobs += 1
     cells = rows_of(pages["iemocap"].table("Time and memory by stage"))["faces"]
     assert cells[1:3] == [names.duration(total), str(jobs)]
+    of_stage = rows_of(pages["iemocap"].table("Time and memory by stage"))
+    assert of_stage["demo corpus"][2] == "1", "the other corpus is counted in its own report"
+    assert of_stage["weights"][2] == "3"
     assert len([r for r in rows_of(pages["iemocap"].table("Time and memory by rule")) if r.startswith("train-")]) == 18
 
 

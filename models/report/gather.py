@@ -37,6 +37,8 @@ class Settings:
     demonstration: bool
     protocol: str | None
     folds: int
+    generated: str | None  # folder of the synthetic corpus
+    weights: dict[str, str]  # folder under results/weights to where it is from
     software: dict
     revision: str | None = None
     created: str | None = None
@@ -60,6 +62,8 @@ class Settings:
             demonstration=bool(given.get("demonstration", root is None)),
             protocol=given.get("protocol") or options.get("protocol"),
             folds=int(given["folds"]),
+            generated=given.get("generated"),
+            weights=given.get("weights") or {},
             software=given.get("software") or {},
             revision=given.get("revision"),
             created=given.get("created"),
@@ -165,20 +169,22 @@ def read(folder: Path, settings: Settings) -> Results:
     units = read_table(folder / "units.tsv", Unit) if (folder / "units.tsv").exists() else []
     if not units:
         absent.append("units.tsv")
-    benchmarks = read_benchmarks(folder / "benchmarks", _jobs(settings, [unit.unit_id for unit in units]))
+    shared = folder.parent / "benchmarks"  # what is made once for all corpora
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, [unit.unit_id for unit in units]))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     return Results(folder, settings, tables, segments, split, stores, benchmarks, absent)
 
 
-def _jobs(settings: Settings, units: list[str]) -> dict[str, set[str]]:
-    """The jobs of each rule that has one for each video, extractor or fold."""
+def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
+    """The jobs of each rule that has one for each checkpoint, video, extractor or fold."""
     shards = range(-(-len(units) // settings.options.get("shard_units", 1)))
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
     of_shards = {f"features-{name}": {str(k) for k in shards} for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
     of_units = {key: set(units) for key in ("faces", "audio", "words")}
-    return {**of_units, **of_extractors, **of_shards, **of_folds, "split": {str(settings.protocol)}}
+    single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": {settings.protocol}}
+    return {**single, **of_units, **of_extractors, **of_shards, **of_folds}
 
 
 def _table(path: Path, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:

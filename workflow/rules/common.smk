@@ -159,6 +159,8 @@ def configuration(corpus):
         "demonstration": settings.demonstration,
         "scale": settings.scale,
         "root": None if settings.synthetic else os.path.basename(os.path.normpath(settings.options.root)),
+        "generated": os.path.basename(DEMO_ROOT[corpus]) if settings.synthetic else None,
+        "weights": {weights.slug(source): source for source in settings.options.weight_sources},
         "protocol": settings.options.protocol,
         "task": TASK[corpus],
         "folds": fold_count(corpus),

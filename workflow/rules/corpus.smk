@@ -7,7 +7,7 @@ rule demo_corpus:
     log:
         "results/demo/logs/{tree}.log",
     benchmark:
-        "results/demo/benchmarks/{tree}.tsv"
+        "results/benchmarks/demo_corpus/{tree}.tsv"
     wildcard_constraints:
         tree="IEMOCAP_full_release|AffWild2",
     threads: 2

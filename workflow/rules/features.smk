@@ -7,7 +7,7 @@ rule demo_weights:
     log:
         "results/demo/logs/weights-{kind}.log",
     benchmark:
-        "results/demo/benchmarks/weights-{kind}.tsv"
+        "results/benchmarks/weights/demo--{kind}.tsv"
     wildcard_constraints:
         kind="[a-z0-9]+",
     params:
@@ -21,6 +21,8 @@ rule weights:
         directory("results/weights/{slug}"),
     log:
         "results/logs/weights/{slug}.log",
+    benchmark:
+        "results/benchmarks/weights/{slug}.tsv"
     wildcard_constraints:
         slug="(?!demo--)[^/]+",
     retries: 2
@@ -87,6 +89,8 @@ rule imported:
         "results/{corpus}/features/{extractor}.h5",
     log:
         "results/{corpus}/logs/features/{extractor}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/imported/{extractor}.tsv"
     wildcard_constraints:
         extractor="|".join(IMPORTED) or "(?!)",
     params:
