@@ -17,7 +17,6 @@ from pathlib import Path
 
 import click
 
-RATE = "30000/1001"
 MINUTES = 1.0  # of video in each timing
 LONG_MINUTES = (2.0, 10.0)  # memory is compared between these; 60 instead of 10 with --full
 

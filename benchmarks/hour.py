@@ -14,14 +14,14 @@ from benchmarks.stages import Corpus
 from pipeline.demo.checkpoints import write_checkpoint
 
 LONG, HOUR_S = "long", 3600
-SHORT_S = {"Train_Set": (LONG, "a", "b"), "Validation_Set": ("c",)}  # the others last a minute
+PARTS = {"Train_Set": (LONG, "a", "b"), "Validation_Set": ("c",)}  # the others last a minute
 NETWORKS = {"transformers_audio": "wav2vec2", "transformers_image": "vit", "transformers_text": "bert"}
 STORES = {"audio": "transformers_audio", "video": "transformers_image", "text": "transformers_text"}
 
 
 def write_corpus(root: Path, films: Path) -> list[str]:
     """Write the long video and a few short ones, which training needs beside it; returns their names."""
-    for part, names in SHORT_S.items():
+    for part, names in PARTS.items():
         for name in names:
             seconds = HOUR_S if name == LONG else 60
             film = root / "videos" / f"{name}.mp4"
@@ -32,7 +32,7 @@ def write_corpus(root: Path, films: Path) -> list[str]:
             annotation.parent.mkdir(parents=True, exist_ok=True)
             rows = (f"{k % 300 / 300:.3f},-0.2\n" for k in range(seconds * FRAMES_PER_SECOND))
             annotation.write_text("valence,arousal\n" + "".join(rows))
-    return [name for names in SHORT_S.values() for name in names]
+    return [name for names in PARTS.values() for name in names]
 
 
 def figures() -> dict[str, float]:

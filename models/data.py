@@ -164,9 +164,10 @@ class SegmentDataset(Dataset):
 
 def _fit(store: FeatureStore, training: Sequence[str], max_steps: int | None) -> Normaliser:
     blocks = StoredRows(store, training, max_steps).blocks(np.ones(len(training), bool))
-    return Normaliser.fit(
-        ((torch.from_numpy(values), torch.from_numpy(valid)) for _, _, values, valid in blocks), store.dim
-    )
+    rows = ((torch.from_numpy(values), torch.from_numpy(valid)) for _, _, values, valid in blocks)
+    found = Normaliser.fit(rows, store.dim)
+    store.close()  # the workers of a DataLoader are forked, and must not share an open file
+    return found
 
 
 def collate(examples: Sequence[Example]) -> Batch:

@@ -10,6 +10,7 @@ from models import predict
 from models.data import read_fold
 from models.examples import Examples, frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
+from models.splits import Assignment
 from pipeline.records import InputError, read_table
 from pipeline.store import FeatureStore
 
@@ -72,8 +73,6 @@ def load_examples(job: Job, device: str) -> Examples:
 
 def _classes(split: Path) -> list[str]:
     """All labels of a split, whichever of them a fold holds: the outputs are the same in every fold."""
-    from models.splits import Assignment
-
     rows = read_table(split, Assignment)
     unlabelled = [row.segment_id for row in rows if row.label is None]
     if unlabelled:

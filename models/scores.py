@@ -134,10 +134,9 @@ def _video_rows(key, predictions, by_segment) -> Iterator[VideoScore]:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/scores.csv")
 @click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for task frame")
 @click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for task segment")
-@click.argument("more", nargs=-1, metavar="[RUN]...")
-def score(task, results, protocol, runs, folds, out, confusion, per_video, more):
+def score(task, results, protocol, runs, folds, out, confusion, per_video):
     """Compute every metric from item-level predictions."""
-    found = [score_run(results, run, folds, task, protocol) for run in progress([*runs, *more], "runs scored")]
+    found = [score_run(results, run, folds, task, protocol) for run in progress(runs, "runs scored")]
     write_table(out, [row for one in found for row in one.scores], Score)
     if confusion:
         write_table(confusion, [row for one in found for row in one.confusion], Count)

@@ -7,9 +7,7 @@ digest of this configuration, these inputs and this code is not trained again; a
 import json
 import platform
 import shutil
-import sys
 import time
-from functools import cache
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -24,20 +22,10 @@ from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions,
 from models.predictions import FILE
 from models.seeds import train_seeds
 from pipeline.cli import log
+from pipeline.digest import code
 from pipeline.records import InputError
 
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
-
-
-@cache
-def code_digest() -> str:
-    """Digest of the sources of ours that are loaded, which are those a training runs through."""
-    sources = sha256()
-    for name in sorted(sys.modules):
-        path = getattr(sys.modules[name], "__file__", None)
-        if name.split(".")[0] in ("models", "pipeline") and name != "pipeline.cli" and path:
-            sources.update(name.encode() + Path(path).read_bytes())
-    return sources.hexdigest()
 
 
 def facts(job: Job, device: str) -> dict:
@@ -56,7 +44,7 @@ def facts(job: Job, device: str) -> dict:
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
         "inputs": {name: digest(path) for name, path in job.inputs.items()},
-        "code": code_digest(),
+        "code": code("models.train"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
     }
 

@@ -96,7 +96,7 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         if not reason and not whole:
             reason = f"sound for {observed_s:.2f} of {segment.duration_s:.2f} s"
         fraction = 1.0 if whole else observed_s / segment.duration_s
-        found[segment.segment_id] = graded(fraction, reason, reason.startswith("silent"))
+        found[segment.segment_id] = graded(fraction, reason, "silent" in reason.split("; "))
     return found
 
 
@@ -273,19 +273,16 @@ def _rows(
 @click.command()
 @click.option("--corpus", required=True, help="Name of the corpus, for the log.")
 @click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
-@click.option("--features", multiple=True, metavar="NAME...", help="Feature stores to look at, by name.")
+@click.option("--features", multiple=True, metavar="NAME", help="A feature store to look at; once for each.")
 @click.option("--split", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Folds that are used.")
-@click.argument("more_features", nargs=-1, metavar="")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Table to write.")
-def coverage(
-    corpus: str, results: Path, features: tuple[str, ...], split: Path | None, more_features: tuple[str, ...], out: Path
-):
+def coverage(corpus: str, results: Path, features: tuple[str, ...], split: Path | None, out: Path):
     """Say what is missing of every segment and modality, and why."""
     from pipeline.cli import log
 
     if not (results / "segments.tsv").exists():
         raise InputError(f"{results}: no segments.tsv; run the index stage first")
-    rows = collect(results, [*features, *more_features], split)
+    rows = collect(results, list(features), split)
     write_table(out, rows, Finding)
     counts = {s: sum(r.status == s for r in rows) for s in ("ok", "partial", "absent")}
     log.info("coverage of %s: %s", corpus, ", ".join(f"{n} {status}" for status, n in counts.items()))

@@ -264,7 +264,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
         collect(results, [])
 
 
-@pytest.mark.parametrize("features", [["--features", "m1", "m2"], ["--features", "m1", "--features", "m2"], []])
+@pytest.mark.parametrize("features", [["--features", "m1", "--features", "m2"], []])
 def test_command_writes_the_columns_the_report_reads(tmp_path, features):
     results = write_corpus(tmp_path / "results", [segment("a", text="<b>&")])
     write_store(results / "features" / "m1.h5", {"a": [True]})

@@ -362,7 +362,7 @@ def test_a_data_set_in_five_lines(turns):
     _, rows, stores, split = turns
     features = {m: store.path for m, store in stores.items()}
     data = SegmentDataset.from_split(features, split, fold=0, part="test")
-    loader = DataLoader(data, batch_size=8, collate_fn=collate)
+    loader = DataLoader(data, batch_size=8, collate_fn=collate, num_workers=2)
     batches = list(loader)
     assert sum(map(len, batches)) == len(data) == 24
     fold = read_fold(split, 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.digest import closure
 from pipeline.features import registry
 from pipeline.records import InputError
 
@@ -84,7 +85,6 @@ def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
         monkeypatch.syspath_prepend(str(own.parent))
         found = registry.load(kind)
         assert registry.options_for(kind, {"window_s": 0.1}).window_s == 0.1
-        assert own in registry.sources(kind)
         made = found(registry.options_for(kind, {}))
         assert made.dim == 1
 
@@ -118,10 +118,16 @@ def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
     assert registry.load("peak").__name__ == "Peak"
 
 
-def test_sources_are_the_extractor_and_what_it_uses():
-    names = {path.name for path in registry.sources("transformers_text")}
-    assert {"transformers_text.py", "layers.py", "checkpoint.py", "base.py", "run.py", "pieces.py"} <= names
-    assert not names & {"mfcc.py", "transformers_audio.py", "command.py", "registry.py", "check.py", "fetch.py"}
+def test_code_is_the_extractor_and_what_it_uses(own, tmp_path):
+    used = set(closure("pipeline.features.command", "pipeline.features.transformers_text"))
+    features = {name.rpartition(".")[2] for name in used if name.startswith("pipeline.features.")}
+    assert {"transformers_text", "layers", "checkpoint", "base", "run", "pieces"} <= features
+    assert not features & {"mfcc", "transformers_audio", "check", "fetch"}
+    remarked, edited = tmp_path / "remarked.py", tmp_path / "edited.py"
+    remarked.write_text("# a remark\n" + own.read_text())
+    edited.write_text(own.read_text() + "\nfrom pipeline.features.mfcc import Mfcc\n")
+    same, other = (registry.code_of(f"{path}:Peak") for path in (remarked, edited))
+    assert registry.code_of(f"{own}:Peak") == same != other
 
 
 def test_checking_a_configuration_loads_no_heavy_library():
@@ -130,7 +136,7 @@ def test_checking_a_configuration_loads_no_heavy_library():
         from pipeline.features import registry
         for kind in registry.BUILT_IN:
             registry.options_for(kind, {})
-            registry.sources(kind)
+            registry.code_of(kind)
         heavy = {"torch", "torchaudio", "transformers", "librosa", "scipy", "onnxruntime", "h5py", "cv2", "pandas"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
     """

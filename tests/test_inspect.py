@@ -45,6 +45,11 @@ def test_info_calls_out_constant_columns_and_empty_segments(tmp_path):
     assert "segments   3, 1 of them without a valid row (b)" in text
     assert "rows       60 of 4 float32 numbers, 100.0 % valid" in text
     assert '{"extractor": "mfcc", "n_mfcc": 4}' in text
+    weights = {"source": "org/name", "revision": "1f", "sha256": {"model.safetensors": "ab" * 32}}
+    write(tmp_path / "weighty.h5", {"a": values}, weights=weights)
+    text = said(info, tmp_path / "weighty.h5")
+    assert "weights: org/name at 1f" in text
+    assert f"model.safetensors  sha256 {'ab' * 32}" in text
     write(tmp_path / "constant.h5", {"a": values})
     assert "constant columns: 2" in said(info, tmp_path / "constant.h5")
 

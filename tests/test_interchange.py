@@ -15,7 +15,7 @@ ATTRIBUTES = {
     "inputs": "abc", "demonstration": True,
 }  # fmt: skip
 LENGTHS = {"a_F000": 4, "b_M000": 0, "c_F001": 7, "d_M001": 2}
-PARTS = {"a_F000": "train", "b_M000": "development", "c_F001": "test", "d_M001": "train"}
+PARTS = {"a_F000": "training", "b_M000": "development", "c_F001": "test", "d_M001": "training"}
 
 
 @pytest.fixture

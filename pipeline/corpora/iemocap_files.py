@@ -71,11 +71,6 @@ def split_turn(turn_id: str) -> tuple[str, str]:
     return dialog, turn[0]
 
 
-def sentence_path(root: Path, session: int, turn_id: str) -> Path:
-    """Where the 16 kHz wave file of one turn is, if the release has it."""
-    return root / f"Session{session}" / "sentences" / "wav" / turn_id.rpartition("_")[0] / f"{turn_id}.wav"
-
-
 def alignment_path(root: Path, session: int, turn_id: str) -> Path:
     """Where the forced alignment of one turn is, if the release has it."""
     dialog = turn_id.rpartition("_")[0]

@@ -62,6 +62,8 @@ def features(corpus, name, kind, options, results, units, weights, device, demon
     """Run one extractor over the segments of some videos."""
     wanted = set(units)
     segments = [s for s in read_table(results / "segments.tsv", Segment) if s.unit_id in wanted]
+    if unknown := sorted(wanted - {s.unit_id for s in segments}):
+        log.info("%s: no segments in %s", name, ", ".join(unknown))
     segments.sort(key=lambda s: s.segment_id)
     extractor, known = build(kind, parse_options(options), weights, device)
     log.info("%s: %d segments of %d videos on %s", name, len(segments), len(wanted), extractor.device)

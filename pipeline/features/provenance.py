@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import unit_file
-from pipeline.features.registry import options_dict, sources
+from pipeline.features.registry import code_of, options_dict
 from pipeline.records import Segment
 
 
@@ -31,7 +31,7 @@ def attributes(
         "name": name,
         "modality": extractor.modality,
         "extractor": kind,
-        "extractor_version": f"{extractor.version}+{_digest_of_files(sources(kind))[:12]}",
+        "extractor_version": f"{extractor.version}+{code_of(kind)[:12]}",
         "config": options_dict(extractor.config),
         "weights": weights,
         "software": software(extractor),

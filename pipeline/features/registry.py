@@ -3,7 +3,6 @@
 Importing this module, checking options and listing sources load no heavy library: the workflow does so as it is read.
 """
 
-import ast
 import importlib
 import importlib.util
 import json
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.digest import code
 from pipeline.features.base import Extractor
 from pipeline.records import InputError
 
@@ -122,24 +122,9 @@ def options_dict(config) -> dict:
     return asdict(config)
 
 
-def sources(kind: str) -> list[Path]:
-    """The files whose content decides an extractor's features: its own module and what of this package it uses."""
-    own = Path(sys.modules[load(kind).__module__].__file__)
-    return sorted(_closure([own, Path(__file__).with_name("run.py")]))
-
-
-def _closure(files: list[Path]) -> set[Path]:
-    """The files and, of this package, every module that they import, directly or not."""
-    package, here = "pipeline.features", Path(__file__).parent
-    found: set[Path] = set()
-    while files:
-        file = files.pop()
-        if file in found:
-            continue
-        found.add(file)
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(package):
-                below = node.module.removeprefix(package).strip(".")
-                candidates = [below] if below else [alias.name for alias in node.names]
-                files += [p for name in candidates if (p := here / f"{name}.py").exists() and p.name != "registry.py"]
-    return found
+def code_of(kind: str) -> str:
+    """Digest of the sources that decide an extractor's features: its own, a user's file included, and the driver's."""
+    module = load(kind).__module__
+    if module.startswith("pipeline."):
+        return code("pipeline.features.command", module)
+    return code("pipeline.features.command", files=(Path(sys.modules[module].__file__),))

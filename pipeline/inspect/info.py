@@ -71,8 +71,7 @@ def recipe(store: FeatureStore) -> list[str]:
     lines = [f"extractors.{known['name']}: {json.dumps({'extractor': known['extractor'], **known['config']})}"]
     if known["weights"]:
         lines.append(f"weights: {known['weights'].get('source')} at {known['weights'].get('revision')}")
-        for name, facts in sorted((known["weights"].get("files") or {}).items()):
-            digest = facts["sha256"] if isinstance(facts, dict) else facts
+        for name, digest in sorted(known["weights"].get("sha256", {}).items()):
             lines.append(f"  {name}  sha256 {digest}")
     lines.append("software: " + ", ".join(f"{k} {v}" for k, v in sorted(known["software"].items())))
     return [*lines, f"inputs: digest {known['inputs']}"]

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.records import InputError, Segment, replacing
 from pipeline.store import FeatureStore
 
-PARTS = {"train": "train", "valid": "development", "test": "test"}
+PARTS = {"train": "training", "valid": "development", "test": "test"}
 NAMES = {"audio": "audio", "video": "vision", "text": "text"}
 
 
@@ -26,7 +26,7 @@ def write(
         stores: one store per modality (audio, video, text); at least one.
         out: the pickle file.
         segments: the corpus's segments, for text and valence.
-        parts: part of each segment in the fold: train, development or test.
+        parts: part of each segment in the fold: training, development or test.
         labels: class of each segment after merging; class numbers follow their sorted names.
 
     Raises:

@@ -10,7 +10,7 @@ from pipeline.cli import log
 from pipeline.records import Segment, replacing
 from pipeline.store import FeatureStore, Rows
 
-HUB_PART = {"train": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
+HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
 
 
 def _lists(values: np.ndarray, lengths: Iterable[int] | None = None):

@@ -1,6 +1,8 @@
 # Settings, constraints and small named functions; no rules.
+import glob
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,9 +15,9 @@ sys.path.insert(0, workflow.basedir)
 from models import splits
 from pipeline.corpora import catalogue
 from pipeline.demo import plan
+from pipeline.digest import code
 from pipeline.features import registry, weights
 from pipeline.records import InputError
-from workflow.digest import code
 from workflow.progress import Reporter
 from workflow.settings import CORPORA, resolve
 
@@ -98,10 +100,7 @@ def extractor_entry(wildcards):
 
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
-    name = registry.load(extractor_entry(wildcards).extractor).__module__
-    if name.startswith("pipeline."):
-        return code("pipeline.features.command", name)
-    return code("pipeline.features.command", files=(Path(sys.modules[name].__file__),))
+    return registry.code_of(extractor_entry(wildcards).extractor)
 
 
 def observations(wildcards):
@@ -174,20 +173,33 @@ def growing(amount, per_input_mb=0.0):
     return lambda wildcards, input, attempt: int((amount + per_input_mb * input.size_mb) * attempt)
 
 
+def gpus(corpus, useful):
+    """One GPU for a job to which it is useful; none at demo scale, and none here if this machine has none."""
+    reachable = not workflow.local_exec or glob.glob("/dev/nvidia[0-9]*") or os.path.exists("/dev/dxg")
+    return int(bool(useful and reachable) and not SETTINGS[corpus].demonstration)
+
+
 def shard_gpus(wildcards):
     """A GPU for an extractor with weights; everything else is CPU work and must not hold one."""
-    return int(bool(extractor_entry(wildcards).weights) and not SETTINGS[wildcards.corpus].demonstration)
+    return gpus(wildcards.corpus, extractor_entry(wildcards).weights)
+
+
+def word_gpus(wildcards):
+    """A GPU for a recogniser with weights, also where a video turns out to have a transcript."""
+    recogniser = options(wildcards).recogniser
+    return gpus(wildcards.corpus, recogniser.kind == "transformers" and recogniser.weights)
 
 
 def training_gpus(wildcards):
     """A GPU for training, unless the configuration says cpu."""
-    return int(options(wildcards).training.device != "cpu" and not SETTINGS[wildcards.corpus].demonstration)
+    return gpus(wildcards.corpus, options(wildcards).training.device != "cpu")
 
 
 def training_memory(wildcards, input, threads, attempt):
-    """Memory for the features, and for each seed that trains at the same time."""
-    at_once = max(1, threads // options(wildcards).training.threads)
-    return int((1000 + 2000 * at_once + 2.5 * input.size_mb) * attempt)
+    """Memory for the features as far as they are kept in it, and for each seed that trains at the same time."""
+    training = options(wildcards).training
+    features_mb = min(2.5 * input.size_mb, 1000 * training.memory_budget_gb + 1000)
+    return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
 
 
 SOURCES = {

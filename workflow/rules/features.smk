@@ -53,13 +53,15 @@ rule shard:
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
-        units=lambda wildcards: shards(wildcards.corpus)[int(wildcards.shard)],
+        units=lambda wildcards: " ".join(
+            f"--unit {shlex.quote(unit)}" for unit in shards(wildcards.corpus)[int(wildcards.shard)]
+        ),
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
         demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
         code=extractor_code,
     shell:
         "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
-        " --options {params.options:q} --results results/{wildcards.corpus} $(printf -- '--unit %q ' {params.units:q})"
+        " --options {params.options:q} --results results/{wildcards.corpus} {params.units}"
         " {params.weights} {params.demonstration} --out {output} > {log} 2>&1"
 
 
@@ -81,6 +83,10 @@ rule merge:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
 
 
+# A store that is imported is not extracted.
+ruleorder: imported > merge
+
+
 rule imported:
     input:
         source=lambda wildcards: extractor_entry(wildcards).options["path"],
@@ -92,7 +98,7 @@ rule imported:
     benchmark:
         "results/{corpus}/benchmarks/imported/{extractor}.tsv"
     wildcard_constraints:
-        extractor="|".join(IMPORTED) or "(?!)",
+        extractor="|".join(map(re.escape, IMPORTED)) or "(?!)",
     params:
         modality=lambda wildcards: extractor_entry(wildcards).modality,
         demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",

@@ -1,4 +1,8 @@
-"""Which source files a stage consists of, so that editing its code reruns that stage and no other."""
+"""Which source files a stage consists of, so that editing its code reruns that stage and no other.
+
+The workflow's triggers, the version kept in a feature store and the digest of a training are all of this one kind: what
+one of them calls the same code, the others do too.
+"""
 
 import ast
 from functools import cache
@@ -34,8 +38,12 @@ def _meaning(path: Path) -> bytes:
 def imports(module: str) -> set[str]:
     """Our own modules that a module's source imports anywhere, in functions too."""
     path = _module_path(module)
+    return _imports(path) if path else set()
+
+
+def _imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(_tree(path)) if path else ():
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -56,10 +64,11 @@ def closure(*modules: str) -> list[str]:
 
 @cache
 def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
-    """Digest of what the modules and everything they import do; comments and layout do not count.
+    """Digest of what modules, files outside of our packages and all that they import of ours do.
 
-    Templates belong to the modules that they lie beside.
+    Comments and layout do not count. Templates belong to the modules that they lie beside.
     """
+    modules = {*modules, *(name for path in files for name in _imports(path))}
     paths = [path for path in map(_module_path, closure(*modules)) if path]
     digest = sha256()
     for path in [*paths, *files]:

@@ -1,0 +1,44 @@
+"""Dry runs: names that need care, imported stores, and the resources that jobs ask for."""
+
+import re
+import shutil
+
+from tests.workflow_runs import planned, small_config, snakemake, write_config
+
+SHARDS = ["results/affwild2/shards/log_mel/0.h5"]
+
+
+def shell_lines(folder, *targets: str) -> list[str]:
+    """The shell commands of a dry run."""
+    said = snakemake(folder, "--dry-run", "--printshellcmds", *targets)
+    return re.findall(r"^ *(?:Shell command: )?(python -m .+)$", said, re.M)
+
+
+def test_an_imported_store_is_made_by_the_import(tmp_path):
+    entry = {"extractor": "import", "modality": "audio", "path": "mine.h5"}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"extractors": {"mine": entry}}}}))
+    (tmp_path / "mine.h5").touch()
+    jobs = planned(tmp_path, "results/iemocap/features/mine.h5", "results/iemocap/features/mfcc.h5")
+    assert jobs["imported"] == 1
+    assert jobs["merge"] == 1
+
+
+def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_path):
+    root = tmp_path / "AffWild2"
+    shutil.copytree(real_corpora / "AffWild2", root)
+    film = root / "videos" / "batch1" / "a (1) & b.mp4"
+    shutil.copy(next(root.glob("videos/batch1/*.mp4")), film)
+    roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": root}
+    write_config(tmp_path, small_config(roots))
+    commands = [line for line in shell_lines(tmp_path, *SHARDS) if " features " in line]
+    assert "--unit 'a (1) & b'" in commands[0]
+    snakemake(tmp_path, "results/affwild2/audio/a (1) & b.h5")
+    assert (tmp_path / "results/affwild2/audio/a (1) & b.h5").is_file()
+
+
+def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
+    write_config(tmp_path, small_config())
+    target = "results/iemocap/runs/self-A/fold0/predictions.tsv"
+    for threads in ("1", "2"):
+        commands = shell_lines(tmp_path, target, "--set-threads", f"train={threads}")
+        assert any(" train " in line and f"--cores {threads} " in line for line in commands)
