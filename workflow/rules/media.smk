@@ -65,6 +65,7 @@ rule words:
     resources:
         mem_mb=growing(4000),
         runtime=growing(180),
+        gpu=word_gpus,
     params:
         root=root,
         recogniser=lambda wildcards: options(wildcards).recogniser.model_dump_json(exclude={"weights"}),
