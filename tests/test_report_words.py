@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from models.report.names import RunNames
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 
@@ -35,6 +36,20 @@ def test_banner_where_and_only_where_it_belongs(tmp_path):
     assert "corpus is synthetic" in texts[0]
     assert "corpus is your own (IEMOCAP_full_release)" in texts[1]
     assert texts[2] == ""
+
+
+def test_two_runs_are_named_by_what_tells_them_apart():
+    models = {
+        "rcma": {"fusion": "rcma"},
+        "rcma_1": {"fusion": "rcma", "recursions": 1},
+        "early": {"fusion": "concatenation"},
+    }
+    models["rcma"]["recursions"] = 3
+    names = RunNames(models, list(models), pooling_matters=False)
+    assert names.pair("rcma-A+V", "rcma_1-A+V")[:2] == ("3 recursions", "1 recursion")
+    assert names.pair("rcma-A+V", "rcma-A+V+T")[:2] == ("A+V", "A+V+T")
+    first, second, shared = names.pair("rcma-A+V+T", "early-A+V")
+    assert (first, second, shared) == (names.run("rcma-A+V+T"), names.run("early-A+V"), "")
 
 
 def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:

@@ -171,9 +171,10 @@ class CorpusOptions(Options):
 
     @property
     def weight_sources(self) -> dict[str, bool]:
-        """Where weights come from, and whether a pickle is allowed there."""
-        found = {e.weights: e.allow_pickle for e in self.extractors.values() if e.weights}
-        return {**found, **({self.recogniser.weights: False} if self.recogniser.weights else {})}
+        """Where weights come from, and whether any entry that names them allows a pickle."""
+        named = [(entry.weights, entry.allow_pickle) for entry in self.extractors.values()]
+        named.append((self.recogniser.weights, False))
+        return {source: any(allowed for other, allowed in named if other == source) for source, _ in named if source}
 
     @property
     def run_names(self) -> list[str]:

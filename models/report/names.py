@@ -181,10 +181,10 @@ class RunNames:
     def pair(self, a: str, b: str) -> tuple[str, str, str]:
         """Two runs to be compared, and what both share: ("self-attention", "cross-attention", "A+V+T")."""
         (model_a, set_a), (model_b, set_b) = split_run(a), split_run(b)
-        a, b = dict(self.options.get(model_a, {})), dict(self.options.get(model_b, {}))
-        times = [options.pop("recursions", None) for options in (a, b)]
-        if set_a == set_b and a == b and None not in times and times[0] != times[1]:
-            fusion = FUSION_WORDS.get(a.get("fusion"), model_a)
+        options_a, options_b = (dict(self.options.get(model, {})) for model in (model_a, model_b))
+        times = [options.pop("recursions", None) for options in (options_a, options_b)]
+        if set_a == set_b and options_a == options_b and None not in times and times[0] != times[1]:
+            fusion = FUSION_WORDS.get(options_a.get("fusion"), model_a)
             return count(times[0], "recursion"), count(times[1], "recursion"), f"{fusion} {set_a}"
         if set_a == set_b:
             return self.model(model_a), self.model(model_b), set_a

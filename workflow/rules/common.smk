@@ -202,11 +202,11 @@ def training_memory(wildcards, input, threads, attempt):
     return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
 
 
-SOURCES = {
-    weights.slug(source): {"source": source, "allow_pickle": allow_pickle}
-    for settings in SETTINGS.values()
-    for source, allow_pickle in settings.options.weight_sources.items()
-}
+SOURCES = {}
+for _settings in SETTINGS.values():
+    for _source, _allowed in _settings.options.weight_sources.items():
+        _known = SOURCES.setdefault(weights.slug(_source), {"source": _source, "allow_pickle": False})
+        _known["allow_pickle"] |= _allowed
 
 for _corpus in CORPORA:
     for _name in sorted(glob_wildcards(f"results/{_corpus}/features/{{name,[^/.]+}}.h5").name):
