@@ -23,7 +23,8 @@ CORPORA = ("iemocap", "affwild2")
 CLASSES = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
 SHARE = (0.147, 0.139, 0.08, 0.145, 0.247, 0.014, 0.228)
 SAID = re.findall(r"\w+", "well I never thought that we would really see the two of them again so soon")
-WEIGHTS = {"demo--bert": "demo:bert", "demo--vit": "demo:vit", "demo--wav2vec2": "demo:wav2vec2"}
+WHISPER = "openai/whisper-base.en@" + "9" * 40
+WEIGHTS = {f"demo--{kind}": f"demo:{kind}" for kind in ("bert", "vit", "wav2vec2")} | {"whisper": WHISPER}
 ORDINARY = {"root": None, "scale": "demo", "demonstration": True}
 
 
@@ -83,6 +84,7 @@ class Fixture:
             model, modalities = run.rsplit("-", 1)
             runs.setdefault(model, []).append(modalities)
         options = {
+            "shard_units": 8,
             "extractors": {
                 "mfcc": {"extractor": "mfcc", "weights": None},
                 "wav2vec2": {"extractor": "transformers_audio", "weights": "demo:wav2vec2"},
@@ -90,10 +92,9 @@ class Fixture:
                 "bert": {"extractor": "transformers_text", "weights": "demo:bert", "layers": [-4, -3, -2, -1]},
             },
             "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert"},
-            "shard_units": 8,
+            "recogniser": {"kind": "none"} if self.segment_task else {"kind": "transformers", "weights": WHISPER},
             "runs": runs,
             "labels": list(CLASSES),
-            "merge": {},
             "training": {"seeds": self.seeds, "epochs": 20, "learning_rate": 0.003},
             "significance": {
                 "metric": "balanced_accuracy" if self.segment_task else "ccc_mean",
@@ -234,6 +235,7 @@ class Fixture:
                         "seed": seed, "versions": {"torch": "2.11.0", "numpy": "1.26.4", "python": "3.11.2"},
                         "hardware": {"cpu": "Example CPU 3000", "cores": 8, "threads": 1, "gpu": None},
                         "model": {"parameters": 201_344 + 1000 * len(run)}, "seconds": 12.5,
+                        "inputs": {"audio": "01" * 32, "split": "02" * 32},
                     }  # fmt: skip
                     (folder / "run.json").write_text(json.dumps(about))
             if not self.segment_task and run in ("rcma-A+V+T", "rcma_1-A+V+T"):
@@ -305,6 +307,14 @@ class Fixture:
             with StoreWriter(path, attributes, 4) as writer:
                 for s in self.segments:
                     writer.append(s.segment_id, Rows(np.ones((3, 4), np.float32), np.zeros((3, 2)), np.ones(3, bool)))
+
+        kept = {"source": WHISPER, "revision": "9" * 40, "files": {"model.safetensors": {"sha256": "ef" * 32}}}
+        manifest = self.folder.parent / "weights" / "whisper" / "weights.json"
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(json.dumps(kept))
+        raw = [("videos", 151, 7_400_000_000, "sizes", "12" * 32), ("labels", 151, 9000, "contents", "34" * 32)]
+        columns = ["what", "files", "bytes", "compared", "sha256"]
+        pd.DataFrame(raw, columns=columns).to_csv(self.folder / "raw_files.tsv", sep="\t", index=False)
 
     def _benchmarks(self):
         units = sorted({s.unit_id for s in self.segments})

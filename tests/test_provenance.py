@@ -1,9 +1,13 @@
 """What the report says of where its numbers come from, and the marks and files it takes that from."""
 
 import pytest
+from click.testing import CliRunner
 
 from models.report.gather import Settings
 from models.report.jobs import read_benchmarks
+from pipeline.__main__ import main
+from pipeline.corpora.raw import RawFiles, fingerprints
+from pipeline.records import Unit, read_table
 from tests.workflow_runs import small_config, snakemake, write_config
 
 
@@ -28,3 +32,38 @@ def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
     assert set(settings.weights) == {"demo--bert", "demo--vit", "demo--wav2vec2"}
     found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": set(settings.weights)})
     assert found[["rule", "job"]].values.tolist() == [["weights", "demo--bert"]]
+
+
+def test_texts_are_known_by_their_contents_and_videos_by_their_size(tmp_path):
+    def write(name, text):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        found = fingerprints("affwild2", tmp_path, [Unit("a", "videos/batch1/a.mp4"), Unit("b", "videos/b.avi")])
+        return {row.what: row for row in found}
+
+    annotation = "annotations/VA_Estimation_Challenge/Train_Set/a.txt"
+    write("videos/batch1/a.mp4", "picture")
+    first = write(annotation, "valence,arousal")
+    assert first["videos"] == RawFiles("videos", 1, 7, "sizes", first["videos"].sha256)
+    assert first["annotations"] == RawFiles("annotations", 1, 15, "contents", first["annotations"].sha256)
+    assert "supplied transcripts" not in first
+    assert write("videos/batch1/a.mp4", "PICTURE") == write("videos/batch1/._a.txt", "litter") == first
+    assert write("videos/batch1/a.mp4", "pictures")["videos"].sha256 != first["videos"].sha256
+    assert write(annotation, "arousal,valence")["annotations"].sha256 != first["annotations"].sha256
+    assert write("videos/batch1/a.srt", "1")["supplied transcripts"].files == 1
+    write("videos/batch1/a.vtt", "2")
+    assert "supplied transcripts" not in write("videos/b.avi", ""), "of two transcripts none is used"
+
+
+def test_the_index_notes_the_raw_files(real_corpora, tmp_path):
+    root, out = real_corpora / "IEMOCAP_full_release", tmp_path / "raw_files.tsv"
+    tables = [x for name in ("units", "segments", "findings") for x in (f"--{name}", str(tmp_path / f"{name}.tsv"))]
+    arguments = ["index", "--corpus", "iemocap", "--root", str(root), *tables, "--raw-files", str(out)]
+    done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    rows = {row.what: row for row in read_table(out, RawFiles)}
+    patterns = {"videos": "*.avi", "sound of turns": "sentences/**/*.wav", "forced alignments": "*.wdseg"}
+    for what, pattern in patterns.items():
+        files = [p for p in root.rglob(pattern) if not p.name.startswith(".")]
+        assert (rows[what].files, rows[what].bytes) == (len(files), sum(p.stat().st_size for p in files))
+    assert rows["emotion labels"].files == len(read_table(tmp_path / "units.tsv", Unit))

@@ -11,7 +11,8 @@ import pytest
 from models.report import names, published
 from models.report.charts import Axis, blocks, path, swarm
 from tests.page import Page, rows_of
-from tests.report_fixture import CLASSES, CORPORA, Fixture, page_of
+from tests.report_fixture import CLASSES, CORPORA, WHISPER, Fixture, page_of
+from tests.report_material import RUNS
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_cost_adds_up(pages, fixtures):
     assert cells[1:3] == [names.duration(total), str(jobs)]
     of_stage = rows_of(pages["iemocap"].table("Time and memory by stage"))
     assert of_stage["demo corpus"][2] == "1", "the other corpus is counted in its own report"
-    assert of_stage["weights"][2] == "3"
+    assert of_stage["weights"][2] == "4"
     assert len([r for r in rows_of(pages["iemocap"].table("Time and memory by rule")) if r.startswith("train-")]) == 18
 
 
@@ -214,6 +215,20 @@ def test_provenance_shows_what_the_stores_say(pages):
     assert "Example CPU 3000" in text
     (config,) = pages["iemocap"].by_id("provenance").all("pre")
     assert json.loads(config.text)["iemocap"]["training"]["learning_rate"] == 0.003
+    raw = rows_of(pages["iemocap"].table("Raw files"))
+    assert raw["videos"] == ["151", "7400.0", "sizes", "12" * 32]
+    assert raw["labels"][2:] == ["contents", "34" * 32]
+    read = rows_of(pages["iemocap"].table("Files that the trainings read"))
+    trainings = str(sum(run.endswith("A+V+T") for run in RUNS["iemocap"]) * 5 * 2)
+    assert read["features/wav2vec2.h5"] == [trainings, "01" * 32]
+    assert read["splits/session.tsv"] == [trainings, "02" * 32]
+
+
+def test_the_recogniser_s_weights_are_named_where_it_is_used(pages):
+    text = pages["affwild2"].by_id("provenance").text
+    assert f"found by transformers with {WHISPER}, digests as fetched." in text
+    assert f"model.safetensors {'ef' * 32}" in text
+    assert "Speech recognition" not in pages["iemocap"].by_id("provenance").text
 
 
 def test_traces_show_the_best_median_and_worst_video(pages, fixtures):

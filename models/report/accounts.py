@@ -1,14 +1,12 @@
-"""Views of what is not a score: coverage, cost, splits, provenance and learning curves."""
+"""Views of what is not a score: coverage, cost, splits and learning curves."""
 
-import json
 import re
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from models.report.charts import Axis, path
-from models.report.gather import Results, histories
+from models.report.gather import Results, histories, run_infos
 from pipeline.records import Segment
 
 STATUSES = ("ok", "partial", "absent")
@@ -111,54 +109,6 @@ def _shared(group: pd.DataFrame, by_id: dict[str, Segment], attribute: str) -> d
     return {"shared": len(test & members(["training"])), "test": len(test)}
 
 
-def provenance(results: Results) -> dict:
-    """What every number comes from: stores with the digests of their inputs and weights, software, seeds, config."""
-    settings = results.settings
-    software = dict(settings.software)
-    for store in results.stores:
-        for name, version in (store.attributes["software"] or {}).items():
-            software.setdefault(name, version)
-    machines: dict[str, None] = {}
-    for info in _run_infos(results, settings.runs):
-        for name, version in (info.get("versions") or {}).items():
-            software.setdefault(name, version)
-        hardware = info.get("hardware") or {}
-        machines[", ".join(str(hardware[k]) for k in ("cpu", "gpu") if hardware.get(k))] = None
-    return {
-        "stores": [_store_row(store) for store in results.stores],
-        "software": sorted((str(k), str(v)) for k, v in software.items()),
-        "hardware": "; ".join(filter(None, machines)),
-        "seeds": settings.seeds,
-        "config": json.dumps(settings.config, indent=2, sort_keys=True, ensure_ascii=False),
-    }
-
-
-def _run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
-    for folder in (folder for run in runs for folder in results.trainings(run)):
-        if (folder / "run.json").exists():
-            yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
-
-
-def _store_row(store) -> dict:
-    attributes = store.attributes
-    weights = attributes["weights"] or {}
-    digests = weights.get("sha256") or weights.get("files") or {}
-    return {
-        "file": store.file,
-        "segments": store.segments,
-        "rows": store.rows,
-        "dim": store.dim,
-        "modality": attributes["modality"],
-        "extractor": f"{attributes['extractor']} {attributes['extractor_version']}",
-        "inputs": str(attributes["inputs"]),
-        "demonstration": attributes["demonstration"],
-        "source": weights.get("source"),
-        "revision": weights.get("revision"),
-        "digests": sorted(digests.items()) if isinstance(digests, dict) else [("", str(digests))],
-        "config": json.dumps(attributes["config"], sort_keys=True, ensure_ascii=False),
-    }
-
-
 def learning_curves(results: Results, runs: list[str]) -> dict | None:
     """Development score and losses by epoch for each run: thin lines for single trainings, the median over them."""
     found = {run: list(histories(results, run)) for run in runs}
@@ -188,7 +138,7 @@ def learning_curves(results: Results, runs: list[str]) -> dict | None:
                 "run": run,
                 "trainings": len(items),
                 "stopped": sorted(int(t["epoch"].max()) for _, _, t in items),
-                "parameters": (next(_run_infos(results, [run]), {}).get("model") or {}).get("parameters"),
+                "parameters": (next(run_infos(results, [run]), {}).get("model") or {}).get("parameters"),
                 "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
             }
             for run, items in found.items()

@@ -10,6 +10,7 @@ import click
 from models.report import accounts, names, published, scores, traces
 from models.report.charts import Axis
 from models.report.gather import Results, Settings, picture_with_notes, read
+from models.report.provenance import provenance
 from models.report.verdict import Verdicts, affwild2_headline, iemocap_headline, remarks
 from models.splits import EMOTIONS, PROTOCOLS
 from pipeline.cli import log
@@ -64,7 +65,7 @@ def build(results: Results) -> dict:
         "sheet": _sheet(results),
         "cost": None if results.benchmarks is None else accounts.cost(results.benchmarks),
         "split": None if results.split is None else accounts.split_table(results.split, results.segments),
-        "provenance": accounts.provenance(results),
+        "provenance": provenance(results),
         "downloads": _downloads(results),
     }
 

@@ -5,7 +5,7 @@ are no part of its report.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ class Results:
     split: pd.DataFrame | None
     stores: list[Store]
     benchmarks: pd.DataFrame | None
+    raw_files: list[dict]
     absent: list[str] = field(default_factory=list)
 
     def fold_folders(self, run: str) -> list[Path]:
@@ -173,7 +174,12 @@ def read(folder: Path, settings: Settings) -> Results:
     benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, [unit.unit_id for unit in units]))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
-    return Results(folder, settings, tables, segments, split, stores, benchmarks, absent)
+    raw_files = []
+    if (folder / "raw_files.tsv").exists():
+        raw_files = pd.read_csv(folder / "raw_files.tsv", sep="\t").to_dict("records")
+    else:
+        absent.append("raw_files.tsv")
+    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent)
 
 
 def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
@@ -215,6 +221,13 @@ def histories(results: Results, run: str) -> Iterator[tuple[str, str, pd.DataFra
         history = pd.read_csv(path) if path.exists() else ()
         if len(history):
             yield folder.parent.name.removeprefix("fold"), folder.name.removeprefix("seed"), history
+
+
+def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
+    """What every training of some runs says of itself."""
+    for folder in (folder for run in runs for folder in results.trainings(run)):
+        if (folder / "run.json").exists():
+            yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
 
 
 def picture_with_notes(results: Results, name: str) -> tuple[bytes, dict] | None:

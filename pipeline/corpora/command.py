@@ -1,4 +1,4 @@
-"""The ``index`` stage: a corpus tree to units.tsv, segments.tsv, findings.tsv and, for Aff-Wild2, labels.h5."""
+"""The ``index`` stage: a corpus tree to units.tsv, segments.tsv, findings.tsv, raw_files.tsv and, for Aff-Wild2, labels.h5."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from pipeline.cli import log
 from pipeline.corpora.catalogue import CORPORA, get
+from pipeline.corpora.raw import RawFiles, fingerprints
 from pipeline.corpora.transcripts import check_transcripts
 from pipeline.corpora.tree import Index
 from pipeline.records import Finding, InputError, Segment, Unit, write_table
@@ -21,9 +22,17 @@ SAID = 10  # findings of one kind in the log; all are in findings.tsv
 @click.option("--segments", required=True, type=FILE, help="Table of turns or subjects to write.")
 @click.option("--findings", required=True, type=FILE, help="Table of what is missing or unusable to write.")
 @click.option("--labels", type=FILE, help="Frame-wise labels to write (Aff-Wild2).")
+@click.option("--raw-files", type=FILE, help="Table of what raw files there are to write, with their digests.")
 @click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
 def index(
-    corpus: str, root: Path, units: Path, segments: Path, findings: Path, labels: Path | None, demonstration: bool
+    corpus: str,
+    root: Path,
+    units: Path,
+    segments: Path,
+    findings: Path,
+    labels: Path | None,
+    raw_files: Path | None,
+    demonstration: bool,
 ):
     """Read a corpus tree into tables: which videos and segments there are, and what is missing or unusable and why."""
     if corpus == "affwild2" and labels is None:
@@ -32,6 +41,8 @@ def index(
     found.findings += check_transcripts(root, found.units, found.segments)
     if labels is not None:
         write_labels(labels, corpus, found, demonstration)
+    if raw_files is not None:
+        write_table(raw_files, fingerprints(corpus, root, found.units), RawFiles)
     write_table(units, found.units, Unit)
     write_table(segments, found.segments, Segment)
     write_table(findings, found.findings, Finding)

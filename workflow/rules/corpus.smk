@@ -25,6 +25,7 @@ rule index:
         units="results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
         findings="results/{corpus}/findings.tsv",
+        raw_files="results/{corpus}/raw_files.tsv",
     log:
         "results/{corpus}/logs/index.log",
     benchmark:
@@ -39,8 +40,8 @@ rule index:
         code=code("pipeline.corpora.command"),
     shell:
         "python -m pipeline index --corpus {wildcards.corpus} --root {params.root:q} --units {output.units}"
-        " --segments {output.segments} --findings {output.findings} {params.labels}"
-        " {params.demonstration} > {log} 2>&1"
+        " --segments {output.segments} --findings {output.findings}"
+        " --raw-files {output.raw_files} {params.labels} {params.demonstration} > {log} 2>&1"
 
 
 use rule index as index_frames with:
@@ -48,6 +49,7 @@ use rule index as index_frames with:
         units="results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
         findings="results/{corpus}/findings.tsv",
+        raw_files="results/{corpus}/raw_files.tsv",
         labels="results/{corpus}/labels.h5",
     wildcard_constraints:
         corpus="affwild2",
