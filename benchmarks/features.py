@@ -18,8 +18,8 @@ from pipeline.features.command import build
 from pipeline.features.pieces import read_pieces
 from pipeline.features.run import write_store
 from pipeline.features.synthetic import clip
-from pipeline.features.weights import seal
 from pipeline.records import Segment, Word, write_table
+from pipeline.weights import seal
 
 LAYERS = {"transformers_audio": 4, "transformers_image": 4, "transformers_text": 12}  # fewer: the harder, the faster
 ATTRIBUTES = {

@@ -19,7 +19,7 @@ from pipeline.features.command import build
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
 from pipeline.features.synthetic import clip
-from pipeline.features.weights import seal
+from pipeline.weights import seal
 
 SECONDS = {
     "cuda": {"transformers_audio": 600.0, "transformers_image": 200.0, "transformers_text": 3600.0},

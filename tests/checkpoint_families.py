@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.features import weights
+from pipeline import weights
 from pipeline.features.synthetic import clip
 
 CONVOLUTIONS = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.features import weights
+from pipeline import weights
 from pipeline.features.base import FacePiece
 from pipeline.features.command import build
 from pipeline.features.face_geometry import EXPRESSIVE, MEASURES

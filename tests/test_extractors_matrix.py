@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.features import registry, weights
+from pipeline import weights
+from pipeline.features import registry
 from pipeline.features.base import AudioPiece, FacePiece, TextPiece
 from pipeline.features.check import check
 from pipeline.features.command import build

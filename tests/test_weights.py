@@ -14,7 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from pipeline.features import weights
+from pipeline import weights
 from pipeline.features.fetch import fetch, needed
 from pipeline.features.weights_command import weights as weights_command
 from pipeline.records import InputError
@@ -265,7 +265,7 @@ def test_slugs_are_safe_and_distinct(tmp_path):
 def test_lock_file_takes_entries_of_many_processes(tmp_path):
     lock = tmp_path / "lock.yaml"
     code = (
-        "import sys; from pathlib import Path; from pipeline.features.weights import check_lock\n"
+        "import sys; from pathlib import Path; from pipeline.weights import check_lock\n"
         "for i in range(10): check_lock(Path(sys.argv[1]), f'{sys.argv[2]}-{i}', {'f': {'sha256': 'x', 'bytes': 1}})"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code, str(lock), str(k)]) for k in range(3)]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 from itertools import pairwise
@@ -17,6 +18,7 @@ from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.corpora import iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
 from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, write_table
+from pipeline.weights import seal
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import cut, join
@@ -550,6 +552,15 @@ def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
     assert all(100 <= w.start_s < w.end_s <= 133 for w in first)
     assert {(w.source, w.segment_id) for w in first} == {("recogniser", None)}
     assert run_words("affwild2", tmp_path, tmp_path, unit, [segment], **options) == first
+
+
+def test_whisper_that_is_not_as_it_was_fetched_is_refused(whisper, tmp_path):
+    for path in whisper.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    seal(tmp_path, "org/whisper@1f")
+    (tmp_path / "vocab.json").write_text("{}")
+    with pytest.raises(InputError, match=r"not as fetched from org/whisper@1f: .*vocab.json"):
+        make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
 
 
 def test_whisper_without_alignment_heads_is_refused(whisper, tmp_path):

@@ -103,7 +103,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
     from pipeline.demo.checkpoints import KINDS
-    from pipeline.features.weights import parse
+    from pipeline.weights import parse
 
     source = parse(weights) if weights else None
     if source and source.kind == "demo" and source.location not in KINDS:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.features.weights import seal
+from pipeline.weights import seal
 
 KINDS = ("wav2vec2", "bert", "vit")
 SEED = 20_220

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from pipeline.features.base import Modality
-from pipeline.features.weights import allows_pickle
 from pipeline.records import InputError
+from pipeline.weights import allows_pickle
 
 _INPUTS = {"audio": {"input_values", "input_features"}, "video": {"pixel_values"}, "text": {"input_ids"}}
 _KINDS = {

@@ -10,9 +10,9 @@ from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
-from pipeline.features.weights import verify
 from pipeline.records import InputError, Segment, read_table
 from pipeline.store import merge as merge_stores
+from pipeline.weights import verify
 
 
 def build(kind: str, options: dict, weights: Path | None, device: str):

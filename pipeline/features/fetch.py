@@ -9,8 +9,8 @@ from hashlib import sha1
 from pathlib import Path
 
 from pipeline.cli import log
-from pipeline.features.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
 from pipeline.records import InputError
+from pipeline.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
 
 _SMALL = {
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.features.weights import parse, read_manifest, slug, verify
 from pipeline.records import InputError
+from pipeline.weights import parse, read_manifest, slug, verify
 
 
 @click.group()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.records import InputError
+from pipeline.weights import verify
 from pipeline.words.pieces import Heard
 from pipeline.words.recogniser import Recogniser, RecogniserConfig
 
@@ -20,6 +21,7 @@ class Transformer(Recogniser):
                 f"recogniser transformers: {weights or '--weights'} is not a checkpoint folder with a config.json; "
                 "fetch the weights first (python -m pipeline weights fetch) or choose the kind pocketsphinx"
             )
+        verify(weights)
         import torch
         from transformers import AutoConfig, pipeline
 

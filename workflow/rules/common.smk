@@ -16,7 +16,8 @@ from models import splits
 from pipeline.corpora import catalogue
 from pipeline.demo import plan
 from pipeline.digest import code
-from pipeline.features import registry, weights
+from pipeline import weights
+from pipeline.features import registry
 from pipeline.records import InputError
 from workflow.progress import Reporter
 from workflow.settings import CORPORA, resolve
