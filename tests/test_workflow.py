@@ -2,13 +2,14 @@
 
 import re
 import shutil
+import subprocess
 import time
 
 import pandas as pd
 import pytest
 from sklearn import metrics
 
-from tests.workflow_runs import copy_checkout, planned, small_config, snakemake, tables, write_config
+from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
 
 REPORT = "results/iemocap_report.html"
 
@@ -26,6 +27,9 @@ def finished(tmp_path_factory):
 def test_the_demonstration_reaches_its_report(finished):
     html = (finished / REPORT).read_text()
     assert "demonstration" in html.lower()
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*"]
+    revision = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    assert f'digest">{revision or "not known"}' in html
     for table in ("scores", "significance", "coverage", "confusion"):
         assert len(pd.read_csv(finished / f"results/iemocap/tables/{table}.csv")), table
     segments = pd.read_csv(finished / "results/iemocap/segments.tsv", sep="\t")

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -183,10 +184,11 @@ def _digest(text: str) -> str:
 @click.option("--corpus", required=True, type=click.Choice(sorted(CORPUS_NAMES)))
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--config-json", required=True, type=click.Path(path_type=Path), help="what the workflow ran with")
+@click.option("--revision", help="of the code, as git names it")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the HTML file to write")
-def report(corpus, folder, config_json, out):
+def report(corpus, folder, config_json, revision, out):
     """Write one corpus's report as a single HTML file."""
-    results = read(folder, Settings.from_json(config_json, corpus))
+    results = read(folder, replace(Settings.from_json(config_json, corpus), revision=revision or None))
     page = render(build(results))
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

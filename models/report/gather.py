@@ -65,7 +65,6 @@ class Settings:
             generated=given.get("generated"),
             weights=given.get("weights") or {},
             software=given.get("software") or {},
-            revision=given.get("revision"),
             created=given.get("created"),
         )
 

@@ -1,4 +1,4 @@
-"""The ``index`` stage: a corpus tree to units.tsv, segments.tsv, findings.tsv, raw_files.tsv and, for Aff-Wild2, labels.h5."""
+"""The ``index`` stage: a corpus tree to tables of units, segments, findings and raw files, and labels.h5 (Aff-Wild2)."""
 
 from pathlib import Path
 

@@ -118,10 +118,9 @@ rule configuration:
         "results/{corpus}/config.json",
     localrule: True
     params:
-        json=lambda wildcards: json.dumps({**configuration(wildcards.corpus), "revision": "@"}, indent=1),
+        json=lambda wildcards: json.dumps(configuration(wildcards.corpus), indent=1),
     shell:
-        "revision=$(git -C {CHECKOUT:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
-        ' printf "%s" {params.json:q} | sed "s/"revision": "@"/"revision": "${{revision:-unknown}}"/" > {output}'
+        "printf %s {params.json:q} > {output}"
 
 
 rule html_report:
@@ -141,5 +140,6 @@ rule html_report:
     params:
         code=code("models.report.command"),
     shell:
-        "python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
-        " --config-json {input.config} --out {output} > {log} 2>&1"
+        "revision=$(git -C {CHECKOUT:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
+        " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
+        ' --config-json {input.config} --revision "$revision" --out {output} > {log} 2>&1'
