@@ -216,7 +216,7 @@ def test_provenance_shows_what_the_stores_say(pages):
     (config,) = pages["iemocap"].by_id("provenance").all("pre")
     assert json.loads(config.text)["iemocap"]["training"]["learning_rate"] == 0.003
     raw = rows_of(pages["iemocap"].table("Raw files"))
-    assert raw["videos"] == ["151", "7400.0", "sizes", "12" * 32]
+    assert raw["videos"] == ["151", "7400.00", "sizes", "12" * 32]
     assert raw["labels"][2:] == ["contents", "34" * 32]
     read = rows_of(pages["iemocap"].table("Files that the trainings read"))
     trainings = str(sum(run.endswith("A+V+T") for run in RUNS["iemocap"]) * 5 * 2)

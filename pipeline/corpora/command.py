@@ -1,4 +1,4 @@
-"""The ``index`` stage: a corpus tree to tables of units, segments, findings and raw files, and labels.h5."""
+"""The ``index`` stage: a corpus tree to tables of units, segments, findings and raw files, and labels (Aff-Wild2)."""
 
 from pathlib import Path
 
