@@ -6,14 +6,16 @@ Stages run as the workflow runs them, one process a video or a shard, on generat
 is time of the processor. Networks run on the GPU if there is one, else on one core; their weights are random.
 """
 
+import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.full_size import FRAMES_PER_SECOND, FRAMES_PER_VIDEO, make_films, write_dialog, write_film
-from benchmarks.gpu import SECONDS, seconds_per_hour
+from benchmarks.gpu import SECONDS, seconds_per_hour, train
 from benchmarks.stages import Corpus
+from benchmarks.training import turns
 
 CORES = 8
 COUNTS = (1, 4, 16)
@@ -73,7 +75,7 @@ def estimate(folder: Path, films: Path) -> dict[str, float]:
             hours[f"hours on {CORES} cores, all of {name}, {stage.__name__}"] = (
                 stage(unit).processor_s * count / CORES / 3600
             )
-    return hours | network_hours()
+    return hours | network_hours() | epoch_seconds()
 
 
 def network_hours() -> dict[str, float]:
@@ -92,6 +94,19 @@ def network_hours() -> dict[str, float]:
             hours[name] = cost_s * share * speech_hours / workers / 3600
     torch.set_num_threads(threads)
     return hours
+
+
+def epoch_seconds(turns_measured: int = 384) -> dict[str, float]:
+    """Seconds of one epoch of paper 1's model on all of IEMOCAP's turns, in float32."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        train(folder, turns(folder, turns_measured), "run", 1, seeds=[0], epochs=2, device=device)
+        run = json.loads((folder / "run" / "seed0" / "run.json").read_text())
+    cost_s = run["seconds"] / run["epochs"] * DIALOGS * TURNS_PER_DIALOG / turns_measured
+    return {f"s on {'1 GPU' if device == 'cuda' else '1 core'}, an epoch of self-attention on all of IEMOCAP": cost_s}
 
 
 def figures() -> dict[str, float]:

@@ -2,7 +2,8 @@
 
     python -m pytest tests/test_gpu.py
 
-needs torch, transformers, h5py and numpy, and of smaller packages pytest, pydantic and scipy; no mediapipe, no OpenCV.
+needs torch, transformers, h5py, numpy and pytest; no mediapipe, no OpenCV. What transformers or we need beyond that for
+pictures (pillow) and for the frame-wise task (pyarrow, scipy) is skipped, visibly, where it is absent.
 """
 
 import json
@@ -53,6 +54,7 @@ def job(request, tmp_path):
         assignments = assign(segments, "iemocap", "session", CLASSES)
     else:
         pytest.importorskip("pyarrow", reason="predictions of frames are Parquet files")
+        pytest.importorskip("scipy", reason="features are brought to the frames by a sparse matrix")
         segments = videos()
         truth = frame_labels(segments)
         rows = {m: frame_rows(truth, m) for m in DIMS}
@@ -113,6 +115,8 @@ def test_mixed_precision_is_told(tmp_path, job):
 
 @pytest.mark.parametrize(("kind", "family"), ALL)
 def test_extractors_agree_with_the_cpu(tmp_path, kind, family):
+    if kind == "transformers_image":
+        pytest.importorskip("PIL", reason="transformers prepares pictures with pillow")
     options = {"layers": [0, 1, 2], "combine": "concat"} if family not in ("whisper",) else {}
     folder, results = make_checkpoint(kind, family, tmp_path), []
     for device in ("cpu", "cuda"):
