@@ -12,7 +12,7 @@ reports: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/iemocap_report.html results/affwild2_report.html
 
 test: lint
-	$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed
 	$(BIN)/ruff check .
