@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.workflow import Cost, run
+from benchmarks.measure import Cost, run
 
 
 class Corpus:

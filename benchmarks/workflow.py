@@ -6,45 +6,16 @@ The trees have the corpora's dialogs, turns and videos with empty media (benchma
 Seconds are given twice: as on a clock on the wall, and as the processor's, which other people's work does not stretch.
 """
 
-import os
 import re
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 from benchmarks.full_size import make_affwild2, make_iemocap, write_config
+from benchmarks.measure import ROOT, Cost, run
 
-ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ["results/iemocap_report.html", "results/affwild2_report.html"]
 IMPORTS = "import snakemake.cli, snakemake.api, snakemake.workflow"
-
-
-class Cost(NamedTuple):
-    """What one command cost, and what it said."""
-
-    wall_s: float
-    processor_s: float
-    peak_mb: float
-    text: str
-
-
-def run(command: list, folder: Path) -> Cost:
-    """Run a command to its end; raises RuntimeError with what it said where it fails."""
-    with tempfile.TemporaryFile("w+") as said:
-        begin_s = time.perf_counter()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - begin_s
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{text[-3000:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
 
 
 def snakemake(folder: Path, *arguments: str) -> Cost:

@@ -24,31 +24,26 @@ def _module_path(module: str) -> Path | None:
 
 
 @cache
-def _tree(path: Path) -> ast.AST:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> tuple[bytes, frozenset[str]]:
+    """Digest of a source file without its comments and layout, and our own modules that it imports.
 
-
-@cache
-def _meaning(path: Path) -> bytes:
-    """Digest of a source file without its comments and layout; a file belongs to many stages, so it is kept."""
-    return sha256(ast.dump(_tree(path)).encode()).digest()
-
-
-@cache
-def imports(module: str) -> set[str]:
-    """Our own modules that a module's source imports anywhere, in functions too."""
-    path = _module_path(module)
-    return _imports(path) if path else set()
-
-
-def _imports(path: Path) -> set[str]:
+    A file belongs to many stages, so both are kept; its syntax tree, a hundred times its size, is not.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return {name for name in found if name.split(".")[0] in PACKAGES and _module_path(name)}
+    ours = frozenset(name for name in found if name.split(".")[0] in PACKAGES and _module_path(name))
+    return sha256(ast.dump(tree).encode()).digest(), ours
+
+
+def imports(module: str) -> frozenset[str]:
+    """Our own modules that a module's source imports anywhere, in functions too."""
+    path = _module_path(module)
+    return _read(path)[1] if path else frozenset()
 
 
 def closure(*modules: str) -> list[str]:
@@ -68,11 +63,11 @@ def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
 
     Comments and layout do not count. Templates belong to the modules that they lie beside.
     """
-    modules = {*modules, *(name for path in files for name in _imports(path))}
+    modules = {*modules, *(name for path in files for name in _read(path)[1])}
     paths = [path for path in map(_module_path, closure(*modules)) if path]
     digest = sha256()
     for path in [*paths, *files]:
-        digest.update(_meaning(path))
+        digest.update(_read(path)[0])
     for folder in sorted({path.parent / "templates" for path in paths}):
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
