@@ -22,6 +22,8 @@ from tests.network_material import THREE, batch, make, on_device
 from tests.training_material import (
     CLASSES,
     DIMS,
+    NETWORKS,
+    TRAINING,
     contents,
     emotional_turns,
     frame_labels,
@@ -34,14 +36,6 @@ from tests.training_material import (
 )
 
 pytestmark = pytest.mark.gpu
-NETWORKS = {
-    "segment": {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8},
-    "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
-}
-TRAINING = {
-    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}},
-    "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
-}
 
 
 @pytest.fixture(params=["segment", "frame"])

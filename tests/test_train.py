@@ -34,6 +34,8 @@ from pipeline.timebase import to_grid
 from tests.training_material import (
     CLASSES,
     DIMS,
+    NETWORKS,
+    TRAINING,
     contents,
     emotional_turns,
     frame_labels,
@@ -47,10 +49,8 @@ from tests.training_material import (
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
-SELF = {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8}
-RCMA = {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2}
-SEGMENT = {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}}
-FRAME = {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15}
+SELF, RCMA = NETWORKS["segment"], NETWORKS["frame"]
+SEGMENT, FRAME = TRAINING["segment"], TRAINING["frame"]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSES = ("ang", "neu", "sad")
 DIMS = {"audio": 12, "video": 10, "text": 8}
 HOPS_S = {"audio": 0.02, "video": 0.1, "text": 0.3}
+NETWORKS = {
+    "segment": {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8},
+    "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
+}
+TRAINING = {
+    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}},
+    "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
+}
 
 
 def attributes(modality, corpus="iemocap", demonstration=True, **changes):
