@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.measure import peak_mb
+from pipeline.cli import peak_memory_mb
 
 MINUTES = 1.0  # of video in each timing
 LONG_MINUTES = (2.0, 10.0)  # memory is compared between these; 60 instead of 10 with --full
@@ -103,7 +103,7 @@ def _worker(kind: str, video: Path, core: int) -> dict:
         begin_s, clock_s = processor_s(), time.perf_counter()
         found = WORKERS[kind](video, Path(folder))
         used_s, wall_s = processor_s() - begin_s, time.perf_counter() - clock_s
-    return {"found": found, "processor_s": used_s, "wall_s": wall_s, "peak_mb": peak_mb()}
+    return {"found": found, "processor_s": used_s, "wall_s": wall_s, "peak_mb": peak_memory_mb()}
 
 
 def _start(kind: str, video: Path, core: int) -> subprocess.Popen:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gpu import checkpoint
 from pipeline.audio_file import AudioWriter
 from pipeline.crops import FaceWriter
 from pipeline.features.command import build
@@ -19,7 +20,6 @@ from pipeline.features.pieces import read_pieces
 from pipeline.features.run import write_store
 from pipeline.features.synthetic import clip
 from pipeline.records import Segment, Word, write_table
-from pipeline.weights import seal
 
 LAYERS = {"transformers_audio": 4, "transformers_image": 4, "transformers_text": 12}  # fewer: the harder, the faster
 ATTRIBUTES = {
@@ -70,25 +70,6 @@ def _write_words(results: Path, turns: dict) -> None:
     write_table(results / "words" / "u.tsv", words, Word)
 
 
-def _checkpoint(kind: str, folder: Path) -> Path:
-    import transformers as t
-
-    folder.mkdir()
-    if kind == "transformers_audio":
-        t.Wav2Vec2Model(t.Wav2Vec2Config(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
-        t.Wav2Vec2FeatureExtractor().save_pretrained(folder)
-    elif kind == "transformers_image":
-        t.ViTModel(t.ViTConfig(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
-        t.ViTImageProcessor().save_pretrained(folder)
-    else:
-        t.BertModel(t.BertConfig(num_hidden_layers=LAYERS[kind])).save_pretrained(folder)
-        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{k}" for k in range(50))]
-        (folder / "vocab.txt").write_text("\n".join(vocabulary))
-        t.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
-    seal(folder, "benchmark")
-    return folder
-
-
 class _Recorder:
     """Stands in for a network and keeps what it was called with."""
 
@@ -128,7 +109,7 @@ def _forward_share(kind: str, results: Path, turns: dict, options: dict) -> floa
     """Time of the bare forward passes / time of the stage without start-up, best of two."""
     import torch
 
-    extractor, _ = build(kind, options, _checkpoint(kind, results / kind), "cpu")
+    extractor, _ = build(kind, options, checkpoint(kind, results / kind, LAYERS[kind]), "cpu")
     segments = _segments(turns)
     extractor.dim  # noqa: B018 - part of start-up
     recorder = _Recorder(extractor.model)

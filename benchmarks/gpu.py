@@ -30,21 +30,22 @@ SEEDS, TURNS, EPOCHS = 5, 1000, 8
 TURN_S = 4.5  # mean of IEMOCAP
 
 
-def checkpoint(kind: str, folder: Path) -> Path:
+def checkpoint(kind: str, folder: Path, layers: int = 12) -> Path:
     """Save a network of the research one's size with random weights: pace does not depend on what the weights are."""
     import transformers as t
 
     folder.mkdir()
     if kind == "transformers_audio":
-        t.Wav2Vec2Model(t.Wav2Vec2Config()).save_pretrained(folder)
+        t.Wav2Vec2Model(t.Wav2Vec2Config(num_hidden_layers=layers)).save_pretrained(folder)
         t.Wav2Vec2FeatureExtractor().save_pretrained(folder)
     elif kind == "transformers_image":
-        t.ViTModel(t.ViTConfig()).save_pretrained(folder)
+        t.ViTModel(t.ViTConfig(num_hidden_layers=layers)).save_pretrained(folder)
         t.ViTImageProcessor().save_pretrained(folder)
     else:
-        t.BertModel(t.BertConfig()).save_pretrained(folder)
-        vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
-        (folder / "vocab.txt").write_text("\n".join([*vocabulary, *(f"##{x}" for x in vocabulary[5:])]))
+        t.BertModel(t.BertConfig(num_hidden_layers=layers)).save_pretrained(folder)
+        special, letters = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], list("abcdefghijklmnopqrstuvwxyz")
+        words = [f"word{k}" for k in range(50)]  # of benchmarks/features.py; other words are spelled
+        (folder / "vocab.txt").write_text("\n".join([*special, *words, *letters, *(f"##{x}" for x in letters)]))
         t.BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     seal(folder, "benchmark")
     return folder

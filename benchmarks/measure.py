@@ -1,12 +1,11 @@
 """What a command or a process costs: seconds on the wall, seconds of the processor, peak memory.
 
 The kernel counts towards a process's peak what its parent held when it was started (getrusage(2), ru_maxrss), so peaks
-are asked of a small process in between, or read as VmHWM, which starts anew.
+are asked of a small process in between.
 """
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -47,8 +46,3 @@ def run(command: list, folder: Path) -> Cost:
     if status:
         raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{text[-3000:]}")
     return Cost(wall_s, processor_s, peak_mb, text)
-
-
-def peak_mb() -> float:
-    """Most memory that this process has held since its program was started."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import peak_mb
+from pipeline.cli import peak_memory_mb
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 TURNS, CLASSES = 96, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
@@ -207,7 +207,7 @@ def _peak_of_streaming(frames: int) -> float:
         )
         for batch in examples.batches([examples.items("training")[:12], examples.items("test")[:12]]):
             assert len(batch) == 12
-    return peak_mb()
+    return peak_memory_mb()
 
 
 def streaming_memory() -> dict[str, float]:

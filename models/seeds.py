@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import platform
-import resource
 import sys
 
 import torch
@@ -15,7 +14,7 @@ from models.examples import Examples
 from models.fit import Run, fit
 from models.job import Job, make_repeatable
 from models.predictions import FILE
-from pipeline.cli import log, log_to_stderr
+from pipeline.cli import log, log_to_stderr, peak_memory_mb
 from pipeline.records import InputError, replacing
 
 
@@ -102,7 +101,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "selected": history[run.progress.best_epoch - 1],
         "epochs": run.progress.epoch,
         "seconds": round(run.progress.seconds, 3),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": round(peak_memory_mb()),
         "hardware": _hardware(examples.device),
     }
     with replacing(folder / "run.json") as temporary:

@@ -50,6 +50,15 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
 
 
+def peak_memory_mb() -> float:
+    """Most memory that this process has held; ru_maxrss, the fallback, counts what its parent held as well."""
+    import resource
+
+    status = Path("/proc/self/status")
+    held = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return (int(held[1]) if held else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
+
+
 def run(group: click.Group) -> None:
     """Run a command group: an expected error is one line, an unexpected one a sentence before its trace."""
     log_to_stderr()

@@ -18,7 +18,7 @@ from models.splits import Assignment, assign
 from pipeline.features.command import build
 from pipeline.records import write_table
 from tests.checkpoint_families import ALL, make_checkpoint, pieces_of
-from tests.network_material import THREE, batch, make, on_device
+from tests.network_material import THREE, check_device
 from tests.training_material import (
     CLASSES,
     DIMS,
@@ -77,11 +77,7 @@ def test_cudnn_gives_the_same_gru():
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
 def test_networks_agree_with_the_cpu(fusion, task, modalities):
-    expected = make(fusion, task, modalities)(*batch(fusion, task, modalities)).detach().float()
-    outcome, mixed, gradients = on_device(fusion, task, "cuda")
-    torch.testing.assert_close(outcome, expected, atol=1e-4, rtol=0)
-    torch.testing.assert_close(mixed, expected, atol=0.1, rtol=0)
-    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    check_device(fusion, task, "cuda")
 
 
 def test_training_repeats_itself_and_agrees_with_the_cpu(tmp_path, job):

@@ -22,8 +22,8 @@ from tests.network_material import (
     THREE,
     TOGETHER,
     batch,
+    check_device,
     make,
-    on_device,
 )
 
 torch.set_num_threads(1)
@@ -224,7 +224,7 @@ def test_faithful_models_need_their_lengths():
 @pytest.mark.parametrize("encoder", ["gru", "tcn"])
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_several_seeds_run_at_once(fusion, encoder):
-    """What trains all seeds of a fold together needs: torch.func maps a network over stacked parameters."""
+    """Modules hold no state but parameters: torch.func maps a network over the stacked parameters of several."""
     values, masks = batch(fusion, "frame", DIMS)
     networks = []
     for seed in range(3):
@@ -287,8 +287,4 @@ def test_published_rjcma_learns():
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
 def test_precisions_agree(fusion, task, modalities):
-    expected = make(fusion, task, modalities)(*batch(fusion, task, modalities)).detach().float()
-    outcome, mixed, gradients = on_device(fusion, task, "cpu")
-    torch.testing.assert_close(outcome, expected, atol=1e-4, rtol=0)
-    torch.testing.assert_close(mixed, expected, atol=0.1, rtol=0)
-    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    check_device(fusion, task, "cpu")

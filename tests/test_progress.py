@@ -95,6 +95,15 @@ def test_a_finished_rule_is_told_in_one_line(good):
     assert each_s == pytest.approx(work_s / 3, abs=0.06)
 
 
+def test_a_fault_in_telling_is_told_and_ends_no_run(tmp_path):
+    broken = "\nREPORTER.run.feed = lambda lines: 1 / 0\n"
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.replace("\nonstart:", broken + "onstart:", 1))
+    said = run(tmp_path, "nap/0.txt")
+    assert "--- Logging error ---" in said
+    assert "ZeroDivisionError" in said
+    assert (tmp_path / "nap/0.txt").is_file()
+
+
 def test_a_job_that_succeeds_at_last_is_not_called_failed(good):
     said, log = good
     state = read_run(log)

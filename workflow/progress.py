@@ -132,7 +132,7 @@ class Reporter(logging.Handler):
             if match and (self._complete(match[2]) or now_s - self.told_s > QUIET_S):
                 self.told_s = now_s
                 self.logger.info(f"{rule_line(self.run, match[2])} | {headline(self.run, now_s)}")
-        except Exception:
+        except Exception:  # whatever it is, it is told with its trace, and does not end a run of days
             self.handleError(record)
 
     def _complete(self, rule: str) -> bool:

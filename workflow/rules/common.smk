@@ -5,7 +5,6 @@ import os
 import re
 import shlex
 import sys
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import DefaultFormatter, logger
@@ -13,10 +12,10 @@ from snakemake.logging import DefaultFormatter, logger
 sys.path.insert(0, workflow.basedir)
 
 from models import splits
+from pipeline import weights
 from pipeline.corpora import catalogue
 from pipeline.demo import plan
 from pipeline.digest import code
-from pipeline import weights
 from pipeline.features import registry
 from pipeline.records import InputError
 from workflow.progress import Reporter
