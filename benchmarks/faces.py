@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import peak_memory_mb
+from pipeline.log import peak_memory_mb
 
 MINUTES = 1.0  # of video in each timing
 LONG_MINUTES = (2.0, 10.0)  # memory is compared between these; 60 instead of 10 with --full

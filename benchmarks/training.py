@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli import peak_memory_mb
+from pipeline.log import peak_memory_mb
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 TURNS, CLASSES = 96, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")

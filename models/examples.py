@@ -14,7 +14,7 @@ from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table, place_tables
 from models.splits import Assignment
 from models.windows import cut_windows
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import uniform_grid_s

@@ -9,7 +9,7 @@ import numpy as np
 from models.metrics import ccc, metrics
 from models.predictions import model_and_modalities, prediction_file, read_predictions
 from models.tallies import tally
-from pipeline.cli import progress
+from pipeline.log import progress
 from pipeline.records import InputError, write_table
 
 POOLED = "all"

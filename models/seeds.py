@@ -14,7 +14,7 @@ from models.examples import Examples
 from models.fit import Run, fit
 from models.job import Job, make_repeatable
 from models.predictions import FILE
-from pipeline.cli import log, log_to_stderr, peak_memory_mb
+from pipeline.log import log, log_to_stderr, peak_memory_mb
 from pipeline.records import InputError, replacing
 
 

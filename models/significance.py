@@ -12,7 +12,7 @@ from models.metrics import OVERALL
 from models.options import Contrast, SignificanceOptions
 from models.splits import Assignment
 from models.tallies import RunTally, tally_run
-from pipeline.cli import log, progress
+from pipeline.log import log, progress
 from pipeline.records import InputError, Segment, read_table, write_table
 
 

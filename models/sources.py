@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import to_grid

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import click
 import numpy as np
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError, Segment, read_table, write_table
 
 DEVELOPMENT_SHARE = 0.15

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.predictions import AGAIN, model_and_modalities, prediction_file
 from models.scores import Score
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
 from pipeline.store import FeatureStore
 

@@ -21,7 +21,7 @@ from models.job import Job, choose_device, load_examples, make_repeatable
 from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions, check_network
 from models.predictions import FILE
 from models.seeds import train_seeds
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.digest import code
 from pipeline.records import InputError
 

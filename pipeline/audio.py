@@ -11,7 +11,8 @@ import click
 import numpy as np
 
 from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
-from pipeline.cli import log, progress, there
+from pipeline.cli import there
+from pipeline.log import log, progress
 from pipeline.media import MediaError, read_audio
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.timebase import sample_index

@@ -278,7 +278,7 @@ def _rows(
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Table to write.")
 def coverage(corpus: str, results: Path, features: tuple[str, ...], split: Path | None, out: Path):
     """Say what is missing of every segment and modality, and why."""
-    from pipeline.cli import log
+    from pipeline.log import log
 
     if not (results / "segments.tsv").exists():
         raise InputError(f"{results}: no segments.tsv; run the index stage first")

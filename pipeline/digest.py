@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models")
-QUIET = {"pipeline.cli"}  # how a stage talks changes no result
+QUIET = {"pipeline.cli", "pipeline.log"}  # how a stage talks changes no result
 
 
 @cache

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError, Side
 from pipeline.timebase import seconds
 

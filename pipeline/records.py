@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 Side = Literal["whole", "left", "right"]
-"""Which part of the picture belongs to a segment's person."""
+"""Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
+Picture = Literal["whole", "left_half", "right_half"]
+"""Which part of the picture shows a segment's person: of two cameras side by side, a half."""
 
 Record = TypeVar("Record")
 
@@ -54,6 +56,13 @@ class Segment:
     arousal: float | None = None
     dominance: float | None = None
     text: str | None = None
+    picture: Picture = "whole"
+    dialog: str | None = None  # the conversation that the segment is part of
+    scenario: str | None = None  # script or scene, where it is acted more than once by others
+    style: str | None = None  # such as scripted or improvised
+    audio: str | None = None  # a sound file of its own, relative to the corpus root
+    alignment: str | None = None  # word times, relative to the corpus root
+    crops: str | None = None  # folder of supplied face crops, relative to the corpus root
 
     def __post_init__(self):
         if not self.end_s > self.start_s:
@@ -68,6 +77,17 @@ class Segment:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a segment is labelled with as a whole; labels are a table apart, so that a corrected one tracks no face."""
+
+    segment_id: str
+    label: str | None = None
+    valence: float | None = None
+    arousal: float | None = None
+    dominance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from models.report.gather import Results, Settings, picture_with_notes, read
 from models.report.provenance import provenance
 from models.report.verdict import Verdicts, affwild2_headline, iemocap_headline, remarks
 from models.splits import EMOTIONS, PROTOCOLS
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"

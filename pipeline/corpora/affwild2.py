@@ -47,7 +47,7 @@ def index(root: str | Path) -> Index:
     """Read the whole tree, including the time stamps of every video's frames; raises InputError for a wrong root."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from pipeline.cli import progress
+    from pipeline.log import progress
 
     root = find_root(root, "affwild2", LAYOUT)
     videos = _videos(root)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.corpora.catalogue import CORPORA, get
 from pipeline.corpora.raw import RawFiles, fingerprints
 from pipeline.corpora.transcripts import check_transcripts

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log, progress
+from pipeline.log import log, progress
 from pipeline.demo.plan import CORPORA, unit_ids
 from pipeline.records import InputError
 

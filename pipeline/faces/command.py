@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log, there
+from pipeline.cli import there
+from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table
 
 

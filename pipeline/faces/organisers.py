@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli import log, progress
+from pipeline.log import log, progress
 from pipeline.crops import CROP_PX, DAMAGED, NO_FACE, FaceWriter
 from pipeline.faces.align import JPEG_QUALITY
 from pipeline.faces.stage import end_reason, plan_frames, write_nothing

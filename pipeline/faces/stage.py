@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli import log, progress
+from pipeline.log import log, progress
 from pipeline.crops import CODES, DAMAGED, FaceWriter
 from pipeline.media import MediaError, Video
 from pipeline.records import Segment, Side

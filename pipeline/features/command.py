@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
 

@@ -10,7 +10,7 @@ from queue import Queue
 
 import numpy as np
 
-from pipeline.cli import progress
+from pipeline.log import progress
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import Job, own_rows
 from pipeline.records import InputError

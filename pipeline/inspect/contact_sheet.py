@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.cli import log, progress
+from pipeline.log import log, progress
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
 from pipeline.records import InputError, Segment, read_table, replacing
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.records import InputError, Segment, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter

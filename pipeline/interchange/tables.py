@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import Segment, replacing
 from pipeline.store import FeatureStore, Rows
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import log, there
+from pipeline.cli import there
+from pipeline.log import log
 from pipeline.corpora.catalogue import CORPORA
 from pipeline.records import InputError, Segment, Unit, Word, read_table, write_table
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.corpora.iemocap_files import alignment_path
 from pipeline.corpora.transcripts import find_transcript, read_cues
 from pipeline.corpora.tree import read_text

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.audio_file import AudioTrack
-from pipeline.cli import log
+from pipeline.log import log
 from pipeline.records import InputError, Word
 from pipeline.words.pieces import Heard, Piece, cut, join
 from pipeline.words.text import spread
