@@ -5,6 +5,7 @@ Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-se
 
 import csv
 import glob
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -27,12 +28,14 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One source video: an IEMOCAP dialog or an Aff-Wild2 video."""
+    """One source recording, a video as a rule; its paths are relative to the corpus root."""
 
     unit_id: str
-    video: str  # path relative to the corpus root
-    session: int | None = None  # IEMOCAP: 1 to 5
-    part: str | None = None  # Aff-Wild2: train, validation or test
+    video: str | None = None  # None: there is no picture
+    audio: str | None = None  # None: the video's own sound, if there is a video
+    transcript: str | None = None  # a supplied one: see pipeline.corpora.transcripts
+    part: str | None = None  # of an official partition
+    shard: str = ""  # name of the files that faces, sound and words of the unit are in
 
     def __post_init__(self):
         if not self.unit_id or "/" in self.unit_id or self.unit_id.startswith("."):
@@ -41,37 +44,39 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What one person does over ``[start_s, end_s)`` of a unit: an IEMOCAP turn or an Aff-Wild2 subject track."""
+    """What one person does over ``[start_s, end_s)`` of a unit, with the groups it belongs to and where its data lie.
+
+    ``end_s`` may be infinite where a reader does not know how long the recording is; the index stage fills it in.
+    """
 
     segment_id: str
     unit_id: str
     speaker: str
-    session: int | None
-    part: str | None
+    session: str | None
+    part: str | None  # of an official partition
     start_s: float
     end_s: float
-    side: Side
-    label: str | None = None
-    valence: float | None = None
-    arousal: float | None = None
-    dominance: float | None = None
-    text: str | None = None
+    side: Side = "whole"
     picture: Picture = "whole"
-    dialog: str | None = None  # the conversation that the segment is part of
-    scenario: str | None = None  # script or scene, where it is acted more than once by others
+    dialog: str | None = None  # the conversation that the segment is part of; None: its unit
+    scenario: str | None = None  # script or scene, where others act it, too
     style: str | None = None  # such as scripted or improvised
+    text: str | None = None
     audio: str | None = None  # a sound file of its own, relative to the corpus root
     alignment: str | None = None  # word times, relative to the corpus root
     crops: str | None = None  # folder of supplied face crops, relative to the corpus root
+    annotation: str | None = None  # frame-wise labels, relative to the corpus root
+    shard: str = ""  # as of its unit
 
     def __post_init__(self):
-        if not self.end_s > self.start_s:
+        if not (self.end_s > self.start_s and math.isfinite(self.start_s)):
             raise InputError(
                 f"segment {self.segment_id}: end_s {self.end_s} is not after start_s {self.start_s}; "
                 "correct the corpus file or remove the segment"
             )
-        if self.side not in get_args(Side):
-            raise InputError(f"segment {self.segment_id}: side {self.side!r} is not one of {get_args(Side)}")
+        for name, allowed in (("side", get_args(Side)), ("picture", get_args(Picture))):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"segment {self.segment_id}: {name} {getattr(self, name)!r} is not one of {allowed}")
 
     @property
     def duration_s(self) -> float:

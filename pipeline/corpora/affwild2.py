@@ -7,25 +7,97 @@ to the part ``test``: it is predicted and not scored.
 
 import os
 from collections import defaultdict
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pipeline.corpora.tree import WHOLE_CORPUS, Index, files, find_root, is_litter, read_text
+from pydantic import Field
+
+from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index, Options, options
+from pipeline.corpora.tree import files, find_root, is_litter, read_text
+from pipeline.media import VIDEO_SUFFIXES
+from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
 
 if TYPE_CHECKING:
     import numpy as np
 
 LAYOUT = ("videos", "annotations")
-SUFFIXES = (".mp4", ".avi")
 CHALLENGE = "annotations/VA_Estimation_Challenge"
 PARTS = {"Train_Set": "train", "Validation_Set": "validation"}
 CROPS = "cropped_aligned"
 
 
-def list_units(root: str | Path) -> list[str]:
-    """Names of all videos, from folder listings alone; the same ids as :func:`index` finds. Raises InputError."""
-    return list(_videos(find_root(root, "affwild2", LAYOUT)))
+@options
+class AffWild2Options(Options):
+    """What can be said of Aff-Wild2."""
+
+    crops: Literal["own", "organisers"] = Field(
+        "own", description="faces tracked and aligned here, or the organisers' cropped_aligned folder"
+    )
+
+
+class AffWild2(Corpus):
+    """Aff-Wild2, valence-arousal track: what everybody annotated in a video shows in each frame."""
+
+    title = "Aff-Wild2"
+    task = "numbers/frame:valence,arousal"
+    protocols = ("official", "official_paper", "sixfold")
+    unit_word, segment_word = "video", "person"
+    text_files = {"annotations": tuple(f"{CHALLENGE}/{folder}/*.txt" for folder in PARTS)}
+    Options = AffWild2Options
+
+    def list_units(self) -> list[str]:
+        """Names of all videos, from folder listings alone."""
+        return [safe_id(name) for name in _videos(find_root(self.root, self.key, LAYOUT), self.key)]
+
+    def index(self) -> Index:
+        """Read the whole tree; raises InputError for a wrong root."""
+        root = find_root(self.root, self.key, LAYOUT)
+        videos, annotations, crops = _videos(root, self.key), _annotations(root), _crop_folders(root)
+        subjects, findings = _subjects(videos, annotations, crops)
+        found = Index(findings=findings)
+        for video, path in videos.items():
+            parts = {annotations[s][0] if s in annotations else "test" for s in subjects[video]}
+            part = parts.pop() if len(parts) == 1 else None
+            unit_id = safe_id(video)
+            found.units.append(Unit(unit_id, path.relative_to(root).as_posix(), part=part))
+            if part is None:
+                reason = "people of this video are in different parts; they share picture and sound"
+                found.findings.append(Finding(unit_id, None, "corpus", "partial", reason))
+            for subject in sorted(subjects[video]):
+                annotated = annotations.get(subject)
+                found.segments.append(
+                    Segment(
+                        segment_id=safe_id(subject),
+                        unit_id=unit_id,
+                        speaker=safe_id(subject),
+                        session=None,
+                        part=annotated[0] if annotated else "test",
+                        start_s=0.0,
+                        end_s=inf,
+                        side=side_of(subject, video, subjects[video]),
+                        crops=f"{CROPS}/{subject}" if self.config.crops == "organisers" else None,
+                        annotation=annotated[1].relative_to(root).as_posix() if annotated else None,
+                    )
+                )
+        return found
+
+    def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
+        """Valence and arousal of each frame of a person's video."""
+        from pipeline.corpora.annotation import parse_annotation, to_frames
+
+        annotation, absent, notes = None, "no annotation: predicted, not scored", []
+        if segment.annotation:
+            try:
+                text, note = read_text(self.root / segment.annotation)
+                annotation = parse_annotation(text)
+                notes = [note, *annotation.notes]
+                absent = None if annotation.valid.any() else f"none of the {len(annotation)} rows is valid"
+            except InputError as error:
+                absent = str(error)
+        rows, note = to_frames(annotation, frame_time_s)
+        return Annotation(rows, absent, [text for text in (*notes, note) if text])
 
 
 def side_of(subject: str, video: str, siblings: set[str]) -> Side:
@@ -43,89 +115,7 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
     return "whole"
 
 
-def index(root: str | Path) -> Index:
-    """Read the whole tree, including the time stamps of every video's frames; raises InputError for a wrong root."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from pipeline.log import progress
-
-    root = find_root(root, "affwild2", LAYOUT)
-    videos = _videos(root)
-    annotations = _annotations(root)
-    subjects, findings = _subjects(videos, annotations, _crop_folders(root))
-    found = Index(findings=findings)
-    with ThreadPoolExecutor(4) as pool:  # reading the time stamps waits for the disk
-        stamps = pool.map(_frame_times_s, videos.values())
-        for frame_time_s, (unit_id, video) in zip(progress(stamps, "videos", len(videos)), videos.items()):
-            parts = {annotations[s][0] if s in annotations else "test" for s in subjects[unit_id]}
-            part = parts.pop() if len(parts) == 1 else None
-            found.units.append(Unit(unit_id, video.relative_to(root).as_posix(), part=part))
-            if part is None:
-                reason = "people of this video are in different parts; they share picture and sound"
-                found.findings.append(Finding(unit_id, None, "corpus", "partial", reason))
-            for subject in sorted(subjects[unit_id]):
-                if isinstance(frame_time_s, InputError):
-                    found.findings.append(Finding(unit_id, subject, "video", "absent", str(frame_time_s)))
-                    continue
-                side = side_of(subject, unit_id, subjects[unit_id])
-                _read_subject(unit_id, subject, side, annotations.get(subject), frame_time_s, found)
-    return found
-
-
-def _read_subject(
-    unit_id: str,
-    subject: str,
-    side: Side,
-    annotated: tuple[str, Path] | None,
-    frame_time_s: "np.ndarray",
-    found: Index,
-) -> None:
-    """Add the segment, the labels and the findings of one subject."""
-    from pipeline.corpora.annotation import parse_annotation, to_frames
-
-    annotation, absent, notes = None, "no annotation: predicted, not scored", []
-    if annotated:
-        path = annotated[1]
-        try:
-            text, note = read_text(path)
-            annotation = parse_annotation(text)
-            notes = [note, *annotation.notes]
-            absent = None if annotation.valid.any() else f"none of the {len(annotation)} rows is valid"
-        except InputError as error:
-            absent = str(error)
-    rows, note = to_frames(annotation, frame_time_s)
-    fraction = round(float(rows.valid.mean()), 4)
-    if absent:
-        found.findings.append(Finding(unit_id, subject, "label", "absent", absent, fraction))
-    for text in filter(None, [*notes, note]):
-        found.findings.append(Finding(unit_id, subject, "label", "partial", text, fraction))
-    found.labels[subject] = rows
-    found.segments.append(
-        Segment(
-            segment_id=subject,
-            unit_id=unit_id,
-            speaker=subject,
-            session=None,
-            part=annotated[0] if annotated else "test",
-            start_s=float(rows.time_s[0, 0]),
-            end_s=float(rows.time_s[-1, 1]),
-            side=side,
-        )
-    )
-
-
-def _frame_times_s(video: Path) -> "np.ndarray | InputError":
-    """Presentation times of all frames, or why there are none."""
-    from pipeline.media import frame_times_s
-
-    try:
-        time_s = frame_times_s(video)
-    except InputError as error:
-        return InputError(str(error).replace(str(video), video.name))  # coverage names no folder of this machine
-    return time_s if len(time_s) else InputError(f"{video.name}: the video has no frame; replace it by the original")
-
-
-def _videos(root: Path) -> dict[str, Path]:
+def _videos(root: Path, key: str) -> dict[str, Path]:
     """Path of each video by its stem; raises InputError for two with one stem and for none."""
     videos: dict[str, Path] = {}
     seen = set()
@@ -138,17 +128,17 @@ def _videos(root: Path) -> dict[str, Path]:
         folders[:] = sorted(f for f in folders if not is_litter(f))
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix.lower() not in SUFFIXES or is_litter(name):
+            if path.suffix.lower() not in VIDEO_SUFFIXES or is_litter(name):
                 continue
             if path.stem in videos:
                 raise InputError(
-                    f"corpora.affwild2.root: two videos are named {path.stem}: {videos[path.stem]} and {path}; "
+                    f"{key}: two videos are named {path.stem}: {videos[path.stem]} and {path}; "
                     "annotations could belong to either, so remove one or rename it"
                 )
             videos[path.stem] = path
     if not videos:
         raise InputError(
-            f"corpora.affwild2.root: no {' or '.join(SUFFIXES)} file under {root / LAYOUT[0]}; "
+            f"{key}: no video under {root / LAYOUT[0]}; "
             "unpack the organisers' batches there"
         )
     return dict(sorted(videos.items()))
@@ -196,7 +186,7 @@ def _subjects(
             subjects[video].add(subject)
         else:
             path = annotations[subject][1]
-            reason = f"{path.parent.name}/{path.name} has no video: no {subject}{'|'.join(SUFFIXES)} under videos"
+            reason = f"{path.parent.name}/{path.name} has no video: no {subject}{'|'.join(VIDEO_SUFFIXES)} under videos"
             findings.append(Finding(subject, subject, "video", "absent", reason))
     for subject in sorted(crops):
         video = _video_of(subject, videos)

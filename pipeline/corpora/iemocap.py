@@ -11,24 +11,73 @@ from pipeline.corpora.iemocap_files import (
     DIALOG,
     LABELS,
     Turn,
+    alignment_folder,
     parse_evaluation_line,
     parse_transcript_line,
+    scenario_of,
+    sentence_path,
     split_turn,
+    style_of,
 )
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.corpora.base import Corpus, Index, Options, options
 from pipeline.corpora.iemocap_release import check_release
-from pipeline.corpora.tree import Index, files, find_root, lines, read_text
-from pipeline.records import Finding, InputError, Segment, Side, Unit
+from pipeline.corpora.tree import files, find_root, lines, read_text
+from pipeline.records import Finding, InputError, Label, Picture, Segment, Unit
 
 LAYOUT = ("Session*/dialog/EmoEvaluation",)
 
 
-def side_of(dialog: str, letter: str) -> Side:
+@options
+class IemocapOptions(Options):
+    """What can be said of IEMOCAP."""
+
+    sound: Literal["sentences", "video"] = Field(
+        "sentences", description="the wav cut for each turn (the speaker's own microphone), or the dialog's video"
+    )
+
+
+class Iemocap(Corpus):
+    """IEMOCAP: what each turn of a dialog expresses."""
+
+    title = "IEMOCAP"
+    task = "classes/segment"
+    protocols = ("session", "speaker", "scenario", "utterance")
+    unit_word, segment_word = "dialog", "turn"
+    official_labels = LABELS
+    default_labels = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
+    text_files = {
+        "emotion labels": ("Session[0-9]*/dialog/EmoEvaluation/*.txt",),
+        "transcriptions": ("Session[0-9]*/dialog/transcriptions/*.txt",),
+        "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
+    }
+    Options = IemocapOptions
+
+    def list_units(self) -> list[str]:
+        """Names of all dialogs, from folder listings alone."""
+        return sorted(_dialogs(find_root(self.root, self.key, LAYOUT), self.key)[0])
+
+    def index(self) -> Index:
+        """Read the whole tree; raises InputError where there is nothing to read."""
+        root = find_root(self.root, self.key, LAYOUT)
+        dialogs, findings = _dialogs(root, self.key)
+        found = Index(findings=findings)
+        for dialog, session in sorted(dialogs.items()):
+            _read_dialog(root, dialog, session, self.config.sound == "sentences", found)
+        found.findings += check_release(found)
+        return found
+
+
+def picture_of(dialog: str, letter: str) -> Picture:
     """Which half of the picture shows the person ``letter`` (F or M) of a dialog.
 
     The actor whom the DIALOG's letter names, the one who wears the markers, sits left, the partner right. Six public
     readers of the corpus agree on this and none disagrees; nobody here has checked it against the pictures.
     """
-    return "left" if DIALOG.fullmatch(dialog)["letter"] == letter else "right"
+    return "left_half" if DIALOG.fullmatch(dialog)["letter"] == letter else "right_half"
 
 
 def speaker_of(session: int, letter: str) -> str:
@@ -36,23 +85,7 @@ def speaker_of(session: int, letter: str) -> str:
     return f"Ses{session:02d}{letter}"
 
 
-def list_units(root: str | Path) -> list[str]:
-    """Names of all dialogs, from folder listings alone; the same ids as :func:`index` finds. Raises InputError."""
-    return sorted(_dialogs(find_root(root, "iemocap", LAYOUT))[0])
-
-
-def index(root: str | Path) -> Index:
-    """Read the whole tree; raises InputError where there is nothing to read."""
-    root = find_root(root, "iemocap", LAYOUT)
-    dialogs, findings = _dialogs(root)
-    found = Index(findings=findings)
-    for dialog, session in sorted(dialogs.items()):
-        _read_dialog(root, dialog, session, found)
-    found.findings += check_release(found.units, found.segments)
-    return found
-
-
-def _dialogs(root: Path) -> tuple[dict[str, int], list[Finding]]:
+def _dialogs(root: Path, key: str) -> tuple[dict[str, int], list[Finding]]:
     """Session of each dialog that has an EmoEvaluation file, and findings for files and videos that fit no dialog."""
     dialogs: dict[str, int] = {}
     findings = []
@@ -71,14 +104,15 @@ def _dialogs(root: Path) -> tuple[dict[str, int], list[Finding]]:
                 reason = f"{path.relative_to(root)} has no EmoEvaluation/{path.stem}.txt, hence no turns"
                 findings.append(Finding(path.stem, None, "label", "absent", reason))
     if not dialogs:
-        raise InputError(f"corpora.iemocap.root: no dialog in {root}/{LAYOUT[0]}; unpack the release again")
+        raise InputError(f"{key}: no dialog in {root}/{LAYOUT[0]}; unpack the release again")
     return dialogs, findings
 
 
-def _read_dialog(root: Path, dialog: str, session: int, found: Index) -> None:
+def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: Index) -> None:
     base = root / f"Session{session}" / "dialog"
     video = base / "avi" / "DivX" / f"{dialog}.avi"
-    found.units.append(Unit(dialog, video.relative_to(root).as_posix(), session=session))
+    found.units.append(Unit(dialog, video.relative_to(root).as_posix()))
+    aligned = {path.stem: path for path in files(alignment_folder(root, session, dialog), ".wdseg")}
     if not video.is_file():
         found.findings.append(Finding(dialog, None, "video", "absent", f"there is no {video.relative_to(root)}"))
     turns, findings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog)
@@ -87,26 +121,29 @@ def _read_dialog(root: Path, dialog: str, session: int, found: Index) -> None:
     found.findings += findings
     for turn in turns:
         letter = split_turn(turn.turn_id)[1]
+        alignment = aligned.get(turn.turn_id)
         try:
             segment = Segment(
                 segment_id=turn.turn_id,
                 unit_id=dialog,
                 speaker=speaker_of(session, letter),
-                session=session,
+                session=str(session),
                 part=None,
                 start_s=turn.start_s,
                 end_s=turn.end_s,
-                side=side_of(dialog, letter),
-                label=turn.label,
-                valence=turn.valence,
-                arousal=turn.arousal,
-                dominance=turn.dominance,
+                picture=picture_of(dialog, letter),
+                dialog=dialog,
+                scenario=scenario_of(dialog),
+                style=style_of(dialog),
                 text=texts.get(turn.turn_id) or None,
+                audio=sentence_path(session, turn.turn_id) if sentences else None,
+                alignment=alignment.relative_to(root).as_posix() if alignment else None,
             )
         except InputError as error:
             found.findings.append(Finding(dialog, turn.turn_id, "corpus", "absent", str(error)))
             continue
         found.segments.append(segment)
+        found.labels.append(Label(turn.turn_id, turn.label, turn.valence, turn.arousal, turn.dominance))
         if turn.label not in LABELS:
             reason = f"label {turn.label!r} is none of the release's {', '.join(LABELS)}; kept as it is"
             found.findings.append(Finding(dialog, turn.turn_id, "label", "partial", reason))

@@ -9,7 +9,7 @@ from pipeline.records import InputError
 LABELS = ("xxx", "fru", "neu", "ang", "sad", "exc", "hap", "sur", "fea", "oth", "dis")
 """Every label of the release; xxx: the raters did not agree."""
 
-DIALOG = re.compile(r"Ses(?P<session>\d\d)(?P<letter>[FM])_\w+", re.ASCII)
+DIALOG = re.compile(r"Ses(?P<session>\d\d)(?P<letter>[FM])_(?P<scene>\w+)", re.ASCII)
 _TURN = re.compile(r"[FM]\d{3}", re.ASCII)
 _NUMBER = r"\s*(\d+(?:\.\d*)?)\s*"
 _EVALUATION = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+(\S+)\s+(\S+)\s+\[{_NUMBER},{_NUMBER},{_NUMBER}\]\s*", re.ASCII)
@@ -71,7 +71,25 @@ def split_turn(turn_id: str) -> tuple[str, str]:
     return dialog, turn[0]
 
 
-def alignment_path(root: Path, session: int, turn_id: str) -> Path:
-    """Where the forced alignment of one turn is, if the release has it."""
-    dialog = turn_id.rpartition("_")[0]
-    return root / f"Session{session}" / "sentences" / "ForcedAlignment" / dialog / f"{turn_id}.wdseg"
+def scenario_of(dialog: str) -> str:
+    """What is acted, ``script01`` or ``impro05``: every session has the same three scripts and eight scenes.
+
+    Parts of a script (``script01_1``) and repetitions of a scene (``impro05a``) are the same scenario.
+    """
+    match = re.match(r"(script|impro)\d\d", DIALOG.fullmatch(dialog)["scene"], re.ASCII)
+    return match[0] if match else DIALOG.fullmatch(dialog)["scene"]
+
+
+def style_of(dialog: str) -> str:
+    """Whether a dialog is scripted or improvised."""
+    return "scripted" if scenario_of(dialog).startswith("script") else "improvised"
+
+
+def alignment_folder(root: Path, session: int, dialog: str) -> Path:
+    """Where the forced alignments of a dialog's turns are, if the release has them."""
+    return root / f"Session{session}" / "sentences" / "ForcedAlignment" / dialog
+
+
+def sentence_path(session: int, turn_id: str) -> str:
+    """Where the sound of one turn is, relative to the root."""
+    return f"Session{session}/sentences/wav/{turn_id.rpartition('_')[0]}/{turn_id}.wav"

@@ -1,10 +1,9 @@
 """What the full IEMOCAP release is known to hold, and how a tree differs from it."""
 
 from collections import Counter
-from collections.abc import Sequence
 
-from pipeline.corpora.tree import WHOLE_CORPUS
-from pipeline.records import Finding, Segment, Unit
+from pipeline.corpora.base import WHOLE_CORPUS, Index
+from pipeline.records import Finding
 
 SESSIONS = 5
 DIALOGS = 151
@@ -18,23 +17,24 @@ TURNS_OF_LABEL = {
 }  # fmt: skip
 
 
-def check_release(units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
+def check_release(index: Index) -> list[Finding]:
     """One finding for each count in which a full release differs from the published one.
 
     A tree with fewer sessions or dialogs gets a finding that says what is absent, and its counts are not compared.
     """
-    sessions = {u.session for u in units}
+    units, segments = index.units, index.segments
+    sessions = {int(u.unit_id[3:5]) for u in units}
     absent = sorted(set(range(1, SESSIONS + 1)) - sessions)
     if absent or len(units) < DIALOGS:
         lacking = f"; absent: {', '.join(f'Session{s}' for s in absent)}" if absent else ""
-        of_session = Counter(u.session for u in units)
+        of_session = Counter(int(u.unit_id[3:5]) for u in units)
         listing = ", ".join(f"{of_session[s]} in Session{s}" for s in sorted(sessions))
         reason = f"part of the release: {len(units)} of {DIALOGS} dialogs ({listing}){lacking}"
         return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason)]
     expected = {"dialogs": DIALOGS, "turns": TURNS}
     found = {"dialogs": len(units), "turns": len(segments)}
-    of_session = Counter(s.session for s in segments)
-    of_label = Counter(s.label for s in segments)
+    of_session = Counter(int(s.session or 0) for s in segments)
+    of_label = Counter(row.label for row in index.labels)
     for session in sorted(TURNS_OF_SESSION | of_session):
         expected[f"turns in Session{session}"] = TURNS_OF_SESSION.get(session, 0)
         found[f"turns in Session{session}"] = of_session[session]

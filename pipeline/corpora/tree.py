@@ -1,32 +1,11 @@
-"""What the two corpus readers share: finding the root, skipping litter, reading text of unknown encoding."""
-
-from __future__ import annotations
+"""What corpus readers share: finding the root, skipping litter, reading text of unknown encoding."""
 
 import platform
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline.records import Finding, InputError, Segment, Unit
-
-if TYPE_CHECKING:
-    from pipeline.store import Rows
-
-WHOLE_CORPUS = "corpus"
-"""What stands in the unit column of a finding that concerns the corpus and not one video."""
-
-
-@dataclass
-class Index:
-    """What a corpus tree holds: source videos, segments, what could not be used, frame-wise labels if there are any."""
-
-    units: list[Unit] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    labels: dict[str, Rows] = field(default_factory=dict)
-
+from pipeline.records import InputError
 
 def is_litter(name: str) -> bool:
     """Whether an operating system left this name: AppleDouble ``._x``, ``.DS_Store``, ``__MACOSX``, ``Thumbs.db``."""
@@ -42,13 +21,13 @@ def files(folder: Path, suffix: str) -> list[Path]:
     )
 
 
-def find_root(root: str | Path, corpus: str, layout: tuple[str, ...]) -> Path:
-    """Return ``root`` if the first pattern of ``layout`` is in it.
+def find_root(root: str | Path, key: str, layout: tuple[str, ...]) -> Path:
+    """Return ``root`` if the first pattern of ``layout`` is in it; ``key`` is where it stands in the configuration.
 
     Raises InputError that names the likely root if the one given is a level too high or too low, or that says what a
     root holds.
     """
-    root, key = Path(root), f"corpora.{corpus}.root"
+    root = Path(root)
     expected = f"set {key} to the folder that holds {' and '.join(layout)}"
     if not root.exists():
         raise InputError(f"{key}: {root} does not exist on {platform.node()}; {expected}")

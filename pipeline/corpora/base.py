@@ -1,0 +1,104 @@
+"""What a corpus is: a tree of files in, tables of units, segments and labels out.
+
+A reader is the only code that knows its corpus's tree. Later stages read the tables, which say where each segment's
+picture, sound, words and labels lie; they know neither the corpus's name nor its layout. A reader of one's own is a
+class with a ``title``, a ``task`` and an ``index``; docs/corpora.md has a worked example.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pydantic.dataclasses
+from pydantic import ConfigDict
+
+from pipeline.records import Finding, Label, Segment, Unit
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.store import Rows
+
+options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
+"""Decorator of a reader's option table: types are checked, unknown keys refused."""
+
+WHOLE_CORPUS = "corpus"
+"""What stands in the unit column of a finding that concerns the corpus and not one recording."""
+
+
+@options
+class Options:
+    """A reader without options."""
+
+
+@dataclass
+class Index:
+    """What a corpus holds: recordings, segments, labels of whole segments, and what could not be used."""
+
+    units: list[Unit] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Frame-wise labels of one segment: ``rows`` of its frames, why it has none, and notes on what was wrong."""
+
+    rows: "Rows"
+    absent: str | None = None
+    notes: Sequence[str] = ()
+
+
+class Corpus(ABC):
+    """One corpus on disk.
+
+    ``index`` opens no picture or sound, so that a workflow can call it while it is read; where a segment ends with its
+    recording, its ``end_s`` is infinite and the index stage looks it up. Raises InputError where there is nothing to
+    read; what of it cannot be used is a finding, and the rest is read all the same.
+    """
+
+    title: ClassVar[str]
+    """The corpus's name, as a report prints it."""
+    task: str
+    """What is predicted for what: ``classes/segment``, ``numbers/segment:...``, ``numbers/frame:valence,arousal``."""
+    protocols: ClassVar[tuple[str, ...]] = ("speaker", "group", "utterance")
+    """Splits that make sense; the first is the default."""
+    unit_word: ClassVar[str] = "recording"
+    segment_word: ClassVar[str] = "segment"
+    citation: ClassVar[str] = ""
+    """BibTeX of the corpus."""
+    official_labels: ClassVar[tuple[str, ...]] = ()
+    """Every label that the release has; () where only the files tell."""
+    default_labels: ClassVar[tuple[str, ...]] = ()
+    """Those that are predicted where the configuration does not say; () for all that occur."""
+    text_files: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Kinds of text files that ``index`` reads, as patterns below the root; named with digests in ``raw_files.tsv``."""
+    Options: ClassVar[type] = Options
+
+    def __init__(self, name: str, root: str | Path, config=None):
+        self.name, self.root = name, Path(root).expanduser()
+        self.config = self.Options() if config is None else config
+
+    @property
+    def key(self) -> str:
+        """Where the corpus's root stands in the configuration, for messages."""
+        return f"corpora.{self.name}.root"
+
+    def list_units(self) -> list[str]:
+        """Ids of all units in the order of ``index``; readers that can tell from folder listings alone do."""
+        return [unit.unit_id for unit in self.index().units]
+
+    @abstractmethod
+    def index(self) -> Index:
+        """Read the tree; raises InputError for a wrong root."""
+
+    def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
+        """Frame-wise labels of a segment, given the times of its recording's frames; only for tasks on frames."""
+        raise NotImplementedError(f"{type(self).__name__} has a task on frames and must say how they are labelled")
+
+    def published(self, classes: Sequence[str]) -> Iterable[dict]:
+        """Published scores to stand beside the runs that they compare with; see models/report."""
+        return ()
