@@ -12,9 +12,9 @@ DIGEST = 12  # hexadecimal digits
 def safe_id(name: str) -> str:
     """An id for a file's name: one to one, and safe in tables, paths, shells, Snakemake wildcards and Slurm.
 
-    A name of letters, digits, ``_ - . +`` that does not begin with a dot stays as it is; letters are those of any script,
-    with their marks. Of any other, what is left without unsafe characters is followed by ``@`` and a digest of the whole
-    name. ``name`` may hold what Python makes of bytes that are not UTF-8 (surrogate escapes).
+    A name of letters (of any script, with their marks), digits and ``_ - . +`` that does not begin with a dot stays as
+    it is. Of any other, what is left without unsafe characters is followed by ``@`` and a digest of the whole name.
+    ``name`` may hold what Python makes of bytes that are not UTF-8 (surrogate escapes).
     """
     normal = unicodedata.normalize("NFC", name)
     if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MOST_BYTES:

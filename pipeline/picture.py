@@ -51,6 +51,7 @@ class Converter:
         self._graphs: dict = {}
 
     def rgb(self, frame, box: Box) -> np.ndarray:
+        """(height, width, 3) uint8 RGB of a part of a frame, upright."""
         rotation = frame.rotation % 360
         key = (box, frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, rotation)
         if key not in self._graphs:

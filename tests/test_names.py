@@ -21,7 +21,8 @@ FILE_NAMES = st.binary(min_size=1, max_size=255).map(
 NAMES = FILE_NAMES | st.text(min_size=1, max_size=80) | st.text(" .\r\n\t,{}<>'\"@%$`\\|;&é文", min_size=1, max_size=12)
 HOSTILE = [
     "caf\udce9", "a\rb", "a\nb", "a\tb", "a,b", "{a}", "<a>", '"a"', "'a'", "a b", " a ", ".a", "..", "a/b", "$(rm x)",
-    "`x`", "a;b", "a|b", "%j", "@a", "~", "*", "x" * 255, "é" * 127, "e\u0301", "\u202ea", "\ud800", "a\u2028b", "\0", "",
+    "`x`", "a;b", "a|b", "%j", "@a", "~", "*", "x" * 255, "é" * 127, "e\u0301", "\u202ea", "\ud800",
+    "a\u2028b", "\0", "",
 ]  # fmt: skip
 
 
