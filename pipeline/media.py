@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.log import log
+from pipeline.picture import Converter, Picture
 from pipeline.records import InputError, Side
 from pipeline.timebase import seconds
 
-Box = tuple[int, int, int, int]
-"""Left, top, right and bottom pixel of a part of the picture; right and bottom are not included."""
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".3gp")
+"""How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
+"""The same of files that hold sound alone."""
 
 HEAD_FRAMES = 32  # decoded to check the stamps that demuxing found
 AVI_REORDER = 16  # frames among which the stamps of an AVI with reordered frames are sorted
@@ -31,39 +34,6 @@ class MediaError(InputError):
     def __init__(self, path: Path, reason: str, advice: str):
         super().__init__(f"{path}: {reason}; {advice}")
         self.reason = reason
-
-
-class Picture:
-    """One decoded frame; pixels are converted when asked for."""
-
-    def __init__(self, index: int, time_s: float, frame, converter: "_Converter"):
-        self.index, self.time_s = index, time_s
-        self._frame, self._converter = frame, converter
-        turned = frame.rotation % 180 != 0
-        self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
-
-    def half(self, side: Side) -> Box:
-        """The left or right half of the picture, or the whole."""
-        middle = self.width // 4 * 2  # even: chroma is stored for pairs of pixels
-        left, right = {"whole": (0, self.width), "left": (0, middle), "right": (middle, self.width)}[side]
-        return left, 0, right, self.height
-
-    def rgb(self, box: Box | None = None) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of a part of the picture, upright."""
-        return self._converter.rgb(self._frame, box or self.half("whole"))
-
-    def thumbnail(self, box: Box | None = None, size: int = 32) -> np.ndarray:
-        """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""
-        left, top, right, bottom = box or self.half("whole")
-        frame = self._frame
-        stored_as_bytes = frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb
-        if stored_as_bytes and frame.rotation % 360 == 0:
-            plane = frame.planes[0]
-            pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            part = pixels[top:bottom, left:right]
-        else:
-            part = self.rgb((left, top, right, bottom))[:, :, 1]
-        return part[:: max(1, (bottom - top) // size), :: max(1, (right - left) // size)].copy()
 
 
 class Video:
@@ -125,7 +95,7 @@ class Video:
         """
         queue = iter(range(len(self.ticks)) if wanted is None else [int(i) for i in wanted])
         following = next(queue, None)
-        converter = _Converter(self.time_base)
+        converter = Converter(self.time_base)
         index = -1
         for stamp, frame in self._stamped(self._frames(threads)):
             if following is None:
@@ -228,43 +198,6 @@ class _AudioBlocks:
         self._held.clear()
         self._start_s += len(samples) / self.sample_rate_hz
         return start_s, samples
-
-
-class _Converter:
-    """Convert parts of frames to upright RGB through libav's filters, which are kept for the next frame."""
-
-    def __init__(self, time_base: Fraction):
-        self._time_base = time_base
-        self._graphs: dict = {}
-
-    def rgb(self, frame, box: Box) -> np.ndarray:
-        rotation = frame.rotation % 360
-        key = (box, frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, rotation)
-        if key not in self._graphs:
-            if len(self._graphs) >= 16:
-                self._graphs.clear()
-            self._graphs[key] = self._build(frame, box, rotation)
-        graph = self._graphs[key]
-        graph.push(frame)
-        return graph.pull().to_ndarray()
-
-    def _build(self, frame, box: Box, rotation: int):
-        import av
-
-        left, top, right, bottom = box
-        graph = av.filter.Graph()
-        graph.threads = 1
-        chain = [
-            graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base)
-        ]
-        # The display matrix turns counter-clockwise; what players show is the picture turned by it.
-        turns = {90: ["cclock"], 180: ["clock", "clock"], 270: ["clock"]}.get(rotation, [])
-        chain += [graph.add("transpose", turn) for turn in turns]
-        chain.append(graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"))
-        chain.append(graph.add("format", "rgb24"))
-        chain.append(graph.add("buffersink"))
-        graph.link_nodes(*chain).configure()
-        return graph
 
 
 def _open(path: Path):

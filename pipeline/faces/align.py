@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.crops import CROP_PX
-from pipeline.media import Box, Picture
+from pipeline.picture import Box, Picture
 
 # Image-left eye, image-right eye, nose tip, image-left and image-right mouth corner, in pixels of the crop.
 TEMPLATE = (38.2946 + 51.6963j, 73.5318 + 51.5014j, 56.0252 + 71.7366j, 41.5493 + 92.3655j, 70.7299 + 92.2041j)

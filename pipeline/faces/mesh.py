@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.faces.align import Face, apart
-from pipeline.media import Box, Picture
+from pipeline.picture import Box, Picture
 
 POINTS = 468
 MIN_CONFIDENCE = 0.5  # of the detector, as in the mesh's own graph

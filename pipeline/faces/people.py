@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.crops import NO_FACE, OTHER_FACE
 from pipeline.faces.align import TEMPLATE, AlignedFace, Face, align, apart, footprint, similarity_transform, warp
 from pipeline.faces.mesh import Finder, Spot, Tracker
-from pipeline.media import Box, Picture
+from pipeline.picture import Box, Picture
 from pipeline.records import Side
 
 CUT_LEVELS = 25.0  # mean change of brightness (of 255) between looked-at pictures that only a cut makes

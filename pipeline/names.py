@@ -1,0 +1,30 @@
+"""From the name of any file to an id that every later stage can use."""
+
+import re
+import unicodedata
+from hashlib import sha256
+
+MOST_BYTES = 120  # an id becomes part of file names, which end at 255
+MARK = "@"  # never part of a name that is kept as it is, so an id that was made is never one that was kept
+DIGEST = 12  # hexadecimal digits
+
+
+def safe_id(name: str) -> str:
+    """An id for a file's name: one to one, and safe in tables, paths, shells, Snakemake wildcards and Slurm.
+
+    A name of letters (of any script, with their marks), digits and ``_ - . +`` that does not begin with a dot stays as
+    it is. Of any other, what is left without unsafe characters is followed by ``@`` and a digest of the whole name.
+    ``name`` may hold what Python makes of bytes that are not UTF-8 (surrogate escapes).
+    """
+    normal = unicodedata.normalize("NFC", name)
+    if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MOST_BYTES:
+        return name
+    kept = "".join(character if _safe(character) else " " for character in normal)
+    readable = re.sub(" +", "_", kept.lstrip(" .").rstrip())
+    readable = readable.encode()[: MOST_BYTES - DIGEST - 1].decode(errors="ignore")
+    digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
+    return f"{readable}{MARK}{digest}"
+
+
+def _safe(character: str) -> bool:
+    return character in "_-.+" or unicodedata.category(character)[0] in "LNM"
