@@ -1,7 +1,7 @@
-"""``python -m pipeline audio``: the 16 kHz mono sound of one video's segments.
+"""``python -m pipeline audio``: the 16 kHz mono sound of the segments of some recordings.
 
-Sound comes from the sentence files that a corpus supplies, or is cut from the video's own track by time. Either is
-streamed, so memory does not grow with its length. What was not recorded stays zero and is said.
+Sound comes from the files that a corpus supplies for segments, or is cut from the recording's own track by time. Either
+is streamed, so memory does not grow with its length. What was not recorded stays zero and is said.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,17 +14,12 @@ from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
 from pipeline.cli import there
 from pipeline.log import log, progress
 from pipeline.media import MediaError, read_audio
-from pipeline.records import InputError, Segment, Unit, read_table
+from pipeline.records import Segment, Unit, read_shard
 from pipeline.timebase import sample_index
 
 SILENT_PEAK = 10 ** (-60 / 20)  # of full scale 1: what stays below -60 dB everywhere holds no speech
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early without a word about it
-
-
-def sentence_path(root: Path, unit: Unit, segment: Segment) -> Path:
-    """Where IEMOCAP keeps the sound of one turn."""
-    return root / f"Session{unit.session}" / "sentences" / "wav" / unit.unit_id / f"{segment.segment_id}.wav"
 
 
 class _Track:
@@ -62,35 +57,49 @@ class _Track:
 
 
 def write_audio(
-    root: Path, unit: Unit, segments: Sequence[Segment], source: str, out: Path, attributes: dict | None = None
+    root: Path, recordings: Sequence[tuple[Unit, Sequence[Segment]]], out: Path, attributes: dict | None = None
 ) -> None:
-    """Write the audio file of one unit.
+    """Write the sound of some recordings.
 
     Args:
         root: folder of the corpus.
-        unit: the source video.
-        segments: all segments of the unit.
-        source: "sentences" (a segment whose file is absent is cut from the video, which is said) or "video".
+        recordings: each unit with all segments of it. A segment that names a sound file of its own has its sound from
+            there; where that cannot be used it is cut from the recording, which is said.
         out: the audio file.
         attributes: how the file is made, stored in it.
     """
-    plan = {s.segment_id: (s.start_s, sample_index(s.duration_s, SAMPLE_RATE_HZ)) for s in segments}
+    plan = {s.segment_id: (s.start_s, sample_index(s.duration_s, SAMPLE_RATE_HZ)) for _, own in recordings for s in own}
     with AudioWriter(out, plan, attributes) as writer:
-        tracks = [_Track(s, writer, plan[s.segment_id][1]) for s in segments]
-        from_video: list[tuple[_Track, list[str]]] = []
-        for track in tracks:
-            if source == "video":
-                from_video.append((track, []))
-                continue
-            path = sentence_path(root, unit, track.segment)
-            try:
-                _read_sentence(path, track)
-            except MediaError as error:
-                what = "missing" if not path.exists() else f"unusable ({error.reason})"
-                log.warning("%s: sentence wav %s, cut from the video instead", path, what)
-                from_video.append((track, [f"sentence wav {what}: cut from the video"]))
-        if from_video:
-            _read_video(root / unit.video, from_video)
+        for unit, segments in recordings:
+            _write_unit(root, unit, [_Track(s, writer, plan[s.segment_id][1]) for s in segments])
+
+
+def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
+    recording = unit.audio or unit.video
+    from_recording: list[tuple[_Track, list[str]]] = []
+    for track in tracks:
+        reasons = _own_sound(root, track, recording is not None)
+        if reasons is not None:
+            from_recording.append((track, reasons))
+    if recording and from_recording:
+        _read_video(root / recording, from_recording)
+    elif from_recording:
+        for track, reasons in from_recording:
+            track.close(VIDEO, [*reasons, "there is no sound"])
+
+
+def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
+    """Take a segment's sound from its own file; where it has none that can be used, what to say of the cut."""
+    if not track.segment.audio:
+        return []
+    path = root / track.segment.audio
+    try:
+        _read_sentence(path, track)
+        return None
+    except MediaError as error:
+        what = "missing" if not path.exists() else f"unusable ({error.reason})"
+        log.warning("%s: sound file %s%s", path, what, ", cut from the recording instead" if otherwise else "")
+        return [f"sound file {what}{': cut from the recording' if otherwise else ''}"]
 
 
 def _read_sentence(path: Path, track: _Track) -> None:
@@ -102,7 +111,7 @@ def _read_sentence(path: Path, track: _Track) -> None:
         raise MediaError(path, "no sample can be decoded", "replace the file")
     length_s = length / SAMPLE_RATE_HZ
     off = abs(length_s - track.segment.duration_s) > LENGTH_TOLERANCE_S
-    text = f"sentence wav lasts {length_s:.2f} s, the turn {track.segment.duration_s:.2f} s"
+    text = f"sound file lasts {length_s:.2f} s, the segment {track.segment.duration_s:.2f} s"
     track.close(SENTENCE, [text] if off else [])
 
 
@@ -125,27 +134,11 @@ def _join(reasons: list[str], otherwise: str = "") -> str:
 
 
 @click.command()
-@click.option("--corpus", type=click.Choice(["iemocap", "affwild2"]), required=True, help="Which corpus it is.")
 @click.option("--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus.")
-@click.option("--units", type=click.Path(path_type=Path), required=True, help="units.tsv of the corpus.")
-@click.option("--segments", type=click.Path(path_type=Path), required=True, help="segments.tsv of the corpus.")
-@click.option("--unit", required=True, help="Which source video: its unit_id.")
-@click.option(
-    "--source",
-    type=click.Choice(["sentences", "video"]),
-    default="video",
-    show_default=True,
-    help="The corpus's own file for each segment (IEMOCAP), or the video's track.",
-)
+@click.option("--tables", type=click.Path(path_type=Path), required=True, help="Folder of units.tsv and segments.tsv.")
+@click.option("--shard", required=True, help="Which recordings: the shard's name in these tables.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The audio file to write.")
-def audio(corpus, root, units, segments, unit, source, out):
-    """Cut the sound of one video's segments: 16 kHz, one channel, in the video's time."""
-    if source == "sentences" and corpus != "iemocap":
-        raise InputError(f"--source sentences: {corpus} has no file for each segment; give --source video")
-    known = {u.unit_id: u for u in read_table(units, Unit)}
-    if unit not in known:
-        raise InputError(f"--unit {unit!r} is not in {units}, which has {', '.join(sorted(known)[:5])}, ...")
-    own = [s for s in read_table(segments, Segment) if s.unit_id == unit]
-    if not own:
-        log.warning("%s: no segment of it in %s; the audio file will be empty", unit, segments)
-    write_audio(root, known[unit], own, source, out, {"unit": unit, "corpus": corpus, "source": source})
+def audio(root, tables, shard, out):
+    """Cut the sound of the segments of some recordings: 16 kHz, one channel, in the recording's time."""
+    recordings = read_shard(tables, shard)
+    write_audio(root, recordings, out, {"units": [unit.unit_id for unit, _ in recordings]})

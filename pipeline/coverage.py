@@ -7,15 +7,15 @@ unit or the whole corpus.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 import numpy as np
 
-from pipeline.corpora.tree import WHOLE_CORPUS
-from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
+from pipeline.corpora.base import WHOLE_CORPUS
+from pipeline.records import Finding, InputError, Label, Segment, Word, read_labels, read_table, write_table
 
 SLACK_S = 0.01  # sound that ends by so little before its segment is whole
 NO_WORD = "no word was found"
@@ -103,14 +103,16 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
     words = sorted(read_table(path, Word), key=lambda w: w.start_s)
-    shared = [w for w in words if w.segment_id is None]
+    shared = defaultdict(list)
     marked = defaultdict(list)
     for word in words:
-        marked[word.segment_id].append(word)
+        (shared[word.unit_id] if word.segment_id is None else marked[word.segment_id]).append(word)
     found = {}
     for segment in segments:
         own = marked[segment.segment_id] + [
-            w for w in shared if w.start_s < segment.end_s and w.end_s > segment.start_s
+            w
+            for w in [*shared[segment.unit_id], *shared[None]]
+            if w.start_s < segment.end_s and w.end_s > segment.start_s
         ]
         spoken_s, until_s = 0.0, segment.start_s
         for word in sorted(own, key=lambda w: w.start_s):
@@ -137,16 +139,16 @@ def of_modality(results: Path, modality: str, segments: Sequence[Segment]) -> di
     folder, suffix = PREPARED[modality]
     if not (results / folder).is_dir():
         return None
-    by_unit = defaultdict(list)
+    by_file = defaultdict(list)
     for segment in segments:
-        by_unit[segment.unit_id].append(segment)
+        by_file[segment.file].append(segment)
     states = {}
-    for unit_id, own in by_unit.items():
-        path = results / folder / f"{unit_id}{suffix}"
+    for name, own in by_file.items():
+        path = results / folder / f"{name}{suffix}"
         found = READERS[modality](path, own) if path.exists() else {}
         why = "the segment is not in" if path.exists() else "there is no"
         for segment in own:
-            missing = graded(0.0, f"{why} {folder}/{unit_id}{suffix}")
+            missing = graded(0.0, f"{why} {folder}/{name}{suffix}")
             states[segment.segment_id] = found.get(segment.segment_id, missing)
     return states
 
@@ -163,13 +165,13 @@ def of_store(path: Path, nothing: str, what: str) -> dict[str, State] | None:
     return dict(zip(store.segment_ids, states))
 
 
-def of_split(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
+def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label]) -> dict[str, State]:
     """In which share of the folds each segment trains, selects or tests a model, and why not in the others."""
     places = read_table(path, Place)
     if not places:
         raise InputError(f"{path}: holds no segment; delete it and let the workflow make it again")
     group = {s.segment_id: s.session or s.unit_id for s in segments}
-    folds, labels = {p.fold for p in places}, {p.label for p in places}
+    folds, classes = {p.fold for p in places}, {p.label for p in places}
     tested = {(p.fold, group.get(p.segment_id)) for p in places if p.part == "test"}
     used = defaultdict(set)
     for p in places:
@@ -179,8 +181,9 @@ def of_split(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         without = folds - used.get(s.segment_id, set())
         if without == folds and s.segment_id in used:
             reason = "predicted only: it has no labels to train on or to be scored by"
-        elif without == folds and labels != {None} and s.label not in labels:
-            reason = f"label {s.label} is not among the configured labels" if s.label else "it has no label"
+        elif without == folds and classes != {None} and _class(s, labels) not in classes:
+            label = _class(s, labels)
+            reason = f"label {label} is not among the configured labels" if label else "it has no label"
         else:
             shared = f"somebody else of the same {'session' if s.session else 'video'} is tested"
             elsewhere = any((fold, group[s.segment_id]) in tested for fold in without)
@@ -190,10 +193,19 @@ def of_split(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     return states
 
 
+def _class(segment: Segment, labels: Mapping[str, Label]) -> str | None:
+    return labels[segment.segment_id].label if segment.segment_id in labels else None
+
+
 def collect(results: Path, features: Sequence[str], split: Path | None = None) -> list[Finding]:
     """All rows of the coverage table of one corpus; raises InputError for a file that is not what its name says."""
     segments = read_table(results / "segments.tsv", Segment)
-    findings = read_table(results / "findings.tsv", Finding) if (results / "findings.tsv").exists() else []
+    findings = [
+        row
+        for name in ("findings.tsv", "label_findings.tsv")
+        if (results / name).exists()
+        for row in read_table(results / name, Finding)
+    ]
     states: dict[str, dict[str, State]] = {}
     general = []
     for modality, (folder, _) in PREPARED.items():
@@ -217,7 +229,7 @@ def collect(results: Path, features: Sequence[str], split: Path | None = None) -
         else:
             states[column] = _explain(found, states.get(_modality_of(path), {}))
     if split is not None:
-        states["split"] = of_split(split, segments)
+        states["split"] = of_split(split, segments, read_labels(results))
     return [*general, *_rows(segments, states, findings)]
 
 

@@ -79,6 +79,11 @@ class Segment:
                 raise InputError(f"segment {self.segment_id}: {name} {getattr(self, name)!r} is not one of {allowed}")
 
     @property
+    def file(self) -> str:
+        """Name of the files that its face, sound and words are in."""
+        return self.shard or self.unit_id
+
+    @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
@@ -104,6 +109,7 @@ class Word:
     end_s: float
     source: str  # forced_alignment, transcript, transcript_even, recogniser
     segment_id: str | None = None  # None: the word belongs to every segment of its unit that it overlaps
+    unit_id: str | None = None  # None: of the only unit of its file
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,25 @@ def read_table(path: str | Path, record_type: type[Record]) -> list[Record]:
                 f"{path}: lacks the columns {sorted(missing)}; delete it and let the workflow make it again"
             )
         return [_convert(record_type, row, f"{path}, line {n}") for n, row in enumerate(reader, start=2)]
+
+
+def read_labels(tables: str | Path) -> dict[str, Label]:
+    """Labels of whole segments by segment id, from the tables of the index stage; none where there is no such table."""
+    path = Path(tables) / "labels.tsv"
+    return {row.segment_id: row for row in read_table(path, Label)} if path.exists() else {}
+
+
+def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
+    """The units of a shard with their segments, from the tables of the index stage; raises InputError for another."""
+    tables = Path(tables)
+    units = [unit for unit in read_table(tables / "units.tsv", Unit) if (unit.shard or unit.unit_id) == shard]
+    if not units:
+        raise InputError(f"shard {shard!r} is not in {tables / 'units.tsv'}; run the index stage again, or correct it")
+    own: dict[str, list[Segment]] = {unit.unit_id: [] for unit in units}
+    for segment in read_table(tables / "segments.tsv", Segment):
+        if segment.unit_id in own:
+            own[segment.unit_id].append(segment)
+    return [(unit, own[unit.unit_id]) for unit in units]
 
 
 def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Record]) -> None:

@@ -37,7 +37,7 @@ class Registry(Generic[Plug]):
         return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
 
     def _load(self, name: str) -> type[Plug]:
-        """The class behind a name, a ``module:Class`` or a ``file.py:Class``; raises InputError listing what there is."""
+        """The class behind a name, ``module:Class`` or ``file.py:Class``; raises InputError listing what there is."""
         found = next((p.value for p in entry_points(group=self.group, name=name)), name)
         module_name, colon, class_name = self.built_in.get(name, found).rpartition(":")
         if not colon:
@@ -60,8 +60,8 @@ class Registry(Generic[Plug]):
             return import_file(Path(module_name).expanduser().resolve())
         except Exception as error:  # whatever a user's file raises
             raise InputError(
-                f"{self.kind} {name!r}: {module_name} cannot be imported ({type(error).__name__}: {error}); correct the "
-                "file, or give its path as file.py:Class"
+                f"{self.kind} {name!r}: {module_name} cannot be imported ({type(error).__name__}: {error}); correct "
+                "it, or give the path of a file as file.py:Class"
             ) from None
 
 

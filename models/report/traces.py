@@ -63,7 +63,7 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
 
 
 def _words(results: Results, segment) -> list[Word]:
-    file = results.folder / "words" / f"{segment.unit_id}.tsv"
+    file = results.folder / "words" / f"{segment.file}.tsv"
     if not file.exists():
         return []
     return [

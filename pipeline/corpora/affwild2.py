@@ -44,7 +44,6 @@ class AffWild2(Corpus):
     task = "numbers/frame:valence,arousal"
     protocols = ("official", "official_paper", "sixfold")
     unit_word, segment_word = "video", "person"
-    text_files = {"annotations": tuple(f"{CHALLENGE}/{folder}/*.txt" for folder in PARTS)}
     Options = AffWild2Options
 
     def list_units(self) -> list[str]:
@@ -137,10 +136,7 @@ def _videos(root: Path, key: str) -> dict[str, Path]:
                 )
             videos[path.stem] = path
     if not videos:
-        raise InputError(
-            f"{key}: no video under {root / LAYOUT[0]}; "
-            "unpack the organisers' batches there"
-        )
+        raise InputError(f"{key}: no video under {root / LAYOUT[0]}; unpack the organisers' batches there")
     return dict(sorted(videos.items()))
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import pydantic.dataclasses
@@ -74,8 +75,8 @@ class Corpus(ABC):
     """Every label that the release has; () where only the files tell."""
     default_labels: ClassVar[tuple[str, ...]] = ()
     """Those that are predicted where the configuration does not say; () for all that occur."""
-    text_files: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Kinds of text files that ``index`` reads, as patterns below the root; named with digests in ``raw_files.tsv``."""
+    text_files: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """Kinds of files that ``index`` itself reads, as patterns below the root; ``raw_files.tsv`` has their digests."""
     Options: ClassVar[type] = Options
 
     def __init__(self, name: str, root: str | Path, config=None):

@@ -1,86 +1,103 @@
-"""The ``index`` stage: a corpus tree to tables of units, segments, findings and raw files, and labels (Aff-Wild2)."""
+"""Stages that read a corpus tree: ``index`` to its tables, ``frame-labels`` to labels of every frame."""
 
+import json
 from pathlib import Path
 
 import click
 
+from pipeline.corpora.base import Corpus, Index
+from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
+from pipeline.corpora.registry import make
 from pipeline.log import log
-from pipeline.corpora.catalogue import CORPORA, get
-from pipeline.corpora.raw import RawFiles, fingerprints
-from pipeline.corpora.transcripts import check_transcripts
-from pipeline.corpora.tree import Index
-from pipeline.records import Finding, InputError, Segment, Unit, write_table
+from pipeline.records import Finding, InputError, Label, Segment, Unit, read_table, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SAID = 10  # findings of one kind in the log; all are in findings.tsv
 
 
+def reading(command):
+    """Options that say which corpus is read, and how."""
+    for option in (
+        click.option("--options", default="{}", help="Options of the reader, as JSON."),
+        click.option("--root", required=True, type=click.Path(path_type=Path), help="The corpus's root folder."),
+        click.option("--reader", required=True, help="Which reader: a name, module:Class or file.py:Class."),
+        click.option("--corpus", required=True, help="The corpus's name in the configuration."),
+    ):
+        command = option(command)
+    return command
+
+
+def open_corpus(corpus: str, reader: str, root: Path, options: str) -> Corpus:
+    """The corpus that the options name; raises InputError where they are not JSON or not options of the reader."""
+    try:
+        return make(corpus, reader, root, json.loads(options))
+    except json.JSONDecodeError as error:
+        raise InputError(f"--options {options!r} is not JSON ({error})") from None
+
+
 @click.command()
-@click.option("--corpus", required=True, type=click.Choice(list(CORPORA)), help="Which corpus the tree holds.")
-@click.option("--root", required=True, type=click.Path(path_type=Path), help="Its root folder.")
-@click.option("--units", required=True, type=FILE, help="Table of source videos to write.")
-@click.option("--segments", required=True, type=FILE, help="Table of turns or subjects to write.")
-@click.option("--findings", required=True, type=FILE, help="Table of what is missing or unusable to write.")
-@click.option("--labels", type=FILE, help="Frame-wise labels to write (Aff-Wild2).")
-@click.option("--raw-files", type=FILE, help="Table of what raw files there are to write, with their digests.")
-@click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
-def index(
-    corpus: str,
-    root: Path,
-    units: Path,
-    segments: Path,
-    findings: Path,
-    labels: Path | None,
-    raw_files: Path | None,
-    demonstration: bool,
-):
-    """Read a corpus tree into tables: which videos and segments there are, and what is missing or unusable and why."""
-    if corpus == "affwild2" and labels is None:
-        raise InputError("--labels is missing: Aff-Wild2 is labelled frame by frame; name the file to write")
-    found = get(corpus).index(root)
-    found.findings += check_transcripts(root, found.units, found.segments)
-    if labels is not None:
-        write_labels(labels, corpus, found, demonstration)
-    if raw_files is not None:
-        write_table(raw_files, fingerprints(corpus, root, found.units), RawFiles)
-    write_table(units, found.units, Unit)
-    write_table(segments, found.segments, Segment)
-    write_table(findings, found.findings, Finding)
+@reading
+@click.option("--shard-units", type=click.IntRange(min=1), help="Recordings whose faces, sound and words share a file.")
+@click.option("--fingerprints", type=FILE, help="Where digests of raw files are remembered.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder of the tables.")
+def index(corpus, reader, root, options, shard_units, fingerprints, out):
+    """Read a corpus tree into tables: recordings, segments, labels, and what is missing or unusable and why."""
+    from pipeline.corpora.prepare import read
+    from pipeline.corpora.resolve import with_ends
+    from pipeline.corpora.transcripts import check_transcripts
+
+    known = open_corpus(corpus, reader, root, options)
+    found = with_ends(known.root, read(known, shard_units))
+    found.findings += check_transcripts(known.root, found.units, found.segments)
+    prints = Fingerprints(known.root, fingerprints)
+    write_table(out / "units.tsv", found.units, Unit)
+    write_table(out / "segments.tsv", found.segments, Segment)
+    write_table(out / "labels.tsv", found.labels, Label)
+    write_table(out / "findings.tsv", found.findings, Finding)
+    write_table(out / "raw_files.tsv", raw_files(known, found, prints), RawFiles)
+    prints.save()
     _say(corpus, found)
 
 
-def write_labels(path: Path, corpus: str, found: Index, demonstration: bool) -> None:
-    """Write valence and arousal of every frame as a feature store of width 2."""
-    from hashlib import sha256
+@click.command()
+@reading
+@click.option("--tables", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--columns", required=True, help="What a row of labels holds, as NAME,NAME.")
+@click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
+@click.option("--out", required=True, type=FILE, help="The store of labels to write.")
+@click.option("--findings", required=True, type=FILE, help="Table of what is missing or unusable to write.")
+def frame_labels(corpus, reader, root, options, tables, columns, demonstration, out, findings):
+    """Write the labels of every video frame of every segment, in the form of a feature store."""
     from importlib.metadata import version
 
+    from pipeline.corpora.resolve import frame_labels as read_labels
     from pipeline.store import StoreWriter
 
-    digest = sha256()
-    for segment_id, rows in sorted(found.labels.items()):
-        for part in (segment_id.encode(), rows.values.tobytes(), rows.time_s.tobytes(), rows.valid.tobytes()):
-            digest.update(part)
+    known = open_corpus(corpus, reader, root, options)
+    names = columns.split(",")
+    said: list[Finding] = []
+    units, segments = read_table(tables / "units.tsv", Unit), read_table(tables / "segments.tsv", Segment)
     attributes = {
         "corpus": corpus,
         "name": "labels",
         "modality": "label",
         "extractor": "annotation",
-        "extractor_version": "1",
-        "config": {"columns": ["valence", "arousal"]},
+        "extractor_version": "2",
+        "config": {"columns": names},
         "weights": {},
         "software": {name: version(name) for name in ("av", "h5py", "numpy")},
-        "inputs": digest.hexdigest(),
+        "inputs": Fingerprints(known.root).stage("labels", units, segments),
         "demonstration": demonstration,
     }
-    with StoreWriter(path, attributes, dim=2) as writer:
-        for segment_id, rows in sorted(found.labels.items()):
+    with StoreWriter(out, attributes, dim=len(names)) as writer:
+        for segment_id, rows in read_labels(known, units, segments, said):
             writer.append(segment_id, rows)
+    write_table(findings, said, Finding)
 
 
 def _say(corpus: str, found: Index) -> None:
-    log.info(
-        "%s: %d videos, %d segments, %d findings", corpus, len(found.units), len(found.segments), len(found.findings)
-    )
+    sizes = len(found.units), len(found.segments), len(found.findings)
+    log.info("%s: %d recordings, %d segments, %d findings", corpus, *sizes)
     for status in ("absent", "partial"):
         lines = [f for f in found.findings if f.status == status]
         for f in lines[:SAID]:

@@ -6,7 +6,12 @@ the corpus is read all the same.
 
 from collections import Counter
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
+from pydantic import Field
+
+from pipeline.corpora.base import Corpus, Index, Options, options
 from pipeline.corpora.iemocap_files import (
     DIALOG,
     LABELS,
@@ -19,11 +24,6 @@ from pipeline.corpora.iemocap_files import (
     split_turn,
     style_of,
 )
-from typing import Literal
-
-from pydantic import Field
-
-from pipeline.corpora.base import Corpus, Index, Options, options
 from pipeline.corpora.iemocap_release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
 from pipeline.records import Finding, InputError, Label, Picture, Segment, Unit
@@ -49,11 +49,13 @@ class Iemocap(Corpus):
     unit_word, segment_word = "dialog", "turn"
     official_labels = LABELS
     default_labels = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
-    text_files = {
-        "emotion labels": ("Session[0-9]*/dialog/EmoEvaluation/*.txt",),
-        "transcriptions": ("Session[0-9]*/dialog/transcriptions/*.txt",),
-        "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
-    }
+    text_files = MappingProxyType(
+        {
+            "emotion labels": ("Session[0-9]*/dialog/EmoEvaluation/*.txt",),
+            "transcriptions": ("Session[0-9]*/dialog/transcriptions/*.txt",),
+            "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
+        }
+    )
     Options = IemocapOptions
 
     def list_units(self) -> list[str]:

@@ -1,78 +1,151 @@
-"""Fingerprints of the raw files that a corpus's results come from: which release was read, and whether it has changed.
+"""Fingerprints of raw files, so that results follow the contents of a corpus and not the place where it is mounted.
 
-Text is taken by its contents; of videos and sound only the sizes count, because reading them all would take hours.
+What each stage depends on is a digest over the rows of its segments and the contents of the files that they name. Files
+of up to ``WHOLE_BYTES`` are read whole; of longer ones their size and ``SAMPLES`` blocks spread evenly are, because
+reading hundreds of hours of video would take longer than a run that has nothing to do.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
-from pipeline.corpora.transcripts import find_transcript
+from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import is_litter
-from pipeline.records import InputError, Unit
+from pipeline.records import Segment, Unit, replacing
 
-SOUND = {"iemocap": "Session[0-9]*/sentences/wav/*/*.wav"}
-TEXT = {  # what: patterns below the root
-    "iemocap": {
-        "emotion labels": ("Session[0-9]*/dialog/EmoEvaluation/*.txt",),
-        "transcriptions": ("Session[0-9]*/dialog/transcriptions/*.txt",),
-        "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
-    },
-    "affwild2": {
-        "annotations": tuple(
-            f"annotations/VA_Estimation_Challenge/{part}_Set/*.txt" for part in ("Train", "Validation")
-        )
-    },
+BLOCK_BYTES = 1 << 16
+SAMPLES = 16
+WHOLE_BYTES = SAMPLES * BLOCK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What a stage depends on: files of the unit, columns of its segments, and files of those."""
+
+    of_unit: tuple[str, ...]
+    columns: tuple[str, ...]
+    of_segment: tuple[str, ...]
+
+
+TIMES = ("segment_id", "start_s", "end_s")
+STAGES = {
+    "faces": Reads(("video",), (*TIMES, "side", "picture"), ("crops",)),
+    "audio": Reads(("video", "audio"), TIMES, ("audio",)),
+    "words": Reads(("transcript",), (*TIMES, "text"), ("alignment",)),
+    "features": Reads((), ("unit_id", *TIMES), ()),
+    "labels": Reads(("video",), ("unit_id", *TIMES), ("annotation",)),
 }
+
+
+def content(path: Path) -> str:
+    """What a file holds, as a digest; that of a folder is over the names and sizes in it, of nothing it says so."""
+    try:
+        if path.is_dir():
+            listing = sorted((p.name, p.stat().st_size) for p in path.iterdir() if not is_litter(p.name))
+            return sha256(json.dumps(listing).encode(errors="surrogateescape")).hexdigest()
+        if not path.is_file():
+            return "absent"
+        size = path.stat().st_size
+        digest = sha256(str(size).encode())
+        with path.open("rb") as stream:
+            if size <= WHOLE_BYTES:
+                digest.update(stream.read())
+            else:
+                for k in range(SAMPLES):
+                    stream.seek(k * (size - BLOCK_BYTES) // (SAMPLES - 1))
+                    digest.update(stream.read(BLOCK_BYTES))
+        return digest.hexdigest()
+    except OSError as error:  # the stage that reads it has a finding for it
+        return f"unreadable: {error.strerror}"
+
+
+class Fingerprints:
+    """Digests of a corpus's files, remembered by path below the root, size and time of change; see :func:`content`."""
+
+    def __init__(self, root: str | Path, memory: str | Path | None = None):
+        self.root, self.memory = Path(root), Path(memory) if memory else None
+        self._known: dict[str, list] = {}
+        self._fresh = False
+        if self.memory and self.memory.exists():
+            try:
+                self._known = json.loads(self.memory.read_text(encoding="utf-8"))
+            except (OSError, ValueError):  # cut off or from elsewhere: read the files again
+                self._known = {}
+
+    def of(self, path: str | None) -> str:
+        """Digest of one file, given by its path below the root."""
+        if not path:
+            return "none"
+        try:
+            status = (self.root / path).stat()
+        except OSError:
+            return "absent"
+        mark = [status.st_size, status.st_mtime_ns]
+        known = self._known.get(path)
+        if known is None or known[:2] != mark:
+            self._fresh = True
+            known = self._known[path] = [*mark, content(self.root / path)]
+        return known[2]
+
+    def save(self) -> None:
+        """Remember for the next time; where that cannot be written, the files are read again then."""
+        if self.memory and self._fresh:
+            try:
+                with replacing(self.memory) as temporary:
+                    temporary.write_text(json.dumps(self._known), encoding="utf-8")
+            except OSError:
+                return
+            self._fresh = False
+
+    def stage(self, stage: str, units: Iterable[Unit], segments: Iterable[Segment]) -> str:
+        """Digest of all that ``stage`` depends on of some units, and of their segments."""
+        reads, digest = STAGES[stage], sha256()
+        for unit in units:
+            files = [self.of(getattr(unit, name)) for name in reads.of_unit]
+            digest.update(json.dumps([unit.unit_id, *files]).encode())
+        for segment in segments:
+            row = [getattr(segment, name) for name in reads.columns]
+            row += [self.of(getattr(segment, name)) for name in reads.of_segment]
+            digest.update(json.dumps(row).encode())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class RawFiles:
-    """Files of one kind; the digest is over their sorted relative paths, each with its digest or its size."""
+    """Files of one kind; the digest is over their sorted paths, each with the digest of its contents."""
 
     what: str
     files: int
     bytes: int
-    compared: str  # by contents, or by sizes
     sha256: str
 
 
-def fingerprints(corpus: str, root: Path, units: Sequence[Unit]) -> list[RawFiles]:
+def raw_files(corpus: Corpus, index: Index, prints: Fingerprints) -> list[RawFiles]:
     """One row for each kind of file that the corpus's stages read; a kind of which there is none has no row."""
-    root = Path(root)
-    found = [_of("videos", root, (root / unit.video for unit in units), "sizes")]
-    if corpus in SOUND:
-        found.append(_of("sound of turns", root, root.glob(SOUND[corpus]), "sizes"))
-    for what, patterns in TEXT[corpus].items():
-        found.append(_of(what, root, (path for pattern in patterns for path in root.glob(pattern)), "contents"))
-    found.append(_of("supplied transcripts", root, _transcripts(root, units), "contents"))
+    kinds: dict[str, Iterable[str | None]] = {
+        "videos": (unit.video for unit in index.units),
+        "sound": [*(unit.audio for unit in index.units), *(segment.audio for segment in index.segments)],
+        "supplied transcripts": (unit.transcript for unit in index.units),
+        "supplied annotations": (segment.annotation for segment in index.segments),
+    }
+    for what, patterns in corpus.text_files.items():
+        kinds[what] = _matching(prints.root, patterns)
+    found = [_of(what, prints, paths) for what, paths in kinds.items()]
     return [row for row in found if row.files]
 
 
-def _transcripts(root: Path, units: Sequence[Unit]) -> Iterator[Path]:
-    for unit in units:
-        try:
-            path = find_transcript(root, unit.video)
-        except InputError:  # there are several, so none is used; a finding says so
-            continue
-        if path:
-            yield path
+def _matching(root: Path, patterns: Sequence[str]) -> Iterator[str]:
+    for pattern in patterns:
+        for path in root.glob(pattern):
+            if not is_litter(path.name):
+                yield path.relative_to(root).as_posix()
 
 
-def _of(what: str, root: Path, paths: Iterable[Path], compared: str) -> RawFiles:
-    files = {p.relative_to(root).as_posix(): p for p in paths if p.is_file() and not is_litter(p.name)}
-    sizes = {name: path.stat().st_size for name, path in files.items()}
+def _of(what: str, prints: Fingerprints, paths: Iterable[str | None]) -> RawFiles:
+    names = sorted({name for name in paths if name and (prints.root / name).is_file()})
     digest = sha256()
-    for name in sorted(files):
-        mark = _digest(files[name]) if compared == "contents" else sizes[name]
-        digest.update(f"{name}\0{mark}\n".encode(errors="surrogateescape"))
-    return RawFiles(what, len(files), sum(sizes.values()), compared, digest.hexdigest())
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
-    except OSError as error:  # the reader of the corpus has a finding for it
-        return f"unreadable: {error.strerror}"
+    for name in names:
+        digest.update(f"{name}\0{prints.of(name)}\n".encode(errors="surrogateescape"))
+    return RawFiles(what, len(names), sum((prints.root / name).stat().st_size for name in names), digest.hexdigest())

@@ -35,8 +35,9 @@ def options_for(reader: str, options: dict):
         for each in error.errors():
             where = ".".join(map(str, each["loc"])) or "options"
             problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
-    own = f"The keys of reader {reader} are: {', '.join(allowed)}" if allowed else f"Reader {reader} has no keys of its own"
-    raise InputError(f"{'; '.join(problems)}. {own}")
+    raise InputError(
+        f"{'; '.join(problems)}. The keys of reader {reader} are: {', '.join(allowed) or 'none of its own'}"
+    )
 
 
 def make(name: str, reader: str, root: str | Path, options: dict | None = None) -> Corpus:

@@ -57,16 +57,16 @@ def read_cues(path: Path) -> list[Cue]:
 
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
-    """A finding for each segment of a video whose transcript cannot be used."""
+    """A finding for each segment of a recording whose transcript cannot be used."""
     own = defaultdict(list)
     for segment in segments:
         own[segment.unit_id].append(segment.segment_id)
     findings = []
     for unit in units:
+        if not unit.transcript:
+            continue
         try:
-            path = find_transcript(root, unit.video)
-            if path:
-                read_cues(path)
+            read_cues(root / unit.transcript)
         except InputError as error:
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
             reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all

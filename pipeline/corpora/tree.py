@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.records import InputError
 
+
 def is_litter(name: str) -> bool:
     """Whether an operating system left this name: AppleDouble ``._x``, ``.DS_Store``, ``__MACOSX``, ``Thumbs.db``."""
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")

@@ -1,110 +1,113 @@
-"""The faces of one video's segments: which frames are looked at, by whom they are wanted, and what is written.
+"""The faces of the segments of some videos: which frames are wanted by whom, and what is written.
 
-The video is decoded once. A frame that several segments want is looked at once for each part of the picture.
+Each video is decoded once. A frame that several segments want is looked at once for each part of the picture.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.crops import CODES, DAMAGED, FaceWriter
+from pipeline.faces.plan import Plan, end_reason, plan_frames
+from pipeline.faces.supplied import copy_crops
 from pipeline.log import log, progress
 from pipeline.media import MediaError, Video
+from pipeline.picture import Picture
+from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side
-from pipeline.timebase import frame_ranges_s, select_frames
 
-Plan = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Segment id to the times (n, 2) and indices (n,) of its frames."""
+if TYPE_CHECKING:
+    from pipeline.faces.people import Scene
 
-
-def plan_frames(frame_time_s: np.ndarray, segments: Sequence[Segment], sample_rate_hz: float | None) -> Plan:
-    """Choose each segment's frames by their own time stamps; each row lasts until the next chosen frame."""
-    plan = {}
-    for segment in segments:
-        index = select_frames(frame_time_s, segment.start_s, segment.end_s, sample_rate_hz)
-        time_s = frame_ranges_s(frame_time_s[index])
-        if len(index) == 1:
-            time_s = frame_ranges_s(frame_time_s)[index]
-        plan[segment.segment_id] = (time_s, index)
-    return plan
-
-
-def end_reason(segment: Segment, frame_time_s: np.ndarray) -> str:
-    """Say by how much a segment ends after the video, '' where it does not."""
-    ranges_s = frame_ranges_s(frame_time_s)
-    end_s, tolerance_s = float(ranges_s[-1, 1]), 1.5 * float(np.ptp(ranges_s[-1]))
-    if segment.start_s >= end_s:
-        return f"starts {segment.start_s - end_s:.1f} s after the last frame"
-    if segment.end_s > end_s + tolerance_s:
-        return f"ends {segment.end_s - end_s:.1f} s after the last frame"
-    return ""
+HALVES: dict[Part, Side] = {"whole": "whole", "left_half": "left", "right_half": "right"}
 
 
 def write_faces(
-    video_path: Path,
-    segments: Sequence[Segment],
+    recordings: Sequence[tuple[Path | None, Sequence[Segment]]],
     out: Path,
     sample_rate_hz: float | None = None,
-    side_by_side: bool = False,
+    root: Path = Path(),
     attributes: dict | None = None,
 ) -> None:
-    """Track the faces of one video's segments and write the face file.
+    """Find the faces of the segments of some recordings and write one face file.
 
     Args:
-        video_path: the source video; where it cannot be read every segment gets zero rows and the reason.
-        segments: all segments of the unit.
+        recordings: each video (None: there is none) with all segments of it. Where a video cannot be read every
+            segment of it gets zero rows and the reason.
         out: the face file.
         sample_rate_hz: thin the frames to this rate; None looks at every frame.
-        side_by_side: the sides name halves of the picture (IEMOCAP), not the left and right of two faces (Aff-Wild2).
+        root: the folder that segments name supplied crops in.
         attributes: how the file is made, stored in it.
     """
+    opened = [(_open(path), segments) for path, segments in recordings]
+    plan: Plan = {}
+    for video, segments in opened:
+        if isinstance(video, str):
+            plan |= {s.segment_id: (np.zeros((0, 2)), np.zeros(0, np.int64)) for s in segments}
+        else:
+            plan |= plan_frames(video.time_s, segments, sample_rate_hz)
+    with FaceWriter(out, plan, attributes) as writer:
+        for video, segments in opened:
+            if isinstance(video, str):
+                for segment in segments:
+                    writer.reason(segment.segment_id, video)
+                continue
+            supplied = [s for s in segments if s.crops]
+            if supplied:
+                copy_crops(root, supplied, video.time_s, plan, writer)
+            tracked = [s for s in segments if not s.crops]
+            if tracked:
+                _write_tracked(video, tracked, {s.segment_id: plan[s.segment_id] for s in tracked}, writer)
+
+
+def _open(path: Path | None) -> Video | str:
+    """The video, or in words why there is none."""
+    if path is None:
+        return "there is no video"
     try:
-        video = Video(video_path)
+        return Video(path)
     except MediaError as error:
         log.warning("%s", error)
-        write_nothing(out, segments, f"video unreadable: {error.reason}", attributes)
-        return
-    plan = plan_frames(video.time_s, segments, sample_rate_hz)
-    with FaceWriter(out, plan, attributes) as writer:
-        counts = {s.segment_id: Counter() for s in segments}
-        most_faces: dict[str, int] = {}
-        if any(len(index) for _, index in plan.values()):
-            most_faces = _track(video, segments, plan, side_by_side, writer, counts)
-        for segment in segments:
-            reasons = [
-                end_reason(segment, video.time_s),
-                _summary(counts[segment.segment_id], plan[segment.segment_id][1]),
-            ]
-            expected = 1 if segment.side == "whole" else 2
-            if not side_by_side and most_faces.get(segment.segment_id, 0) > expected:
-                reasons.append(f"up to {most_faces[segment.segment_id]} faces in view")
-            writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
+        return f"video unreadable: {error.reason}"
 
 
-def write_nothing(out: Path, segments: Sequence[Segment], reason: str, attributes: dict | None = None) -> None:
-    """Write a face file in which no segment has any row, for one reason."""
-    empty = (np.zeros((0, 2)), np.zeros(0, np.int64))
-    with FaceWriter(out, {s.segment_id: empty for s in segments}, attributes) as writer:
-        for segment in segments:
-            writer.reason(segment.segment_id, reason)
+def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:
+    counts = {s.segment_id: Counter() for s in segments}
+    most_faces: dict[str, int] = {}
+    if any(len(index) for _, index in plan.values()):
+        most_faces = _track(video, segments, plan, writer, counts)
+    for segment in segments:
+        reasons = [
+            end_reason(segment, video.time_s),
+            _summary(counts[segment.segment_id], plan[segment.segment_id][1]),
+        ]
+        expected = 1 if segment.side == "whole" else 2
+        if segment.picture == "whole" and most_faces.get(segment.segment_id, 0) > expected:
+            reasons.append(f"up to {most_faces[segment.segment_id]} faces in view")
+        writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
 
 
-def _track(video: Video, segments, plan: Plan, side_by_side: bool, writer: FaceWriter, counts) -> dict[str, int]:
+def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> dict[str, int]:
     import cv2
 
     from pipeline.faces.mesh import Finder
 
     cv2.setNumThreads(1)  # the workflow counts on one core per video
     finder = Finder()
-    scenes = _scenes(segments, side_by_side, finder)
+    scenes = _scenes(segments, finder)
     by_id = {s.segment_id: s for s in segments}
-    scene_of = {s.segment_id: next(i for i, (sides, _) in enumerate(scenes) if s.side in sides) for s in segments}
+    scene_of = {
+        s.segment_id: next(i for i, (part, sides, _) in enumerate(scenes) if part == s.picture and s.side in sides)
+        for s in segments
+    }
     wanted, wishes = _wishes(plan)
     begun: set[str] = set()
     for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
-        for number, (sides, scene) in enumerate(scenes):
+        for number, (_, sides, scene) in enumerate(scenes):
             here = [(s, row) for s, row in wishes(picture.index) if scene_of[s] == number]
             if not here:
                 continue
@@ -123,30 +126,33 @@ def _track(video: Video, segments, plan: Plan, side_by_side: bool, writer: FaceW
                     jpegs[side] = face.jpeg()
                 writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
                 counts[segment_id]["found"] += 1
-    for _, scene in scenes:
+    for _, _, scene in scenes:
         for person in scene.people:
             person.tracker.close()
     finder.close()
-    return {s: scenes[number][1].most_faces for s, number in scene_of.items()}
+    return {s: scenes[number][2].most_faces for s, number in scene_of.items()}
 
 
-def _scenes(segments, side_by_side: bool, finder) -> list:
-    """Scenes with a map from the sides of segments to the sides of the scene's people."""
+def _scenes(segments, finder) -> list[tuple[Part, dict[Side, Side], "Scene"]]:
+    """Scenes: a part of the picture, and a map from the sides of segments to those of the people sought in it."""
     from pipeline.faces.people import Scene
 
-    def scene(sides: dict[Side, Side], part: Side):
-        return sides, Scene(tuple(sorted(set(sides.values()))), lambda picture: picture.half(part), finder)
+    scenes = []
+    for part in sorted({s.picture for s in segments}):
+        for sides in _people({s.side for s in segments if s.picture == part}):
+            region = partial(Picture.half, side=HALVES[part])
+            scenes.append((part, sides, Scene(tuple(sorted(set(sides.values()))), region, finder)))
+    return scenes
 
-    named: set[Side] = {s.side for s in segments}
-    if side_by_side:
-        return [scene({side: "whole"}, side) for side in sorted(named)]
+
+def _people(named: set[Side]) -> list[dict[Side, Side]]:
+    """Who is sought together: from the side that a segment names to the side of the person."""
     pair: dict[Side, Side] = {side: side for side in sorted(named - {"whole"})}
     if "whole" not in named:
-        return [scene(pair, "whole")]
+        return [pair]
     if len(pair) == 1:  # some videos name one of two people by a side and the other by nothing
-        return [scene({**pair, "whole": "right" if "left" in pair else "left"}, "whole")]
-    alone = scene({"whole": "whole"}, "whole")
-    return [scene(pair, "whole"), alone] if pair else [alone]
+        return [{**pair, "whole": "right" if "left" in pair else "left"}]
+    return [pair, {"whole": "whole"}] if pair else [{"whole": "whole"}]
 
 
 def _wishes(plan: Plan):

@@ -34,10 +34,10 @@ class Job:
         return len(self.piece) / getattr(self.piece, "sample_rate_hz", 1)
 
 
-def unit_file(results: Path, modality: Modality, unit_id: str) -> Path:
-    """Where an earlier stage put what extractors of a modality read of one unit; raises InputError where it did not."""
+def prepared_file(results: Path, modality: Modality, segment: Segment) -> Path:
+    """Where an earlier stage put what extractors read of a segment; raises InputError where it did not."""
     folder, suffix = FOLDERS[modality]
-    path = results / folder / f"{unit_id}{suffix}"
+    path = results / folder / f"{segment.file}{suffix}"
     if not path.exists():
         raise InputError(f"{path}: no such file; let the workflow make it (stage {folder})")
     return path
@@ -48,11 +48,11 @@ def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor
     opened: dict[str, object] = {}
     cut = extractor.cut
     for segment in segments:
-        if segment.unit_id not in opened:
+        if segment.file not in opened:
             if len(opened) >= 8:
                 getattr(opened.pop(next(iter(opened))), "close", lambda: None)()
-            opened[segment.unit_id] = _open(unit_file(results, extractor.modality, segment.unit_id), extractor.modality)
-        source = opened[segment.unit_id]
+            opened[segment.file] = _open(prepared_file(results, extractor.modality, segment), extractor.modality)
+        source = opened[segment.file]
         if extractor.modality == "text":
             yield from _text_jobs(segment, source, cut)
             continue
@@ -139,6 +139,8 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
 def _belongs(word: Word, segment: Segment) -> bool:
     if word.segment_id is not None:
         return word.segment_id == segment.segment_id
+    if word.unit_id not in (None, segment.unit_id):
+        return False
     return word.start_s < segment.end_s and word.end_s > segment.start_s
 
 

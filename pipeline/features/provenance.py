@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.features.base import Extractor
-from pipeline.features.pieces import unit_file
+from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of, options_dict
 from pipeline.records import Segment
 
@@ -63,6 +63,6 @@ def _inputs(segments: list[Segment], results: Path, modality: str) -> str:
     total = sha256()
     for segment in sorted(segments, key=lambda s: s.segment_id):
         total.update(f"{segment.segment_id} {segment.unit_id} {segment.start_s!r} {segment.end_s!r}\n".encode())
-    units = sorted({segment.unit_id for segment in segments})
-    total.update(_digest_of_files([unit_file(results, modality, unit) for unit in units]).encode())
+    files = sorted({prepared_file(results, modality, segment) for segment in segments})
+    total.update(_digest_of_files(files).encode())
     return total.hexdigest()

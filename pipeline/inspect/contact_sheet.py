@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.log import log, progress
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
-from pipeline.records import InputError, Segment, read_table, replacing
+from pipeline.log import log, progress
+from pipeline.records import InputError, Label, Segment, read_labels, read_table, replacing
 
 COLUMNS = 6
 CAPTION_PX = 30
@@ -64,12 +64,12 @@ class Faces:
 
     def track(self, segment: Segment) -> FaceTrack | None:
         """The faces of a segment; None where its unit's file does not hold it. Raises InputError without the file."""
-        if segment.unit_id not in self._open:
-            path = self.folder / f"{segment.unit_id}.h5"
+        if segment.file not in self._open:
+            path = self.folder / f"{segment.file}.h5"
             if not path.exists():
                 raise InputError(f"{path}: no such file; let the workflow make the faces first")
-            self._open[segment.unit_id] = FaceFile(path)
-        file = self._open[segment.unit_id]
+            self._open[segment.file] = FaceFile(path)
+        file = self._open[segment.file]
         return file.get(segment.segment_id)
 
     def forget(self) -> None:
@@ -94,7 +94,7 @@ def pick_crops(faces: Faces, segments: list[Segment], count: int) -> list[tuple[
     return out
 
 
-def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]]):
+def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str, Label]):
     """A PIL picture of the crops in rows of COLUMNS, each with two lines of caption."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -106,7 +106,7 @@ def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]]):
     for k, (segment, time_s, picture) in enumerate(crops):
         left, top = k % COLUMNS * CROP_PX, k // COLUMNS * (CROP_PX + CAPTION_PX)
         sheet.paste(Image.fromarray(picture), (left, top))
-        second = ", ".join(filter(None, [segment.label, f"{time_s:.1f} s"]))
+        second = ", ".join(filter(None, [_class(segment, labels), f"{time_s:.1f} s"]))
         for line, text in enumerate((segment.segment_id, second)):
             while text and draw.textlength(text, font) > CROP_PX - 4:
                 text = text[:-2] + "\u2026"
@@ -114,7 +114,11 @@ def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]]):
     return sheet
 
 
-def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]]) -> dict:
+def _class(segment: Segment, labels: dict[str, Label]) -> str | None:
+    return labels[segment.segment_id].label if segment.segment_id in labels else None
+
+
+def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str, Label]) -> dict:
     """What the sheet shows, tile by tile, for captions and alternative text."""
     return {
         "columns": COLUMNS,
@@ -122,7 +126,7 @@ def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]]) -> dict:
         "tile_height_px": CROP_PX + CAPTION_PX,
         "crop_px": CROP_PX,
         "crops": [
-            {"segment_id": s.segment_id, "speaker": s.speaker, "label": s.label, "time_s": round(time_s, 3)}
+            {"segment_id": s.segment_id, "speaker": s.speaker, "label": _class(s, labels), "time_s": round(time_s, 3)}
             for s, time_s, _ in crops
         ],
     }
@@ -176,12 +180,13 @@ def _jpeg(picture) -> bytes:
 def contact_sheet(results, out, count, strips):
     """Lay out face crops from all over the corpus, to see at a glance whether they are right."""
     segments = read_table(results / "segments.tsv", Segment)
+    labels = read_labels(results)
     faces = Faces(results)
     crops = pick_crops(faces, segments, count)
     with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(sheet_notes(crops), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(sheet_notes(crops, labels), indent=1) + "\n", encoding="utf-8")
     with replacing(out) as temporary:
-        temporary.write_bytes(_jpeg(draw_sheet(crops)))
+        temporary.write_bytes(_jpeg(draw_sheet(crops, labels)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))
     if strips:
         with replacing(strips) as temporary, temporary.open("w", encoding="utf-8") as stream:

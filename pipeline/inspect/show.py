@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.audio_file import AudioFile
 from pipeline.crops import FaceFile
-from pipeline.records import InputError, Segment, Unit, Word, read_table
+from pipeline.records import InputError, Label, Segment, Unit, Word, read_labels, read_table
 from pipeline.store import FeatureStore
 
 PICTURES = 12
@@ -30,6 +30,8 @@ def source_frames(root: Path, results: Path, segment: Segment, times_s: np.ndarr
     from pipeline.media import frame_times_s, read_frames
 
     unit = next(u for u in read_table(results / "units.tsv", Unit) if u.unit_id == segment.unit_id)
+    if not unit.video:
+        return []
     stamps = frame_times_s(root / unit.video)
     wanted = np.clip(np.searchsorted(stamps, times_s + 1e-6) - 1, 0, len(stamps) - 1)
     found = {index: rgb for index, _, rgb in read_frames(root / unit.video, sorted({int(i) for i in wanted}))}
@@ -60,8 +62,9 @@ def draw(segment: Segment, results: Path, features: list[Path], root: Path | Non
         _features(axis, store, segment.segment_id)
     (axes[-1] if stores else figure.axes[-1]).set_xlabel("seconds from the first video frame")
     figure.axes[0].set_xlim(segment.start_s, segment.end_s)
+    label = read_labels(results).get(segment.segment_id, Label(segment.segment_id))
     figure.suptitle(
-        f"{segment.segment_id}   {segment.speaker}   {segment.label or ''}   "
+        f"{segment.segment_id}   {segment.speaker}   {label.label or ''}   "
         f"{segment.start_s:.2f} to {segment.end_s:.2f} s   {(segment.text or '')[:90]}",
         x=0.01, ha="left", fontsize=11, color=INK,
     )  # fmt: skip
@@ -85,7 +88,7 @@ def _pictures(axis, pictures: list[np.ndarray], times_s: np.ndarray, segment: Se
 
 
 def _faces(axis, results: Path, segment: Segment, grid_s: np.ndarray) -> None:
-    path = results / "faces" / f"{segment.unit_id}.h5"
+    path = results / "faces" / f"{segment.file}.h5"
     track = FaceFile(path)[segment.segment_id] if path.exists() else None
     if track is None or not len(track):
         axis.text(0.5, 0.5, f"no face: {track.reason if track is not None else 'no file'}", transform=axis.transAxes)
@@ -100,7 +103,7 @@ def _faces(axis, results: Path, segment: Segment, grid_s: np.ndarray) -> None:
 
 
 def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
-    path = results / "audio" / f"{segment.unit_id}.h5"
+    path = results / "audio" / f"{segment.file}.h5"
     _name(wave_axis, "sound")
     _name(spectrum_axis, "spectrum\nto 8 kHz")
     if not path.exists():
@@ -124,7 +127,7 @@ def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
 
 def _words(axis, results: Path, segment: Segment) -> None:
     _name(axis, "words")
-    path = results / "words" / f"{segment.unit_id}.tsv"
+    path = results / "words" / f"{segment.file}.tsv"
     for k, word in enumerate(read_table(path, Word) if path.exists() else ()):
         theirs = word.segment_id in (None, segment.segment_id)
         if theirs and word.end_s > segment.start_s and word.start_s < segment.end_s:

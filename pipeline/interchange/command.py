@@ -8,7 +8,7 @@ import click
 
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.log import log
-from pipeline.records import InputError, Segment, read_table
+from pipeline.records import InputError, Segment, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 FORMATS = ("csd", "npz", "parquet", "datasets", "mmsa")
@@ -29,7 +29,7 @@ def read_split(path: Path, fold: int) -> tuple[dict[str, str], dict[str, str]]:
 @click.argument("stores", nargs=-1, required=True, type=EXISTING)
 @click.option("--format", "form", type=click.Choice(FORMATS), required=True, help="What to write.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File, or folder for datasets.")
-@click.option("--segments", type=EXISTING, help="segments.tsv; needed by datasets and mmsa.")
+@click.option("--segments", type=EXISTING, help="segments.tsv, labels.tsv beside it; for datasets and mmsa.")
 @click.option("--split", type=EXISTING, help="Split file; needed by mmsa, optional for datasets.")
 @click.option("--fold", type=int, default=0, show_default=True, help="Fold of the split.")
 def export(stores, form, out, segments, split, fold):
@@ -47,11 +47,12 @@ def export(stores, form, out, segments, split, fold):
     elif form == "parquet":
         tables.write_parquet(opened[0], out)
     elif form == "datasets":
-        tables.write_datasets(opened[0], out, read_table(segments, Segment), parts)
+        tables.write_datasets(opened[0], out, read_table(segments, Segment), read_labels(segments.parent), parts)
     else:
         if parts is None:
             raise InputError("mmsa needs --split results/<corpus>/splits/<protocol>.tsv, for train, valid and test")
-        mmsa.write(opened, out, read_table(segments, Segment), parts, labels)
+        numbers = {name: row.valence for name, row in read_labels(segments.parent).items()}
+        mmsa.write(opened, out, read_table(segments, Segment), parts, labels, numbers)
     log.info("%s written as %s to %s", ", ".join(store.attributes["name"] for store in opened), form, out)
 
 

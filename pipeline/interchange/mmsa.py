@@ -18,16 +18,22 @@ NAMES = {"audio": "audio", "video": "vision", "text": "text"}
 
 
 def write(
-    stores: list[FeatureStore], out: Path, segments: list[Segment], parts: dict[str, str], labels: dict[str, str]
+    stores: list[FeatureStore],
+    out: Path,
+    segments: list[Segment],
+    parts: dict[str, str],
+    labels: dict[str, str],
+    numbers: dict[str, float | None],
 ) -> None:
     """Write one fold of a split.
 
     Args:
         stores: one store per modality (audio, video, text); at least one.
         out: the pickle file.
-        segments: the corpus's segments, for text and valence.
+        segments: the corpus's segments, for their text.
         parts: part of each segment in the fold: training, development or test.
         labels: class of each segment after merging; class numbers follow their sorted names.
+        numbers: valence of each segment, where it is known.
 
     Raises:
         InputError: two stores of one modality, or a segment of the split that a store lacks.
@@ -49,7 +55,7 @@ def write(
                 "raw_text": np.array([known[s].text or "" for s in ids], dtype=object),
                 "annotations": [labels.get(s, "") for s in ids],
                 "classification_labels": np.array([classes.index(labels[s]) if s in labels else -1 for s in ids]),
-                "regression_labels": np.array([_number(known[s].valence) for s in ids], np.float32),
+                "regression_labels": np.array([_number(numbers.get(s)) for s in ids], np.float32),
             }
             for name, store in by_name.items():
                 table[name], lengths = _padded(store, ids, Path(folder) / f"{part}-{name}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.log import log
-from pipeline.records import Segment, replacing
+from pipeline.records import Label, Segment, replacing
 from pipeline.store import FeatureStore, Rows
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
@@ -43,7 +43,11 @@ def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> N
 
 
 def write_datasets(
-    store: FeatureStore, out: Path, segments: list[Segment], parts: dict[str, str] | None = None
+    store: FeatureStore,
+    out: Path,
+    segments: list[Segment],
+    labels: dict[str, Label],
+    parts: dict[str, str] | None = None,
 ) -> None:
     """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split."""
     import pyarrow as pa
@@ -56,7 +60,8 @@ def write_datasets(
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
     for segment_id, rows in store.read(chosen):
         part = HUB_PART[parts[segment_id]] if parts else "train"
-        about = asdict(known[segment_id]) if segment_id in known else {"segment_id": segment_id}
+        about = asdict(labels.get(segment_id, Label(segment_id)))
+        about |= asdict(known[segment_id]) if segment_id in known else {}
         table = pa.table(
             {
                 **{key: pa.array([value], _kind(key)) for key, value in about.items()},
@@ -79,7 +84,7 @@ def _kind(key: str):
 
     if key in ("start_s", "end_s", "valence", "arousal", "dominance"):
         return pa.float64()
-    return pa.int64() if key == "session" else pa.string()
+    return pa.string()
 
 
 def _card(store: FeatureStore) -> str:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.corpora.iemocap_files import alignment_path
-from pipeline.corpora.transcripts import find_transcript, read_cues
+from pipeline.corpora.transcripts import read_cues
 from pipeline.corpora.tree import read_text
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, Word
@@ -18,19 +17,20 @@ Listen = Callable[[Segment], list[Word]]
 """Recognise the speech of a segment; gives no word where no recogniser is configured."""
 
 
-def place_words(corpus: str, root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
+def place_words(root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
     """Words of one unit in order of time.
 
-    A supplied transcript that can be used wins over everything. IEMOCAP turns have their own words, marked with the
-    segment; the people of an Aff-Wild2 video share what is said in it, so its sound is heard once and the words are
-    left unmarked.
+    A supplied transcript that can be used wins over everything. A segment with an alignment or a text has its own
+    words, marked with the segment. What is left is heard: segments that share one stretch of the same sound, such as
+    two people of one video, are heard once, and their words are left unmarked.
     """
     words = _supplied(root, unit)
-    if words is None and corpus == "iemocap":
-        words = [word for segment in segments for word in _words_of_turn(root, segment, listen)]
-    elif words is None:
-        words = listen(max(segments, key=lambda s: s.duration_s)) if segments else []
-    words = [replace(w, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6)) for w in words]  # no 0.9600000000000001
+    if words is None:
+        words = [word for group in _heard_together(segments) for word in _words_of(root, group, segments, listen)]
+    words = [
+        replace(w, unit_id=unit.unit_id, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6))  # no 0.9600000000000001
+        for w in words
+    ]
     return sorted(words, key=lambda w: (w.start_s, w.end_s))
 
 
@@ -41,21 +41,48 @@ def read_transcript(path: Path) -> list[Word]:
 
 def _supplied(root: Path, unit: Unit) -> list[Word] | None:
     """Words of the supplied transcript; none where there is none that can be used, which the index stage has noted."""
+    if not unit.transcript:
+        return None
     try:
-        path = find_transcript(root, unit.video)
-        return read_transcript(path) if path else None
+        return read_transcript(root / unit.transcript)
     except InputError as error:
         log.warning("words: %s: %s; the transcript is not used", unit.unit_id, error)
         return None
 
 
-def _words_of_turn(root: Path, segment: Segment, listen: Listen) -> list[Word]:
-    path = alignment_path(root, segment.session, segment.segment_id)
-    if path.is_file():
+def _heard_together(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """Segments by the stretch of sound that they share."""
+    groups: dict[tuple, list[Segment]] = {}
+    for segment in segments:
+        groups.setdefault((segment.audio, segment.start_s, segment.end_s), []).append(segment)
+    return list(groups.values())
+
+
+def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment], listen: Listen) -> list[Word]:
+    """Words of segments that share a stretch of sound."""
+    words, unheard = [], []
+    for segment in group:
+        own = _written(root, segment)
+        if own is None:
+            unheard.append(segment)
+        else:
+            words += own
+    if not unheard:
+        return words
+    heard = listen(unheard[0])
+    if len(unheard) == len(segments) > 1:
+        return heard  # everybody's
+    return words + [replace(word, segment_id=segment.segment_id) for segment in unheard for word in heard]
+
+
+def _written(root: Path, segment: Segment) -> list[Word] | None:
+    """Words of a segment from its alignment or its text; None where it has neither."""
+    if segment.alignment:
+        path = root / segment.alignment
         try:
             return parse_alignment(read_text(path)[0], segment.start_s, segment.segment_id)
         except InputError as error:
             log.warning("words: %s: %s; the transcript is used instead", path.name, error)
     if segment.text:
         return spread(segment.text, segment.start_s, segment.end_s, EVEN, segment.segment_id)
-    return [replace(word, segment_id=segment.segment_id) for word in listen(segment)]
+    return None

@@ -1,0 +1,65 @@
+"""From a reader to the tables of a corpus, without opening media: what the workflow plans with and ``index`` writes.
+
+Every unit belongs to a shard, the recordings whose faces, sound and words one job prepares and one file holds.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.corpora.base import Corpus, Index
+from pipeline.corpora.transcripts import find_transcript
+from pipeline.records import Finding, InputError, Unit
+
+FILES_WANTED = 64  # fewer recordings than this have a file each
+MOST_IN_ONE = 200
+
+
+def shards(unit_ids: Sequence[str], size: int | None = None) -> dict[str, list[str]]:
+    """Units by the name of their shard; of ``size`` each, or as many as keep the number of files reasonable (None).
+
+    A shard of one has the unit's own name, so that the files of long recordings say whose they are.
+    """
+    size = size or min(MOST_IN_ONE, max(1, len(unit_ids) // FILES_WANTED))
+    if size == 1:
+        return {unit_id: [unit_id] for unit_id in unit_ids}
+    return {f"{k // size:05d}": list(unit_ids[k : k + size]) for k in range(0, len(unit_ids), size)}
+
+
+def read(corpus: Corpus, shard_units: int | None = None) -> Index:
+    """The tables of a corpus, transcripts found beside the recordings included; raises InputError as ``index`` does."""
+    found = corpus.index()
+    _check_ids(corpus, found)
+    shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
+    units = []
+    for unit in found.units:
+        unit, finding = _with_transcript(corpus.root, unit)
+        units.append(replace(unit, shard=shard_of[unit.unit_id]))
+        found.findings += finding
+    segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
+    return Index(units, segments, found.labels, found.findings)
+
+
+def _check_ids(corpus: Corpus, found: Index) -> None:
+    """Raise InputError where a reader names a unit or a segment twice, or a unit that it does not list."""
+    ids_of = {"units": [u.unit_id for u in found.units], "segments": [s.segment_id for s in found.segments]}
+    for what, ids in ids_of.items():
+        twice = [name for name, count in Counter(ids).items() if count > 1]
+        if twice:
+            raise InputError(f"corpus {corpus.name}: two {what} are called {twice[0]!r}; every id may be there once")
+    lacking = {s.unit_id for s in found.segments} - {u.unit_id for u in found.units}
+    if lacking:
+        raise InputError(f"corpus {corpus.name}: segments name the unit {min(lacking)!r}, which is not listed")
+
+
+def _with_transcript(root: Path, unit: Unit) -> tuple[Unit, list[Finding]]:
+    """The unit with the transcript that lies beside its recording; several are a finding, and none is used."""
+    recording = unit.video or unit.audio
+    if unit.transcript or not recording:
+        return unit, []
+    try:
+        path = find_transcript(root, recording)
+    except InputError as error:
+        return unit, [Finding(unit.unit_id, None, "text", "partial", f"{error}; none is used")]
+    return (replace(unit, transcript=path.relative_to(root).as_posix()) if path else unit), []

@@ -1,0 +1,121 @@
+"""What of a corpus only its media tell: where recordings end, and where their frames are."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import isinf
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.corpora.base import Corpus, Index
+from pipeline.log import progress
+from pipeline.records import Finding, InputError, Segment, Unit
+from pipeline.store import Rows
+from pipeline.timebase import frame_ranges_s
+
+THREADS = 4  # reading time stamps waits for the disk
+
+
+def frames_of(root: Path, unit: Unit) -> "np.ndarray | InputError":
+    """Time of each video frame of a unit, or why there is none."""
+    from pipeline.media import frame_times_s
+
+    if not unit.video:
+        return InputError("there is no video")
+    try:
+        time_s = frame_times_s(root / unit.video)
+    except InputError as error:
+        return _without_folder(error, root)
+    return time_s if len(time_s) else InputError(f"{unit.video}: the video has no frame; replace it by the original")
+
+
+def end_of(root: Path, unit: Unit, segments: list[Segment]) -> "float | InputError":
+    """Where a unit ends, in seconds from its first frame, or from its first sample where it has no picture."""
+    if unit.video:
+        time_s = frames_of(root, unit)
+        return time_s if isinstance(time_s, InputError) else float(frame_ranges_s(time_s)[-1, 1])
+    sound = unit.audio or next((s.audio for s in segments if s.audio), None)
+    if sound is None:
+        return InputError("neither video nor sound tells how long it lasts; give end_s")
+    try:
+        return _sound_s(root / sound)
+    except InputError as error:
+        return _without_folder(error, root)
+
+
+def with_ends(root: Path, found: Index) -> Index:
+    """The same with every segment's end; a segment of a recording that cannot be read is a finding instead."""
+    open_ended = defaultdict(list)
+    for segment in found.segments:
+        if isinf(segment.end_s):
+            open_ended[segment.unit_id].append(segment)
+    if not open_ended:
+        return found
+    units = [unit for unit in found.units if unit.unit_id in open_ended]
+    ends: dict[str, float | InputError] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        asked = pool.map(lambda unit: end_of(root, unit, open_ended[unit.unit_id]), units)
+        for unit, end_s in zip(units, progress(asked, "lengths of recordings", len(units))):
+            ends[unit.unit_id] = end_s
+    segments, findings = [], list(found.findings)
+    for segment in found.segments:
+        end_s = ends[segment.unit_id] if isinf(segment.end_s) else segment.end_s
+        if isinstance(end_s, InputError):
+            modality = "video" if next(u for u in units if u.unit_id == segment.unit_id).video else "audio"
+            findings.append(Finding(segment.unit_id, segment.segment_id, modality, "absent", str(end_s)))
+        elif end_s <= segment.start_s:
+            reason = f"starts at {segment.start_s} s, its recording ends at {end_s:.3f} s"
+            findings.append(Finding(segment.unit_id, segment.segment_id, "corpus", "absent", reason))
+        else:
+            segments.append(replace(segment, end_s=end_s))
+    kept = {s.segment_id for s in segments}
+    return Index(found.units, segments, [row for row in found.labels if row.segment_id in kept], findings)
+
+
+def frame_labels(
+    corpus: Corpus, units: list[Unit], segments: list[Segment], findings: list[Finding]
+) -> Iterator[tuple[str, Rows]]:
+    """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``."""
+    by_unit = defaultdict(list)
+    for segment in segments:
+        by_unit[segment.unit_id].append(segment)
+    unit_of = {unit.unit_id: unit for unit in units}
+    rows: dict[str, Rows] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        times = pool.map(lambda unit_id: frames_of(corpus.root, unit_of[unit_id]), by_unit)
+        for (unit_id, own), time_s in zip(by_unit.items(), progress(times, "frame labels, recordings", len(by_unit))):
+            for segment in own:
+                if isinstance(time_s, InputError):
+                    findings.append(Finding(unit_id, segment.segment_id, "label", "absent", str(time_s)))
+                    continue
+                inside = slice(*np.searchsorted(time_s, (segment.start_s, segment.end_s)))
+                said = corpus.annotate(segment, time_s)
+                valid = said.rows.valid
+                rows[segment.segment_id] = Rows(said.rows.values[inside], frame_ranges_s(time_s)[inside], valid[inside])
+                share = round(float(valid[inside].mean()), 4) if valid[inside].size else 0.0
+                if said.absent:
+                    findings.append(Finding(unit_id, segment.segment_id, "label", "absent", said.absent, share))
+                for note in said.notes:
+                    findings.append(Finding(unit_id, segment.segment_id, "label", "partial", note, share))
+    yield from sorted(rows.items())
+
+
+def _sound_s(path: Path) -> float:
+    """Length of a sound file in seconds, as its decoded samples say."""
+    from pipeline.media import read_audio
+
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    end_s = 0.0
+    for start_s, samples in read_audio(path, 16_000):
+        end_s = start_s + len(samples) / 16_000
+    if not end_s:
+        raise InputError(f"{path}: no sample can be decoded; replace the file")
+    return end_s
+
+
+def _without_folder(error: InputError, root: Path) -> InputError:
+    """The same message without the folder of this machine: coverage names paths below the root."""
+    return InputError(str(error).replace(f"{root}/", ""))

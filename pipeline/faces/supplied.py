@@ -1,0 +1,75 @@
+"""Face crops that a corpus supplies, as Aff-Wild2's ``cropped_aligned/<name>[_left|_right]/%05d.jpg``.
+
+Crop number n belongs to frame n - 1 of the video, whatever is missing around it; a number without a file is a frame
+without a face. The pictures are 112 pixels wide and high in the official release and are brought to that otherwise.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.crops import CROP_PX, DAMAGED, NO_FACE, FaceWriter
+from pipeline.faces.align import JPEG_QUALITY
+from pipeline.faces.plan import Plan, end_reason
+from pipeline.log import log, progress
+from pipeline.records import Segment
+
+_NAME = re.compile(r"(\d+)\.jpe?g", re.IGNORECASE)
+
+
+def copy_crops(
+    root: Path, segments: Sequence[Segment], frame_time_s: np.ndarray, plan: Plan, writer: FaceWriter
+) -> None:
+    """Write the faces of segments that name a folder of crops below ``root``, without landmarks or mesh (zeros).
+
+    A segment whose folder is not there gets invalid rows and that reason.
+    """
+    for segment in progress(segments, "supplied crops"):
+        reasons = [end_reason(segment, frame_time_s)]
+        folder = root / segment.crops
+        files = numbered(folder)
+        index = plan[segment.segment_id][1]
+        if not folder.is_dir():
+            reasons.append(f"no folder {segment.crops}")
+        missing = damaged = 0
+        for row, frame in enumerate(index):
+            path = files.get(int(frame) + 1)
+            jpeg = None if path is None else _jpeg(path)
+            if jpeg is not None:
+                writer.found(segment.segment_id, row, jpeg)
+                continue
+            writer.absent(segment.segment_id, row, NO_FACE if path is None else DAMAGED)
+            missing, damaged = missing + (path is None), damaged + (path is not None)
+        if missing and folder.is_dir():
+            reasons.append(f"no crop for {missing} of {len(index)} frames")
+        if damaged:
+            reasons.append(f"{damaged} crops cannot be read")
+        beyond = sum(number > len(frame_time_s) for number in files)
+        if beyond:
+            reasons.append(f"{beyond} crops have numbers beyond the {len(frame_time_s)} frames of the video")
+        writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
+
+
+def numbered(folder: Path) -> dict[int, Path]:
+    """Crop files by their number; anything else in the folder is left out."""
+    if not folder.is_dir():
+        return {}
+    found = ((_NAME.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    return {int(match[1]): path for match, path in found if match}
+
+
+def _jpeg(path: Path) -> bytes | np.ndarray | None:
+    """JPEG bytes of a 112x112 RGB crop: the file's own where it is one, else encoded anew; None where unreadable."""
+    import cv2
+
+    data = path.read_bytes()
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if picture is None:
+        log.warning("%s: cannot be read as a picture", path)
+        return None
+    if picture.shape[:2] == (CROP_PX, CROP_PX):
+        return data
+    picture = cv2.resize(picture, (CROP_PX, CROP_PX), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
