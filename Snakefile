@@ -6,9 +6,9 @@
 #   snakemake --cores 8 results/affwild2/submission     test predictions as the Aff-Wild2 challenge takes them
 #   snakemake --cores 1 all_weights                     what needs internet, and nothing else
 #
-# What lies where under results/ ({corpus} is iemocap or affwild2):
-#   {corpus}/units.tsv, segments.tsv, findings.tsv      the corpus as read (workflow/rules/corpus.smk)
-#   {corpus}/faces|audio/{unit}.h5, words/{unit}.tsv    one video each            (media.smk)
+# What lies where under results/ ({corpus} is its name in the configuration):
+#   {corpus}/units.tsv, segments.tsv, labels.tsv ...    the corpus as read        (workflow/rules/corpus.smk)
+#   {corpus}/faces|audio/{shard}.h5, words/{shard}.tsv  one recording or some     (media.smk)
 #   {corpus}/features/{extractor}.h5                    the public feature stores (features.smk)
 #   {corpus}/splits/{protocol}.tsv                      folds and parts           (models.smk)
 #   {corpus}/runs/{model}-{modalities}/fold{fold}/      checkpoints, histories, predictions

@@ -5,7 +5,7 @@ import click
 from pipeline.cli import StageGroup, run
 
 STAGES = {
-    "split": ("models.splits:split", "assign segments to the folds and parts of a protocol"),
+    "split": ("models.protocols.split:split", "assign segments to the folds and parts of a protocol"),
     "train": ("models.train:train", "train one model on one modality set and fold, all seeds"),
     "score": ("models.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.significance:significance", "test the planned contrasts"),

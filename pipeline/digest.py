@@ -5,6 +5,7 @@ one of them calls the same code, the others do too.
 """
 
 import ast
+import sys
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -72,3 +73,10 @@ def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def plug_code(plug: type) -> str:
+    """Digest of what a plug does: its module, a user's file included, with all that it imports of ours."""
+    if plug.__module__.split(".")[0] in PACKAGES:
+        return code(plug.__module__)
+    return code(files=(Path(sys.modules[plug.__module__].__file__),))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-
 from models.splits import Assignment, assign
+
 from pipeline.audio_file import AudioWriter
 from pipeline.coverage import Place, collect
 from pipeline.coverage import coverage as coverage_command

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.splits import Assignment, assign
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
@@ -14,7 +15,6 @@ from models.data import Normaliser, SegmentDataset, collate, read_fold
 from models.examples import evaluation_batches, frame_examples, segment_examples, training_batches
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table
-from models.splits import Assignment, assign
 from models.windows import average_windows, cut_windows
 from pipeline.records import InputError, write_table
 from pipeline.store import FeatureStore, Rows

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from pipeline.faces.organisers import write_organisers_faces
 
 from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.command import faces
-from pipeline.faces.organisers import write_organisers_faces
 from pipeline.faces.stage import plan_frames, write_faces
 from pipeline.media import Video, read_frames
 from pipeline.records import InputError, Segment, Unit, write_table

@@ -11,10 +11,10 @@ import math
 
 import pytest
 import torch
+from models.splits import Assignment, assign
 
 from models.attention import Stream, observed
 from models.encoders import GatedRecurrence
-from models.splits import Assignment, assign
 from pipeline.features.command import build
 from pipeline.records import write_table
 from tests.checkpoint_families import ALL, make_checkpoint, pieces_of

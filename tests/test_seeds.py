@@ -8,8 +8,8 @@ import sys
 import time
 
 import pytest
-
 from models.splits import Assignment, assign
+
 from pipeline.records import write_table
 from tests.training_material import (
     CLASSES,

@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from models.splits import Assignment
 from scipy import integrate, special, stats
 
 from models import difference_tests
 from models.comparison import Comparison, compare, decide, resampler
 from models.options import SignificanceOptions
 from models.significance import significance, size_ratio
-from models.splits import Assignment
 from pipeline.records import InputError
 from tests.experiments import Affect, Emotions
 from tests.prediction_files import write_corpus, write_frames, write_segments

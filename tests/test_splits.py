@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.splits import PROTOCOLS, Assignment, assign, choose_labels, fold_count, hold_out
 
 from models.__main__ import main
-from models.splits import PROTOCOLS, Assignment, assign, choose_labels, fold_count, hold_out
 from pipeline.records import InputError, Segment, read_table, write_table
 from tests.training_material import CLASSES, emotional_turns, videos
 

@@ -17,6 +17,7 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models.splits import Assignment, assign
 from sklearn.metrics import accuracy_score, log_loss
 from torch.utils.data import DataLoader
 
@@ -26,7 +27,6 @@ from models.data import SegmentDataset, collate, read_fold
 from models.optimiser import Adam, LearningRate
 from models.predict import load_network
 from models.predictions import read_predictions
-from models.splits import Assignment, assign
 from models.windows import cut_windows
 from pipeline.records import InputError, write_table
 from pipeline.store import FeatureStore, Rows

@@ -6,30 +6,37 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+Sources = list[tuple[tuple, dict]]
+"""Where values may have been given: the path of a table in config.yaml, and the table; the first that has one wins."""
 
-def place(path: tuple, demo: dict) -> str:
-    """A key as it is found in config.yaml: under demo where ``demo`` gave its value."""
+
+def place(path: tuple, sources: Sources, fallback: tuple = ()) -> str:
+    """A key as it is found in config.yaml: where its value was given, or under ``fallback``."""
     parts = [part for part in path if part != "[key]"]  # how pydantic says that the name itself is wrong
-    node: Any = demo
+    for prefix, table in sources:
+        if table and _holds(table, parts):
+            return ".".join(map(str, (*prefix, *parts)))
+    return ".".join(map(str, (*fallback, *parts))) or "the whole"
+
+
+def _holds(node: Any, parts: list) -> bool:
     for part in parts:
-        if isinstance(node, dict) and part not in node:
-            break
-        node = node[part] if isinstance(node, dict) else None
-    else:
-        parts = ["demo", *parts] if demo else parts
-    return ".".join(str(part) for part in parts) or "the whole"
+        if not isinstance(node, dict) or part not in node:
+            return not isinstance(node, dict)  # an entry of a list is where the list is
+        node = node[part]
+    return True
 
 
-def explain(error: dict, root: type[BaseModel], demo: dict) -> str:
+def explain(error: dict, root: type[BaseModel], sources: Sources, fallback: tuple = ()) -> str:
     """One line about one error of a configuration checked against ``root``."""
     *parents, key = error["loc"] or ("",)
-    where = place(error["loc"], demo)
+    where = place(error["loc"], sources, fallback)
     if error["type"] == "extra_forbidden":
         allowed = _allowed_keys(root, parents)
         close = difflib.get_close_matches(str(key), allowed, 1)
         return f"{where}: unknown key{f'; did you mean {close[0]}?' if close else ''} Allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
-        parent = place(tuple(parents), demo)
+        parent = place(tuple(parents), sources, fallback)
         if parent.startswith("demo."):
             above = parent.removeprefix("demo.")
             return f"{parent}: there is no {above} that demo could change; correct the name, or remove it from demo"

@@ -2,17 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from models.metrics import OVERALL
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
-from pipeline.corpora.iemocap_files import LABELS
 from pipeline.records import InputError
 from pipeline.words.recogniser import RecogniserConfig
-
-CORPORA = ("iemocap", "affwild2")
 
 
 def _spelled(what: str, signs: str = "") -> AfterValidator:
@@ -29,6 +25,7 @@ def _spelled(what: str, signs: str = "") -> AfterValidator:
 
 LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
+CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
 
 
@@ -41,13 +38,6 @@ class FaceOptions(Options):
     """How faces are tracked."""
 
     sample_rate_hz: float | None = Field(None, gt=0, description="frames looked at per second; null: every frame")
-    crops_source: Literal["own", "organisers"] = Field("own", description="Aff-Wild2: the organisers' cropped_aligned")
-
-
-class OwnFaces(FaceOptions):
-    """How faces are tracked in a corpus that brings no crops."""
-
-    crops_source: Literal["own"] = Field("own", description="only Aff-Wild2 comes with crops of its organisers")
 
 
 class RecogniserOptions(RecogniserConfig):
@@ -111,16 +101,23 @@ def check_source(weights: str | None) -> None:
         raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
 
 
-class CorpusOptions(Options):
-    """What can be configured of every corpus."""
+class CorpusOptions(BaseModel, extra="allow"):
+    """What holds for one corpus; keys that are not listed here are options of its reader, which checks them."""
 
-    task: ClassVar[Literal["segment", "frame"]]
-    root: str | None = Field(None, description="folder of the corpus; null: the synthetic demonstration corpus")
+    reader: str = Field(
+        description="iemocap | affwild2 | table | meld | cremad | ravdess | module:Class | file.py:Class"
+    )
+    root: str | None = Field(None, description="folder of the corpus; null: the synthetic corpus, where there is one")
     faces: FaceOptions = FaceOptions()
     recogniser: RecogniserOptions = RecogniserOptions()
-    shard_units: int = Field(8, ge=1, description="videos per feature job")
+    media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
+    shard_units: int = Field(8, ge=1, description="recordings per feature job")
     extractors: dict[StoreName, ExtractorEntry]
     inputs: dict[Literal["audio", "video", "text"], str] = Field(description="which feature store each modality reads")
+    labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")
+    merge: dict[str, LabelName] = Field(default_factory=dict, description="labels that count as another")
+    protocol: str | None = Field(None, description="how the corpus is split; null: the reader's first")
+    split_seed: int = Field(337, ge=0, description="of every random choice of a split")
     runs: dict[str, list[str] | None] = Field(
         description="model: modality sets; null leaves a model out, and each contrast that names it"
     )
@@ -140,14 +137,6 @@ class CorpusOptions(Options):
     def _are_of_models_that_run(cls, contrasts: list[Contrast], info: ValidationInfo):
         left_out = {model for model, sets in info.data.get("runs", {}).items() if sets is None}
         return [x for x in contrasts if left_out.isdisjoint(run.rpartition("-")[0] for run in runs_of(x))]
-
-    @field_validator("significance")
-    @classmethod
-    def _can_be_tested(cls, significance: SignificanceOptions):
-        allowed = OVERALL[cls.task]
-        if significance.metric not in allowed:
-            raise ValueError(f"metric: {significance.metric!r} is not tested here; choose one of {', '.join(allowed)}")
-        return significance
 
     @model_validator(mode="after")
     def _fits_together(self):
@@ -169,6 +158,26 @@ class CorpusOptions(Options):
                 raise ValueError(f"contrasts: {contrast.question!r} names {unknown[0]!r}; there are {sorted(names)}")
         return self
 
+    @model_validator(mode="after")
+    def _labels_fit_together(self):
+        labels = self.labels or []
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"labels: {twice[0]!r} is there more than once; list each label once")
+        for source, target in self.merge.items():
+            if source in labels:
+                raise ValueError(f"merge: {source!r} counts as {target!r}; remove {source!r} from labels {labels}")
+            if labels and target not in labels:
+                raise ValueError(
+                    f"merge: {source!r} counts as {target!r}, which is not in labels {labels}; add it there"
+                )
+        return self
+
+    @property
+    def reader_options(self) -> dict[str, Any]:
+        """The reader's own options."""
+        return dict(self.model_extra or {})
+
     @property
     def weight_sources(self) -> dict[str, bool]:
         """Where weights come from, and whether any entry that names them allows a pickle."""
@@ -182,68 +191,13 @@ class CorpusOptions(Options):
         return [f"{model}-{modalities}" for model, sets in self.runs.items() for modalities in sets or ()]
 
 
-class Iemocap(CorpusOptions):
-    """IEMOCAP: emotion of a turn."""
-
-    task = "segment"
-    faces: OwnFaces = OwnFaces()
-    audio: Literal["sentences", "video"] = Field("sentences", description="the wav of each turn, or the video's sound")
-    labels: list[LabelName] = Field(min_length=2)
-    merge: dict[str, LabelName] = Field(default_factory=dict)
-    protocol: Literal["session", "speaker", "utterance"] = "session"
-    split_seed: int = 337
-
-    @model_validator(mode="after")
-    def _labels_fit_together(self):
-        labels = self.labels
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        if twice:
-            raise ValueError(f"labels: {twice[0]!r} is there more than once; list each label once")
-        for source, target in self.merge.items():
-            if source not in LABELS:
-                raise ValueError(f"merge: {source!r} is no label of IEMOCAP; there are {', '.join(LABELS)}")
-            if source in labels:
-                raise ValueError(f"merge: {source!r} counts as {target!r}; remove {source!r} from labels {labels}")
-            if target not in labels:
-                raise ValueError(
-                    f"merge: {source!r} counts as {target!r}, which is not in labels {labels}; add it there"
-                )
-        unknown = [label for label in labels if label not in LABELS and label not in self.merge.values()]
-        if unknown:
-            raise ValueError(
-                f"labels: {unknown[0]!r} is no label of IEMOCAP and none is merged into it; "
-                f"there are {', '.join(LABELS)}"
-            )
-        return self
-
-
-class AffWild2(CorpusOptions):
-    """Aff-Wild2: valence and arousal of every frame."""
-
-    task = "frame"
-    protocol: Literal["official", "official_paper", "sixfold"] = "official"
-    split_seed: int = 337
-
-
-class Corpora(Options):
-    """Both corpora."""
-
-    iemocap: Iemocap
-    affwild2: AffWild2
-
-
 class Config(Options):
-    """All of config.yaml."""
+    """All of config.yaml; what a corpus does not say itself comes from the defaults of its kind of task."""
 
     scale: Literal["auto", "research", "demo"] = "auto"
-    corpora: Corpora
+    corpora: dict[CorpusName, dict[str, Any] | None] = Field(description="by name; null leaves one out")
+    defaults: dict[Literal["segment", "frame"], dict[str, Any]] = Field(
+        description="what holds where a corpus says nothing, for labels of whole segments and of each frame"
+    )
     models: dict[ModelName, NetworkOptions]
     demo: dict[str, Any] = Field({}, description="values that replace those above where the scale is demo")
-
-    @model_validator(mode="after")
-    def _models_exist(self):
-        for corpus in CORPORA:
-            unknown = sorted(set(getattr(self.corpora, corpus).runs) - set(self.models))
-            if unknown:
-                raise ValueError(f"corpora.{corpus}.runs: no model {unknown[0]!r}; there are {sorted(self.models)}")
-        return self

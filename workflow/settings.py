@@ -1,37 +1,75 @@
-"""The settings of a corpus from config.yaml: checked when the workflow starts, before any work.
+"""The settings of each corpus from config.yaml: checked when the workflow starts, before any work.
 
 ``python -m workflow.settings`` writes the JSON schemas under workflow/schemas from the same definition.
 """
 
+import difflib
 import json
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from models.options import MODALITIES, NetworkOptions, Options, check_network
-from pipeline.records import Finding, InputError, Segment, Unit, Word
+from models.metrics import OVERALL
+from models.options import MODALITIES, NetworkOptions, check_network
+from pipeline.corpora.base import Corpus, Index
+from pipeline.corpora.registry import READERS, make
+from pipeline.demo import plan
+from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
 from workflow.explain import explain, place
-from workflow.options import CORPORA, AffWild2, Config, Iemocap, check_source
+from workflow.modalities import drop_absent, drop_unread, modalities_of
+from workflow.options import Config, CorpusOptions, check_source
+from workflow.trial import with_small_weights
 
-__all__ = ["CORPORA", "Resolved", "check", "patch", "resolve", "schemas"]
+REPLACED = ("runs", "contrasts", "labels", "merge")
+"""Keys that a corpus says wholly itself or not at all; the others are laid over the defaults key by key."""
 
 
-class Resolved(Options):
-    """What holds for one corpus once the scale is known."""
+@dataclass(frozen=True)
+class Resolved:
+    """What holds for one corpus once its reader, its task and the scale are known."""
 
-    corpus: Literal["iemocap", "affwild2"]
+    name: str
+    reader: type[Corpus]
+    corpus: Corpus
+    task: str
     scale: Literal["research", "demo"]
-    synthetic: bool = Field(description="no root: the generated corpus")
-    options: Iemocap | AffWild2
+    options: CorpusOptions
     models: dict[str, NetworkOptions]
+    index: Index | None  # None: the generated corpus, which may not be there yet
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether there is no root: the corpus is generated."""
+        return self.options.root is None
 
     @property
     def demonstration(self) -> bool:
         """Whether results mean nothing: small random checkpoints, and perhaps a synthetic corpus."""
         return self.scale == "demo"
+
+    @property
+    def level(self) -> Literal["segment", "frame"]:
+        """What has a label: a segment, or each frame."""
+        return level_of(self.task)
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes that are predicted; none listed: all that occur."""
+        return self.options.labels or list(self.reader.default_labels)
+
+    @property
+    def protocol(self) -> str:
+        """How the corpus is split."""
+        return self.options.protocol or self.corpus.protocols[0]
+
+
+def level_of(task: str) -> Literal["segment", "frame"]:
+    """What has a label, from a task such as ``classes/segment`` or ``numbers/frame:valence,arousal``."""
+    return "frame" if task.partition(":")[0].endswith("/frame") else "segment"
 
 
 def patch(base: dict, changes: dict) -> dict:
@@ -47,63 +85,164 @@ def check(config: dict, demo: dict | None = None) -> Config:
 
     Raises InputError that names the key, what was given and what is allowed.
     """
-    try:
-        return Config.model_validate(config)
-    except ValidationError as error:
-        lines = [explain(item, Config, demo or {}) for item in error.errors()]
-        raise InputError("config.yaml cannot be used:\n  " + "\n  ".join(lines)) from None
+    return _validate(Config, config, (), [(("demo",), demo or {})], ())
 
 
-def resolve(config: dict, corpus: str) -> Resolved:
+def names(config: dict) -> list[str]:
+    """The corpora of a configuration, those left out by ``null`` not among them; raises InputError as ``check``."""
+    return [name for name, entry in check(config).corpora.items() if entry is not None]
+
+
+def resolve(config: dict, name: str) -> Resolved:
     """The settings of one corpus, with the demonstration's values in place where its scale is demo.
 
     Both scales are checked whichever is chosen: a trial of minutes finds a mistake that the research run would meet.
     """
     plain = check(config)
-    demo = plain.demo
-    trial = check(patch(config, demo), demo)
-    synthetic = getattr(plain.corpora, corpus).root is None
+    trial = check(patch(config, plain.demo), plain.demo)
+    entry = plain.corpora.get(name)
+    if entry is None:
+        raise InputError(f"config.yaml: corpora.{name}: there is no such corpus; there are {', '.join(names(config))}")
+    synthetic = entry.get("root") is None
     scale = ("demo" if synthetic else "research") if plain.scale == "auto" else plain.scale
     if scale == "research" and synthetic:
         raise InputError(
-            f"config.yaml: scale is research, but corpora.{corpus}.root is null; set the root or scale: demo"
+            f"config.yaml: scale is research, but corpora.{name}.root is null; set the root or scale: demo"
         )
-    for checked, replaced in ((plain, {}), (trial, demo)):
-        _check_parts(corpus, checked, replaced)
+    corpus = _open(name, entry, plain)
+    index = None if synthetic else _index(corpus, entry)
+    found = {}
+    for key, checked, demo in (("research", plain, {}), ("demo", trial, plain.demo)):
+        options = _options(name, checked, demo, corpus, index)
+        _check_parts(name, options, checked.models, corpus, demo)
+        found[key] = options
     chosen = trial if scale == "demo" else plain
-    options = getattr(chosen.corpora, corpus)
-    return Resolved(corpus=corpus, scale=scale, synthetic=synthetic, options=options, models=chosen.models)
+    return Resolved(name, type(corpus), corpus, corpus.task, scale, found[scale], chosen.models, index)
 
 
-def _check_parts(corpus: str, checked: Config, demo: dict) -> None:
-    """Ask extractors and networks whether they could work as configured."""
-    options = getattr(checked.corpora, corpus)
+def _open(name: str, entry: dict, checked: Config) -> Corpus:
+    """The corpus of an entry; raises InputError for an unknown reader, and where it needs a root and has none."""
+    where = f"config.yaml: corpora.{name}"
+    if "reader" not in entry:
+        raise InputError(f"{where}.reader: missing; one of {', '.join(READERS.names())}, module:Class or file.py:Class")
+    if isinstance(entry.get("root"), str) and not entry["root"].strip():
+        raise InputError(f"{where}.root: write the folder of the corpus, or null for the synthetic one")
+    reader, root = entry["reader"], entry.get("root")
+    try:
+        READERS.load(reader)
+        if root is None and reader not in plan.CORPORA:
+            raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
+        own = {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
+        return make(name, reader, root or "", own)
+    except InputError as error:
+        raise InputError(f"{where}: {_suggest(str(error), entry)}") from None
+
+
+def _suggest(message: str, entry: dict) -> str:
+    """A reader's complaint about keys, with those that every corpus has."""
+    if "unknown key" not in message:
+        return message
+    for key in entry:
+        close = difflib.get_close_matches(key, CorpusOptions.model_fields, 1)
+        if key not in CorpusOptions.model_fields and close:
+            message = message.replace(f"unknown key {key!r}", f"unknown key {key!r}; did you mean {close[0]}?")
+    return f"{message}; those of every corpus: {', '.join(sorted(CorpusOptions.model_fields))}"
+
+
+def _index(corpus: Corpus, entry: dict) -> Index:
+    from pipeline.corpora.prepare import read
+
+    return read(corpus, entry.get("media_units"))
+
+
+def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Index | None) -> CorpusOptions:
+    """A corpus's own keys over the defaults of its level, without what no run reads."""
+    level = level_of(corpus.task)
+    defaults, own = checked.defaults.get(level, {}), checked.corpora[name] or {}
+    merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in own)}, own)
+    for key in ("extractors", "inputs"):
+        merged[key] = {k: v for k, v in (merged.get(key) or {}).items() if v is not None}
+    if index is not None:
+        merged = drop_absent(merged, own, modalities_of(index, merged))
+    merged = drop_unread(merged, own)
+    if demo:
+        merged = with_small_weights(merged)
+    sources = [
+        (("demo", "corpora", name), (demo.get("corpora") or {}).get(name) or {}),
+        (("demo", "defaults", level), (demo.get("defaults") or {}).get(level) or {}),
+        (("corpora", name), own),
+        (("defaults", level), defaults),
+    ]
+    return _validate(CorpusOptions, merged, ("corpora", name), sources, ("corpora", name))
+
+
+def _validate(model: type[BaseModel], given: dict, prefix: tuple, sources: list, fallback: tuple):
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        lines = [explain(item, model, sources, fallback) for item in error.errors()]
+        raise InputError("config.yaml cannot be used:\n  " + "\n  ".join(lines)) from None
+
+
+def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus, demo: dict) -> None:
+    """Ask metric, protocol, labels, extractors and networks whether they could work as configured."""
+    sources = [(("demo", "corpora", name), (demo.get("corpora") or {}).get(name) or {})]
+
+    def where(*path: str) -> str:
+        return f"config.yaml: {place(path, sources, ('corpora', name))}"
 
     def ask(question, *path: str) -> None:
         try:
             question()
         except InputError as error:
-            raise InputError(f"config.yaml: {place(('corpora', corpus, *path), demo)}: {error}") from None
+            raise InputError(f"{where(*path)}: {error}") from None
 
-    for name, entry in options.extractors.items():
-        ask(entry.check, "extractors", name)
+    def require(given, allowed, *path: str) -> None:
+        if given not in allowed:
+            raise InputError(f"{where(*path)}: {given!r} does not fit; choose one of {', '.join(allowed)}")
+
+    require(options.significance.metric, OVERALL[level_of(corpus.task)], "significance", "metric")
+    require(options.protocol or corpus.protocols[0], corpus.protocols, "protocol")
+    _check_labels(options, corpus, where)
+    for store, entry in options.extractors.items():
+        ask(entry.check, "extractors", store)
     ask(partial(check_source, options.recogniser.weights), "recogniser")
-    for modality, name in options.inputs.items():
-        found = options.extractors[name].modality
+    for modality, store in options.inputs.items():
+        found = options.extractors[store].modality
         if found != modality:
-            where = place(("corpora", corpus, "inputs", modality), demo)
-            raise InputError(f"config.yaml: {where}: {name} is made from {found}; use one from {modality}")
+            raise InputError(f"{where('inputs', modality)}: {store} is made from {found}; use one from {modality}")
     for run in options.run_names:
-        model, _, modalities = run.partition("-")
-        names = [MODALITIES[letter] for letter in modalities.split("+")]
-        ask(partial(check_network, checked.models[model], names, options.task), "runs", model)
+        model, _, letters = run.partition("-")
+        if model not in models:
+            raise InputError(f"{where('runs')}: no model {model!r}; there are {sorted(models)}")
+        parts = [MODALITIES[letter] for letter in letters.split("+")]
+        ask(partial(check_network, models[model], parts, level_of(corpus.task)), "runs", model)
+
+
+def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:
+    """Refuse labels that the release of a corpus does not have."""
+    official = corpus.official_labels
+    if not official:
+        return
+    there = f"no label of {corpus.title}; there are {', '.join(official)}"
+    for source in options.merge:
+        if source not in official:
+            raise InputError(f"{where('merge')}: {source!r} is {there}")
+    for label in options.labels or ():
+        if label not in official and label not in options.merge.values():
+            raise InputError(f"{where('labels')}: {label!r}, into which none is merged, is {there}")
 
 
 def schemas() -> dict[str, dict]:
     """JSON schema of config.yaml and of each table, by file name."""
-    tables = {"units": Unit, "segments": Segment, "words": Word, "coverage": Finding}
+    tables = {"units": Unit, "segments": Segment, "labels": Label, "words": Word, "coverage": Finding}
     found = {f"{name}.schema.json": TypeAdapter(record).json_schema() for name, record in tables.items()}
-    return {"config.schema.json": Config.model_json_schema(), **found}
+    config = Config.model_json_schema()
+    entry = CorpusOptions.model_json_schema()
+    config["$defs"] |= {**entry.pop("$defs"), "CorpusOptions": {**entry, "required": ["reader"]}}
+    partial_entry = {"anyOf": [{"$ref": "#/$defs/CorpusOptions"}, {"type": "null"}]}
+    config["properties"]["corpora"]["additionalProperties"] = partial_entry
+    return {"config.schema.json": config, **found}
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ LAYOUT = ("Session*/dialog/EmoEvaluation",)
 class IemocapOptions(Options):
     """What can be said of IEMOCAP."""
 
-    sound: Literal["sentences", "video"] = Field(
+    audio: Literal["sentences", "video"] = Field(
         "sentences", description="the wav cut for each turn (the speaker's own microphone), or the dialog's video"
     )
 
@@ -68,7 +68,7 @@ class Iemocap(Corpus):
         dialogs, findings = _dialogs(root, self.key)
         found = Index(findings=findings)
         for dialog, session in sorted(dialogs.items()):
-            _read_dialog(root, dialog, session, self.config.sound == "sentences", found)
+            _read_dialog(root, dialog, session, self.config.audio == "sentences", found)
         found.findings += check_release(found)
         return found
 

@@ -7,12 +7,16 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pipeline.records import InputError
+from pipeline.corpora.base import Index
+from pipeline.corpora.iemocap_files import scenario_of, style_of
+from pipeline.records import InputError, Segment, Unit
 
 if TYPE_CHECKING:
     import numpy as np
 
-CORPORA = ("iemocap", "affwild2")
+TREES = {"iemocap": "IEMOCAP_full_release", "affwild2": "AffWild2"}
+"""Folders of the demonstration corpora, by reader."""
+CORPORA = tuple(TREES)
 SESSIONS = (1, 2, 3, 4, 5)
 DIALOGS = ("F_impro01", "M_script01_1")
 """In each session, one dialog whose left-hand actor is the woman and one whose left-hand actor is the man."""
@@ -72,6 +76,26 @@ def unit_ids(corpus: str) -> list[str]:
     if corpus == "affwild2":
         return list(FILMS)
     raise InputError(f"there is no demonstration corpus {corpus!r}; allowed: {', '.join(CORPORA)}")
+
+
+def planned(corpus: str) -> Index:
+    """Units and people of a demonstration corpus with the groups they are in, before anything is generated."""
+    if corpus == "iemocap":
+        segments = [
+            Segment(
+                f"{dialog}_{letter}000", dialog, f"Ses{session:02d}{letter}", str(session), None, 0.0, 1.0,
+                dialog=dialog, scenario=scenario_of(dialog), style=style_of(dialog),
+            )
+            for session in SESSIONS for dialog in dialogs(session) for letter in "FM"
+        ]  # fmt: skip
+    else:
+        parts = {"Train_Set": "train", "Validation_Set": "validation", None: "test"}
+        segments = [
+            Segment(f"{film.name}{suffix}", film.name, f"{film.name}{suffix}", None, parts[film.part], 0.0, 1.0)
+            for film in FILMS.values()
+            for suffix in (("_left", "_right") if len(film.people) == 2 else ("",))
+        ]
+    return Index([Unit(unit_id) for unit_id in unit_ids(corpus)], segments)
 
 
 def random(seed: int, *names: str | int) -> "np.random.Generator":

@@ -141,6 +141,8 @@ class Extractor(ABC):
     packages: ClassVar[tuple[str, ...]] = ("numpy",)
     """Installed packages whose versions are recorded with the features."""
     needs_weights: ClassVar[bool] = False
+    demonstration_weights: ClassVar[str | None] = None
+    """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
     needs_crops: ClassVar[bool] = True
     """Video: whether the pictures are looked at; where not, they are left undecoded and all zero."""
     Config: ClassVar[type] = Options

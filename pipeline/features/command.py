@@ -53,20 +53,20 @@ def choose_device(device: str) -> str:
 @click.option("--extractor", "kind", required=True, help="Which extractor: a name, module:Class or file.py:Class.")
 @click.option("--options", default="{}", help="Its options as JSON.")
 @click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
-@click.option("--unit", "units", multiple=True, required=True, help="A video of the shard; can be given many times.")
+@click.option("--shard", "shards", multiple=True, required=True, help="Whose segments; can be given many times.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--demonstration", is_flag=True, help="Mark the features as made from synthetic data or weights.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
-def features(corpus, name, kind, options, results, units, weights, device, demonstration, out):
-    """Run one extractor over the segments of some videos."""
-    wanted = set(units)
-    segments = [s for s in read_table(results / "segments.tsv", Segment) if s.unit_id in wanted]
-    if unknown := sorted(wanted - {s.unit_id for s in segments}):
+def features(corpus, name, kind, options, results, shards, weights, device, demonstration, out):
+    """Run one extractor over the segments of some shards of recordings."""
+    wanted = set(shards)
+    segments = [s for s in read_table(results / "segments.tsv", Segment) if s.file in wanted]
+    if unknown := sorted(wanted - {s.file for s in segments}):
         log.info("%s: no segments in %s", name, ", ".join(unknown))
     segments.sort(key=lambda s: s.segment_id)
     extractor, known = build(kind, parse_options(options), weights, device)
-    log.info("%s: %d segments of %d videos on %s", name, len(segments), len(wanted), extractor.device)
+    log.info("%s: %d segments of %d shards on %s", name, len(segments), len(wanted), extractor.device)
     facts = attributes(corpus, name, kind, extractor, known, segments, results, demonstration)
     write_store(out, facts, extractor, read_pieces(segments, results, extractor), len(segments))
 

@@ -38,6 +38,7 @@ class TransformersAudio(Extractor):
     version = "1"
     packages = ("torch", "transformers")
     needs_weights = True
+    demonstration_weights = "demo:wav2vec2"
     Config = TransformersAudioOptions
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):

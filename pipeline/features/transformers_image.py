@@ -34,6 +34,7 @@ class TransformersImage(Extractor):
     modality = "video"
     packages = ("torch", "transformers")
     needs_weights = True
+    demonstration_weights = "demo:vit"
     Config = TransformersImageOptions
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):

@@ -52,6 +52,7 @@ class TransformersText(Extractor):
     modality = "text"
     packages = ("torch", "transformers", "tokenizers")
     needs_weights = True
+    demonstration_weights = "demo:bert"
     Config = TransformersTextOptions
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):

@@ -154,7 +154,7 @@ def film_strip(segment: Segment, track: FaceTrack) -> dict:
     return {"segment_id": segment.segment_id, "tile_px": STRIP_PX, "time_s": times, "jpeg": jpeg}
 
 
-def film_strips(faces: Faces, segments: list[Segment]) -> Iterator[dict]:
+def strips_of(faces: Faces, segments: list[Segment]) -> Iterator[dict]:
     """One strip for each segment that shows a face anywhere, one video's files open at a time."""
     unit = None
     for segment in sorted(segments, key=lambda s: (s.unit_id, s.segment_id)):
@@ -176,8 +176,9 @@ def _jpeg(picture) -> bytes:
 @click.option("--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the sheet, a .jpg")
 @click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most so many")
-@click.option("--film-strips", "strips", type=click.Path(dir_okay=False, path_type=Path), help="also these, a .jsonl")
-def contact_sheet(results, out, count, strips):
+@click.option("--film-strips", type=click.Path(dir_okay=False, path_type=Path), help="also these, a .jsonl")
+@click.option("--strips/--no-strips", default=True, help="one strip for each segment, or an empty file")
+def contact_sheet(results, out, count, film_strips, strips):
     """Lay out face crops from all over the corpus, to see at a glance whether they are right."""
     segments = read_table(results / "segments.tsv", Segment)
     labels = read_labels(results)
@@ -188,7 +189,8 @@ def contact_sheet(results, out, count, strips):
     with replacing(out) as temporary:
         temporary.write_bytes(_jpeg(draw_sheet(crops, labels)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))
-    if strips:
-        with replacing(strips) as temporary, temporary.open("w", encoding="utf-8") as stream:
-            for strip in progress(film_strips(faces, segments), "film strips", total=len(segments)):
+    if film_strips:
+        wanted = segments if strips else []
+        with replacing(film_strips) as temporary, temporary.open("w", encoding="utf-8") as stream:
+            for strip in progress(strips_of(faces, wanted), "film strips", total=len(wanted)):
                 stream.write(json.dumps(strip) + "\n")

@@ -1,4 +1,4 @@
-# A corpus tree, generated or the user's own, becomes tables of units and segments.
+# A corpus tree, generated or the user's own, becomes tables of recordings, segments and labels.
 
 
 rule demo_corpus:
@@ -9,13 +9,13 @@ rule demo_corpus:
     benchmark:
         "results/benchmarks/demo_corpus/{tree}.tsv"
     wildcard_constraints:
-        tree="IEMOCAP_full_release|AffWild2",
+        tree="|".join(plan.TREES.values()),
     threads: 2
     params:
-        corpus=lambda wildcards: {path: c for c, path in DEMO_ROOT.items()}[f"results/demo/{wildcards.tree}"],
+        reader=lambda wildcards: {tree: reader for reader, tree in plan.TREES.items()}[wildcards.tree],
         code=code("pipeline.demo.command"),
     shell:
-        "python -m pipeline demo-corpus --corpus {params.corpus} --out {output} --workers {threads} > {log} 2>&1"
+        "python -m pipeline demo-corpus --corpus {params.reader} --out {output} --workers {threads} > {log} 2>&1"
 
 
 rule index:
@@ -24,32 +24,46 @@ rule index:
     output:
         units="results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
+        labels="results/{corpus}/labels.tsv",
         findings="results/{corpus}/findings.tsv",
         raw_files="results/{corpus}/raw_files.tsv",
     log:
         "results/{corpus}/logs/index.log",
     benchmark:
         "results/{corpus}/benchmarks/index/all.tsv"
-    wildcard_constraints:
-        corpus="iemocap",
     params:
         root=root,
-        units=lambda wildcards: UNITS[wildcards.corpus],
-        labels=lambda wildcards, output: f"--labels {output.labels}" if output.get("labels") else "",
-        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].synthetic else "",
-        code=code("pipeline.corpora.command"),
+        reading=reading,
+        shards=lambda wildcards: (
+            f"--shard-units {options(wildcards).media_units}" if options(wildcards).media_units else ""
+        ),
+        tables=lambda wildcards: tables_digest(wildcards.corpus),
+        folder=lambda wildcards, output: os.path.dirname(output.units),
     shell:
-        "python -m pipeline index --corpus {wildcards.corpus} --root {params.root:q} --units {output.units}"
-        " --segments {output.segments} --findings {output.findings}"
-        " --raw-files {output.raw_files} {params.labels} {params.demonstration} > {log} 2>&1"
+        "python -m pipeline index {params.reading} --root {params.root:q} {params.shards}"
+        " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json --out {params.folder} > {log} 2>&1"
 
 
-use rule index as index_frames with:
-    output:
-        units="results/{corpus}/units.tsv",
+rule frame_labels:
+    input:
+        "results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
-        findings="results/{corpus}/findings.tsv",
-        raw_files="results/{corpus}/raw_files.tsv",
+    output:
         labels="results/{corpus}/labels.h5",
-    wildcard_constraints:
-        corpus="affwild2",
+        findings="results/{corpus}/label_findings.tsv",
+    log:
+        "results/{corpus}/logs/frame_labels.log",
+    benchmark:
+        "results/{corpus}/benchmarks/frame_labels/all.tsv"
+    params:
+        root=root,
+        reading=reading,
+        columns=lambda wildcards: SETTINGS[wildcards.corpus].task.partition(":")[2] or "label",
+        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].synthetic else "",
+        raw=raw("labels", all_shards),
+        code=lambda wildcards: reader_code(wildcards.corpus),
+        folder=lambda wildcards, input: os.path.dirname(input.segments),
+    shell:
+        "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"
+        " --columns {params.columns} {params.demonstration} --out {output.labels} --findings {output.findings}"
+        " > {log} 2>&1"

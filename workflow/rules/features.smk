@@ -37,15 +37,15 @@ rule weights:
 
 rule shard:
     input:
-        segments="results/{corpus}/segments.tsv",
+        segments=ancient("results/{corpus}/segments.tsv"),
         observations=observations,
         weights=lambda wildcards: weights_folder(extractor_entry(wildcards).weights),
     output:
-        "results/{corpus}/shards/{extractor}/{shard}.h5",
+        "results/{corpus}/shards/{extractor}/{part}.h5",
     log:
-        "results/{corpus}/logs/features/{extractor}-{shard}.log",
+        "results/{corpus}/logs/features/{extractor}-{part}.log",
     benchmark:
-        "results/{corpus}/benchmarks/features-{extractor}/{shard}.tsv"
+        "results/{corpus}/benchmarks/features-{extractor}/{part}.tsv"
     resources:
         mem_mb=growing(6000),
         runtime=growing(120, per_input_mb=0.2),
@@ -53,15 +53,14 @@ rule shard:
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
-        units=lambda wildcards: " ".join(
-            f"--unit {shlex.quote(unit)}" for unit in shards(wildcards.corpus)[int(wildcards.shard)]
-        ),
+        shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of_part(wildcards)),
+        raw=raw("features", shards_of_part),
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
         demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
         code=extractor_code,
     shell:
         "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
-        " --options {params.options:q} --results results/{wildcards.corpus} {params.units}"
+        " --options {params.options:q} --results results/{wildcards.corpus} {params.shards}"
         " {params.weights} {params.demonstration} --out {output} > {log} 2>&1"
 
 
@@ -69,7 +68,7 @@ rule merge:
     input:
         lambda wildcards: [
             f"results/{wildcards.corpus}/shards/{wildcards.extractor}/{k}.h5"
-            for k in range(len(shards(wildcards.corpus)))
+            for k in range(len(parts(wildcards.corpus)))
         ],
     output:
         "results/{corpus}/features/{extractor}.h5",
@@ -91,6 +90,7 @@ rule imported:
     input:
         source=lambda wildcards: extractor_entry(wildcards).options["path"],
         segments="results/{corpus}/segments.tsv",
+        labels="results/{corpus}/labels.tsv",
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:

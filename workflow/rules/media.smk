@@ -1,77 +1,80 @@
-# One job per source video: faces (the only stage that decodes pictures), sound and words.
+# Faces (the only stage that decodes pictures), sound and words: one job for each recording, or for many short ones.
+# What they read of segments.tsv and of raw files is a parameter, by content: a corrected label tracks no face again.
 
 
 rule faces:
     input:
-        units="results/{corpus}/units.tsv",
-        segments="results/{corpus}/segments.tsv",
+        units=ancient("results/{corpus}/units.tsv"),
+        segments=ancient("results/{corpus}/segments.tsv"),
     output:
-        "results/{corpus}/faces/{unit}.h5",
+        "results/{corpus}/faces/{shard}.h5",
     log:
-        "results/{corpus}/logs/faces/{unit}.log",
+        "results/{corpus}/logs/faces/{shard}.log",
     benchmark:
-        "results/{corpus}/benchmarks/faces/{unit}.tsv"
+        "results/{corpus}/benchmarks/faces/{shard}.tsv"
     resources:
         mem_mb=growing(2000),
         runtime=growing(120),
     params:
         root=root,
+        raw=raw("faces"),
         rate=lambda wildcards: (
             f"--sample-rate-hz {options(wildcards).faces.sample_rate_hz}"
             if options(wildcards).faces.sample_rate_hz
             else ""
         ),
-        crops=lambda wildcards: options(wildcards).faces.crops_source,
         code=code("pipeline.faces.command"),
     shell:
-        "python -m pipeline faces --root {params.root:q} --units {input.units} --segments {input.segments}"
-        " --unit {wildcards.unit:q} {params.rate} --crops-source {params.crops} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline faces --root {params.root:q} --tables results/{wildcards.corpus}"
+        " --shard {wildcards.shard:q} {params.rate} --out {output:q} > {log:q} 2>&1"
 
 
 rule audio:
     input:
-        units="results/{corpus}/units.tsv",
-        segments="results/{corpus}/segments.tsv",
+        units=ancient("results/{corpus}/units.tsv"),
+        segments=ancient("results/{corpus}/segments.tsv"),
     output:
-        "results/{corpus}/audio/{unit}.h5",
+        "results/{corpus}/audio/{shard}.h5",
     log:
-        "results/{corpus}/logs/audio/{unit}.log",
+        "results/{corpus}/logs/audio/{shard}.log",
     benchmark:
-        "results/{corpus}/benchmarks/audio/{unit}.tsv"
+        "results/{corpus}/benchmarks/audio/{shard}.tsv"
     resources:
         mem_mb=growing(1000),
         runtime=growing(20),
     params:
         root=root,
-        source=lambda wildcards: getattr(options(wildcards), "audio", "video"),
+        raw=raw("audio"),
         code=code("pipeline.audio"),
     shell:
-        "python -m pipeline audio --corpus {wildcards.corpus} --root {params.root:q} --units {input.units}"
-        " --segments {input.segments} --unit {wildcards.unit:q} --source {params.source} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline audio --root {params.root:q} --tables results/{wildcards.corpus}"
+        " --shard {wildcards.shard:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule words:
     input:
-        units="results/{corpus}/units.tsv",
-        segments="results/{corpus}/segments.tsv",
-        audio="results/{corpus}/audio/{unit}.h5",
+        units=ancient("results/{corpus}/units.tsv"),
+        segments=ancient("results/{corpus}/segments.tsv"),
+        audio=heard,
         weights=lambda wildcards: weights_folder(options(wildcards).recogniser.weights),
     output:
-        "results/{corpus}/words/{unit}.tsv",
+        "results/{corpus}/words/{shard}.tsv",
     log:
-        "results/{corpus}/logs/words/{unit}.log",
+        "results/{corpus}/logs/words/{shard}.log",
     benchmark:
-        "results/{corpus}/benchmarks/words/{unit}.tsv"
+        "results/{corpus}/benchmarks/words/{shard}.tsv"
     resources:
         mem_mb=growing(4000),
         runtime=growing(180),
         gpu=word_gpus,
     params:
         root=root,
+        raw=raw("words"),
         recogniser=lambda wildcards: options(wildcards).recogniser.model_dump_json(exclude={"weights"}),
+        audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
         code=code("pipeline.words.command"),
     shell:
-        "python -m pipeline words --corpus {wildcards.corpus} --root {params.root:q} --units {input.units}"
-        " --segments {input.segments} --unit {wildcards.unit:q} --audio {input.audio:q}"
-        " --recogniser {params.recogniser:q} {params.weights} --out {output:q} > {log:q} 2>&1"
+        "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"
+        " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} {params.weights}"
+        " --out {output:q} > {log:q} 2>&1"

@@ -3,7 +3,8 @@
 
 rule split:
     input:
-        "results/{corpus}/segments.tsv",
+        segments="results/{corpus}/segments.tsv",
+        labels="results/{corpus}/labels.tsv",
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -11,16 +12,15 @@ rule split:
     benchmark:
         "results/{corpus}/benchmarks/split/{protocol}.tsv"
     params:
-        labels=lambda wildcards: (
-            f"--labels {','.join(options(wildcards).labels)} --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
-            if TASK[wildcards.corpus] == "segment"
-            else ""
-        ),
+        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        classes=lambda wildcards: ",".join(SETTINGS[wildcards.corpus].labels),
+        merge=lambda wildcards: json.dumps(options(wildcards).merge),
         seed=lambda wildcards: options(wildcards).split_seed,
-        code=code("models.splits"),
+        code=code("models.protocols.split"),
     shell:
-        "python -m models split --corpus {wildcards.corpus} --segments {input} --protocol {wildcards.protocol}"
-        " {params.labels} --seed {params.seed} --out {output} > {log} 2>&1"
+        "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
+        " --protocol {wildcards.protocol} --classes {params.classes:q} --merge {params.merge:q} --seed {params.seed}"
+        " --out {output} > {log} 2>&1"
 
 
 rule train:
@@ -29,20 +29,18 @@ rule train:
         split=split_file,
         labels=lambda wildcards: labels_of(wildcards.corpus),
     output:
-        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.tsv",
+        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
     log:
         "results/{corpus}/logs/runs/{model}-{modalities}-fold{fold}.log",
     benchmark:
         "results/{corpus}/benchmarks/train-{model}-{modalities}/{fold}.tsv"
-    wildcard_constraints:
-        corpus="iemocap",
     threads: lambda wildcards: options(wildcards).training.threads
     resources:
         mem_mb=training_memory,
         runtime=growing(240),
         gpu=training_gpus,
     params:
-        task=lambda wildcards: TASK[wildcards.corpus],
+        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
         features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
         labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
         network=lambda wildcards: SETTINGS[wildcards.corpus].models[wildcards.model].model_dump_json(),
@@ -53,13 +51,6 @@ rule train:
         "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
         " --split {input.split} --fold {wildcards.fold} {params.features} {params.labels}"
         " --network {params.network:q} --training {params.training:q} --cores {threads} --out {params.folder} > {log} 2>&1"
-
-
-use rule train as train_frames with:
-    output:
-        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
-    wildcard_constraints:
-        corpus="affwild2",
 
 
 # Asked for by name alone: snakemake --cores 8 results/affwild2/submission
@@ -76,8 +67,6 @@ rule submission:
         "results/{corpus}/logs/submission.log",
     benchmark:
         "results/{corpus}/benchmarks/submission/all.tsv"
-    wildcard_constraints:
-        corpus="affwild2",
     params:
         code=code("models.submission"),
     shell:

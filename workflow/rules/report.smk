@@ -5,33 +5,25 @@ rule scores:
     input:
         predictions=predictions,
         split=split_file,
+        segments="results/{corpus}/segments.tsv",
     output:
         scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
         confusion="results/{corpus}/tables/confusion.csv",
+        per_video="results/{corpus}/tables/per_video.csv",
     log:
         "results/{corpus}/logs/scores.log",
     benchmark:
         "results/{corpus}/benchmarks/scores/all.tsv"
-    wildcard_constraints:
-        corpus="iemocap",
     params:
-        task=lambda wildcards: TASK[wildcards.corpus],
+        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
-        protocol=lambda wildcards: options(wildcards).protocol,
-        folds=lambda wildcards: fold_count(wildcards.corpus),
-        second=lambda wildcards, output: " ".join(f"--{k.replace('_', '-')} {v}" for k, v in list(output.items())[1:]),
+        protocol=lambda wildcards: SETTINGS[wildcards.corpus].protocol,
+        folds=lambda wildcards: folds_of(wildcards.corpus),
         code=code("models.scores"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
-        " {params.runs} --folds {params.folds} --out {output.scores} {params.second} > {log} 2>&1"
-
-
-use rule scores as scores_frames with:
-    output:
-        scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
-        per_video="results/{corpus}/tables/per_video.csv",
-    wildcard_constraints:
-        corpus="affwild2",
+        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
+        " --per-video {output.per_video} > {log} 2>&1"
 
 
 rule significance:
@@ -46,9 +38,9 @@ rule significance:
     benchmark:
         "results/{corpus}/benchmarks/significance/all.tsv"
     params:
-        task=lambda wildcards: TASK[wildcards.corpus],
-        protocol=lambda wildcards: options(wildcards).protocol,
-        folds=lambda wildcards: fold_count(wildcards.corpus),
+        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        protocol=lambda wildcards: SETTINGS[wildcards.corpus].protocol,
+        folds=lambda wildcards: folds_of(wildcards.corpus),
         contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
         code=code("models.significance"),
@@ -62,11 +54,9 @@ rule coverage:
     input:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/findings.tsv",
-        lambda wildcards: [
-            f"results/{wildcards.corpus}/{kind.format(unit=unit)}"
-            for kind in OBSERVATIONS.values()
-            for unit in UNITS[wildcards.corpus]
-        ],
+        "results/{corpus}/labels.tsv",
+        lambda wildcards: prepared(wildcards.corpus),
+        lambda wildcards: labels_of(wildcards.corpus),
         lambda wildcards: feature_stores(wildcards.corpus),
         split=split_file,
     output:
@@ -86,31 +76,23 @@ rule coverage:
 rule contact_sheet:
     input:
         "results/{corpus}/segments.tsv",
-        lambda wildcards: [f"results/{wildcards.corpus}/faces/{unit}.h5" for unit in UNITS[wildcards.corpus]],
-    output:
-        report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
-        captions="results/{corpus}/tables/contact_sheet.json",
-    log:
-        "results/{corpus}/logs/contact_sheet.log",
-    benchmark:
-        "results/{corpus}/benchmarks/contact_sheet/all.tsv"
-    wildcard_constraints:
-        corpus="iemocap",
-    params:
-        strips=lambda wildcards, output: f"--film-strips {output.strips}" if output.get("strips") else "",
-        code=code("pipeline.inspect.contact_sheet"),
-    shell:
-        "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]} {params.strips} > {log} 2>&1"
-
-
-# Frame-wise predictions are drawn over time, with the face beside them.
-use rule contact_sheet as contact_sheet_frames with:
+        "results/{corpus}/labels.tsv",
+        lambda wildcards: [path for path in prepared(wildcards.corpus) if "/faces/" in path],
     output:
         report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
         captions="results/{corpus}/tables/contact_sheet.json",
         strips="results/{corpus}/tables/film_strips.jsonl",
-    wildcard_constraints:
-        corpus="affwild2",
+    log:
+        "results/{corpus}/logs/contact_sheet.log",
+    benchmark:
+        "results/{corpus}/benchmarks/contact_sheet/all.tsv"
+    params:
+        # Predictions of frames are drawn over time, with the face beside them.
+        strips=lambda wildcards: "--strips" if SETTINGS[wildcards.corpus].level == "frame" else "--no-strips",
+        code=code("pipeline.inspect.contact_sheet"),
+    shell:
+        "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]}"
+        " --film-strips {output.strips} {params.strips} > {log} 2>&1"
 
 
 rule configuration:
@@ -125,13 +107,10 @@ rule configuration:
 
 rule html_report:
     input:
-        lambda wildcards: [
-            f"results/{wildcards.corpus}/tables/{name}.csv"
-            for name in ("scores", "confusion" if TASK[wildcards.corpus] == "segment" else "per_video")
-        ],
+        rules.scores.output,
         rules.significance.output,
         rules.coverage.output,
-        "results/{corpus}/tables/contact_sheet.jpg",
+        rules.contact_sheet.output,
         config=rules.configuration.output,
     output:
         report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),

@@ -1,0 +1,55 @@
+"""What of the defaults a corpus has no use for: runs on modalities that it lacks, and features that no run reads."""
+
+from models.options import MODALITIES
+from pipeline.corpora.base import Index
+
+
+def modalities_of(index: Index, entry: dict) -> set[str]:
+    """Which of audio, video and text a corpus has, from its tables; words may come from a recogniser."""
+    units, segments = index.units, index.segments
+    found = set()
+    if any(u.video for u in units) or any(s.crops for s in segments):
+        found.add("video")
+    if any(u.audio or u.video for u in units) or any(s.audio for s in segments):
+        found.add("audio")
+    written = any(u.transcript for u in units) or any(s.text or s.alignment for s in segments)
+    heard = "audio" in found and ((entry.get("recogniser") or {}).get("kind") or "none") != "none"
+    if written or heard:
+        found.add("text")
+    return found
+
+
+def drop_absent(merged: dict, own: dict, present: set[str]) -> dict:
+    """Without the default runs on modalities that the corpus lacks, and default contrasts of runs that are not there.
+
+    What the corpus's own entry names stays, so that asking for what cannot be is an error.
+    """
+    out = dict(merged)
+    if "runs" not in own:
+        letters = {letter for letter, modality in MODALITIES.items() if modality in present}
+        kept = {
+            model: sets and [one for one in sets if letters.issuperset(one.split("+"))]
+            for model, sets in (merged.get("runs") or {}).items()
+        }
+        out["runs"] = {model: sets for model, sets in kept.items() if sets or sets is None}
+    if "contrasts" not in own:
+        there = {f"{model}-{one}" for model, sets in (out.get("runs") or {}).items() for one in sets or ()}
+        out["contrasts"] = [x for x in merged.get("contrasts") or [] if there.issuperset(_runs_of(x))]
+    return out
+
+
+def _runs_of(contrast: dict) -> list[str]:
+    b = contrast["b"]
+    return [contrast["a"], *([b] if isinstance(b, str) else b)]
+
+
+def drop_unread(merged: dict, own: dict) -> dict:
+    """Without the default inputs and extractors that no run reads; those in the corpus's own entry are always made."""
+    out = dict(merged)
+    letters = {letter for sets in (out.get("runs") or {}).values() for one in sets or () for letter in one.split("+")}
+    used = {MODALITIES.get(letter) for letter in letters}
+    named = set(own.get("inputs") or {})
+    out["inputs"] = {m: name for m, name in (out.get("inputs") or {}).items() if m in used or m in named}
+    wanted = {*out["inputs"].values(), *(own.get("extractors") or {})}
+    out["extractors"] = {name: entry for name, entry in (out.get("extractors") or {}).items() if name in wanted}
+    return out
