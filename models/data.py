@@ -19,8 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.sources import StoredRows
-from models.splits import Assignment
-from pipeline.records import InputError, read_table
+from pipeline.records import Assignment, InputError, read_table
 from pipeline.store import FeatureStore
 
 

@@ -12,10 +12,9 @@ from torch import Tensor
 from models.data import Batch, Normaliser
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table, place_tables
-from models.splits import Assignment
 from models.windows import cut_windows
 from pipeline.log import log
-from pipeline.records import InputError
+from pipeline.records import Assignment, InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import uniform_grid_s
 

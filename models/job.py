@@ -10,8 +10,7 @@ from models import predict
 from models.data import read_fold
 from models.examples import Examples, frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
-from models.splits import Assignment
-from pipeline.records import InputError, read_table
+from pipeline.records import Assignment, InputError, read_table
 from pipeline.store import FeatureStore
 
 

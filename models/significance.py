@@ -10,10 +10,9 @@ import numpy as np
 from models.comparison import CLUSTER_KIND, Comparison, compare, decide, resampler
 from models.metrics import OVERALL
 from models.options import Contrast, SignificanceOptions
-from models.splits import Assignment
 from models.tallies import RunTally, tally_run
 from pipeline.log import log, progress
-from pipeline.records import InputError, Segment, read_table, write_table
+from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
 
 def run_contrasts(

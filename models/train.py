@@ -21,8 +21,8 @@ from models.job import Job, choose_device, load_examples, make_repeatable
 from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions, check_network
 from models.predictions import FILE
 from models.seeds import train_seeds
-from pipeline.log import log
 from pipeline.digest import code
+from pipeline.log import log
 from pipeline.records import InputError
 
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result

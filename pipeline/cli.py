@@ -91,5 +91,3 @@ def there(context, parameter, root: Path) -> Path:
             "make the corpus visible there by the same path, then run again"
         )
     return root
-
-

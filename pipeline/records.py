@@ -63,6 +63,7 @@ class Segment:
     audio: str | None = None  # a sound file of its own, relative to the corpus root
     alignment: str | None = None  # word times, relative to the corpus root
     crops: str | None = None  # folder of supplied face crops, relative to the corpus root
+    group: str | None = None  # what a corpus says must not be torn apart, where that is none of the above
 
     def __post_init__(self):
         if not self.end_s > self.start_s:
@@ -88,6 +89,16 @@ class Label:
     valence: float | None = None
     arousal: float | None = None
     dominance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One row of a split: the part of a segment in a fold; a segment may have several parts in a fold, or none."""
+
+    segment_id: str
+    fold: int
+    part: str  # training, development, test, or unlabelled: predicted only
+    label: str | None = None  # after merging; None where labels are numbers or of frames
 
 
 @dataclass(frozen=True, slots=True)

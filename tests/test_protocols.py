@@ -1,8 +1,8 @@
 """Every protocol plans one training job per run and fold, and the tables that follow from them."""
 
 import pytest
-
 from models.splits import PROTOCOLS
+
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
 
 FOLDS = {"session": 5, "speaker": 10, "utterance": 5, "official": 1, "official_paper": 1, "sixfold": 6}

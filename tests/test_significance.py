@@ -12,8 +12,7 @@ from models import difference_tests
 from models.comparison import Comparison, compare, decide, resampler
 from models.options import SignificanceOptions
 from models.significance import significance, size_ratio
-from models.splits import Assignment
-from pipeline.records import InputError
+from pipeline.records import Assignment, InputError
 from tests.experiments import Affect, Emotions
 from tests.prediction_files import write_corpus, write_frames, write_segments
 

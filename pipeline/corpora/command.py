@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.log import log
 from pipeline.corpora.catalogue import CORPORA, get
 from pipeline.corpora.raw import RawFiles, fingerprints
 from pipeline.corpora.transcripts import check_transcripts
 from pipeline.corpora.tree import Index
+from pipeline.log import log
 from pipeline.records import Finding, InputError, Segment, Unit, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.log import log, progress
 from pipeline.demo.plan import CORPORA, unit_ids
+from pipeline.log import log, progress
 from pipeline.records import InputError
 
 MARK = "demonstration.json"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.log import log, progress
 from pipeline.crops import CROP_PX, DAMAGED, NO_FACE, FaceWriter
 from pipeline.faces.align import JPEG_QUALITY
 from pipeline.faces.stage import end_reason, plan_frames, write_nothing
+from pipeline.log import log, progress
 from pipeline.media import MediaError, Video
 from pipeline.records import Segment
 

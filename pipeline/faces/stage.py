@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.log import log, progress
 from pipeline.crops import CODES, DAMAGED, FaceWriter
+from pipeline.log import log, progress
 from pipeline.media import MediaError, Video
 from pipeline.records import Segment, Side
 from pipeline.timebase import frame_ranges_s, select_frames

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.log import log
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
+from pipeline.log import log
 from pipeline.records import InputError, Segment, read_table
 from pipeline.store import merge as merge_stores
 from pipeline.weights import verify

@@ -10,9 +10,9 @@ from queue import Queue
 
 import numpy as np
 
-from pipeline.log import progress
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import Job, own_rows
+from pipeline.log import progress
 from pipeline.records import InputError
 from pipeline.store import Rows, StoreWriter
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.log import log, progress
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
+from pipeline.log import log, progress
 from pipeline.records import InputError, Segment, read_table, replacing
 
 COLUMNS = 6

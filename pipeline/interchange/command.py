@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.log import log
 from pipeline.interchange import arrays, csd, mmsa, tables
+from pipeline.log import log
 from pipeline.records import InputError, Segment, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 

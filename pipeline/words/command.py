@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from pipeline.cli import there
-from pipeline.log import log
 from pipeline.corpora.catalogue import CORPORA
+from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, Word, read_table, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.log import log
 from pipeline.corpora.iemocap_files import alignment_path
 from pipeline.corpora.transcripts import find_transcript, read_cues
 from pipeline.corpora.tree import read_text
+from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, Word
 from pipeline.words.alignment import parse_alignment
 from pipeline.words.text import spread

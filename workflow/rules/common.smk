@@ -11,13 +11,14 @@ from snakemake.logging import DefaultFormatter, logger
 
 sys.path.insert(0, workflow.basedir)
 
-from models import splits
+from models.protocols import folds as protocols
+from models.task import Task
 from pipeline import weights
 from pipeline.corpora import catalogue
 from pipeline.demo import plan
 from pipeline.digest import code
 from pipeline.features import registry
-from pipeline.records import InputError
+from pipeline.records import InputError, Segment
 from workflow.progress import Reporter
 from workflow.settings import CORPORA, resolve
 
@@ -39,7 +40,7 @@ REPORTER = Reporter(logger, DefaultFormatter())
 CHECKOUT = workflow.basedir
 DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
 PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
-TASK = {"iemocap": "segment", "affwild2": "frame"}
+TASK = {"iemocap": Task.parse("classes/segment"), "affwild2": Task.parse("numbers/frame:valence,arousal")}
 MODALITY_LETTERS = {"A": "audio", "V": "video", "T": "text"}
 OBSERVATIONS = {"audio": "audio/{unit}.h5", "video": "faces/{unit}.h5", "text": "words/{unit}.tsv"}
 IMPORTED = {
@@ -79,7 +80,7 @@ def raw_corpus(wildcards):
 
 def labels_of(corpus):
     """The frame-wise labels, where a corpus has them."""
-    return f"results/{corpus}/labels.h5" if TASK[corpus] == "frame" else []
+    return f"results/{corpus}/labels.h5" if TASK[corpus].frames else []
 
 
 def shards(corpus):
@@ -123,9 +124,20 @@ def run_features(wildcards):
     return {modality: f"results/{wildcards.corpus}/features/{name}.h5" for modality, name in names.items()}
 
 
+def planned_segments(corpus):
+    """The groups of a corpus's segments, one for each unit and person, as far as names of units tell."""
+    if corpus != "iemocap":
+        return [Segment(unit, unit, unit, None, None, 0.0, 1.0, "whole") for unit in UNITS[corpus]]
+    return [
+        Segment(f"{unit}_{letter}", unit, unit[:5] + letter, int(unit[3:5]), None, 0.0, 1.0, "whole")
+        for unit in UNITS[corpus]
+        for letter in "FM"
+    ]
+
+
 def fold_count(corpus):
     """Folds of the configured protocol, as far as the corpus's units allow."""
-    return splits.fold_count(SETTINGS[corpus].options.protocol, UNITS[corpus])
+    return protocols.fold_count(SETTINGS[corpus].options.protocol, planned_segments(corpus))
 
 
 def predictions(wildcards):
@@ -161,7 +173,7 @@ def configuration(corpus):
         "generated": os.path.basename(DEMO_ROOT[corpus]) if settings.synthetic else None,
         "weights": {weights.slug(source): source for source in settings.options.weight_sources},
         "protocol": settings.options.protocol,
-        "task": TASK[corpus],
+        "task": str(TASK[corpus]),
         "folds": fold_count(corpus),
     }
 

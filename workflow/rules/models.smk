@@ -3,7 +3,8 @@
 
 rule split:
     input:
-        "results/{corpus}/segments.tsv",
+        segments="results/{corpus}/segments.tsv",
+        labels_store=lambda wildcards: labels_of(wildcards.corpus),
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -11,15 +12,17 @@ rule split:
     benchmark:
         "results/{corpus}/benchmarks/split/{protocol}.tsv"
     params:
-        labels=lambda wildcards: (
-            f"--labels {','.join(options(wildcards).labels)} --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
-            if TASK[wildcards.corpus] == "segment"
-            else ""
+        task=lambda wildcards: TASK[wildcards.corpus],
+        labels=lambda wildcards, input: (
+            f"--labels-store {input.labels_store}"
+            if TASK[wildcards.corpus].frames
+            else f"--labels-table {input.segments} --classes {','.join(options(wildcards).labels)}"
+            f" --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
         ),
         seed=lambda wildcards: options(wildcards).split_seed,
-        code=code("models.splits"),
+        code=code("models.protocols.split"),
     shell:
-        "python -m models split --corpus {wildcards.corpus} --segments {input} --protocol {wildcards.protocol}"
+        "python -m models split --task {params.task} --segments {input.segments} --protocol {wildcards.protocol}"
         " {params.labels} --seed {params.seed} --out {output} > {log} 2>&1"
 
 

@@ -58,6 +58,22 @@ rule significance:
         " --contrasts {params.contrasts:q} --options {params.options:q} --out {output} > {log} 2>&1"
 
 
+rule leaks:
+    input:
+        segments="results/{corpus}/segments.tsv",
+        split=split_file,
+    output:
+        report("results/{corpus}/tables/leaks.csv", caption="../report/leaks.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/leaks.log",
+    benchmark:
+        "results/{corpus}/benchmarks/leaks/all.tsv"
+    params:
+        code=code("models.protocols.leaks"),
+    shell:
+        "python -m models leaks --segments {input.segments} --split {input.split} --out {output} > {log} 2>&1"
+
+
 rule coverage:
     input:
         "results/{corpus}/segments.tsv",
@@ -127,7 +143,7 @@ rule html_report:
     input:
         lambda wildcards: [
             f"results/{wildcards.corpus}/tables/{name}.csv"
-            for name in ("scores", "confusion" if TASK[wildcards.corpus] == "segment" else "per_video")
+            for name in ("scores", "per_video" if TASK[wildcards.corpus].frames else "confusion", "leaks")
         ],
         rules.significance.output,
         rules.coverage.output,

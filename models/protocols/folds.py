@@ -1,0 +1,266 @@
+"""The folds of each protocol, by what it does with the groups of segments; no corpus is known here.
+
+==============  =====  ================================================================================================
+protocol        folds  test part
+==============  =====  ================================================================================================
+session         each   one session (of more than ten: ten sets of sessions)
+speaker         each   one speaker (of more than ten: ten sets). Others' turns of the same dialogs are in no part
+scenario        20     one session's turns of a quarter of its scripts or scenes. Nothing of that session and nothing of
+                       these scenarios trains or selects. Without sessions: speakers. Every turn is tested once
+group           5      a fifth of the groups: column group, else what shares people or a recording, else units
+utterance       5      random segments, 80 / 6 / 14 % as Rajan et al. 2022. Whatever there is leaks
+parts           1      the corpus's own parts: train or training, dev, validation or development, test
+official        1      part validation; development is held out of part train
+official_paper  1      part validation, which also selects the model: optimistic
+sixfold         6      fold 0 as official, folds 1 to 5 each a fifth of part train, while part validation trains
+sixfold_paper   6      as sixfold, and the tested videos also select the model: optimistic
+==============  =====  ================================================================================================
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from models.protocols.groups import Labelled, blocks, free_of, group_of, groups_of, share_out
+from pipeline.log import log
+from pipeline.records import InputError, Segment
+
+MOST_FOLDS = 10
+GROUP_FOLDS = 5
+OUTER_SETS = 5
+SCENARIO_SETS = 4  # of a session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
+ROTATIONS = 5
+PARTS = {"train": "training", "dev": "development", "validation": "development", "val": "development"}
+PARTS |= {name: name for name in ("training", "development", "test")}
+"""What corpora call the parts that they give."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """What a protocol decides of one fold; what is in neither list is in no part of it."""
+
+    tested: str  # what the test part is, for the log
+    test: list[Segment]
+    pool: list[Segment]  # what may train
+    development: list[Segment] | None = None  # None: it is held out of the pool
+    scenarios_apart: bool = False  # development shares no scenario with training either
+    unlabelled: list[Segment] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A rule that makes folds; what it leaks on a corpus is worked out by ``leaks``."""
+
+    description: str
+    count: Callable[[Sequence[Segment]], int]
+    cut: Callable[[Sequence[Segment], Labelled, int], list[Fold]]
+    caveat: str = ""  # what makes its scores optimistic whatever the corpus
+
+
+def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
+    """Segments of one style, such as improvised; "all" is all. Raises InputError where there are none."""
+    kept = [s for s in segments if turns in ("all", s.style)]
+    if not kept:
+        styles = ", ".join(groups_of(segments, "style")) or "no style at all"
+        raise InputError(f"turns: {turns!r} is in no segment; write all, or a style of this corpus, which has {styles}")
+    return kept
+
+
+def fold_count(protocol: str, segments: Sequence[Segment], turns: str = "all") -> int:
+    """Number of folds of a protocol on some segments, of which nothing but their groups is looked at.
+
+    Raises InputError for an unknown protocol, and where the segments lack the groups that it needs.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[protocol].count(of_turns(segments, turns))
+
+
+def _named(segments: Iterable[Segment], name: str, protocol: str, at_least: int = 2) -> list:
+    """All groups of one kind; raises InputError where segments have none or there are too few."""
+    lacking = [s.segment_id for s in segments if group_of(s, name) is None]
+    if lacking:
+        raise InputError(
+            f"protocol {protocol} needs the {name} of every segment; {len(lacking)} have none, the first is "
+            f"{lacking[0]}; add it to the corpus's table or choose another protocol"
+        )
+    found = groups_of(segments, name)
+    if len(found) < at_least:
+        raise InputError(
+            f"protocol {protocol} needs at least {at_least} different {name}s; there are {found}; complete the corpus "
+            "or choose another protocol"
+        )
+    return found
+
+
+def _count_of(name: str) -> Callable[[Sequence[Segment]], int]:
+    return lambda segments: min(MOST_FOLDS, len(_named(segments, name, name)))
+
+
+def _leave_out(name: str, apart: Sequence[str]):
+    """Folds that each test one group (or a set of them) and keep apart what shares a group with the test part."""
+
+    def cut(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+        found = _named(segments, name, name)
+        sets = [[one] for one in found]
+        if len(found) > MOST_FOLDS:
+            table = labelled.table(segments, [group_of(s, name) for s in segments])
+            sets = share_out(*table, MOST_FOLDS, np.random.default_rng(seed))
+        folds = []
+        for one in sets:
+            test = [s for s in segments if group_of(s, name) in one]
+            folds.append(Fold(f"{name} {', '.join(map(str, one))}", test, free_of(segments, test, apart)))
+        return folds
+
+    return cut
+
+
+def _outer_sets(segments: Sequence[Segment]) -> tuple[str, list[list]]:
+    """Sessions, or speakers where there are no sessions, in at most ``OUTER_SETS`` sets; labels play no part."""
+    name = "session" if all(s.session is not None for s in segments) else "speaker"
+    found = _named(segments, name, "scenario")
+    return name, [part.tolist() for part in np.array_split(np.array(found), min(OUTER_SETS, len(found)))]
+
+
+def _count_scenario(segments: Sequence[Segment]) -> int:
+    _named(segments, "scenario", "scenario")
+    name, outer = _outer_sets(segments)
+    return sum(
+        min(SCENARIO_SETS, len(groups_of((s for s in segments if group_of(s, name) in one), "scenario")))
+        for one in outer
+    )
+
+
+def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+    _count_scenario(segments)
+    name, outer = _outer_sets(segments)
+    folds = []
+    for number, one in enumerate(outer):
+        own = [s for s in segments if group_of(s, name) in one]
+        names, table = labelled.table(own, [s.scenario for s in own])
+        rng = np.random.default_rng([seed, number])
+        for scenarios in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
+            test = [s for s in own if s.scenario in scenarios]
+            pool = free_of(segments, test, ("session", "speaker", "dialog", "scenario"))
+            tested = f"{name} {', '.join(map(str, one))}, {' and '.join(scenarios)}"
+            folds.append(Fold(tested, test, pool, scenarios_apart=True))
+    return folds
+
+
+def _grouping(segments: Sequence[Segment]) -> list:
+    """The group of each segment: what the corpus calls so, else blocks, dialogs or units: the first with enough."""
+    if all(s.group is not None for s in segments) and len({s.group for s in segments}) > 1:
+        return [s.group for s in segments]
+    choices = [blocks(segments), [group_of(s, "dialog") for s in segments], [s.unit_id for s in segments]]
+    for groups in choices:
+        if len(set(groups)) >= GROUP_FOLDS:
+            return groups
+    for groups in choices:
+        if len(set(groups)) >= 2:
+            return groups
+    raise InputError(
+        f"protocol group needs segments of at least two videos; all are of {segments[0].unit_id}; "
+        "choose the protocol utterance"
+    )
+
+
+def _cut_groups(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+    grouping = _grouping(segments)
+    count = min(GROUP_FOLDS, len(set(grouping)))
+    folds = []
+    for one in share_out(*labelled.table(segments, grouping), count, np.random.default_rng(seed)):
+        inside = set(one)
+        test = [s for s, group in zip(segments, grouping) if group in inside]
+        pool = [s for s, group in zip(segments, grouping) if group not in inside]
+        folds.append(Fold(f"{len(one)} groups", test, free_of(pool, test, ("unit_id",))))
+    return folds
+
+
+def _cut_utterances(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+    """Disjoint held-out fifths of the segments, each split 30 / 70 into development and test.
+
+    Two generators draw: seed 337 gives the seeds 337 and 3372 of the published lists.
+    """
+    usable = sorted(labelled.of(segments), key=lambda s: s.segment_id)
+    if len(usable) < 2 * GROUP_FOLDS:
+        raise InputError(f"{len(usable)} labelled segments are too few for {GROUP_FOLDS} utterance folds")
+    fifths = np.array_split(np.random.default_rng(seed).permutation(len(usable)), GROUP_FOLDS)
+    second = np.random.default_rng(10 * seed + 2)
+    folds = []
+    for fifth in fifths:
+        mixed = second.permutation(fifth).tolist()
+        cut, held = max(1, round(0.3 * len(mixed))), set(mixed)
+        test, development = ([usable[i] for i in part] for part in (mixed[cut:], mixed[:cut]))
+        folds.append(Fold("random", test, [s for i, s in enumerate(usable) if i not in held], development))
+    return folds
+
+
+def _cut_parts(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+    given: dict[str, list[Segment]] = {"training": [], "development": [], "test": []}
+    for s in segments:
+        if s.part not in PARTS:
+            raise InputError(f"protocol parts: segment {s.segment_id} has part {s.part!r}; write {', '.join(PARTS)}")
+        given[PARTS[s.part]].append(s)
+    absent = [part for part in ("training", "test") if not given[part]]
+    if absent:
+        raise InputError(f"protocol parts: no segment has the part {absent[0]}; choose another protocol")
+    return [Fold("part test", given["test"], given["training"], given["development"] or None)]
+
+
+def _official(rotations: int, select_on_test: bool):
+    """The official partition into train and validation and, with rotations, fifths of train."""
+
+    def cut(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+        validation = [s for s in segments if s.part == "validation"]
+        train = [s for s in segments if s.part == "train"]
+        unlabelled = [s for s in segments if s.part not in ("train", "validation")]
+        training = free_of(train, validation, ("unit_id",))
+        for s in sorted({s.segment_id for s in train} - {s.segment_id for s in training}):
+            log.warning("%s is left out: its video is tested with another subject", s)
+        names, least = groups_of(training, "unit_id"), max(2, rotations)
+        if not validation or len(names) < least:
+            raise InputError(
+                f"protocol {'sixfold' if rotations else 'official'} needs validation videos and at least {least} "
+                f"training videos; the corpus has {len(groups_of(validation, 'unit_id'))} and {len(names)}; complete "
+                "its parts train and validation"
+            )
+        folds = [Fold("part validation", validation, training, unlabelled=unlabelled)]
+        order = np.random.default_rng(seed).permutation(len(names))
+        for chunk in np.array_split(order, rotations) if rotations else []:
+            tested = {names[i] for i in chunk}
+            test = [s for s in training if s.unit_id in tested]
+            pool = [s for s in training if s.unit_id not in tested] + validation
+            folds.append(Fold(f"{len(tested)} of the training videos", test, pool, unlabelled=unlabelled))
+        return [replace(fold, development=fold.test) for fold in folds] if select_on_test else folds
+
+    return cut
+
+
+def _always(count: int) -> Callable[[Sequence[Segment]], int]:
+    return lambda segments: count
+
+
+SELECTED = "the model is selected on the videos it is tested on: scores are optimistic"
+PROTOCOLS = {
+    "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("session",))),
+    "speaker": Protocol("leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("speaker", "dialog"))),
+    "scenario": Protocol("leave session and scenario out together", _count_scenario, _cut_scenario),
+    "group": Protocol("grouped folds", lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups),
+    "utterance": Protocol(
+        "random utterance folds",
+        _always(GROUP_FOLDS),
+        _cut_utterances,
+        "people and recordings of the test part also train: scores are optimistic",
+    ),
+    "parts": Protocol("the corpus's own parts", _always(1), _cut_parts),
+    "official": Protocol("official partition", _always(1), _official(0, False)),
+    "official_paper": Protocol("official partition, as published", _always(1), _official(0, True), SELECTED),
+    "sixfold": Protocol("official partition and five rotations", _always(1 + ROTATIONS), _official(ROTATIONS, False)),
+    "sixfold_paper": Protocol(
+        "official partition and five rotations, as published",
+        _always(1 + ROTATIONS),
+        _official(ROTATIONS, True),
+        SELECTED,
+    ),
+}

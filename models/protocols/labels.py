@@ -1,0 +1,52 @@
+"""What segments are labelled with: which of them a task can use, and under which name."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from pipeline.log import log
+from pipeline.records import InputError, Label
+
+
+def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
+    """Merge raw labels, keep the segments whose label is among the classes and log how many others there are.
+
+    Raises InputError where a merge and the classes contradict each other or no segment is left.
+    """
+    if len(set(classes)) != len(classes) or len(classes) < 2:
+        raise InputError(f"classes {list(classes)}: give at least two, each once")
+    for source, target in merge.items():
+        if source in classes:
+            raise InputError(f"label {source!r} is merged into {target!r}; remove it from the classes {list(classes)}")
+        if target not in classes:
+            raise InputError(f"label {source!r} is merged into {target!r}, which is not in the classes {list(classes)}")
+    merged = {row.segment_id: merge.get(row.label, row.label) for row in labels}
+    kept = {segment_id: label for segment_id, label in merged.items() if label in classes}
+    if not kept:
+        found = ", ".join(sorted({row.label or "none" for row in labels}))
+        raise InputError(f"no segment has a label of {list(classes)}; the corpus has {found}")
+    left_out = Counter(label or "none" for label in merged.values() if label not in classes)
+    if left_out:
+        names = ", ".join(f"{label} {count}" for label, count in left_out.most_common())
+        log.info("left out %d of %d segments, label not in the set: %s", left_out.total(), len(merged), names)
+    absent = sorted(set(classes) - set(kept.values()))
+    if absent:
+        log.warning("no segment has the label %s: the models will not know it", ", ".join(absent))
+    return kept
+
+
+def choose_numbers(labels: Sequence[Label], targets: Sequence[str]) -> dict[str, None]:
+    """The segments that have a number for every target; the others are predicted only.
+
+    Raises InputError where there is no such segment or no such number in the table.
+    """
+    known = ("valence", "arousal", "dominance")
+    if not targets or not set(targets) <= set(known):
+        raise InputError(f"targets {', '.join(targets) or 'none'}: name some of {', '.join(known)}")
+    kept = {row.segment_id: None for row in labels if all(getattr(row, name) is not None for name in targets)}
+    if not kept:
+        raise InputError(f"no segment has a number for each of {', '.join(targets)}; complete the corpus's table")
+    if len(kept) < len(labels):
+        log.info(
+            "%d of %d segments lack %s: predicted only", len(labels) - len(kept), len(labels), " or ".join(targets)
+        )
+    return kept

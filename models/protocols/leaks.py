@@ -1,0 +1,94 @@
+"""What the parts of a split share: who of the test part is known from training, and what selected the model."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import click
+
+from models.protocols.folds import PROTOCOLS
+from models.protocols.groups import GROUPS, group_of
+from pipeline.records import Assignment, InputError, Segment, read_table, write_table
+
+POOLED = "all"
+PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
+MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog", "scenario": "script or scene"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """How many items of a part have their session, speaker, dialog or scenario in another part of the fold, too."""
+
+    fold: str  # number, or "all": the items of all folds together
+    part: str
+    known_from: str  # the other part
+    group: str
+    items: int
+    shared: int
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1."""
+        return self.shared / self.items
+
+
+def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> list[Leak]:
+    """Count what each two parts of each fold share; a group that the corpus does not know has no row.
+
+    Raises InputError where a segment of the split is not among the segments.
+    """
+    by_id = {s.segment_id: s for s in segments}
+    parts: dict[int, dict[str, list[Segment]]] = defaultdict(lambda: defaultdict(list))
+    for a in assignments:
+        if a.segment_id not in by_id:
+            raise InputError(f"segment {a.segment_id} of the split is not in segments.tsv; make the split again")
+        parts[a.fold][a.part].append(by_id[a.segment_id])
+    known = [name for name in GROUPS if any(group_of(s, name) is not None for s in segments)]
+    rows, sums = [], defaultdict(lambda: [0, 0])
+    for fold in sorted(parts):
+        for part, other in PAIRS:
+            here, there = parts[fold][part], parts[fold][other]
+            if not here or not there:
+                continue
+            for name in known:
+                theirs = {group_of(s, name) for s in there} - {None}
+                shared = sum(group_of(s, name) in theirs for s in here)
+                rows.append(Leak(str(fold), part, other, name, len(here), shared))
+                sums[part, other, name][0] += len(here)
+                sums[part, other, name][1] += shared
+    return rows + [Leak(POOLED, *key, items, shared) for key, (items, shared) in sums.items()]
+
+
+def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = POOLED) -> dict[str, float]:
+    """The groups that a part shares with another, with the share of its items that are concerned."""
+    return {
+        row.group: row.share
+        for row in rows
+        if (row.part, row.known_from, row.fold) == (part, known_from, fold) and row.shared
+    }
+
+
+def caveat(protocol: str, rows: Sequence[Leak]) -> str:
+    """Why scores of a protocol are optimistic on this corpus, in words; empty where nothing leaks."""
+    training, development = (shared_groups(rows, "test", part) for part in ("training", "development"))
+    only = {name: share for name, share in development.items() if name not in training}
+    said = [PROTOCOLS[protocol].caveat] if PROTOCOLS[protocol].caveat else []
+    for shared, what in ((training, "also trains"), (only if not said else {}, "also selects the model")):
+        if shared:
+            groups = ", ".join(f"the {MEANT[name]} of {share_of(share)}" for name, share in shared.items())
+            said.append(f"{groups} of the test items {what}")
+    return "; ".join(said)
+
+
+def share_of(share: float) -> str:
+    """A share in per cent; one that is not quite nothing or all does not look so."""
+    return "under 1 %" if share < 0.01 else "over 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+
+
+@click.command("leaks")
+@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/leaks.csv")
+def command(segments, split, out):
+    """Count who and what the parts of a split share."""
+    write_table(out, leaks(read_table(split, Assignment), read_table(segments, Segment)), Leak)

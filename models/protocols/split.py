@@ -1,0 +1,148 @@
+"""The ``split`` stage: from segments, their labels and a protocol to the part of every segment in every fold."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+import numpy as np
+
+from models.protocols.development import develop
+from models.protocols.folds import PROTOCOLS, Fold, fold_count, of_turns
+from models.protocols.groups import Labelled
+from models.protocols.labels import choose_classes, choose_numbers
+from models.protocols.leaks import leaks, share_of, shared_groups
+from models.task import Task
+from pipeline.log import log
+from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
+from pipeline.store import FeatureStore
+
+
+def assign(
+    segments: Iterable[Segment],
+    protocol: str,
+    label: Mapping[str, str | None],
+    unlabelled: Iterable[str] = (),
+    turns: str = "all",
+    seed: int = 0,
+    by_duration: bool = False,
+) -> list[Assignment]:
+    """Assign every usable segment to a part in each fold.
+
+    ``label`` holds the segments that train and are tested (None: not by classes), ``unlabelled`` those that are
+    predicted only; others are left out. Raises InputError where the corpus does not fit the protocol or a part of a
+    fold would be empty.
+    """
+    given = sorted(segments, key=lambda s: s.segment_id)
+    kept = of_turns(given, turns)
+    if len(kept) < len(given):
+        log.info("turns %s: %d of %d segments are left out", turns, len(given) - len(kept), len(given))
+    folds, labelled = fold_count(protocol, kept), Labelled(label, by_duration)
+    cut = PROTOCOLS[protocol].cut(kept, labelled, seed)
+    assert len(cut) == folds, f"{protocol}: {len(cut)} folds where {folds} were planned"
+    predicted_only = set(unlabelled) - set(label)
+    rows = []
+    for number, fold in enumerate(cut):
+        parts = _parts(number, fold, labelled, seed)
+        also = {s.segment_id for s in fold.unlabelled}
+        parts["unlabelled"] = [s for s in kept if s.segment_id in predicted_only | also]
+        own = [
+            Assignment(s.segment_id, number, part, label.get(s.segment_id))
+            for part, members in parts.items()
+            for s in members
+        ]
+        _describe(number, fold, own, kept)
+        rows += own
+    return sorted(rows, key=lambda a: (a.fold, a.segment_id, a.part))
+
+
+def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, list[Segment]]:
+    test, pool = labelled.of(fold.test), labelled.of(fold.pool)
+    if not test or not pool:
+        missing, what = ("test", fold.test) if not test else ("training", fold.pool)
+        raise InputError(
+            f"fold {number} ({fold.tested}) has no {missing} part: none of its {len(what)} segments has a label "
+            "that is asked for; complete the labels, ask for other ones, or choose another protocol"
+        )
+    if fold.development is None:
+        training, development = develop(pool, labelled, number, fold.scenarios_apart, seed)
+    else:
+        training, development = pool, labelled.of(fold.development)
+    return {"training": training, "development": development, "test": test}
+
+
+def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Sequence[Segment]) -> None:
+    counts = Counter(row.part for row in rows)
+    sizes = ", ".join(f"{part} {count}" for part, count in sorted(counts.items()))
+    log.info("fold %d, tested on %s: %s", number, fold.tested, sizes)
+    shared = shared_groups(leaks(rows, segments), "development", "training")
+    if shared:
+        groups = ", ".join(f"{name} ({share_of(share)} of its items)" for name, share in shared.items())
+        log.info("fold %d: the development part shares with training: %s", number, groups)
+    trained = {row.label for row in rows if row.part == "training"}
+    for part in ("development", "test"):
+        have = {row.label for row in rows if row.part == part}
+        if have - trained:
+            log.warning("fold %d: %s holds classes that never train: %s", number, part, sorted(have - trained))
+        if trained - have:
+            log.info("fold %d: %s holds no %s", number, part, ", ".join(sorted(trained - have)))
+
+
+def usable(
+    task: Task,
+    segments: Sequence[Segment],
+    labels: Sequence[Label],
+    classes: Sequence[str] = (),
+    merge: Mapping[str, str] | None = None,
+    unlabelled: Iterable[str] = (),
+) -> tuple[dict[str, str | None], list[str]]:
+    """The segments that a task can train on, with their classes, and those that it can only predict.
+
+    ``unlabelled`` names those of which no frame is labelled.
+    """
+    here = {s.segment_id for s in segments}
+    labels = [row for row in labels if row.segment_id in here]
+    if task.frames:
+        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
+    if task.numbers:
+        kept = choose_numbers(labels, task.targets)
+        return kept, sorted(here - set(kept))
+    return choose_classes(labels, classes, merge or {}), []
+
+
+def _without_frames(path: str) -> list[str]:
+    """Segments of a store of frame-wise labels that have none."""
+    store = FeatureStore(path)
+    valid = np.concatenate([[0], np.cumsum(store.file["valid"][:])])
+    counts = valid[store.offset[1:]] - valid[store.offset[:-1]]
+    store.close()
+    return [segment_id for segment_id, count in zip(store.segment_ids, counts) if not count]
+
+
+@click.command()
+@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
+@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@click.option("--protocol", required=True, type=click.Choice(list(PROTOCOLS)))
+@click.option("--labels-table", type=click.Path(exists=True, dir_okay=False), help="labels.tsv: tasks of segments")
+@click.option("--labels-store", type=click.Path(exists=True, dir_okay=False), help="labels.h5: tasks of frames")
+@click.option("--classes", default="", help="tasks of classes: their names, after merging, joined by commas")
+@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
+@click.option("--turns", default="all", show_default=True, help="all, or one style of turns such as improvised")
+@click.option("--seed", default=0, show_default=True, help="of every random choice; one seed, one split")
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
+def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, out):
+    """Assign segments to the folds and parts of a protocol."""
+    try:
+        merges = json.loads(merge)
+    except json.JSONDecodeError as error:
+        raise InputError(f'--merge {merge!r} is not JSON ({error}); give it like \'{{"exc": "hap"}}\'') from None
+    if not isinstance(merges, dict) or not all(isinstance(v, str) for v in merges.values()):
+        raise InputError(f'--merge {merge!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')
+    task, rows = Task.parse(task), read_table(segments, Segment)
+    if not task.frames and not labels_table:
+        raise InputError(f"task {task} needs --labels-table labels.tsv")
+    labels = read_table(labels_table, Label) if labels_table else []
+    names = [name.strip() for name in classes.split(",") if name.strip()]
+    without = _without_frames(labels_store) if labels_store else []
+    label, unlabelled = usable(task, rows, labels, names, merges, without)
+    write_table(out, assign(rows, protocol, label, unlabelled, turns, seed, task.frames), Assignment)
