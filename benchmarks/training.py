@@ -37,9 +37,7 @@ def _noise(rng, seconds: float, dim: int, hop_s: float) -> Rows:
 
 def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
     """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features as wide as paper 1's, and a split."""
-    from models.splits import Assignment
-
-    from pipeline.records import write_table
+    from pipeline.records import Assignment, write_table
 
     rng = np.random.default_rng(0)
     seconds = np.clip(rng.lognormal(1.27, 0.68, count), 0.585, 34.14)
@@ -122,11 +120,10 @@ def published_recipe() -> dict[str, float]:
 
 def loading_by_item() -> dict[str, float]:
     """An epoch on frames whose features are frozen, against a loop that loads and aligns each window when it is due."""
-    from models.splits import Assignment
-
     from models.data import Batch
     from models.examples import frame_examples, training_batches
     from models.options import NetworkOptions, TrainingOptions
+    from pipeline.records import Assignment
     from pipeline.timebase import to_grid
 
     network = NetworkOptions(fusion="rcma")
@@ -184,10 +181,9 @@ def seeds_side_by_side() -> dict[str, float]:
 
 def _peak_of_streaming(frames: int) -> float:
     """Peak memory in MB of two batches read from a file of so many frames; to be run in a process of its own."""
-    from models.splits import Assignment
-
     from models.examples import frame_examples
     from models.options import NetworkOptions, TrainingOptions
+    from pipeline.records import Assignment
 
     with tempfile.TemporaryDirectory() as folder:
         parts = ["development", "test", "training"]  # also the names: in order

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from models.splits import Assignment, assign
 
 from pipeline.audio_file import AudioWriter
 from pipeline.coverage import Place, collect
 from pipeline.coverage import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
-from pipeline.records import Finding, InputError, Segment, Word, read_table, write_table
+from pipeline.records import Assignment, Finding, InputError, Segment, Word, read_table, write_table
 from pipeline.store import Rows, StoreWriter
-from tests.training_material import emotional_turns, videos
+from tests.training_material import class_split, emotional_turns, frame_split, videos
 
 ATTRIBUTES = dict.fromkeys(["corpus", "name", "extractor", "extractor_version", "inputs"], "x")
 ATTRIBUTES |= {"modality": "audio", "config": {}, "weights": {}, "software": {}, "demonstration": False}
@@ -211,23 +210,21 @@ def test_partners_and_subjects_that_a_protocol_leaves_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("segments", "corpus", "protocol"),
+    ("segments", "protocol"),
     [
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "session"),
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "speaker"),
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "iemocap", "utterance"),
-        (
-            [replace(s, part="validation") if s.segment_id == "video00_left" else s for s in videos()],
-            "affwild2",
-            "sixfold",
-        ),
-        (videos(), "affwild2", "official_paper"),
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "session"),
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "speaker"),
+        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "utterance"),
+        ([replace(s, part="validation") if s.segment_id == "video00_left" else s for s in videos()], "sixfold"),
+        (videos(), "official_paper"),
     ],
 )
-def test_every_split_leaves_no_segment_unexplained(tmp_path, segments, corpus, protocol):
+def test_every_split_leaves_no_segment_unexplained(tmp_path, segments, protocol):
     results = write_corpus(tmp_path, segments)
     path = results / "splits" / f"{protocol}.tsv"
-    write_table(path, assign(segments, corpus, protocol, ["ang", "hap"], {"exc": "hap"}), Assignment)
+    of_frames = segments[0].session is None
+    classes = () if of_frames else (("ang", "hap"), {"exc": "hap"})
+    write_table(path, (frame_split if of_frames else class_split)(segments, protocol, *classes), Assignment)
     rows = {r.segment: r for r in collect(results, [], path) if r.modality == "split"}
     assert len(rows) == len(segments)
     assert not [r for r in rows.values() if "the protocol leaves it out" in (r.reason or "")]

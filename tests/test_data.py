@@ -16,14 +16,16 @@ from models.examples import evaluation_batches, frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table
 from models.windows import average_windows, cut_windows
-from pipeline.records import InputError, write_table
+from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
 from tests.training_material import (
     CLASSES,
     DIMS,
+    class_split,
     emotional_turns,
     frame_labels,
     frame_rows,
+    frame_split,
     turn_rows,
     videos,
     write_store,
@@ -43,7 +45,7 @@ def turns(tmp_path_factory):
     stores = {m: FeatureStore(write_store(folder / f"{m}.h5", rows[m], m, "float16" if m == "text" else "float32"))
               for m in DIMS}  # fmt: skip
     split = folder / "split.tsv"
-    write_table(split, assign(segments, "iemocap", "session", CLASSES), Assignment)
+    write_table(split, class_split(segments), Assignment)
     return segments, rows, stores, split
 
 
@@ -56,7 +58,7 @@ def tracks(tmp_path_factory):
     rows = {m: frame_rows(labels, m) for m in DIMS}
     stores = {m: FeatureStore(write_store(folder / f"{m}.h5", rows[m], m, corpus="affwild2")) for m in DIMS}
     truth = FeatureStore(write_store(folder / "labels.h5", labels, "label", corpus="affwild2"))
-    return segments, labels, rows, stores, truth, assign(segments, "affwild2", "official")
+    return segments, labels, rows, stores, truth, frame_split(segments)
 
 
 def options(**changes):

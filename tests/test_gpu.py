@@ -16,18 +16,19 @@ from models.splits import Assignment, assign
 from models.attention import Stream, observed
 from models.encoders import GatedRecurrence
 from pipeline.features.command import build
-from pipeline.records import write_table
+from pipeline.records import Assignment, write_table
 from tests.checkpoint_families import ALL, make_checkpoint, pieces_of
 from tests.network_material import THREE, check_device
 from tests.training_material import (
-    CLASSES,
     DIMS,
     NETWORKS,
     TRAINING,
+    class_split,
     contents,
     emotional_turns,
     frame_labels,
     frame_rows,
+    frame_split,
     start,
     train_arguments,
     turn_rows,
@@ -45,14 +46,14 @@ def job(request, tmp_path):
     if task == "segment":
         segments, labels = emotional_turns(), None
         rows = {m: turn_rows(segments, m) for m in DIMS}
-        assignments = assign(segments, "iemocap", "session", CLASSES)
+        assignments = class_split(segments)
     else:
         pytest.importorskip("pyarrow", reason="predictions of frames are Parquet files")
         pytest.importorskip("scipy", reason="features are brought to the frames by a sparse matrix")
         segments = videos()
         truth = frame_labels(segments)
         rows = {m: frame_rows(truth, m) for m in DIMS}
-        assignments = assign(segments, "affwild2", "official")
+        assignments = frame_split(segments)
         labels = write_store(tmp_path / "labels.h5", truth, "label", corpus="affwild2")
     corpus = "iemocap" if task == "segment" else "affwild2"
     stores = {m: write_store(tmp_path / f"{m}.h5", r, m, corpus=corpus) for m, r in rows.items()}

@@ -8,12 +8,11 @@ import sys
 import time
 
 import pytest
-from models.splits import Assignment, assign
 
-from pipeline.records import write_table
+from pipeline.records import Assignment, write_table
 from tests.training_material import (
-    CLASSES,
     REPOSITORY,
+    class_split,
     contents,
     emotional_turns,
     start,
@@ -30,7 +29,7 @@ TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16}
 def job(tmp_path):
     """Arguments of a training of three seeds."""
     segments = emotional_turns()
-    write_table(tmp_path / "split.tsv", assign(segments, "iemocap", "session", CLASSES), Assignment)
+    write_table(tmp_path / "split.tsv", class_split(segments), Assignment)
     stores = {m: write_store(tmp_path / f"{m}.h5", turn_rows(segments, m), m) for m in ("audio", "text")}
 
     def make(out, cores, **changes):

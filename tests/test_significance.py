@@ -6,14 +6,13 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from models.splits import Assignment
 from scipy import integrate, special, stats
 
 from models import difference_tests
 from models.comparison import Comparison, compare, decide, resampler
 from models.options import SignificanceOptions
 from models.significance import significance, size_ratio
-from pipeline.records import InputError
+from pipeline.records import Assignment, InputError
 from tests.experiments import Affect, Emotions
 from tests.prediction_files import write_corpus, write_frames, write_segments
 

@@ -1,4 +1,4 @@
-"""Splits: nothing leaks, parts have sensible sizes, and what cannot be split is refused with a reason."""
+"""Splits: each protocol tests what it says, parts have sensible sizes, and what cannot be split is refused."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -8,13 +8,19 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.splits import PROTOCOLS, Assignment, assign, choose_labels, fold_count, hold_out
 
 from models.__main__ import main
-from pipeline.records import InputError, Segment, read_table, write_table
-from tests.training_material import CLASSES, emotional_turns, videos
+from models.protocols.folds import PROTOCOLS, fold_count
+from models.protocols.groups import blocks, hold_out, share_out
+from models.protocols.labels import choose_classes, choose_numbers
+from models.protocols.split import assign, usable
+from models.task import Task
+from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
+from pipeline.store import Rows
+from tests.training_material import CLASSES, class_split, emotional_turns, frame_split, labels_of, videos, write_store
 
 SEVEN = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
+PARTS = ("training", "development", "test")
 
 
 def by_fold(assignments):
@@ -29,27 +35,42 @@ def groups_of(segments, ids, attribute):
     return {value[i] for i in ids}
 
 
-@settings(deadline=None, max_examples=25)
+def apart(segments, parts, attribute):
+    """Whether no two parts of a fold share a value."""
+    found = [groups_of(segments, parts[p], attribute) for p in PARTS]
+    return sum(map(len, found)) == len(set().union(*found))
+
+
+@settings(deadline=None, max_examples=20)
 @given(st.integers(2, 5), st.integers(2, 6), st.integers(4, 9), st.integers(0, 10**6))
 def test_leave_one_session_out(sessions, dialogs, turns, seed):
     segments = emotional_turns(sessions, dialogs, turns, SEVEN, seed)
-    folds = by_fold(assign(segments, "iemocap", "session", SEVEN, seed=seed))
-    assert sorted(folds) == list(range(sessions)) == list(range(fold_count("session", {s.unit_id for s in segments})))
+    folds = by_fold(class_split(segments, "session", SEVEN, seed=seed))
+    assert sorted(folds) == list(range(sessions)) == list(range(fold_count("session", segments)))
     for fold, parts in folds.items():
         ids = [i for part in parts.values() for i in part]
         assert sorted(ids) == sorted(s.segment_id for s in segments)  # each once, none missing
         assert groups_of(segments, parts["test"], "session") == {fold + 1}
-        for a, b in (("training", "development"), ("training", "test"), ("development", "test")):
-            for attribute in ("unit_id",) + (("speaker", "session") if b == "test" else ()):
-                assert not groups_of(segments, parts[a], attribute) & groups_of(segments, parts[b], attribute)
+        assert apart(segments, parts, "unit_id")
+        if sessions > 3:  # a whole session selects; before, too few would be left to train on
+            assert apart(segments, parts, "session")
+            assert len(groups_of(segments, parts["development"], "session")) == 1
 
 
-@settings(deadline=None, max_examples=15)
+def test_each_session_selects_once_and_holds_every_class():
+    segments = emotional_turns(5, 8, 40, SEVEN)
+    label = {s.segment_id: s.label for s in segments}
+    folds = by_fold(class_split(segments, "session", SEVEN)).values()
+    assert sorted(groups_of(segments, parts["development"], "session").pop() for parts in folds) == [1, 2, 3, 4, 5]
+    assert all({label[i] for i in parts[p]} == set(SEVEN) for parts in folds for p in PARTS)
+
+
+@settings(deadline=None, max_examples=10)
 @given(st.integers(2, 5), st.integers(2, 6), st.integers(0, 10**6))
 def test_leave_one_speaker_out_leaves_the_partner_out_as_well(sessions, dialogs, seed):
     segments = emotional_turns(sessions, dialogs, 6, SEVEN, seed)
-    folds = by_fold(assign(segments, "iemocap", "speaker", SEVEN, seed=seed))
-    assert len(folds) == 2 * sessions == fold_count("speaker", {s.unit_id for s in segments})
+    folds = by_fold(class_split(segments, "speaker", SEVEN, seed=seed))
+    assert len(folds) == 2 * sessions == fold_count("speaker", segments)
     tested = []
     for parts in folds.values():
         (speaker,) = groups_of(segments, parts["test"], "speaker")
@@ -59,80 +80,89 @@ def test_leave_one_speaker_out_leaves_the_partner_out_as_well(sessions, dialogs,
         others = parts["training"] + parts["development"]
         assert not groups_of(segments, others, "session") & session
         assert len(others) == sum(s.session not in session for s in segments)
-        dialogs_ = [groups_of(segments, parts[p], "unit_id") for p in ("training", "development", "test")]
-        assert sum(map(len, dialogs_)) == len(set().union(*dialogs_))
+        assert apart(segments, parts, "unit_id")
     assert sorted(tested) == sorted({s.speaker for s in segments})
 
 
-def test_the_development_part_is_of_sensible_size_and_holds_every_class():
-    segments = emotional_turns(5, 28, 66, SEVEN, seed=3)  # about as many as IEMOCAP has
-    label = {s.segment_id: s.label for s in segments}
-    for parts in by_fold(assign(segments, "iemocap", "session", SEVEN)).values():
-        share = len(parts["development"]) / (len(parts["development"]) + len(parts["training"]))
-        assert 0.10 < share < 0.18
-        development = Counter(label[i] for i in parts["development"])
-        training = Counter(label[i] for i in parts["training"])
-        assert set(development) == set(SEVEN)
-        for name in SEVEN:
-            frequency = training[name] / len(parts["training"])
-            assert abs(development[name] / len(parts["development"]) - frequency) < 0.03
+def alone(speakers, sentences=4, labels=SEVEN, seed=0):
+    """Everybody says every sentence alone, one file each, as in CREMA-D: no session, no dialog."""
+    rng = np.random.default_rng(seed)
+    return [
+        Segment(
+            f"{k:03d}_{t}", f"{k:03d}_{t}", f"{k:03d}", None, None, 0.0, 2.0, "whole", rng.choice(labels), scenario=t
+        )
+        for k in range(speakers)
+        for t in [f"text{j}" for j in range(sentences)]
+    ]
 
 
-def test_utterance_folds_have_the_published_proportions_and_say_that_they_leak():
-    segments = emotional_turns(5, 30, 50, SEVEN)[:7487]
-    folds = by_fold(assign(segments, "iemocap", "utterance", SEVEN))
-    assert len(folds) == 5
+@pytest.mark.parametrize(("speakers", "folds"), [(4, 4), (10, 10), (24, 10), (91, 10)])
+def test_any_number_of_speakers_is_left_out(speakers, folds):
+    segments = alone(speakers, 6)
+    made = by_fold(class_split(segments, "speaker", SEVEN))
+    assert len(made) == folds == fold_count("speaker", segments)
+    for parts in made.values():
+        assert apart(segments, parts, "speaker")
+        assert abs(len(parts["test"]) - len(segments) / folds) <= 6 * (speakers > 10)
+        assert 0.08 < len(parts["development"]) / (len(parts["development"]) + len(parts["training"])) < 0.36
+    assert sorted(i for p in made.values() for i in p["test"]) == sorted(s.segment_id for s in segments)
+
+
+@pytest.mark.parametrize("segments", [emotional_turns(5, 8, 12, SEVEN), emotional_turns(7, 3, 20, SEVEN), alone(40, 9)])
+def test_session_and_scenario_are_left_out_together(segments):
+    folds = by_fold(class_split(segments, "scenario", SEVEN, seed=3))
+    assert len(folds) == fold_count("scenario", segments)
     for parts in folds.values():
-        sizes = np.array([len(parts[p]) for p in ("training", "development", "test")])
+        assert all(parts[p] for p in PARTS)
+        for attribute in ("speaker", "unit_id", "scenario", *(["session"] if segments[0].session else [])):
+            assert apart(segments, parts, attribute)
+    tested = Counter(i for p in folds.values() for i in p["test"])
+    assert tested == Counter(s.segment_id for s in segments)  # every turn once
+
+
+def test_two_scenarios_leave_the_test_part_alone_and_say_what_development_shares(caplog):
+    """The demonstration's shape: with one scenario tested there is one left to train on and to select by."""
+    caplog.set_level("INFO")
+    segments = emotional_turns(5, 2, 20)
+    for parts in by_fold(class_split(segments, "scenario")).values():
+        others = parts["training"] + parts["development"]
+        for attribute in ("session", "speaker", "scenario"):
+            assert not groups_of(segments, parts["test"], attribute) & groups_of(segments, others, attribute)
+        assert not groups_of(segments, parts["training"], "session") & groups_of(
+            segments, parts["development"], "session"
+        )
+    assert "development part shares with training: scenario (100 % of its items)" in caplog.text
+
+
+def test_utterance_folds_have_the_published_proportions_and_seeds():
+    segments = emotional_turns(5, 30, 50, SEVEN)[:7487]
+    folds = by_fold(class_split(segments, "utterance", SEVEN, seed=337))
+    assert len(folds) == 5 == fold_count("utterance", segments)
+    ids = np.array(sorted(s.segment_id for s in segments))
+    first, second = np.random.default_rng(337), np.random.default_rng(3372)  # the claimed seeds, drawn by hand
+    for k, fifth in enumerate(np.array_split(first.permutation(7487), 5)):
+        mixed = ids[second.permutation(fifth)]
+        assert folds[k]["development"] == sorted(mixed[: round(0.3 * len(mixed))])
+        assert folds[k]["test"] == sorted(mixed[round(0.3 * len(mixed)) :])
+        sizes = np.array([len(folds[k][p]) for p in PARTS])
         assert sizes.sum() == 7487
         np.testing.assert_allclose(sizes / 7487, [0.80, 0.06, 0.14], atol=0.001)
     tested = [i for parts in folds.values() for i in parts["test"]]
     assert len(tested) == len(set(tested))  # about 70 % of the corpus, each turn at most once
     assert 0.69 < len(tested) / 7487 < 0.71
-    assert groups_of(segments, folds[0]["test"], "speaker") & groups_of(segments, folds[0]["training"], "speaker")
-    assert "optimistic" in PROTOCOLS["utterance"].caveat
-    assert not PROTOCOLS["session"].caveat
 
 
-def test_a_seed_decides_the_split():
-    segments = emotional_turns()
-    for protocol in ("session", "speaker", "utterance"):
-        one, same, other = (assign(segments, "iemocap", protocol, CLASSES, seed=s) for s in (1, 1, 2))
-        assert one == same
-        assert one != other
-        shuffled = [segments[i] for i in np.random.default_rng(0).permutation(len(segments))]
-        assert assign(shuffled, "iemocap", protocol, CLASSES, seed=1) == one
-
-
-def test_labels_are_merged_and_others_left_out_with_their_counts(caplog):
-    segments = emotional_turns(labels=("ang", "exc", "hap", "neu", "xxx"))
-    segments[0] = replace(segments[0], label=None)
-    caplog.set_level("INFO")
-    kept = choose_labels(segments, ["ang", "hap", "neu"], {"exc": "hap"})
-    counts = Counter(label for _, label in kept)
-    raw = Counter(s.label for s in segments)
-    assert counts == {"ang": raw["ang"], "hap": raw["hap"] + raw["exc"], "neu": raw["neu"]}
-    assert f"xxx {raw['xxx']}" in caplog.text
-    assert "none 1" in caplog.text
-    labels = {
-        a.segment_id: a.label for a in assign(segments, "iemocap", "session", ["ang", "hap", "neu"], {"exc": "hap"})
-    }
-    assert labels == {s.segment_id: label for s, label in kept}
-
-
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=20)
 @given(st.integers(6, 30), st.integers(2, 10), st.integers(0, 4), st.integers(0, 10**6))
 def test_video_protocols(training, validation, unlabelled, seed):
     segments = videos(training, validation, unlabelled, seed)
     part = {s.segment_id: s.part for s in segments}
     for protocol in ("official", "sixfold"):
-        folds = by_fold(assign(segments, "affwild2", protocol, seed=seed))
-        assert sorted(folds) == list(range(fold_count(protocol)))
+        folds = by_fold(frame_split(segments, protocol, seed=seed))
+        assert sorted(folds) == list(range(fold_count(protocol, segments)))
         for fold, parts in folds.items():
             assert sorted(i for p in parts.values() for i in p) == sorted(part)
-            units = [
-                groups_of(segments, parts[p], "unit_id") for p in ("training", "development", "test", "unlabelled")
-            ]
+            units = [groups_of(segments, parts[p], "unit_id") for p in (*PARTS, "unlabelled")]
             assert sum(map(len, units)) == len(set().union(*units))  # subjects of one video are never apart
             assert all(units[:3])
             assert {part[i] for i in parts["unlabelled"]} <= {"test"}
@@ -144,76 +174,213 @@ def test_video_protocols(training, validation, unlabelled, seed):
             assert sorted(tested) == sorted(i for i in part if part[i] != "test")  # every labelled video once
 
 
-def test_the_papers_official_split_selects_on_its_test_part():
+def test_the_papers_splits_select_on_their_test_part():
     segments = videos()
-    (parts,) = by_fold(assign(segments, "affwild2", "official_paper")).values()
-    assert sorted(parts["development"]) == sorted(parts["test"])
-    assert not set(parts["training"]) & set(parts["test"])
-    assert PROTOCOLS["official_paper"].caveat
+    for protocol in ("official_paper", "sixfold_paper"):
+        for parts in by_fold(frame_split(segments, protocol)).values():
+            assert parts["development"] == parts["test"]
+            assert not set(parts["training"]) & set(parts["test"])
+        assert PROTOCOLS[protocol].caveat
 
 
 def test_a_video_with_subjects_in_both_parts_never_trains_and_tests(caplog):
     segments = videos()
-    apart = [replace(s, part="validation") if s.segment_id == "video00_left" else s for s in segments]
+    both = [replace(s, part="validation") if s.segment_id == "video00_left" else s for s in segments]
     assert segments[0].unit_id == segments[1].unit_id
-    for parts in by_fold(assign(apart, "affwild2", "sixfold")).values():
+    for parts in by_fold(frame_split(both, "sixfold")).values():
         assert "video00_right" not in [i for p in parts.values() for i in p]
     assert "video00_right" in caplog.text
 
 
+def test_groups_are_the_given_ones_else_whatever_shares_people_or_a_recording():
+    segments = [replace(s, session=None) for s in emotional_turns(6, 3, 8)]
+    for parts in by_fold(class_split(segments, "group")).values():
+        assert apart(segments, parts, "speaker")
+    families = [replace(s, group=f"family{int(s.speaker) % 3}") for s in alone(12)]
+    made = by_fold(class_split(families, "group", SEVEN))
+    assert len(made) == 3 == fold_count("group", families)
+    for parts in made.values():
+        assert not groups_of(families, parts["test"], "group") & groups_of(
+            families, parts["training"] + parts["development"], "group"
+        )
+    friends = [replace(s, speaker="Ross", session=None) for s in emotional_turns(2, 4, 6)]  # one speaker in all dialogs
+    made = by_fold(class_split(friends, "group"))
+    assert len(made) == 5
+    for parts in made.values():
+        assert apart(friends, parts, "unit_id")
+
+
+def test_a_corpus_brings_its_own_parts():
+    names = {"training": "train", "development": "dev", "test": "test"}
+    segments = [replace(s, part=names[PARTS[i % 3]]) for i, s in enumerate(alone(30))]
+    (parts,) = by_fold(class_split(segments, "parts", SEVEN)).values()
+    for i, s in enumerate(segments):
+        assert s.segment_id in parts[PARTS[i % 3]]
+    without = [replace(s, part="training" if s.part == "dev" else s.part) for s in segments]
+    (parts,) = by_fold(class_split(without, "parts", SEVEN)).values()
+    assert parts["development"]
+    assert groups_of(without, parts["development"], "part") <= {"train", "training"}
+    assert not groups_of(without, parts["development"], "speaker") & groups_of(without, parts["training"], "speaker")
+
+
+def test_turns_of_one_style(caplog):
+    caplog.set_level("INFO")
+    segments = [replace(s, style="scripted" if s.scenario > "impro02" else s.style) for s in emotional_turns()]
+    made = class_split(segments, "session", turns="scripted")
+    assert groups_of(segments, {a.segment_id for a in made}, "style") == {"scripted"}
+    assert "turns scripted: 60 of 120 segments are left out" in caplog.text
+    with pytest.raises(InputError, match=r"'read' is in no segment; .* improvised, scripted"):
+        fold_count("session", segments, "read")
+    third = [replace(s, style="scripted") if s.session == 3 else s for s in emotional_turns()]
+    assert fold_count("session", third, "improvised") == 4
+
+
+def test_a_seed_decides_the_split():
+    for protocol, segments in (("scenario", alone(40, 12)), ("group", alone(40)), ("utterance", alone(40))):
+        one, same, other = (class_split(segments, protocol, SEVEN, seed=s) for s in (1, 1, 2))
+        assert one == same
+        assert one != other
+        shuffled = [segments[i] for i in np.random.default_rng(0).permutation(len(segments))]
+        assert class_split(shuffled, protocol, SEVEN, seed=1) == one
+
+
+def test_labels_are_merged_and_others_left_out_with_their_counts(caplog):
+    segments = emotional_turns(labels=("ang", "exc", "hap", "neu", "xxx"))
+    segments[0] = replace(segments[0], label=None)
+    caplog.set_level("INFO")
+    kept = choose_classes(labels_of(segments), ["ang", "hap", "neu"], {"exc": "hap"})
+    raw = Counter(s.label for s in segments)
+    assert Counter(kept.values()) == {"ang": raw["ang"], "hap": raw["hap"] + raw["exc"], "neu": raw["neu"]}
+    assert f"xxx {raw['xxx']}" in caplog.text
+    assert "none 1" in caplog.text
+    made = class_split(segments, classes=["ang", "hap", "neu"], merge={"exc": "hap"})
+    assert {a.segment_id: a.label for a in made} == kept
+
+
+def test_segments_without_their_numbers_are_predicted_only(caplog):
+    caplog.set_level("INFO")
+    segments = emotional_turns()
+    lacking = {s.segment_id for s in segments[::7]}
+    labels = [Label(s.segment_id, None, 3.0, None if s.segment_id in lacking else 2.5) for s in segments]
+    label, unlabelled = usable(Task.parse("numbers/segment:valence,arousal"), segments, labels)
+    assert set(unlabelled) == lacking
+    for parts in by_fold(assign(segments, "session", label, unlabelled)).values():
+        assert set(parts["unlabelled"]) == lacking
+        assert sum(len(parts[p]) for p in PARTS) == len(segments) - len(lacking)
+    assert choose_numbers(labels, ["valence"]).keys() == {s.segment_id for s in segments}
+    assert f"{len(lacking)} of {len(segments)} segments lack valence or arousal" in caplog.text
+    with pytest.raises(InputError, match="no segment has a number for each of dominance"):
+        choose_numbers(labels, ["dominance"])
+    with pytest.raises(InputError, match="name some of valence, arousal, dominance"):
+        choose_numbers(labels, ["anger"])
+
+
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=40), st.integers(0, 1000))
 def test_hold_out_takes_whole_groups_and_leaves_some(groups, seed):
-    names = [f"g{g}" for g in groups]
-    if len(set(names)) < 2:
+    names, counts = np.unique(groups, return_counts=True)
+    if len(names) < 2:
         return
-    held = hold_out(names, [None] * len(names), [1.0] * len(names), 0.15, np.random.default_rng(seed))
-    assert 0 < len(held) < len(set(names))
+    held = hold_out(names, counts[:, None].astype(float), 0.15, np.random.default_rng(seed))
+    assert 0 < len(held) < len(names)
 
 
-def test_fold_counts_are_known_without_data():
-    published = {"session": 5, "speaker": 10, "utterance": 5, "official": 1, "official_paper": 1, "sixfold": 6}
-    assert {name: fold_count(name) for name in PROTOCOLS} == published
-    with pytest.raises(InputError, match="sixfold"):
-        fold_count("loso")
+@settings(deadline=None)
+@given(st.lists(st.floats(0.1, 50), min_size=2, max_size=30), st.integers(2, 10), st.integers(0, 1000))
+def test_sharing_out_loses_nobody_and_leaves_no_set_empty(sizes, count, seed):
+    count = min(count, len(sizes))
+    names = np.array([f"g{i:02d}" for i in range(len(sizes))])
+    sets = share_out(names, np.array(sizes)[:, None], count, np.random.default_rng(seed))
+    assert len(sets) == count
+    assert all(sets)
+    assert sorted(name for one in sets for name in one) == names.tolist()
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=25))
+def test_blocks_are_connected_components(pairs):
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    segments = [
+        Segment(f"s{i}", f"u{unit}", f"p{speaker}", None, None, 0, 1, "whole")
+        for i, (unit, speaker) in enumerate(pairs)
+    ]
+    units, speakers = np.array(pairs).T
+    edges = coo_matrix((np.ones(len(pairs)), (units, 10 + speakers)), shape=(20, 20))
+    component = connected_components(edges, directed=False)[1][units]
+    found = blocks(segments)
+    assert [[a == b for b in found] for a in found] == [[a == b for b in component] for a in component]
 
 
 @pytest.mark.parametrize(
-    ("segments", "corpus", "protocol", "labels", "merge", "says"),
+    ("segments", "protocol", "labels", "merge", "says"),
     [
-        (emotional_turns(1), "iemocap", "session", CLASSES, {}, r"at least two sessions; there are sessions \[1\]"),
-        ([s for s in emotional_turns(2) if s.speaker != "Ses02M"], "iemocap", "speaker", CLASSES, {}, "Ses02F"),
-        (emotional_turns(2, 1), "iemocap", "session", CLASSES, {}, "at least two dialogs"),
-        (emotional_turns(), "iemocap", "sixfold", CLASSES, {}, "session, speaker, utterance"),
-        (emotional_turns(), "iemocap", "session", ("fea", "dis"), {}, "the corpus has ang, neu, sad"),
-        (emotional_turns(), "iemocap", "session", ("ang",), {}, "at least two"),
-        (emotional_turns(), "iemocap", "session", CLASSES, {"ang": "sad"}, "remove it from labels"),
-        (emotional_turns(), "iemocap", "session", CLASSES, {"exc": "hap"}, "not in labels"),
-        (emotional_turns(1, 1, 6), "iemocap", "utterance", CLASSES, {}, "too few"),
-        (videos(3), "affwild2", "sixfold", (), {}, "at least 5 training videos; the corpus has 4 and 3"),
-        (videos(10, 0), "affwild2", "official", (), {}, "needs validation videos"),
+        (emotional_turns(1), "session", CLASSES, {}, r"at least 2 different sessions; there are \[1\]"),
+        (alone(4), "session", SEVEN, {}, "the session of every segment; 16 have none, the first is 000_text0"),
+        (emotional_turns(3, 1), "scenario", CLASSES, {}, "at least 2 different scenarios"),
+        (emotional_turns(1, 4), "scenario", CLASSES, {}, "at least 2 different sessions"),
+        (emotional_turns(2, 1), "session", CLASSES, {}, "at least two dialogs"),
+        (emotional_turns(1, 1), "group", CLASSES, {}, "segments of at least two videos"),
+        (emotional_turns(), "session", ("fea", "dis"), {}, "the corpus has ang, neu, sad"),
+        (emotional_turns(), "session", ("ang",), {}, "at least two"),
+        (emotional_turns(), "session", CLASSES, {"ang": "sad"}, "remove it from the classes"),
+        (emotional_turns(), "session", CLASSES, {"exc": "hap"}, "not in the classes"),
+        (emotional_turns(1, 1, 6), "utterance", CLASSES, {}, "too few"),
+        (alone(4), "parts", SEVEN, {}, r"segment 000_text0 has part None; write train, dev, .* test"),
+        ([replace(s, part="train") for s in alone(4)], "parts", SEVEN, {}, "no segment has the part test"),
+        (
+            [replace(s, label="xxx") if s.session == 2 else s for s in emotional_turns()],
+            *("session", CLASSES, {}, r"fold 1 \(session 2\) has no test part: none of its 24 segments has a label"),
+        ),
     ],
 )
-def test_what_cannot_be_split_is_refused(segments, corpus, protocol, labels, merge, says):
+def test_what_cannot_be_split_is_refused(segments, protocol, labels, merge, says):
     with pytest.raises(InputError, match=says):
-        assign(segments, corpus, protocol, labels, merge)
+        class_split(segments, protocol, labels, merge)
 
 
-def test_a_corpus_of_two_sessions_has_two_folds(caplog):
-    segments = emotional_turns(2)
-    assert {a.fold for a in assign(segments, "iemocap", "session", CLASSES)} == {0, 1}
-    assert "only sessions [1, 2] are there: 2 folds instead of 5" in caplog.text
+def test_video_protocols_that_lack_parts_are_refused():
+    with pytest.raises(InputError, match="at least 5 training videos; the corpus has 4 and 3"):
+        frame_split(videos(3), "sixfold")
+    with pytest.raises(InputError, match="needs validation videos"):
+        frame_split(videos(10, 0), "official")
+    with pytest.raises(InputError, match=r"'loso' is not one of session, .*sixfold"):
+        fold_count("loso", videos())
 
 
 def test_command(tmp_path):
     segments = emotional_turns(labels=("ang", "exc", "hap", "xxx"))
     write_table(tmp_path / "segments.tsv", segments, Segment)
-    arguments = ["split", "--corpus", "iemocap", "--segments", str(tmp_path / "segments.tsv"), "--protocol", "session"]
-    arguments += ["--labels", "ang,hap", "--merge", '{"exc": "hap"}', "--seed", "4", "--out", str(tmp_path / "s.tsv")]
+    write_table(tmp_path / "labels.tsv", labels_of(segments), Label)
+    arguments = ["split", "--task", "classes/segment", "--segments", str(tmp_path / "segments.tsv")]
+    arguments += ["--labels-table", str(tmp_path / "labels.tsv"), "--classes", "ang,hap", "--merge", '{"exc": "hap"}']
+    arguments += ["--protocol", "session", "--turns", "improvised", "--seed", "4", "--out", str(tmp_path / "s.tsv")]
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.exception
     written = read_table(tmp_path / "s.tsv", Assignment)
-    assert written == assign(segments, "iemocap", "session", ["ang", "hap"], {"exc": "hap"}, 4)
+    assert written == class_split(segments, "session", ["ang", "hap"], {"exc": "hap"}, seed=4)
     assert (tmp_path / "s.tsv").read_text().startswith("segment_id\tfold\tpart\tlabel\n")
     for bad in ("{exc: hap}", '["exc"]'):
         arguments[arguments.index("--merge") + 1] = bad
         assert isinstance(CliRunner().invoke(main, arguments).exception, InputError)
+
+
+def test_command_for_frames_predicts_whom_nobody_labelled(tmp_path):
+    segments = videos(unlabelled=0)
+    rows = {
+        s.segment_id: Rows(
+            np.zeros((3, 2), np.float32), np.zeros((3, 2)), np.arange(3) < (s.segment_id != "video03_left")
+        )
+        for s in segments
+    }
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    store = write_store(tmp_path / "labels.h5", rows, "label")
+    out = tmp_path / "s.tsv"
+    arguments = ["split", "--task", "numbers/frame:valence,arousal", "--segments", str(tmp_path / "segments.tsv")]
+    done = CliRunner().invoke(
+        main, [*arguments, "--labels-store", str(store), "--protocol", "group", "--out", str(out)]
+    )
+    assert done.exit_code == 0, done.exception
+    parts = by_fold(read_table(out, Assignment))
+    assert len(parts) == 5
+    assert all(p["unlabelled"] == ["video03_left"] for p in parts.values())

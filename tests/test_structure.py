@@ -24,7 +24,7 @@ LATE = {
     "metrics", "predictions", "tallies", "scores", "bootstrap", "difference_tests", "comparison", "significance",
     "report",
 }  # fmt: skip
-WITHOUT_TORCH = LATE | {"splits", "options"}
+WITHOUT_TORCH = LATE | {"protocols", "task", "options"}
 
 
 def modules(package):
@@ -51,7 +51,7 @@ def test_models_arrows(module):
     assert from_pipeline <= BASE, f"{module} imports pipeline's {sorted(from_pipeline - BASE)}"
     ours = {target[1] for target in targets if target[0] == "models" and len(target) > 1}
     if part in LATE:
-        assert ours <= LATE | {"options", "splits"}, f"{module} imports {sorted(ours)}"
+        assert ours <= LATE | {"options", "protocols", "task"}, f"{module} imports {sorted(ours)}"
     order = ["options", "attention", "fusion", "network", "train"]
     if part in order:
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"

@@ -28,7 +28,7 @@ from models.optimiser import Adam, LearningRate
 from models.predict import load_network
 from models.predictions import read_predictions
 from models.windows import cut_windows
-from pipeline.records import InputError, write_table
+from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
 from tests.training_material import (
@@ -36,10 +36,12 @@ from tests.training_material import (
     DIMS,
     NETWORKS,
     TRAINING,
+    class_split,
     contents,
     emotional_turns,
     frame_labels,
     frame_rows,
+    frame_split,
     start,
     train_arguments,
     turn_rows,
@@ -58,7 +60,7 @@ def turns(tmp_path_factory):
     """Split and feature stores of the segment task."""
     folder = tmp_path_factory.mktemp("turns")
     segments = emotional_turns()
-    write_table(folder / "split.tsv", assign(segments, "iemocap", "session", CLASSES), Assignment)
+    write_table(folder / "split.tsv", class_split(segments), Assignment)
     return folder / "split.tsv", {
         m: write_store(folder / f"{m}.h5", turn_rows(segments, m, 0.3, missing=[segments[2].segment_id]), m)
         for m in DIMS
@@ -71,7 +73,7 @@ def tracks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tracks")
     segments = videos()
     labels = frame_labels(segments)
-    write_table(folder / "split.tsv", assign(segments, "affwild2", "official"), Assignment)
+    write_table(folder / "split.tsv", frame_split(segments), Assignment)
     stores = {m: write_store(folder / f"{m}.h5", frame_rows(labels, m), m, corpus="affwild2") for m in DIMS}
     return folder / "split.tsv", stores, write_store(folder / "labels.h5", labels, "label", corpus="affwild2")
 

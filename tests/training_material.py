@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.records import Segment
+from models.protocols.split import assign, usable
+from models.task import Task
+from pipeline.records import Assignment, Label, Segment
 from pipeline.store import Rows, StoreWriter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -68,9 +70,29 @@ def emotional_turns(sessions=5, dialogs=4, turns=6, labels=CLASSES, seed=0) -> l
                         end_s=start_s + float(rng.uniform(1, 4)),
                         side="left",
                         label=str(rng.choice(labels)),
+                        dialog=unit,
+                        scenario=f"impro{d + 1:02d}",
+                        style="improvised",
                     )
                 )
     return found
+
+
+def labels_of(segments) -> list[Label]:
+    """The table of labels that belongs to segments."""
+    return [Label(s.segment_id, s.label, s.valence, s.arousal, s.dominance) for s in segments]
+
+
+def class_split(segments, protocol="session", classes=CLASSES, merge=None, **options) -> list[Assignment]:
+    """The split of segments that are told apart by class."""
+    label, _ = usable(Task("classes", "segment"), segments, labels_of(segments), classes, merge)
+    return assign(segments, protocol, label, **options)
+
+
+def frame_split(segments, protocol="official", **options) -> list[Assignment]:
+    """The split of videos with labels for each frame."""
+    label, _ = usable(Task("numbers", "frame", ("valence", "arousal")), segments, [])
+    return assign(segments, protocol, label, by_duration=True, **options)
 
 
 def turn_rows(segments, modality, signal=0.7, missing=(), seed=0) -> dict[str, Rows]:

@@ -117,6 +117,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")
     merge: dict[str, LabelName] = Field(default_factory=dict, description="labels that count as another")
     protocol: str | None = Field(None, description="how the corpus is split; null: the reader's first")
+    turns: str = Field("all", description="segments of one style alone, such as improvised or scripted")
     split_seed: int = Field(337, ge=0, description="of every random choice of a split")
     runs: dict[str, list[str] | None] = Field(
         description="model: modality sets; null leaves a model out, and each contrast that names it"

@@ -32,10 +32,8 @@ def develop(pool: Sequence[Segment], labelled: Labelled, fold: int, scenarios_ap
         return _apart(pool, np.array(block), labelled, fold, rng)
     if count >= ENOUGH_BLOCKS:
         names, table = labelled.table(pool, block)
-        groups, held = (
-            block,
-            _in_turn(names, table, fold) if count <= FEW_BLOCKS else hold_out(names, table, SHARE, rng),
-        )
+        held = _in_turn(names, table, fold) if count <= FEW_BLOCKS else hold_out(names, table, SHARE, rng)
+        groups = block
     else:
         groups = _finer(pool)
         held = hold_out(*labelled.table(pool, groups), SHARE, rng)

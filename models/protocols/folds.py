@@ -1,20 +1,20 @@
 """The folds of each protocol, by what it does with the groups of segments; no corpus is known here.
 
-==============  ======  =================================================================================================
-protocol        folds   test part
-==============  ======  =================================================================================================
-session         each    one session (of more than ten: ten sets of sessions)
-speaker         each    one speaker (of more than ten: ten sets). The others' turns of the same dialogs are in no part
-scenario        ~20     one session's turns of a quarter of its scripts or scenes. Nothing of that session and nothing of
-                        these scenarios trains or selects. Without sessions: speakers. Every turn is tested once
-group           5       a fifth of the groups: column group, else what shares people or a recording, else units
-utterance       5       random segments, 80 / 6 / 14 % as Rajan et al. 2022. Whatever there is leaks
-parts           1       the corpus's own parts: train or training, dev, validation or development, test
-official        1       part validation; development is held out of part train
-official_paper  1       part validation, which also selects the model: optimistic
-sixfold         6       fold 0 as official, folds 1 to 5 each a fifth of part train, while part validation trains
-sixfold_paper   6       as sixfold, and the tested videos also select the model: optimistic
-==============  ======  =================================================================================================
+==============  =====  ================================================================================================
+protocol        folds  test part
+==============  =====  ================================================================================================
+session         each   one session (of more than ten: ten sets of sessions)
+speaker         each   one speaker (of more than ten: ten sets). Others' turns of the same dialogs are in no part
+scenario        20     one session's turns of a quarter of its scripts or scenes. Nothing of that session and nothing of
+                       these scenarios trains or selects. Without sessions: speakers. Every turn is tested once
+group           5      a fifth of the groups: column group, else what shares people or a recording, else units
+utterance       5      random segments, 80 / 6 / 14 % as Rajan et al. 2022. Whatever there is leaks
+parts           1      the corpus's own parts: train or training, dev, validation or development, test
+official        1      part validation; development is held out of part train
+official_paper  1      part validation, which also selects the model: optimistic
+sixfold         6      fold 0 as official, folds 1 to 5 each a fifth of part train, while part validation trains
+sixfold_paper   6      as sixfold, and the tested videos also select the model: optimistic
+==============  =====  ================================================================================================
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -150,9 +150,9 @@ def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) ->
 
 def _grouping(segments: Sequence[Segment]) -> list:
     """The group of each segment: what the corpus calls so, else blocks, dialogs or units: the first with enough."""
+    if all(s.group is not None for s in segments) and len({s.group for s in segments}) > 1:
+        return [s.group for s in segments]
     choices = [blocks(segments), [group_of(s, "dialog") for s in segments], [s.unit_id for s in segments]]
-    if all(s.group is not None for s in segments):
-        choices.insert(0, [s.group for s in segments])
     for groups in choices:
         if len(set(groups)) >= GROUP_FOLDS:
             return groups

@@ -9,9 +9,10 @@ from pipeline.records import InputError, Segment
 
 GROUPS = ("session", "speaker", "dialog", "scenario")
 """What a part can share with another, from the outermost; a segment without dialog is its unit's."""
-BOUND = ("session", "speaker", "dialog", "unit_id")
-"""Segments that share one of these hang together: the same people, or the same recording."""
-DRAWS = 500
+BOUND = ("session", "speaker", "dialog", "unit_id", "group")
+"""Segments that share one of these hang together: the same people, the same recording, or as the corpus says."""
+DRAWS, MOST_CELLS = 500, 4_000_000
+ROUNDING = 1e-9
 
 
 def group_of(segment: Segment, name: str):
@@ -78,29 +79,37 @@ class Labelled:
         return names, table[:, table.sum(0) > 0]
 
 
+def _orders(table: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Random orders of groups, (draws, groups), and what the first so many hold, (draws, groups + 1, classes)."""
+    draws = int(np.clip(MOST_CELLS // max(1, table.size), 5, DRAWS))
+    order = rng.permuted(np.tile(np.arange(len(table)), (draws, 1)), axis=1)
+    held = np.zeros((draws, len(table) + 1, table.shape[1]))
+    np.cumsum(table[order], axis=1, out=held[:, 1:])
+    return order, held
+
+
 def share_out(names: np.ndarray, table: np.ndarray, count: int, rng: np.random.Generator) -> list[list]:
     """Share groups out to ``count`` sets that are alike: the best of many random orders, cut into equal weights.
 
     Best: fewest classes missing in a set, then closest in size and class mix. Every set has at least one group.
     """
-    total, first = table.sum(0) / count, np.arange(1, count)
-    best, best_cost = None, None
-    for _ in range(DRAWS if len(names) <= 1000 else DRAWS // 25):
-        order = rng.permutation(len(names))
-        reached = table[order].sum(1).cumsum()
-        cuts = np.searchsorted(reached - table[order].sum(1) / 2, reached[-1] * first / count)
-        cuts = first + np.maximum.accumulate(np.clip(cuts - first, 0, len(names) - count))
-        held = np.add.reduceat(table[order], np.concatenate([[0], cuts]), axis=0)
-        cost = (int((held == 0).sum()), float(np.abs(held.sum(1) - total.sum()).sum() + np.abs(held - total).sum()))
-        if best_cost is None or cost < best_cost:
-            best, best_cost = np.split(order, cuts), cost
-    return sorted(sorted(names[part].tolist()) for part in best)
+    order, held = _orders(table, rng)
+    size, mean, first = held.sum(2), table.sum(0) / count, np.arange(1, count)
+    middle, wanted = (size[:, 1:] + size[:, :-1]) / 2, size[:, -1:] * first / count
+    cuts = (middle[:, :, None] <= wanted[:, None]).sum(1)  # (draws, count - 1)
+    cuts = first + np.maximum.accumulate(np.clip(cuts - first, 0, len(names) - count), axis=1)
+    bounds = np.pad(cuts, ((0, 0), (1, 1)), constant_values=((0, 0), (0, len(names))))
+    sets = np.diff(np.take_along_axis(held, bounds[:, :, None], axis=1), axis=1)  # (draws, count, classes)
+    missing = (sets <= ROUNDING).sum((1, 2))
+    distance = np.abs(sets.sum(2) - mean.sum()).sum(1) + np.abs(sets - mean).sum((1, 2))
+    best = np.lexsort((distance, missing))[0]
+    return sorted(sorted(names[part].tolist()) for part in np.split(order[best], cuts[best]))
 
 
 def hold_out(names: np.ndarray, table: np.ndarray, share: float, rng: np.random.Generator) -> set:
     """Choose whole groups that weigh about ``share`` of all and look like the rest.
 
-    The best of many random draws: fewest classes missing on either side, then closest in size and class mix. Raises
+    The best of many random orders: fewest classes missing on either side, then closest in size and class mix. Raises
     InputError for fewer than two groups.
     """
     if len(names) < 2:
@@ -108,19 +117,15 @@ def hold_out(names: np.ndarray, table: np.ndarray, share: float, rng: np.random.
             f"only {', '.join(map(str, names)) or 'nothing'} is left to train on; at least two dialogs or videos are "
             "needed, one of them to select the model"
         )
-    total = table.sum(axis=0)
-    best, best_cost = names[:1], None
-    for _ in range(DRAWS):
-        order = rng.permutation(len(names))
-        size = table[order].sum(axis=1).cumsum()
-        count = int(np.clip(np.abs(size - share * total.sum()).argmin() + 1, 1, len(names) - 1))
-        held = table[order[:count]].sum(axis=0)
-        cost = (missing_classes(held, total - held), float(np.abs(held - share * total).sum()))
-        if best_cost is None or cost < best_cost:
-            best, best_cost = names[order[:count]], cost
-    return set(best.tolist())
+    order, held = _orders(table, rng)
+    wanted = share * table.sum(0)
+    count = 1 + np.abs(held[:, 1:-1].sum(2) - wanted.sum()).argmin(1)
+    chosen = held[np.arange(len(count)), count]  # (draws, classes)
+    missing, distance = missing_classes(chosen, held[0, -1] - chosen), np.abs(chosen - wanted).sum(1)
+    best = np.lexsort((distance, missing))[0]
+    return set(names[order[best, : count[best]]].tolist())
 
 
-def missing_classes(held: np.ndarray, rest: np.ndarray) -> int:
-    """How bad it is that classes are missing in a held out part, and in what trains, where it is three times as bad."""
-    return int((held == 0).sum() + 3 * (rest == 0).sum())
+def missing_classes(held: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """How bad it is that classes lack in a held out part, (..., classes), and in what trains: three times as bad."""
+    return (held <= ROUNDING).sum(-1) + 3 * (rest <= ROUNDING).sum(-1)

@@ -69,7 +69,7 @@ def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = 
 
 
 def caveat(protocol: str, rows: Sequence[Leak]) -> str:
-    """Why scores of a protocol are optimistic on this corpus, in words; empty where nothing leaks into its test part."""
+    """Why scores of a protocol are optimistic on this corpus, in words; empty where nothing leaks."""
     training, development = (shared_groups(rows, "test", part) for part in ("training", "development"))
     only = {name: share for name, share in development.items() if name not in training}
     said = [PROTOCOLS[protocol].caveat] if PROTOCOLS[protocol].caveat else []

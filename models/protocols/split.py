@@ -61,8 +61,8 @@ def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, 
     if not test or not pool:
         missing, what = ("test", fold.test) if not test else ("training", fold.pool)
         raise InputError(
-            f"fold {number} ({fold.tested}) has no {missing} part: none of its {len(what)} segments has a label that is "
-            "asked for; complete the labels, ask for other ones, or choose another protocol"
+            f"fold {number} ({fold.tested}) has no {missing} part: none of its {len(what)} segments has a label "
+            "that is asked for; complete the labels, ask for other ones, or choose another protocol"
         )
     if fold.development is None:
         training, development = develop(pool, labelled, number, fold.scenarios_apart, seed)

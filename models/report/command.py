@@ -8,14 +8,15 @@ from pathlib import Path
 
 import click
 
+from models.protocols.folds import PROTOCOLS, Protocol
+from models.protocols.leaks import Leak, caveat
 from models.report import accounts, names, published, scores, traces
 from models.report.charts import Axis
 from models.report.gather import Results, Settings, picture_with_notes, read
 from models.report.provenance import provenance
 from models.report.verdict import Verdicts, affwild2_headline, iemocap_headline, remarks
-from models.splits import EMOTIONS, PROTOCOLS
 from pipeline.log import log
-from pipeline.records import replacing
+from pipeline.records import read_table, replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 CORPUS_NAMES = {"iemocap": "IEMOCAP", "affwild2": "Aff-Wild2"}
@@ -47,13 +48,13 @@ def build(results: Results) -> dict:
         "results_name": f"results/{settings.corpus}",
         "synthetic": settings.root is None,
         "demonstration": _is_demonstration(results),
-        "protocol": PROTOCOLS.get(settings.protocol or ""),
+        "protocol": _protocol(results),
         "segments": results.segments,
         "names": names,
         "run_names": run_names,
         "numbers": numbers,
         "published": published,
-        "published_classes": EMOTIONS,
+        "published_classes": published.EMOTIONS,
         "absent": results.absent,
         "verdicts": verdicts,
         "remarks": remarks,
@@ -69,6 +70,14 @@ def build(results: Results) -> dict:
         "provenance": provenance(results),
         "downloads": _downloads(results),
     }
+
+
+def _protocol(results: Results) -> Protocol | None:
+    """What the protocol is, with what it leaks on this corpus."""
+    known, path = PROTOCOLS.get(results.settings.protocol or ""), results.folder / "tables" / "leaks.csv"
+    if known is None or not path.exists():
+        return known
+    return replace(known, caveat=caveat(results.settings.protocol, read_table(path, Leak)))
 
 
 def _headline_runs(headline, percent: bool) -> list[str]:

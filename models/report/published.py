@@ -6,6 +6,9 @@ Paper 1's column names are swapped against common use: its "WA" is balanced accu
 
 from dataclasses import dataclass
 
+EMOTIONS = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
+"""The seven classes of paper 1, none merged into another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paper:

@@ -7,7 +7,6 @@ import pandas as pd
 from models.report import published
 from models.report.charts import Axis
 from models.report.names import MODALITY_WORDS, Numbers, RunNames, combine_of, split_run
-from models.splits import EMOTIONS
 
 SEGMENT_METRICS = ("balanced_accuracy", "accuracy", "macro_f1")
 FRAME_METRICS = (
@@ -64,7 +63,7 @@ def main_runs(held: Cells, order: list[str], headline: list[str], metric: str, a
 
 def has_published_classes(classes: list[str], merge: dict[str, str]) -> bool:
     """Whether what was told apart are the classes of paper 1, with no other label counted among them."""
-    return sorted(classes) == sorted(EMOTIONS) and not merge
+    return sorted(classes) == sorted(published.EMOTIONS) and not merge
 
 
 def score_table(

@@ -211,7 +211,7 @@ def run_features(wildcards):
 
 def folds_of(corpus):
     """Number of folds of the configured protocol."""
-    return fold_count(SETTINGS[corpus].protocol, INDEX[corpus].segments)
+    return fold_count(SETTINGS[corpus].protocol, INDEX[corpus].segments, SETTINGS[corpus].options.turns)
 
 
 def predictions(wildcards):

@@ -5,6 +5,7 @@ rule split:
     input:
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
+        store=lambda wildcards: labels_of(wildcards.corpus),
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -13,13 +14,15 @@ rule split:
         "results/{corpus}/benchmarks/split/{protocol}.tsv"
     params:
         task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
         classes=lambda wildcards: ",".join(SETTINGS[wildcards.corpus].labels),
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
+        turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
         code=code("models.protocols.split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
-        " --protocol {wildcards.protocol} --classes {params.classes:q} --merge {params.merge:q} --seed {params.seed}"
+        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} --classes {params.classes:q} --merge {params.merge:q} --seed {params.seed}"
         " --out {output} > {log} 2>&1"
 
 

@@ -50,6 +50,22 @@ rule significance:
         " --contrasts {params.contrasts:q} --options {params.options:q} --out {output} > {log} 2>&1"
 
 
+rule leaks:
+    input:
+        segments="results/{corpus}/segments.tsv",
+        split=split_file,
+    output:
+        report("results/{corpus}/tables/leaks.csv", caption="../report/leaks.rst", category="{corpus}"),
+    log:
+        "results/{corpus}/logs/leaks.log",
+    benchmark:
+        "results/{corpus}/benchmarks/leaks/all.tsv"
+    params:
+        code=code("models.protocols.leaks"),
+    shell:
+        "python -m models leaks --segments {input.segments} --split {input.split} --out {output} > {log} 2>&1"
+
+
 rule coverage:
     input:
         "results/{corpus}/segments.tsv",
@@ -109,6 +125,7 @@ rule html_report:
     input:
         rules.scores.output,
         rules.significance.output,
+        rules.leaks.output,
         rules.coverage.output,
         rules.contact_sheet.output,
         config=rules.configuration.output,
