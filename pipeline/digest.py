@@ -11,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models")
-QUIET = {"pipeline.cli", "pipeline.log"}  # how a stage talks changes no result
+# How a stage talks changes no result, nor does which plugs there are to choose from.
+QUIET = {"pipeline.cli", "pipeline.log", "pipeline.registry", "pipeline.features.registry"}
 
 
 @cache

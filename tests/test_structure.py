@@ -9,13 +9,13 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "timebase", "store", "cli", "digest", "log"}
+BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry"}
 LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora", "weights"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
     "records": set(), "timebase": set(), "digest": set(), "log": set(), "cli": {"records", "log"}, "store": {"records"},
-    "weights": {"records"},
+    "weights": {"records"}, "registry": {"records", "digest"},
     "segment_file": {"records"}, "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
     "demo": ANY, "inspect": ANY, "interchange": ANY,
