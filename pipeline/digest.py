@@ -5,14 +5,14 @@ one of them calls the same code, the others do too.
 """
 
 import ast
-import sys
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models")
-QUIET = {"pipeline.cli", "pipeline.log"}  # how a stage talks changes no result
+# How a stage talks changes no result, nor does which plugs there are to choose from.
+QUIET = {"pipeline.cli", "pipeline.log", "pipeline.registry", "pipeline.features.registry"}
 
 
 @cache
@@ -73,10 +73,3 @@ def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def plug_code(plug: type) -> str:
-    """Digest of what a plug does: its module, a user's file included, with all that it imports of ours."""
-    if plug.__module__.split(".")[0] in PACKAGES:
-        return code(plug.__module__)
-    return code(files=(Path(sys.modules[plug.__module__].__file__),))

@@ -1,76 +1,120 @@
-"""How a plug is found: by the name of a built-in one, by an entry point of an installed package, or in a user's file.
+"""Plugs by name: built in, from an installed package's entry points, from a module, or from a user's own file.
 
-A plug is a class. Importing this module and listing names load no plug.
+A plug is a class in a file of its own, with a table of options (``Config``) where it has any. To find plugs and check their
+options imports their modules only, which load nothing heavy until they are used: the workflow does so as it is
+read. What there is to find decides no result, so this module is part of no stage's digest.
 """
 
 import importlib
 import importlib.util
+import inspect
+import json
 import sys
+import traceback
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Generic, TypeVar
 
+import pydantic.dataclasses
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from pipeline.digest import PACKAGES, code
 from pipeline.records import InputError
 
-Plug = TypeVar("Plug")
+options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
+"""Decorator of a plug's option table: types are checked, unknown keys refused."""
 
 
-class Registry(Generic[Plug]):
-    """The plugs of one kind.
+@options
+class NoOptions:
+    """The table of a plug that has no options."""
 
-    Args:
-        kind: what such a plug is called in messages and in the configuration, such as "extractor".
-        base: the class that all of them extend.
-        group: the entry point group under which installed packages offer theirs.
-        built_in: ``module:Class`` by name.
+
+class Registry:
+    """All plugs of one kind: ``kind`` is what one is called, ``base`` the class that it derives from.
+
+    ``built_in`` maps names to ``module:Class``; an installed package offers more in the entry point group ``group``.
     """
 
-    def __init__(self, kind: str, base: type[Plug], group: str, built_in: Mapping[str, str]):
+    def __init__(self, kind: str, base: str, group: str, built_in: Mapping[str, str]):
         self.kind, self.base, self.group, self.built_in = kind, base, group, built_in
-        self.load = cache(self._load)
 
     def names(self) -> list[str]:
-        """Names that need no module: the built-in plugs and those of installed packages."""
+        """Names that need no module: those built in and those of installed packages."""
         return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
 
-    def _load(self, name: str) -> type[Plug]:
+    def load(self, name: str) -> type:
         """The class behind a name, ``module:Class`` or ``file.py:Class``; raises InputError listing what there is."""
-        found = next((p.value for p in entry_points(group=self.group, name=name)), name)
-        module_name, colon, class_name = self.built_in.get(name, found).rpartition(":")
+        target = self.built_in.get(name) or next((p.value for p in entry_points(group=self.group, name=name)), name)
+        module, colon, class_name = target.rpartition(":")
         if not colon:
             raise InputError(
                 f"there is no {self.kind} {name!r}; there are {', '.join(self.names())}, and your own as module:Class "
                 "or file.py:Class"
             )
-        plug = getattr(self._import(module_name, name), class_name, None)
-        if not (isinstance(plug, type) and issubclass(plug, self.base)):
-            state = "missing" if plug is None else f"not a subclass of affectflow.{self.base.__name__}"
-            raise InputError(f"{self.kind} {name!r}: {class_name} in {module_name} is {state}")
-        return plug
+        found = getattr(self._module(module, name), class_name, None)
+        home, _, base = self.base.partition(":")
+        if found is None:
+            raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is missing")
+        if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(home), base))):
+            raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is not a subclass of {home}.{base}")
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise InputError(f"{self.kind} {name!r}: {class_name} in {module} lacks {lacking}; define it")
+        return found
 
-    def _import(self, module_name: str, name: str):
+    def _module(self, module: str, name: str):
         try:
-            if not module_name.endswith(".py"):
-                if "" not in sys.path and str(Path.cwd()) not in sys.path:
-                    sys.path.append(str(Path.cwd()))  # the folder of the workflow, as for `python -m`
-                return importlib.import_module(module_name)
-            return import_file(Path(module_name).expanduser().resolve())
-        except Exception as error:  # whatever a user's file raises
+            if module.endswith(".py"):
+                return _import_file(Path(module).expanduser().resolve())
+            if "" not in sys.path and str(Path.cwd()) not in sys.path:
+                sys.path.append(str(Path.cwd()))  # the folder of the workflow, as for `python -m`
+            return importlib.import_module(module)
+        except Exception as error:  # a plug is anybody's code
             raise InputError(
-                f"{self.kind} {name!r}: {module_name} cannot be imported ({type(error).__name__}: {error}); correct "
-                "it, or give the path of a file as file.py:Class"
+                f"{self.kind} {name!r}: {module} cannot be imported ({_said(error, module)}); correct it, or give the "
+                "path of its file as file.py:Class"
             ) from None
 
+    def options_for(self, name: str, given: Mapping | None = None, beside: Iterable[str] = ()):
+        """A plug's validated options; raises InputError naming each wrong key, its value, and all that are allowed.
 
-def import_file(path: Path):
+        ``beside``: keys that stand in the same table and belong to somebody else, for the message.
+        """
+        config, given = self.load(name).Config, given or {}
+        allowed = list(config.__dataclass_fields__)
+        problems = [f"unknown option {key!r}" for key in given if key not in allowed]
+        try:
+            if not problems:
+                return TypeAdapter(config).validate_python(dict(given))
+        except ValidationError as error:
+            for each in error.errors():
+                where = ".".join(map(str, each["loc"])) or "options"
+                problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
+        allowed = ", ".join([*allowed, *beside]) or "none"
+        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {allowed}")
+
+    def describe(self, name: str) -> list[tuple[str, str, str]]:
+        """(name, default, description) of each option of a plug."""
+        fields = self.load(name).Config.__pydantic_fields__
+        default = {key: json.dumps(field.get_default(call_default_factory=True)) for key, field in fields.items()}
+        return [(key, default[key], field.description or "") for key, field in fields.items()]
+
+    def code_of(self, name: str, *stage: str) -> str:
+        """Digest of the sources that decide what a stage makes with a plug: the stage's modules and the plug's own."""
+        module = self.load(name).__module__
+        if module.split(".")[0] in PACKAGES:
+            return code(*stage, module)
+        return code(*stage, files=(Path(sys.modules[module].__file__),))
+
+
+@cache
+def _import_file(path: Path):
     """Import a file under a name of its own, so that it can be called like any other module."""
     name = f"{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -78,3 +122,11 @@ def import_file(path: Path):
         del sys.modules[name]
         raise
     return module
+
+
+def _said(error: Exception, module: str) -> str:
+    """An error of an import in a few words, with the line of the plug's file where it is known."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == Path(module).name]
+    known = isinstance(error, ImportError | OSError | SyntaxError)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    return text if known or not lines else f"{text}, line {lines[-1]}"

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.splits import Assignment, assign
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 

@@ -33,6 +33,9 @@ OWN = """
         def extract(self, batch):
             return []
 
+    class Half(Extractor):
+        modality = "audio"
+
     class Unrelated:
         pass
 """
@@ -100,10 +103,13 @@ def test_own_extractor_that_cannot_be_used(own, tmp_path):
         registry.load(f"{tmp_path}/none.py:Peak")
     with pytest.raises(InputError, match="cannot be imported"):
         registry.load("no_such_module:Peak")
-    broken = tmp_path / "broken.py"
-    broken.write_text("def (:\n")
-    with pytest.raises(InputError, match="cannot be imported"):
-        registry.load(f"{broken}:Peak")
+    for text, said in (("def (:\n", "invalid syntax"), ("\n\nx = 1 / 0\n", "ZeroDivisionError: .*, line 3")):
+        broken = tmp_path / f"broken{len(text)}.py"
+        broken.write_text(text)
+        with pytest.raises(InputError, match=f"cannot be imported .*{said}"):
+            registry.load(f"{broken}:Peak")
+    with pytest.raises(InputError, match=r"Half in .* lacks extract; define it"):
+        registry.load(f"{own}:Half")
 
 
 def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):

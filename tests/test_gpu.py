@@ -11,7 +11,6 @@ import math
 
 import pytest
 import torch
-from models.splits import Assignment, assign
 
 from models.attention import Stream, observed
 from models.encoders import GatedRecurrence

@@ -17,7 +17,6 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models.splits import Assignment, assign
 from sklearn.metrics import accuracy_score, log_loss
 from torch.utils.data import DataLoader
 

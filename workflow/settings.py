@@ -133,20 +133,18 @@ def _open(name: str, entry: dict, checked: Config) -> Corpus:
         if root is None and reader not in plan.CORPORA:
             raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
         own = {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
-        return make(name, reader, root or "", own)
+        return make(name, reader, root or "", own, tuple(CorpusOptions.model_fields))
     except InputError as error:
         raise InputError(f"{where}: {_suggest(str(error), entry)}") from None
 
 
 def _suggest(message: str, entry: dict) -> str:
-    """A reader's complaint about keys, with those that every corpus has."""
-    if "unknown key" not in message:
-        return message
+    """A reader's complaint about a key, with the one that may be meant."""
     for key in entry:
         close = difflib.get_close_matches(key, CorpusOptions.model_fields, 1)
         if key not in CorpusOptions.model_fields and close:
-            message = message.replace(f"unknown key {key!r}", f"unknown key {key!r}; did you mean {close[0]}?")
-    return f"{message}; those of every corpus: {', '.join(sorted(CorpusOptions.model_fields))}"
+            message = message.replace(f"unknown option {key!r}", f"unknown key {key!r}; did you mean {close[0]}?")
+    return message
 
 
 def _index(corpus: Corpus, entry: dict) -> Index:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index, Options, options
+from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.tree import files, find_root, is_litter, read_text
 from pipeline.media import VIDEO_SUFFIXES
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
+from pipeline.registry import options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ CROPS = "cropped_aligned"
 
 
 @options
-class AffWild2Options(Options):
+class AffWild2Options:
     """What can be said of Aff-Wild2."""
 
     crops: Literal["own", "organisers"] = Field(
@@ -44,7 +45,7 @@ class AffWild2(Corpus):
     task = "numbers/frame:valence,arousal"
     protocols = ("official", "official_paper", "sixfold")
     unit_word, segment_word = "video", "person"
-    Options = AffWild2Options
+    Config = AffWild2Options
 
     def list_units(self) -> list[str]:
         """Names of all videos, from folder listings alone."""

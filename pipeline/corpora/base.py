@@ -12,26 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-import pydantic.dataclasses
-from pydantic import ConfigDict
-
 from pipeline.records import Finding, Label, Segment, Unit
+from pipeline.registry import NoOptions
 
 if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.store import Rows
 
-options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
-"""Decorator of a reader's option table: types are checked, unknown keys refused."""
-
 WHOLE_CORPUS = "corpus"
 """What stands in the unit column of a finding that concerns the corpus and not one recording."""
-
-
-@options
-class Options:
-    """A reader without options."""
 
 
 @dataclass
@@ -77,11 +67,11 @@ class Corpus(ABC):
     """Those that are predicted where the configuration does not say; () for all that occur."""
     text_files: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """Kinds of files that ``index`` itself reads, as patterns below the root; ``raw_files.tsv`` has their digests."""
-    Options: ClassVar[type] = Options
+    Config: ClassVar[type] = NoOptions
 
     def __init__(self, name: str, root: str | Path, config=None):
         self.name, self.root = name, Path(root).expanduser()
-        self.config = self.Options() if config is None else config
+        self.config = self.Config() if config is None else config
 
     @property
     def key(self) -> str:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.corpora.base import Corpus, Index, Options, options
+from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.iemocap_files import (
     DIALOG,
     LABELS,
@@ -27,12 +27,13 @@ from pipeline.corpora.iemocap_files import (
 from pipeline.corpora.iemocap_release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
 from pipeline.records import Finding, InputError, Label, Picture, Segment, Unit
+from pipeline.registry import options
 
 LAYOUT = ("Session*/dialog/EmoEvaluation",)
 
 
 @options
-class IemocapOptions(Options):
+class IemocapOptions:
     """What can be said of IEMOCAP."""
 
     audio: Literal["sentences", "video"] = Field(
@@ -56,7 +57,7 @@ class Iemocap(Corpus):
             "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
         }
     )
-    Options = IemocapOptions
+    Config = IemocapOptions
 
     def list_units(self) -> list[str]:
         """Names of all dialogs, from folder listings alone."""

@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-import pydantic.dataclasses
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from pipeline.records import InputError
+from pipeline.registry import options
 from pipeline.store import Rows
 from pipeline.timebase import sample_index, window_ranges_s
 
 Modality = Literal["audio", "video", "text"]
-
-options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
-"""Decorator of an extractor's option table: types are checked, unknown keys refused."""
 
 
 @options

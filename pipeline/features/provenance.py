@@ -1,13 +1,14 @@
 """What a feature store says about its own making: options, weights, software and a digest of what was read."""
 
 import platform
+from dataclasses import asdict
 from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import prepared_file
-from pipeline.features.registry import code_of, options_dict
+from pipeline.features.registry import code_of
 from pipeline.records import Segment
 
 
@@ -32,7 +33,7 @@ def attributes(
         "modality": extractor.modality,
         "extractor": kind,
         "extractor_version": f"{extractor.version}+{code_of(kind)[:12]}",
-        "config": options_dict(extractor.config),
+        "config": asdict(extractor.config),
         "weights": weights,
         "software": software(extractor),
         "inputs": _inputs(segments, results, extractor.modality),

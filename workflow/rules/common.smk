@@ -17,8 +17,9 @@ from models.protocols.folds import PROTOCOLS, fold_count
 from pipeline import weights
 from pipeline.corpora.prepare import shards
 from pipeline.corpora.raw import Fingerprints
+from pipeline.corpora.registry import READERS
 from pipeline.demo import plan
-from pipeline.digest import code, plug_code
+from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
 from workflow import settings
@@ -88,7 +89,7 @@ def raw_corpus(wildcards):
 
 def reader_code(corpus):
     """Digest of the code that decides what a corpus's tables say."""
-    return f"{code('pipeline.corpora.command')}{plug_code(SETTINGS[corpus].reader)}"
+    return READERS.code_of(SETTINGS[corpus].options.reader, "pipeline.corpora.command")
 
 
 def reading(wildcards):
