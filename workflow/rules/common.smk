@@ -9,8 +9,7 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import DefaultFormatter, logger
 
-sys.path.insert(0, workflow.basedir)
-
+from affectflow.home import check_installed
 from models import splits
 from pipeline import weights
 from pipeline.corpora import catalogue
@@ -18,16 +17,20 @@ from pipeline.demo import plan
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
+from workflow.overlay import check_files, take_out
 from workflow.progress import Reporter
 from workflow.settings import CORPORA, resolve
 
-# Jobs use this environment's python and this checkout's packages, wherever they run.
-os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = ":".join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+# Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
+shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')
+os.environ["PYTHONSAFEPATH"] = "1"  # a models.py in the folder of the results must not stand in for ours
 os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks; every file has one writer
 
 try:
-    SETTINGS = {corpus: resolve(config, corpus) for corpus in CORPORA}
+    if not workflow.dryrun:
+        check_installed(workflow.basedir)
+    check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
+    SETTINGS = {corpus: resolve(take_out(config), corpus) for corpus in CORPORA}
     UNITS = {
         corpus: (plan.unit_ids(corpus) if settings.synthetic else catalogue.list_units(corpus, settings.options.root))
         for corpus, settings in SETTINGS.items()
@@ -36,7 +39,6 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 REPORTER = Reporter(logger, DefaultFormatter())
-CHECKOUT = workflow.basedir
 DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
 PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
 TASK = {"iemocap": "segment", "affwild2": "frame"}
