@@ -1,6 +1,7 @@
 # Two commands matter: `make report` and `make test`. Both make .venv first.
-CORES ?= $(shell nproc)
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# The first that works: a name on the PATH may be a stand-in that only says which version to choose.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "" 2>/dev/null && { command -v $$p; break; }; done)
 BIN := .venv/bin
 
 .PHONY: report reports test lint bench clean lock
@@ -18,20 +19,16 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
 
-.venv/installed: requirements.lock
+.venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "python3 is not installed; affectflow needs Python 3.11 or 3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-		{ echo "$(PYTHON) is not Python 3.11 or 3.12; name one: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	@# --no-deps: the lock is complete, and it holds the headless cv2 in place of the one that mediapipe asks for.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
-	touch $@
+	@$(PYTHON) -I affectflow/install.py
+	@touch $@
 
-# Needs uv: pip install uv
 lock:
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --fork-strategy fewest \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock

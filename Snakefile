@@ -14,12 +14,15 @@
 #   {corpus}/runs/{model}-{modalities}/fold{fold}/      checkpoints, histories, predictions
 #   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)
 #   {corpus}/logs/, {corpus}/benchmarks/                what each job said and cost
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 
-configfile: "config.yaml"
+# A folder with a config.yaml of its own is run by it; --configfile my.yaml lays some keys over either.
+configfile: "config.yaml" if os.path.exists("config.yaml") else f"{workflow.basedir}/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -55,6 +58,15 @@ rule all:
 rule features:
     input:
         [path for corpus in active_corpora() for path in feature_stores(corpus)],
+
+
+for _corpus in SETTINGS:
+
+    rule:
+        name:
+            f"features_{_corpus}"
+        input:
+            feature_stores(_corpus),
 
 
 rule all_weights:

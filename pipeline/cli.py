@@ -36,7 +36,7 @@ class StageGroup(click.Group):
 
     def format_commands(self, context, formatter):
         """List the stages from the table alone, without importing any."""
-        with formatter.section("Stages"):
+        with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.stages.items()])
 
 

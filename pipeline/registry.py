@@ -1,7 +1,7 @@
 """Plugs by name: built in, from an installed package's entry points, from a module, or from a user's own file.
 
-A plug is a class in a file of its own, with a table of options (``Config``) where it has any. To find plugs and check their
-options imports their modules only, which load nothing heavy until they are used: the workflow does so as it is
+A plug is a class in a file of its own, with a table of options (``Config``) where it has any. To find plugs and check
+their options imports their modules only, which load nothing heavy until they are used: the workflow does so as it is
 read. What there is to find decides no result, so this module is part of no stage's digest.
 """
 

@@ -1,6 +1,6 @@
 """How far a run is, what is slow and what failed, read from Snakemake's own log and the benchmark files of the jobs.
 
-    watch -n 10 .venv/bin/python -m workflow.progress        in a second terminal, in the folder of the run
+    watch -n 10 .venv/bin/affectflow progress        in a second terminal, in the folder of the run
 
 The Snakefile feeds the same reader while it runs: one line per finished rule, one every ten minutes, tables at the end.
 """
@@ -11,6 +11,8 @@ import shutil
 import sys
 import time
 from pathlib import Path
+
+import click
 
 from workflow.run_log import FINISHED, Job, Run, plan_path, read_run
 
@@ -139,6 +141,7 @@ class Reporter(logging.Handler):
         return all(job.state == "finished" for job in self.run.jobs.values() if job.rule == rule)
 
 
+@click.command()
 def main() -> None:
     """Print how the newest run in this folder stands."""
     logs = sorted(Path(".snakemake/log").glob("*.snakemake.log"))

@@ -158,7 +158,7 @@ def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Inde
     level = level_of(corpus.task)
     defaults, own = checked.defaults.get(level, {}), checked.corpora[name] or {}
     merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in own)}, own)
-    for key in ("extractors", "inputs"):
+    for key in ("extractors", "inputs", "merge"):
         merged[key] = {k: v for k, v in (merged.get(key) or {}).items() if v is not None}
     if index is not None:
         merged = drop_absent(merged, own, modalities_of(index, merged))

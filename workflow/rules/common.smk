@@ -11,8 +11,7 @@ from math import isinf
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import DefaultFormatter, logger
 
-sys.path.insert(0, workflow.basedir)
-
+from affectflow.home import check_installed
 from models.protocols.folds import PROTOCOLS, fold_count
 from pipeline import weights
 from pipeline.corpora.prepare import shards
@@ -23,20 +22,23 @@ from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
 from workflow import settings
+from workflow.overlay import check_files, take_out
 from workflow.progress import Reporter
 
-# Jobs use this environment's python and this checkout's packages, wherever they run.
-os.environ["PATH"] = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = ":".join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+# Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
+shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')
+os.environ["PYTHONSAFEPATH"] = "1"  # a models.py in the folder of the results must not stand in for ours
 os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks; every file has one writer
 
 try:
-    SETTINGS = {name: settings.resolve(config, name) for name in settings.names(config)}
+    if not workflow.dryrun:
+        check_installed(workflow.basedir)
+    check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
+    SETTINGS = {name: settings.resolve(take_out(config), name) for name in settings.names(take_out(config))}
 except InputError as error:
     raise WorkflowError(str(error))
 
 REPORTER = Reporter(logger, DefaultFormatter())
-CHECKOUT = workflow.basedir
 INDEX = {name: one.index or plan.planned(one.options.reader) for name, one in SETTINGS.items()}
 # Recordings by the name of the files that their faces, sound and words are in.
 SHARDS = {

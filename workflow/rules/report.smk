@@ -136,6 +136,6 @@ rule html_report:
     params:
         code=code("models.report.command"),
     shell:
-        "revision=$(git -C {CHECKOUT:q} describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true);"
+        "revision=$(python -c 'from affectflow.home import revision; print(revision())');"
         " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
         ' --config-json {input.config} --revision "$revision" --out {output} > {log} 2>&1'

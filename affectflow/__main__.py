@@ -1,0 +1,5 @@
+"""``python -m affectflow``: the console command."""
+
+from affectflow.command import main
+
+main()

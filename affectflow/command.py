@@ -1,0 +1,33 @@
+"""The console command: ``affectflow --help``."""
+
+import click
+
+from models.__main__ import STAGES as MODELS
+from pipeline.__main__ import STAGES as PIPELINE
+from pipeline.cli import StageGroup, run
+
+TOOLS = ("info", "diff", "show", "export", "import", "check-extractor")  # what people call, not the workflow alone
+COMMANDS = {
+    "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
+    "report": ("affectflow.run:report", "from raw media to the report of one corpus"),
+    "features": ("affectflow.run:features", "from raw media to the feature stores of one corpus"),
+    "weights": ("affectflow.run:weights", "fetch the weights of all extractors, which needs the internet"),
+    "progress": ("workflow.progress:main", "say how far the run in this folder is"),
+    **{name: PIPELINE[name] for name in TOOLS},
+    "pipeline": ("pipeline.__main__:main", f"the stages up to feature stores: {', '.join(PIPELINE)}"),
+    "models": ("models.__main__:main", f"the stages from there on: {', '.join(MODELS)}"),
+}
+
+
+@click.group(cls=StageGroup, stages=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="affectflow")
+def group():
+    """From raw video to fusion models, significance tables and a report, in the folder where you are.
+
+    A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`.
+    """
+
+
+def main() -> None:
+    """Run the console command."""
+    run(group)

@@ -1,0 +1,66 @@
+"""``affectflow new``: a settings file for one corpus, to be filled in."""
+
+import re
+from pathlib import Path
+
+import click
+
+from pipeline.records import InputError
+
+TEMPLATE = """\
+# Settings of the corpus {name}. They are laid over the config.yaml that comes with affectflow, which documents every
+# key: a key that is given here replaces the one there, and all others keep their values.
+#
+#   affectflow report {name} --config scale=demo    the whole path in minutes, with small random networks
+#   affectflow report {name}                        the real thing: results/{name}_report.html
+#   affectflow features {name}                      the feature stores alone
+
+corpora:
+  {name}:
+    reader: table
+    # The folder in which the paths of the table begin.
+    root: {root}
+    # A table (CSV or TSV) in that folder, a row for each segment. Columns, of which only a file is needed:
+    #   video, audio      the file, by its path in root
+    #   start_s, end_s    which seconds of it; without them all of it
+    #   segment_id        a name; without it made from the file's
+    #   speaker           who speaks; without it each file is a speaker
+    #   label             what is said of it in a word; or numbers: valence, arousal, dominance
+    #   text              the words spoken
+    #   part              training, development or test; without it folds are made
+    segments: labels.csv
+
+# Entries are added by their name and taken out by null:
+#   corpora:
+#     {name}:
+#       extractors:
+#         wavlm: {{extractor: transformers_audio, weights: "microsoft/wavlm-base-plus@4c66d4806a428f2e922ccfa1a962776e232d487b", allow_pickle: true}}
+#         mfcc: null
+"""  # noqa: E501
+
+
+@click.command()
+@click.argument("name")
+@click.option("--root", default=".", show_default=True, help="Folder of the corpus.")
+def new(name, root):
+    """Write NAME.yaml, the settings of one corpus of your own, into this folder."""
+    path = write(name, root, Path.cwd())
+    click.echo(f"{path.name}: fill it in, then run `affectflow report {name}`")
+
+
+def write(name: str, root: str, folder: Path) -> Path:
+    """Write the settings file and return its path; raises InputError where the name cannot be used or is taken."""
+    if not re.fullmatch(r"[A-Za-z]\w{0,49}", name, re.ASCII):
+        raise InputError(f"{name!r} cannot name a corpus: take letters, digits and _ (at most 50), the first a letter")
+    path = folder / f"{name}.yaml"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(TEMPLATE.format(name=name, root=_quoted(root)))
+    except FileExistsError:
+        raise InputError(f"{path} is there already; take another name, or remove it first") from None
+    return path
+
+
+def _quoted(text: str) -> str:
+    """A path as YAML takes it whatever signs it holds."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,90 @@
+"""One's own settings, a small file laid over config.yaml: what they may take out, and what is wrong with them.
+
+Snakemake merges the files key by key (``--configfile my.yaml``); a list, or any other value, replaces the one below it.
+An entry of a table whose keys are names (an extractor, a corpus) is taken out by ``null``.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import yaml
+
+from pipeline.records import InputError
+
+# Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
+NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
+
+
+def take_out(config: dict) -> dict:
+    """A copy of a configuration without the named entries that are null, nor what ``demo`` changes of them.
+
+    For the demonstration, call it again on the configuration into which ``demo`` was patched.
+    """
+    out = deepcopy(config)
+    for pattern in NAMED:
+        for path, table in list(_tables(out, pattern)):
+            for name in [name for name, entry in table.items() if entry is None]:
+                del table[name]
+                _find(out.get("demo"), path).pop(name, None)
+    return out
+
+
+def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
+    """Raise InputError where a file names a key twice, or takes out by null what ``base`` does not have.
+
+    What a corpus of one's own takes out of the defaults is not in ``base`` and not looked at.
+    """
+    known = _read(base)
+    for path in overlays:
+        own = _read(path)
+        for pattern in NAMED:
+            for where, table in _tables(own, pattern):
+                there = _find(known, where)
+                for name in [name for name, entry in table.items() if entry is None and there and name not in there]:
+                    close = difflib.get_close_matches(str(name), map(str, there), 1)
+                    raise InputError(
+                        f"{path}: {'.'.join(map(str, (*where, name)))}: null takes out an entry of {base}, where there "
+                        f"is none{f'; did you mean {close[0]}?' if close else ''} There: {', '.join(map(str, there))}"
+                    )
+
+
+def _tables(config: dict, pattern: tuple[str, ...], path: tuple = ()) -> Iterator[tuple[tuple, dict]]:
+    """Every table of a configuration at a place such as corpora.*.extractors, with its path."""
+    if not isinstance(config, dict):
+        return
+    if not pattern:
+        yield path, config
+        return
+    for name in config if pattern[0] == "*" else [pattern[0]]:
+        yield from _tables(config.get(name), pattern[1:], (*path, name))
+
+
+def _find(config, path: tuple) -> dict:
+    """The table at a path; an empty one where there is none."""
+    for name in path:
+        config = config.get(name) if isinstance(config, dict) else None
+    return config if isinstance(config, dict) else {}
+
+
+def _read(path: Path | str) -> dict:
+    with open(path, encoding="utf-8") as file:
+        return yaml.load(file, _Once) or {}
+
+
+class _Once(yaml.SafeLoader):
+    """YAML in which a key may stand once; PyYAML would take the last one in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        seen: dict = {}
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen and key != "<<":
+                mark = key_node.start_mark
+                raise InputError(
+                    f"{mark.name}: {key!r} stands in line {mark.line + 1} and in line {seen[key]} of one table; "
+                    "keep one of them"
+                )
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
