@@ -52,23 +52,23 @@ onerror:
 rule all:
     default_target: True
     input:
-        expand("results/{corpus}_report.html", corpus=active_corpora()),
+        expand("results/{corpus}_report.html", corpus=CORPORA.active),
 
 
 rule features:
     input:
-        [path for corpus in active_corpora() for path in feature_stores(corpus)],
+        [path for name in CORPORA.active for path in CORPORA[name].stores],
 
 
-for _corpus in SETTINGS:
+for _corpus in CORPORA:
 
     rule:
         name:
             f"features_{_corpus}"
         input:
-            feature_stores(_corpus),
+            CORPORA[_corpus].stores,
 
 
 rule all_weights:
     input:
-        [weights_folder(source) for c in active_corpora() for source in SETTINGS[c].options.weight_sources],
+        [weights_folder(source) for name in CORPORA.active for source in CORPORA[name].options.weight_sources],

@@ -7,9 +7,10 @@ import yaml
 
 from models.options import NetworkOptions
 from pipeline import digest
-from pipeline.records import InputError
+from pipeline.corpora.base import Index
+from pipeline.records import InputError, Segment, Unit
 from pipeline.words.recogniser import RecogniserConfig
-from workflow.settings import check, patch, resolve, schemas
+from workflow.settings import Unreadable, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +24,7 @@ def change(config, path, value):
     *parents, last = path.split(".")
     table = config
     for key in parents:
-        table = table[key]
+        table = table.setdefault(key, {})
     table[last] = value
     return config
 
@@ -41,16 +42,20 @@ def test_the_configuration_of_the_repository_is_valid(config):
         (
             "corpora.iemocap.rooot",
             "x",
-            r"corpora.iemocap.rooot: unknown key; did you mean root\? Allowed: audio, contrasts",
+            r"corpora.iemocap: reader 'iemocap': unknown key 'rooot'; did you mean root\?. Its options are: audio, ",
         ),
         ("corpora.iemocap.training.epoch", 3, r"training.epoch: unknown key; did you mean epochs\?"),
         ("models.self.head", 3, r"models.self.head: unknown key; did you mean heads\?"),
         ("corpora.iemocap.training.epochs", "many", r"training.epochs: Input should be a valid integer.*many"),
         ("corpora.iemocap.training.seeds", [], "training.seeds: .*at least 1 item"),
-        ("corpora.iemocap.protocol", "random", "protocol: Input should be 'session', 'speaker' or 'utterance'"),
+        (
+            "corpora.iemocap.protocol",
+            "random",
+            "protocol: 'random' does not fit; choose one of session, speaker",
+        ),
         ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
-        ("corpora.iemocap.runs.self", ["V+A"], r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
-        ("corpora.iemocap.runs.selv", ["A"], "no model 'selv'; there are"),
+        ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
+        ("corpora.iemocap.runs", {"selv": ["A"]}, "no model 'selv'; there are"),
         (
             "corpora.iemocap.contrasts",
             [{"question": "q", "a": "self-A", "b": "self-X"}],
@@ -61,7 +66,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
         ("scale", "research", "scale is research, but corpora.iemocap.root is null"),
         (
-            "corpora.iemocap.runs.cross",
+            "defaults.segment.runs.cross",
             ["A", "A+V", "A+T", "V+T", "A+V+T"],
             "relates modalities to each other and needs two or three",
         ),
@@ -77,10 +82,10 @@ def test_a_mistake_is_named_with_what_is_allowed(config, path, value, message):
     [
         (
             {"labels": ["ang", "happy"]},
-            "labels: 'happy' is no label of IEMOCAP and none is merged into it; there are xxx",
+            "labels: 'happy', into which none is merged, is no label of IEMOCAP; there are xxx",
         ),
         ({"labels": ["ang", "hap", "ang"]}, "labels: 'ang' is there more than once; list each label once"),
-        ({"merge": {"exc": "hap"}}, "merge: 'exc' counts as 'hap'; remove 'exc' from labels"),
+        ({"labels": ["exc", "hap"], "merge": {"exc": "hap"}}, "merge: 'exc' counts as 'hap'; remove 'exc' from labels"),
         ({"labels": ["ang", "hap"], "merge": {"joy": "hap"}}, "merge: 'joy' is no label of IEMOCAP; there are xxx"),
         ({"labels": ["ang", "hap"], "merge": {"exc": "joy"}}, "merge: 'exc' counts as 'joy', which is not in labels"),
         ({"labels": ["ang", "a b"], "merge": {"exc": "a b"}}, "a label is made of letters, digits, _ .*rename it"),
@@ -105,13 +110,16 @@ DEMO_WEIGHTS = "there is no such demonstration checkpoint; there are demo:wav2ve
     [
         ("iemocap", "root", "", "corpora.iemocap.root: write the folder of the corpus, or null for the synthetic one"),
         ("affwild2", "root", " ", "corpora.affwild2.root: write the folder"),
-        ("iemocap", "significance.metric", "ccc_mean", "metric: 'ccc_mean' is not tested here; choose one of accuracy"),
+        ("iemocap", "significance.metric", "ccc_mean", "metric: 'ccc_mean' does not fit; choose one of accuracy"),
         ("affwild2", "significance.metric", "accuracy", "metric: 'accuracy' .* choose one of ccc_valence"),
-        ("affwild2", "significance.metric", "rmse_mean", "metric: 'rmse_mean' is not tested here"),
+        ("affwild2", "significance.metric", "rmse_mean", "metric: 'rmse_mean' does not fit"),
         ("affwild2", "recogniser.weights", None, "recogniser: kind transformers needs weights: give ORG/NAME@COMMIT"),
-        ("affwild2", "recogniser.weights", "demo:whisper", f"affwild2.recogniser: .*{DEMO_WEIGHTS}"),
+        ("affwild2", "recogniser.weights", "demo:whisper", f"affwild2.recogniser.*{DEMO_WEIGHTS}"),
         ("affwild2", "recogniser.weights", "openai/whisper", "affwild2.recogniser: .*no pinned revision"),
-        ("iemocap", "faces.crops_source", "organisers", "crops_source: Input should be 'own' .given: .organisers"),
+        ("iemocap", "crops", "organisers", "reader 'iemocap': unknown option 'crops'"),
+        ("affwild2", "crops", "theirs", "crops: Input should be 'own' or 'organisers' .given 'theirs'"),
+        ("iemocap", "reader", "iemocp", "there is no reader 'iemocp'; there are affwild2, cremad, iemocap"),
+        ("iemocap", "reader", "table", "root: it is missing, and this reader has no synthetic corpus"),
         ("iemocap", "extractors.bert.weights", "demo:gpt", f"corpora.iemocap.extractors.bert: .*{DEMO_WEIGHTS}"),
     ],
 )
@@ -162,7 +170,7 @@ def test_a_mistake_under_demo_is_found_at_research_scale_too(config, changes, me
 
 def test_a_model_left_out_takes_its_contrasts_with_it(config):
     everything = resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap").options
-    fewer = resolve(change(config, "corpora.iemocap.runs.early", None), "iemocap").options
+    fewer = resolve(change(config, "defaults.segment.runs.early", None), "iemocap").options
     gone = [contrast.question for contrast in everything.contrasts if contrast not in fewer.contrasts]
     assert gone == ["attention or early concatenation"]
 
@@ -171,10 +179,55 @@ def test_every_option_of_the_recogniser_can_be_set(config):
     given = {"kind": "none", "weights": None, "language": "en", "beams": 4, "piece_s": 20.0, "context_s": 1.0}
     assert set(given) == set(RecogniserConfig.model_fields)
     config["corpora"]["affwild2"]["recogniser"] = given
-    assert check(config).corpora.affwild2.recogniser.model_dump() == given
+    assert resolve(config, "affwild2").options.recogniser.model_dump() == given
     message = r"recogniser.beam: unknown key; did you mean beams\? Allowed: beams, context_s, kind"
     with pytest.raises(InputError, match=message):
-        check(change(config, "corpora.affwild2.recogniser.beam", 2))
+        resolve(change(config, "corpora.affwild2.recogniser.beam", 2), "affwild2")
+
+
+MINE = {"reader": "table", "root": "/data/mine", "segments": "labels.csv"}
+
+
+def tables(video="a.mp4", audio=None, text=None):
+    """What a reader might find: one recording with one segment."""
+    return lambda corpus, size: Index(
+        [Unit("a", video, audio)], [Segment("a", "a", "a", None, None, 0.0, 1.0, text=text)]
+    )
+
+
+def test_three_lines_are_a_corpus_and_the_rest_comes_from_the_defaults_of_its_task(config):
+    found = resolve(change(config, "corpora.mine", {**MINE, "task": "classes/segment"}), "mine", tables(text="hello"))
+    assert (found.scale, found.task) == ("research", "classes/segment")
+    assert found.options.inputs == config["defaults"]["segment"]["inputs"]
+    assert set(found.options.extractors) == {"wav2vec2", "expression", "bert"}
+    assert found.options.reader_options == {"segments": "labels.csv", "task": "classes/segment"}
+
+
+def test_a_corpus_of_sound_alone_keeps_the_runs_on_sound_and_what_they_read(config):
+    mine = {**MINE, "task": "classes/segment"}
+    found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
+    assert found.run_names == ["self-A"]
+    assert list(found.extractors) == ["wav2vec2"]
+    assert found.contrasts == []
+    asked = {**mine, "runs": {"self": ["A+V"]}}
+    same = resolve(change(config, "corpora.mine", asked), "mine", tables(video=None, audio="a.wav")).options
+    assert same.run_names == ["self-A+V"]
+
+
+def test_own_extractors_come_on_top_and_null_takes_one_out(config):
+    own = {"mfcc": {"extractor": "mfcc"}, "wav2vec2": None}
+    mine = {**MINE, "task": "classes/segment", "extractors": own, "inputs": {"audio": "mfcc"}}
+    found = resolve(change(config, "corpora.mine", mine), "mine", tables(text="hello")).options
+    assert set(found.extractors) == {"mfcc", "expression", "bert"}
+    assert found.inputs["audio"] == "mfcc"
+
+
+def test_a_corpus_that_cannot_be_read_is_told_from_a_mistake_in_the_configuration(config):
+    def read(corpus, size):
+        raise InputError("nothing there")
+
+    with pytest.raises(Unreadable, match="nothing there"):
+        resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap", read)
 
 
 @pytest.mark.parametrize(("corpus", "slow"), [("iemocap", "cross or self attention, as published"), ("affwild2", None)])
@@ -217,42 +270,47 @@ def test_the_schemas_on_disk_are_those_of_the_models(name):
 
 SEGMENT_ONLY = {"class_weights", "max_steps", "grid_hop_s"}
 FRAME_ONLY = {"window", "window_hop"}
-NOT_THERE = {"iemocap": FRAME_ONLY, "affwild2": SEGMENT_ONLY}
+NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
+OF_A_CORPUS = {"reader", "root", "protocol", "turns"}
+"""Keys that no default can know."""
 
 
-def lines_of(corpus):
-    """The lines of one corpus in config.yaml, each with the one above."""
+def block(name, indent):
+    """The lines of one table of config.yaml, each with the one above."""
     lines = (ROOT / "config.yaml").read_text().splitlines()
-    first = lines.index(f"  {corpus}:")
-    last = next(k for k in range(first + 1, len(lines)) if re.match(r" {0,2}\w", lines[k]))
+    first = lines.index(f"{' ' * indent}{name}:")
+    last = next(k for k in range(first + 1, len(lines)) if re.match(rf" {{0,{indent}}}\w", lines[k]))
     return [(lines[k - 1], lines[k]) for k in range(first + 1, last)]
 
 
-@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
-def test_every_key_of_a_corpus_is_in_the_file(config, corpus):
-    given, known = config["corpora"][corpus], getattr(check(config).corpora, corpus)
-    assert set(given) == set(type(known).model_fields)
-    for table in ("faces", "training", "significance", *(["recogniser"] if corpus == "affwild2" else [])):
+@pytest.mark.parametrize(("level", "corpus"), [("segment", "iemocap"), ("frame", "affwild2")])
+def test_every_key_of_a_corpus_is_in_the_file(config, level, corpus):
+    given, known = config["defaults"][level], resolve(config, corpus).options
+    labels = {"labels", "merge"} if level == "frame" else set()
+    assert set(given) == set(type(known).model_fields) - OF_A_CORPUS - labels
+    for table in ("faces", "training", "significance"):
         every = set(type(getattr(known, table)).model_fields)
-        assert set(given[table]) == every - (NOT_THERE[corpus] if table == "training" else set()), table
+        assert set(given[table]) == every - (NOT_THERE[level] if table == "training" else set()), table
 
 
-@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
-def test_every_key_of_a_corpus_is_explained(config, corpus):
+@pytest.mark.parametrize(("name", "indent"), [("corpora", 0), ("defaults", 0)])
+def test_every_key_of_a_corpus_is_explained(config, name, indent):
     text = (ROOT / "config.yaml").read_text()
     listed = set(re.findall(r"^ *#   (\w+)  ", text, re.M))
-    assert {"extractor", "weights", "allow_pickle", "fusion"} <= listed
-    unexplained, explained = [], 0
-    for above, line in lines_of(corpus):
+    assert {"extractor", "weights", "allow_pickle", "fusion", "reader", "root"} <= listed
+    unexplained, explained, seen = [], 0, set()
+    for above, line in block(name, indent):
         key = re.match(r"( +)(\w+):", line)
-        if not key or key[2] in config["models"] or (key[2] in listed and len(key[1]) > 6):
+        known = key and (key[2] in config["models"] or key[2] in listed or key[2] in ("segment", "frame", "iemocap"))
+        if not key or known or key[2] in seen or key[2] == "affwild2":
             continue
-        if "  # " in line or above.startswith(f"{key[1]}# "):
+        if "  # " in line or above.lstrip().startswith("#"):
             explained += 1
+            seen.add(key[2])
         else:
             unexplained.append(line)
     assert not unexplained
-    assert explained > 35
+    assert explained > {"corpora": 7, "defaults": 30}[name]
 
 
 def test_every_option_of_a_model_is_explained():

@@ -20,22 +20,26 @@ def modalities_of(index: Index, entry: dict) -> set[str]:
 
 
 def drop_absent(merged: dict, own: dict, present: set[str]) -> dict:
-    """Without the default runs on modalities that the corpus lacks, and default contrasts of runs that are not there.
+    """Without the default runs on modalities that the corpus lacks.
 
     What the corpus's own entry names stays, so that asking for what cannot be is an error.
     """
-    out = dict(merged)
-    if "runs" not in own:
-        letters = {letter for letter, modality in MODALITIES.items() if modality in present}
-        kept = {
-            model: sets and [one for one in sets if letters.issuperset(one.split("+"))]
-            for model, sets in (merged.get("runs") or {}).items()
-        }
-        out["runs"] = {model: sets for model, sets in kept.items() if sets or sets is None}
-    if "contrasts" not in own:
-        there = {f"{model}-{one}" for model, sets in (out.get("runs") or {}).items() for one in sets or ()}
-        out["contrasts"] = [x for x in merged.get("contrasts") or [] if there.issuperset(_runs_of(x))]
-    return out
+    if "runs" in own:
+        return merged
+    letters = {letter for letter, modality in MODALITIES.items() if modality in present}
+    kept = {
+        model: sets and [one for one in sets if letters.issuperset(one.split("+"))]
+        for model, sets in (merged.get("runs") or {}).items()
+    }
+    return {**merged, "runs": {model: sets for model, sets in kept.items() if sets or sets is None}}
+
+
+def drop_contrasts(merged: dict, own: dict) -> dict:
+    """Without the default contrasts of runs that are not there."""
+    if "contrasts" in own:
+        return merged
+    there = {f"{model}-{one}" for model, sets in (merged.get("runs") or {}).items() for one in sets or ()}
+    return {**merged, "contrasts": [x for x in merged.get("contrasts") or [] if there.issuperset(_runs_of(x))]}
 
 
 def _runs_of(contrast: dict) -> list[str]:
@@ -50,6 +54,8 @@ def drop_unread(merged: dict, own: dict) -> dict:
     used = {MODALITIES.get(letter) for letter in letters}
     named = set(own.get("inputs") or {})
     out["inputs"] = {m: name for m, name in (out.get("inputs") or {}).items() if m in used or m in named}
+    if not set(out["inputs"].values()) <= set(out.get("extractors") or {}):
+        return out  # a mistake, about which the whole list is told
     wanted = {*out["inputs"].values(), *(own.get("extractors") or {})}
     out["extractors"] = {name: entry for name, entry in (out.get("extractors") or {}).items() if name in wanted}
     return out

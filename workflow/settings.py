@@ -5,6 +5,7 @@
 
 import difflib
 import json
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +21,16 @@ from pipeline.corpora.registry import READERS, make
 from pipeline.demo import plan
 from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
 from workflow.explain import explain, place
-from workflow.modalities import drop_absent, drop_unread, modalities_of
+from workflow.modalities import drop_absent, drop_contrasts, drop_unread, modalities_of
 from workflow.options import Config, CorpusOptions, check_source
 from workflow.trial import with_small_weights
 
 REPLACED = ("runs", "contrasts", "labels", "merge")
 """Keys that a corpus says wholly itself or not at all; the others are laid over the defaults key by key."""
+
+
+class Unreadable(InputError):
+    """A corpus whose tree cannot be read: the others can be worked on all the same."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,11 @@ def names(config: dict) -> list[str]:
     return [name for name, entry in check(config).corpora.items() if entry is not None]
 
 
-def resolve(config: dict, name: str) -> Resolved:
+def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index] | None = None) -> Resolved:
     """The settings of one corpus, with the demonstration's values in place where its scale is demo.
 
-    Both scales are checked whichever is chosen: a trial of minutes finds a mistake that the research run would meet.
+    ``read`` gives the tables of a corpus that has a root; defaults that it has no use for are then left out. Both
+    scales are checked whichever is chosen: a trial of minutes finds a mistake that the research run would meet.
     """
     plain = check(config)
     trial = check(patch(config, plain.demo), plain.demo)
@@ -110,7 +116,12 @@ def resolve(config: dict, name: str) -> Resolved:
             f"config.yaml: scale is research, but corpora.{name}.root is null; set the root or scale: demo"
         )
     corpus = _open(name, entry, plain)
-    index = None if synthetic else _index(corpus, entry)
+    index = None
+    if not synthetic and read is not None:
+        try:
+            index = read(corpus, entry.get("media_units"))
+        except InputError as error:
+            raise Unreadable(str(error)) from None
     found = {}
     for key, checked, demo in (("research", plain, {}), ("demo", trial, plain.demo)):
         options = _options(name, checked, demo, corpus, index)
@@ -147,12 +158,6 @@ def _suggest(message: str, entry: dict) -> str:
     return message
 
 
-def _index(corpus: Corpus, entry: dict) -> Index:
-    from pipeline.corpora.prepare import read
-
-    return read(corpus, entry.get("media_units"))
-
-
 def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Index | None) -> CorpusOptions:
     """A corpus's own keys over the defaults of its level, without what no run reads."""
     level = level_of(corpus.task)
@@ -162,7 +167,7 @@ def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Inde
         merged[key] = {k: v for k, v in (merged.get(key) or {}).items() if v is not None}
     if index is not None:
         merged = drop_absent(merged, own, modalities_of(index, merged))
-    merged = drop_unread(merged, own)
+    merged = drop_unread(drop_contrasts(merged, own), own)
     if demo:
         merged = with_small_weights(merged)
     sources = [

@@ -20,7 +20,7 @@ rule demo_corpus:
 
 rule index:
     input:
-        raw_corpus,
+        lambda wildcards: planned(wildcards).generated or [],
     output:
         units="results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
@@ -33,11 +33,11 @@ rule index:
         "results/{corpus}/benchmarks/index/all.tsv"
     params:
         root=root,
-        reading=reading,
+        reading=lambda wildcards: planned(wildcards).reading,
         shards=lambda wildcards: (
             f"--shard-units {options(wildcards).media_units}" if options(wildcards).media_units else ""
         ),
-        tables=lambda wildcards: tables_digest(wildcards.corpus),
+        tables=lambda wildcards: planned(wildcards).tables_digest,
         folder=lambda wildcards, output: os.path.dirname(output.units),
     shell:
         "python -m pipeline index {params.reading} --root {params.root:q} {params.shards}"
@@ -57,11 +57,11 @@ rule frame_labels:
         "results/{corpus}/benchmarks/frame_labels/all.tsv"
     params:
         root=root,
-        reading=reading,
-        columns=lambda wildcards: SETTINGS[wildcards.corpus].task.partition(":")[2] or "label",
-        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].synthetic else "",
-        raw=raw("labels", all_shards),
-        code=lambda wildcards: reader_code(wildcards.corpus),
+        reading=lambda wildcards: planned(wildcards).reading,
+        columns=lambda wildcards: planned(wildcards).settings.task.partition(":")[2] or "label",
+        demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.synthetic else "",
+        raw=raw("labels"),
+        code=lambda wildcards: planned(wildcards).reader_code,
         folder=lambda wildcards, input: os.path.dirname(input.segments),
     shell:
         "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"

@@ -53,10 +53,10 @@ rule shard:
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
-        shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of_part(wildcards)),
-        raw=raw("features", shards_of_part),
+        shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of(wildcards)),
+        raw=raw("features"),
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
-        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
+        demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
         code=extractor_code,
     shell:
         "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
@@ -68,7 +68,7 @@ rule merge:
     input:
         lambda wildcards: [
             f"results/{wildcards.corpus}/shards/{wildcards.extractor}/{k}.h5"
-            for k in range(len(parts(wildcards.corpus)))
+            for k in range(len(planned(wildcards).parts))
         ],
     output:
         "results/{corpus}/features/{extractor}.h5",
@@ -98,10 +98,10 @@ rule imported:
     benchmark:
         "results/{corpus}/benchmarks/imported/{extractor}.tsv"
     wildcard_constraints:
-        extractor="|".join(map(re.escape, IMPORTED)) or "(?!)",
+        extractor="|".join(map(re.escape, CORPORA.imported)) or "(?!)",
     params:
         modality=lambda wildcards: extractor_entry(wildcards).modality,
-        demonstration=lambda wildcards: "--demonstration" if SETTINGS[wildcards.corpus].demonstration else "",
+        demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
         code=code("pipeline.interchange.command"),
     shell:
         "python -m pipeline import {input.source:q} --corpus {wildcards.corpus} --name {wildcards.extractor}"

@@ -5,7 +5,7 @@ rule split:
     input:
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
-        store=lambda wildcards: labels_of(wildcards.corpus),
+        store=labels_of,
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -13,9 +13,9 @@ rule split:
     benchmark:
         "results/{corpus}/benchmarks/split/{protocol}.tsv"
     params:
-        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        task=lambda wildcards: planned(wildcards).settings.task,
         store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
-        classes=lambda wildcards: ",".join(SETTINGS[wildcards.corpus].labels),
+        classes=lambda wildcards: ",".join(planned(wildcards).settings.labels),
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
@@ -30,7 +30,7 @@ rule train:
     input:
         unpack(run_features),
         split=split_file,
-        labels=lambda wildcards: labels_of(wildcards.corpus),
+        labels=labels_of,
     output:
         "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
     log:
@@ -43,10 +43,10 @@ rule train:
         runtime=growing(240),
         gpu=training_gpus,
     params:
-        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        task=lambda wildcards: planned(wildcards).settings.task,
         features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
         labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
-        network=lambda wildcards: SETTINGS[wildcards.corpus].models[wildcards.model].model_dump_json(),
+        network=lambda wildcards: planned(wildcards).settings.models[wildcards.model].model_dump_json(),
         training=lambda wildcards: options(wildcards).training.model_dump_json(),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=code("models.train"),

@@ -15,10 +15,10 @@ rule scores:
     benchmark:
         "results/{corpus}/benchmarks/scores/all.tsv"
     params:
-        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
+        task=lambda wildcards: planned(wildcards).settings.task,
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
-        protocol=lambda wildcards: SETTINGS[wildcards.corpus].protocol,
-        folds=lambda wildcards: folds_of(wildcards.corpus),
+        protocol=lambda wildcards: planned(wildcards).settings.protocol,
+        folds=lambda wildcards: planned(wildcards).folds,
         code=code("models.scores"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
@@ -38,9 +38,9 @@ rule significance:
     benchmark:
         "results/{corpus}/benchmarks/significance/all.tsv"
     params:
-        task=lambda wildcards: SETTINGS[wildcards.corpus].task,
-        protocol=lambda wildcards: SETTINGS[wildcards.corpus].protocol,
-        folds=lambda wildcards: folds_of(wildcards.corpus),
+        task=lambda wildcards: planned(wildcards).settings.task,
+        protocol=lambda wildcards: planned(wildcards).settings.protocol,
+        folds=lambda wildcards: planned(wildcards).folds,
         contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
         code=code("models.significance"),
@@ -71,9 +71,9 @@ rule coverage:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/findings.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: prepared(wildcards.corpus),
-        lambda wildcards: labels_of(wildcards.corpus),
-        lambda wildcards: feature_stores(wildcards.corpus),
+        lambda wildcards: planned(wildcards).prepared_for_features,
+        labels_of,
+        lambda wildcards: planned(wildcards).stores,
         split=split_file,
     output:
         report("results/{corpus}/tables/coverage.csv", caption="../report/coverage.rst", category="{corpus}"),
@@ -93,7 +93,7 @@ rule contact_sheet:
     input:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: [path for path in prepared(wildcards.corpus) if "/faces/" in path],
+        lambda wildcards: [p for p in planned(wildcards).prepared_for_features if "/faces/" in p],
     output:
         report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
         captions="results/{corpus}/tables/contact_sheet.json",
@@ -104,7 +104,7 @@ rule contact_sheet:
         "results/{corpus}/benchmarks/contact_sheet/all.tsv"
     params:
         # Predictions of frames are drawn over time, with the face beside them.
-        strips=lambda wildcards: "--strips" if SETTINGS[wildcards.corpus].level == "frame" else "--no-strips",
+        strips=lambda wildcards: "--strips" if planned(wildcards).settings.level == "frame" else "--no-strips",
         code=code("pipeline.inspect.contact_sheet"),
     shell:
         "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]}"
@@ -116,7 +116,7 @@ rule configuration:
         "results/{corpus}/config.json",
     localrule: True
     params:
-        json=lambda wildcards: json.dumps(configuration(wildcards.corpus), indent=1),
+        json=lambda wildcards: json.dumps(planned(wildcards).configuration, indent=1),
     shell:
         "printf %s {params.json:q} > {output}"
 

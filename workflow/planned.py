@@ -1,0 +1,195 @@
+"""A corpus as the workflow plans with it: its tables, its shards, and digests of what each stage reads of them.
+
+A digest follows contents. So a replaced video, a corrected annotation or a transcript laid beside a video after the
+first run reruns what depends on it; a corrected label tracks no face again; a corpus that has moved reruns nothing.
+"""
+
+import os
+import shlex
+from collections.abc import Iterable
+from functools import cached_property
+from hashlib import sha256
+from json import dumps
+from math import isinf
+
+from models.protocols.folds import PROTOCOLS, fold_count
+from pipeline import weights
+from pipeline.corpora.prepare import read, shards
+from pipeline.corpora.raw import Fingerprints
+from pipeline.corpora.registry import READERS
+from pipeline.demo import plan
+from pipeline.digest import code
+from pipeline.records import InputError, Segment
+from workflow.overlay import take_out
+from workflow.settings import Resolved, Unreadable, names, resolve
+
+PREPARED = {"audio": "audio/{shard}.h5", "video": "faces/{shard}.h5", "text": "words/{shard}.tsv"}
+"""Where what an extractor reads lies below a corpus's results, by modality."""
+
+
+class Planned:
+    """One corpus of the configuration."""
+
+    def __init__(self, settings: Resolved):
+        self.settings, self.options = settings, settings.options
+        self.index = settings.index or plan.planned(self.options.reader)
+        self.shards = shards([unit.unit_id for unit in self.index.units], self.options.media_units)
+        self.memory = f".snakemake/fingerprints/{settings.name}.json"
+        self.prints = Fingerprints(settings.corpus.root, self.memory)
+
+    @property
+    def results(self) -> str:
+        """Folder of the corpus's results."""
+        return f"results/{self.settings.name}"
+
+    @property
+    def generated(self) -> str | None:
+        """Folder of the synthetic corpus that stands in for one without root."""
+        return f"results/demo/{plan.TREES[self.options.reader]}" if self.settings.synthetic else None
+
+    @property
+    def root(self) -> str:
+        """Folder of the raw corpus."""
+        return self.generated or str(self.settings.corpus.root)
+
+    @property
+    def reading(self) -> str:
+        """Which corpus is read by what, as options of a command."""
+        options = shlex.quote(dumps(self.options.reader_options))
+        return f"--corpus {self.settings.name} --reader {shlex.quote(self.options.reader)} --options {options}"
+
+    @property
+    def folds(self) -> int:
+        """Number of folds of the configured protocol."""
+        return fold_count(self.settings.protocol, self.index.segments, self.options.turns)
+
+    @cached_property
+    def parts(self) -> list[list[str]]:
+        """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
+        every = list(self.shards)
+        size = max(1, self.options.shard_units // max(map(len, self.shards.values()), default=1))
+        return [every[k : k + size] for k in range(0, len(every), size)]
+
+    def prepared(self, modality: str, some: Iterable[str] | None = None) -> list[str]:
+        """The files that features of a modality are made from: of some shards, or of all."""
+        return [f"{self.results}/{PREPARED[modality].format(shard=shard)}" for shard in some or self.shards]
+
+    @cached_property
+    def prepared_for_features(self) -> list[str]:
+        """The faces, sound and words that the corpus's features are made from, and no others."""
+        extracted = [entry.modality for entry in self.options.extractors.values() if not entry.imported]
+        return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
+
+    @property
+    def stores(self) -> list[str]:
+        """Every feature store that the configuration asks for."""
+        return [f"{self.results}/features/{name}.h5" for name in self.options.extractors]
+
+    @cached_property
+    def reader_code(self) -> str:
+        """Digest of the code that decides what the corpus's tables say."""
+        return READERS.code_of(self.options.reader, "pipeline.corpora.command")
+
+    @cached_property
+    def generator_code(self) -> str:
+        """Digest of the code that decides what a synthetic corpus holds: the same code generates the same files."""
+        return f"{code('pipeline.demo.command')}-{self.reader_code}"
+
+    @cached_property
+    def tables_digest(self) -> str:
+        """What the index stage depends on: what the reader finds, and the media that tell where recordings end."""
+        if self.settings.synthetic:
+            return self.generator_code
+        digest = sha256(code("pipeline.corpora.command").encode())
+        for row in (*self.index.units, *self.index.segments, *self.index.labels, *self.index.findings):
+            digest.update(repr(row).encode(errors="surrogateescape"))
+        open_ended = {segment.unit_id for segment in self.index.segments if isinf(segment.end_s)}
+        for unit in self.index.units:
+            files = [unit.transcript, *((unit.video, unit.audio) if unit.unit_id in open_ended else ())]
+            digest.update(repr([self.prints.of(path) for path in files]).encode())
+        self.prints.save()
+        return digest.hexdigest()[:16]
+
+    def raw(self, stage: str, some: Iterable[str]) -> str:
+        """What a stage depends on of the segments and raw files of some shards."""
+        if self.settings.synthetic:
+            return self.generator_code
+        wanted = [unit_id for shard in some for unit_id in self.shards[shard]]
+        units = [self._units[unit_id] for unit_id in wanted]
+        found = self.prints.stage(stage, units, [s for unit_id in wanted for s in self._segments.get(unit_id, ())])
+        self.prints.save()
+        return found
+
+    @cached_property
+    def _units(self) -> dict:
+        return {unit.unit_id: unit for unit in self.index.units}
+
+    @cached_property
+    def _segments(self) -> dict[str, list[Segment]]:
+        found: dict[str, list[Segment]] = {}
+        for segment in self.index.segments:
+            found.setdefault(segment.unit_id, []).append(segment)
+        return found
+
+    @property
+    def configuration(self) -> dict:
+        """All that decided the results, for the report's provenance, and the words in which it speaks of them."""
+        one, corpus, protocol = self.settings, self.settings.corpus, PROTOCOLS[self.settings.protocol]
+        of_corpus = {**self.options.model_dump(exclude={"root"}), "labels": one.labels, "protocol": one.protocol}
+        models = {name: one.models[name].model_dump() for name, sets in self.options.runs.items() if sets}
+        return {
+            "config": {"scale": one.scale, one.name: of_corpus, "models": models},
+            "corpus": one.name,
+            "title": corpus.title,
+            "reader": self.options.reader,
+            "task": one.task,
+            "words": {"unit": corpus.unit_word, "segment": corpus.segment_word},
+            "citation": corpus.citation,
+            "published": list(corpus.published(one.labels)),
+            "protocol": {"name": one.protocol, "description": protocol.description, "caveat": protocol.caveat},
+            "demonstration": one.demonstration,
+            "scale": one.scale,
+            "root": None if one.synthetic else os.path.basename(os.path.normpath(corpus.root)),
+            "generated": os.path.basename(self.generated) if self.generated else None,
+            "weights": {weights.slug(source): source for source in self.options.weight_sources},
+            "folds": self.folds,
+        }
+
+
+class Corpora(dict[str, Planned]):
+    """The corpora of a configuration by name; one that cannot be read stops nothing but what asks for it."""
+
+    def __init__(self, config: dict):
+        """Check the whole configuration; raises InputError for a mistake in it."""
+        super().__init__()
+        self.unreadable: dict[str, str] = {}
+        entries = take_out(config)
+        for name in names(entries):
+            try:
+                self[name] = Planned(resolve(entries, name, read))
+            except Unreadable as error:
+                self.unreadable[name] = str(error)
+
+    def __missing__(self, name: str) -> Planned:
+        raise InputError(self.unreadable.get(name) or f"there is no corpus {name!r}; there are {', '.join(self)}")
+
+    @property
+    def active(self) -> list[str]:
+        """The corpora with a root, readable or not; all, as demonstrations, where none has one."""
+        real = [name for name, corpus in self.items() if not corpus.settings.synthetic]
+        return [*real, *self.unreadable] or list(self)
+
+    @property
+    def weight_sources(self) -> dict[str, dict]:
+        """Where weights come from, by the name of their folder, and whether a pickle is allowed for them."""
+        found: dict[str, dict] = {}
+        for corpus in self.values():
+            for source, allowed in corpus.options.weight_sources.items():
+                known = found.setdefault(weights.slug(source), {"source": source, "allow_pickle": False})
+                known["allow_pickle"] |= allowed
+        return found
+
+    @property
+    def imported(self) -> list[str]:
+        """Names of the feature stores that are made from other tools' files."""
+        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.imported})
