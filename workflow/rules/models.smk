@@ -15,14 +15,18 @@ rule split:
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
         store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
-        classes=lambda wildcards: ",".join(planned(wildcards).settings.labels),
-        merge=lambda wildcards: json.dumps(options(wildcards).merge),
+        classes=lambda wildcards: (
+            f"--classes {','.join(planned(wildcards).settings.labels)}"
+            f" --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
+            if planned(wildcards).settings.labels
+            else ""
+        ),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
         code=code("models.protocols.split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
-        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} --classes {params.classes:q} --merge {params.merge:q} --seed {params.seed}"
+        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} {params.classes} --seed {params.seed}"
         " --out {output} > {log} 2>&1"
 
 
