@@ -6,8 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from models.metrics import OVERALL
+from models.metrics import overall
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
+from models.task import Task
 from pipeline.corpora.iemocap_files import LABELS
 from pipeline.records import InputError
 from pipeline.words.recogniser import RecogniserConfig
@@ -114,7 +115,7 @@ def check_source(weights: str | None) -> None:
 class CorpusOptions(Options):
     """What can be configured of every corpus."""
 
-    task: ClassVar[Literal["segment", "frame"]]
+    task: ClassVar[Task]
     root: str | None = Field(None, description="folder of the corpus; null: the synthetic demonstration corpus")
     faces: FaceOptions = FaceOptions()
     recogniser: RecogniserOptions = RecogniserOptions()
@@ -144,7 +145,7 @@ class CorpusOptions(Options):
     @field_validator("significance")
     @classmethod
     def _can_be_tested(cls, significance: SignificanceOptions):
-        allowed = OVERALL[cls.task]
+        allowed = overall(cls.task)
         if significance.metric not in allowed:
             raise ValueError(f"metric: {significance.metric!r} is not tested here; choose one of {', '.join(allowed)}")
         return significance
@@ -185,7 +186,7 @@ class CorpusOptions(Options):
 class Iemocap(CorpusOptions):
     """IEMOCAP: emotion of a turn."""
 
-    task = "segment"
+    task = Task("classes", "segment")
     faces: OwnFaces = OwnFaces()
     audio: Literal["sentences", "video"] = Field("sentences", description="the wav of each turn, or the video's sound")
     labels: list[LabelName] = Field(min_length=2)
@@ -220,7 +221,7 @@ class Iemocap(CorpusOptions):
 class AffWild2(CorpusOptions):
     """Aff-Wild2: valence and arousal of every frame."""
 
-    task = "frame"
+    task = Task("numbers", "frame", ("valence", "arousal"))
     protocol: Literal["official", "official_paper", "sixfold"] = "official"
     split_seed: int = 337
 

@@ -96,7 +96,7 @@ def _check_parts(corpus: str, checked: Config, demo: dict) -> None:
     for run in options.run_names:
         model, _, modalities = run.partition("-")
         names = [MODALITIES[letter] for letter in modalities.split("+")]
-        ask(partial(check_network, checked.models[model], names, options.task), "runs", model)
+        ask(partial(check_network, checked.models[model], names, options.task.level), "runs", model)
 
 
 def schemas() -> dict[str, dict]:

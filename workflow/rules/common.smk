@@ -12,7 +12,6 @@ from snakemake.logging import DefaultFormatter, logger
 sys.path.insert(0, workflow.basedir)
 
 from models.protocols import folds as protocols
-from models.task import Task
 from pipeline import weights
 from pipeline.corpora import catalogue
 from pipeline.demo import plan
@@ -40,7 +39,7 @@ REPORTER = Reporter(logger, DefaultFormatter())
 CHECKOUT = workflow.basedir
 DEMO_ROOT = {"iemocap": "results/demo/IEMOCAP_full_release", "affwild2": "results/demo/AffWild2"}
 PREDICTIONS = {"iemocap": "predictions.tsv", "affwild2": "predictions.parquet"}
-TASK = {"iemocap": Task.parse("classes/segment"), "affwild2": Task.parse("numbers/frame:valence,arousal")}
+TASK = {corpus: settings.options.task for corpus, settings in SETTINGS.items()}
 MODALITY_LETTERS = {"A": "audio", "V": "video", "T": "text"}
 OBSERVATIONS = {"audio": "audio/{unit}.h5", "video": "faces/{unit}.h5", "text": "words/{unit}.tsv"}
 IMPORTED = {

@@ -4,6 +4,7 @@
 rule scores:
     input:
         predictions=predictions,
+        segments="results/{corpus}/segments.tsv",
         split=split_file,
     output:
         scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
@@ -22,8 +23,8 @@ rule scores:
         second=lambda wildcards, output: " ".join(f"--{k.replace('_', '-')} {v}" for k, v in list(output.items())[1:]),
         code=code("models.scores"),
     shell:
-        "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
-        " {params.runs} --folds {params.folds} --out {output.scores} {params.second} > {log} 2>&1"
+        "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
+        " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} {params.second} > {log} 2>&1"
 
 
 use rule scores as scores_frames with:
