@@ -12,6 +12,10 @@ which seeds the networks start from.
 The interval uses the bootstrap's standard error with quantiles of Student's t: percentiles of few clusters are too
 narrow (10 % rejections at 10 dialogs). Degrees of freedom follow Satterthwaite, with Kish's effective number of
 clusters, because few long videos can outweigh many short ones (Carter, Schnepel & Steigerwald 2017).
+
+Of classes an interval is never 0 wide: where two models happen to be right alike on few items, the bootstrap finds no
+variance. One disagreement each way is added to its variance, 2 / (n + 2)² (Bonett & Price 2012, Journal of Educational
+and Behavioral Statistics 37, adjusted Wald interval), n the number of independent items that the test set is worth.
 """
 
 from dataclasses import dataclass
@@ -38,8 +42,8 @@ class Resampled:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Score of a minus score of b, how precisely it is known, and what follows from that."""
+class Estimate:
+    """A difference or a score, how precisely it is known, and what follows from that."""
 
     observed: float
     standard_error: float
@@ -65,6 +69,10 @@ class Difference:
         Below alpha exactly where the interval of level 1 - 2 alpha lies within the region.
         """
         return self._tail(region - abs(self.observed))
+
+    def p_at_most(self, value: float) -> float:
+        """One-sided p of a true score of at most ``value``."""
+        return self._tail(self.observed - value)
 
     def _tail(self, distance: float) -> float:
         from scipy import stats
@@ -118,22 +126,59 @@ def effective_clusters(items: np.ndarray) -> float:
     return float(items.sum() ** 2 / (items**2).sum())
 
 
-def difference(a: Resampled, b: Resampled, cluster_items: np.ndarray) -> Difference | None:
+def difference(
+    a: Resampled, b: Resampled, cluster_items: np.ndarray, class_items: np.ndarray | None = None
+) -> Estimate | None:
     """Compare two runs that were resampled with the same weights; ``cluster_items`` are the items of each cluster.
 
-    Needs at least two clusters. None where the runs differ but by the same in every resampled test set, so that nothing
-    can be said of precision. Replicates in which a metric is undefined are left out.
+    Needs at least two clusters. ``class_items`` holds the items of each class that the metric averages over; it is left
+    out where the metric is of numbers. Then None comes back where the runs differ but by the same in every resampled
+    test set, so that nothing can be said of precision. Replicates in which a metric is undefined are left out.
     """
+    added = 0.0
+    if class_items is not None:
+        worth = min(worth_items(run, cluster_items, class_items) for run in (a, b))
+        added = 2 / (worth + 2) ** 2
+    return _estimate(a.observed - b.observed, a.replicates - b.replicates, (a, b), cluster_items, added)
+
+
+def level(run: Resampled, cluster_items: np.ndarray, class_items: np.ndarray | None = None) -> Estimate | None:
+    """How precisely one run's score is known; see ``difference``."""
+    added = 0.0 if class_items is None else 1 / (worth_items(run, cluster_items, class_items) + 2) ** 2
+    return _estimate(run.observed, run.replicates, (run,), cluster_items, added)
+
+
+def worth_items(run: Resampled, cluster_items: np.ndarray, class_items: np.ndarray) -> float:
+    """How many independent items a test set is worth to a score between 0 and 1.
+
+    At most the items whose mean recall would vary as little (the harmonic mean of the classes' items, times classes),
+    and fewer where the score varies more from cluster to cluster than that many independent items would let it (Kish's
+    design effect); never less than the clusters.
+    """
+    present = class_items[class_items > 0]
+    most = len(present) ** 2 / (1 / present).sum()
     clusters = effective_clusters(cluster_items)
-    stretch = clusters / (clusters - 1)  # a bootstrap of n clusters is too narrow by (n - 1) / n
-    differences = a.replicates - b.replicates
-    parts = [(float(np.nanvar(differences, ddof=1)) * stretch, clusters - 1)]
-    for run in (a, b):
+    variance, spread = _variance(run.replicates, clusters), run.observed * (1 - run.observed)
+    if variance > 0 and spread > 0:
+        most = min(most, spread / variance)
+    return max(most, clusters)
+
+
+def _variance(replicates: np.ndarray, clusters: float) -> float:
+    """Variance over test sets; that of a bootstrap of n clusters is too small by (n - 1) / n."""
+    return float(np.nanvar(replicates, ddof=1)) * clusters / (clusters - 1)
+
+
+def _estimate(observed, replicates, runs, cluster_items, added) -> Estimate | None:
+    clusters = effective_clusters(cluster_items)
+    stretch = clusters / (clusters - 1)
+    parts = [(_variance(replicates, clusters) + added, clusters - 1)]
+    for run in runs:
         if run.seeds > 1:
             training = max(0.0, run.seed_spread - run.seed_noise * stretch) / run.seeds
             parts.append((training, run.folds * (run.seeds - 1)))
     variance = sum(part for part, _ in parts)
     if variance < 1e-24:  # what rounding leaves of two identical runs
-        return Difference(0.0, 0.0, clusters - 1) if abs(a.observed - b.observed) < 1e-12 else None
+        return Estimate(0.0, 0.0, clusters - 1) if abs(observed) < 1e-12 else None
     satterthwaite = variance**2 / sum(part**2 / free for part, free in parts)
-    return Difference(a.observed - b.observed, float(np.sqrt(variance)), satterthwaite)
+    return Estimate(observed, float(np.sqrt(variance)), satterthwaite)

@@ -1,39 +1,52 @@
-"""One planned contrast: every test that the data allow, and the verdict."""
+"""One contrast: every test that the data allow, and the verdict."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.bootstrap import Resampled, difference, draw_weights, effective_clusters, resample
+from models.bootstrap import Resampled, difference, draw_weights, effective_clusters, level, resample
 from models.difference_tests import bayesian_t_test, corrected_t_test, holm, mcnemar_test, paper_t_test, wilcoxon_test
-from models.metrics import metric
+from models.metrics import chance, metric
 from models.options import SignificanceOptions
+from models.statuses import Remark, Role, Standing, Status, Verdict
 from models.tallies import RunTally
 from pipeline.records import InputError
 
-CLUSTER_KIND = {"segment": "dialog", "frame": "video"}
 FEW_CLUSTERS = 20
+FEWEST_ITEMS = 30
+GROUP_SAMPLES = 1000  # of a handful of groups there are not more different samples
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of significance.csv; a cell is None where ``note`` says why."""
+    """One row of significance.csv; a cell is None where ``status`` and ``remarks`` say why."""
 
     question: str
+    role: Role
+    turns: str  # the style of the test items; all: whatever their style
     a: str
     b: str
     metric: str
     items: int  # test items over all folds; frames count where their label is valid
     clusters: int
+    effective_clusters: float
     cluster_kind: str
     mean_a: float | None  # all folds' test items together, mean over seeds
     mean_b: float | None
+    chance: float | None = None  # what the best constant answer scores
+    standing_a: Standing | None = None
+    standing_b: Standing | None = None
     difference: float | None = None  # mean_a - mean_b
+    standard_error: float | None = None
     ci_low: float | None = None  # level 1 - alpha
     ci_high: float | None = None
     p_bootstrap: float | None = None
-    p_holm: float | None = None  # of p_bootstrap, over all rows
+    p_holm: float | None = None  # of p_bootstrap, over all rows of the same turns
+    group_kind: str | None = None  # what the clusters lie in, such as session
+    groups: int | None = None
+    standard_error_by_group: float | None = None  # if other sessions had been recorded, not only other dialogs
+    p_by_group: float | None = None
     p_t_paper: float | None = None
     effect_size: float | None = None
     effect_size_kind: str = "Cohen's d over runs"
@@ -49,60 +62,71 @@ class Comparison:
     equivalence_low: float | None = None  # interval of level 1 - 2 alpha
     equivalence_high: float | None = None
     p_equivalence: float | None = None  # two one-sided tests
-    verdict: str = "undecided"
-    note: str = ""
+    verdict: Verdict = Verdict.NONE
+    status: Status = Status.TESTED
+    remarks: str = ""  # members of Remark, joined by blanks
+    b_chosen_from: str = ""  # run=development score of each candidate, joined by blanks
+    note: str = ""  # status and remarks in words
 
 
-def resampler(options: SignificanceOptions) -> Callable[[RunTally], Resampled]:
-    """A function that resamples a run once, however many contrasts it is in, with the same draws for all runs."""
-    done: dict[str, Resampled] = {}
-    weights: dict[int, np.ndarray] = {}
+class Resampler:
+    """Resamples a run once, however many contrasts it is in, with the same draws for all runs."""
 
-    def resampled(run: RunTally) -> Resampled:
-        if run.run not in done:
-            n = len(run.clusters)
-            if n not in weights:
-                weights[n] = draw_weights(n, options.bootstrap_samples, options.seed)
-            done[run.run] = resample(run, metric(run.task, options.metric, run.classes), weights[n])
-        return done[run.run]
+    def __init__(self, options: SignificanceOptions):
+        self.options = options
+        self.done: dict[tuple, Resampled] = {}
+        self.weights: dict[tuple, np.ndarray] = {}
 
-    return resampled
+    def __call__(self, run: RunTally, by_group: bool = False) -> Resampled:
+        """Resample clusters, or whole groups of them."""
+        key = (run.run, run.turns, by_group)
+        if key not in self.done:
+            count = 1 + int(run.group.max()) if by_group else len(run.clusters)
+            samples = min(self.options.bootstrap_samples, GROUP_SAMPLES if by_group else self.options.bootstrap_samples)
+            if (count, samples) not in self.weights:
+                self.weights[count, samples] = draw_weights(count, samples, self.options.seed)
+            weights = self.weights[count, samples]
+            function = metric(run.task, self.options.metric, run.classes)
+            self.done[key] = resample(run, function, weights[:, run.group] if by_group else weights)
+        return self.done[key]
 
 
 def compare(
-    question: str,
-    a: RunTally,
-    b: RunTally,
-    options: SignificanceOptions,
-    test_train_ratio: float,
-    resampled: Callable[[RunTally], Resampled],
+    question: str, a: RunTally, b: RunTally, options: SignificanceOptions, ratio: float, resampled: Resampler
 ) -> Comparison:
     """Test one contrast by every test that the data allow; ``decide`` adds p_holm and the verdict.
 
-    ``test_train_ratio`` is test / training items of a fold; ``resampled`` comes from ``resampler``. Raises InputError
-    where the runs were tested on different items.
+    ``ratio`` is test / training items of a fold. Raises InputError where the runs were tested on different items.
     """
     _check_paired(a, b)
     function = metric(a.task, options.metric, a.classes)
     items, (mean_a, mean_b) = a.cluster_items, (a.score(function), b.score(function))
     row = Comparison(
         question=question,
+        role=Role.PLANNED if a.turns == "all" else Role.SECONDARY,
+        turns=a.turns,
         a=a.run,
         b=b.run,
         metric=options.metric,
         items=int(items.sum()),
         clusters=len(a.clusters),
-        cluster_kind=CLUSTER_KIND[a.task],
+        effective_clusters=effective_clusters(items),
+        cluster_kind=a.cluster_kind,
         mean_a=mean_a if np.isfinite(mean_a) else None,
         mean_b=mean_b if np.isfinite(mean_b) else None,
+        chance=chance(a.task, options.metric, a.sums.sum(0)[0], a.classes),
     )
     if None in (row.mean_a, row.mean_b):
-        return replace(row, note=f"{options.metric} is undefined on this test set: nothing can be tested")
-    row = replace(row, difference=mean_a - mean_b, note=_join(*_caveats(a, b, items)))
-    row = _with_fold_tests(row, a.fold_scores(function), b.fold_scores(function), test_train_ratio, options)
+        return replace(row, status=Status.UNDEFINED)
+    row = replace(row, difference=mean_a - mean_b, remarks=_join(_cautions(a, b, row)))
+    row = _with_fold_tests(row, a.fold_scores(function), b.fold_scores(function), ratio, options)
     mcnemar = mcnemar_test(a.right, b.right)
-    row = replace(row, p_mcnemar=mcnemar.p, effect_mcnemar=mcnemar.effect, note=_join(row.note, mcnemar.reason))
-    return row if row.clusters < 2 else _with_bootstrap(row, resampled(a), resampled(b), items, options)
+    row = replace(row, p_mcnemar=mcnemar.p, effect_mcnemar=mcnemar.effect, remarks=_join([row.remarks, mcnemar.reason]))
+    if 2 ** (1 - round(row.effective_clusters)) >= options.alpha:
+        return replace(row, status=Status.FEW_CLUSTERS)
+    if row.items < FEWEST_ITEMS:
+        return replace(row, status=Status.FEW_ITEMS)
+    return _with_groups(_with_bootstrap(row, a, b, options, resampled), a, b, options, resampled)
 
 
 def _with_fold_tests(row, runs_a, runs_b, ratio, options) -> Comparison:
@@ -121,18 +145,27 @@ def _with_fold_tests(row, runs_a, runs_b, ratio, options) -> Comparison:
         p_a_better=posterior.a_better,
         p_equivalent=posterior.equivalent,
         p_b_better=posterior.b_better,
-        note=_join(row.note, *(test.reason for test in (paper, corrected, posterior, wilcoxon))),
+        remarks=_join([row.remarks, *(test.reason for test in (paper, corrected, posterior, wilcoxon))]),
     )
 
 
-def _with_bootstrap(row, a: Resampled, b: Resampled, items, options) -> Comparison:
-    found = difference(a, b, items)
+def _with_bootstrap(row, a: RunTally, b: RunTally, options, resampled: Resampler) -> Comparison:
+    items, of_classes = a.cluster_items, _class_items(a, options)
+    standings = {}
+    for name, run in (("standing_a", a), ("standing_b", b)):
+        score = level(resampled(run), items, of_classes)
+        sure = score is None or score.p_at_most(row.chance) < options.alpha
+        above = sure and resampled(run).observed > row.chance
+        standings[name] = Standing.ABOVE if above else Standing.AT_CHANCE
+    row = replace(row, **standings)
+    found = difference(resampled(a), resampled(b), items, of_classes)
     if found is None:
-        return replace(row, note=_join(row.note, "bootstrap: the difference does not vary over resampled test sets"))
+        return replace(row, status=Status.NO_SPREAD)
     low, high = found.interval(1 - options.alpha)
     inner_low, inner_high = found.interval(1 - 2 * options.alpha)
     return replace(
         row,
+        standard_error=found.standard_error,
         ci_low=low,
         ci_high=high,
         p_bootstrap=found.p,
@@ -142,24 +175,34 @@ def _with_bootstrap(row, a: Resampled, b: Resampled, items, options) -> Comparis
     )
 
 
-def _join(*notes: str) -> str:
-    return "; ".join(filter(None, notes))
+def _with_groups(row, a: RunTally, b: RunTally, options, resampled: Resampler) -> Comparison:
+    """The same difference if not only dialogs but their sessions were drawn anew."""
+    if a.group is None or len(set(a.group.tolist())) < 2:
+        return row
+    items = np.bincount(a.group, a.cluster_items)
+    row = replace(row, group_kind=a.group_kind, groups=len(items))
+    found = difference(resampled(a, True), resampled(b, True), items, _class_items(a, options))
+    return row if found is None else replace(row, standard_error_by_group=found.standard_error, p_by_group=found.p)
 
 
-def _caveats(a: RunTally, b: RunTally, items: np.ndarray) -> list[str]:
-    n, kind = len(items), CLUSTER_KIND[a.task]
-    out = []
-    if n < 2:
-        out.append(f"bootstrap: needs 2 {kind}s, there is 1")
-    elif effective_clusters(items) < FEW_CLUSTERS:
-        weighty = effective_clusters(items)
-        counted = f" that count like {weighty:.1f} equal ones" if weighty < 0.9 * n else ""
-        out.append(f"only {n} {kind}s{counted}: interval and p are rough")
-    if min(len(a.seeds), len(b.seeds)) == 1:
-        out.append("a single seed: chance in training is not in the interval")
-    if np.array_equal(a.sums, b.sums):
-        out.append("both runs predict alike")
-    return out
+def _class_items(run: RunTally, options) -> np.ndarray | None:
+    if run.task.numbers:
+        return None
+    return run.class_items.sum(keepdims=True) if options.metric == "accuracy" else run.class_items
+
+
+def _join(remarks) -> str:
+    """Remarks as they stand in the table, each once."""
+    return " ".join(dict.fromkeys(" ".join(remark for remark in remarks if remark).split()))
+
+
+def _cautions(a: RunTally, b: RunTally, row: Comparison) -> list[Remark]:
+    found = {
+        Remark.ROUGH: row.effective_clusters < FEW_CLUSTERS,
+        Remark.ONE_SEED: min(len(a.seeds), len(b.seeds)) == 1,
+        Remark.ALIKE: np.array_equal(a.sums, b.sums),
+    }
+    return [remark for remark, holds in found.items() if holds]
 
 
 def _check_paired(a: RunTally, b: RunTally) -> None:
@@ -171,21 +214,34 @@ def _check_paired(a: RunTally, b: RunTally) -> None:
             )
 
 
-def decide(rows: list[Comparison], options: SignificanceOptions) -> list[Comparison]:
-    """Fill in Holm's adjustment and the verdicts.
+def decide(rows: Sequence[Comparison], options: SignificanceOptions) -> list[Comparison]:
+    """Fill in Holm's adjustment, over the rows of the same turns, the verdicts, and the note.
 
     Better: the adjusted bootstrap p is below alpha. Else equivalent: the bootstrap interval of level 1 - 2 alpha lies
-    within the practical region. Else undecided.
+    within the practical region. Else undecided. No verdict: what could not be tested, and a better or an equivalent
+    model of which nobody has shown that it is above chance.
     """
-    out = []
-    for row, p_holm in zip(rows, holm([row.p_bootstrap for row in rows]), strict=True):
-        verdict, notes = "undecided", [row.note]
-        within = row.p_equivalence is not None and row.p_equivalence < options.alpha
-        if p_holm is not None and p_holm < options.alpha:
-            verdict = "a better" if row.difference > 0 else "b better"
-            if within:
-                notes.insert(0, "the difference is real but within the practical region")
-        elif within:
-            verdict = "equivalent"
-        out.append(replace(row, p_holm=p_holm, verdict=verdict, note="; ".join(filter(None, notes))))
-    return out
+    adjusted: dict[int, float | None] = {}
+    for turns in dict.fromkeys(row.turns for row in rows):
+        own = [i for i, row in enumerate(rows) if row.turns == turns]
+        adjusted |= dict(zip(own, holm([rows[i].p_bootstrap for i in own]), strict=True))
+    return [_noted(_decided(row, adjusted[i], options.alpha)) for i, row in enumerate(rows)]
+
+
+def _decided(row: Comparison, p_holm: float | None, alpha: float) -> Comparison:
+    if row.status != Status.TESTED:
+        return row
+    within, above = row.p_equivalence < alpha, [s == Standing.ABOVE for s in (row.standing_a, row.standing_b)]
+    row = replace(row, p_holm=p_holm)
+    if p_holm < alpha:
+        a_ahead = row.difference > 0
+        verdict, sure = (Verdict.A_BETTER, above[0]) if a_ahead else (Verdict.B_BETTER, above[1])
+        row = replace(row, remarks=_join([Remark.SMALL if within else "", row.remarks]))
+    else:
+        verdict, sure = (Verdict.EQUIVALENT, any(above)) if within else (Verdict.UNDECIDED, True)
+    return replace(row, verdict=verdict) if sure else replace(row, status=Status.AT_CHANCE)
+
+
+def _noted(row: Comparison) -> Comparison:
+    status = [] if row.status == Status.TESTED else [row.status.text]
+    return replace(row, note="; ".join([*status, *(Remark(name).text for name in row.remarks.split())]))

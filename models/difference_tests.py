@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.statuses import Remark
+
 FEWEST_PAIRS = 6
 """With 5 pairs the two-sided Wilcoxon test cannot reach p < .0625, however large the difference."""
 
@@ -14,7 +16,7 @@ class Outcome:
 
     p: float | None = None
     effect: float | None = None
-    reason: str = ""
+    reason: Remark | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Posterior:
     a_better: float | None = None
     equivalent: float | None = None
     b_better: float | None = None
-    reason: str = ""
+    reason: Remark | None = None
 
 
 def paper_t_test(a: np.ndarray, b: np.ndarray) -> Outcome:
@@ -37,12 +39,12 @@ def paper_t_test(a: np.ndarray, b: np.ndarray) -> Outcome:
 
     a, b = np.ravel(a), np.ravel(b)
     if len(a) < 2 or len(b) < 2:
-        return Outcome(reason=f"paper's t-test: needs 2 runs of each, there are {len(a)} and {len(b)}")
+        return Outcome(reason=Remark.FEW_RUNS)
     if not np.isfinite([*a, *b]).all():
-        return Outcome(reason="paper's t-test: the metric is undefined in some fold")
+        return Outcome(reason=Remark.UNDEFINED_FOLD)
     pooled = ((len(a) - 1) * a.var(ddof=1) + (len(b) - 1) * b.var(ddof=1)) / (len(a) + len(b) - 2)
     if pooled < 1e-24:
-        return Outcome(reason="paper's t-test: all runs of a model score the same")
+        return Outcome(reason=Remark.ALL_RUNS_ALIKE)
     return Outcome(float(stats.ttest_ind(a, b).pvalue), float((a.mean() - b.mean()) / np.sqrt(pooled)))
 
 
@@ -56,7 +58,7 @@ def corrected_t_test(differences: np.ndarray, test_train_ratio: float) -> Outcom
 
     reason = _unfit(differences)
     if reason:
-        return Outcome(reason=f"corrected t-test: {reason}")
+        return Outcome(reason=reason)
     n, mean, variance = len(differences), differences.mean(), differences.var(ddof=1)
     t = mean / np.sqrt((1 / n + test_train_ratio) * variance)
     return Outcome(float(2 * stats.t.sf(abs(t), n - 1)), float(mean / np.sqrt(variance)))
@@ -73,7 +75,7 @@ def bayesian_t_test(differences: np.ndarray, test_train_ratio: float, region: fl
 
     reason = _unfit(differences)
     if reason:
-        return Posterior(reason=f"Bayesian t-test: {reason}")
+        return Posterior(reason=reason)
     n = len(differences)
     scale = np.sqrt((1 / n + test_train_ratio) * differences.var(ddof=1))
     posterior = stats.t(n - 1, differences.mean(), scale)
@@ -81,14 +83,12 @@ def bayesian_t_test(differences: np.ndarray, test_train_ratio: float, region: fl
     return Posterior(a_better, 1.0 - a_better - b_better, b_better)
 
 
-def _unfit(differences: np.ndarray) -> str:
+def _unfit(differences: np.ndarray) -> Remark | None:
     if len(differences) < 2:
-        return "needs 2 folds, there is 1"
+        return Remark.ONE_FOLD
     if not np.isfinite(differences).all():
-        return "the metric is undefined in some fold"
-    if differences.var(ddof=1) < 1e-24:
-        return "all folds differ by the same amount"
-    return ""
+        return Remark.UNDEFINED_FOLD
+    return Remark.FOLDS_ALIKE if differences.var(ddof=1) < 1e-24 else None
 
 
 def wilcoxon_test(differences: np.ndarray) -> Outcome:
@@ -99,10 +99,10 @@ def wilcoxon_test(differences: np.ndarray) -> Outcome:
     from scipy import stats
 
     if not np.isfinite(differences).all():
-        return Outcome(reason="Wilcoxon: the metric is undefined in some fold")
+        return Outcome(reason=Remark.UNDEFINED_FOLD)
     unequal = differences[np.abs(differences) > 1e-12]
     if len(unequal) < FEWEST_PAIRS:
-        return Outcome(reason=f"Wilcoxon: needs {FEWEST_PAIRS} folds that differ, there are {len(unequal)}")
+        return Outcome(reason=Remark.FEW_PAIRS)
     ranks = stats.rankdata(np.abs(unequal))
     return Outcome(float(stats.wilcoxon(unequal).pvalue), float((ranks * np.sign(unequal)).sum() / ranks.sum()))
 
@@ -116,10 +116,10 @@ def mcnemar_test(right_a: np.ndarray | None, right_b: np.ndarray | None) -> Outc
     from statsmodels.stats.contingency_tables import mcnemar
 
     if right_a is None or right_b is None:
-        return Outcome(reason="McNemar: for classes only")
+        return Outcome(reason=Remark.NOT_CLASSES)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     if only_a + only_b == 0:
-        return Outcome(reason="McNemar: both have the same items right")
+        return Outcome(reason=Remark.SAME_RIGHT)
     both, none = int((right_a & right_b).sum()), int((~right_a & ~right_b).sum())
     outcome = mcnemar([[both, only_a], [only_b, none]], exact=True)
     return Outcome(float(outcome.pvalue), only_a / (only_a + only_b) - 0.5)

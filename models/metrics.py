@@ -1,7 +1,7 @@
 """Metrics, each computed from a few sums over items, so that parts, folds and bootstrap replicates are sums of sums.
 
 Classification metrics take confusion matrices (..., K, K) of counts: rows the true class, columns the predicted one.
-Frame metrics take moments (..., 6): n, sum x, sum y, sum x², sum y², sum xy, with x the truth and y the prediction.
+Metrics of numbers take moments (..., 6): n, sum x, sum y, sum x², sum y², sum xy; x is the truth, y the prediction.
 Leading axes are kept, so that thousands of resampled test sets are scored in one call. What the data leave undefined is
 NaN: the recall of a class without items, the precision of a class never predicted, a correlation with a constant.
 """
@@ -10,15 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from models.task import Task
 from pipeline.records import InputError
 
 Metric = Callable[[np.ndarray], np.ndarray]
-DIMENSIONS = ("valence", "arousal")
-OVERALL = {
-    "segment": ("accuracy", "balanced_accuracy", "macro_f1"),
-    "frame": tuple(f"{name}_{of}" for name in ("ccc", "pearson") for of in (*DIMENSIONS, "mean")),
-}
-"""Metrics of all items of which more is better: what differences are tested on."""
 CONSTANT = 1e-12
 """A variance below this share of the mean square is rounding: the values are constant."""
 
@@ -37,7 +32,7 @@ def confusion_matrix(truth, predicted, classes: int, group=None, groups: int = 1
 
 
 def moments(truth, predicted, group=None, groups: int = 1) -> np.ndarray:
-    """Sums from which the frame metrics follow; with ``group`` one set for each group.
+    """Sums from which the metrics of numbers follow; with ``group`` one set for each group.
 
     Takes values (N,); gives float64 (6,), or (groups, 6).
     """
@@ -127,21 +122,28 @@ def _of_class(metric: Metric, index: int) -> Metric:
     return lambda confusion: metric(confusion)[..., index]
 
 
-def _of_dimension(metric: Metric, index: int) -> Metric:
+def _of_target(metric: Metric, index: int) -> Metric:
     return lambda sums: metric(np.asarray(sums)[..., index, :])
 
 
-def _of_both(metric: Metric) -> Metric:
+def _of_all(metric: Metric) -> Metric:
     return lambda sums: metric(np.asarray(sums)).mean(-1)
 
 
-def metrics(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
+def overall(task: Task) -> tuple[str, ...]:
+    """Metrics of all items of which more is better: what differences are tested on."""
+    if task.numbers:
+        return tuple(f"{name}_{of}" for name in ("ccc", "pearson") for of in (*task.targets, "mean"))
+    return ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+def metrics(task: Task, classes: Sequence[str] = ()) -> dict[str, Metric]:
     """Every metric of a task by its full name, in the order of the tables.
 
-    Task ``segment``: functions of confusion matrices (..., K, K). Task ``frame``: functions of moments (..., 2, 6),
-    valence before arousal; a name ending in ``_mean`` is the mean of both.
+    Classes: functions of confusion matrices (..., K, K). Numbers: functions of moments (..., targets, 6) in the order
+    of the task's targets; a name ending in ``_mean`` is the mean over targets.
     """
-    if task == "segment":
+    if not task.numbers:
         table: dict[str, Metric] = {
             "accuracy": accuracy,
             "balanced_accuracy": balanced_accuracy,
@@ -152,12 +154,12 @@ def metrics(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
         return table
     table = {}
     for metric in (ccc, rmse, pearson):
-        table |= {f"{metric.__name__}_{name}": _of_dimension(metric, i) for i, name in enumerate(DIMENSIONS)}
-        table[f"{metric.__name__}_mean"] = _of_both(metric)
+        table |= {f"{metric.__name__}_{name}": _of_target(metric, i) for i, name in enumerate(task.targets)}
+        table[f"{metric.__name__}_mean"] = _of_all(metric)
     return table
 
 
-def metric(task: str, name: str, classes: Sequence[str] = ()) -> Metric:
+def metric(task: Task, name: str, classes: Sequence[str] = ()) -> Metric:
     """One metric by name; raises InputError that lists the names there are."""
     table = metrics(task, classes)
     if name not in table:
@@ -165,3 +167,18 @@ def metric(task: str, name: str, classes: Sequence[str] = ()) -> Metric:
             f"metric {name!r} is not one of task {task}'s: {', '.join(table)}; correct significance.metric"
         )
     return table[name]
+
+
+def chance(task: Task, name: str, sums: np.ndarray, classes: Sequence[str] = ()) -> float | None:
+    """What the best constant answer scores on the items of ``sums`` (one confusion matrix, or moments of each target).
+
+    Of accuracy the share of the commonest class, of balanced accuracy 1 / classes; of CCC and correlation 0, which is
+    what a constant scores or tends to. None for metrics that a constant answers at will, such as one class's recall.
+    """
+    if name not in overall(task):
+        return None
+    if task.numbers:
+        return 0.0
+    constant = np.eye(sums.shape[-1])[:, None, :] * sums.sum(-1)[:, None]  # (answer, truth, predicted)
+    scores = metric(task, name, classes)(constant)
+    return None if np.isnan(scores).all() else float(np.nanmax(scores))

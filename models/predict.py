@@ -99,8 +99,8 @@ def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndar
         "frame": np.concatenate([np.arange(n) for n in frames]),
         "time_s": np.concatenate([grids[i][:, 0] for i in segment]),
         "valid": valid,
-        **{name: np.where(valid, truth[:, k], np.float32(np.nan)) for k, name in enumerate(TARGETS)},
-        **{f"{name}_predicted": predicted[:, k] for k, name in enumerate(TARGETS)},
+        **{f"truth_{name}": np.where(valid, truth[:, k], np.float32(np.nan)) for k, name in enumerate(TARGETS)},
+        **{f"prediction_{name}": predicted[:, k] for k, name in enumerate(TARGETS)},
     }
 
 

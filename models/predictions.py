@@ -1,8 +1,9 @@
 """Prediction files of a fold: read, checked, and laid out as one row for each seed over the same items.
 
-Task ``segment``: ``predictions.tsv`` with segment_id, seed, part, label, predicted and p_<class> for each class.
-Task ``frame``: ``predictions.parquet`` with segment_id, seed, part, frame, time_s, valid, valence, arousal,
-valence_predicted, arousal_predicted.
+Every file has segment_id, seed and part. Tasks of segments: ``predictions.tsv``, one row for each segment; tasks of
+frames: ``predictions.parquet``, one row for each frame, with frame, time_s and valid. Classes: label, predicted and
+p_<class> for each class. Numbers: truth_<target> and prediction_<target> for each target. A truth that is not known is
+empty in a table and not valid among frames.
 """
 
 import hashlib
@@ -12,17 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
+from models.task import Task
 from pipeline.records import InputError
 
 FILE = {"segment": "predictions.tsv", "frame": "predictions.parquet"}
-COLUMNS = {
-    "segment": ("segment_id", "seed", "part", "label", "predicted"),
-    "frame": (
-        *("segment_id", "seed", "part", "frame", "time_s", "valid"),
-        *("valence", "arousal", "valence_predicted", "arousal_predicted"),
-    ),
-}
+"""Name of the file by the level of the task."""
 AGAIN = "delete it and let the workflow make it again"
+
+
+def truth_columns(task: Task) -> list[str]:
+    """Columns that hold the truth."""
+    return [f"truth_{name}" for name in task.targets] or ["label"]
+
+
+def prediction_columns(task: Task) -> list[str]:
+    """Columns that hold what was predicted, without the probabilities of classes."""
+    return [f"prediction_{name}" for name in task.targets] or ["predicted"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +37,13 @@ class Predictions:
 
     segments: tuple[str, ...]  # names, sorted
     segment: np.ndarray  # (N,) index into segments
-    frame: np.ndarray  # (N,) frame of the video; 0 for task segment
-    time_s: np.ndarray  # (N,) middle or start of the frame as the run wrote it; NaN for task segment
+    frame: np.ndarray  # (N,) frame of the video; 0 where segments are predicted
+    time_s: np.ndarray  # (N,) middle or start of the frame as the run wrote it; NaN where segments are predicted
     valid: np.ndarray  # (N,) whether the truth is known
     seeds: tuple[int, ...]  # ascending
-    classes: tuple[str, ...]  # () for task frame
-    truth: np.ndarray  # (N,) index into classes, or (N, 2) valence and arousal
-    predicted: np.ndarray  # (S, N), or (S, N, 2)
+    classes: tuple[str, ...]  # () for numbers
+    truth: np.ndarray  # (N,) index into classes, -1 where unknown; or (N, targets)
+    predicted: np.ndarray  # (S, N), or (S, N, targets)
 
     def __len__(self) -> int:
         return len(self.segment)
@@ -59,90 +65,108 @@ def model_and_modalities(run: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def prediction_file(results: str | Path, run: str, fold: int, task: str) -> Path:
+def prediction_file(results: str | Path, run: str, fold: int, task: Task) -> Path:
     """Where a run's predictions of a fold are; raises InputError where there is no such file."""
-    path = Path(results) / "runs" / run / f"fold{fold}" / FILE[task]
+    path = Path(results) / "runs" / run / f"fold{fold}" / FILE[task.level]
     if not path.is_file():
         raise InputError(f"{path}: not there; train run {run!r} on fold {fold} first, or take the run out of the list")
     return path
 
 
-def read_predictions(path: str | Path, task: str, part: str, valid_only: bool = True) -> Predictions | None:
+def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool = True) -> Predictions | None:
     """Read one part (development, test, unlabelled) of a prediction file; None where the file has no row of it.
 
-    Frames whose truth is unknown (``valid`` false) are left out unless ``valid_only`` is false. Raises InputError where
-    a column lacks, a class is unknown, a prediction is not a number, or the seeds do not cover the same items.
+    Items whose truth is unknown are left out unless ``valid_only`` is false. Raises InputError where a column lacks, a
+    class is unknown, a prediction is not a number, or the seeds do not cover the same items.
     """
     path = Path(path)
-    return (_read_segments if task == "segment" else _read_frames)(path, part, valid_only)
-
-
-def _read_segments(path: Path, part: str, valid_only: bool) -> Predictions | None:
-    import pandas
-
-    header = pandas.read_csv(path, sep="\t", nrows=0).columns
-    classes = tuple(name[2:] for name in header if name.startswith("p_"))
-    _require(path, header, COLUMNS["segment"])
-    if not classes:
-        raise InputError(f"{path}: has no column p_<class>; {AGAIN}")
-    kinds = {"segment_id": str, "seed": np.int64, "part": str, "label": str, "predicted": str}
-    table = pandas.read_csv(path, sep="\t", usecols=list(kinds), dtype=kinds, keep_default_na=False)
-    table = table[table["part"] == part]
-    if not len(table):
+    rows = (_frame_rows if task.frames else _segment_rows)(path, task, part)
+    if task.numbers:
+        truth, predicted = (
+            np.stack([rows.columns[name] for name in of(task)], axis=-1).astype(np.float64)
+            for of in (truth_columns, prediction_columns)
+        )
+        known, said = np.isfinite(truth).all(-1), np.isfinite(predicted).all(-1)
+    else:
+        truth, predicted = (_class_codes(path, name, rows) for name in ("label", "predicted"))
+        known, said = truth >= 0, predicted >= 0
+    valid = rows.columns.setdefault("valid", known)
+    for what, wrong in (("label", valid & ~known), ("prediction", ~said)):
+        if wrong.any():
+            kind = "a number" if task.numbers else "a class"
+            raise InputError(f"{path}: a {what} of the {part} part is not {kind}; {AGAIN}")
+    keep = valid if valid_only else np.ones(len(valid), bool)
+    if not keep.any():
         return None
-    code = {name: i for i, name in enumerate(classes)}
-    codes = {}
-    for column in ("label", "predicted"):
-        unknown = sorted(set(table[column]) - set(code))
-        if unknown:
-            raise InputError(
-                f"{path}: column {column} holds {unknown[0]!r}; its classes are {', '.join(classes)}; {AGAIN}"
-            )
-        codes[column] = table[column].map(code).to_numpy(np.int64)
-    segments, segment = np.unique(table["segment_id"].to_numpy(str), return_inverse=True)
-    n = len(table)
-    columns = {"frame": np.zeros(n, np.int64), "time_s": np.full(n, np.nan), "valid": np.ones(n, bool)}
-    return _by_seed(
-        path,
-        tuple(segments.tolist()),
-        segment,
-        table["seed"].to_numpy(),
-        columns,
-        classes,
-        codes["label"],
-        codes["predicted"],
-    )
+    names, segment = rows.coded["segment_id"]
+    rank = np.argsort(np.argsort(names))  # names are few: rows get the codes of sorted names
+    used, segment = np.unique(rank[segment[keep]], return_inverse=True)
+    columns = {name: rows.columns[name][keep] for name in ("frame", "time_s", "valid")}
+    segments = tuple(np.sort(names)[used].tolist())
+    seed = rows.columns["seed"][keep]
+    return _by_seed(path, segments, segment, seed, columns, rows.classes, truth[keep], predicted[keep])
 
 
-def _read_frames(path: Path, part: str, valid_only: bool) -> Predictions | None:
-    import pyarrow.parquet as parquet
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of one part as they are in the file."""
 
-    _require(path, parquet.read_schema(path).names, COLUMNS["frame"])
-    keep = [("part", "=", part)] + ([("valid", "=", True)] if valid_only else [])
-    table = parquet.read_table(path, columns=list(COLUMNS["frame"]), filters=keep, read_dictionary=["segment_id"])
-    if not len(table):
-        return None
-    table = table.unify_dictionaries()  # one of all row groups
-    names = table["segment_id"].combine_chunks()
-    segments, rank = np.unique(np.array(names.dictionary.to_pylist()), return_inverse=True)
-    segment = rank[names.indices.to_numpy()]
-    used, segment = np.unique(segment, return_inverse=True)
-    columns = {name: table[name].to_numpy() for name in ("frame", "time_s", "valid")}
-    truth, predicted = (
-        np.stack([table[f"{name}{suffix}"].to_numpy() for name in ("valence", "arousal")], axis=-1).astype(np.float64)
-        for suffix in ("", "_predicted")
-    )
-    for what, values, need in (("label", truth, columns["valid"]), ("prediction", predicted, slice(None))):
-        if not np.isfinite(values[need]).all():
-            raise InputError(f"{path}: a {what} of the {part} part is not a number; {AGAIN}")
-    seed = table["seed"].to_numpy()
-    return _by_seed(path, tuple(segments[used].tolist()), segment, seed, columns, (), truth, predicted)
+    columns: dict[str, np.ndarray]
+    coded: dict[str, tuple[np.ndarray, np.ndarray]]  # columns of text: different values, and which of them a row has
+    classes: tuple[str, ...]
 
 
-def _require(path: Path, have, need) -> None:
-    missing = [name for name in need if name not in set(have)]
+def _header(path: Path, task: Task, have, further=()) -> tuple[list[str], list[str], tuple[str, ...]]:
+    """The columns to read, those of them that are text, and the classes; raises InputError where one lacks."""
+    wanted = ["segment_id", "seed", "part", *further, *truth_columns(task), *prediction_columns(task)]
+    missing = [name for name in wanted if name not in set(have)]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN}")
+    classes = () if task.numbers else tuple(name[2:] for name in have if name.startswith("p_"))
+    if not (task.numbers or classes):
+        raise InputError(f"{path}: has no column p_<class>; {AGAIN}")
+    return wanted, ["segment_id", *([] if task.numbers else ["label", "predicted"])], classes
+
+
+def _segment_rows(path: Path, task: Task, part: str) -> _Rows:
+    import pandas
+
+    wanted, text, classes = _header(path, task, pandas.read_csv(path, sep="\t", nrows=0).columns)
+    numbers = [name for name in wanted if name not in (*text, "seed", "part")]
+    kinds = dict.fromkeys([*text, "part"], str) | {"seed": np.int64} | dict.fromkeys(numbers, np.float64)
+    empty = {"keep_default_na": False, "na_values": {name: ["", "nan"] for name in numbers}}
+    table = pandas.read_csv(path, sep="\t", usecols=wanted, dtype=kinds, **empty)
+    table = table[table["part"] == part]
+    coded = {name: np.unique(table[name].to_numpy(str), return_inverse=True) for name in text}
+    columns = {name: table[name].to_numpy() for name in ["seed", *numbers]}
+    nothing = {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
+    return _Rows(columns | nothing, coded, classes)
+
+
+def _frame_rows(path: Path, task: Task, part: str) -> _Rows:
+    from pyarrow import parquet
+
+    wanted, text, classes = _header(path, task, parquet.read_schema(path).names, ("frame", "time_s", "valid"))
+    table = parquet.read_table(path, columns=wanted, filters=[("part", "=", part)], read_dictionary=text)
+    table = table.unify_dictionaries()  # one of all row groups
+    coded = {}
+    for name in text:
+        column = table[name].combine_chunks()
+        coded[name] = np.array(column.dictionary.to_pylist(), dtype=str), column.indices.to_numpy()
+    columns = {name: table[name].to_numpy() for name in wanted if name not in (*text, "part")}
+    return _Rows(columns, coded, classes)
+
+
+def _class_codes(path: Path, column: str, rows: _Rows) -> np.ndarray:
+    """Index of the class of each row, -1 where there is none; raises InputError for a class that nobody knows."""
+    names, code = rows.coded[column]
+    number = {name: i for i, name in enumerate(rows.classes)} | {"": -1}
+    unknown = sorted({names[i] for i in np.unique(code)} - set(number))
+    if unknown:
+        raise InputError(
+            f"{path}: column {column} holds {unknown[0]!r}; its classes are {', '.join(rows.classes)}; {AGAIN}"
+        )
+    return np.array([number.get(name, -1) for name in names.tolist()], np.int64)[code]
 
 
 def _by_seed(path, segments, segment, seed, columns, classes, truth, predicted) -> Predictions:

@@ -1,16 +1,17 @@
 """Every metric of every run, from item-level predictions to tidy tables."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, make_dataclass
 
 import click
 import numpy as np
 
-from models.metrics import ccc, metrics
-from models.predictions import model_and_modalities, prediction_file, read_predictions
+from models.metrics import chance, metrics
+from models.predictions import Predictions, model_and_modalities, prediction_file, read_predictions
 from models.tallies import tally
+from models.task import Task
 from pipeline.log import progress
-from pipeline.records import InputError, write_table
+from pipeline.records import InputError, Segment, read_table, write_table
 
 POOLED = "all"
 
@@ -22,10 +23,13 @@ class Score:
     model: str
     modalities: str
     protocol: str
+    turns: str  # style of the test items, or "all"
     fold: str  # number, or "all": the items of all folds together
     seed: int
     metric: str  # of the test part, or development_<metric>
     value: float | None
+    chance: float | None  # what the best constant answer scores on these items, where that means anything
+    above_chance: str | None  # yes or no
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +45,16 @@ class Count:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class VideoScore:
-    """CCC of one seed on one test video; None where truth and prediction are the same constant."""
+def video_metrics(task: Task) -> list[str]:
+    """The metrics that mean something on a single video."""
+    return [f"ccc_{of}" for of in (*task.targets, "mean")] if task.numbers else ["accuracy", "balanced_accuracy"]
 
-    model: str
-    modalities: str
-    fold: str
-    seed: int
-    segment_id: str
-    frames: int
-    ccc_valence: float | None
-    ccc_arousal: float | None
-    ccc_mean: float | None
+
+def video_record(task: Task) -> type:
+    """The record of one seed's scores on one test video; None where truth and prediction are the same constant."""
+    key = [("model", str), ("modalities", str), ("fold", str), ("seed", int), ("segment_id", str), ("frames", int)]
+    scores = [(name, float | None) for name in video_metrics(task)]
+    return make_dataclass("VideoScore", [*key, *scores], frozen=True, slots=True)
 
 
 def number(value: float) -> float | None:
@@ -67,18 +68,19 @@ class RunScores:
 
     scores: list[Score]
     confusion: list[Count]
-    per_video: list[VideoScore]
+    per_video: list
 
 
-def score_run(results, run: str, folds: int, task: str, protocol: str) -> RunScores:
-    """Score one run in each fold and over all folds together.
+def score_run(results, run: str, folds: int, task: Task, protocol: str, styles: dict[str, str]) -> RunScores:
+    """Score one run in each fold and over all folds together, on all test items and on those of each style.
 
-    Raises InputError where a prediction file or its test part is absent, or folds differ in seeds or classes.
+    ``styles`` gives the style of a segment. Raises InputError where a prediction file or its test part is absent, or
+    folds differ in seeds or classes.
     """
     model, modalities = model_and_modalities(run)
     scores: list[Score] = []
-    per_video: list[VideoScore] = []
-    pooled: dict[str, np.ndarray] = {}
+    per_video: list = []
+    pooled: dict[tuple[str, str], np.ndarray] = {}
     first = None
     for fold in range(folds):
         path = prediction_file(results, run, fold, task)
@@ -92,22 +94,35 @@ def score_run(results, run: str, folds: int, task: str, protocol: str) -> RunSco
             if (predictions.seeds, predictions.classes) != (first.seeds, first.classes):
                 raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
             by_segment = tally(predictions, predictions.segment, len(predictions.segments))
-            sums = by_segment.sum(0)
-            pooled[prefix] = pooled.get(prefix, 0) + sums
-            key = (model, modalities, protocol, str(fold))
-            scores += _rows(key, prefix, task, first, sums)
-            if task == "frame" and part == "test":
-                per_video += _video_rows((model, modalities, str(fold)), predictions, by_segment)
-    for prefix, sums in pooled.items():
-        scores += _rows((model, modalities, protocol, POOLED), prefix, task, first, sums)
-    return RunScores(scores, list(_counts(model, modalities, first.classes, pooled[""])), per_video)
+            for turns, sums in _by_turns(by_segment, predictions.segments, styles if part == "test" else {}):
+                pooled[turns, prefix] = pooled.get((turns, prefix), 0) + sums
+                scores += _rows((model, modalities, protocol, turns, str(fold)), prefix, task, first, sums)
+            if task.frames and part == "test":
+                per_video += _video_rows((model, modalities, str(fold)), task, predictions, by_segment)
+    for (turns, prefix), sums in sorted(pooled.items(), key=lambda item: item[0][0] != POOLED):
+        scores += _rows((model, modalities, protocol, turns, POOLED), prefix, task, first, sums)
+    if len({row.turns for row in scores}) == 2:  # one style alone is what all items are
+        scores = [row for row in scores if row.turns == POOLED]
+    return RunScores(scores, list(_counts(model, modalities, first.classes, pooled[POOLED, ""])), per_video)
 
 
-def _rows(key, prefix, task, like, sums) -> Iterator[Score]:
+def _by_turns(by_segment: np.ndarray, segments: Sequence[str], styles) -> Iterator[tuple[str, np.ndarray]]:
+    """Sums over all segments, and over those of each style."""
+    yield POOLED, by_segment.sum(0)
+    style = np.array([styles.get(name, "") for name in segments])
+    for one in sorted(set(style.tolist()) - {""}):
+        yield one, by_segment[style == one].sum(0)
+
+
+def _rows(key, prefix, task, like: Predictions, sums) -> Iterator[Score]:
     values = {name: function(sums) for name, function in metrics(task, like.classes).items()}
+    constant = {name: chance(task, name, sums[0], like.classes) for name in values}
     for i, seed in enumerate(like.seeds):
         for name, by_seed in values.items():
-            yield Score(*key, seed, prefix + name, number(by_seed[i]))
+            value, least = number(by_seed[i]), constant[name]
+            known = value is not None and least is not None
+            least = None if least is None else number(least)
+            yield Score(*key, seed, prefix + name, value, least, ("yes" if value > least else "no") if known else None)
 
 
 def _counts(model, modalities, classes, sums) -> Iterator[Count]:
@@ -117,28 +132,33 @@ def _counts(model, modalities, classes, sums) -> Iterator[Count]:
             yield Count(model, modalities, POOLED, POOLED, label, predicted, count)
 
 
-def _video_rows(key, predictions, by_segment) -> Iterator[VideoScore]:
-    both = ccc(by_segment)
+def _video_rows(key, task: Task, predictions: Predictions, by_segment: np.ndarray) -> Iterator:
+    record, table = video_record(task), metrics(task, predictions.classes)
+    values = [table[name](by_segment) for name in video_metrics(task)]  # (segments, S) each
+    items = by_segment[:, 0, 0, 0] if task.numbers else by_segment[:, 0].sum((-2, -1))
     for s, seed in enumerate(predictions.seeds):
         for i, segment_id in enumerate(predictions.segments):
-            values = (number(both[i, s, 0]), number(both[i, s, 1]), number(both[i, s].mean()))
-            yield VideoScore(*key, seed, segment_id, int(by_segment[i, s, 0, 0]), *values)
+            yield record(*key, seed, segment_id, int(items[i]), *(number(value[i, s]) for value in values))
 
 
 @click.command()
-@click.option("--task", required=True, type=click.Choice(["segment", "frame"]))
+@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
+@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
 @click.option("--protocol", required=True, help="name of the split, written into the table")
 @click.option("--run", "runs", required=True, multiple=True, help="MODEL-MODALITIES; once for each run")
 @click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/scores.csv")
-@click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for task frame")
-@click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for task segment")
-def score(task, results, protocol, runs, folds, out, confusion, per_video):
+@click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for numbers")
+@click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for tasks of segments")
+def score(task, results, segments, protocol, runs, folds, out, confusion, per_video):
     """Compute every metric from item-level predictions."""
-    found = [score_run(results, run, folds, task, protocol) for run in progress(runs, "runs scored")]
+    task = Task.parse(task)
+    styles = {s.segment_id: s.style for s in read_table(segments, Segment) if s.style is not None}
+    styles = styles if len(set(styles.values())) > 1 else {}  # of one style there is nothing to tell apart
+    found = [score_run(results, run, folds, task, protocol, styles) for run in progress(runs, "runs scored")]
     write_table(out, [row for one in found for row in one.scores], Score)
     if confusion:
         write_table(confusion, [row for one in found for row in one.confusion], Count)
     if per_video:
-        write_table(per_video, [row for one in found for row in one.per_video], VideoScore)
+        write_table(per_video, [row for one in found for row in one.per_video], video_record(task))

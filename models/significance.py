@@ -7,10 +7,13 @@ from functools import cache
 import click
 import numpy as np
 
-from models.comparison import CLUSTER_KIND, Comparison, compare, decide, resampler
-from models.metrics import OVERALL
+from models.clusters import clusters_of
+from models.comparison import Comparison, Resampler, compare, decide
+from models.metrics import overall
 from models.options import Contrast, SignificanceOptions
+from models.statuses import Remark, Role
 from models.tallies import RunTally, tally_run
+from models.task import Task
 from pipeline.log import log, progress
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
@@ -21,17 +24,25 @@ def run_contrasts(
     load: Callable[[str], RunTally],
     ratio: float,
 ) -> list[Comparison]:
-    """Test all planned contrasts; ``load`` gives the tally of a run by its name, ``ratio`` is test / training items."""
-    loaded, resampled, rows = cache(load), resampler(options), []
-    for contrast in progress(contrasts, "contrasts"):
-        name, how = choose_b(contrast, options.metric, loaded)
-        row = compare(contrast.question, loaded(contrast.a), loaded(name), options, ratio, resampled)
-        rows.append(replace(row, note="; ".join(filter(None, [how, row.note]))))
+    """Test all planned contrasts on all test items, then each on the items of each style where there are styles.
+
+    ``load`` gives the tally of a run by its name, ``ratio`` is test / training items.
+    """
+    resampled, of_style = Resampler(options), cache(lambda name, style: load(name).of_style(style))
+    chosen = [(contrast, *choose_b(contrast, options.metric, load)) for contrast in contrasts]
+    styles = load(contrasts[0].a).styles if contrasts else []
+    rows = []
+    for turns in progress(["all", *(styles if len(styles) > 1 else [])], "kinds of turns"):
+        for contrast, b, among in chosen:
+            pair = [load(name) if turns == "all" else of_style(name, turns) for name in (contrast.a, b)]
+            row = compare(contrast.question, *pair, options, ratio, resampled)
+            remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
+            rows.append(replace(row, b_chosen_from=among, remarks=remarks))
     return decide(rows, options)
 
 
 def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[str, str]:
-    """The run to compare with, and how it was chosen: of several the best on the development part, not on the test."""
+    """The run to compare with, and among which it was chosen: the best on the development part, not on the test."""
     if isinstance(contrast.b, str):
         return contrast.b, ""
     scores = {name: load(name).development_score(metric_name) for name in contrast.b}
@@ -41,9 +52,7 @@ def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTall
             f"contrast {contrast.question!r}: run {undefined[0]} has no development score to be chosen by; "
             "name one run as b, or train it with a development part"
         )
-    best = max(scores, key=scores.get)
-    shown = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
-    return best, f"b is the best of several by development {metric_name}: {shown}"
+    return max(scores, key=scores.get), " ".join(f"{name}={score:.4f}" for name, score in scores.items())
 
 
 def size_ratio(split: list[Assignment], folds: int) -> float:
@@ -80,7 +89,7 @@ def _parse(kind, text: str, option: str):
 
 
 @click.command()
-@click.option("--task", required=True, type=click.Choice(list(CLUSTER_KIND)))
+@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
 @click.option("--protocol", required=True, help="name of the split, for the log")
 @click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
@@ -93,17 +102,19 @@ def significance(task, results, protocol, segments, split, folds, contrasts, opt
     """Test the planned contrasts."""
     planned = _parse(list[Contrast], contrasts, "--contrasts")
     given = _parse(SignificanceOptions, options, "--options")
-    if given.metric not in OVERALL[task]:
+    task = Task.parse(task)
+    if given.metric not in overall(task):
         raise InputError(
-            f"significance.metric: {given.metric!r} cannot be tested for task {task}; choose {', '.join(OVERALL[task])}"
+            f"significance.metric: {given.metric!r} cannot be tested for task {task}; choose {', '.join(overall(task))}"
         )
-    unit_of = {row.segment_id: row.unit_id for row in read_table(segments, Segment)}
+    clusters = clusters_of(read_table(segments, Segment), task)
     ratio = size_ratio(read_table(split, Assignment), folds)
 
+    @cache
     def load(run: str) -> RunTally:
-        return tally_run(results, run, folds, task, unit_of)
+        return tally_run(results, run, folds, task, clusters)
 
     rows = run_contrasts(planned, given, load, ratio)
     write_table(out, [_rounded(row) for row in rows], Comparison)
-    found = ", ".join(f"{row.question}: {row.verdict}" for row in rows)
-    log.info("%s, %d contrasts on %s: %s", protocol, len(rows), given.metric, found or "none planned")
+    found = ", ".join(f"{row.question}: {row.verdict}" for row in rows if row.role == Role.PLANNED)
+    log.info("%s, %d contrasts on %s: %s", protocol, len(planned), given.metric, found or "none planned")

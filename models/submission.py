@@ -17,7 +17,8 @@ import click
 import numpy as np
 
 from models.predictions import AGAIN, model_and_modalities, prediction_file
-from models.scores import Score
+from models.scores import POOLED, Score
+from models.task import Task
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
 from pipeline.store import FeatureStore
@@ -35,7 +36,7 @@ def best_run(scores: str | Path) -> str:
     """
     values = defaultdict(list)
     for row in read_table(scores, Score):
-        if (row.fold, row.metric) == (str(FOLD), CHOSEN_BY) and row.value is not None:
+        if (row.turns, row.fold, row.metric) == (POOLED, str(FOLD), CHOSEN_BY) and row.value is not None:
             values[f"{row.model}-{row.modalities}"].append(row.value)
     if not values:
         raise InputError(f"{scores}: has no {CHOSEN_BY} of fold {FOLD}; name a run with --run MODEL-MODALITIES")
@@ -75,7 +76,7 @@ def average_of_seeds(path: str | Path, frames: Mapping[str, int]) -> dict[str, n
     sums = {name: np.zeros((n, len(COLUMNS))) for name, n in frames.items()}
     said = {name: np.zeros(n, np.int64) for name, n in frames.items()}  # by how many seeds, for each frame
     seeds = set()
-    columns = ["segment_id", "seed", "frame", *(f"{name}_predicted" for name in COLUMNS)]
+    columns = ["segment_id", "seed", "frame", *(f"prediction_{name}" for name in COLUMNS)]
     source = dataset.dataset(path)
     for batch in source.to_batches(columns=columns, filter=dataset.field("part") == "unlabelled"):
         names = batch["segment_id"].dictionary_encode()
@@ -155,7 +156,7 @@ def submission(results, run, layout, sample, out):
         )
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
-    path = prediction_file(results, run, FOLD, "frame")
+    path = prediction_file(results, run, FOLD, Task("numbers", "frame", COLUMNS))
     predicted = average_of_seeds(path, unlabelled_people(results))
     if layout == "single":
         rows = as_listed(sample, predicted) if sample else numbered(predicted)

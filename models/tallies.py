@@ -1,32 +1,30 @@
-"""A run's predictions once they are counted: sums by fold, cluster and seed, from which every metric follows.
+"""A run's predictions once they are counted: sums by fold, cluster, style and seed, from which every metric follows."""
 
-A cluster is a source video (an IEMOCAP dialog, an Aff-Wild2 video): its items share people, topic and recording, so
-clusters and not items are the independent observations.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from models.clusters import Clusters
 from models.metrics import Metric, confusion_matrix, metric, moments
 from models.predictions import Predictions, prediction_file, read_predictions
+from models.task import Task
 from pipeline.records import InputError
 
 
 def tally(predictions: Predictions, group=None, groups: int = 1) -> np.ndarray:
     """Sums of each group of items (codes 0 to groups - 1) and seed.
 
-    Gives float64 (groups, S, K, K) of counts for task segment, (groups, S, 2, 6) of moments for task frame.
+    Gives float64 (groups, S, K, K) of counts of classes, or (groups, S, targets, 6) of moments of numbers.
     """
     group = np.zeros(len(predictions), np.int64) if group is None else np.asarray(group)
     if predictions.classes:
         k = len(predictions.classes)
         by_seed = [confusion_matrix(predictions.truth, p, k, group, groups) for p in predictions.predicted]
     else:
+        targets = range(predictions.truth.shape[1])
         by_seed = [
-            np.stack([moments(predictions.truth[:, d], p[:, d], group, groups) for d in range(2)], axis=1)
+            np.stack([moments(predictions.truth[:, d], p[:, d], group, groups) for d in targets], axis=1)
             for p in predictions.predicted
         ]
     return np.stack(by_seed, axis=1).astype(np.float64)
@@ -34,19 +32,25 @@ def tally(predictions: Predictions, group=None, groups: int = 1) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RunTally:
-    """The test part of one run over all folds, counted; a cell is what one cluster contributes to one fold."""
+    """The test part of one run over all folds, counted; a cell is what one cluster adds to one fold in one style."""
 
     run: str
-    task: str
+    task: Task
     classes: tuple[str, ...]
     seeds: tuple[int, ...]
     sums: np.ndarray  # (cells, S, ...) as in tally
     fold: np.ndarray  # (cells,) from 0 to folds - 1
     cluster: np.ndarray  # (cells,) index into clusters
+    style: np.ndarray  # (cells,) "" where the corpus knows no styles
     clusters: tuple[str, ...]
+    cluster_kind: str
+    group: np.ndarray | None  # (clusters,) number of the wider group of each cluster; None: there are none
+    group_kind: str | None
     fingerprints: tuple[str, ...]  # per fold: which items and truths were tested
-    right: np.ndarray | None  # (items,) task segment: more than half of the seeds were right
+    right: np.ndarray | None  # (items,) classes of segments: more than half of the seeds were right
+    right_style: np.ndarray | None  # (items,)
     development: np.ndarray | None  # (S, ...) sums of the development parts of all folds; None without any
+    turns: str = "all"  # the style that the test items are restricted to
 
     @property
     def folds(self) -> int:
@@ -54,10 +58,38 @@ class RunTally:
         return len(self.fingerprints)
 
     @property
+    def styles(self) -> list[str]:
+        """The styles of the test items, sorted; fewer than two tell nothing apart."""
+        return sorted(set(self.style.tolist()) - {""})
+
+    def of_style(self, style: str) -> "RunTally":
+        """The same run on its test items of one style; the development part stays what it is."""
+        keep = self.style == style
+        left, cluster = np.unique(self.cluster[keep], return_inverse=True)
+        return replace(
+            self,
+            turns=style,
+            sums=self.sums[keep],
+            fold=self.fold[keep],
+            cluster=cluster,
+            style=self.style[keep],
+            clusters=tuple(self.clusters[i] for i in left),
+            group=None if self.group is None else np.unique(self.group[left], return_inverse=True)[1],
+            right=None if self.right is None else self.right[self.right_style == style],
+            right_style=None if self.right is None else self.right_style[self.right_style == style],
+        )
+
+    @property
+    def class_items(self) -> np.ndarray:
+        """Items of each true class; of numbers all items as of one class."""
+        first = self.sums[:, 0].sum(0)
+        return first.sum(-1) if self.classes else first[:1, 0]
+
+    @property
     def cluster_items(self) -> np.ndarray:
         """Items of each cluster, (clusters,)."""
         first = self.sums[:, 0]
-        items = first.sum((-2, -1)) if self.task == "segment" else first[:, 0, 0]
+        items = first.sum((-2, -1)) if self.classes else first[:, 0, 0]
         return np.bincount(self.cluster, items, minlength=len(self.clusters))
 
     def score(self, function: Metric) -> float:
@@ -65,8 +97,9 @@ class RunTally:
         return float(function(self.sums.sum(0)).mean())
 
     def fold_scores(self, function: Metric) -> np.ndarray:
-        """A metric by fold and seed, (folds, S): one number for each training run."""
-        return np.stack([function(self.sums[self.fold == k].sum(0)) for k in range(self.folds)])
+        """A metric by fold and seed, (folds, S): one number for each training run; NaN for a fold without items."""
+        with np.errstate(invalid="ignore"):
+            return np.stack([function(self.sums[self.fold == k].sum(0)) for k in range(self.folds)])
 
     def development_score(self, name: str) -> float:
         """A metric of the development items of all folds together, mean over seeds; NaN without a development part."""
@@ -75,12 +108,12 @@ class RunTally:
         return float(metric(self.task, name, self.classes)(self.development).mean())
 
 
-def tally_run(results: str | Path, run: str, folds: int, task: str, unit_of: Mapping[str, str]) -> RunTally:
-    """Read and count the predictions of one run; ``unit_of`` maps a segment to its source video.
+def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: Clusters) -> RunTally:
+    """Read and count the predictions of one run.
 
     Raises InputError where a file or its test part is absent, seeds or classes differ, or a segment is unknown.
     """
-    tests, development, right = [], None, []
+    tests, development = [], None
     for k in range(folds):
         path = prediction_file(results, run, k, task)
         test = read_predictions(path, task, "test")
@@ -88,7 +121,7 @@ def tally_run(results: str | Path, run: str, folds: int, task: str, unit_of: Map
             raise InputError(f"{path}: holds no item of the test part; check the split and train fold {k} again")
         if tests and (test.seeds, test.classes) != (tests[0].seeds, tests[0].classes):
             raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
-        unknown = [name for name in test.segments if name not in unit_of]
+        unknown = [name for name in test.segments if name not in clusters.of]
         if unknown:
             raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
         held_out = read_predictions(path, task, "development")
@@ -98,16 +131,21 @@ def tally_run(results: str | Path, run: str, folds: int, task: str, unit_of: Map
             sums = tally(held_out)[0]
             development = sums if development is None else development + sums
         tests.append(test)
-        if task == "segment":
-            right.append((test.predicted == test.truth).mean(0) > 0.5)
-    clusters = sorted({unit_of[name] for test in tests for name in test.segments})
-    code = {name: i for i, name in enumerate(clusters)}
-    sums, fold, cluster = [], [], []
+    names = sorted({clusters.of[name] for test in tests for name in test.segments})
+    number = {name: i for i, name in enumerate(names)}
+    sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
     for k, test in enumerate(tests):
-        here, of_segment = np.unique([code[unit_of[name]] for name in test.segments], return_inverse=True)
-        sums.append(tally(test, of_segment[test.segment], len(here)))
-        fold.append(np.full(len(here), k))
-        cluster.append(here)
+        keys = [(number[clusters.of[name]], clusters.style_of.get(name, "")) for name in test.segments]
+        cells = {key: i for i, key in enumerate(sorted(set(keys)))}
+        of_item = np.array([cells[key] for key in keys])[test.segment]
+        sums.append(tally(test, of_item, len(cells)))
+        fold.append(np.full(len(cells), k))
+        cluster += [key[0] for key in cells]
+        style += [key[1] for key in cells]
+        if not (task.numbers or task.frames):
+            right.append((test.predicted == test.truth).mean(0) > 0.5)
+            right_style.append(np.array([key[1] for key in keys])[test.segment])
+    groups = [clusters.group_of[name] for name in names] if clusters.group_kind else []
     return RunTally(
         run=run,
         task=task,
@@ -115,9 +153,14 @@ def tally_run(results: str | Path, run: str, folds: int, task: str, unit_of: Map
         seeds=tests[0].seeds,
         sums=np.concatenate(sums),
         fold=np.concatenate(fold),
-        cluster=np.concatenate(cluster),
-        clusters=tuple(clusters),
+        cluster=np.array(cluster),
+        style=np.array(style),
+        clusters=tuple(names),
+        cluster_kind=clusters.kind,
+        group=np.unique(groups, return_inverse=True)[1] if groups else None,
+        group_kind=clusters.group_kind,
         fingerprints=tuple(test.fingerprint for test in tests),
         right=np.concatenate(right) if right else None,
+        right_style=np.concatenate(right_style) if right else None,
         development=development,
     )

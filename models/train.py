@@ -21,11 +21,13 @@ from models.job import Job, choose_device, load_examples, make_repeatable
 from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions, check_network
 from models.predictions import FILE
 from models.seeds import train_seeds
+from models.task import Task
 from pipeline.digest import code
 from pipeline.log import log
 from pipeline.records import InputError
 
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
+TRAINED = (Task("classes", "segment"), Task("numbers", "frame", predict.TARGETS))
 
 
 def facts(job: Job, device: str) -> dict:
@@ -122,9 +124,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 
 
 @click.command()
-@click.option(
-    "--task", required=True, type=click.Choice(["segment", "frame"]), help="a label per segment, or per frame"
-)
+@click.option("--task", required=True, help="classes/segment or numbers/frame:valence,arousal")
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
 @click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -143,12 +143,15 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="runs/RUN/foldK")
 def train(task, name, modalities, split, fold, feature, labels, network, training, cores, out):
     """Train one model on one modality set and fold, all seeds."""
-    if (task == "frame") != (labels is not None):
-        raise InputError("--labels is needed for task frame, and for that only")
+    wanted = Task.parse(task)
+    if wanted not in TRAINED:
+        raise InputError(f"--task {task}: no model trains on it; there are {' and '.join(map(str, TRAINED))}")
+    if wanted.frames != (labels is not None):
+        raise InputError("--labels is needed for tasks of frames, and for those only")
     begin_s = time.monotonic()
     job = Job(
         name=name,
-        task=task,
+        task=wanted.level,
         modalities=modalities,
         fold=fold,
         split=split,

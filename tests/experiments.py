@@ -6,7 +6,10 @@ import numpy as np
 
 from models.metrics import confusion_matrix, moments
 from models.tallies import RunTally
+from models.task import Task
 
+CLASSES, NUMBERS = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
+SESSIONS = 5
 EMOTIONS = np.array([1103, 1041, 595, 1084, 1849, 107, 1708]) / 7487  # published counts of the seven classes
 
 
@@ -25,6 +28,7 @@ class Emotions:
     sd_seed: float = 0.15
     sd_seed_item: float = 0.7
     sd_item_model: float = 0.5
+    sd_session_model: float = 0.0  # what the people of one of five sessions add to a model
 
     def draw(self, rng) -> tuple[RunTally, RunTally]:
         """Two runs whose errors are correlated by item and by dialog."""
@@ -40,6 +44,7 @@ class Emotions:
         folds = self.folds
         if self.across_folds:
             fold, folds = 2 * fold + rng.integers(0, 2, n), 2 * folds
+        session = np.arange(self.dialogs) * min(SESSIONS, self.dialogs) // self.dialogs
         shared = 0.3 + 0.5 * rng.normal(size=self.dialogs)[dialog] + rng.normal(size=n)
         cells, cell = np.unique(fold * self.dialogs + dialog, return_inverse=True)
         runs = []
@@ -47,6 +52,7 @@ class Emotions:
             latent = shared + advantage + self.sd_dialog_model * rng.normal(size=self.dialogs)[dialog]
             latent = (
                 latent
+                + self.sd_session_model * rng.normal(size=SESSIONS)[session][dialog]
                 + self.sd_item_model * rng.normal(size=n)
                 + self.sd_seed * rng.normal(size=(self.seeds, folds))[:, fold]
             )
@@ -54,9 +60,10 @@ class Emotions:
             predicted = np.where(latent > 0, label, (label + rng.integers(1, k, latent.shape)) % k)
             sums = np.stack([confusion_matrix(label, p, k, cell, len(cells)) for p in predicted], axis=1)
             right = (predicted == label).mean(0) > 0.5
-            runs.append(
-                _run(runs, "segment", sums, cells // self.dialogs, cells % self.dialogs, self.dialogs, folds, right)
-            )
+            style = np.where(np.arange(self.dialogs) % 2, "scripted", "improvised")
+            of_cells = {"fold": cells // self.dialogs, "cluster": cells % self.dialogs}
+            items = {"right": right, "right_style": style[dialog]}
+            runs.append(_run(runs, CLASSES, sums, self.dialogs, folds, style, session, **of_cells, **items))
         return tuple(runs)
 
 
@@ -87,23 +94,25 @@ class Affect:
                         sums[m, v, s, d] = moments(truth, np.tanh(slope[m, s] * truth + error[s]))
         runs = []
         for m in range(2):
-            runs.append(
-                _run(runs, "frame", sums[m], np.zeros(self.videos, int), np.arange(self.videos), self.videos, 1, None)
-            )
+            runs.append(_run(runs, NUMBERS, sums[m], self.videos, 1, fold=np.zeros(self.videos, int)))
         return tuple(runs)
 
 
-def _run(before, task, sums, fold, cluster, clusters, folds, right) -> RunTally:
+def _run(before, task, sums, clusters, folds, style=None, group=None, cluster=None, **further) -> RunTally:
+    cluster = np.arange(clusters) if cluster is None else cluster
     return RunTally(
         run=f"{'ab'[len(before)]}-A+V",
         task=task,
-        classes=tuple("abcdefg") if task == "segment" else (),
+        classes=() if task.numbers else tuple("abcdefg"),
         seeds=tuple(range(sums.shape[1])),
         sums=sums.astype(np.float64),
-        fold=fold,
         cluster=cluster,
+        style=np.full(len(cluster), "") if style is None else style[cluster],
         clusters=tuple(f"unit{i:03d}" for i in range(clusters)),
+        cluster_kind="video" if task.numbers else "dialog",
+        group=group,
+        group_kind=None if group is None else "session",
         fingerprints=("same",) * folds,
-        right=right,
         development=None,
+        **{"right": None, "right_style": None, **further},
     )

@@ -1,12 +1,11 @@
 """Write prediction files as training does, from answers that a test chose."""
 
 import csv
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.records import Segment
+from pipeline.records import Segment, write_table
 
 
 def write_segments(folder, run, fold, classes, rows, shuffle=None):
@@ -43,12 +42,34 @@ def write_frames(folder, run, fold, tracks, shuffle=None):
         columns["valid"] += np.asarray(valid, bool).tolist()
         values.append(np.concatenate([truth, predicted], axis=1))
     values = np.concatenate(values)
-    for i, name in enumerate(("valence", "arousal", "valence_predicted", "arousal_predicted")):
+    for i, name in enumerate(("truth_valence", "truth_arousal", "prediction_valence", "prediction_arousal")):
         columns[name] = values[:, i].astype(np.float32)
     table = pyarrow.table(columns)
     if shuffle is not None:
         table = table.take(np.random.default_rng(shuffle).permutation(len(table)))
     parquet.write_table(table, path)
+    return path
+
+
+def write_numbers(folder, run, fold, targets, rows):
+    """``rows``: (segment_id, seed, part, truth of each target, prediction of each target)."""
+    header = ["segment_id", "seed", "part", *(f"{what}_{t}" for what in ("truth", "prediction") for t in targets)]
+    return write_rows(Path(folder) / "runs" / run / f"fold{fold}" / "predictions.tsv", header, rows)
+
+
+def write_frame_classes(folder, run, fold, classes, tracks):
+    """``tracks``: (segment_id, seed, part, label (n,), predicted (n,)), a label "" where none is known."""
+    import pandas
+
+    tables = []
+    for segment_id, seed, part, label, predicted in tracks:
+        frame = np.arange(len(label))
+        columns = {"segment_id": segment_id, "seed": seed, "part": part, "frame": frame, "time_s": frame / 30}
+        columns |= {"valid": np.asarray(label) != "", "label": label, "predicted": predicted}
+        tables.append(pandas.DataFrame(columns | {f"p_{c}": np.float32(c == np.array(predicted)) for c in classes}))
+    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pandas.concat(tables).to_parquet(path)
     return path
 
 
@@ -61,11 +82,15 @@ def write_rows(path, header, rows):
     return path
 
 
-def write_corpus(folder, unit_of, folds, protocol="session"):
-    """segments.tsv and a split: ``unit_of`` segment -> unit; ``folds`` one dict segment -> part for each fold."""
-    header = [field.name for field in fields(Segment)]
-    rows = [(s, u, "speaker", "", "", 0.0, 1.0, "whole", "", "", "", "", "") for s, u in unit_of.items()]
-    segments = write_rows(Path(folder) / "segments.tsv", header, rows)
+def write_corpus(folder, unit_of, folds, protocol="session", **groups):
+    """segments.tsv and a split: ``unit_of`` segment -> unit; ``folds`` one dict segment -> part for each fold.
+
+    ``groups``: a function of the segment's id for each column of segments.tsv.
+    """
+    same = {"speaker": "speaker", "session": None, "part": None, "start_s": 0.0, "end_s": 1.0, "side": "whole"}
+    rows = [Segment(s, u, **{**same, **{name: of(s) for name, of in groups.items()}}) for s, u in unit_of.items()]
+    segments = Path(folder) / "segments.tsv"
+    write_table(segments, rows, Segment)
     split = [(s, k, part, "") for k, parts in enumerate(folds) for s, part in parts.items()]
     return segments, write_rows(
         Path(folder) / "splits" / f"{protocol}.tsv", ["segment_id", "fold", "part", "label"], split

@@ -275,8 +275,8 @@ class Fixture:
                     pd.DataFrame(
                         {
                             "segment_id": s.segment_id, "seed": seed, "part": "test", "frame": np.arange(len(time_s)),
-                            "time_s": time_s, "valid": valid, "valence": np.where(valid, truth[0], -5),
-                            "arousal": truth[1], "valence_predicted": noisy[0], "arousal_predicted": noisy[1],
+                            "time_s": time_s, "valid": valid, "truth_valence": np.where(valid, truth[0], -5),
+                            "truth_arousal": truth[1], "prediction_valence": noisy[0], "prediction_arousal": noisy[1],
                         }
                     )
                 )  # fmt: skip

@@ -5,11 +5,13 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from models import bootstrap
-from models.comparison import compare, decide, resampler
+from models.clusters import Clusters
+from models.comparison import Resampler, compare, decide
 from models.metrics import accuracy, balanced_accuracy, metric
 from models.options import SignificanceOptions
 from models.tallies import tally_run
-from tests.experiments import Affect, Emotions
+from tests.experiments import CLASSES as EMOTION
+from tests.experiments import NUMBERS, Affect, Emotions
 from tests.prediction_files import write_segments
 
 CLASSES = ["ang", "neu", "sad"]
@@ -29,7 +31,7 @@ def test_replicates_equal_a_bootstrap_of_the_items_themselves(tmp_path):
                     rows.append(row)
                     tested.setdefault(seed, []).append((unit_of[name], row[3], row[4]))
         write_segments(tmp_path, "self-A", fold, CLASSES, rows)
-    run = tally_run(tmp_path, "self-A", 2, "segment", unit_of)
+    run = tally_run(tmp_path, "self-A", 2, EMOTION, Clusters("dialog", unit_of))
     weights = bootstrap.draw_weights(len(run.clusters), 25, seed=4)
     assert (weights.sum(1) == len(run.clusters)).all()
     found = bootstrap.resample(run, balanced_accuracy, weights)
@@ -57,7 +59,10 @@ def bootstrap_of(pair, function, rng, samples=200):
     a, b = pair
     weights = bootstrap.draw_weights(len(a.clusters), samples, int(rng.integers(1 << 30)))
     return bootstrap.difference(
-        bootstrap.resample(a, function, weights), bootstrap.resample(b, function, weights), a.cluster_items
+        bootstrap.resample(a, function, weights),
+        bootstrap.resample(b, function, weights),
+        a.cluster_items,
+        None if a.task.numbers else a.class_items,
     )
 
 
@@ -82,7 +87,7 @@ def test_without_true_difference_it_rejects_as_often_as_it_says(name):
     setting, metric_name = NULL[name]
     experiments = 300
     rng = np.random.default_rng(6)
-    function = metric("frame" if isinstance(setting, Affect) else "segment", metric_name, "abcdefg")
+    function = metric(NUMBERS if isinstance(setting, Affect) else EMOTION, metric_name, "abcdefg")
     found = [bootstrap_of(setting.draw(rng), function, rng) for _ in range(experiments)]
     rejected = np.mean([f.p < 0.05 for f in found])
     missed = np.mean([not f.interval(0.95)[0] <= 0 <= f.interval(0.95)[1] for f in found])
@@ -98,13 +103,13 @@ def test_a_planted_difference_of_five_points_is_found_most_of_the_time():
     assert np.mean([f.p < 0.05 for f in found]) > 0.8
     rng = np.random.default_rng(8)
     videos = [
-        bootstrap_of(Affect(60, 60, 2, advantage=0.25).draw(rng), metric("frame", "ccc_mean"), rng) for _ in range(30)
+        bootstrap_of(Affect(60, 60, 2, advantage=0.25).draw(rng), metric(NUMBERS, "ccc_mean"), rng) for _ in range(30)
     ]
     assert np.mean([f.p < 0.05 and f.observed > 0 for f in videos]) > 0.8
 
 
 def test_interval_and_equivalence_are_the_same_statement():
-    found = bootstrap.Difference(0.004, 0.003, 20.0)
+    found = bootstrap.Estimate(0.004, 0.003, 20.0)
     low, high = found.interval(0.90)
     assert (found.p_equivalence(0.01) < 0.05) == (low > -0.01 and high < 0.01)
     for alpha in (0.01, 0.05, 0.2):
@@ -116,7 +121,7 @@ def test_interval_and_equivalence_are_the_same_statement():
 
 def verdicts(pairs, **changes):
     given = SignificanceOptions(**{"metric": "balanced_accuracy", "bootstrap_samples": 300, **changes})
-    return [decide([compare("?", a, b, given, 0.25, resampler(given))], given)[0].verdict for a, b in pairs]
+    return [decide([compare("?", a, b, given, 0.25, Resampler(given))], given)[0].verdict for a, b in pairs]
 
 
 def test_equal_models_come_out_equivalent_and_unequal_ones_do_not():

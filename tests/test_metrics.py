@@ -8,7 +8,10 @@ from scipy import stats
 from sklearn import metrics as truth
 
 from models import metrics
+from models.task import Task
 from pipeline.records import InputError
+
+CLASSES, NUMBERS = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
 
 
 def items(seed, n=400, classes=7, absent=(), never=()):
@@ -115,23 +118,42 @@ def test_leading_axes_are_kept():
 
 
 def test_tables_of_metrics_use_full_names_and_say_what_there_is():
-    names = list(metrics.metrics("segment", ["ang", "sad"]))
+    names = list(metrics.metrics(CLASSES, ["ang", "sad"]))
     assert names == [
         *("accuracy", "balanced_accuracy", "macro_f1"),
         *("recall_ang", "recall_sad", "precision_ang", "precision_sad"),
     ]
     assert {"ccc_valence", "ccc_arousal", "ccc_mean", "rmse_valence", "pearson_arousal"} <= set(
-        metrics.metrics("frame")
+        metrics.metrics(NUMBERS)
     )
     confusion = metrics.confusion_matrix([0, 0, 1], [0, 1, 1], 2)
-    table = metrics.metrics("segment", ["ang", "sad"])
+    table = metrics.metrics(CLASSES, ["ang", "sad"])
     assert table["recall_ang"](confusion) == 0.5
     assert table["precision_sad"](confusion) == 0.5
     both = np.stack([metrics.moments([0, 1, 2], [0, 1, 2]), metrics.moments([0, 1, 2], [2, 1, 0])])
-    assert metrics.metric("frame", "ccc_valence")(both) == pytest.approx(1)
-    assert metrics.metric("frame", "ccc_arousal")(both) == pytest.approx(-1)
-    assert metrics.metric("frame", "ccc_mean")(both) == pytest.approx(0)
+    assert metrics.metric(NUMBERS, "ccc_valence")(both) == pytest.approx(1)
+    assert metrics.metric(NUMBERS, "ccc_arousal")(both) == pytest.approx(-1)
+    assert metrics.metric(NUMBERS, "ccc_mean")(both) == pytest.approx(0)
     with pytest.raises(InputError, match="balanced_accuracy"):
-        metrics.metric("segment", "UAR", ["ang", "sad"])
-    for task, names in metrics.OVERALL.items():
-        assert set(names) <= set(metrics.metrics(task))
+        metrics.metric(CLASSES, "UAR", ["ang", "sad"])
+    for task in (CLASSES, NUMBERS, Task("numbers", "segment", ("dominance",))):
+        assert set(metrics.overall(task)) <= set(metrics.metrics(task))
+    assert metrics.overall(Task("numbers", "segment", ("dominance",)))[:2] == ("ccc_dominance", "ccc_mean")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_chance_is_the_best_constant_answer(seed):
+    labels, guesses = items(seed, absent=(3,))
+    sums = metrics.confusion_matrix(labels, guesses, 7)
+    constant = [np.full(len(labels), c) for c in range(7)]
+    expected = {
+        "accuracy": max(truth.accuracy_score(labels, x) for x in constant),
+        "balanced_accuracy": 1 / 6,
+        "macro_f1": max(truth.f1_score(labels, x, average="macro", zero_division=0) for x in constant),
+    }
+    for name, value in expected.items():
+        assert metrics.chance(CLASSES, name, sums, list("abcdefg")) == pytest.approx(value)
+    assert metrics.chance(CLASSES, "recall_a", sums, list("abcdefg")) is None
+    both = np.stack([metrics.moments(labels, guesses)] * 2)
+    assert metrics.chance(NUMBERS, "ccc_mean", both) == 0
+    assert metrics.chance(NUMBERS, "rmse_mean", both) is None

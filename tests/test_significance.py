@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from click.testing import CliRunner
 from scipy import integrate, special, stats
 
 from models import difference_tests
-from models.comparison import Comparison, compare, decide, resampler
+from models.comparison import Comparison, Resampler, compare, decide
+from models.metrics import accuracy, confusion_matrix
 from models.options import SignificanceOptions
 from models.significance import significance, size_ratio
+from models.statuses import Remark, Role, Standing, Status
+from models.task import Task
 from pipeline.records import Assignment, InputError
 from tests.experiments import Affect, Emotions
 from tests.prediction_files import write_corpus, write_frames, write_segments
@@ -73,7 +77,7 @@ def test_wilcoxon_needs_six_folds_that_differ():
     assert found.effect == pytest.approx(ranks @ np.sign(d) / ranks.sum())
     five = difference_tests.wilcoxon_test(np.append(d[:5], 0.0))
     assert five.p is None
-    assert "needs 6 folds that differ, there are 5" in five.reason
+    assert five.reason == Remark.FEW_PAIRS
 
 
 def test_mcnemar_is_the_exact_binomial_test_of_discordant_items():
@@ -95,9 +99,27 @@ def test_holm_by_hand_and_without_untested_contrasts():
 # ---- verdicts and degenerate cases -----------------------------------------------------------------------------
 
 
-def row(p, equivalence, difference):
+def row(p, equivalence, difference, above=(True, True), turns="all"):
+    standing = [Standing.ABOVE if x else Standing.AT_CHANCE for x in above]
     return Comparison(
-        "?", "a-A", "b-A", "accuracy", 9, 9, "dialog", 0.5, 0.5, difference, p_bootstrap=p, p_equivalence=equivalence
+        question="?",
+        role=Role.PLANNED,
+        turns=turns,
+        a="a-A",
+        b="b-A",
+        metric="accuracy",
+        items=900,
+        clusters=90,
+        effective_clusters=90.0,
+        cluster_kind="dialog",
+        mean_a=0.5,
+        mean_b=0.5,
+        difference=difference,
+        standing_a=standing[0],
+        standing_b=standing[1],
+        p_bootstrap=p,
+        p_equivalence=equivalence,
+        status=Status.TESTED if p is not None else Status.FEW_CLUSTERS,
     )
 
 
@@ -109,52 +131,155 @@ def test_verdicts_follow_their_rule():
             row(0.03, 0.6, 0.02),
             row(0.5, 0.01, 0.001),
             row(None, None, 0.1),
-        ]
-        + [row(0.0001, 0.01, 0.005)],
+            row(0.0001, 0.01, 0.005),
+        ],
         options(),
     )
-    assert [r.verdict for r in rows] == ["a better", "b better", "undecided", "equivalent", "undecided", "a better"]
+    assert [r.verdict for r in rows] == ["a better", "b better", "undecided", "equivalent", "no verdict", "a better"]
     assert rows[2].p_holm == pytest.approx(0.06)  # significant alone, not among five
-    assert "within the practical region" in rows[5].note
+    assert rows[4].note == Status.FEW_CLUSTERS.text
+    assert rows[5].remarks == Remark.SMALL
+    assert rows[5].note == "the difference is real but within the practical region"
 
 
-def test_identical_predictions_are_equivalent_and_say_so():
-    a, _ = Emotions(dialogs=12, turns=10, seeds=2).draw(np.random.default_rng(10))
-    found = decide([compare("?", a, a, options(), 0.25, resampler(options()))], options())[0]
-    assert (found.difference, found.p_bootstrap, found.ci_low, found.ci_high) == (0, 1, 0, 0)
-    assert found.verdict == "equivalent"
-    assert "predict alike" in found.note
-    assert "same amount" in found.note
+def test_what_is_not_above_chance_gets_no_verdict():
+    rows = decide(
+        [
+            row(0.001, 0.9, 0.05, (True, False)),  # better than a model that is at chance: a verdict
+            row(0.001, 0.9, 0.05, (False, True)),  # less bad than the other
+            row(0.5, 0.01, 0.001, (False, False)),
+            row(0.5, 0.01, 0.001, (False, True)),
+            row(0.5, 0.5, 0.001, (False, False)),
+        ],
+        options(),
+    )
+    assert [r.verdict for r in rows] == ["a better", "no verdict", "no verdict", "equivalent", "undecided"]
+    assert [r.status for r in rows] == ["tested", "at chance", "at chance", "tested", "tested"]
+
+
+def test_holm_counts_the_contrasts_of_the_same_turns():
+    rows = decide([row(0.02, 0.5, 0.1), row(0.02, 0.5, 0.1, turns="scripted")], options())
+    assert [r.p_holm for r in rows] == [0.02, 0.02]
+
+
+def outcome(a, b, **changes):
+    given = options(**changes)
+    return decide([compare("?", a, b, given, 0.25, Resampler(given))], given)[0]
+
+
+def test_identical_predictions_on_few_items_are_no_proof_of_equality():
+    rng = np.random.default_rng(10)
+    a, _ = Emotions(dialogs=12, turns=10, seeds=2).draw(rng)
+    found = outcome(a, a, metric="accuracy")
+    assert (found.difference, found.p_bootstrap, found.verdict) == (0, 1, "undecided")
+    # Bonett and Price 2012 with no disagreement at all: one each way is added to the counts, two to the items.
+    p, items = 1 / (found.items + 2), found.items + 2
+    independent = np.sqrt((2 * p - (p - p) ** 2) / items)
+    assert independent * 0.99 < found.standard_error < 6 * independent  # dialogs make items worth less
+    assert found.ci_low < 0 < found.ci_high
+    assert {Remark.ALIKE, Remark.FOLDS_ALIKE} <= set(found.remarks.split())
     assert found.p_t_corrected is None
+    steady = {"sd_dialog_model": 0.05, "sd_seed": 0.02, "sd_seed_item": 0.25, "sd_item_model": 0.05}
+    many, _ = Emotions(dialogs=151, turns=50, seeds=2, **steady).draw(rng)
+    assert outcome(many, many, metric="accuracy").verdict == "equivalent"
+
+
+def hits(right_a, right_b, dialogs, classes=4):
+    """Two runs of one seed on as many items as there are flags, in ``dialogs`` dialogs, true class by turns."""
+    n = len(right_a)
+    truth, dialog = np.arange(n) % classes, np.arange(n) * dialogs // n
+    runs = []
+    for name, right in (("a-A", right_a), ("b-A", right_b)):
+        predicted = np.where(right, truth, (truth + 1) % classes)
+        sums = confusion_matrix(truth, predicted, classes, dialog, dialogs)[:, None].astype(float)
+        template = Emotions(dialogs=dialogs, turns=3, seeds=1, folds=1).draw(np.random.default_rng(0))[0]
+        cells = {"fold": np.zeros(dialogs, int), "cluster": np.arange(dialogs), "style": np.full(dialogs, "")}
+        changes = {"classes": tuple("abcd"), "right": np.asarray(right, bool), "right_style": np.full(n, "")}
+        runs.append(replace(template, run=name, sums=sums, **cells, **changes))
+    return runs
+
+
+def test_forty_items_with_one_right_each_are_not_equivalent():
+    """One of 40 right, another one of 40 right: every resampled test set has the same difference or nearly so."""
+    one = np.arange(40) == 7
+    for dialogs in (4, 10):
+        found = outcome(*hits(one, one, dialogs), metric="accuracy")
+        assert found.verdict == ("no verdict" if dialogs == 4 else "undecided")
+        assert found.difference == 0
+        if dialogs == 10:
+            assert found.equivalence_low < -0.01
+            assert (found.standing_a, found.standing_b) == ("at chance", "at chance")
+
+
+def test_seven_against_none_of_forty_on_four_dialogs_is_no_verdict():
+    found = outcome(*hits(np.arange(40) % 6 == 0, np.zeros(40), 4), metric="accuracy")
+    assert (found.verdict, found.status) == ("no verdict", "few clusters")
+    assert (found.p_bootstrap, found.p_holm, found.ci_low) == (None, None, None)
+    assert 2 * 0.5**4 > 0.05  # flipping the signs of four dialogs, the exact test, cannot reach .05
+    assert outcome(*hits(np.arange(24) % 6 == 0, np.zeros(24), 8), metric="accuracy").status == "few items"
 
 
 def test_one_fold_one_seed_one_dialog_leave_cells_empty_with_a_reason():
     rng = np.random.default_rng(11)
-    a, b = Emotions(dialogs=5, turns=20, seeds=1, folds=1).draw(rng)
-    found = compare("?", a, b, options(), 0.25, resampler(options()))
+    a, b = Emotions(dialogs=7, turns=20, seeds=1, folds=1).draw(rng)
+    found = outcome(a, b)
     assert found.p_bootstrap is not None
     for name in ("p_t_paper", "effect_size", "p_t_corrected", "p_wilcoxon", "p_a_better", "p_equivalent"):
         assert getattr(found, name) is None, name
-    for words in ("only 5 dialogs", "single seed", "needs 2 runs", "needs 2 folds", "needs 6 folds"):
+    assert set(found.remarks.split()) == {
+        *(Remark.ROUGH, Remark.ONE_SEED, Remark.FEW_RUNS, Remark.ONE_FOLD, Remark.FEW_PAIRS),
+    }
+    for words in ("few clusters", "single seed", "needs 2 runs", "need 2 folds", "needs 6 folds"):
         assert words in found.note, words
     a, b = Emotions(dialogs=1, turns=50, seeds=3, folds=1).draw(rng)
-    found = decide([compare("?", a, b, options(), 0.25, resampler(options()))], options())[0]
-    assert (found.p_bootstrap, found.p_holm, found.verdict) == (None, None, "undecided")
-    assert "needs 2 dialogs" in found.note
+    found = outcome(a, b)
+    assert (found.p_bootstrap, found.p_holm, found.verdict) == (None, None, "no verdict")
+    assert found.status == "few clusters"
     a, b = Affect(videos=30, frames=30, seeds=2).draw(rng)
-    found = compare("?", a, b, options(metric="ccc_mean"), 0.25, resampler(options(metric="ccc_mean")))
+    found = outcome(a, b, metric="ccc_mean")
     assert found.cluster_kind == "video"
     assert found.p_mcnemar is None
-    assert "McNemar: for classes only" in found.note
+    assert Remark.NOT_CLASSES in found.remarks.split()
 
 
-def test_an_undefined_metric_is_a_note_and_no_crash():
+def test_an_undefined_metric_is_a_status_and_no_crash():
     a, b = Affect(videos=3, frames=30, seeds=2).draw(np.random.default_rng(12))
     a.sums[..., 4] = a.sums[..., 2] = a.sums[..., 5] = 0  # a predicts 0 everywhere: no correlation
-    found = compare("?", a, b, options(metric="pearson_mean"), 0.25, resampler(options(metric="pearson_mean")))
-    assert found.mean_a is None
+    found = outcome(a, b, metric="pearson_mean")
+    assert (found.mean_a, found.status, found.verdict) == (None, "undefined", "no verdict")
     assert found.mean_b is not None
     assert "undefined" in found.note
+
+
+def test_two_models_that_always_say_the_same_number_are_not_equivalent():
+    a, b = Affect(videos=30, frames=30, seeds=2).draw(np.random.default_rng(14))
+    for run in (a, b):
+        n = run.sums[..., 0]
+        run.sums[..., 2], run.sums[..., 4], run.sums[..., 5] = 0.2 * n, 0.04 * n, 0.2 * run.sums[..., 1]
+    found = outcome(a, b, metric="ccc_mean")
+    assert (found.mean_a, found.mean_b, found.chance) == (0, 0, 0)
+    assert (found.status, found.verdict) == ("at chance", "no verdict")
+
+
+def test_the_error_by_session_is_that_of_drawing_sessions():
+    """Against the jackknife over five sessions, an estimate of the same thing by another road."""
+    setting = Emotions(dialogs=100, turns=30, seeds=1, sd_session_model=0.3)
+    ratio = []
+    for number in range(12):
+        a, b = setting.draw(np.random.default_rng(number))
+        found = outcome(a, b, metric="accuracy", bootstrap_samples=1000)
+        assert (found.group_kind, found.groups) == ("session", 5)
+        left_out = []
+        for session in range(5):
+            keep = a.group[a.cluster] != session
+            left_out.append(np.diff([accuracy(run.sums[keep].sum(0)).mean() for run in (b, a)])[0])
+        jackknife = np.sqrt(4 / 5 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
+        ratio.append(found.standard_error_by_group / jackknife)
+        assert (found.p_by_group < 0.05) <= (abs(found.difference) > 2 * found.standard_error_by_group)
+    assert np.mean(ratio) == pytest.approx(1, abs=0.05)
+    assert np.std(ratio) < 0.1
+    a, b = Affect(videos=30, frames=30, seeds=2).draw(np.random.default_rng(1))
+    assert outcome(a, b, metric="ccc_mean").standard_error_by_group is None
 
 
 def test_size_ratio_is_a_mean_over_folds():
@@ -193,18 +318,34 @@ def corpus(tmp_path):
         }
         for k in range(5)
     ]
-    segments, split = write_corpus(tmp_path, unit_of, parts)
+    groups = {"dialog": lambda n: unit_of[n], "session": lambda n: int(n[3])}
+    groups["style"] = lambda n: "scripted" if n[5] in "13" else "improvised"
+    segments, split = write_corpus(tmp_path, unit_of, parts, **groups)
     skills = {"self-A+V+T": 0.60, "cross-A+V+T": 0.45, "self-A+V": 0.40, "self-A+T": 0.46, "self-V+T": 0.30}
     for run, skill in skills.items():
         write_run(tmp_path, run, unit_of, parts, skill)
     return tmp_path, segments, split, unit_of, parts
 
 
+TASKS = {"segment": "classes/segment", "frame": "numbers/frame:valence,arousal"}
+
+
 def call(corpus, contrasts, out="significance.csv", folds=5, task="segment", **changes):
     folder, segments, split = corpus[:3]
     given = {"metric": "balanced_accuracy", "bootstrap_samples": 500, "practical_region": 0.01, "seed": 3, **changes}
     arguments = [
-        *("--task", task, "--results", folder, "--protocol", "session", "--segments", segments, "--split", split),
+        *(
+            "--task",
+            TASKS[task],
+            "--results",
+            folder,
+            "--protocol",
+            "session",
+            "--segments",
+            segments,
+            "--split",
+            split,
+        ),
         *("--folds", folds, "--contrasts", json.dumps(contrasts), "--options", json.dumps(given)),
         *("--out", folder / "tables" / out),
     ]
@@ -220,15 +361,19 @@ CONTRASTS = [
     {"question": "three or two", "a": "cross-A+V+T", "b": ["self-A+V", "self-A+T", "self-V+T"]},
 ]
 CONTRACT = (
-    "question a b metric items clusters cluster_kind mean_a mean_b difference ci_low ci_high p_bootstrap p_holm "
-    "p_t_paper effect_size p_t_corrected p_wilcoxon p_mcnemar p_a_better p_equivalent p_b_better verdict note"
+    "question role turns a b metric items clusters cluster_kind mean_a mean_b chance standing_a difference ci_low "
+    "ci_high p_bootstrap p_holm standard_error_by_group p_t_paper effect_size p_t_corrected p_wilcoxon p_mcnemar "
+    "p_a_better p_equivalent p_b_better verdict status remarks b_chosen_from note"
 )
 
 
 def test_from_files_to_table(corpus):
     rows = call(corpus, CONTRASTS)
     assert set(CONTRACT.split()) <= set(rows[0])
-    first, second = rows
+    assert [(r["role"], r["turns"]) for r in rows] == [
+        *[("planned", "all")] * 2, *[("secondary", "improvised")] * 2, *[("secondary", "scripted")] * 2,
+    ]  # fmt: skip
+    first, second = rows[:2]
     assert (first["items"], first["clusters"], first["cluster_kind"]) == ("1000", "20", "dialog")
     assert first["verdict"] == "a better"
     assert float(first["difference"]) == pytest.approx(float(first["mean_a"]) - float(first["mean_b"]), abs=2e-6)
@@ -238,7 +383,12 @@ def test_from_files_to_table(corpus):
     assert "needs 6 folds" in first["note"]
     assert float(first["p_a_better"]) > 0.9
     assert second["b"] == "self-A+T"
-    assert "best of several by development balanced_accuracy" in second["note"]
+    assert "best of several by its development score" in second["note"]
+    assert [x.partition("=")[0] for x in second["b_chosen_from"].split()] == CONTRASTS[1]["b"]
+    assert "chosen" in second["remarks"].split()
+    assert float(first["chance"]) == pytest.approx(1 / 3, abs=1e-6)
+    assert (first["standing_a"], first["status"]) == ("above", "tested")
+    assert (first["group_kind"], first["groups"]) == ("session", "5")
     assert second["verdict"] == "undecided"
     assert not any("nan" in value.lower().split() for row in rows for value in row.values())
 
@@ -250,7 +400,7 @@ def test_means_and_t_tests_follow_from_the_score_table(corpus):
     row = call(corpus, CONTRASTS[:1])[0]
     table = {}
     for name in ("self-A+V+T", "cross-A+V+T"):
-        scores = score_run(corpus[0], name, 5, "segment", "session").scores
+        scores = score_run(corpus[0], name, 5, Task("classes", "segment"), "session", {}).scores
         table[name] = {(s.fold, s.seed): s.value for s in scores if s.metric == "balanced_accuracy"}
     a, b = table.values()
     assert float(row["mean_a"]) == pytest.approx(np.mean([a["all", s] for s in (1, 2, 3)]), abs=1e-6)
@@ -260,6 +410,26 @@ def test_means_and_t_tests_follow_from_the_score_table(corpus):
     ratio = 200 / (1000 - 200 - 50)
     t = by_fold.mean() / np.sqrt((1 / 5 + ratio) * by_fold.var(ddof=1))
     assert float(row["p_t_corrected"]) == pytest.approx(2 * stats.t.sf(abs(t), 4), rel=1e-4)
+
+
+def test_rows_of_one_style_are_those_of_its_items_alone(corpus, tmp_path):
+    """The same contrast on a corpus that has only the scripted dialogs."""
+    folder, _, _, unit_of, parts = corpus
+    row = next(r for r in call(corpus, CONTRASTS[:1]) if r["turns"] == "scripted")
+    alone = {n: unit for n, unit in unit_of.items() if n[5] in "13"}
+    fewer = [{n: part for n, part in of.items() if n in alone} for of in parts]
+    groups = {"dialog": lambda n: unit_of[n], "session": lambda n: int(n[3])}
+    other = (tmp_path / "scripted", *write_corpus(tmp_path / "scripted", alone, fewer, **groups))
+    for run in ("self-A+V+T", "cross-A+V+T"):
+        for fold in range(5):
+            text = (folder / "runs" / run / f"fold{fold}" / "predictions.tsv").read_text().splitlines()
+            rows = [line.split("\t")[:5] for line in text[1:] if line.split("\t")[0] in alone]
+            write_segments(other[0], run, fold, CLASSES, rows)
+    only = call(other, CONTRASTS[:1])[0]
+    assert int(row["items"]) == int(only["items"]) == 500
+    same = ["clusters", "mean_a", "mean_b", "ci_low", "p_bootstrap", "p_holm", "p_mcnemar", "standard_error_by_group"]
+    for name in [*same, "verdict"]:
+        assert row[name] == only[name], name
 
 
 def test_the_table_is_the_same_every_time_and_each_row_whatever_stands_beside_it(corpus):
@@ -298,7 +468,7 @@ def test_frame_task_has_videos_as_clusters(tmp_path):
     assert (row["clusters"], row["cluster_kind"]) == ("3", "video")
     assert int(row["items"]) == sum((np.arange(200 + i) % 10 > 0).sum() for i in range(6))
     assert float(row["mean_a"]) > float(row["mean_b"])
-    assert "only 3 videos" in row["note"]
+    assert (row["status"], row["verdict"]) == ("few clusters", "no verdict")
 
 
 def test_errors_say_what_is_wrong(corpus):

@@ -21,8 +21,8 @@ PIPELINE = {
     "demo": ANY, "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {
-    "metrics", "predictions", "tallies", "scores", "bootstrap", "difference_tests", "comparison", "significance",
-    "report",
+    "metrics", "predictions", "clusters", "tallies", "scores", "statuses", "bootstrap", "difference_tests",
+    "comparison", "significance", "report",
 }  # fmt: skip
 WITHOUT_TORCH = LATE | {"splits", "options"}
 

@@ -26,6 +26,7 @@ from models.data import SegmentDataset, collate, read_fold
 from models.optimiser import Adam, LearningRate
 from models.predict import load_network
 from models.predictions import read_predictions
+from models.task import Task
 from models.windows import cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
@@ -47,6 +48,8 @@ from tests.training_material import (
     videos,
     write_store,
 )
+
+CLASSES_TASK = Task("classes", "segment")
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
@@ -185,17 +188,17 @@ def test_segment_run_is_complete_and_its_scores_are_sklearns(tmp_path, turns):
         assert facts["segments_without_rows"] == {"audio": 1, "text": 1}
         assert {"torch", "numpy", "python"} <= set(facts["versions"])
         assert set(facts["inputs"]) == {"split", "audio", "text"}
-    assert read_predictions(out / "predictions.tsv", "segment", "test").predicted.shape == (2, 24)
+    assert read_predictions(out / "predictions.tsv", CLASSES_TASK, "test").predicted.shape == (2, 24)
 
 
 def test_signal_is_learned_and_noise_is_not(tmp_path, turns):
     clear = run(segment_job(tmp_path, turns, "clear", seeds=[1], epochs=8))
-    found = read_predictions(clear / "predictions.tsv", "segment", "test")
+    found = read_predictions(clear / "predictions.tsv", CLASSES_TASK, "test")
     assert (found.predicted == found.truth).mean() > 0.7
     segments = emotional_turns()
     noise = {"audio": write_store(tmp_path / "noise.h5", turn_rows(segments, "audio", 0.0), "audio")}
     arguments = segment_job(tmp_path, (turns[0], noise), "noise", modalities=["audio"], seeds=[1, 2, 3], epochs=8)
-    found = read_predictions(run(arguments) / "predictions.tsv", "segment", "test")
+    found = read_predictions(run(arguments) / "predictions.tsv", CLASSES_TASK, "test")
     assert (found.predicted == found.truth).mean() < 0.6
 
 
@@ -242,10 +245,10 @@ def test_frame_run_averages_windows_per_frame_and_its_ccc_is_lins(tmp_path, trac
         np.testing.assert_array_equal(mine["time_s"], label.time_s[:, 0])
         np.testing.assert_array_equal(mine["valid"], label.valid)
         for k, name in enumerate(("valence", "arousal")):
-            np.testing.assert_array_equal(mine[name], np.where(label.valid, label.values[:, k], np.nan))
+            np.testing.assert_array_equal(mine[f"truth_{name}"], np.where(label.valid, label.values[:, k], np.nan))
         if seed == 2:
             np.testing.assert_allclose(
-                mine[["valence_predicted", "arousal_predicted"]],
+                mine[["prediction_valence", "prediction_arousal"]],
                 predicted_by_hand(network, normalisers, stores, label, segment_id),
                 atol=1e-5,
             )
@@ -253,7 +256,7 @@ def test_frame_run_averages_windows_per_frame_and_its_ccc_is_lins(tmp_path, trac
     for seed in (1, 2):
         chosen = table[(table["seed"] == seed) & (table["part"] == "development") & table["valid"]]
         selected = json.loads((out / f"seed{seed}" / "run.json").read_text())["selected"]
-        each = [ccc_by_definition(chosen[n], chosen[f"{n}_predicted"]) for n in ("valence", "arousal")]
+        each = [ccc_by_definition(chosen[f"truth_{n}"], chosen[f"prediction_{n}"]) for n in ("valence", "arousal")]
         np.testing.assert_allclose(
             [selected[f"development_ccc_{n}"] for n in ("valence", "arousal", "mean")],
             [*each, np.mean(each)],

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSES = ("ang", "neu", "sad")
 DIMS = {"audio": 12, "video": 10, "text": 8}
 HOPS_S = {"audio": 0.02, "video": 0.1, "text": 0.3}
+TASKS = {"segment": "classes/segment", "frame": "numbers/frame:valence,arousal"}
 NETWORKS = {
     "segment": {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8},
     "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
@@ -157,7 +158,7 @@ def train_arguments(folder, task, split, features, out, network, training, label
     letters = "+".join(m for m in "AVT" if {"A": "audio", "V": "video", "T": "text"}[m] in features)
     given = [x for m, path in features.items() for x in ("--feature", f"{m}={path}")]
     return [
-        *("--task", task, "--name", network["fusion"], "--modalities", letters, "--split", str(split)),
+        *("--task", TASKS[task], "--name", network["fusion"], "--modalities", letters, "--split", str(split)),
         *("--fold", str(fold), *given, *(("--labels", str(labels)) if labels else ())),
         *("--network", json.dumps(network), "--training", json.dumps(training), "--out", str(folder / out)),
     ]

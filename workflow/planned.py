@@ -142,7 +142,7 @@ class Planned:
             "corpus": one.name,
             "title": corpus.title,
             "reader": self.options.reader,
-            "task": one.task,
+            "task": str(one.task),
             "words": {"unit": corpus.unit_word, "segment": corpus.segment_word},
             "citation": corpus.citation,
             "published": list(corpus.published(one.labels)),

@@ -14,8 +14,9 @@ from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from models.metrics import OVERALL
+from models.metrics import overall
 from models.options import MODALITIES, NetworkOptions, check_network
+from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
 from pipeline.demo import plan
@@ -40,7 +41,7 @@ class Resolved:
     name: str
     reader: type[Corpus]
     corpus: Corpus
-    task: str
+    task: Task
     scale: Literal["research", "demo"]
     options: CorpusOptions
     models: dict[str, NetworkOptions]
@@ -57,11 +58,6 @@ class Resolved:
         return self.scale == "demo"
 
     @property
-    def level(self) -> Literal["segment", "frame"]:
-        """What has a label: a segment, or each frame."""
-        return level_of(self.task)
-
-    @property
     def labels(self) -> list[str]:
         """The classes that are predicted; none listed: all that occur."""
         return self.options.labels or list(self.reader.default_labels)
@@ -70,11 +66,6 @@ class Resolved:
     def protocol(self) -> str:
         """How the corpus is split."""
         return self.options.protocol or self.corpus.protocols[0]
-
-
-def level_of(task: str) -> Literal["segment", "frame"]:
-    """What has a label, from a task such as ``classes/segment`` or ``numbers/frame:valence,arousal``."""
-    return "frame" if task.partition(":")[0].endswith("/frame") else "segment"
 
 
 def patch(base: dict, changes: dict) -> dict:
@@ -128,7 +119,7 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
         _check_parts(name, options, checked.models, corpus, demo)
         found[key] = options
     chosen = trial if scale == "demo" else plain
-    return Resolved(name, type(corpus), corpus, corpus.task, scale, found[scale], chosen.models, index)
+    return Resolved(name, type(corpus), corpus, Task.parse(corpus.task), scale, found[scale], chosen.models, index)
 
 
 def _open(name: str, entry: dict, checked: Config) -> Corpus:
@@ -160,7 +151,7 @@ def _suggest(message: str, entry: dict) -> str:
 
 def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Index | None) -> CorpusOptions:
     """A corpus's own keys over the defaults of its level, without what no run reads."""
-    level = level_of(corpus.task)
+    level = Task.parse(corpus.task).level
     defaults, own = checked.defaults.get(level, {}), checked.corpora[name] or {}
     merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in own)}, own)
     for key in ("extractors", "inputs", "merge"):
@@ -190,6 +181,7 @@ def _validate(model: type[BaseModel], given: dict, prefix: tuple, sources: list,
 def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus, demo: dict) -> None:
     """Ask metric, protocol, labels, extractors and networks whether they could work as configured."""
     sources = [(("demo", "corpora", name), (demo.get("corpora") or {}).get(name) or {})]
+    task = Task.parse(corpus.task)
 
     def where(*path: str) -> str:
         return f"config.yaml: {place(path, sources, ('corpora', name))}"
@@ -204,7 +196,7 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         if given not in allowed:
             raise InputError(f"{where(*path)}: {given!r} does not fit; choose one of {', '.join(allowed)}")
 
-    require(options.significance.metric, OVERALL[level_of(corpus.task)], "significance", "metric")
+    require(options.significance.metric, overall(task), "significance", "metric")
     require(options.protocol or corpus.protocols[0], corpus.protocols, "protocol")
     _check_labels(options, corpus, where)
     for store, entry in options.extractors.items():
@@ -219,7 +211,7 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         if model not in models:
             raise InputError(f"{where('runs')}: no model {model!r}; there are {sorted(models)}")
         parts = [MODALITIES[letter] for letter in letters.split("+")]
-        ask(partial(check_network, models[model], parts, level_of(corpus.task)), "runs", model)
+        ask(partial(check_network, models[model], parts, task.level), "runs", model)
 
 
 def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:

@@ -15,6 +15,7 @@ from models.report.charts import Axis
 from models.report.gather import Results, Settings, picture_with_notes, read
 from models.report.provenance import provenance
 from models.report.verdict import Verdicts, affwild2_headline, iemocap_headline, remarks
+from models.statuses import Role
 from pipeline.log import log
 from pipeline.records import read_table, replacing
 
@@ -33,6 +34,8 @@ def build(results: Results) -> dict:
     table = None if table is None or table.empty else table
     runs = scores.run_order(table) if table is not None else []
     significance = results.tables["significance"]
+    if significance is not None and "role" in significance:
+        significance = significance[significance["role"] == Role.PLANNED]
     rows = [] if significance is None else significance.to_dict("records")
     used = list(dict.fromkeys(names.split_run(run)[0] for run in [*runs, *(r[k] for r in rows for k in "ab")]))
     run_names = names.RunNames(settings.models, used, pooling_matters=percent)

@@ -34,7 +34,9 @@ def run_order(scores: pd.DataFrame) -> list[str]:
 
 
 def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
-    """Rows of the configured protocol; all rows where the table does not tell protocols apart."""
+    """Rows of the configured protocol on all test items; all rows where the table does not tell these apart."""
+    if "turns" in scores:
+        scores = scores[scores["turns"] == POOLED]
     if protocol is None or "protocol" not in scores:
         return scores
     return scores[scores["protocol"] == protocol]

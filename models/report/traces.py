@@ -97,8 +97,8 @@ def _trace(segment_id: str, why: str, frames: pd.DataFrame, words: list[Word], s
     x = blocks(time_s, POINTS)
     lines = {}
     for name in DIMENSIONS:
-        truth = np.where(valid, by_frame[name].first().to_numpy(float), np.nan)
-        predicted = by_frame[f"{name}_predicted"]
+        truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
+        predicted = by_frame[f"prediction_{name}"]
         lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
     held = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
     y_axis = Axis.between(min(-0.5, float(held.min()) - 0.05), max(0.5, float(held.max()) + 0.05), 4)

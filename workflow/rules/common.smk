@@ -85,7 +85,7 @@ def shards_of(wildcards):
 
 def labels_of(wildcards):
     """The frame-wise labels, where a corpus has them."""
-    return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.level == "frame" else []
+    return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
 
 
 def extractor_entry(wildcards):

@@ -58,7 +58,7 @@ rule frame_labels:
     params:
         root=root,
         reading=lambda wildcards: planned(wildcards).reading,
-        columns=lambda wildcards: planned(wildcards).settings.task.partition(":")[2] or "label",
+        columns=lambda wildcards: ",".join(planned(wildcards).settings.task.targets) or "label",
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.synthetic else "",
         raw=raw("labels"),
         code=lambda wildcards: planned(wildcards).reader_code,

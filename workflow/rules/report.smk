@@ -4,8 +4,8 @@
 rule scores:
     input:
         predictions=predictions,
-        split=split_file,
         segments="results/{corpus}/segments.tsv",
+        split=split_file,
     output:
         scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
         confusion="results/{corpus}/tables/confusion.csv",
@@ -21,8 +21,8 @@ rule scores:
         folds=lambda wildcards: planned(wildcards).folds,
         code=code("models.scores"),
     shell:
-        "python -m models score --task {params.task} --results results/{wildcards.corpus} --protocol {params.protocol}"
-        " {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
+        "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
+        " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
         " --per-video {output.per_video} > {log} 2>&1"
 
 
@@ -104,7 +104,7 @@ rule contact_sheet:
         "results/{corpus}/benchmarks/contact_sheet/all.tsv"
     params:
         # Predictions of frames are drawn over time, with the face beside them.
-        strips=lambda wildcards: "--strips" if planned(wildcards).settings.level == "frame" else "--no-strips",
+        strips=lambda wildcards: "--strips" if planned(wildcards).settings.task.frames else "--no-strips",
         code=code("pipeline.inspect.contact_sheet"),
     shell:
         "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]}"

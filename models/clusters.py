@@ -1,0 +1,39 @@
+"""What is not independent: the clusters of segments that are resampled together, and the wider groups around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from models.task import Task
+from pipeline.records import Segment
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """The cluster and the style of each segment, and the group of each cluster where there are wider ones."""
+
+    kind: str  # dialog, video or speaker
+    of: dict[str, str]  # segment -> cluster
+    style_of: dict[str, str] = field(default_factory=dict)  # segment -> style, where it has one
+    group_kind: str | None = None  # such as session
+    group_of: dict[str, str] = field(default_factory=dict)  # cluster -> group
+
+
+def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
+    """Find clusters: dialogs, else videos; speakers where each segment is a video of its own.
+
+    The wider group is the outermost of which every cluster lies in one and that holds fewer groups than clusters.
+    """
+    kind, of = "video", {s.segment_id: s.unit_id for s in segments}
+    if any(s.dialog is not None for s in segments):
+        kind, of = "dialog", {s.segment_id: s.dialog or s.unit_id for s in segments}
+    by_speaker = {s.segment_id: s.speaker for s in segments}
+    alone = not task.frames and len(set(of.values())) == len(of)
+    if alone and len(set(by_speaker.values())) < len(of):
+        kind, of = "speaker", by_speaker
+    styles = {s.segment_id: s.style for s in segments if s.style is not None}
+    for name in ("group", "session", "speaker"):
+        pairs = {(of[s.segment_id], getattr(s, name)) for s in segments}
+        groups = {group for _, group in pairs}
+        if None not in groups and len(pairs) == len(set(of.values())) and 2 <= len(groups) < len(pairs):
+            return Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
+    return Clusters(kind, of, styles)

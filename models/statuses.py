@@ -1,0 +1,71 @@
+"""What tables say in a word, for code, and in a sentence, for people: verdicts, why there is none, and remarks."""
+
+from enum import StrEnum
+
+
+class Worded(StrEnum):
+    """A value as it stands in a table, with the sentence that it means."""
+
+    text: str
+
+    def __new__(cls, value: str, text: str):
+        """A member from the two."""
+        member = str.__new__(cls, value)
+        member._value_, member.text = value, text
+        return member
+
+
+class Role(Worded):
+    """What a row of significance.csv is for."""
+
+    PLANNED = "planned", "planned before looking at any result: on all test items"
+    SECONDARY = "secondary", "on the test items of one style alone: to look at, not to decide"
+
+
+class Standing(Worded):
+    """Where a score stands beside that of the best constant answer."""
+
+    ABOVE = "above", "better than the best constant answer"
+    AT_CHANCE = "at chance", "not shown to be better than the best constant answer"
+
+
+class Verdict(Worded):
+    """What a contrast comes to."""
+
+    A_BETTER = "a better", "a is better"
+    B_BETTER = "b better", "b is better"
+    EQUIVALENT = "equivalent", "the two differ by less than the practical region"
+    UNDECIDED = "undecided", "these data do not tell"
+    NONE = "no verdict", "these data cannot tell, whatever the scores"
+
+
+class Status(Worded):
+    """Whether a contrast could be decided, and if not, why."""
+
+    TESTED = "tested", "tested"
+    UNDEFINED = "undefined", "the metric is undefined on this test set: nothing can be tested"
+    FEW_CLUSTERS = (
+        "few clusters",
+        "too few dialogs, videos or speakers: even an exact test of that many could not reach the level",
+    )
+    FEW_ITEMS = "few items", "too few test items"
+    NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
+    AT_CHANCE = "at chance", "neither model is shown to be better than the best constant answer"
+
+
+class Remark(Worded):
+    """A caution, or the reason why a cell is empty."""
+
+    CHOSEN = "chosen", "b is the best of several by its development score"
+    SMALL = "small", "the difference is real but within the practical region"
+    ROUGH = "rough", "few clusters, or few that outweigh the others: interval and p are rough"
+    ONE_SEED = "one_seed", "a single seed: chance in training is not in the interval"
+    ALIKE = "alike", "both runs predict alike"
+    FEW_RUNS = "few_runs", "paper's t-test: needs 2 runs of each"
+    ALL_RUNS_ALIKE = "all_runs_alike", "paper's t-test: all runs of a model score the same"
+    ONE_FOLD = "one_fold", "corrected and Bayesian t-test: need 2 folds"
+    FOLDS_ALIKE = "folds_alike", "corrected and Bayesian t-test: all folds differ by the same amount"
+    UNDEFINED_FOLD = "undefined_fold", "tests over folds: the metric is undefined in some fold"
+    FEW_PAIRS = "few_pairs", "Wilcoxon: needs 6 folds that differ"
+    NOT_CLASSES = "not_classes", "McNemar: for classes of segments only"
+    SAME_RIGHT = "same_right", "McNemar: both have the same items right"
