@@ -15,8 +15,8 @@ m:
     X_m <- X_m + H_m W_hm                       (T x d_m)
 
 Frame j of the outcome sums over the frames i of m, weighed by how they correlate with the joint at j. No W has a bias,
-as in the equations, so that an absent frame adds nothing. In a window of fixed length, 1 / n is no change: it is W_cm in
-another unit. It makes the outcome independent of the length; without it, values over 300 frames grow a hundredfold
+as in the equations, so that an absent frame adds nothing. In a window of fixed length 1 / n changes nothing: it is W_cm
+in another unit. It makes the outcome independent of the length; without it, values over 300 frames grow a hundredfold
 with each recursion, and training stalls. Memory grows with T^2.
 
 The paper's *code* correlates features rather than frames: its keys are a Linear(300, 300) over the frames of X_m, C_m
@@ -165,7 +165,7 @@ class Rjcma(RecursiveAttention):
         """Build paper 2's model of one target."""
         from models.fusion.published import RecursiveModel
 
-        if len(set(steps[m] for m in dims)) > 1:
+        if len({steps[m] for m in dims}) > 1:
             raise InputError(f"fusion 'rjcma', faithful: all modalities share one window, but max_steps gives {steps}")
         frames = steps[next(iter(dims))]
         return RecursiveModel(dims, frames, self.width, options.embedding, self.config.recursions, self.dropout)
