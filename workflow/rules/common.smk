@@ -163,7 +163,7 @@ def word_gpus(wildcards):
 
 def training_code(wildcards):
     """Digest of the sources one model's training consists of, a fusion of the user's own included."""
-    return fusions.code_of(SETTINGS[wildcards.corpus].models[wildcards.model].fusion)
+    return fusions.code_of(planned(wildcards).settings.models[wildcards.model].fusion)
 
 
 def training_gpus(wildcards):
