@@ -49,62 +49,30 @@ class MaskedAttention(nn.Module):
         return Stream(target.values + mixed.values, target.mask) if self.residual else mixed
 
 
-class JointAttention(nn.Module):
-    """One recursion of the joint cross-modal attention of paper 2, for any window length and with absent frames.
+class TransformerBlock(nn.Module):
+    """Pre-norm transformer block of a target stream on a source stream, absent steps unseen.
 
-    Paper 2 (X_m is d_m x K for K frames; J stacks the modalities; d its width):
-
-        J = FC([X_a; X_v; X_t])                     C_m = tanh(X_m^T W_jm J / sqrt(d))
-        H_m = ReLU(X_m W_cm C_m)                    X_m <- X_m + H_m W_hm
-
-    Its code correlates features rather than frames: the keys are a Linear(300, 300) over the frames of X_m, C_m is d_m
-    x d, every frame passes through C_m, and W_hm brings d features back to d_m. That fixes the window at 300 frames and
-    mixes absent ones in. Here, frames as rows (X_m is T x d_m, J is T x d) and with o = the frames at which both m and
-    its joint were observed:
-
-        C_m = tanh((X_m W_jm)_o^T J_o / |o|)        (d_m x d)
-        H_m = ReLU(X_m W_cm C_m)                    (T x d)
-        X_m <- X_m + H_m W_hm                       (T x d_m)
-
-    So W_jm mixes features, not frames, and the sum over frames is divided by the number of its terms instead of
-    sqrt(d), which is the scale of a sum over d features and not of this one: the same video, twice as long, gives the
-    same C_m. It is an attention over feature pairs (like the cross-covariance attention of El-Nouby et al. 2021), its
-    cost linear in T. Dropout acts on C_m and on the update, as in the published code, at one configured rate.
-
-    ``others``: the joint leaves m itself out (RCMA, the paper's first version), one FC for each m; otherwise it holds
-    all (RJCMA), one FC for all. The joint of a frame is observed where any of its parts is; absent parts are zeros in
-    it.
+    Xiong et al. 2020: t <- t + Attention(LN(t), LN(s)), then t <- t + FFN(LN(t)), its hidden layer four times as wide.
+    A target step without anything to attend to passes through the second part alone.
     """
 
-    def __init__(self, modalities: list[str], width: int, others: bool, dropout: float = 0.0):
+    def __init__(self, width: int, heads: int, dropout: float = 0.0):
         super().__init__()
-        self.parts = {m: [n for n in modalities if not (others and n == m)] for m in modalities}
-        d = width * len(self.parts[modalities[0]])
-        joints = {"+".join(parts) for parts in self.parts.values()}
-        self.joint = nn.ModuleDict({name: nn.Linear(d, d) for name in sorted(joints)})
-        self.key = nn.ModuleDict({m: nn.Linear(width, width) for m in modalities})  # W_jm
-        self.value = nn.ModuleDict({m: nn.Linear(width, width) for m in modalities})  # W_cm
-        self.update = nn.ModuleDict({m: nn.Linear(d, width) for m in modalities})  # W_hm
+        self.norm_target, self.norm_source, self.norm = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = MaskedAttention(width, heads, dropout)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+        )
         self.dropout = nn.Dropout(dropout)
 
-    def _join(self, streams: dict[str, Stream], parts: list[str]) -> Stream:
-        together = torch.cat([streams[m].values for m in parts], -1)  # (B, T, d)
-        present = torch.stack([streams[m].mask for m in parts]).any(0)
-        return observed(self.joint["+".join(parts)](together), present)
-
-    def forward(self, streams: dict[str, Stream]) -> dict[str, Stream]:
-        """Attend once: streams (B, T, D) of one T -> streams of the same shapes."""
-        joints = {name: self._join(streams, name.split("+")) for name in self.joint}
-        attended = {}
-        for m, (x, mask) in streams.items():
-            joint = joints["+".join(self.parts[m])]
-            both = mask & joint.mask
-            keys = observed(self.key[m](x), both).values
-            frames = both.sum(1).clamp(min=1)[:, None, None]
-            correlation = torch.tanh(keys.transpose(1, 2) @ joint.values / frames)  # (B, D, d)
-            heard = torch.relu(self.value[m](x) @ self.dropout(correlation))  # (B, T, d)
-            attended[m] = observed(x + self.dropout(self.update[m](heard)), mask)
-        return attended
+    def forward(self, target: Stream, source: Stream) -> Stream:
+        """Attend and think: (B, T, D) on (B, S, D) -> (B, T, D)."""
+        values, mask = target
+        attended = self.attention(
+            observed(self.norm_target(values), mask), observed(self.norm_source(source.values), source.mask)
+        )
+        values = values + self.dropout(attended.values)
+        return observed(values + self.dropout(self.feed_forward(self.norm(values))), mask)
 
 
 def mean_over_time(stream: Stream) -> Stream:

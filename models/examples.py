@@ -18,8 +18,6 @@ from pipeline.records import Assignment, InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import uniform_grid_s
 
-PUBLISHED_STEPS = {"text": 128, "video": 32, "audio": 1000}
-"""Fixed sequence lengths of Rajan et al. 2022."""
 BUCKET = 16  # batches whose items are sorted by length together
 
 
@@ -142,13 +140,13 @@ def segment_examples(
 ) -> Examples:
     """Items of the segment task, with normalisers fitted on the training part.
 
-    Recursive attention gets all modalities on a grid of ``training.grid_hop_s``; the others get the stored rows. The
-    fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
+    A fusion that needs one time grid gets all modalities on one of ``training.grid_hop_s``; the others get the stored
+    rows. The fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
     """
     segment_ids = sorted({a.segment_id for a in assignments})
     index = {s: i for i, s in enumerate(segment_ids)}
-    steps = PUBLISHED_STEPS if network.faithful else training.max_steps
-    if network.fusion in ("rcma", "rjcma"):
+    steps = network.published.steps if network.faithful else training.max_steps
+    if network.make_fusion().one_grid:
         grids = _grids(stores, segment_ids, training.grid_hop_s)
         rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
     else:

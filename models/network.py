@@ -6,15 +6,15 @@ and draw random numbers from torch alone, so that ``torch.func`` can run several
 ``stepwise`` of every GatedRecurrence).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import fusion, published
 from models.attention import Stream, concatenation, mean_over_time, observed, statistics
 from models.encoders import Encoder
+from models.fusion.base import Fusion
 from models.options import MODALITIES, NetworkOptions, check_network
 from pipeline.records import InputError
 
@@ -30,11 +30,25 @@ def _require_one_grid(masks: dict[str, Tensor], modalities: Iterable[str]) -> No
         )
 
 
+class Fused(nn.Module):
+    """A fusion with its layers: streams by modality -> groups of streams."""
+
+    def __init__(self, fusion: Fusion, modalities: list[str]):
+        super().__init__()
+        layers = fusion.layers(modalities)
+        self.fusion = fusion
+        self.layers = nn.ModuleDict(layers) if isinstance(layers, Mapping) else nn.ModuleList(layers)
+
+    def forward(self, streams: dict[str, Stream]) -> list[list[Stream]]:
+        """Fuse."""
+        return self.fusion.fuse(self.layers, streams)
+
+
 class Network(nn.Module):
     """One fusion model for one task; ``forward(values, masks)`` with dicts of (B, T, D) and (B, T), True = observed.
 
-    Returns (B, outputs) logits for task segment, (B, T, outputs) in [-1, 1] for task frame. For task frame, and for
-    rcma and rjcma on both, all modalities share one time grid; otherwise each has its own length. An item or frame
+    Returns (B, outputs) logits for task segment, (B, T, outputs) in [-1, 1] for task frame. For task frame, and on both
+    for a fusion that needs it, all modalities share one time grid; otherwise each has its own length. An item or frame
     without any observation gets an answer too: the one that zeros give. Raises InputError where lengths differ that
     must not.
     """
@@ -42,7 +56,8 @@ class Network(nn.Module):
     def __init__(self, options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, strides: dict[str, int]):
         super().__init__()
         self.task, self.modalities = task, list(dims)
-        self.one_grid = task == "frame" or options.fusion in ("rcma", "rjcma")
+        fusion = options.make_fusion(task)
+        self.one_grid = task == "frame" or fusion.one_grid
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
@@ -56,16 +71,31 @@ class Network(nn.Module):
                 for m, dim in dims.items()
             }
         )
-        self.fusion = fusion.build(options, self.modalities, residual=task == "frame")
+        self.fusion = Fused(fusion, self.modalities)
         self.combine = COMBINE[options.combine]
-        pooled = sum(2 if options.combine == "statistics" else size for size in self.fusion.groups)
         self.head = nn.Sequential(
-            nn.Linear(pooled * options.width, options.embedding),
+            nn.Linear(self._fused_width(options.width), options.embedding),
             nn.LayerNorm(options.embedding),
             nn.LeakyReLU(),
             nn.Dropout(options.dropout),
             nn.Linear(options.embedding, outputs),
         )
+
+    @torch.no_grad()
+    def _fused_width(self, width: int) -> int:
+        """Width of what the head sees, found by fusing one step of zeros."""
+        step = Stream(torch.zeros(1, 1, width), torch.ones(1, 1, dtype=torch.bool))
+        self.fusion.eval()  # dropout would draw a random number
+        fused = self._fuse(dict.fromkeys(self.modalities, step))
+        self.fusion.train()
+        return fused.shape[-1]
+
+    def _fuse(self, encoded: dict[str, Stream]) -> Tensor:
+        """Fuse, average over time where the task is one answer for an item, and combine: (B[, T], F)."""
+        groups = self.fusion(encoded)
+        if self.task == "segment":
+            groups = [[mean_over_time(stream) for stream in group] for group in groups]
+        return torch.cat([self.combine(group) for group in groups], -1)
 
     def _streams(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Stream]:
         kind = self.head[0].weight.dtype
@@ -82,10 +112,7 @@ class Network(nn.Module):
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
         """Predict: (B, outputs) for task segment, (B, T, outputs) for task frame."""
         streams = self._streams(values, masks)
-        groups = self.fusion({m: self.encoders[m](stream) for m, stream in streams.items()})
-        if self.task == "segment":
-            groups = [[mean_over_time(stream) for stream in group] for group in groups]
-        x = self.head(torch.cat([self.combine(group) for group in groups], -1))
+        x = self.head(self._fuse({m: self.encoders[m](stream) for m, stream in streams.items()}))
         return torch.tanh(x) if self.task == "frame" else x
 
 
@@ -129,13 +156,6 @@ class Separate(nn.Module):
         return torch.cat([model(values, masks) for model in self.models], -1)
 
 
-def _strides(options: NetworkOptions, task: str, max_steps: dict[str, int], modalities: list[str]) -> dict[str, int]:
-    """Choose how many rows each encoded step stands for: one where frames must stay frames."""
-    if task == "frame" or options.fusion in ("rcma", "rjcma"):
-        return dict.fromkeys(modalities, 1)
-    return {m: -(-(max_steps.get(m) or 1) // options.encoder_steps) for m in modalities}
-
-
 def build(
     options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, max_steps: dict[str, int]
 ) -> nn.Module:
@@ -149,20 +169,32 @@ def build(
     check_network(options, list(dims), task)
     if outputs < 1 or min(dims.values()) < 1:
         raise InputError(f"a network needs at least one output and one feature per modality, not {outputs} and {dims}")
-    options = options.settled()
     dims = {m: dims[m] for m in MODALITIES.values() if m in dims}  # one order, whatever the caller's
-
+    fusion = options.make_fusion(task)
     if options.faithful:
-        if options.fusion == "rjcma":
-            models = [published.build(options, dims, 1, max_steps) for _ in range(outputs)]
-            return Separate(models).double()
-        return published.build(options, dims, outputs, max_steps).double()
+        return _published(options, fusion, dims, outputs, max_steps)
 
-    strides = _strides(options, task, max_steps, list(dims))
+    # How many rows each encoded step stands for: one where frames must stay frames.
+    longest = {m: 1 if task == "frame" or fusion.one_grid else max_steps.get(m) or 1 for m in dims}
+    strides = {m: -(-steps // options.encoder_steps) for m, steps in longest.items()}
 
     def one(count: int) -> nn.Module:
-        if options.fusion != "late":
+        if not fusion.apart:
             return Network(options, dims, task, count, strides)
         return Late({m: Network(options, {m: dim}, task, count, strides) for m, dim in dims.items()}, task)
 
     return Separate([one(1) for _ in range(outputs)]) if options.separate_targets else one(outputs)
+
+
+def _published(
+    options: NetworkOptions, fusion: Fusion, dims: dict[str, int], outputs: int, steps: dict[str, int]
+) -> nn.Module:
+    """Build the published form, with a model for each target where it has one."""
+    if lacking := [m for m in dims if not steps.get(m)]:
+        raise InputError(
+            f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is "
+            f"given for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one window'})"
+        )
+    if not fusion.published.one_target:
+        return fusion.published_network(options, dims, outputs, steps).double()
+    return Separate([fusion.published_network(options, dims, 1, steps) for _ in range(outputs)]).double()

@@ -1,12 +1,14 @@
 """What can be configured of a model and its training: the one definition that config.yaml is checked against."""
 
+from dataclasses import asdict
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from models.fusion.base import Fusion, Published, Task
+from models.fusion.registry import FUSIONS
 from pipeline.records import InputError
 
-Fusion = Literal["self_attention", "cross_attention", "cross_self_attention", "rcma", "rjcma", "concatenation", "late"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 
 
@@ -17,44 +19,72 @@ class Options(BaseModel):
 
 
 class NetworkOptions(Options):
-    """One fusion model."""
+    """One network: how its modalities meet, and what is common to all of them.
 
-    fusion: Fusion = Field(description="how the modalities meet")
+    A fusion's own options (``heads``, ``recursions``, ...) stand in the same table and are checked by the fusion. What
+    is left to the fusion is filled in at once, so that equal options are equal networks.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=lambda schema: _list_fusions(schema))
+
+    fusion: str = Field(description="how the modalities meet: a name, module:Class or file.py:Class")
     combine: Literal["statistics", "concatenation"] | None = Field(
         None,
-        description="attended vectors become std and mean across them, or are concatenated (noSP); "
-        "null: statistics for self and cross attention, concatenation for the others",
+        description="fused vectors become std and mean across them, or are concatenated (noSP); null: as the fusion has it",
     )
     faithful: bool = Field(False, description="the published model to the number, defects included")
     encoder: Literal["gru", "tcn"] | None = Field(
-        None, description="temporal encoder of each modality; null: tcn for rcma and rjcma, gru for the others"
+        None, description="temporal encoder of each modality; null: as the fusion has it"
     )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
-    heads: int = Field(6, gt=0, description="attention heads of self and cross attention")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside attention and encoders")
+    dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
         250, gt=0, description="per-segment task: longer sequences are strided to at most so many encoded steps"
     )
-    recursions: int = Field(
-        3, ge=1, description="rcma and rjcma: how often the attended features attend again (published code: 2)"
-    )
-    share_recursions: bool = Field(False, description="rcma and rjcma: one set of weights for all recursions")
     separate_targets: bool = Field(
         False, description="valence and arousal by two models instead of one (published rjcma: always)"
     )
 
-    def settled(self) -> "NetworkOptions":
-        """Fill in what was left to the fusion."""
-        recursive = self.fusion in ("rcma", "rjcma")
-        pooled = self.fusion in ("self_attention", "cross_attention", "cross_self_attention")
-        return self.model_copy(
-            update={
-                "combine": self.combine or ("statistics" if pooled else "concatenation"),
-                "encoder": self.encoder or ("tcn" if recursive else "gru"),
-            }
-        )
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given):
+        if not isinstance(given, dict) or not isinstance(given.get("fusion"), str):
+            return given
+        kind, common = FUSIONS.load(given["fusion"]), cls.model_fields
+        own = {key: value for key, value in given.items() if key not in common}
+        own = asdict(FUSIONS.options_for(given["fusion"], own, beside=(key for key in common if key != "fusion")))
+        if twice := sorted(set(own) & set(common)):
+            raise ValueError(f"fusion {given['fusion']!r}: its option {twice[0]!r} is one of every network; rename it")
+        left = {key: getattr(kind, key) for key in ("combine", "encoder") if given.get(key) is None}
+        return {**given, **own, **left}
+
+    def make_fusion(self, task: Task = "segment") -> Fusion:
+        """The fusion with its options, as layers and as words."""
+        config = FUSIONS.options_for(self.fusion, self.model_extra)
+        return FUSIONS.load(self.fusion)(config, self.width, self.dropout, task)
+
+    @property
+    def published(self) -> Published | None:
+        """What the published form is bound to, where this network has it."""
+        return FUSIONS.load(self.fusion).published if self.faithful else None
+
+    def describe(self) -> str:
+        """Name the network in the report's words, with whatever tells it from others of its fusion."""
+        fusion = self.make_fusion()
+        if self.faithful:
+            return f"{fusion.title}, as published"
+        pooling = {"statistics": "statistical pooling", "concatenation": "no pooling"}[self.combine]
+        details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else [])]
+        return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
+
+
+def _list_fusions(schema: dict) -> None:
+    """Add the built-in fusions' own options to the JSON schema, so that editors know them."""
+    schema["properties"]["fusion"]["examples"] = list(FUSIONS.built_in)
+    for name in FUSIONS.built_in:
+        schema["properties"] |= TypeAdapter(FUSIONS.load(name).Config).json_schema().get("properties", {})
 
 
 def check_network(options: NetworkOptions, modalities: list[str], task: str) -> None:
@@ -63,9 +93,7 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
     ``modalities`` by name (audio, video, text), ``task`` segment or frame. Raises InputError that names what is
     allowed.
     """
-    given, fusion = options.settled(), options.fusion
-    pairwise = fusion in ("self_attention", "cross_attention", "cross_self_attention")
-    here = f"network {fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task!r}"
+    here = f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task!r}"
 
     def require(condition: bool, message: str) -> None:
         if not condition:
@@ -77,43 +105,34 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
         bool(modalities) and len(set(modalities)) == len(modalities) and set(modalities) <= set(known),
         f"modalities are one or more of {known}, each once",
     )
-    alone = ("self_attention", "concatenation", "late")
+    fusion = options.make_fusion(task)
     require(
-        len(modalities) > 1 or fusion in alone,
-        f"it relates modalities to each other and needs two or three; one alone goes with {', '.join(alone)}",
+        len(modalities) >= fusion.min_modalities,
+        f"it relates modalities to each other and needs at least {fusion.min_modalities}; one alone goes with "
+        f"{', '.join(name for name in FUSIONS.built_in if FUSIONS.load(name).min_modalities == 1)}",
     )
     require(
-        given.encoder == "tcn" or given.width % 2 == 0,
-        f"width {given.width} must be even, half for each direction of the gru",
+        options.encoder == "tcn" or options.width % 2 == 0,
+        f"width {options.width} must be even, half for each direction of the gru",
     )
     require(
-        not pairwise or given.width % given.heads == 0,
-        f"width {given.width} must be a multiple of heads {given.heads}",
-    )
-    require(
-        fusion != "late" or given.combine == "concatenation",
-        "each modality decides for itself and there is nothing to pool; leave 'combine' out",
-    )
-    require(
-        task == "frame" or not given.separate_targets,
+        task == "frame" or not options.separate_targets,
         "separate_targets is for valence and arousal, task 'frame'; set it to false",
     )
-    if given.faithful:
+    if options.faithful:
+        having = {name: FUSIONS.load(name).published for name in FUSIONS.built_in}
         require(
-            pairwise or fusion == "rjcma",
-            "faithful is there for self_attention, cross_attention, cross_self_attention and rjcma; set it to false",
+            fusion.published is not None,
+            f"faithful is there for {', '.join(name for name in having if having[name])}; set it to false",
         )
-        wanted = ("segment", "gru") if pairwise else ("frame", "tcn")
+        wanted = (fusion.published.task, fusion.published.encoder)
         require(
-            (task, given.encoder) == wanted,
+            (task, options.encoder) == wanted,
             f"the published model is for task {wanted[0]!r} with encoder {wanted[1]!r}; "
             "choose these or set faithful to false",
         )
-        require(
-            pairwise or (given.combine == "concatenation" and not given.share_recursions),
-            "the published model concatenates and shares no weights; "
-            "set combine: concatenation and share_recursions: false, or faithful: false",
-        )
+    for problem in fusion.problems(options):
+        require(False, problem)
 
 
 class TrainingOptions(Options):

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from models.encoders import TemporalConvolutionNetwork
-from models.published import AttentionModel, co_attention, groups_of
+from models.fusion.pairwise import cross_pairs, self_pairs
+from models.fusion.published import AttentionModel, co_attention
 from pipeline.records import InputError
 
 MODALITY = {"t": "text", "v": "video", "a": "audio"}
 ORDER = {"1": "video", "2": "audio", "3": "text"}  # paper 2 numbers its modalities
 HEADS = 6  # of paper 1; the one width that no parameter's shape tells
+PAIRS = {"self_attention": self_pairs, "cross_attention": cross_pairs}
 
 
 def _attention_name(name: str) -> str:
@@ -32,7 +34,7 @@ def _attention(kind: str, params: dict[str, Tensor]) -> nn.Module:
     model = AttentionModel(
         dims,
         {"text": None, "video": video.shape[1], "audio": audio.shape[1]},
-        groups_of(kind, dims),
+        [PAIRS[kind](list(dims))],
         outputs,
         width=2 * params["text_encoder.weight_hh_l0"].shape[1],
         heads=HEADS,

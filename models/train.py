@@ -17,12 +17,12 @@ import torch
 from pydantic import ValidationError
 
 from models import predict
+from models.fusion.registry import code_of
 from models.job import Job, choose_device, load_examples, make_repeatable
 from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions, check_network
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
-from pipeline.digest import code
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -46,7 +46,7 @@ def facts(job: Job, device: str) -> dict:
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
         "inputs": {name: digest(path) for name, path in job.inputs.items()},
-        "code": code("models.train"),
+        "code": code_of(job.network.fusion),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
     }
 

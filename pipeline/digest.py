@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models")
 # How a stage talks changes no result, nor does which plugs there are to choose from.
-QUIET = {"pipeline.cli", "pipeline.log", "pipeline.registry", "pipeline.features.registry"}
+QUIET = {"pipeline.cli", "pipeline.log", "pipeline.registry", "pipeline.features.registry", "models.fusion.registry"}
 
 
 @cache

@@ -4,38 +4,76 @@ from itertools import combinations
 
 import torch
 
+from models.attention import observed
+from models.fusion.registry import FUSIONS
 from models.network import build
 from models.options import NetworkOptions
 
 DIMS = {"audio": 4, "video": 5, "text": 3}
 LENGTHS = {"audio": 24, "video": 9, "text": 6}
 MAX_STEPS = {"audio": 24, "video": 9, "text": 6}
-ALONE = ["self_attention", "concatenation", "late"]
-TOGETHER = ["cross_attention", "cross_self_attention", "rcma", "rjcma"]
+# Every fusion in every variant of its own.
+VARIANTS = {
+    "self_attention": {},
+    "self_attention, pre-norm": {"fusion": "self_attention", "block": "pre_norm"},
+    "cross_attention": {},
+    "cross_attention, pre-norm": {"fusion": "cross_attention", "block": "pre_norm"},
+    "cross_self_attention": {},
+    "rcma": {},
+    "rjcma": {},
+    "rcma, features": {"fusion": "rcma", "correlate": "features"},
+    "rjcma, features": {"fusion": "rjcma", "correlate": "features"},
+    "concatenation": {},
+    "late": {},
+}
+
+
+def plug(variant):
+    """The class of the fusion behind a variant."""
+    return FUSIONS.load(VARIANTS[variant].get("fusion", variant))
+
+
 TASKS = ["segment", "frame"]
 CASES = [
     (fusion, task, modalities)
-    for fusion in ALONE + TOGETHER
+    for fusion in VARIANTS
     for task in TASKS
     for count in (1, 2, 3)
     for modalities in combinations(DIMS, count)
-    if count > 1 or fusion in ALONE
+    if count >= plug(fusion).min_modalities
 ]
 THREE = [case for case in CASES if len(case[2]) == 3]
 
 
+def small(fusion, **options):
+    """Options of a small network of a variant, without dropout unless asked for."""
+    heads = {"heads": 2} if "heads" in plug(fusion).Config.__dataclass_fields__ else {}
+    sizes = {"width": 12, "embedding": 8, "encoder_steps": 8, "dropout": 0, "input_dropout": 0}
+    return NetworkOptions(**({"fusion": fusion} | sizes | heads | VARIANTS[fusion] | options))
+
+
 def make(fusion, task, modalities, outputs=2, **options):
-    """Build a small network in float64, without dropout unless asked for."""
-    options = {"width": 12, "heads": 2, "embedding": 8, "encoder_steps": 8, "dropout": 0, "input_dropout": 0} | options
+    """Build a small network in float64."""
     torch.manual_seed(0)
-    dims = {m: DIMS[m] for m in modalities}
-    return build(NetworkOptions(fusion=fusion, **options), dims, task, outputs, MAX_STEPS).double()
+    return build(small(fusion, **options), {m: DIMS[m] for m in modalities}, task, outputs, MAX_STEPS).double()
+
+
+def random_streams(seed, width, *shapes, absent=0.4):
+    """Streams of (items, steps) each, some steps absent."""
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        observed(
+            torch.randn(items, steps, width, generator=generator, dtype=torch.float64),
+            torch.rand(items, steps, generator=generator) >= absent,
+        )
+        for items, steps in shapes
+    ]
 
 
 def batch(fusion, task, modalities, items=4, absent=0.3, seed=1):
     """Draw values and masks, each modality with its own length where the model allows it."""
     generator = torch.Generator().manual_seed(seed)
-    one_grid = task == "frame" or fusion in ("rcma", "rjcma")
+    one_grid = task == "frame" or plug(fusion).one_grid
     values, masks = {}, {}
     for m in modalities:
         shape = items, 10 if one_grid else LENGTHS[m]

@@ -5,31 +5,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import erf, softmax
 
 from models.attention import (
-    JointAttention,
     MaskedAttention,
     Stream,
+    TransformerBlock,
     concatenation,
     mean_over_time,
     observed,
     statistics,
 )
+from tests.network_material import random_streams
 
 torch.set_num_threads(1)
 WIDTH, HEADS = 6, 2
 
 
 def streams(seed: int, *shapes: tuple[int, int], absent: float = 0.4) -> list[Stream]:
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        observed(
-            torch.randn(items, steps, WIDTH, generator=generator, dtype=torch.float64),
-            torch.rand(items, steps, generator=generator) >= absent,
-        )
-        for items, steps in shapes
-    ]
+    return random_streams(seed, WIDTH, *shapes, absent=absent)
 
 
 def plain_attention(module: MaskedAttention, target: np.ndarray, source: np.ndarray) -> np.ndarray:
@@ -71,61 +65,35 @@ def test_nothing_to_attend_to(residual):
     assert all(torch.isfinite(p.grad).all() for p in module.parameters())
 
 
-def plain_joint_attention(module: JointAttention, values: dict, masks: dict) -> dict:
-    """One recursion for one item, frame by frame."""
-    p = {name: value.detach().numpy() for name, value in module.named_parameters()}
+def plain_block(module: TransformerBlock, target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """A pre-norm transformer block of one item (T, D) on (S, D), written out."""
 
-    def linear(name, x):
-        return p[f"{name}.weight"] @ x + p[f"{name}.bias"]
+    def norm(name: str, x: np.ndarray) -> np.ndarray:
+        layer = getattr(module, name)
+        x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + layer.eps)
+        return x * layer.weight.detach().numpy() + layer.bias.detach().numpy()
 
-    outcome = {}
-    for m in values:
-        parts = module.parts[m]
-        total, count = 0.0, 0
-        for t in range(len(masks[m])):
-            if masks[m][t] and any(masks[n][t] for n in parts):
-                joint = linear(f"joint.{'+'.join(parts)}", np.concatenate([values[n][t] for n in parts]))
-                total, count = total + np.outer(linear(f"key.{m}", values[m][t]), joint), count + 1
-        scores = np.tanh(total / count) if count else np.zeros((WIDTH, WIDTH * len(parts)))
-        outcome[m] = np.zeros_like(values[m])
-        for t in np.flatnonzero(masks[m]):
-            heard = np.maximum(linear(f"value.{m}", values[m][t]) @ scores, 0)
-            outcome[m][t] = values[m][t] + linear(f"update.{m}", heard)
-    return outcome
+    if len(source):
+        target = target + plain_attention(module.attention, norm("norm_target", target), norm("norm_source", source))
+    first, _, _, last = module.feed_forward
+    hidden = norm("norm", target) @ first.weight.detach().numpy().T + first.bias.detach().numpy()
+    hidden = hidden * (1 + erf(hidden / np.sqrt(2))) / 2  # GELU
+    return target + hidden @ last.weight.detach().numpy().T + last.bias.detach().numpy()
 
 
-@pytest.mark.parametrize("others", [True, False])
-@pytest.mark.parametrize("modalities", [["audio", "video"], ["audio", "video", "text"]])
-def test_joint_attention_follows_its_equations(others, modalities):
-    module = JointAttention(modalities, WIDTH, others).double()
-    given_streams = dict(zip(modalities, streams(3, *[(3, 7)] * len(modalities))))
-    given_streams["audio"].mask[2] = False  # one item without sound
-    given_streams["audio"] = observed(*given_streams["audio"])
-    outcome = module(given_streams)
-    for i in range(3):
-        expected = plain_joint_attention(
-            module,
-            {m: s.values[i].numpy() for m, s in given_streams.items()},
-            {m: s.mask[i].numpy() for m, s in given_streams.items()},
-        )
-        for m in modalities:
-            np.testing.assert_allclose(outcome[m].values[i].detach().numpy(), expected[m], atol=1e-12)
-
-
-def test_the_joint_of_others_leaves_out_oneself():
-    both, alone = JointAttention(["audio", "video"], WIDTH, True), JointAttention(["audio", "video"], WIDTH, False)
-    assert both.parts == {"audio": ["video"], "video": ["audio"]}
-    assert set(both.joint) == {"audio", "video"}
-    assert alone.parts == {"audio": ["audio", "video"], "video": ["audio", "video"]}
-    assert set(alone.joint) == {"audio+video"}
-
-
-def test_a_window_twice_as_long_means_the_same():
-    module = JointAttention(["audio", "video"], WIDTH, others=False).double()
-    once = dict(zip(["audio", "video"], streams(4, (2, 11), (2, 11))))
-    twice = {m: Stream(s.values.repeat(1, 2, 1), s.mask.repeat(1, 2)) for m, s in once.items()}
-    for m, stream in module(twice).items():
-        torch.testing.assert_close(stream.values, module(once)[m].values.repeat(1, 2, 1))
+def test_a_transformer_block_sees_observed_steps_only():
+    module = TransformerBlock(WIDTH, HEADS).double()
+    for p in module.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    target, source = streams(3, (4, 5), (4, 9))
+    source = observed(source.values, source.mask & (torch.arange(4) < 3)[:, None])  # the last has nothing to attend to
+    outcome = module(target, source)
+    for i in range(4):
+        t, s = target.mask[i].numpy(), source.mask[i].numpy()
+        expected = plain_block(module, target.values[i].numpy()[t], source.values[i].numpy()[s])
+        np.testing.assert_allclose(outcome.values[i].detach().numpy()[t], expected, atol=1e-12)
+        assert (outcome.values[i].detach().numpy()[~t] == 0).all()
+    assert torch.equal(outcome.mask, target.mask)
 
 
 def test_mean_over_time_is_of_observed_steps():

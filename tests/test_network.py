@@ -14,16 +14,16 @@ from models.network import Late, Separate, build
 from models.options import NetworkOptions, check_network
 from pipeline.records import InputError
 from tests.network_material import (
-    ALONE,
     CASES,
     DIMS,
     MAX_STEPS,
     TASKS,
     THREE,
-    TOGETHER,
+    VARIANTS,
     batch,
     check_device,
     make,
+    plug,
 )
 
 torch.set_num_threads(1)
@@ -96,12 +96,12 @@ def test_absent_modalities_and_empty_items_are_survived(fusion, task, modalities
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
     if task == "segment":
         empty = {"text": values["text"][:, :0]}, {"text": masks["text"][:, :0]}
-        if fusion not in ("rcma", "rjcma"):  # a batch in which nobody has any row
+        if not plug(fusion).one_grid:  # a batch in which nobody has any row
             silent = masks | {"text": torch.zeros_like(masks["text"])}
             torch.testing.assert_close(network(values | empty[0], masks | empty[1]), network(values, silent))
 
 
-@pytest.mark.parametrize("fusion", ["rcma", "rjcma"])
+@pytest.mark.parametrize("fusion", ["rcma", "rjcma", "rjcma, features"])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("share", [False, True])
 def test_recursions(fusion, task, share):
@@ -118,7 +118,7 @@ def test_recursions(fusion, task, share):
     assert not any(torch.allclose(a, b, atol=1e-6) for a, b in combinations(outcomes, 2))
 
 
-@pytest.mark.parametrize("fusion", ["rcma", "rjcma"])
+@pytest.mark.parametrize("fusion", ["rcma", "rjcma", "rcma, features"])
 @pytest.mark.parametrize("window", [1, 7, 300, 411])
 def test_any_window_length(fusion, window):
     network = make(fusion, "frame", DIMS).eval()
@@ -187,10 +187,10 @@ def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
 @pytest.mark.parametrize(
     ("options", "modalities", "task", "message"),
     [
-        ({"fusion": "cross_attention"}, ["text"], "segment", "two or three; one alone goes with self_attention"),
-        ({"fusion": "rcma"}, ["video"], "frame", "two or three"),
-        ({"fusion": "rjcma"}, ["video"], "segment", "two or three"),
-        ({"fusion": "cross_self_attention"}, ["audio"], "segment", "two or three"),
+        ({"fusion": "cross_attention"}, ["text"], "segment", "at least 2; one alone goes with self_attention, conc"),
+        ({"fusion": "rcma"}, ["video"], "frame", "at least 2"),
+        ({"fusion": "rjcma"}, ["video"], "segment", "at least 2"),
+        ({"fusion": "cross_self_attention"}, ["audio"], "segment", "at least 2"),
         ({"fusion": "self_attention"}, [], "segment", "one or more of"),
         ({"fusion": "self_attention"}, ["audio", "smell"], "segment", "audio.*video.*text"),
         ({"fusion": "self_attention"}, ["audio"], "word", "segment, frame"),
@@ -199,9 +199,10 @@ def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
         ({"fusion": "late", "combine": "statistics"}, ["audio", "text"], "segment", "leave 'combine' out"),
         ({"fusion": "rcma", "separate_targets": True}, ["audio", "text"], "segment", "task 'frame'"),
         ({"fusion": "late", "faithful": True}, ["audio", "text"], "segment", "self_attention, cross_attention"),
-        ({"fusion": "rcma", "faithful": True}, ["audio", "text"], "frame", "and rjcma"),
+        ({"fusion": "rcma", "faithful": True}, ["audio", "text"], "frame", "rjcma; set it to false"),
         ({"fusion": "self_attention", "faithful": True}, ["audio"], "frame", "task 'segment' with encoder 'gru'"),
         ({"fusion": "rjcma", "faithful": True}, ["audio", "text"], "segment", "task 'frame' with encoder 'tcn'"),
+        ({"fusion": "self_attention", "faithful": True, "block": "pre_norm"}, ["audio"], "segment", "bare attention"),
         ({"fusion": "rjcma", "faithful": True, "share_recursions": True}, ["audio", "text"], "frame", "shares no"),
     ],
 )
@@ -220,7 +221,7 @@ def test_faithful_models_need_their_lengths():
         build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, "frame", 2, MAX_STEPS)
 
 
-@pytest.mark.parametrize("fusion", ["cross_self_attention", "rjcma"])
+@pytest.mark.parametrize("fusion", ["cross_self_attention", "cross_attention, pre-norm", "rcma, features", "rjcma"])
 @pytest.mark.parametrize("encoder", ["gru", "tcn"])
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_several_seeds_run_at_once(fusion, encoder):
@@ -247,7 +248,7 @@ def learn(network, values, masks, loss_of, steps=40):
     return network.eval()(values, masks)
 
 
-@pytest.mark.parametrize("fusion", ALONE + TOGETHER)
+@pytest.mark.parametrize("fusion", VARIANTS)
 def test_learns_a_handful_of_segments(fusion):
     values, masks = batch(fusion, "segment", DIMS, items=8)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
@@ -256,7 +257,7 @@ def test_learns_a_handful_of_segments(fusion):
     assert predicted.argmax(-1).tolist() == labels.tolist()
 
 
-@pytest.mark.parametrize("fusion", ALONE + TOGETHER)
+@pytest.mark.parametrize("fusion", VARIANTS)
 def test_learns_a_handful_of_frames(fusion):
     """Valence is in the picture, arousal in the sound, shortly before; nobody can know it where that is absent."""
     values, masks = batch(fusion, "frame", DIMS, items=4, absent=0.1)

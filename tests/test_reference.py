@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from models.fusion.published import AttentionModel, RecursiveModel, co_attention
 from models.network import build
 from models.options import NetworkOptions
-from models.published import AttentionModel, RecursiveModel, co_attention, groups_of
 from models.reference import KINDS, from_published
 from pipeline.records import InputError
 
@@ -45,7 +45,7 @@ def test_every_parameter_matters_but_the_one_that_published_code_ignores(referen
 @pytest.mark.parametrize(("fusion", "count"), [("self_attention", 1_645_892), ("cross_attention", 1_820_132)])
 def test_published_sizes(fusion, count):
     for model in (
-        AttentionModel(DIMS, STEPS, groups_of(fusion, DIMS), 7),
+        AttentionModel(DIMS, STEPS, NetworkOptions(fusion=fusion).make_fusion().groups(list(DIMS)), 7),
         build(NetworkOptions(fusion=fusion, faithful=True), DIMS, "segment", 7, STEPS),
     ):
         assert sum(p.numel() for p in model.parameters()) == count

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import DefaultFormatter, logger
 
 from affectflow.home import check_installed
+from models.fusion import registry as fusions
 from models.options import MODALITIES
 from pipeline import weights
 from pipeline.demo import plan
@@ -158,6 +159,11 @@ def word_gpus(wildcards):
     """A GPU for a recogniser with weights, also where a video turns out to have a transcript."""
     recogniser = options(wildcards).recogniser
     return gpus(wildcards, recogniser.kind == "transformers" and recogniser.weights)
+
+
+def training_code(wildcards):
+    """Digest of the sources one model's training consists of, a fusion of the user's own included."""
+    return fusions.code_of(planned(wildcards).settings.models[wildcards.model].fusion)
 
 
 def training_gpus(wildcards):

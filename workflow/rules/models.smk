@@ -53,7 +53,7 @@ rule train:
         network=lambda wildcards: planned(wildcards).settings.models[wildcards.model].model_dump_json(),
         training=lambda wildcards: options(wildcards).training.model_dump_json(),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
-        code=code("models.train"),
+        code=training_code,
     shell:
         "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
         " --split {input.split} --fold {wildcards.fold} {params.features} {params.labels}"

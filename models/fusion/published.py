@@ -5,15 +5,12 @@ Written from the papers' equations and from published shapes; dropout rates and 
 """
 
 import math
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.encoders import LEVELS, TemporalConvolutionNetwork
-from models.fusion import cross_pairs, self_pairs
-from models.options import NetworkOptions
 from pipeline.records import InputError
 
 ATTENTION_DROPOUT = 0.6  # of paper 2's correlation matrices
@@ -177,42 +174,3 @@ class RecursiveModel(nn.Module):
         x = self.embedding(torch.cat(list(self.attention(streams).values()), -1))  # (B, K, embedding)
         x = F.leaky_relu(self.norm(x.transpose(1, 2)).transpose(1, 2))
         return torch.tanh(self.output(x))[:, :given]
-
-
-def groups_of(fusion: str, modalities: Iterable[str]) -> list[Pairs]:
-    """List the sets of (target, source) pairs of paper 1's models."""
-    modalities = list(modalities)
-    of_itself, across = self_pairs(modalities), cross_pairs(modalities)
-    return {
-        "self_attention": [of_itself],
-        "cross_attention": [across],
-        "cross_self_attention": [of_itself, across],
-    }[fusion]
-
-
-def build(options: NetworkOptions, dims: dict[str, int], outputs: int, steps: dict[str, int]) -> nn.Module:
-    """Make the published model that settled and checked ``options`` name; one target only for rjcma."""
-    lacking = [m for m in dims if not steps.get(m)]
-    if lacking:
-        raise InputError(
-            f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is "
-            f"given for {', '.join(lacking)}; set training.max_steps "
-            "(published: text 128, video 32, audio 1000; rjcma: the window of 300)"
-        )
-    if options.fusion == "rjcma":
-        frames = {steps[m] for m in dims}
-        if len(frames) > 1:
-            raise InputError(f"network 'rjcma', faithful: all modalities share one window, but max_steps gives {steps}")
-        return RecursiveModel(dims, frames.pop(), options.width, options.embedding, options.recursions, options.dropout)
-    return AttentionModel(
-        dims,
-        steps,
-        groups_of(options.fusion, dims),
-        outputs,
-        width=options.width,
-        heads=options.heads,
-        embedding=options.embedding,
-        statistics=options.combine == "statistics",
-        dropout=options.dropout,
-        input_dropout=options.input_dropout,
-    )

@@ -1,0 +1,151 @@
+"""Self attention, cross attention, and both side by side: an attention for each (target, source) pair of modalities.
+
+Rajan, Brutti, Cavallaro 2022 (paper 1). The attended vectors of a model are pooled together: three for self, six for
+cross attention; with both side by side each is a group of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from models.fusion.base import Fusion, Published
+from pipeline.registry import options
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.attention import Stream
+
+Pairs = list[tuple[str, str]]
+
+
+@options
+class AttentionOptions:
+    """How a modality attends to another or to itself."""
+
+    heads: int = Field(6, gt=0, description="attention heads; width must be a multiple of them")
+    block: Literal["bare", "pre_norm"] = Field(
+        "bare",
+        description="bare: the attention alone, as in paper 1 (frame-wise task: added to its target); pre_norm: a "
+        "transformer block of today, with residuals, layer norms and a feed-forward part",
+    )
+
+
+def self_pairs(modalities: list[str]) -> Pairs:
+    """List the attentions of the self model: each modality on itself."""
+    return [(m, m) for m in modalities]
+
+
+def cross_pairs(modalities: list[str]) -> Pairs:
+    """List the attentions of the cross model: every ordered (target, source) pair of two modalities."""
+    return list(permutations(modalities, 2))
+
+
+class PairwiseAttention(Fusion):
+    """One attention for each pair; the outcome has the target's length."""
+
+    Config = AttentionOptions
+    citation = "rajan2022"
+    combine = "statistics"
+    published = Published(
+        task="segment",
+        encoder="gru",
+        steps={"text": 128, "video": 32, "audio": 1000},
+    )
+    attends: ClassVar[str]  # whom a modality attends to, for the sentence
+
+    def groups(self, modalities: list[str]) -> list[Pairs]:
+        """List the pairs of each group."""
+        raise NotImplementedError
+
+    def problems(self, options) -> Iterator[str]:
+        """Say where width and heads do not fit, or where the published form knows no other block."""
+        if self.width % self.config.heads:
+            yield f"width {self.width} must be a multiple of heads {self.config.heads}"
+        if options.faithful and self.config.block != "bare":
+            yield "the published model has the bare attention; set block: bare, or faithful: false"
+
+    def layers(self, modalities: list[str]) -> dict[str, nn.Module]:
+        """One attention, or one transformer block, for each pair."""
+        from models.attention import MaskedAttention, TransformerBlock
+
+        def one() -> nn.Module:
+            if self.config.block == "pre_norm":
+                return TransformerBlock(self.width, self.config.heads, self.dropout)
+            return MaskedAttention(self.width, self.config.heads, self.dropout, residual=self.task == "frame")
+
+        return {f"{target}_{source}": one() for pairs in self.groups(modalities) for target, source in pairs}
+
+    def fuse(self, layers, streams: dict[str, Stream]) -> list[list[Stream]]:
+        """Attend in every pair."""
+        return [[layers[f"{t}_{s}"](streams[t], streams[s]) for t, s in pairs] for pairs in self.groups(list(streams))]
+
+    def published_network(self, options, dims: dict[str, int], outputs: int, steps: dict[str, int]) -> nn.Module:
+        """Build paper 1's model."""
+        from models.fusion.published import AttentionModel
+
+        return AttentionModel(
+            dims,
+            steps,
+            self.groups(list(dims)),
+            outputs,
+            width=self.width,
+            heads=self.config.heads,
+            embedding=options.embedding,
+            statistics=options.combine == "statistics",
+            dropout=self.dropout,
+            input_dropout=options.input_dropout,
+        )
+
+    def details(self) -> list[str]:
+        """Name the block where it is not that of the paper."""
+        return ["pre-norm blocks"] if self.config.block == "pre_norm" else []
+
+    def sentence(self) -> str:
+        """Say who attends to whom, and in which block."""
+        block = {
+            "bare": "without residual connection or layer norm"
+            if self.task == "segment"
+            else "added to what it attends from, without layer norm",
+            "pre_norm": "in pre-norm transformer blocks",
+        }[self.config.block]
+        return f"Each modality attends to {self.attends} by {self.config.heads}-head attention {block}."
+
+
+class SelfAttention(PairwiseAttention):
+    """Each modality attends to itself: three attentions of three modalities."""
+
+    title = "self-attention"
+    attends = "itself"
+
+    def groups(self, modalities: list[str]) -> list[Pairs]:
+        """List one group: each modality on itself."""
+        return [self_pairs(modalities)]
+
+
+class CrossAttention(PairwiseAttention):
+    """Each modality attends to each other one: six attentions of three modalities."""
+
+    title = "cross-attention"
+    attends = "each of the others"
+    min_modalities = 2
+
+    def groups(self, modalities: list[str]) -> list[Pairs]:
+        """List one group: every ordered pair."""
+        return [cross_pairs(modalities)]
+
+
+class CrossSelfAttention(PairwiseAttention):
+    """Self and cross attention side by side, each pooled for itself."""
+
+    title = "cross- and self-attention"
+    attends = "itself and to each of the others"
+    min_modalities = 2
+
+    def groups(self, modalities: list[str]) -> list[Pairs]:
+        """List two groups: self, then cross."""
+        return [self_pairs(modalities), cross_pairs(modalities)]

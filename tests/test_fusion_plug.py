@@ -1,0 +1,187 @@
+"""Fusions by name, their options and words, and one of a user's own: nobody outside a plug knows its name."""
+
+import ast
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from models.fusion.registry import FUSIONS, code_of
+from models.network import build
+from models.options import NetworkOptions
+from tests.network_material import DIMS, MAX_STEPS, batch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+OWN = """
+    import torch
+    from models.attention import observed
+    from models.fusion.base import Fusion
+    from pipeline.registry import options
+
+    @options
+    class GateOptions:
+        sharpness: float = 1.0
+
+    class Gate(Fusion):
+        Config = GateOptions
+        title = "gated sum"
+        one_grid = True
+
+        def layers(self, modalities):
+            return {m: torch.nn.Linear(self.width, self.width) for m in modalities}
+
+        def fuse(self, layers, streams):
+            gates = {m: torch.sigmoid(self.config.sharpness * layers[m](s.values)) for m, s in streams.items()}
+            total = sum(gates[m] * s.values for m, s in streams.items())
+            return [[observed(total, torch.stack([s.mask for s in streams.values()]).any(0))]]
+
+    @options
+    class Clash:
+        width: int = 3
+
+    class Clashing(Gate):
+        Config = Clash
+
+    class Half(Fusion):
+        pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own_fusions.py"
+    path.write_text(textwrap.dedent(OWN))
+    return path
+
+
+def test_unknown_name_lists_what_there_is():
+    with pytest.raises(ValueError, match=r"no fusion 'cross'; there are concatenation, .*rjcma.*file.py:Class"):
+        NetworkOptions(fusion="cross")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"fusion": "late", "heads": 3}, "fusion 'late': unknown option 'heads'. Its options are: combine, faithful"),
+        ({"fusion": "self_attention", "recursions": 3}, "'recursions'. Its options are: heads, block, combine,"),
+        ({"fusion": "rcma", "recursions": 0}, r"recursions: .*greater than or equal to 1 \(given 0\)"),
+        ({"fusion": "rcma", "correlate": "words"}, "correlate: .*'frames' or 'features'"),
+        ({"fusion": "rcma", "width": 0}, "width"),
+        ({"width": 3}, "fusion"),
+        ({"fusion": 3}, "fusion"),
+    ],
+)
+def test_unknown_or_wrong_option_names_key_and_what_is_allowed(given, said):
+    with pytest.raises(ValueError, match=said):
+        NetworkOptions(**given)
+
+
+def test_what_is_left_open_is_filled_in_by_the_fusion():
+    assert NetworkOptions(fusion="rcma") == NetworkOptions(fusion="rcma", encoder="tcn", combine=None, recursions=3)
+    known = NetworkOptions(fusion="cross_attention", heads=4).model_dump()
+    assert (known["combine"], known["encoder"], known["heads"], known["block"]) == ("statistics", "gru", 4, "bare")
+    assert NetworkOptions.model_validate(known).model_dump() == known
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"fusion": "self_attention"}, "self-attention"),
+        ({"fusion": "self_attention", "combine": "concatenation"}, "self-attention (no pooling)"),
+        ({"fusion": "cross_attention", "block": "pre_norm"}, "cross-attention (pre-norm blocks)"),
+        ({"fusion": "cross_attention", "faithful": True}, "cross-attention, as published"),
+        ({"fusion": "rcma"}, "RCMA (3 recursions)"),
+        ({"fusion": "rjcma", "recursions": 1, "correlate": "features"}, "RJCMA (1 recursion, features correlated)"),
+        ({"fusion": "concatenation", "combine": "statistics"}, "early concatenation (statistical pooling)"),
+        ({"fusion": "late"}, "late fusion"),
+    ],
+)
+def test_words_for_the_report(given, words):
+    assert NetworkOptions(**given).describe() == words
+
+
+@pytest.mark.parametrize("name", FUSIONS.built_in)
+def test_every_built_in_fusion_says_what_it_is(name):
+    fusion = NetworkOptions(fusion=name).make_fusion("frame")
+    assert fusion.sentence().endswith(".")
+    assert len(fusion.sentence()) > 40
+    assert (
+        fusion.citation
+        == {"pairwise": "rajan2022", "recursive": "praveen2024", "baselines": None}[
+            type(fusion).__module__.rpartition(".")[2]
+        ]
+    )
+
+
+def test_ones_own_fusion_is_built_and_trained_from_its_file(own):
+    given = NetworkOptions(fusion=f"{own}:Gate", sharpness=2, width=12, embedding=8)
+    assert given.describe() == "gated sum"
+    assert given.make_fusion().config.sharpness == 2.0
+    network = build(given, DIMS, "segment", 2, MAX_STEPS)
+    assert network(*batch("rcma", "segment", DIMS)).shape == (4, 2)
+    assert code_of(f"{own}:Gate") != code_of("rcma")
+
+
+def test_ones_own_fusion_that_cannot_be_used(own):
+    with pytest.raises(ValueError, match="its option 'width' is one of every network; rename it"):
+        NetworkOptions(fusion=f"{own}:Clashing")
+    with pytest.raises(ValueError, match=r"Half in .* lacks fuse; define it"):
+        NetworkOptions(fusion=f"{own}:Half")
+    with pytest.raises(ValueError, match=r"GateOptions in .* is not a subclass of models.fusion.base.Fusion"):
+        NetworkOptions(fusion=f"{own}:GateOptions")
+    with pytest.raises(ValueError, match=r"unknown option 'heads'. Its options are: sharpness, combine"):
+        NetworkOptions(fusion=f"{own}:Gate", heads=3)
+
+
+def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
+    info = tmp_path / "site" / "theirs-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[affectflow.fusions]\ngate = own_fusions:Gate\n")
+    monkeypatch.syspath_prepend(str(info.parent))
+    monkeypatch.syspath_prepend(str(own.parent))
+    assert "gate" in FUSIONS.names()
+    assert NetworkOptions(fusion="gate").describe() == "gated sum"
+
+
+def test_a_network_is_retrained_where_its_own_fusion_changes(own, tmp_path):
+    """The digest of a training covers its fusion's file and no other fusion's."""
+    assert len({code_of(name) for name in ("self_attention", "rcma", "late")}) == 3
+    assert code_of("self_attention") == code_of("cross_attention")  # one family, one file
+    remarked, edited = tmp_path / "remarked.py", tmp_path / "edited.py"
+    remarked.write_text("# a remark\n" + own.read_text())
+    edited.write_text(own.read_text().replace("sharpness: float = 1.0", "sharpness: float = 1.5"))
+    assert code_of(f"{own}:Gate") == code_of(f"{remarked}:Gate") != code_of(f"{edited}:Gate")
+
+
+def test_options_and_words_load_no_heavy_library():
+    code = """
+        import sys
+        from models.fusion.registry import FUSIONS, code_of
+        from models.options import NetworkOptions, check_network
+        for name in FUSIONS.built_in:
+            network = NetworkOptions(fusion=name)
+            check_network(network, ["audio", "video"], "segment")
+            network.describe(), network.make_fusion().sentence(), code_of(name)
+        heavy = {"torch", "scipy", "h5py", "pandas"}
+        assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=REPOSITORY)
+
+
+NAMES = {*FUSIONS.built_in} - {"concatenation"}  # the word is also a way to combine vectors
+ELSEWHERE = [
+    path
+    for package in ("models", "pipeline", "workflow")
+    for path in sorted((REPOSITORY / package).rglob("*.py"))
+    if path.parent.name not in ("fusion", "report") and path.name != "reference.py"
+]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_module_outside_a_plug_asks_for_a_fusion_by_name(path):
+    tree = ast.parse(path.read_text())
+    named = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert not named & NAMES
