@@ -147,13 +147,14 @@ def metrics(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
             "balanced_accuracy": balanced_accuracy,
             "macro_f1": macro_f1,
         }
-        for metric in (recall, precision):
-            table |= {f"{metric.__name__}_{name}": _of_class(metric, i) for i, name in enumerate(classes)}
+        for of_class in (recall, precision):
+            table |= {f"{of_class.__name__}_{name}": _of_class(of_class, i) for i, name in enumerate(classes)}
         return table
     table = {}
-    for metric in (ccc, rmse, pearson):
-        table |= {f"{metric.__name__}_{name}": _of_dimension(metric, i) for i, name in enumerate(DIMENSIONS)}
-        table[f"{metric.__name__}_mean"] = _of_both(metric)
+    for of_dimension in (ccc, rmse, pearson):
+        name = of_dimension.__name__
+        table |= {f"{name}_{dimension}": _of_dimension(of_dimension, i) for i, dimension in enumerate(DIMENSIONS)}
+        table[f"{name}_mean"] = _of_both(of_dimension)
     return table
 
 

@@ -107,7 +107,7 @@ def _rows(key, prefix, task, like, sums) -> Iterator[Score]:
     values = {name: function(sums) for name, function in metrics(task, like.classes).items()}
     for i, seed in enumerate(like.seeds):
         for name, by_seed in values.items():
-            yield Score(*key, seed, prefix + name, number(by_seed[i]))
+            yield Score(*(*key, seed, prefix + name, number(by_seed[i])))
 
 
 def _counts(model, modalities, classes, sums) -> Iterator[Count]:
@@ -122,7 +122,7 @@ def _video_rows(key, predictions, by_segment) -> Iterator[VideoScore]:
     for s, seed in enumerate(predictions.seeds):
         for i, segment_id in enumerate(predictions.segments):
             values = (number(both[i, s, 0]), number(both[i, s, 1]), number(both[i, s].mean()))
-            yield VideoScore(*key, seed, segment_id, int(by_segment[i, s, 0, 0]), *values)
+            yield VideoScore(*(*key, seed, segment_id, int(by_segment[i, s, 0, 0]), *values))
 
 
 @click.command()

@@ -80,7 +80,8 @@ def tally_run(results: str | Path, run: str, folds: int, task: str, unit_of: Map
 
     Raises InputError where a file or its test part is absent, seeds or classes differ, or a segment is unknown.
     """
-    tests, development, right = [], None, []
+    tests: list[Predictions] = []
+    development, right = None, []
     for k in range(folds):
         path = prediction_file(results, run, k, task)
         test = read_predictions(path, task, "test")
