@@ -148,7 +148,7 @@ class RecursiveModel(nn.Module):
     ):
         super().__init__()
         present: list[str] = [m for m in ("video", "audio", "text") if m in dims]
-        widths = {m: width * (2 if m == "video" else 1) for m in present}
+        widths: dict[str, int] = {m: width * (2 if m == "video" else 1) for m in present}
         self.frames = frames
         self.encoder = nn.ModuleDict(
             {
