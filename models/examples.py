@@ -1,9 +1,10 @@
 """The items of one training job, segments or windows of frames, and the batches made of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -201,7 +202,9 @@ def frame_examples(
     time_s = labels.file["time_s"][:]
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
     rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
-    part, segment, first = [], [], []
+    part: list[str] = []
+    segments: list[int] = []
+    starts: list[int] = []
     unlabelled = 0
     valid = truth.valid.cpu().numpy()
     for a in assignments:
@@ -216,11 +219,11 @@ def frame_examples(
             unlabelled += int((~useful).sum())
             begin = begin[useful]
         part += [a.part] * len(begin)
-        segment += [i] * len(begin)
-        first += begin.tolist()
+        segments += [i] * len(begin)
+        starts += begin.tolist()
     if unlabelled:
         log.info("left out %d training windows without any labelled frame", unlabelled)
-    segment, first = np.array(segment, np.int64), np.array(first, np.int64)
+    segment, first = np.array(segments, np.int64), np.array(starts, np.int64)
     count = np.minimum(truth.count[segment] - first, training.window)
     examples = Examples(
         segment_ids=segment_ids,

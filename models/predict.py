@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,7 +92,8 @@ def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndar
     valid = np.concatenate([examples.labels.valid[r].cpu().numpy() for r in ranges])
     truth = np.concatenate([examples.labels.values[r].cpu().numpy() for r in ranges])
     predicted = np.concatenate([a[2] for a in averaged]).astype(np.float32)
-    grids = next(iter(examples.tables.values())).rows.grids
+    rows: Any = next(iter(examples.tables.values())).rows
+    grids = rows.grids
     return {
         "segment_id": (np.repeat(segment, frames), examples.segment_ids),
         "seed": np.full(len(valid), seed, np.int64),

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
             path.unlink()
     torch.manual_seed(seed)
     names = list(predict.TARGETS) if job.task == "frame" else examples.classes
-    model = {"dims": examples.dims, "outputs": names, "max_steps": examples.max_steps}
+    model: dict[str, Any] = {"dims": examples.dims, "outputs": names, "max_steps": examples.max_steps}
     network = networks.build(job.network, model["dims"], job.task, len(names), model["max_steps"]).to(examples.device)
     run = Run(network, examples, job.training, seed, mixed)
     fit(

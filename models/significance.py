@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
+from typing import Any
 
 import click
 import numpy as np
@@ -72,9 +73,9 @@ def size_ratio(split: list[Assignment], folds: int) -> float:
 
 def _rounded(row: Comparison) -> Comparison:
     """Six significant digits: more would be noise, and files would differ between machines."""
-    values = {k: float(f"{v:.6g}") + 0.0 for k, v in asdict(row).items() if isinstance(v, float) and np.isfinite(v)}
-    unknown = {k: None for k, v in asdict(row).items() if isinstance(v, float) and not np.isfinite(v)}
-    return replace(row, **values, **unknown)
+    values = {k: v for k, v in asdict(row).items() if isinstance(v, float)}
+    rounded: dict[str, Any] = {k: float(f"{v:.6g}") + 0.0 if np.isfinite(v) else None for k, v in values.items()}
+    return replace(row, **rounded)
 
 
 def _parse(kind, text: str, option: str):

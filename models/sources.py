@@ -5,7 +5,7 @@ lie in the feature store) or ``GridRows`` (brought to a time grid); where they a
 placements give the same numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -75,7 +75,9 @@ class GridRows(StoredRows):
         cells = self.grids[segment][first:last]
         begin = self.begin[segment]
         time_s = self.time_s[begin : begin + self.stored[segment]]
-        met = np.flatnonzero((time_s[:, 1] > cells[0, 0]) & (time_s[:, 0] < cells[-1, 1])) if len(cells) else []
+        met = np.empty(0, int)
+        if len(cells):
+            met = np.flatnonzero((time_s[:, 1] > cells[0, 0]) & (time_s[:, 0] < cells[-1, 1]))
         a, b = (met[0], met[-1] + 1) if len(met) else (0, 0)
         values, valid = super().read(segment, a, b)
         values, valid = to_grid(values, time_s[a:b], valid, cells)
@@ -161,7 +163,7 @@ def size_bytes(rows: StoredRows) -> int:
     return int(rows.count.sum()) * (rows.store.dim * rows.store.dtype.itemsize + 1)
 
 
-def place_tables(rows: dict[str, StoredRows], device: str, budget_gb: float) -> dict[str, Table]:
+def place_tables(rows: Mapping[str, StoredRows], device: str, budget_gb: float) -> dict[str, Table]:
     """Keep rows on the device while they fill at most half of what is free there, in memory within the budget, else in
     their files; the choice is logged."""
     total = sum(map(size_bytes, rows.values()))

@@ -112,7 +112,7 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
     Where it counts more frames than the video has, the last prediction is repeated. Raises InputError for a person who
     was not predicted and for a line that is not ``video/00001.jpg,...``.
     """
-    beyond = Counter()
+    beyond: Counter[str] = Counter()
     with open(sample, encoding="utf-8-sig") as stream:
         for line, text in enumerate(stream, start=1):
             place = text.split(",")[0].strip()

@@ -1,7 +1,7 @@
 """What is predicted, and for what: classes or numbers, for a segment or for each frame."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from pipeline.records import InputError
 
@@ -34,7 +34,7 @@ class Task:
         """Read a task as it is written; raises InputError that says how."""
         what, _, targets = text.partition(":")
         kind, _, level = what.partition("/")
-        return cls(kind, level, tuple(targets.split(",")) if ":" in text else ())
+        return cls(cast(Kind, kind), cast(Level, level), tuple(targets.split(",")) if ":" in text else ())
 
     @property
     def numbers(self) -> bool:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Video:
             else:  # the first frames cannot be shown, or there are no stamps
                 stamps = self._decoded_stamps()
         if None in stamps:
-            stamps = range(len(stamps))
+            stamps = list(range(len(stamps)))
             self.time_base = 1 / Fraction(rate or 25)
         self.ticks = _strictly_increasing(sorted(stamps))
         self.first_ticks = self.ticks[0]
@@ -165,7 +166,8 @@ class _AudioBlocks:
 
     def __init__(self, sample_rate_hz: int):
         self.sample_rate_hz = sample_rate_hz
-        self._resampler = None
+        self._resampler: Any = None
+        self._layout: tuple = ()
         self._held: list[np.ndarray] = []
         self._start_s = self._expected_s = 0.0
 

@@ -12,14 +12,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 Side = Literal["whole", "left", "right"]
 """Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
 Picture = Literal["whole", "left_half", "right_half"]
 """Which part of the picture shows a segment's person: of two cameras side by side, a half."""
 
-Record = TypeVar("Record")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 
 class InputError(ValueError):
@@ -136,7 +139,7 @@ class Finding:
 
 
 def _convert(record_type, row: dict[str, str], where: str):
-    values = {}
+    values: dict[str, object] = {}
     for field in fields(record_type):
         text = row.get(field.name) or ""
         kind = str(field.type)

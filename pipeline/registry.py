@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -45,7 +46,7 @@ class Registry:
         """Names that need no module: those built in and those of installed packages."""
         return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
 
-    def load(self, name: str) -> type:
+    def load(self, name: str) -> Any:
         """The class behind a name, ``module:Class`` or ``file.py:Class``; raises InputError listing what there is."""
         target = self.built_in.get(name) or next((p.value for p in entry_points(group=self.group, name=name)), name)
         module, colon, class_name = target.rpartition(":")
@@ -54,14 +55,14 @@ class Registry:
                 f"there is no {self.kind} {name!r}; there are {', '.join(self.names())}, and your own as module:Class "
                 "or file.py:Class"
             )
-        found = getattr(self._module(module, name), class_name, None)
+        found: Any = getattr(self._module(module, name), class_name, None)
         home, _, base = self.base.partition(":")
         if found is None:
             raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is missing")
         if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(home), base))):
             raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is not a subclass of {home}.{base}")
         if inspect.isabstract(found):
-            lacking = ", ".join(sorted(found.__abstractmethods__))
+            lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
             raise InputError(f"{self.kind} {name!r}: {class_name} in {module} lacks {lacking}; define it")
         return found
 
@@ -93,8 +94,8 @@ class Registry:
             for each in error.errors():
                 where = ".".join(map(str, each["loc"])) or "options"
                 problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
-        allowed = ", ".join([*allowed, *beside]) or "none"
-        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {allowed}")
+        listing = ", ".join([*allowed, *beside]) or "none"
+        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listing}")
 
     def describe(self, name: str) -> list[tuple[str, str, str]]:
         """(name, default, description) of each option of a plug."""

@@ -66,7 +66,8 @@ class FeatureStore(Mapping):
         import h5py
 
         self.path = Path(path)
-        self._file = self._values = self._rows_table = None
+        self._file = self._values = None
+        self._rows_table: tuple[np.ndarray, np.ndarray] | None = None
         try:
             with h5py.File(self.path, "r") as file:
                 self.attributes = _read_attributes(file, self.path)

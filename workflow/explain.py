@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -27,7 +28,7 @@ def _holds(node: Any, parts: list) -> bool:
     return True
 
 
-def explain(error: dict, root: type[BaseModel], sources: Sources, fallback: tuple = ()) -> str:
+def explain(error: Mapping[str, Any], root: type[BaseModel], sources: Sources, fallback: tuple = ()) -> str:
     """One line about one error of a configuration checked against ``root``."""
     *parents, key = error["loc"] or ("",)
     where = place(error["loc"], sources, fallback)

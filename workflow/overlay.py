@@ -15,6 +15,7 @@ from pipeline.records import InputError
 
 # Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
+OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # laid over the defaults first
 
 
 def take_out(config: dict) -> dict:
@@ -32,21 +33,19 @@ def take_out(config: dict) -> dict:
 
 
 def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
-    """Raise InputError where a file names a key twice, or takes out by null what ``base`` does not have.
-
-    What a corpus of one's own takes out of the defaults is not in ``base`` and not looked at.
-    """
+    """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default."""
     known = _read(base)
     for path in overlays:
         own = _read(path)
-        for pattern in NAMED:
+        for pattern in NAMED + OF_CORPORA:
+            places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
+            there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
             for where, table in _tables(own, pattern):
-                there = _find(known, where)
-                for name in [name for name, entry in table.items() if entry is None and there and name not in there]:
-                    close = difflib.get_close_matches(str(name), map(str, there), 1)
+                for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
+                    close = difflib.get_close_matches(str(name), there, 1)
                     raise InputError(
-                        f"{path}: {'.'.join(map(str, (*where, name)))}: null takes out an entry of {base}, where there "
-                        f"is none{f'; did you mean {close[0]}?' if close else ''} There: {', '.join(map(str, there))}"
+                        f"{path}: {'.'.join(map(str, (*where, name)))}: null takes an entry out, and there is none of "
+                        f"this name{f'; did you mean {close[0]}?' if close else ''} There: {', '.join(there)}"
                     )
 
 

@@ -70,7 +70,7 @@ class Labelled:
         """What a segment counts: 0 without label."""
         return (segment.duration_s if self.by_duration else 1.0) if segment in self else 0.0
 
-    def table(self, segments: Sequence[Segment], groups: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    def table(self, segments: Sequence[Segment], groups: Sequence | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Names of the groups, sorted, and how much of each class each of them holds, (groups, classes)."""
         names, group = np.unique(np.asarray(groups), return_inverse=True)
         _, label = np.unique([self.label.get(s.segment_id) or "" for s in segments], return_inverse=True)

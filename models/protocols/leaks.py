@@ -56,7 +56,7 @@ def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> lis
                 rows.append(Leak(str(fold), part, other, name, len(here), shared))
                 sums[part, other, name][0] += len(here)
                 sums[part, other, name][1] += shared
-    return rows + [Leak(POOLED, *key, items, shared) for key, (items, shared) in sums.items()]
+    return rows + [Leak(*(POOLED, *key, items, shared)) for key, (items, shared) in sums.items()]
 
 
 def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = POOLED) -> dict[str, float]:

@@ -103,7 +103,8 @@ def usable(
     here = {s.segment_id for s in segments}
     labels = [row for row in labels if row.segment_id in here]
     if task.frames:
-        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
+        labelled: dict[str, str | None] = dict.fromkeys(here - set(unlabelled))
+        return labelled, sorted(here & set(unlabelled))
     if task.numbers:
         kept = choose_numbers(labels, task.targets)
         return kept, sorted(here - set(kept))

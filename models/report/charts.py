@@ -73,7 +73,7 @@ class Axis:
         return f"{value * factor:.{decimals}f}".replace("-", "\u2212")
 
 
-def path(x: Sequence[float], y: Sequence[float], x_axis: Axis, y_axis: Axis) -> str:
+def path(x: np.ndarray, y: np.ndarray, x_axis: Axis, y_axis: Axis) -> str:
     """SVG path data in the stretched box; a gap where y is not finite. A lone point becomes a short dash."""
     parts: list[str] = []
     pen_down = False
@@ -87,7 +87,7 @@ def path(x: Sequence[float], y: Sequence[float], x_axis: Axis, y_axis: Axis) -> 
     return "".join(parts)
 
 
-def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], x_axis: Axis, y_axis: Axis) -> str:
+def band(x: np.ndarray, low: np.ndarray, high: np.ndarray, x_axis: Axis, y_axis: Axis) -> str:
     """SVG path data of the area between two lines, cut where either is not finite."""
     out = ""
     ok = np.isfinite(low) & np.isfinite(high)

@@ -31,8 +31,8 @@ def check_release(index: Index) -> list[Finding]:
         listing = ", ".join(f"{of_session[s]} in Session{s}" for s in sorted(sessions))
         reason = f"part of the release: {len(units)} of {DIALOGS} dialogs ({listing}){lacking}"
         return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason)]
-    expected = {"dialogs": DIALOGS, "turns": TURNS}
-    found = {"dialogs": len(units), "turns": len(segments)}
+    expected: dict[str, float] = {"dialogs": DIALOGS, "turns": TURNS}
+    found: dict[str, float] = {"dialogs": len(units), "turns": len(segments)}
     of_session = Counter(int(s.session or 0) for s in segments)
     of_label = Counter(row.label for row in index.labels)
     for session in sorted(TURNS_OF_SESSION | of_session):

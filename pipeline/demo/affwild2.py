@@ -79,7 +79,8 @@ def plan_people(seed: int, film: Film) -> list[Subject]:
 def plan_lines(seed: int, film: Film, people: list[Subject]) -> list[Line]:
     """Draw what is said: words and prosody follow the speaker's valence and arousal of that moment, with noise."""
     rng = random(seed, film.name, "lines")
-    lines, clock_s, person = [], max(0.3, film.sound_from_s + 0.2), 0
+    lines: list[Line] = []
+    clock_s, person = max(0.3, film.sound_from_s + 0.2), 0
     while True:
         at = int((clock_s + 0.6) / FRAME_S)
         if at >= film.seconds * 100:

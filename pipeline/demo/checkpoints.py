@@ -40,7 +40,8 @@ def write_checkpoint(kind: str, folder: Path) -> None:
 
 def band_filters(rng: np.random.Generator) -> np.ndarray:
     """(AUDIO_BANDS, 400) windowed cosines, evenly spaced in mel from 80 to 7500 Hz, in random phases."""
-    mel = np.linspace(*(2595 * np.log10(1 + np.array([80.0, 7500.0]) / 700)), AUDIO_BANDS)
+    low, high = 2595 * np.log10(1 + np.array([80.0, 7500.0]) / 700)
+    mel = np.linspace(low, high, AUDIO_BANDS)
     centre_hz = 700 * (10 ** (mel / 2595) - 1)
     width_s = np.minimum(0.025, 2.5 / np.gradient(centre_hz))[:, None]  # narrow bands need long filters
     time_s = ((np.arange(AUDIO_KERNELS[0]) - AUDIO_KERNELS[0] / 2) / SAMPLE_RATE_HZ)[None]

@@ -50,10 +50,13 @@ def write_unit(corpus: str, root: Path, seed: int, unit_id: str) -> None:
 
     cv2.setNumThreads(1)
     if corpus == "iemocap":
-        from pipeline.demo.iemocap import write_dialog as write
+        from pipeline.demo.iemocap import write_dialog
+
+        write_dialog(root, seed, unit_id)
     else:
-        from pipeline.demo.affwild2 import write_video as write
-    write(root, seed, unit_id)
+        from pipeline.demo.affwild2 import write_video
+
+        write_video(root, seed, unit_id)
 
 
 def write_corpus(corpus: str, root: Path, seed: int = 0, workers: int = 1) -> None:

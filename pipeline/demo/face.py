@@ -61,7 +61,8 @@ class Framing:
         """Portrait coordinates (x, y), each (h, w), at which displacements are held."""
         x = (np.arange(self.picture_width // self.step) + 0.5) * self.step - 0.5
         y = (np.arange(self.picture_height // self.step) + 0.5) * self.step - 0.5
-        return np.meshgrid(self.x + x / self.scale, self.y + y / self.scale)
+        columns, rows = np.meshgrid(self.x + x / self.scale, self.y + y / self.scale)
+        return columns, rows
 
     def cell(self, x: float, y: float) -> tuple[int, int]:
         """Row and column of the mesh nearest to a place of the portrait."""
@@ -182,7 +183,7 @@ class Actor:
         self.framing, self.mirror, self.glasses = framing, mirror, glasses
         fields, rest = action_fields(framing)
         cells = [framing.cell(*eye) for eye in EYES]
-        self._eyes = np.float32([np.add(eye, proportions[cell]) for eye, cell in zip(EYES, cells)])
+        self._eyes = np.array([np.add(eye, proportions[cell]) for eye, cell in zip(EYES, cells)], np.float32)
         self._eye_moves = np.stack([fields[(HEAD, *cell)] for cell in cells], 1)  # (head actions, eyes, xy)
         density = framing.scale / framing.step  # mesh cells per portrait pixel
         self._fields = (fields * density).reshape(len(ACTIONS), -1)
@@ -191,7 +192,7 @@ class Actor:
         self._picture = framing.cut(portrait)
         columns, rows = np.arange(rest.shape[1], dtype=np.float32), np.arange(rest.shape[0], dtype=np.float32)
         self._cells = np.stack(np.meshgrid(columns, rows), -1)
-        outline = (np.float32(TEETH) - (framing.x, framing.y)) * framing.scale
+        outline = (np.array(TEETH, np.float32) - np.array((framing.x, framing.y))) * framing.scale
         x, y, w, h = cv2.boundingRect(outline.astype(np.int32))
         self._mouth = np.s_[y - 3 : y + h + 3, x - 3 : x + w + 3]
         mask = np.zeros(self._picture.shape[:2], np.float32)
@@ -199,8 +200,8 @@ class Actor:
         mask = cv2.GaussianBlur(mask, (0, 0), 0.7 * framing.scale)[self._mouth][..., None]
         lower = rise((np.arange(len(mask)) / len(mask) - 0.5) * 12)[:, None, None]  # the upper teeth stay
         lips = self._picture[self._mouth].astype(np.float32)
-        self._closing = mask * (np.float32(CLOSED_BGR) - lips)
-        self._opening = mask * lower.astype(np.float32) * (np.float32(OPEN_BGR) - lips)
+        self._closing = mask * (np.array(CLOSED_BGR, np.float32) - lips)
+        self._opening = mask * lower.astype(np.float32) * (np.array(OPEN_BGR, np.float32) - lips)
 
     def frame(self, weights: np.ndarray) -> np.ndarray:
         """The picture (picture_height, picture_width, 3) uint8 BGR of a face with these action weights."""

@@ -62,7 +62,8 @@ def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, flo
     """Mean of two raters' whole-number ratings, as in the corpus."""
     mean = np.array(DIMENSIONS.get(label, (2.8, 3.0, 3.0)))
     ratings = np.clip(np.round(mean + rng.normal(0, 0.6, (2, 3))), 1, 5)
-    return tuple(float(v) for v in ratings.mean(0))
+    valence, activation, dominance = map(float, ratings.mean(0))
+    return valence, activation, dominance
 
 
 def plan_dialog(seed: int, dialog: str) -> list[Turn]:
@@ -146,7 +147,8 @@ def _transcription(turns: list[Turn]) -> str:
 
 def _alignment(turn: Turn) -> str:
     """The .wdseg of a turn: 10 ms frames, both ends included, silences named, a total in the last line."""
-    rows, at = [], 0
+    rows: list[tuple[int, int, str]] = []
+    at = 0
     for word, start, end in turn.words:
         if start > at:
             rows.append((at, start - 1, "<sil>" if rows else "<s>"))

@@ -13,7 +13,7 @@ BLINK_S, BLINK_EVERY_S = 0.22, 3.5
 
 def weights_of(expression: dict[str, float]) -> np.ndarray:
     """(len(ACTIONS),) float32 from weights by name."""
-    return np.float32([expression.get(action, 0.0) for action in ACTIONS])
+    return np.array([expression.get(action, 0.0) for action in ACTIONS], np.float32)
 
 
 def envelope(time_s: np.ndarray, start_s: float, end_s: float) -> np.ndarray:

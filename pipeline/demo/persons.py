@@ -56,19 +56,19 @@ def _coloured(rng: np.random.Generator, beard: bool) -> np.ndarray:
     masks = _masks()
     lab = cv2.cvtColor(portrait(), cv2.COLOR_BGR2LAB).astype(np.float32)
     lightness, a, b = HAIR_LAB[rng.integers(len(HAIR_LAB))]
-    hair = np.concatenate([lab[..., :1] * lightness, 0.35 * (lab[..., 1:] - 128) + np.float32([a, b])], -1)
+    hair = np.concatenate([lab[..., :1] * lightness, 0.35 * (lab[..., 1:] - 128) + np.array([a, b], np.float32)], -1)
     lab += masks["hair"] * (hair - lab)
     if beard:
         shade = hair.copy()
         stubble = cv2.GaussianBlur(rng.normal(0, 40, lab.shape[:2]).astype(np.float32), (0, 0), 0.7)
         shade[..., 0] = lab[..., 0] * (0.3 + 0.25 * lightness) + stubble
         lab += masks["beard"] * rng.uniform(0.3, 0.55) * (shade - lab)
-    lab += masks["skin"] * np.float32([rng.uniform(-26, 6), rng.uniform(-2, 4), rng.uniform(-2, 8)])
+    lab += masks["skin"] * np.array([rng.uniform(-26, 6), rng.uniform(-2, 4), rng.uniform(-2, 8)], np.float32)
     angle, amount = rng.uniform(0, 2 * np.pi), rng.uniform(6, 22)
-    tint = np.float32([rng.uniform(-70, 15), amount * np.cos(angle), amount * np.sin(angle)])
+    tint = np.array([rng.uniform(-70, 15), amount * np.cos(angle), amount * np.sin(angle)], np.float32)
     lab += masks["wall"] * tint
     turn = rng.uniform(0, 2 * np.pi)
-    spin = np.float32([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]], np.float32)
     suit = np.concatenate([lab[..., :1] * rng.uniform(0.6, 1.1), 128 + (lab[..., 1:] - 128) @ spin.T * 0.8], -1)
     lab += masks["suit"] * (suit - lab)
     lab[..., 0] *= rng.uniform(0.9, 1.06)  # light of the room
@@ -76,8 +76,8 @@ def _coloured(rng: np.random.Generator, beard: bool) -> np.ndarray:
 
 
 def _glasses(rng: np.random.Generator) -> Glasses:
-    colour = tuple(int(v) for v in rng.integers(15, 75, 3))
-    return Glasses(rng.uniform(13, 16), rng.uniform(9.5, 12.5), rng.uniform(1.0, 1.8), colour)
+    blue, green, red = map(int, rng.integers(15, 75, 3))
+    return Glasses(rng.uniform(13, 16), rng.uniform(9.5, 12.5), rng.uniform(1.0, 1.8), (blue, green, red))
 
 
 def _proportions(rng: np.random.Generator, framing: Framing, sturdy: bool) -> np.ndarray:

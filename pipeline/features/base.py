@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -166,5 +166,5 @@ class Extractor(ABC):
         return self.extract([clip(self.modality, 1.0)])[0].values.shape[1]
 
     @abstractmethod
-    def extract(self, batch: list[Piece]) -> list[Rows]:
+    def extract(self, batch: list[Any]) -> list[Rows]:
         """Rows of each piece of the batch, in the same order."""

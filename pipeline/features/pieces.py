@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def prepared_file(results: Path, modality: Modality, segment: Segment) -> Path:
 
 def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor) -> Iterator[Job]:
     """All pieces of the segments, in their order; raises InputError where a file or a segment in it is missing."""
-    opened: dict[str, object] = {}
+    opened: dict[str, Any] = {}
     cut = extractor.cut
     for segment in segments:
         if segment.file not in opened:

@@ -1,5 +1,7 @@
 """Prosody by librosa: pitch (pYIN), energy, voice quality and spectral shape, every 10 ms."""
 
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -57,8 +59,8 @@ class Prosody(Extractor):
 
         rate = piece.sample_rate_hz
         samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
-        even = {"frame_length": FRAME, "hop_length": HOP, "center": False}
-        span = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}
+        even: dict[str, Any] = {"frame_length": FRAME, "hop_length": HOP, "center": False}
+        span: dict[str, Any] = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}
         pitch_hz, voiced, probability = librosa.pyin(
             samples, resolution=self.config.pitch_step, fill_na=55.0, **span, **even
         )
@@ -67,7 +69,7 @@ class Prosody(Extractor):
         energy_db = 20 * np.log10(librosa.feature.rms(y=samples, **even)[0] + 1e-5)
         frames = librosa.util.frame(samples, frame_length=FRAME, hop_length=HOP).T * np.hanning(FRAME)
         spectrum = np.abs(np.fft.rfft(frames)).T + 1e-8
-        shape = {"S": spectrum, "sr": rate}
+        shape: dict[str, Any] = {"S": spectrum, "sr": rate}
         unit = spectrum / spectrum.sum(axis=0)
         lags = (int(rate / self.config.max_pitch_hz), int(rate / self.config.min_pitch_hz))
         columns = [

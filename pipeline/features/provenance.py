@@ -6,7 +6,7 @@ from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pipeline.features.base import Extractor
+from pipeline.features.base import Extractor, Modality
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.records import Segment
@@ -60,7 +60,7 @@ def _digest_of_files(paths: list[Path]) -> str:
     return total.hexdigest()
 
 
-def _inputs(segments: list[Segment], results: Path, modality: str) -> str:
+def _inputs(segments: list[Segment], results: Path, modality: Modality) -> str:
     total = sha256()
     for segment in sorted(segments, key=lambda s: s.segment_id):
         total.update(f"{segment.segment_id} {segment.unit_id} {segment.start_s!r} {segment.end_s!r}\n".encode())

@@ -1,7 +1,7 @@
 """The driver: runs an extractor over pieces in batches of similar length and writes the rows in order."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -32,7 +32,8 @@ def write_store(
     with StoreWriter(path, attributes, extractor.dim, dtype) as writer:
         by_segment = groupby(extract_all(extractor, jobs), key=itemgetter(0))
         for segment_id, parts in progress(by_segment, attributes["name"], segments):
-            write, last_start_s = partial(writer.append, segment_id), -np.inf
+            write: Callable[[Rows], None] = partial(writer.append, segment_id)
+            last_start_s = -np.inf
             for _, rows in parts:
                 if len(rows) and rows.time_s[0, 0] < last_start_s:
                     raise InputError(

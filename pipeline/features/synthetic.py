@@ -1,8 +1,10 @@
 """A built-in clip of sound, faces and words, the same on every machine: to learn widths and to check extractors."""
 
+from typing import Any
+
 import numpy as np
 
-from pipeline.features.base import AudioPiece, FacePiece, Modality, Piece, TextPiece
+from pipeline.features.base import AudioPiece, FacePiece, Modality, TextPiece
 from pipeline.timebase import window_ranges_s
 
 SAMPLE_RATE_HZ = 16_000
@@ -17,7 +19,7 @@ _ANCHORS = {
 }  # fmt: skip
 
 
-def clip(modality: Modality, duration_s: float = 3.0, start_s: float = 12.5, segment_id: str = "clip") -> Piece:
+def clip(modality: Modality, duration_s: float = 3.0, start_s: float = 12.5, segment_id: str = "clip") -> Any:
     """A piece of ``duration_s`` that begins at ``start_s``; every fifth video frame shows no face."""
     make = {"audio": _sound, "video": _faces, "text": _text}[modality]
     return make(duration_s, start_s, segment_id)
@@ -50,11 +52,11 @@ def _faces(duration_s: float, start_s: float, segment_id: str) -> FacePiece:
         crops[i] = np.stack([shade, 0.8 * shade, 0.7 * shade], axis=-1)
         mesh[i, 14, 1] += opening
         mesh[i, :, 0] += 0.1 * np.sin(0.3 * i) * mesh[i, :, 2]
-    landmarks = np.repeat(np.array([[200, 150], [232, 150], [216, 170], [202, 188], [230, 188]], float)[None], n, 0)
+    corners = np.array([[200, 150], [232, 150], [216, 170], [202, 188], [230, 188]], np.float32)
     seen = valid[:, None, None]
     time_s = window_ranges_s(n, FRAME_S, FRAME_S, start_s)
     return FacePiece(
-        segment_id, crops * seen[..., None], time_s, valid, np.float32(landmarks * seen), np.float32(mesh * seen)
+        segment_id, crops * seen[..., None], time_s, valid, corners * seen, (mesh * seen).astype(np.float32)
     )
 
 

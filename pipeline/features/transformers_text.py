@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -150,7 +150,8 @@ def words_begin_with_a_space(tokenizer) -> None:
     from tokenizers.pre_tokenizers import ByteLevel, Sequence
 
     first = tokenizer.backend_tokenizer.pre_tokenizer
-    for step in first if isinstance(first, Sequence) else [first]:
+    steps: Any = first if isinstance(first, Sequence) else [first]
+    for step in steps:
         if isinstance(step, ByteLevel):
             step.add_prefix_space = True
 

@@ -1,5 +1,7 @@
 """PocketSphinx, which carries its English model in its package: modest, but nothing has to be downloaded."""
 
+from typing import Any
+
 import numpy as np
 
 from pipeline.timebase import alignment_range_s
@@ -14,7 +16,8 @@ class Sphinx(Recogniser):
     """The US English model of the package."""
 
     def __init__(self, config: RecogniserConfig):
-        self._decoder, self._rate_hz = None, 0
+        self._decoder: Any = None
+        self._rate_hz = 0
 
     def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
         """Words of the piece, decoded as one utterance and closed at its end, which brings out the last words."""

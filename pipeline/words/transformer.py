@@ -1,6 +1,7 @@
 """Speech models of the transformers library: Whisper and its kin with word time stamps, and CTC models."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Transformer(Recogniser):
             dtype=torch.float16 if device.startswith("cuda") else torch.float32,
             model_kwargs={"use_safetensors": True},
         )
-        self._options = {}
+        self._options: dict[str, Any] = {}
         if kind == "whisper":
             generation = self._pipeline.model.generation_config
             if getattr(generation, "alignment_heads", None) is None:
@@ -52,7 +53,7 @@ class Transformer(Recogniser):
         given = {"raw": np.asarray(samples, np.float32), "sampling_rate": sample_rate_hz}
         heard = self._pipeline(given, return_timestamps="word", generate_kwargs=self._options)
         duration_s = len(samples) / sample_rate_hz
-        words = []
+        words: list[Heard] = []
         for chunk in heard.get("chunks", []):
             start_s, end_s = chunk["timestamp"]
             start_s = words[-1][2] if start_s is None and words else (start_s or 0.0)
