@@ -20,6 +20,7 @@ Side = Literal["whole", "left", "right"]
 Picture = Literal["whole", "left_half", "right_half"]
 """Which part of the picture shows a segment's person: of two cameras side by side, a half."""
 
+_ALLOWED = {"side": get_args(Side), "picture": get_args(Picture)}
 Record = TypeVar("Record")
 
 
@@ -75,7 +76,7 @@ class Segment:
                 f"segment {self.segment_id}: end_s {self.end_s} is not after start_s {self.start_s}; "
                 "correct the corpus file or remove the segment"
             )
-        for name, allowed in (("side", get_args(Side)), ("picture", get_args(Picture))):
+        for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"segment {self.segment_id}: {name} {getattr(self, name)!r} is not one of {allowed}")
 

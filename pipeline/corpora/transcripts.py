@@ -36,9 +36,10 @@ def find_transcript(root: Path, video: str, folders: Folders | None = None) -> P
     folders = folders or Folders()
     path = os.path.join(root, video)
     stem = os.path.splitext(os.path.basename(path))[0]
-    places = dict.fromkeys((os.path.dirname(path), os.path.join(root, FOLDER)))
-    candidates = (folders.find(os.path.join(place, stem + suffix)) for place in places for suffix in READERS)
-    found = [Path(path) for path in candidates if path]
+    found = []
+    for place in dict.fromkeys((os.path.dirname(path), os.path.join(root, FOLDER))):
+        names = folders.names(place)
+        found += [Path(place, names[stem + suffix]) for suffix in READERS if stem + suffix in names]
     if len(found) > 1:
         names = ", ".join(below(root, p) for p in found)
         raise InputError(f"{video} has several transcripts: {names}; keep one of them")

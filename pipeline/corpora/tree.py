@@ -76,14 +76,11 @@ class Folders:
     def __init__(self):
         self._names: dict[str, dict[str, str]] = {}
 
-    def find(self, path: str | Path) -> str | None:
-        """The path of a file as it is on disk; None where there is no such file."""
-        folder, name = os.path.split(path)
+    def names(self, folder: str) -> dict[str, str]:
+        """Names of a folder's files by these names and by their usual form (NFC); none where there is no folder."""
         if folder not in self._names:
             self._names[folder] = self._list(folder)
-        names = self._names[folder]
-        found = name if name in names else names.get(unicodedata.normalize("NFC", name))
-        return None if found is None else os.path.join(folder, found)
+        return self._names[folder]
 
     @staticmethod
     def _list(folder: str) -> dict[str, str]:
@@ -92,7 +89,7 @@ class Folders:
                 names = [entry.name for entry in entries if entry.is_file()]
         except OSError:
             return {}
-        return {**{unicodedata.normalize("NFC", name): name for name in names}, **{name: name for name in names}}
+        return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}
 
 
 POINTER = b"version https://git-lfs.github.com/spec/"
