@@ -404,16 +404,15 @@ def test_videos_of_any_name_have_ids_and_come_back(tmp_path):
     assert units.keys() == {f"videos/{name}.mp4" for name in names}
     assert len(set(units.values())) == len(names) == len({s.segment_id for s in segments}) == len(segments)
     assert all(re.fullmatch(r"[\w.+@-]+", unicodedata.normalize("NFC", name)) for name in units.values())
-    assert {
-        s.segment_id for s in segments if FeatureStore(tmp_path / "out" / "labels.h5")[s.segment_id].valid.all()
-    } == {s.segment_id for s in segments}
+    labels = FeatureStore(tmp_path / "out" / "labels.h5")
+    assert all(labels[s.segment_id].valid.all() for s in segments)
 
 
 def test_large_annotations_are_quick():
     rows = "".join(f"{math.sin(n):.3f},{math.cos(n):.3f}\n" for n in range(100_000))
-    begin_s = time.perf_counter()
+    begin_s = time.process_time()
     assert parse_annotation("valence,arousal\n" + rows).valid.all()
-    assert time.perf_counter() - begin_s < 2, "2.9 million rows have to take seconds"
+    assert time.process_time() - begin_s < 2, "2.9 million rows have to take seconds"
 
 
 def test_listing_units_is_cheap(tmp_path):

@@ -191,12 +191,12 @@ def _read_recording(
         found.labels.append(_label(entry, task, say))
     if not parts:
         return
-    several = {path for path in transcripts if path}
+    several = list(dict.fromkeys(path for path in transcripts if path))
     if len(several) > 1:
-        reason = f"{table.name} names several transcripts of one recording: {', '.join(sorted(several))}; none is used"
+        reason = f"{table.name} names several transcripts of one recording: {', '.join(several)}; the first is used"
         found.findings.append(Finding(unit_id, None, "text", "partial", reason))
     part = parts[0] if len(set(parts)) == 1 else None
-    transcript = several.pop() if len(several) == 1 else None
+    transcript = next(iter(several), None)
     found.units.append(Unit(unit_id, entries[0].video, shared, transcript, part))
 
 
