@@ -56,7 +56,8 @@ def test_every_column_has_its_place(tmp_path):
         "video": "v/a.mp4", "audio": "s/a.wav", "transcript": "t/a.srt", "alignment": "w/a.wdseg", "crops": "c/a",
         "annotation": "f/a.csv", "start_s": "1.5", "end_s": "2.5", "segment_id": "one", "speaker": "Ann",
         "session": "2", "group": "g", "dialog": "d", "scenario": "s1", "style": "acted", "part": "dev",
-        "picture": "left_half", "side": "right", "text": "Oh, well", "label": "joy", "valence": "0.5", "arousal": "-0.25", "dominance": "3",
+        "picture": "left_half", "side": "right",
+        "text": "Oh, well", "label": "joy", "valence": "0.5", "arousal": "-0.25", "dominance": "3",
     }  # fmt: skip
     assert row.keys() == set(COLUMNS)
     files = [row[name] for name in ("video", "audio", "transcript", "alignment", "annotation")]

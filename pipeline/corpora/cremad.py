@@ -89,7 +89,7 @@ class CremaD(Corpus):
         for name in names:
             paths = {what: own.get(name) for what, own in media.items()}
             for what, (folder, suffix) in folders.items():
-                if media[what] and name not in media[what]:  # a folder that lacks all has one finding
+                if any(media[what].values()) and name not in media[what]:  # a folder that lacks all has one finding
                     instead = "; the sound of the video is used" if what == "audio" and paths["video"] else ""
                     reason = f"there is no {folder}/{name}{suffix}{instead}"
                     found.findings.append(Finding(name, name, what, "partial" if instead else "absent", reason))
