@@ -69,7 +69,8 @@ def friends(tmp_path):
     write(root / "._test_sent_emo.csv", LITTER)
     meld_table(root, "train", [
         ("my company\x92s \x93KL-5\x94, then", "Chandler", "neutral", 0, 0),
-        ("You must\x92ve.", "The Interviewer", "joy", 0, 1), ("Gone", "Ross", "sadness", 125, 3), ("x", "Ross", "anger", "?", 1), ("a", "Joey", "fear", 9, 9),
+        ("You must\x92ve.", "The Interviewer", "joy", 0, 1), ("Gone", "Ross", "sadness", 125, 3),
+        ("x", "Ross", "anger", "?", 1), ("a", "Joey", "fear", 9, 9),
         ("b", "Joey", "joy", 9, 9),
     ])  # fmt: skip
     meld_table(root, "dev", [("It’s, well: OK", "Ross's twin", "surprise", 0, 0)], "cp1252")
@@ -243,7 +244,7 @@ def test_cremad_pointers_are_no_clips(actors):
     ]
     for path in (actors / "AudioWAV").glob("1*"):
         path.write_bytes(POINTER)
-    with pytest.raises(InputError, match=r"corpora.acted.root: the clips of .* are text pointers .* git lfs pull"):
+    with pytest.raises(InputError, match=r"corpora.acted.root: the clips of .* are text pointers .*git lfs pull"):
         read(make("acted", "cremad", actors))
 
 
