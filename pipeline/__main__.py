@@ -10,6 +10,7 @@ STAGES = {
         "pipeline.demo.command:demo_weights",
         "generate a small checkpoint of a real architecture",
     ),
+    "check-corpus": ("pipeline.corpora.check:check_corpus", "say what a corpus holds and lacks, in seconds"),
     "index": (
         "pipeline.corpora.command:index",
         "read a corpus tree into tables of recordings, segments, labels and findings",

@@ -1,7 +1,10 @@
 """From the name of any file to an id that every later stage can use."""
 
+import os
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
 
 MOST_BYTES = 120  # an id becomes part of file names, which end at 255
@@ -24,6 +27,17 @@ def safe_id(name: str) -> str:
     readable = readable.encode()[: MOST_BYTES - DIGEST - 1].decode(errors="ignore")
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
     return f"{readable}{MARK}{digest}"
+
+
+def safe_ids(paths: Iterable[str]) -> dict[str, str]:
+    """The id of each file by its path: from its name without suffix, and from more of the path where two share that."""
+    paths = list(dict.fromkeys(paths))
+    forms = [[os.path.splitext(os.path.basename(path))[0], os.path.splitext(path)[0], path] for path in paths]
+    shared = [Counter(names) for names in zip(*forms)]
+    return {
+        path: safe_id(next((name for name, count in zip(own, shared) if count[name] == 1), path))
+        for path, own in zip(paths, forms)
+    }
 
 
 def _safe(character: str) -> bool:

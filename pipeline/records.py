@@ -1,6 +1,7 @@
 """The records that travel between stages as tables, and how tables are read and written.
 
 Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-separated; an empty field is ``None``.
+Units and segments hold paths, whose names may be bytes that are no UTF-8: they go out and come back as they are.
 """
 
 import csv
@@ -10,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Record = TypeVar("Record", bound="DataclassInstance")
+_ALLOWED = {"side": get_args(Side), "picture": get_args(Picture)}
 
 
 class InputError(ValueError):
@@ -78,7 +80,7 @@ class Segment:
                 f"segment {self.segment_id}: end_s {self.end_s} is not after start_s {self.start_s}; "
                 "correct the corpus file or remove the segment"
             )
-        for name, allowed in (("side", get_args(Side)), ("picture", get_args(Picture))):
+        for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"segment {self.segment_id}: {name} {getattr(self, name)!r} is not one of {allowed}")
 
@@ -157,15 +159,25 @@ def _convert(record_type, row: dict[str, str], where: str):
     return record_type(**values)
 
 
-def _dialect(path: Path) -> dict:
-    return {"delimiter": "," if path.suffix == ".csv" else "\t", "lineterminator": "\n"}
+def _delimiter(path: Path) -> str:
+    return "," if path.suffix == ".csv" else "\t"
+
+
+class _Lines:
+    """Ends lines in a line feed alone; csv quotes a carriage return in a name only where lines end in one."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, line: str) -> None:
+        self.stream.write(line.removesuffix("\r\n") + "\n")
 
 
 def read_table(path: str | Path, record_type: type[Record]) -> list[Record]:
     """Read a table into records; raises InputError that names file, line and column where it does not fit."""
     path = Path(path)
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream, **_dialect(path))
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        reader = csv.DictReader(stream, delimiter=_delimiter(path))
         missing = {f.name for f in fields(record_type)} - set(reader.fieldnames or ())
         if missing:
             raise InputError(
@@ -196,13 +208,15 @@ def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]
 def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Record]) -> None:
     """Write records as a table, moved into place when whole."""
     path = Path(path)
+    names = [f.name for f in fields(record_type)]
+    errors = "surrogateescape" if record_type in (Unit, Segment) else "backslashreplace"  # the rest is to be read
     with (
         replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
+        temporary.open("w", newline="", encoding="utf-8", errors=errors) as stream,
     ):
-        writer = csv.DictWriter(stream, [f.name for f in fields(record_type)], **_dialect(path))
-        writer.writeheader()
-        writer.writerows({k: "" if v is None else v for k, v in asdict(row).items()} for row in rows)
+        writer = csv.writer(_Lines(stream), delimiter=_delimiter(path), lineterminator="\r\n")
+        writer.writerow(names)
+        writer.writerows(["" if (v := getattr(row, name)) is None else v for name in names] for row in rows)
 
 
 @contextmanager

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import InputError, Segment, Unit, Word, read_table, replacing, write_table
+from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, replacing, write_table
 
-printable = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=30)
+printable = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30)
 seconds = st.floats(0, 1e5, allow_nan=False)
 
 
@@ -18,15 +18,26 @@ def test_a_table_reads_back_as_it_was_written(tmp_path_factory, rows):
     assert read_table(path, Word) == words
 
 
+@pytest.mark.parametrize(
+    "name", ["a\rb.mp4", "a\r\nb.mp4", 'a\tb".mp4', b"caf\xe9.mp4".decode(errors="surrogateescape")]
+)
+def test_names_of_files_come_back_as_they_are(tmp_path, name):
+    units = [Unit("x", f"videos/{name}"), Unit("y", "videos/y.mp4")]
+    write_table(tmp_path / "units.tsv", units, Unit)
+    assert read_table(tmp_path / "units.tsv", Unit) == units
+    write_table(tmp_path / "findings.tsv", [Finding("x", None, "video", "absent", f"no {name}")], Finding)
+    (tmp_path / "findings.tsv").read_text(encoding="utf-8")
+
+
 def test_a_table_opens_with_a_plain_reader(tmp_path):
     path = tmp_path / "segments.tsv"
     text = 'He said: "no"\tand left'
-    segment = Segment("a_F000", "a", "Ses01F", 1, None, 0.5, 2.25, "left", "ang", 2.5, None, None, text)
+    segment = Segment("a_F000", "a", "Ses01F", "1", None, 0.5, 2.25, "left", text=text)
     write_table(path, [segment], Segment)
     with path.open(newline="", encoding="utf-8") as stream:
         row = next(csv.DictReader(stream, delimiter="\t"))
     assert row["text"] == text
-    assert row["arousal"] == ""
+    assert row["part"] == ""
     assert float(row["end_s"]) == 2.25
     assert read_table(path, Segment) == [segment]
 
@@ -44,7 +55,7 @@ def test_a_unit_must_be_able_to_name_a_file(name):
 
 def test_a_table_that_does_not_fit_names_line_and_column(tmp_path):
     path = tmp_path / "words.tsv"
-    path.write_text("word\tstart_s\tend_s\tsource\tsegment_id\nhello\t0.1\tsoon\ttranscript\t\n")
+    path.write_text("word\tstart_s\tend_s\tsource\tsegment_id\tunit_id\nhello\t0.1\tsoon\ttranscript\t\t\n")
     with pytest.raises(InputError, match=r"words.tsv, line 2: column end_s holds 'soon', expected .*float"):
         read_table(path, Word)
     path.write_text("word\tstart_s\n")

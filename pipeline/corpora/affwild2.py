@@ -15,7 +15,6 @@ from pydantic import Field
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.tree import files, find_root, is_litter, read_text
-from pipeline.media import VIDEO_SUFFIXES
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
 from pipeline.registry import options
@@ -46,6 +45,12 @@ class AffWild2(Corpus):
     protocols = ("official", "official_paper", "sixfold")
     unit_word, segment_word = "video", "person"
     Config = AffWild2Options
+    citation = """@inproceedings{kollias2019expression,
+  title = {Expression, Affect, Action Unit Recognition: {Aff-Wild2}, Multi-Task Learning and {ArcFace}},
+  author = {Kollias, Dimitrios and Zafeiriou, Stefanos},
+  booktitle = {Proceedings of the British Machine Vision Conference},
+  year = {2019}
+}"""
 
     def list_units(self) -> list[str]:
         """Names of all videos, from folder listings alone."""
@@ -117,6 +122,8 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
 
 def _videos(root: Path, key: str) -> dict[str, Path]:
     """Path of each video by its stem; raises InputError for two with one stem and for none."""
+    from pipeline.media import VIDEO_SUFFIXES
+
     videos: dict[str, Path] = {}
     seen = set()
     for folder, folders, names in os.walk(root / LAYOUT[0], followlinks=True):
@@ -183,8 +190,8 @@ def _subjects(
             subjects[video].add(subject)
         else:
             path = annotations[subject][1]
-            reason = f"{path.parent.name}/{path.name} has no video: no {subject}{'|'.join(VIDEO_SUFFIXES)} under videos"
-            findings.append(Finding(subject, subject, "video", "absent", reason))
+            reason = f"{path.parent.name}/{path.name} has no video: none under {LAYOUT[0]} is called {subject}"
+            findings.append(Finding(safe_id(subject), safe_id(subject), "video", "absent", reason))
     for subject in sorted(crops):
         video = _video_of(subject, videos)
         if video:

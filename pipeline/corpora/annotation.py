@@ -15,8 +15,8 @@ UNLABELLED = -5.0
 
 
 @dataclass
-class Annotation:
-    """Rows of one file: ``values`` (N, 2) valence and arousal, ``valid`` (N,), and ``notes`` on what was wrong."""
+class FrameRows:
+    """Rows of one file: ``values`` (N, D), ``valid`` (N,), and ``notes`` on what was wrong."""
 
     values: np.ndarray
     valid: np.ndarray
@@ -26,7 +26,7 @@ class Annotation:
         return len(self.valid)
 
 
-def parse_annotation(text: str) -> Annotation:
+def parse_annotation(text: str) -> FrameRows:
     """Read the text of an annotation file; a row that cannot be used is invalid and keeps its place.
 
     A row is unlabelled if either column equals -5 as a number (``-5``, ``-5.0``, ``-5e0``). Rows with something else
@@ -62,7 +62,7 @@ def parse_annotation(text: str) -> Annotation:
     for bad, what in ((unreadable, "are not two numbers"), (outside, "lie outside [-1, 1]")):
         if bad:
             notes.append(f"{len(bad)} rows {what}, the first in line {bad[0]}: {rows[bad[0] - 1][:40]!r}")
-    return Annotation(values, valid, notes)
+    return FrameRows(values, valid, notes)
 
 
 def _pair(line: str, order: list[int]) -> tuple[float, float] | None:
@@ -76,21 +76,23 @@ def _pair(line: str, order: list[int]) -> tuple[float, float] | None:
     return pair if math.isfinite(pair[0]) and math.isfinite(pair[1]) else None
 
 
-def to_frames(annotation: Annotation | None, frame_time_s: np.ndarray) -> tuple[Rows, str | None]:
+def to_frames(found: FrameRows | None, frame_time_s: np.ndarray, width: int = 2) -> tuple[Rows, str | None]:
     """Put row i on frame i; returns rows for every frame of the video and a note where the two numbers differ.
 
-    Frames past the last row are invalid; rows past the last frame are dropped. Neither moves the others.
+    Frames past the last row are invalid, as are all where there is no file (None, and ``width`` says how wide rows
+    are); rows past the last frame are dropped. Neither moves the others.
     """
     frames = len(frame_time_s)
-    values, valid = np.zeros((frames, 2), np.float32), np.zeros(frames, bool)
+    width = width if found is None else found.values.shape[1]
+    values, valid = np.zeros((frames, width), np.float32), np.zeros(frames, bool)
     note = None
-    if annotation is not None:
-        shared = min(frames, len(annotation))
-        values[:shared], valid[:shared] = annotation.values[:shared], annotation.valid[:shared]
-        if len(annotation) > frames:
-            note = f"{len(annotation)} rows for {frames} frames: rows past the last frame were not used"
-        elif len(annotation) < frames:
-            note = f"{len(annotation)} rows for {frames} frames: frames past the last row have no label"
-        if abs(len(annotation) - frames) > max(5, 0.01 * frames):
+    if found is not None:
+        shared = min(frames, len(found))
+        values[:shared], valid[:shared] = found.values[:shared], found.valid[:shared]
+        if len(found) > frames:
+            note = f"{len(found)} rows for {frames} frames: rows past the last frame were not used"
+        elif len(found) < frames:
+            note = f"{len(found)} rows for {frames} frames: frames past the last row have no label"
+        if abs(len(found) - frames) > max(5, 0.01 * frames):
             note += "; check that annotation and video belong together and that the video is whole"
     return Rows(values, frame_ranges_s(frame_time_s), valid), note

@@ -86,6 +86,10 @@ class Corpus(ABC):
     def index(self) -> Index:
         """Read the tree; raises InputError for a wrong root."""
 
+    def review(self, found: Index) -> list[Finding]:
+        """What the lengths of recordings tell, once the index stage has looked them up."""
+        return []
+
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Frame-wise labels of a segment, given the times of its recording's frames; only for tasks on frames."""
         raise NotImplementedError(f"{type(self).__name__} has a task on frames and must say how they are labelled")

@@ -48,6 +48,7 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
 
     known = open_corpus(corpus, reader, root, options)
     found = with_ends(known.root, read(known, shard_units))
+    found.findings += known.review(found)
     found.findings += check_transcripts(known.root, found.units, found.segments)
     prints = Fingerprints(known.root, fingerprints)
     write_table(out / "units.tsv", found.units, Unit)

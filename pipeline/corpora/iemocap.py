@@ -50,6 +50,16 @@ class Iemocap(Corpus):
     unit_word, segment_word = "dialog", "turn"
     official_labels = LABELS
     default_labels = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
+    citation = """@article{busso2008iemocap,
+  title = {{IEMOCAP}: Interactive emotional dyadic motion capture database},
+  author = {Busso, Carlos and Bulut, Murtaza and Lee, Chi-Chun and Kazemzadeh, Abe and Mower, Emily and Kim, Samuel and
+            Chang, Jeannette N. and Lee, Sungbok and Narayanan, Shrikanth S.},
+  journal = {Language Resources and Evaluation},
+  volume = {42},
+  number = {4},
+  pages = {335--359},
+  year = {2008}
+}"""
     text_files = MappingProxyType(
         {
             "emotion labels": ("Session[0-9]*/dialog/EmoEvaluation/*.txt",),

@@ -5,7 +5,9 @@ of up to ``WHOLE_BYTES`` are read whole; of longer ones their size and ``SAMPLES
 reading hundreds of hours of video would take longer than a run that has nothing to do.
 """
 
+import glob
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -138,9 +140,7 @@ def raw_files(corpus: Corpus, index: Index, prints: Fingerprints) -> list[RawFil
 
 def _matching(root: Path, patterns: Sequence[str]) -> Iterator[str]:
     for pattern in patterns:
-        for path in root.glob(pattern):
-            if not is_litter(path.name):
-                yield path.relative_to(root).as_posix()
+        yield from (path for path in glob.glob(pattern, root_dir=root) if not is_litter(os.path.basename(path)))
 
 
 def _of(what: str, prints: Fingerprints, paths: Iterable[str | None]) -> RawFiles:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import isinf
+from math import inf, isinf
 from pathlib import Path
 
 import numpy as np
@@ -46,27 +46,31 @@ def end_of(root: Path, unit: Unit, segments: list[Segment]) -> "float | InputErr
 
 
 def with_ends(root: Path, found: Index) -> Index:
-    """The same with every segment's end; a segment of a recording that cannot be read is a finding instead."""
+    """The same with every segment's end; a segment of a recording that cannot be read is a finding instead.
+
+    Recordings are opened only where a segment ends with them; what else starts after their end is a finding, too.
+    """
     open_ended = defaultdict(list)
     for segment in found.segments:
         if isinf(segment.end_s):
             open_ended[segment.unit_id].append(segment)
     if not open_ended:
         return found
-    units = [unit for unit in found.units if unit.unit_id in open_ended]
+    units = {unit.unit_id: unit for unit in found.units if unit.unit_id in open_ended}
     ends: dict[str, float | InputError] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        asked = pool.map(lambda unit: end_of(root, unit, open_ended[unit.unit_id]), units)
-        for unit, end_s in zip(units, progress(asked, "lengths of recordings", len(units))):
-            ends[unit.unit_id] = end_s
+        asked = pool.map(lambda unit: end_of(root, unit, open_ended[unit.unit_id]), units.values())
+        for unit_id, end_s in zip(units, progress(asked, "lengths of recordings", len(units))):
+            ends[unit_id] = end_s
     segments, findings = [], list(found.findings)
     for segment in found.segments:
-        end_s = ends[segment.unit_id] if isinf(segment.end_s) else segment.end_s
+        recording_s = ends.get(segment.unit_id, inf)
+        end_s = recording_s if isinf(segment.end_s) else segment.end_s
         if isinstance(end_s, InputError):
-            modality = "video" if next(u for u in units if u.unit_id == segment.unit_id).video else "audio"
+            modality = "video" if units[segment.unit_id].video else "audio"
             findings.append(Finding(segment.unit_id, segment.segment_id, modality, "absent", str(end_s)))
-        elif end_s <= segment.start_s:
-            reason = f"starts at {segment.start_s} s, its recording ends at {end_s:.3f} s"
+        elif not isinstance(recording_s, InputError) and recording_s <= segment.start_s:
+            reason = f"starts at {segment.start_s} s, its recording ends at {recording_s:.3f} s"
             findings.append(Finding(segment.unit_id, segment.segment_id, "corpus", "absent", reason))
         else:
             segments.append(replace(segment, end_s=end_s))

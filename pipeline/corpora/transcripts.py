@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
+from pipeline.corpora.tree import Folders, below
 from pipeline.records import Finding, InputError, Segment, Unit
 
 FOLDER = "transcripts"
@@ -30,15 +31,17 @@ class Cue:
     segment_id: str | None = None  # None: of everybody in the video
 
 
-def find_transcript(root: Path, video: str) -> Path | None:
+def find_transcript(root: Path, video: str, folders: Folders | None = None) -> Path | None:
     """The transcript of a video, given by its path below ``root``; raises InputError where there are several."""
-    video_path = root / video
-    folders = (video_path.parent, root / FOLDER)
-    # not with_suffix: names of videos may hold dots
-    found = [f / f"{video_path.stem}{suffix}" for f in folders for suffix in READERS]
-    found = [path for path in found if path.is_file()]
+    folders = folders or Folders()
+    path = os.path.join(root, video)
+    stem = os.path.splitext(os.path.basename(path))[0]
+    found = []
+    for place in dict.fromkeys((os.path.dirname(path), os.path.join(root, FOLDER))):
+        names = folders.names(place)
+        found += [Path(place, names[stem + suffix]) for suffix in READERS if stem + suffix in names]
     if len(found) > 1:
-        names = ", ".join(str(p.relative_to(root)) for p in found)
+        names = ", ".join(below(root, p) for p in found)
         raise InputError(f"{video} has several transcripts: {names}; keep one of them")
     return found[0] if found else None
 

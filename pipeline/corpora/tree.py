@@ -1,7 +1,9 @@
-"""What corpus readers share: finding the root, skipping litter, reading text of unknown encoding."""
+"""What corpus readers share: finding the root and files, skipping litter, reading text of unknown encoding."""
 
+import os
 import platform
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,11 +27,12 @@ def files(folder: Path, suffix: str) -> list[Path]:
 def find_root(root: str | Path, key: str, layout: tuple[str, ...]) -> Path:
     """Return ``root`` if the first pattern of ``layout`` is in it; ``key`` is where it stands in the configuration.
 
+    Of a pattern such as ``VideoFlash|AudioWAV`` one will do.
     Raises InputError that names the likely root if the one given is a level too high or too low, or that says what a
     root holds.
     """
     root = Path(root)
-    expected = f"set {key} to the folder that holds {' and '.join(layout)}"
+    expected = f"set {key} to the folder that holds {' and '.join(layout).replace('|', ' or ')}"
     if not root.exists():
         raise InputError(f"{key}: {root} does not exist on {platform.node()}; {expected}")
     if not root.is_dir():
@@ -41,13 +44,13 @@ def find_root(root: str | Path, key: str, layout: tuple[str, ...]) -> Path:
         if _matches(near, layout):
             where = "inside it" if root in near.parents else "above it"
             raise InputError(f"{key}: {root} is not the root of the corpus, which is {where}; set {key} to {near}")
-    state = "is empty" if not any(root.iterdir()) else f"holds no {layout[0]}"
+    state = "is empty" if not any(root.iterdir()) else f"holds no {layout[0].replace('|', ' and no ')}"
     raise InputError(f"{key}: {root} {state}; {expected}")
 
 
 def _matches(folder: Path, layout: Iterable[str]) -> bool:
     try:
-        return all(any(folder.glob(pattern)) for pattern in layout)
+        return all(any(any(folder.glob(one)) for one in pattern.split("|")) for pattern in layout)
     except OSError:  # a folder beside the corpus that we may not read is not the corpus
         return False
 
@@ -57,6 +60,50 @@ def _folders(folder: Path) -> list[Path]:
         return sorted(p for p in folder.iterdir() if p.is_dir() and not is_litter(p.name))
     except OSError:
         return []
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as tables hold it: from the root, or as it is where it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+class Folders:
+    """Which files there are, from one listing of each folder: network shares are slow to answer for each file.
+
+    A name that differs only in how Unicode writes its accents is the same name: macOS takes them apart.
+    """
+
+    def __init__(self):
+        self._names: dict[str, dict[str, str]] = {}
+
+    def names(self, folder: str) -> dict[str, str]:
+        """Names of a folder's files by these names and by their usual form (NFC); none where there is no folder."""
+        if folder not in self._names:
+            self._names[folder] = self._list(folder)
+        return self._names[folder]
+
+    @staticmethod
+    def _list(folder: str) -> dict[str, str]:
+        try:
+            with os.scandir(folder or ".") as entries:
+                names = [entry.name for entry in entries if entry.is_file()]
+        except OSError:
+            return {}
+        return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}
+
+
+POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether Git left a pointer of some 130 bytes to a large file in place of the file."""
+    try:
+        if path.stat().st_size > 1024:
+            return False
+        with path.open("rb") as stream:
+            return stream.read(len(POINTER)) == POINTER
+    except OSError:
+        return False
 
 
 def lines(text: str) -> list[str]:

@@ -1,0 +1,115 @@
+"""``python -m pipeline check-corpus``: what a corpus holds and lacks, in seconds and without opening media."""
+
+from collections import Counter
+from collections.abc import Iterator
+from math import isfinite
+
+import click
+
+from pipeline.corpora.base import Corpus, Index
+from pipeline.corpora.command import open_corpus, reading
+from pipeline.records import Finding
+
+LISTED = 12  # names in one line
+QUOTED = 3  # findings of one kind
+
+
+@click.command()
+@reading
+def check_corpus(corpus, reader, root, options):
+    """Say what a corpus holds and what of it is missing or unusable, before any work."""
+    from pipeline.corpora.prepare import read
+
+    known = open_corpus(corpus, reader, root, options)
+    for line in summary(known, read(known)):
+        click.echo(line.encode(errors="replace").decode())
+
+
+def summary(corpus: Corpus, found: Index) -> Iterator[str]:
+    """Yield the lines of a summary: sizes, groups, labels, modalities, then what is missing or unusable."""
+    segments = found.segments
+    yield _line("corpus", f"{corpus.name} ({corpus.title}) in {corpus.root}")
+    yield _line("task", f"{corpus.task}; protocols {', '.join(corpus.protocols)}")
+    yield _line(f"{corpus.unit_word}s", f"{len(found.units):,}")
+    yield _line(f"{corpus.segment_word}s", f"{len(segments):,}, {_length(found)}")
+    for what, names in (
+        ("speakers", [s.speaker for s in segments]),
+        ("sessions", [s.session for s in segments]),
+        ("dialogs", [s.dialog for s in segments]),
+        ("scenarios", [s.scenario for s in segments]),
+        ("styles", [s.style for s in segments]),
+        ("parts", [s.part for s in segments]),
+    ):
+        counts = Counter(name for name in names if name is not None)
+        if counts:
+            lacking = len(segments) - counts.total()
+            yield _line(what, f"{len(counts):,}: {_listed(counts)}" + (f"; {lacking:,} in none" if lacking else ""))
+    yield from _labels(found)
+    yield from _modalities(found)
+    yield from _findings(found.findings)
+
+
+def _line(what: str, text: str) -> str:
+    return f"{what:<12} {text}"
+
+
+def _length(found: Index) -> str:
+    known_s = [s.duration_s for s in found.segments if isfinite(s.end_s)]
+    whole = len(found.segments) - len(known_s)
+    parts = [f"{sum(known_s) / 3600:.2f} h"] if known_s else []
+    parts += [f"{whole:,} as long as their recordings"] if whole else []
+    return " and ".join(parts) or "0 h"
+
+
+def _listed(counts: Counter) -> str:
+    said = [f"{name} ({count:,})" for name, count in counts.most_common(LISTED)]
+    return ", ".join(said) + (f" and {len(counts) - LISTED:,} more" if len(counts) > LISTED else "")
+
+
+def _labels(found: Index) -> Iterator[str]:
+    """Classes with counts, numbers with ranges, and files of frame-wise labels."""
+    classes = Counter(row.label for row in found.labels if row.label is not None)
+    if classes:
+        without = len(found.segments) - classes.total()
+        lacking = f"; {without:,} segments without" if without else ""
+        yield _line("classes", f"{len(classes):,}: {_listed(classes)}{lacking}")
+    for name in ("valence", "arousal", "dominance"):
+        values = [value for row in found.labels if (value := getattr(row, name)) is not None]
+        if values:
+            yield _line(name, f"{len(values):,} segments, from {min(values):g} to {max(values):g}")
+    annotated = sum(s.annotation is not None for s in found.segments)
+    if annotated:
+        yield _line("by frame", f"{annotated:,} of {len(found.segments):,} segments have a file of labels")
+
+
+def _modalities(found: Index) -> Iterator[str]:
+    """For how many segments there is picture, sound and text."""
+    units = {unit.unit_id: unit for unit in found.units}
+    video = own = of_video = text = 0
+    for segment in found.segments:
+        unit = units[segment.unit_id]
+        sound = bool(segment.audio or unit.audio)
+        video += unit.video is not None
+        own += sound
+        of_video += not sound and unit.video is not None
+        text += bool(segment.text or segment.alignment or unit.transcript)
+    yield _line("video", f"{video:,} segments" if video else "none")
+    said = [f"{own:,} segments"] * bool(own) + [f"{of_video:,} segments by the sound of their video"] * bool(of_video)
+    yield _line("audio", ", ".join(said) or "none")
+    yield _line("text", f"{text:,} segments" if text else "none; speech can be recognised")
+
+
+def _findings(findings: list[Finding]) -> Iterator[str]:
+    """What is missing or unusable, by modality and status, with examples."""
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.modality, finding.status), []).append(finding)
+    if not findings:
+        yield _line("findings", "none: nothing is missing or unusable")
+    for (modality, status), own in sorted(kinds.items(), key=lambda item: -len(item[1])):
+        word = {"ok": "noted", "partial": "in part"}.get(status, status)
+        yield _line("findings", f"{len(own):,} of {modality}, {word}")
+        for finding in own[:QUOTED]:
+            yield f"  {finding.segment or finding.unit}: {finding.reason}"
+        if len(own) > QUOTED:
+            yield f"  and {len(own) - QUOTED:,} more"

@@ -1,0 +1,146 @@
+"""CREMA-D: 91 actors say twelve sentences in six emotions; every clip is a unit and a segment.
+
+A clip's name says all: ``1001_DFA_ANG_XX`` is actor 1001, sentence DFA, anger, level unspecified. Labels are what the
+actor was asked to show, not what raters saw.
+"""
+
+import re
+from math import inf
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
+from pipeline.corpora.tree import files, find_root, is_pointer
+from pipeline.names import safe_id
+from pipeline.records import Finding, InputError, Label, Segment, Unit
+from pipeline.registry import options
+
+VIDEO = "VideoFlash"
+SOUND = {"wav": "AudioWAV", "mp3": "AudioMP3"}
+LAYOUT = (f"{VIDEO}|{SOUND['wav']}|{SOUND['mp3']}",)
+CLIPS = 7_442
+EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
+SENTENCES = {
+    "IEO": "It's eleven o'clock.", "TIE": "That is exactly what happened.", "IOM": "I'm on my way to the meeting.",
+    "IWW": "I wonder what this is about.", "TAI": "The airplane is almost full.",
+    "MTI": "Maybe tomorrow it will be cold.", "IWL": "I would like a new alarm clock.",
+    "ITH": "I think I have a doctor's appointment.", "DFA": "Don't forget a jacket.",
+    "ITS": "I think I've seen this before.", "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}  # fmt: skip
+POINTER = "is a text pointer to a large file: run 'git lfs pull' in the clone"
+POINTERS = "are text pointers to large files: run 'git lfs pull' in the clone"
+_NAME = re.compile(rf"(\d{{4}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_({'|'.join(LEVELS)})", re.ASCII)
+
+
+@options
+class CremaDOptions:
+    """What can be said of CREMA-D."""
+
+    sound: Literal["wav", "mp3", "video"] = Field(
+        "wav", description="the files of AudioWAV or AudioMP3, or the sound of the clips in VideoFlash"
+    )
+
+
+class Clip(NamedTuple):
+    """What a name says."""
+
+    actor: str
+    sentence: str
+    emotion: str
+    level: str
+
+
+class CremaD(Corpus):
+    """CREMA-D: which emotion an actor shows in a sentence."""
+
+    title = "CREMA-D"
+    task = "classes/segment"
+    protocols = ("speaker", "utterance")
+    unit_word, segment_word = "clip", "clip"
+    official_labels = default_labels = EMOTIONS
+    Config = CremaDOptions
+    citation = """@article{cao2014crema,
+  title = {{CREMA-D}: Crowd-sourced Emotional Multimodal Actors Dataset},
+  author = {Cao, Houwei and Cooper, David G. and Keutmann, Michael K. and Gur, Ruben C. and Nenkova, Ani and
+            Verma, Ragini},
+  journal = {IEEE Transactions on Affective Computing},
+  volume = {5},
+  number = {4},
+  pages = {377--390},
+  year = {2014}
+}"""
+
+    def index(self) -> Index:
+        """List the clips; raises InputError where there is none, or where all are pointers to large files."""
+        root = find_root(self.root, self.key, LAYOUT)
+        found = Index()
+        folders = {"video": (VIDEO, ".flv")}
+        if self.config.sound != "video":
+            folders["audio"] = SOUND[self.config.sound], f".{self.config.sound}"
+        media = {what: _media(root, *folder, what, found.findings) for what, folder in folders.items()}
+        names = sorted(set().union(*media.values()))
+        if not any(path for own in media.values() for path in own.values()):
+            if names:
+                raise InputError(f"{self.key}: the clips of {root} {POINTERS}, or download the clips")
+            raise InputError(f"{self.key}: no clip in {root}; it holds {VIDEO}, {', '.join(SOUND.values())}")
+        for name in names:
+            paths = {what: own.get(name) for what, own in media.items()}
+            for what, (folder, suffix) in folders.items():
+                if any(media[what].values()) and name not in media[what]:  # a folder that lacks all has one finding
+                    instead = "; the sound of the video is used" if what == "audio" and paths["video"] else ""
+                    reason = f"there is no {folder}/{name}{suffix}{instead}"
+                    found.findings.append(Finding(name, name, what, "partial" if instead else "absent", reason))
+            if any(paths.values()):
+                _add_clip(root, name, paths["video"], paths.get("audio"), found)
+        if len(names) != CLIPS:
+            reason = f"{len(names):,} clips, where the published corpus has {CLIPS:,}"
+            found.findings.append(Finding(WHOLE_CORPUS, None, "corpus", "partial", reason))
+        return found
+
+
+def _add_clip(root: Path, name: str, video: Path | None, sound: Path | None, found: Index) -> None:
+    clip = parse_name(name)
+    found.units.append(Unit(name, *(path and path.relative_to(root).as_posix() for path in (video, sound))))
+    found.segments.append(
+        Segment(
+            name, name, clip.actor, None, None, 0.0, inf, scenario=clip.sentence, style=LEVELS[clip.level],
+            text=SENTENCES[clip.sentence],
+        )
+    )  # fmt: skip
+    found.labels.append(Label(name, clip.emotion))
+
+
+def parse_name(name: str) -> Clip:
+    """Actor, sentence, emotion and level of ``1001_DFA_ANG_XX``; raises InputError for any other name."""
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise InputError(f"{name!r} is not <actor>_<sentence>_<emotion>_<level>, such as 1001_DFA_ANG_XX")
+    return Clip(*match.groups())
+
+
+def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Finding]) -> dict[str, Path | None]:
+    """Files of a folder by clip, None where only a pointer is there; what is not as it should be is a finding."""
+    found: dict[str, Path | None] = {}
+    pointers = []
+    for path in files(root / folder, suffix):
+        try:
+            parse_name(path.stem)
+        except InputError as error:
+            reason = f"{folder}/{path.name}: {error}; not used"
+            findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
+            continue
+        found[path.stem] = path
+        if is_pointer(path):
+            found[path.stem] = None
+            pointers.append(Finding(path.stem, path.stem, what, "absent", f"{folder}/{path.name} {POINTER}"))
+    if not found:
+        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"there is no clip in {folder}"))
+    elif len(pointers) == len(found):
+        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"the {len(found):,} files of {folder} {POINTERS}"))
+    else:
+        findings += pointers
+    return found

@@ -1,0 +1,139 @@
+"""A table of segments as a user has it: CSV or TSV of any separator, columns of any name, one row a segment."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.corpora.tree import read_text
+from pipeline.records import InputError
+
+FILES = ("video", "audio", "transcript", "alignment", "crops", "annotation")
+NUMBERS = ("valence", "arousal", "dominance")
+COLUMNS = (
+    *FILES, "start_s", "end_s", "segment_id", "speaker", "session", "group", "dialog", "scenario", "style", "part",
+    "picture", "side", "text", "label", *NUMBERS,
+)  # fmt: skip
+"""Every column that means something; docs/corpora.md says what, and what it means that one is not there."""
+SEPARATORS = (",", "\t", ";")
+PARTS = {
+    "train": "train", "training": "train", "dev": "validation", "devel": "validation", "development": "validation",
+    "val": "validation", "valid": "validation", "validation": "validation", "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: its cells by our names of the columns, those that are empty left out."""
+
+    line: int
+    cells: Mapping[str, str]
+
+
+class TableFile:
+    """A table at ``path``; ``names`` says what some of its columns are called, ``{"label": "emotion"}``.
+
+    Every property raises InputError that names file and line where the table cannot be read.
+    """
+
+    def __init__(self, path: Path, names: Mapping[str, str]):
+        self.path, self.names = path, names
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self.path.name
+
+    @cached_property
+    def _text(self) -> tuple[str, str | None]:
+        if self.path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            raise InputError(f"{self.name} is a spreadsheet; save it as CSV (UTF-8) and name that file")
+        try:
+            text, note = read_text(self.path)
+        except InputError as error:
+            raise InputError(f"{error}; a table is saved as CSV or TSV in UTF-8") from None
+        return re.sub(r"\r\n?", "\n", text), note
+
+    @property
+    def note(self) -> str | None:
+        """What was odd about its text."""
+        return self._text[1]
+
+    @cached_property
+    def columns(self) -> dict[str, int]:
+        """Number of each column that means something, by our name of it."""
+        header = self._header
+        twice = [name for name, count in Counter(header).items() if count > 1 and name]
+        if twice:
+            raise InputError(f"{self.name}: two columns are called {twice[0]!r}; rename one")
+        lacking = [name for name in self.names.values() if _plain(name) not in header]
+        if lacking:
+            raise InputError(
+                f"{self.name} has no column {lacking[0]!r}, which the option columns names; it has {', '.join(header)}"
+            )
+        columns = {ours: header.index(_plain(theirs)) for ours, theirs in self.names.items()}
+        taken = set(columns.values())
+        return columns | {
+            name: k for k, name in enumerate(header) if name in COLUMNS and k not in taken and name not in columns
+        }
+
+    @property
+    def unused(self) -> list[str]:
+        """Names of the columns that mean nothing."""
+        return [name for k, name in enumerate(self._header) if name and k not in self.columns.values()]
+
+    @cached_property
+    def separator(self) -> str:
+        """The one that makes the most known columns of the header."""
+        first = self._text[0].split("\n", 1)[0]
+        known = {*COLUMNS, *map(_plain, self.names.values())}
+        splits = {s: [_plain(name) for name in next(csv.reader([first], delimiter=s), [])] for s in SEPARATORS}
+        return max(SEPARATORS, key=lambda s: (len(known.intersection(splits[s])), len(splits[s])))
+
+    @property
+    def _header(self) -> list[str]:
+        return [_plain(name) for name in next(self._records(), (0, []))[1]]
+
+    def rows(self) -> Iterator[Row | InputError]:
+        """Each row in order, or why it cannot be used; empty lines are left out."""
+        columns, width = self.columns, len(self._header)
+        records = self._records()
+        next(records, None)
+        for line, record in records:
+            if len(record) > width and any(record[width:]):
+                yield InputError(
+                    f"{self.name}, line {line}: {len(record)} fields under {width} columns; put text that holds "
+                    f"{self.separator!r} in double quotes"
+                )
+                continue
+            cells = {name: record[k].strip() for name, k in columns.items() if k < len(record)}
+            if any(map(str.strip, record)):
+                yield Row(line, {name: cell for name, cell in cells.items() if cell})
+
+    def _records(self) -> Iterator[tuple[int, list[str]]]:
+        """Each record with the number of the line on which it begins."""
+        reader = csv.reader(io.StringIO(self._text[0], newline=""), delimiter=self.separator, strict=True)
+        line = 1
+        try:
+            for record in reader:
+                yield line, record
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(
+                f"{self.name}, line {line}: {error}; close every double quote, and write one within a text twice"
+            ) from None
+
+
+def number(text: str) -> float:
+    """A number as people write it, with a point or a comma; NaN where it says that there is none."""
+    if text.lower() in ("nan", "na", "n/a", "none", "null", "-"):
+        return float("nan")
+    return float(text if "." in text else text.replace(",", "."))
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()

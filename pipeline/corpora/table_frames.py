@@ -1,0 +1,149 @@
+"""Labels of frames as a user has them: CSV or TSV with a row for each frame, or with rows placed by time."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.corpora.annotation import FrameRows, to_frames
+from pipeline.corpora.table_file import NUMBERS, SEPARATORS, number
+from pipeline.corpora.tree import lines
+from pipeline.records import InputError
+from pipeline.store import Rows
+from pipeline.timebase import frame_ranges_s
+
+LABEL = "label"
+TIMES = ("time_s", "start_s", "end_s")
+TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
+LONGEST_HOLD = 2  # a sample holds for so many usual steps at most; what is longer is a gap
+
+
+@dataclass
+class TimedRows(FrameRows):
+    """Rows that hold over ``[start_s, end_s)`` (N,) each, or for the frame of their number where these are None."""
+
+    start_s: np.ndarray | None = None
+    end_s: np.ndarray | None = None
+
+
+def header_of(text: str) -> list[str]:
+    """Names of the columns; raises InputError where none is a label, valence, arousal or dominance."""
+    first = lines(text)[0]
+    names = [name.lower() for name in _split(first, _separator(first))]
+    if not {LABEL, *NUMBERS}.intersection(names):
+        raise InputError(f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s")
+    return names
+
+
+def labels_in(text: str) -> set[str]:
+    """Every label of a file with a column ``label``."""
+    header, rows = _cells(text)
+    column = header.index(LABEL) if LABEL in header else len(header)
+    return {cells[column] for cells in rows if column < len(cells) and cells[column]}
+
+
+def parse_frames(text: str, names: list[str], classes: bool) -> TimedRows:
+    """Read a file of frame-wise labels; a row that cannot be used is invalid and keeps its place.
+
+    Args:
+        text: of the file. Empty cells and ``nan`` are frames without a label.
+        names: the columns of numbers that are wanted, or the classes.
+        classes: whether ``names`` are classes of the column ``label``; values are then 1 in the column of the row's
+            class, 0 in the others.
+
+    Raises InputError where the file lacks a column.
+    """
+    header, rows = _cells(text)
+    wanted = [LABEL] if classes else names
+    lacking = [name for name in wanted if name not in header]
+    if lacking:
+        raise InputError(f"there is no column {lacking[0]}; the columns are {', '.join(header)}")
+    columns = [header.index(name) for name in wanted]
+    values, valid = np.zeros((len(rows), len(names)), np.float32), np.zeros(len(rows), bool)
+    wrong: dict[str, list[int]] = {}
+    for i, cells in enumerate(rows):
+        own = [cells[k] if k < len(cells) else "" for k in columns]
+        try:
+            numbers = [float(own[0] == name) for name in names] if classes else [number(cell or "nan") for cell in own]
+        except ValueError:
+            wrong.setdefault("are not numbers", []).append(i)
+            continue
+        if any(map(math.isinf, numbers)):
+            wrong.setdefault("are not finite", []).append(i)
+        elif classes and own[0] and not any(numbers):
+            wrong.setdefault(f"hold none of the classes {', '.join(names)}", []).append(i)
+        elif own[0] and not any(map(math.isnan, numbers)):
+            values[i], valid[i] = numbers, True
+    start_s, end_s = _times(header, rows)
+    if start_s is not None:
+        unplaced = np.flatnonzero(np.isnan(start_s)).tolist()
+        valid[unplaced] = False
+        if unplaced:
+            wrong["have no time"] = unplaced
+    notes = [f"{len(bad)} rows {what}, the first in line {bad[0] + 2}: {rows[bad[0]]}" for what, bad in wrong.items()]
+    return TimedRows(values, valid, notes, start_s, end_s)
+
+
+def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tuple[Rows, str | None]:
+    """Rows for every frame of the video, and a note where some of the file's were not used; see ``to_frames``."""
+    if found is None or found.start_s is None:
+        return to_frames(found, frame_time_s, width)
+    rows = Rows(
+        np.zeros((len(frame_time_s), width), np.float32),
+        frame_ranges_s(frame_time_s),
+        np.zeros(len(frame_time_s), bool),
+    )
+    placed = np.flatnonzero(~np.isnan(found.start_s))
+    order = placed[np.argsort(found.start_s[placed], kind="stable")]
+    if not len(order):
+        return rows, None
+    time_s = frame_time_s + TOLERANCE_S
+    row = order[np.maximum(np.searchsorted(found.start_s[order], time_s, side="right") - 1, 0)]
+    inside = (found.start_s[row] <= time_s) & (time_s < found.end_s[row])
+    rows.values[inside], rows.valid[inside] = found.values[row[inside]], found.valid[row[inside]]
+    rows.values[~rows.valid] = 0
+    past = int((found.start_s[order] > rows.time_s[-1, 1]).sum()) if len(frame_time_s) else len(order)
+    return rows, f"{past} of {len(found)} rows lie past the last frame and were not used" if past else None
+
+
+def _cells(text: str) -> tuple[list[str], list[list[str]]]:
+    rows = lines(text.rstrip())
+    if rows == [""]:
+        raise InputError("the file is empty")
+    separator = _separator(rows[0])
+    return header_of(text), [_split(line, separator) for line in rows[1:]]
+
+
+def _separator(header: str) -> str:
+    return max(SEPARATORS, key=header.count)
+
+
+def _split(line: str, separator: str) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.split(separator)]
+
+
+def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Start and end of each row; NaN where a row has no time, None for both where the file has no times."""
+    name = next((name for name in TIMES[:2] if name in header), None)
+    if name is None:
+        return None, None
+    start_s = np.array([_seconds(cells, header.index(name)) for cells in rows])
+    known = np.unique(start_s[~np.isnan(start_s)])
+    following = np.append(known[1:], np.inf)
+    index = np.searchsorted(known, start_s[~np.isnan(start_s)])
+    end_s = np.full(len(start_s), np.nan)
+    end_s[~np.isnan(start_s)] = following[index]
+    if name == "time_s" and len(known) > 1:
+        end_s = np.minimum(end_s, start_s + LONGEST_HOLD * np.median(np.diff(known)))
+    if "end_s" in header:
+        given = np.array([_seconds(cells, header.index("end_s")) for cells in rows])
+        end_s = np.where(np.isnan(given), end_s, given)
+    return start_s, end_s
+
+
+def _seconds(cells: list[str], column: int) -> float:
+    try:
+        seconds = number(cells[column] or "nan")
+    except (IndexError, ValueError):
+        return float("nan")
+    return seconds if np.isfinite(seconds) else float("nan")

@@ -1,0 +1,265 @@
+"""From the rows of a table to recordings, segments and labels: rows of one file are one recording."""
+
+import glob
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isfinite, isnan
+from pathlib import Path
+
+from pipeline.corpora.base import WHOLE_CORPUS, Index
+from pipeline.corpora.table_file import NUMBERS, PARTS, Row, TableFile, number
+from pipeline.corpora.tree import Folders, below, is_litter
+from pipeline.names import safe_id, safe_ids
+from pipeline.records import Finding, InputError, Label, Segment, Unit
+
+WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
+SOURCES = ("video", "audio")
+MODALITY = {"transcript": "text", "alignment": "text", "annotation": "label"}
+_PATTERN = re.compile(r"[*?\[]")
+
+
+class Places:
+    """Files that cells name, below ``root`` or by absolute paths."""
+
+    def __init__(self, root: Path):
+        self.root, self._folders = root, Folders()
+        self._known: dict[str, tuple[str, dict[str, str]]] = {}
+
+    def file(self, text: str) -> str | None:
+        """Path of a file as tables hold it; None where there is no such file."""
+        folder, name = os.path.split(text)
+        if folder not in self._known:
+            whole = os.path.normpath(os.path.join(self.root, folder))
+            self._known[folder] = below(self.root, Path(whole)), self._folders.names(whole)
+        where, names = self._known[folder]
+        found = names.get(name) or names.get(unicodedata.normalize("NFC", name))
+        if found:
+            return found if where == "." else f"{where}/{found}"
+        return self.file(text.replace("\\", "/")) if "\\" in text else None
+
+    def media(self, text: str, kind: str) -> list[str]:
+        """Paths of the file that a cell names, or of all videos (or sounds, by ``kind``) that match its pattern."""
+        found = self.file(text)
+        if found or not _PATTERN.search(text):
+            return [found] if found else []
+        from pipeline.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+
+        suffixes = VIDEO_SUFFIXES if kind == "video" else AUDIO_SUFFIXES + VIDEO_SUFFIXES
+        matches = (self.file(path) for path in glob.glob(text, root_dir=self.root, recursive=True))
+        wanted = {path for path in matches if path and path.lower().endswith(suffixes)}
+        return sorted(path for path in wanted if not is_litter(os.path.basename(path)))
+
+
+@dataclass(slots=True)
+class Entry:
+    """What a row says of one file."""
+
+    row: Row
+    video: str | None
+    audio: str | None
+    name: str = ""  # of the segment
+
+    @property
+    def key(self) -> str:
+        """The same for rows of one recording."""
+        return self.video or self.audio or f"line {self.row.line}"
+
+
+def read_rows(table: TableFile, root: Path, key: str, task: str) -> Index:
+    """Units, segments and labels of a table; raises InputError where no row can be used or two have one id.
+
+    ``key`` is where the root stands in the configuration, ``task`` what is predicted: a segment without what it
+    takes is a finding, and is predicted and not scored.
+    """
+    found = Index()
+    places = Places(root)
+    recordings: dict[str, list[Entry]] = defaultdict(list)
+    for row in table.rows():
+        if isinstance(row, InputError):
+            found.findings.append(Finding(WHOLE_CORPUS, None, "corpus", "absent", str(row)))
+            continue
+        for entry in _entries(table, row, places, found):
+            recordings[entry.key].append(entry)
+    first = f"; the first: {found.findings[0].reason}" if found.findings else ""
+    if not recordings:
+        raise InputError(f"{table.name}: no row can be used{first}. Paths count from {key}, which is {root}")
+    lacking = [finding for finding in found.findings if finding.modality in SOURCES]
+    if lacking and not any(entries[0].video or entries[0].audio for entries in recordings.values()):
+        raise InputError(f"{lacking[0].reason}, nor any other that it names. Paths count from {key}, which is {root}")
+    unit_ids = _name(table, recordings)
+    for of_recording, entries in recordings.items():
+        _read_recording(table, places, unit_ids[of_recording], entries, task, found)
+    if not found.segments:
+        raise InputError(f"{table.name}: no row can be used; the first: {found.findings[0].reason}")
+    return found
+
+
+def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterator[Entry]:
+    """One entry for each file that a row stands for; files that are not there are findings."""
+    named = {kind: row.cells[kind] for kind in SOURCES if kind in row.cells}
+    paths = {kind: places.media(cell, kind) for kind, cell in named.items()}
+    name = row.cells.get("segment_id")
+    if not named and "text" not in row.cells:
+        reason = f"{table.name}, line {row.line}: names neither video, sound nor text; the row was not used"
+        found.findings.append(Finding(WHOLE_CORPUS, safe_id(name) if name else None, "corpus", "absent", reason))
+        return
+    usable = any(paths.values()) or "text" in row.cells
+    for kind in (kind for kind in named if not paths[kind]):
+        status, then = ("partial", "the rest of the row was") if usable else ("absent", "the row was not")
+        reason = f"{table.name}, line {row.line}: there is no file {named[kind]}; {then} used"
+        unit = safe_id(name or os.path.splitext(os.path.basename(named[kind]))[0])
+        found.findings.append(Finding(unit, safe_id(name) if name else None, kind, status, reason))
+    if not usable:
+        return
+    pairs = _pairs(paths.get("video", []), paths.get("audio", []))
+    if name and len(pairs) > 1:
+        reason = f"{table.name}, line {row.line}: {len(pairs)} files match, one segment_id cannot name them all"
+        found.findings.append(Finding(WHOLE_CORPUS, safe_id(name), "corpus", "absent", f"{reason}; leave it empty"))
+        return
+    for video, audio in pairs:
+        yield Entry(row, video, audio)
+
+
+def _pairs(videos: list[str], sounds: list[str]) -> list[tuple[str | None, str | None]]:
+    """Videos with their sound, by name where a pattern matches several; one without the other stands alone."""
+    if len(videos) <= 1 and len(sounds) <= 1:
+        return [(next(iter(videos), None), next(iter(sounds), None))]
+    stems = {os.path.splitext(os.path.basename(path))[0]: path for path in sounds}
+    pairs = [(path, stems.pop(os.path.splitext(os.path.basename(path))[0], None)) for path in videos]
+    return [*pairs, *((None, path) for path in stems.values())]
+
+
+def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str]:
+    """Give every segment its name and every recording its id, by key; raises InputError for two segments with one."""
+    ids = safe_ids(key for key, entries in recordings.items() if entries[0].video or entries[0].audio)
+    taken = set(ids.values())
+    for key, entries in recordings.items():
+        if key not in ids:
+            own = safe_id(entries[0].row.cells.get("segment_id", f"line_{entries[0].row.line}"))
+            ids[key] = own if own not in taken else safe_id(f"{own} {key}")
+    lines = defaultdict(list)
+    for key, entries in recordings.items():
+        for n, entry in enumerate(entries, start=1):
+            otherwise = ids[key] if len(entries) == 1 else f"{ids[key]}_{n:03d}"
+            given = entry.row.cells.get("segment_id")
+            entry.name = safe_id(given) if given else otherwise
+            lines[entry.name].append(entry.row.line)
+    twice = {name: own for name, own in lines.items() if len(own) > 1}
+    if twice:
+        said = "; ".join(f"{name!r} in the lines {', '.join(map(str, own[:5]))}" for name, own in [*twice.items()][:5])
+        raise InputError(
+            f"{table.name}: a segment_id may be there once, and {len(twice)} are there more often: {said}. "
+            "Correct it, or take the column away: segments are then named after their files"
+        )
+    return ids
+
+
+def _read_recording(
+    table: TableFile, places: Places, unit_id: str, entries: list[Entry], task: str, found: Index
+) -> None:
+    """Add one recording with its segments and labels."""
+    sounds = {entry.audio for entry in entries if entry.audio}
+    shared = sounds.pop() if len(sounds) == 1 else None  # several: each segment has a file of its own
+    transcripts = []
+    parts = []
+    for entry in entries:
+        where = f"{table.name}, line {entry.row.line}"
+
+        def say(modality: str, status: str, reason: str, name=entry.name, where=where) -> None:
+            found.findings.append(Finding(unit_id, name, modality, status, f"{where}: {reason}"))
+
+        supplied = {}
+        for kind in MODALITY:
+            if cell := entry.row.cells.get(kind):
+                supplied[kind] = places.file(cell)
+                if supplied[kind] is None:
+                    say(MODALITY[kind], "partial", f"there is no file {cell}, so no {kind}")
+        try:
+            segment = _segment(unit_id, entry, None if shared else entry.audio, supplied)
+        except InputError as error:
+            say("corpus", "absent", f"{error}; the row was not used")
+            continue
+        if (part := entry.row.cells.get("part")) and segment.part is None:
+            say("corpus", "partial", f"part {part!r} is none of {', '.join(PARTS)}; the segment is in no part")
+        found.segments.append(segment)
+        parts.append(segment.part)
+        transcripts.append(supplied.get("transcript"))
+        found.labels.append(_label(entry, task, say))
+    if not parts:
+        return
+    several = list(dict.fromkeys(path for path in transcripts if path))
+    if len(several) > 1:
+        reason = f"{table.name} names several transcripts of one recording: {', '.join(several)}; the first is used"
+        found.findings.append(Finding(unit_id, None, "text", "partial", reason))
+    part = parts[0] if len(set(parts)) == 1 else None
+    transcript = next(iter(several), None)
+    found.units.append(Unit(unit_id, entries[0].video, shared, transcript, part))
+
+
+def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None]) -> Segment:
+    """The segment of a row; raises InputError where its times, side or picture cannot be."""
+    cells = entry.row.cells
+    start_s = _seconds(cells, "start_s", 0.0)
+    end_s = _seconds(cells, "end_s", inf)
+    text = cells.get("text")
+    if end_s == inf and not (entry.video or entry.audio):
+        end_s = start_s + WORD_S * max(1, len(text.split()))
+    return Segment(
+        segment_id=entry.name,
+        unit_id=unit_id,
+        speaker=cells.get("speaker", unit_id),
+        session=cells.get("session", cells.get("group")),
+        part=PARTS.get(cells.get("part", "").lower()),
+        start_s=start_s,
+        end_s=end_s,
+        side=cells.get("side", "whole").lower(),
+        picture=cells.get("picture", "whole").lower(),
+        dialog=cells.get("dialog"),
+        scenario=cells.get("scenario"),
+        style=cells.get("style"),
+        text=text,
+        audio=own_audio,
+        alignment=supplied.get("alignment"),
+        crops=cells.get("crops"),
+        annotation=supplied.get("annotation"),
+    )
+
+
+def _seconds(cells, name: str, otherwise: float) -> float:
+    if name not in cells:
+        return otherwise
+    try:
+        seconds = number(cells[name])
+    except ValueError:
+        seconds = -1.0
+    if isnan(seconds):
+        return otherwise
+    if not 0 <= seconds < inf:
+        raise InputError(f"{name} {cells[name]!r} is not a number of seconds from 0 on")
+    return seconds
+
+
+def _label(entry: Entry, task: str, say) -> Label:
+    """What a segment is labelled with; a number that is none, and a label that the task lacks, are said."""
+    cells = entry.row.cells
+    values = {}
+    for name in NUMBERS:
+        try:
+            value = number(cells[name]) if name in cells else float("nan")
+            if isfinite(value) or isnan(value):
+                values[name] = None if isnan(value) else value
+                continue
+        except ValueError:
+            pass
+        say("label", "partial", f"{name} {cells[name]!r} is not a number and was not used")
+    label = Label(entry.name, cells.get("label"), **values)
+    kind, _, names = task.partition(":")
+    needed = ["label"] if kind == "classes/segment" else names.split(",") if kind == "numbers/segment" else []
+    lacking = [name for name in needed if getattr(label, name) is None]
+    if lacking:
+        say("label", "absent", f"no {' and no '.join(lacking)}: predicted, not scored")
+    return label

@@ -1,0 +1,445 @@
+"""A corpus from a table: what each column means, what it means that one is not there, and what cannot be used."""
+
+import csv
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.corpora.base import Index
+from pipeline.corpora.command import index as index_command
+from pipeline.corpora.prepare import read
+from pipeline.corpora.registry import make, options_for
+from pipeline.corpora.resolve import with_ends
+from pipeline.corpora.table_file import COLUMNS
+from pipeline.corpora.table_rows import WORD_S
+from pipeline.records import InputError, Segment, Unit
+
+
+def table(root: Path, text: str, *files: str, name: str = "labels.csv", encoding: str = "utf-8") -> Path:
+    """A root with a table and with empty files of these names."""
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    root.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(text.encode(encoding))
+    return root
+
+
+def corpus(root: Path, segments: str = "labels.csv", **options):
+    return make("mine", "table", root, {"segments": segments, **options})
+
+
+def index(root: Path, **options) -> Index:
+    return read(corpus(root, **options))
+
+
+def said(found: Index) -> list[tuple[str, str, str]]:
+    return [(f.modality, f.status, f.reason) for f in found.findings]
+
+
+def only(found: Index) -> tuple[Unit, Segment]:
+    (unit,), (segment,) = found.units, found.segments
+    return unit, segment
+
+
+# --- columns -----------------------------------------------------------------------------------------------------
+
+
+def test_every_column_has_its_place(tmp_path):
+    row = {
+        "video": "v/a.mp4", "audio": "s/a.wav", "transcript": "t/a.srt", "alignment": "w/a.wdseg", "crops": "c/a",
+        "annotation": "f/a.csv", "start_s": "1.5", "end_s": "2.5", "segment_id": "one", "speaker": "Ann",
+        "session": "2", "group": "g", "dialog": "d", "scenario": "s1", "style": "acted", "part": "dev",
+        "picture": "left_half", "side": "right",
+        "text": "Oh, well", "label": "joy", "valence": "0.5", "arousal": "-0.25", "dominance": "3",
+    }  # fmt: skip
+    assert row.keys() == set(COLUMNS)
+    files = [row[name] for name in ("video", "audio", "transcript", "alignment", "annotation")]
+    table(tmp_path, "\n".join(map(",".join, (row, [f'"{cell}"' for cell in row.values()]))), *files)
+    found = index(tmp_path, task="classes/segment")
+    unit, segment = only(found)
+    assert unit == Unit("a", "v/a.mp4", "s/a.wav", "t/a.srt", "validation", "a")
+    assert segment == Segment(
+        "one", "a", "Ann", "2", "validation", 1.5, 2.5, "right", "left_half", "d", "s1", "acted", "Oh, well", None,
+        "w/a.wdseg", "c/a", "f/a.csv", "a",
+    )  # fmt: skip
+    (label,) = found.labels
+    assert (label.label, label.valence, label.arousal, label.dominance) == ("joy", 0.5, -0.25, 3)
+    assert said(found) == [("corpus", "partial", "labels.csv has a session and a group; the group was not used")]
+
+
+def test_what_is_not_there_has_a_meaning(tmp_path):
+    unit, segment = only(index(table(tmp_path, "video,label\nclips/a.b.mp4,joy\n", "clips/a.b.mp4")))
+    assert unit == Unit("a.b", "clips/a.b.mp4", shard="a.b")
+    assert segment == Segment("a.b", "a.b", "a.b", None, None, 0.0, inf, shard="a.b")
+
+
+def test_group_stands_for_the_session(tmp_path):
+    root = table(tmp_path, "audio,group,label\na.wav,north,x\nb.wav,,y\n", "a.wav", "b.wav")
+    assert [s.session for s in index(root).segments] == ["north", None]
+    assert corpus(root).protocols == ("group", "speaker", "utterance")
+
+
+@pytest.mark.parametrize(("header", "protocols"), [
+    ("audio,label", ("speaker", "utterance")),
+    ("audio,label,speaker,session", ("speaker", "group", "utterance")),
+    ("audio,label,speaker,part", ("parts", "speaker", "utterance")),
+])  # fmt: skip
+def test_protocols_follow_the_columns(tmp_path, header, protocols):
+    assert corpus(table(tmp_path, header + "\n")).protocols == protocols
+
+
+@pytest.mark.parametrize(("header", "task"), [
+    ("video,label", "classes/segment"),
+    ("video,label,valence", "classes/segment"),
+    ("video,arousal,valence", "numbers/segment:valence,arousal"),
+    ("video,dominance,valence,arousal", "numbers/segment:valence,arousal,dominance"),
+    ("video,arousal", "numbers/segment:arousal"),
+])  # fmt: skip
+def test_the_task_follows_the_columns(tmp_path, header, task):
+    assert corpus(table(tmp_path, header + "\n")).task == task
+
+
+@pytest.mark.parametrize(("given_task", "task"), [
+    ("classes/segment", "classes/segment"), ("numbers/segment", "numbers/segment:valence,arousal"),
+    ("numbers/segment: arousal", "numbers/segment:arousal"), ("classes/frame:calm, angry", "classes/frame:calm,angry"),
+])  # fmt: skip
+def test_a_task_that_is_given(tmp_path, given_task, task):
+    assert corpus(table(tmp_path, "video,label,valence,arousal\n"), task=given_task).task == task
+
+
+@pytest.mark.parametrize("task", ["emotion", "classes", "numbers/segment:joy", "classes/segments", "numbers/frame:"])
+def test_a_task_that_is_none(task):
+    with pytest.raises(InputError, match=r"task: a task is classes/segment, classes/frame, numbers/segment"):
+        options_for("table", {"segments": "x", "task": task})
+
+
+def test_names_of_columns_can_be_mapped(tmp_path):
+    root = table(tmp_path, "file,Emotion,label,who\na.wav,joy,7,Ann\n", "a.wav")
+    found = index(root, columns={"audio": "File", "label": "emotion", "segment_id": "file", "speaker": "who"})
+    unit, segment = only(found)
+    assert (unit.audio, segment.speaker, found.labels[0].label) == ("a.wav", "Ann", "joy")
+    assert segment.segment_id == "a.wav"
+    assert said(found) == [("corpus", "ok", "columns of labels.csv that mean nothing here: label")]
+
+
+@pytest.mark.parametrize(("columns", "says"), [
+    ({"emotion": "label"}, "columns: 'emotion' is no column that means something; there are video, audio"),
+    ({"label": "emotion"}, "labels.csv has no column 'emotion', which the option columns names; it has audio, kind"),
+])  # fmt: skip
+def test_a_mapping_that_does_not_fit(tmp_path, columns, says):
+    with pytest.raises(InputError, match=says):
+        index(table(tmp_path, "audio,kind\na.wav,x\n", "a.wav"), columns=columns)
+
+
+# --- files of the table ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_line_ends_and_byte_order_marks(tmp_path, separator, end, encoding):
+    rows = [["audio", "label", "text"], ["a.wav", "joy", '"He said: ""no"", twice; bye"'], [], ["b.wav", "fear", "é"]]
+    root = table(tmp_path, end.join(separator.join(row) for row in rows), "a.wav", "b.wav", encoding=encoding)
+    found = index(root)
+    assert [s.text for s in found.segments] == ['He said: "no", twice; bye', "é"]
+    assert [row.label for row in found.labels] == ["joy", "fear"]
+    assert found.findings == []
+
+
+def test_decimal_commas(tmp_path):
+    root = table(tmp_path, "audio;start_s;end_s;valence\na.wav;0,5;1,25;-0,125\n", "a.wav")
+    found = index(root)
+    assert (only(found)[1].start_s, only(found)[1].end_s, found.labels[0].valence) == (0.5, 1.25, -0.125)
+
+
+def test_windows_text_is_read_and_said(tmp_path):
+    found = index(table(tmp_path, "audio,label,text\na.wav,joy,It’s café\n", "a.wav", encoding="cp1252"))
+    assert found.segments[0].text == "It’s café"
+    assert said(found) == [
+        ("corpus", "partial", "labels.csv is not UTF-8 (line 2, byte 0x92) and was read as Windows-1252")
+    ]
+
+
+@pytest.mark.parametrize(("name", "data", "says"), [
+    ("labels.xlsx", b"PK\x03\x04", "is a spreadsheet; save it as CSV"),
+    ("labels.csv", "audio,label\n".encode("utf-16"), "not a text file .* CSV or TSV in UTF-8"),
+    ("labels.csv", b"", "has no column video, audio or text"),
+    ("labels.csv", b"name,label\nx,y\n", r"no column video, audio or text, .* it has label, name. Map one"),
+    ("labels.csv", b"audio,speaker\na.wav,x\n", "says nothing that could be predicted"),
+    ("labels.csv", b"audio,label,audio\na.wav,x,b.wav\n", "two columns are called 'audio'"),
+    ("labels.csv", b"audio,label\n", "no row can be used"),
+    ("labels.csv", b'audio,label\na.wav,"x\nb.wav,y\n', "line 2: unexpected end of data; close every double quote"),
+])  # fmt: skip
+def test_tables_that_cannot_be_used(tmp_path, name, data, says):
+    table(tmp_path, "", "a.wav")
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=says):
+        read(corpus(tmp_path, name))
+
+
+def test_where_the_table_lies(tmp_path, monkeypatch):
+    root = table(tmp_path / "corpus", "audio,label\na.wav,x\n", "a.wav", name="inside.csv")
+    (tmp_path / "beside.csv").write_text("audio,label\na.wav,y\n")
+    (tmp_path / "inside.csv").write_text("audio,label\na.wav,z\n")
+    monkeypatch.chdir(tmp_path)
+    for segments, label in (("inside.csv", "x"), ("beside.csv", "y"), (str(tmp_path / "inside.csv"), "z")):
+        assert read(corpus(root, segments)).labels[0].label == label
+    with pytest.raises(InputError, match=r"corpora.mine.segments: there is no file .*corpus/no.csv nor .*/no.csv"):
+        read(corpus(root, "no.csv"))
+    with pytest.raises(InputError, match=r"corpora.mine.root: .*/gone does not exist on "):
+        read(corpus(tmp_path / "gone"))
+
+
+# --- recordings and segments --------------------------------------------------------------------------------------
+
+
+def test_rows_of_one_file_are_one_recording(tmp_path):
+    text = "video,start_s,end_s,label\nv/a.mp4,0,1,x\nv/b.mp4,0,1,x\n./v/a.mp4,4,5.5,y\nv/a.mp4,9,9,z\n"
+    found = index(table(tmp_path, text, "v/a.mp4", "v/b.mp4"))
+    assert [u.unit_id for u in found.units] == ["a", "b"]
+    assert [(s.segment_id, s.start_s) for s in found.segments] == [("a_001", 0), ("a_002", 4), ("b", 0)]
+    (finding,) = found.findings
+    assert (finding.unit, finding.segment, finding.status) == ("a", "a_003", "absent")
+    assert "labels.csv, line 5: segment a_003: end_s 9.0 is not after start_s 9.0" in finding.reason
+    assert [row.segment_id for row in found.labels] == ["a_001", "a_002", "b"]
+
+
+def test_one_sound_is_the_recordings_several_are_the_segments(tmp_path):
+    text = "video,audio,start_s,label\na.mp4,a.wav,0,x\na.mp4,a.wav,1,x\nb.mp4,b1.wav,0,x\nb.mp4,b2.wav,1,x\n"
+    found = index(table(tmp_path, text, "a.mp4", "b.mp4", "a.wav", "b1.wav", "b2.wav"))
+    assert [(u.video, u.audio) for u in found.units] == [("a.mp4", "a.wav"), ("b.mp4", None)]
+    assert [s.audio for s in found.segments] == [None, None, "b1.wav", "b2.wav"]
+
+
+def test_text_alone(tmp_path):
+    found = index(table(tmp_path, "text,label,segment_id\nI am so very happy.,joy,a\nOh,fear,\n"))
+    assert [(u.unit_id, u.video, u.audio) for u in found.units] == [("a", None, None), ("line_3", None, None)]
+    ends_s = [s.end_s for s in found.segments]
+    assert ends_s == pytest.approx([5 * WORD_S, WORD_S])
+    assert with_ends(tmp_path, found).segments == found.segments
+
+
+def test_patterns_stand_for_every_file_that_matches(tmp_path):
+    files = ["joy/a.wav", "joy/b.WAV", "joy/._c.wav", "joy/notes.txt", "fear/deep/er/d.flac", "we[i]rd.wav"]
+    root = table(tmp_path, "audio,label\njoy/*,joy\nfear/**/*.flac,fear\nwe[i]rd.wav,odd\nnone/*.wav,no\n", *files)
+    found = index(root)
+    assert {u.audio: s.segment_id for u, s in zip(found.units, found.segments)} == {
+        "joy/a.wav": "a", "joy/b.WAV": "b", "fear/deep/er/d.flac": "d", "we[i]rd.wav": found.segments[3].segment_id,
+    }  # fmt: skip
+    assert [row.label for row in found.labels] == ["joy", "joy", "fear", "odd"]
+    assert said(found) == [("audio", "absent", "labels.csv, line 5: there is no file none/*.wav; the row was not used")]
+
+
+def test_patterns_pair_videos_with_their_sound(tmp_path):
+    root = table(tmp_path, "video,audio,label\nv/*.mp4,s/*.wav,x\n", "v/a.mp4", "v/b.mp4", "s/b.wav", "s/c.wav")
+    assert [(u.video, u.audio) for u in index(root).units] == [
+        ("v/a.mp4", None), ("v/b.mp4", "s/b.wav"), (None, "s/c.wav"),
+    ]  # fmt: skip
+
+
+def test_one_id_cannot_name_all_that_matches(tmp_path):
+    root = table(tmp_path, "audio,segment_id,label\ns/*.wav,one,x\nt.wav,two,x\n", "s/a.wav", "s/b.wav", "t.wav")
+    found = index(root)
+    assert [s.segment_id for s in found.segments] == ["two"]
+    assert "line 2: 2 files match, one segment_id cannot name them all" in found.findings[0].reason
+
+
+def test_files_with_one_name_in_two_folders_have_two_ids(tmp_path):
+    text = "audio,label\nann/1.wav,x\nbob/1.wav,y\nbob/2.wav,y\nbob/2.flac,z\n"
+    found = index(table(tmp_path, text, "ann/1.wav", "bob/1.wav", "bob/2.wav", "bob/2.flac"))
+    ids = [u.unit_id for u in found.units]
+    assert len(set(ids)) == 4
+    assert [i.split("@")[0] for i in ids] == ["ann_1", "bob_1", "bob_2.wav", "bob_2.flac"]
+
+
+def test_paths_in_other_forms(tmp_path):
+    outside = tmp_path / "elsewhere" / "b.wav"
+    text = f"audio,label\n{tmp_path}/root/s/a.wav,x\n{outside},y\n../elsewhere/c.wav,y\ns\\d.wav,z\ns/e\u0301.wav,z\n"
+    files = ["root/s/a.wav", "elsewhere/b.wav", "elsewhere/c.wav", "root/s/d.wav", "root/s/\u00e9.wav"]
+    table(tmp_path, "", *files)
+    found = index(table(tmp_path / "root", text))
+    assert [u.audio for u in found.units] == [
+        "s/a.wav", str(outside), str(tmp_path / "elsewhere" / "c.wav"), "s/d.wav", "s/\u00e9.wav",
+    ]  # fmt: skip
+    assert all((tmp_path / "root" / u.audio).is_file() for u in found.units)
+    assert found.findings == []
+
+
+HOSTILE = ["a\nb", "a\tb", "a b", "$(rm x)", "{a}", 'a"', "-rf", "a;b", "x" * 200, "e\u0301", "@", "~", "a[1]*", "%j"]
+
+
+def test_hostile_names_have_safe_ids_and_come_back(tmp_path):
+    with (table(tmp_path / "root", "") / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["audio", "label"], *([f"{name}.wav", "x"] for name in HOSTILE)])
+    for name in HOSTILE:
+        (tmp_path / "root" / f"{name}.wav").touch()
+    found = index(tmp_path / "root")
+    assert [u.audio for u in found.units] == [f"{name}.wav" for name in HOSTILE]
+    for ids in ([u.unit_id for u in found.units], [s.segment_id for s in found.segments]):
+        assert len(set(ids)) == len(HOSTILE)
+        assert not [name for name in ids if set(name) & set(" \n\t\"'$(){};~*[]%/")]
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12), min_size=3, max_size=3))
+def test_any_cell_is_read_or_said(tmp_path_factory, cells):
+    root = tmp_path_factory.mktemp("any")
+    (root / "a.wav").touch()
+    with (root / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["audio", "label", "start_s", "text", "side"], ["a.wav", "x", "", "", ""],
+                                      ["a.wav", "y", *cells]])  # fmt: skip
+    found = index(root)
+    assert len(found.segments) + sum(f.status == "absent" for f in found.findings) == 2
+
+
+# --- what cannot be used -----------------------------------------------------------------------------------------
+
+
+def test_files_that_are_not_there(tmp_path):
+    text = "video,audio,text,label\na.mp4,a.wav,,x\nno.mp4,a.wav,,x\nno.mp4,no.wav,Oh no,x\nno.mp4,,,x\n"
+    found = index(table(tmp_path, text, "a.mp4", "a.wav"))
+    assert [(u.video, u.audio) for u in found.units] == [("a.mp4", "a.wav"), (None, "a.wav"), (None, None)]
+    assert said(found) == [
+        ("video", "partial", "labels.csv, line 3: there is no file no.mp4; the rest of the row was used"),
+        ("video", "partial", "labels.csv, line 4: there is no file no.mp4; the rest of the row was used"),
+        ("audio", "partial", "labels.csv, line 4: there is no file no.wav; the rest of the row was used"),
+        ("video", "absent", "labels.csv, line 5: there is no file no.mp4; the row was not used"),
+    ]
+
+
+def test_no_file_is_there(tmp_path):
+    for text in ("audio,label\nx/a.wav,x\nx/b.wav,y\n", "audio,label,text\nx/a.wav,x,Oh\nx/b.wav,y,No\n"):
+        with pytest.raises(
+            InputError, match=rf"line 2: there is no file x/a.wav.*corpora.mine.root, which is {tmp_path}"
+        ):
+            index(table(tmp_path, text))
+
+
+def test_two_rows_with_one_id(tmp_path):
+    text = "audio,segment_id,label\na.wav,one,x\nb.wav,two,x\nb.wav,one,y\n"
+    with pytest.raises(InputError, match=r"1 are there more often: 'one' in the lines 2, 4. Correct it"):
+        index(table(tmp_path, text, "a.wav", "b.wav"))
+
+
+def test_labels_that_are_numbers(tmp_path):
+    root = table(tmp_path, "audio,label\na.wav,3.5\nb.wav,2\n", "a.wav", "b.wav")
+    with pytest.raises(InputError, match=r"every label is a number, such as 2. .*{valence: label}.*task: classes/segm"):
+        index(root)
+    assert [row.label for row in index(root, task="classes/segment").labels] == ["3.5", "2"]
+    found = index(root, columns={"valence": "label"})
+    assert [row.valence for row in found.labels] == [3.5, 2]
+    (root / "labels.csv").write_text("audio,label\na.wav,3.5\nb.wav,high\n")
+    assert len(index(root).labels) == 2
+
+
+def test_what_is_odd_in_a_row_is_said(tmp_path):
+    text = (
+        "audio,start_s,end_s,part,side,valence,label\n"
+        "a.wav,soon,,train,,,x\nb.wav,-1,,train,,,x\nc.wav,0,inf,train,,,x\nd.wav,,,eval,,,x\ne.wav,,,Test,up,,x\n"
+        "f.wav,,,TRAINING,LEFT,much,x\ng.wav,,,val,,nan,\nh.wav,0,1,test,,1,x,more\n,,,,,1,y\n"
+    )
+    found = index(table(tmp_path, text, *(f"{name}.wav" for name in "abcdefgh")))
+    assert [(s.segment_id, s.part, s.side) for s in found.segments] == [
+        ("d", None, "whole"), ("f", "train", "left"), ("g", "validation", "whole"),
+    ]  # fmt: skip
+    assert [text.removeprefix("labels.csv, ") for _, _, text in said(found)] == [
+        "line 9: 8 fields under 7 columns; put text that holds ',' in double quotes",
+        "line 10: names neither video, sound nor text; the row was not used",
+        "line 2: start_s 'soon' is not a number of seconds from 0 on; the row was not used",
+        "line 3: start_s '-1' is not a number of seconds from 0 on; the row was not used",
+        "line 4: end_s 'inf' is not a number of seconds from 0 on; the row was not used",
+        "line 5: part 'eval' is none of train, training, dev, devel, development, val, valid, validation, test, "
+        "testing; the segment is in no part",
+        "line 6: segment e: side 'up' is not one of ('whole', 'left', 'right'); the row was not used",
+        "line 7: valence 'much' is not a number and was not used",
+        "line 8: no label: predicted, not scored",
+    ]
+
+
+def test_numbers_that_are_lacking(tmp_path):
+    found = index(table(tmp_path, "audio,valence,arousal\na.wav,1,\nb.wav,0.5,0.25\n", "a.wav", "b.wav"))
+    assert said(found) == [("label", "absent", "labels.csv, line 2: no arousal: predicted, not scored")]
+    assert [row.valence for row in found.labels] == [1, 0.5]
+
+
+def test_supplied_files_that_are_not_there_or_contradict(tmp_path):
+    text = "video,start_s,label,transcript,alignment\na.mp4,0,x,a.srt,no.wdseg\na.mp4,1,x,b.srt,\nb.mp4,0,x,no.srt,\n"
+    found = index(table(tmp_path, text, "a.mp4", "b.mp4", "a.srt", "b.srt"))
+    assert [u.transcript for u in found.units] == ["a.srt", "b.srt"], "beside the video where the table's is not there"
+    assert [reason for _, _, reason in said(found)] == [
+        "labels.csv, line 2: there is no file no.wdseg, so no alignment",
+        "labels.csv names several transcripts of one recording: a.srt, b.srt; the first is used",
+        "labels.csv, line 4: there is no file no.srt, so no transcript",
+    ]
+
+
+def test_recordings_in_several_parts_have_none(tmp_path):
+    text = "audio,start_s,part,label\na.wav,0,train,x\na.wav,1,test,x\nb.wav,0,test,x\n"
+    assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]
+
+
+def test_ends_of_recordings(tmp_path):
+    """A whole recording ends where its sound does; what starts past that is said, whether it has an end or not."""
+    for name, seconds in (("a.wav", 2.0), ("b.wav", 1.0)):
+        soundfile.write(tmp_path / name, np.zeros(int(seconds * 8000)), 8000)
+    (tmp_path / "c.wav").write_bytes(b"no sound")
+    text = "audio,start_s,end_s,label\na.wav,,,x\na.wav,0.5,,y\na.wav,2.5,3,y\na.wav,7,,y\nb.wav,5,6,y\nc.wav,,,y\n"
+    (tmp_path / "labels.csv").write_text(text)
+    found = with_ends(tmp_path, index(tmp_path))
+    assert [(s.segment_id, s.start_s, s.end_s) for s in found.segments] == [
+        ("a_001", 0, 2.0), ("a_002", 0.5, 2.0), ("b", 5, 6),
+    ]  # fmt: skip
+    assert [(f.segment, f.modality, f.reason.split(";")[0]) for f in found.findings] == [
+        ("a_003", "corpus", "starts at 2.5 s, its recording ends at 2.000 s"),
+        ("a_004", "corpus", "starts at 7.0 s, its recording ends at 2.000 s"),
+        ("c", "audio", "c.wav: not a media file (Invalid data found when processing input)"),
+    ]
+    assert [row.segment_id for row in found.labels] == ["a_001", "a_002", "b"]
+
+
+def test_the_stage_says_which_table_was_read(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    soundfile.write(tmp_path / "corpus" / "a.wav", np.zeros(8000), 8000)
+    (tmp_path / "odd [1].csv").write_text("audio,label\na.wav,x\n")
+    options = f'{{"segments": "{tmp_path}/odd [1].csv"}}'
+    arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path / "corpus"), "--options", options]
+    CliRunner().invoke(index_command, [*arguments, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    rows = list(csv.DictReader((tmp_path / "out" / "raw_files.tsv").open(), delimiter="\t"))
+    assert [(row["what"], row["files"]) for row in rows] == [("sound", "1"), ("table of segments", "1")]
+
+
+# --- EmoDB -------------------------------------------------------------------------------------------------------
+
+EMOTIONS = {"W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happiness", "T": "sadness", "N": "neutral"}
+MEN = {"03", "10", "11", "12", "15"}
+
+
+def test_emodb_is_a_table_of_six_columns(shared, tmp_path):
+    root = shared / "corpora" / "emodb"
+    if not root.is_dir():
+        pytest.skip("no shared/corpora/emodb")
+    header = ["audio", "segment_id", "speaker", "label", "scenario", "group"]
+    names = sorted(path.stem for path in root.glob("*.flac"))
+    rows = [[f"{n}.flac", n, n[:2], EMOTIONS[n[5]], n[2:5], "m" if n[:2] in MEN else "f"] for n in names]
+    with (tmp_path / "emodb.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    known = make("emodb", "table", root, {"segments": str(tmp_path / "emodb.csv")})
+    assert (known.task, known.protocols) == ("classes/segment", ("speaker", "group", "utterance"))
+    found = with_ends(root, read(known))
+    assert (len(found.units), len(found.segments), found.findings) == (535, 535, [])
+    assert {s.speaker for s in found.segments} == {"03", "08", "09", "10", "11", "12", "13", "14", "15", "16"}
+    labels = [row.label for row in found.labels]
+    assert {label: labels.count(label) for label in set(labels)} == {
+        "anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79,
+    }  # fmt: skip
+    assert {s.scenario for s in found.segments} == {
+        f"{x}{n:02d}" for x, own in zip("ab", ((1, 2, 4, 5, 7), (1, 2, 3, 9, 10))) for n in own
+    }
+    for segment, unit in zip(found.segments, found.units):
+        assert segment.end_s == pytest.approx(soundfile.info(root / unit.audio).duration, abs=1e-4)

@@ -1,0 +1,150 @@
+"""Frame-wise labels that a table names: rows for frames by number or by time, numbers or classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.corpora.prepare import read
+from pipeline.corpora.registry import make
+from pipeline.corpora.resolve import frame_labels, with_ends
+from pipeline.corpora.table_frames import parse_frames, place
+from pipeline.records import InputError
+from tests.clips import painted, write_clip
+
+FRAMES = np.arange(10) * 0.04
+
+
+def corpus(root: Path, annotations: dict[str, str], **options):
+    """A corpus of one video of ten frames for each file of annotations."""
+    rows = ["video,annotation"]
+    for name, text in annotations.items():
+        write_clip(root / f"{name}.mp4", [painted(n) for n in range(10)], FRAMES)
+        (root / f"{name}.csv").write_text(text)
+        rows.append(f"{name}.mp4,{name}.csv")
+    (root / "labels.csv").write_text("\n".join(rows))
+    return make("mine", "table", root, {"segments": "labels.csv", **options})
+
+
+def labels(known):
+    """The labels of every frame of every segment, and what was found on the way."""
+    found = with_ends(known.root, read(known))
+    return dict(frame_labels(known, found.units, found.segments, found.findings)), found.findings
+
+
+def test_a_row_for_each_frame(tmp_path):
+    rows = "".join(f"{n / 10},{-n / 10}\n" for n in range(9))
+    known = corpus(tmp_path, {"a": "Arousal,Valence\n" + rows})
+    assert known.task == "numbers/frame:valence,arousal"
+    found, findings = labels(known)
+    np.testing.assert_allclose(found["a"].values[:9, 0], -np.arange(9) / 10, atol=1e-6)
+    np.testing.assert_allclose(found["a"].values[:9, 1], np.arange(9) / 10, atol=1e-6)
+    assert found["a"].valid.tolist() == [True] * 9 + [False]
+    np.testing.assert_allclose(found["a"].time_s[:, 0], FRAMES, atol=1e-3)
+    assert [f.reason for f in findings] == ["9 rows for 10 frames: frames past the last row have no label"]
+
+
+def test_classes_are_a_column_each(tmp_path):
+    files = {"a": "label\n" + "calm\n" * 5 + "angry\n" * 4 + "\n", "b": 'frame;label\n0;"sad"\n1;calm\n'}
+    known = corpus(tmp_path, files)
+    assert known.task == "classes/frame:angry,calm,sad"
+    found, _ = labels(known)
+    assert found["a"].values.argmax(axis=1)[:9].tolist() == [1] * 5 + [0] * 4
+    assert found["a"].values.sum() == found["a"].valid.sum() == 9
+    assert found["b"].values[:2].tolist() == [[0, 0, 1], [0, 1, 0]]
+    given_names, findings = labels(corpus(tmp_path, files, task="classes/frame:calm,angry"))
+    assert given_names["a"].values.argmax(axis=1)[:9].tolist() == [0] * 5 + [1] * 4
+    assert given_names["b"].valid.tolist() == [False, True] + [False] * 8
+    said = [f.reason for f in findings if f.segment == "b"]
+    assert said[0] == "1 rows hold none of the classes calm, angry, the first in line 2: ['0', 'sad']"
+
+
+def test_files_that_do_not_fit(tmp_path):
+    files = {"a": "valence,arousal\n" + "0,0\n" * 10, "b": "frame,pain\n1,2\n", "c": "valence\n" + "1\n" * 10, "d": ""}
+    known = corpus(tmp_path, files)
+    (tmp_path / "labels.csv").write_text((tmp_path / "labels.csv").read_text() + "\nd.mp4,no.csv\n")
+    found, findings = labels(known)
+    assert {name: rows.valid.any() for name, rows in found.items()} == {
+        "a": True, "b": False, "c": False, "d_001": False, "d_002": False,
+    }  # fmt: skip
+    assert {len(rows) for rows in found.values()} == {10}, "frames are there, to be predicted"
+    assert {f.segment: f.reason for f in findings if f.status == "absent"} == {
+        "b": "b.csv: the header is 'frame,pain', expected label or valence, arousal, dominance, and perhaps time_s",
+        "c": "c.csv: there is no column arousal; the columns are valence",
+        "d_001": "d.csv: the file is empty",
+        "d_002": "no annotation: predicted, not scored",
+    }
+    assert [f.reason for f in findings if f.segment == "d_002" and f.status == "partial"] == [
+        "labels.csv, line 6: there is no file no.csv, so no annotation"
+    ]
+
+
+def test_no_file_of_annotations_at_all(tmp_path):
+    known = corpus(tmp_path, {"a": "valence,arousal\n"})
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(InputError, match="names no file of frame-wise labels that can be read"):
+        known.index()
+
+
+def test_a_segment_has_its_own_stretch(tmp_path):
+    known = corpus(tmp_path, {"a": "valence,arousal\n" + "".join(f"{n / 10},0\n" for n in range(10))})
+    (tmp_path / "labels.csv").write_text("video,annotation,start_s,end_s\na.mp4,a.csv,0.08,0.2\n")
+    found, _ = labels(known)
+    np.testing.assert_allclose(found["a"].values[:, 0], [0.2, 0.3, 0.4], atol=1e-6)
+
+
+# --- rows by time ------------------------------------------------------------------------------------------------
+
+
+def placed(text: str, time_s, names=("valence",)) -> tuple[list, str | None]:
+    rows, note = place(parse_frames(text, list(names), False), np.asarray(time_s, float), len(names))
+    return [float(v[0]) if good else None for v, good in zip(rows.values, rows.valid)], note
+
+
+def test_samples_hold_until_the_next_but_over_no_gap():
+    text = "time_s,valence\n0.00,0\n0.10,1\n0.20,2\n0.30,\n0.60,6\n0.70,7\n"
+    times_s = [0, 0.0333, 0.0667, 0.1, 0.1334, 0.25, 0.3, 0.39, 0.45, 0.55, 0.6, 0.75, 0.95]
+    expected = [0, 0, 0, 1, 1, 2, None, None, None, None, 6, 7, None]
+    assert placed(text, times_s) == (expected, None)
+
+
+def test_stretches_hold_until_their_end_or_the_next():
+    times_s = np.arange(8) / 2
+    assert placed("start_s,valence\n1,5\n2,6\n", times_s)[0] == [None, None, 5, 5, 6, 6, 6, 6]
+    assert placed("start_s\tend_s\tvalence\n1\t1.4\t5\n2\t\t6\n", times_s)[0] == [None, None, 5, None, 6, 6, 6, 6]
+
+
+def test_times_rounded_to_milliseconds_find_their_frame():
+    frames_s = np.arange(300) / 30
+    text = "time_s,valence\n" + "".join(f"{round(t, 3)},{n}\n" for n, t in enumerate(frames_s))
+    assert placed(text, frames_s)[0] == list(range(300))
+
+
+def test_rows_past_the_video_and_rows_without_time():
+    values, note = placed("time_s,valence\n0,1\nsoon,2\n0.1,3\n9,4\n9.1,5\n", [0, 0.1, 0.15])
+    assert (values, note) == ([1, 3, 3], "2 of 5 rows lie past the last frame and were not used")
+    notes = parse_frames("time_s,valence\n0,1\nsoon,2\n", ["valence"], False).notes
+    assert notes == ["1 rows have no time, the first in line 3: ['soon', '2']"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(-5, 5)), max_size=12), st.integers(1, 30))
+def test_each_frame_has_the_last_row_that_began(rows, frames):
+    text = "start_s,valence\n" + "".join(f"{start / 10},{value}\n" for start, value in rows)
+    times_s = np.arange(frames) * 0.17 + 0.005
+    expected = []
+    for time_s in times_s:
+        began = [(start / 10, k, value) for k, (start, value) in enumerate(rows) if start / 10 <= time_s + 1e-3]
+        expected.append(max(began)[2] if began else None)
+    assert placed(text, times_s)[0] == expected
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_rows_or_an_input_error(text):
+    try:
+        rows = parse_frames(text, ["valence", "arousal"], False)
+    except InputError:
+        return
+    assert np.isfinite(rows.values).all()
+    place(rows, FRAMES, 2)
