@@ -44,7 +44,7 @@ def facts(job: Job, device: str) -> dict:
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
         "inputs": {name: digest(path) for name, path in job.inputs.items()},
-        "code": code("models.train"),
+        "code": code("models.train:train"),
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
     }
 

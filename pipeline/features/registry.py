@@ -124,7 +124,4 @@ def options_dict(config) -> dict:
 
 def code_of(kind: str) -> str:
     """Digest of the sources that decide an extractor's features: its own, a user's file included, and the driver's."""
-    module = load(kind).__module__
-    if module.startswith("pipeline."):
-        return code("pipeline.features.command", module)
-    return code("pipeline.features.command", files=(Path(sys.modules[module].__file__),))
+    return code("pipeline.features.command:features", load(kind))
