@@ -196,8 +196,8 @@ def imports(module: str) -> frozenset[str]:
     if path is None:
         return frozenset()
     source = _source(path)
-    all_imports = source.imports.union(*(each.imports for each in source.definitions.values()))
-    files = {file for file, _ in _runs(path, all_imports | source.annotation_imports)} - {path}
+    found = source.imports.union(source.annotation_imports, *(each.imports for each in source.definitions.values()))
+    files = {file for file, _ in _runs(path, frozenset(each for each in found if each.name))} - {path}
     return frozenset(_module(file) for file in files)
 
 

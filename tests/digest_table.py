@@ -11,42 +11,51 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-import models.__main__
-import pipeline.__main__
 from pipeline import definitions, digest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_suffix(".txt")
 HEAD = "# Module, and what its code is part of: rules and plugs. Written by: python -m tests.digest_table\n"
-STAGES = {
-    **{("pipeline", name): target for name, (target, _) in pipeline.__main__.STAGES.items()},
-    **{("models", name): target for name, (target, _) in models.__main__.STAGES.items()},
-}
+PACKAGES = [package for package in ("pipeline", "models", "workflow", "affectflow") if (ROOT / package).is_dir()]
 EXPLAINED = {"option", "argument", "command", "group", "Field"}
 
 
 @cache
-def rules() -> dict[str, tuple[str | None, list[str]]]:
-    """Of each rule that runs a command: the definition it runs, and what ``code(...)`` names (of a function: that)."""
+def stages() -> dict[str, str]:
+    """The definition behind each command."""
+    found = {}
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("__main__.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STAGES":
+                found |= {name: target for name, (target, _) in ast.literal_eval(node.value).items()}
+    return found
+
+
+@cache
+def rules() -> dict[str, tuple[str, list[str]]]:
+    """Of each rule with a command: the definition that this runs, and what ``code=`` names.
+
+    Where a function says it, it is taken to name the same; where there is no ``code=``, nothing is named.
+    """
     found = {}
     for path in [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]:
         for block in re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.M)[1:]:
-            command = re.search(r"python -m (pipeline|models|workflow) ([a-z-]+)", block)
-            if not command:
-                continue
-            runs = STAGES.get(command.groups())
-            said = "".join(re.findall("code.*", block))
-            named = re.findall(r"\"((?:pipeline|models|workflow)[\w.]+(?::\w+)?)\"", said)
-            given = re.search(r"^ +code=", block, re.M)
-            found[re.match(r"rule (\w+)", block)[1]] = runs, (named or [runs]) if given else []
+            command = re.search(r"(?:python -m [\w.]+|affectflow) ([a-z-]+) ", block)
+            said = re.search(r"^ {8}code=(.*?)(?=^ {8}\w+=|^ {4}\w+:)", block, re.M | re.S)
+            if command:
+                runs = stages()[command[1]]
+                named = re.findall(r"\"((?:pipeline|models|workflow)[\w.]+(?::\w+)?)\"", said[1] if said else "")
+                found[re.match(r"rule (\w+)", block)[1]] = runs, (named or [runs]) if said else []
     return found
 
 
 @cache
 def modules() -> dict[str, Path]:
     """Path, below the root, of each module of the packages that has more than a docstring."""
-    paths = [path for package in ("pipeline", "models") for path in (ROOT / package).rglob("*.py")]
-    paths += (ROOT / "workflow").rglob("*/*.py")  # what lies above decides parameters, which rules see as they are
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    paths = [
+        path for path in paths if path.parent != ROOT / "workflow"
+    ]  # decides parameters, which rules see as they are
     paths = [path.relative_to(ROOT) for path in sorted(paths) if len(ast.parse(path.read_text()).body) > 1]
     return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
@@ -65,7 +74,7 @@ def plugs() -> dict[str, str]:
 
 def copy(folder: Path) -> Path:
     """The packages alone, to be edited."""
-    for package in ("pipeline", "models", "workflow"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
