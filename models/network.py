@@ -193,7 +193,7 @@ def _published(
     if lacking := [m for m in dims if not steps.get(m)]:
         raise InputError(
             f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is "
-            f"given for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one window'})"
+            f"given for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one'})"
         )
     if not fusion.published.one_target:
         return fusion.published_network(options, dims, outputs, steps).double()

@@ -30,7 +30,7 @@ class NetworkOptions(Options):
     fusion: str = Field(description="how the modalities meet: a name, module:Class or file.py:Class")
     combine: Literal["statistics", "concatenation"] | None = Field(
         None,
-        description="fused vectors become std and mean across them, or are concatenated (noSP); null: as the fusion has it",
+        description="fused vectors become std and mean across them, or are concatenated (noSP); null: the fusion's",
     )
     faithful: bool = Field(False, description="the published model to the number, defects included")
     encoder: Literal["gru", "tcn"] | None = Field(

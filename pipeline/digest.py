@@ -1,75 +1,235 @@
-"""Which source files a stage consists of, so that editing its code reruns that stage and no other.
+"""Which code a stage or a plug consists of, as a digest: an edit of what it does reruns it, and nothing else does.
 
-The workflow's triggers, the version kept in a feature store and the digest of a training are all of this one kind: what
-one of them calls the same code, the others do too.
+A digest covers the top-level definitions that a target uses, directly or not, followed through imports and through
+names such as "module:attribute" in tables of what is imported late. What each is and reads, :mod:`pipeline.definitions`
+says. Where a definition lies does not count: one that moves to another module stays what it is.
+
+Tables of plugs, named ``BUILT_IN``, are not followed: each plug has a digest of its own (:func:`plug_code`), which the
+rule that uses it adds. A module with a ``__digest__`` counts elsewhere by that text in place of its code; such a module
+has a format with a number, and says when the number rises.
 """
 
-import ast
+import sys
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from pipeline import definitions
+from pipeline.definitions import Chain, Definition, Import, Source
+
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("pipeline", "models")
-# How a stage talks changes no result, nor does which plugs there are to choose from.
-QUIET = {"pipeline.cli", "pipeline.log", "pipeline.registry", "pipeline.features.registry", "models.fusion.registry"}
+PACKAGES = ("pipeline", "models", "workflow", "affectflow")
+# What these do changes no result: how a stage talks, and which plugs there are to choose from.
+QUIET = {
+    "pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry",
+    "pipeline.features.registry", "pipeline.corpora.registry", "models.fusion.registry",
+}  # fmt: skip
+ALWAYS, WHOLE = "", "*"  # in place of a name: what runs at import, and all that a module defines
+
+Node = tuple[Path, str]
+"""A name that a file defines."""
 
 
 @cache
-def _module_path(module: str) -> Path | None:
-    path = ROOT.joinpath(*module.split("."))
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+def _source(path: Path) -> Source:
+    return definitions.read(path.read_bytes())
+
+
+@cache
+def _file(folder: Path, module: str) -> Path | None:
+    path = folder.joinpath(*module.split(".")) if module else folder
+    for candidate in (path.with_name(f"{path.name}.py"), path / "__init__.py")[not module :]:
         if candidate.is_file():
             return candidate
     return None
 
 
 @cache
-def _read(path: Path) -> tuple[bytes, frozenset[str]]:
-    """Digest of a source file without its comments and layout, and our own modules that it imports.
-
-    A file belongs to many stages, so both are kept; its syntax tree, a hundred times its size, is not.
-    """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    ours = frozenset(name for name in found if name.split(".")[0] in PACKAGES and _module_path(name))
-    return sha256(ast.dump(tree).encode()).digest(), ours
-
-
-def imports(module: str) -> frozenset[str]:
-    """Our own modules that a module's source imports anywhere, in functions too."""
-    path = _module_path(module)
-    return _read(path)[1] if path else frozenset()
-
-
-def closure(*modules: str) -> list[str]:
-    """The modules and all of ours that they import, directly or not, sorted."""
-    seen, todo = set(), list(modules)
-    while todo:
-        module = todo.pop()
-        if module not in seen and module not in QUIET:
-            seen.add(module)
-            todo.extend(imports(module))
-    return sorted(seen)
+def _home(path: Path) -> tuple[Path, str]:
+    """Folder from which a file outside of our packages is imported, and which top-level names there belong to it."""
+    top = path if path.name != "__init__.py" else path.parent
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    installed = any(top.parent.glob("*.dist-info"))  # what else is installed there is not of its making
+    return top.parent, top.stem if installed else ""
 
 
 @cache
-def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
-    """Digest of what modules, files outside of our packages and all that they import of ours do.
+def _locate(origin: Path, level: int, module: str) -> Path | None:
+    """File of a module that ``origin`` imports; None where it is neither ours nor, for a plug, beside it."""
+    if level:
+        return _file(origin.parents[level - 1], module)
+    head = module.partition(".")[0]
+    if head in PACKAGES:
+        return _file(ROOT, module)
+    if any(origin.is_relative_to(ROOT / package) for package in PACKAGES):
+        return None
+    folder, only = _home(origin)
+    return _file(folder, module) if only in ("", head) else None
 
-    Comments and layout do not count. Templates belong to the modules that they lie beside.
+
+def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
+    """What names, of something imported, stand for: definitions of ours, or a dotted name of somebody else's."""
+    names = names if found.attribute is None else (found.attribute, *names)
+    path = _locate(origin, found.level, found.module)
+    below = found._replace(module=".".join(filter(None, [found.module, *names[:1]])), attribute=None)
+    submodule = _locate(origin, below.level, below.module) if names else None
+    if path is None and submodule is None:
+        return {".".join([found.module, *names[: found.attribute is not None]])}
+    if path is not None and names:
+        source = _source(path)
+        if names[0] in source.definitions:
+            return {(path, names[0])}
+        passed_on = {each for each in source.imports if each.name == names[0]}
+        if passed_on := passed_on - ({found} if path == origin else set()):
+            return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
+    return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}
+
+
+@cache
+def _runs(path: Path, imports: frozenset[Import]) -> frozenset[Node]:
+    """Modules that run when a file's imports do, with the packages that hold it."""
+    found = {(parent / "__init__.py", ALWAYS) for parent in path.parents if (parent / "__init__.py").is_file()}
+    for each in imports:
+        for module in {each.module, ".".join(filter(None, [each.module, each.attribute]))}:
+            found |= {(file, ALWAYS) for file in [_locate(path, each.level, module)] if file}
+    return frozenset(found)
+
+
+@cache
+def _definition(node: Node) -> Definition:
+    source = _source(node[0])
+    return source.always if node[1] == ALWAYS else source.definitions[node[1]]
+
+
+@cache
+def _links(node: Node) -> tuple[tuple[str, Node | str], ...]:
+    """What each name that a definition reads stands for."""
+    path, _ = node
+    source, own = _source(path), _definition(node)
+    imports = own.imports | source.imports
+    found = {
+        (".".join(chain), target)
+        for chain in own.reads
+        for each in imports
+        if each.name == chain[0]
+        for target in _leads_to(path, each, chain[1:])
+    }
+    found |= {(chain[0], (path, chain[0])) for chain in own.reads if chain[0] in source.definitions}
+    found |= {("", target) for each in own.imports if not each.name for target in _leads_to(path, each, ())}
+    return tuple((name, target) for name, target in found if name or not isinstance(target, str))
+
+
+def _names(path: Path) -> list[Node]:
+    return [(path, name) for name in (ALWAYS, *_source(path).definitions)]
+
+
+@cache
+def _quiet(root: Path) -> set[Path | None]:
+    return {_file(root, module) for module in QUIET}
+
+
+@cache
+def _identity(target: Node | str) -> str:
+    """What a target is, wherever it lies."""
+    if isinstance(target, str):
+        return target
+    if target[1] != WHOLE:
+        return _definition(target).digest.hex()
+    return sha256(b"".join(sorted(_definition(node).digest for node in _names(target[0])))).hexdigest()
+
+
+@cache
+def _step(node: Node) -> tuple[str, frozenset[Node]]:
+    """A definition as a line of the digest, and the definitions that it leads to."""
+    path, name = node
+    if name == WHOLE:
+        return "", frozenset(_names(path))
+    said, further = [], {(path, ALWAYS), *_runs(path, _source(path).imports | _definition(node).imports)}
+    for read, target in _links(node):
+        if isinstance(target, str):
+            said.append(f"{read} {target}")
+        elif target[0] != path and (number := _source(target[0]).stands_for):
+            said.append(f"{read} {number}")
+        elif target[0] not in _quiet(ROOT):
+            said.append(f"{read} {_identity(target)}")
+            further.add(target)
+    digest = _definition(node).digest.hex()
+    return "\n".join([digest, *sorted(said)]) if digest or said else "", frozenset(further)
+
+
+def _reached(starts: Iterable[Node]) -> dict[Node, str]:
+    """Everything that is used, with its line of the digest."""
+    lines: dict[Node, str] = {}
+    todo = list(starts)
+    while todo:
+        node = todo.pop()
+        if node not in lines and node[0] not in _quiet(ROOT):
+            lines[node], further = _step(node)
+            todo.extend(further)
+    return {node: line for node, line in lines.items() if line}
+
+
+def _starts(target: str | type | Path) -> list[Node]:
+    """Where to begin: a "module" whole, a "module:name", a class or a file; raises ValueError where there is none."""
+    if isinstance(target, Path):
+        return [(target.resolve(), WHOLE)]
+    if isinstance(target, type):
+        path, name = Path(sys.modules[target.__module__].__file__).resolve(), target.__qualname__.partition(".")[0]
+        return [(path, name if name in _source(path).definitions else WHOLE)]
+    module, _, name = target.partition(":")
+    path = _file(ROOT, module)
+    found = _leads_to(path, Import("", 0, module, name or None), ()) if path else set()
+    if not found or (name and (path, WHOLE) in found):
+        raise ValueError(f"{target}: there is no such module or definition; correct whoever asks for its digest")
+    return list(found)
+
+
+def _module(path: Path) -> str:
+    """Dotted name of one of our modules; other files by their path."""
+    if not path.is_relative_to(ROOT):
+        return str(path)
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(module: str) -> frozenset[str]:
+    """Our own modules that a module's source imports anywhere, in functions and for annotations too."""
+    path = _file(ROOT, module)
+    if path is None:
+        return frozenset()
+    source = _source(path)
+    found = source.imports.union(source.annotation_imports, *(each.imports for each in source.definitions.values()))
+    files = {file for file, _ in _runs(path, frozenset(each for each in found if each.name))} - {path}
+    return frozenset(_module(file) for file in files)
+
+
+def used(*targets: str | type | Path) -> list[str]:
+    """Every definition that targets use, as "module:name", sorted; no name stands for what runs at import."""
+    reached = _reached(start for target in targets for start in _starts(target))
+    return sorted(f"{_module(path)}:{name}" for path, name in reached)
+
+
+def closure(*targets: str | type | Path) -> list[str]:
+    """The modules of which targets use something, sorted."""
+    return sorted({each.partition(":")[0] for each in used(*targets)})
+
+
+@cache
+def code(*targets: str | type | Path) -> str:
+    """Digest of what targets do: a "module:name", a "module" whole, a plug's class, a file; ValueError where absent.
+
+    Templates belong to the modules that they lie beside.
     """
-    named = {*modules, *(name for path in files for name in _read(path)[1])}
-    paths = [path for path in map(_module_path, closure(*named)) if path]
-    digest = sha256()
-    for path in [*paths, *files]:
-        digest.update(_read(path)[0])
-    for folder in sorted({path.parent / "templates" for path in paths}):
+    reached = _reached(start for target in targets for start in _starts(target))
+    digest = sha256("\0".join(sorted(set(reached.values()))).encode())
+    for folder in sorted({path.parent / "templates" for path, _ in reached}):
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def plug_code(plug: type) -> str:
+    """Digest of a plug: its class and what that uses of its own file, of files beside it and of our packages."""
+    return code(plug)

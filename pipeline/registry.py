@@ -21,7 +21,7 @@ from typing import Any
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pipeline.digest import PACKAGES, code
+from pipeline.digest import code
 from pipeline.records import InputError
 
 options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
@@ -103,12 +103,9 @@ class Registry:
         default = {key: json.dumps(field.get_default(call_default_factory=True)) for key, field in fields.items()}
         return [(key, default[key], field.description or "") for key, field in fields.items()]
 
-    def code_of(self, name: str, *stage: str) -> str:
-        """Digest of the sources that decide what a stage makes with a plug: the stage's modules and the plug's own."""
-        module = self.load(name).__module__
-        if module.split(".")[0] in PACKAGES:
-            return code(*stage, module)
-        return code(*stage, files=(Path(sys.modules[module].__file__),))
+    def code_of(self, name: str, stage: str) -> str:
+        """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""
+        return code(stage, self.load(name))
 
 
 @cache

@@ -7,6 +7,10 @@
     /valid      (N,)   bool: false = nothing was observed there; values are 0
 
 Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the rows are and how to make them again.
+
+Stages that read or write stores rerun where ``__digest__`` changes, not at every edit of this file: raise its revision
+when other bytes are written for the same rows or other rows read from the same bytes, and the schema, with ``SCHEMA``,
+when older files cannot be read any more. The tests ask at every edit.
 """
 
 import json
@@ -20,6 +24,7 @@ import numpy as np
 from pipeline.records import InputError, replacing
 
 SCHEMA = 1
+__digest__ = "feature store, schema 1, revision 0"
 CHUNK_BYTES = 1 << 16
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+from tests.digest_table import rules
 from tests.workflow_runs import planned, small_config, snakemake, write_config
 
 SHARDS = ["results/affwild2/shards/log_mel/0.h5"]
@@ -42,3 +43,10 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
     for threads in ("1", "2"):
         commands = shell_lines(tmp_path, target, "--set-threads", f"train={threads}")
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
+
+
+def test_a_rule_consists_of_the_command_it_runs():
+    """Fetching alone does not: what was fetched is checked by its digests, and some of it is gigabytes."""
+    assert {rule for rule, (_, named) in rules().items() if not named} == {"weights"}
+    for rule, (runs, named) in rules().items():
+        assert runs in named or not any(":" in target for target in named), rule

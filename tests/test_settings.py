@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from models.options import NetworkOptions
-from pipeline import digest
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
 from pipeline.words.recogniser import RecogniserConfig
@@ -317,30 +316,3 @@ def test_every_option_of_a_model_is_explained():
     remarks = re.findall(r"^# .*$", (ROOT / "config.yaml").read_text(), re.M)
     for key in NetworkOptions.model_fields:
         assert any(re.search(rf"\b{key}\b", remark) for remark in remarks), key
-
-
-def test_a_stage_digest_follows_its_imports_and_ignores_comments(tmp_path, monkeypatch):
-    package = tmp_path / "pipeline"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "a.py").write_text("def f():\n    from pipeline import b\n    return b.x\n")
-    (package / "b.py").write_text("x = 1\n")
-    (package / "c.py").write_text("y = 1\n")
-    monkeypatch.setattr(digest, "ROOT", tmp_path)
-
-    cached = [function for function in vars(digest).values() if hasattr(function, "cache_clear")]
-
-    def now():
-        for function in cached:
-            function.cache_clear()
-        return digest.code("pipeline.a")
-
-    before = now()
-    assert digest.closure("pipeline.a") == ["pipeline", "pipeline.a", "pipeline.b"]
-    (package / "b.py").write_text("x = 1  # said otherwise\n")
-    (package / "c.py").write_text("y = 2\n")
-    assert now() == before
-    (package / "b.py").write_text("x = 2\n")
-    assert now() != before
-    for function in cached:
-        function.cache_clear()

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
+from tests.digest_table import Changed, Reworded, edited
 from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
 
 REPORT = "results/iemocap_report.html"
@@ -109,9 +110,10 @@ def test_changed_options_rerun_one_extractor_and_what_needs_it(finished, extract
 def test_edited_code_reruns_its_stage_and_what_needs_it(finished, tmp_path, source, expected):
     checkout = copy_checkout(tmp_path / "checkout")
     path = checkout / source
-    path.write_text(path.read_text() + "\n# a remark\n")
+    text = path.read_text()
+    path.write_text(edited(text, Reworded))
     assert not planned(finished, REPORT, checkout=checkout)
-    path.write_text(path.read_text() + "\nEDITED = True\n")
+    path.write_text(edited(text, Changed))
     jobs = planned(finished, REPORT, checkout=checkout)
     assert set(jobs) == expected
     if "shard" in expected:

@@ -88,19 +88,19 @@ class Planned:
     @cached_property
     def reader_code(self) -> str:
         """Digest of the code that decides what the corpus's tables say."""
-        return READERS.code_of(self.options.reader, "pipeline.corpora.command")
+        return READERS.code_of(self.options.reader, "pipeline.corpora.command:index")
 
     @cached_property
     def generator_code(self) -> str:
         """Digest of the code that decides what a synthetic corpus holds: the same code generates the same files."""
-        return f"{code('pipeline.demo.command')}-{self.reader_code}"
+        return f"{code('pipeline.demo.command:demo_corpus')}-{self.reader_code}"
 
     @cached_property
     def tables_digest(self) -> str:
         """What the index stage depends on: what the reader finds, and the media that tell where recordings end."""
         if self.settings.synthetic:
             return self.generator_code
-        digest = sha256(code("pipeline.corpora.command").encode())
+        digest = sha256(code("pipeline.corpora.command:index").encode())
         for row in (*self.index.units, *self.index.segments, *self.index.labels, *self.index.findings):
             digest.update(repr(row).encode(errors="surrogateescape"))
         open_ended = {segment.unit_id for segment in self.index.segments if isinf(segment.end_s)}

@@ -5,18 +5,19 @@ from pathlib import Path
 from pipeline.corpora.base import Corpus
 from pipeline.registry import Registry
 
+BUILT_IN = {
+    "iemocap": "pipeline.corpora.iemocap:Iemocap",
+    "affwild2": "pipeline.corpora.affwild2:AffWild2",
+    "table": "pipeline.corpora.table:Table",
+    "meld": "pipeline.corpora.meld:Meld",
+    "cremad": "pipeline.corpora.cremad:CremaD",
+    "ravdess": "pipeline.corpora.ravdess:Ravdess",
+}
 READERS = Registry(
     "reader",
     "pipeline.corpora.base:Corpus",
     "affectflow.corpora",
-    {
-        "iemocap": "pipeline.corpora.iemocap:Iemocap",
-        "affwild2": "pipeline.corpora.affwild2:AffWild2",
-        "table": "pipeline.corpora.table:Table",
-        "meld": "pipeline.corpora.meld:Meld",
-        "cremad": "pipeline.corpora.cremad:CremaD",
-        "ravdess": "pipeline.corpora.ravdess:Ravdess",
-    },
+    BUILT_IN,
 )
 
 

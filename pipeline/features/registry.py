@@ -38,4 +38,4 @@ def check_weights(kind: str, weights: str | None) -> None:
 
 def code_of(kind: str) -> str:
     """Digest of the sources that decide an extractor's features: its own, a user's file included, and the driver's."""
-    return EXTRACTORS.code_of(kind, "pipeline.features.command")
+    return EXTRACTORS.code_of(kind, "pipeline.features.command:features")

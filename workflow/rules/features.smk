@@ -11,7 +11,7 @@ rule demo_weights:
     wildcard_constraints:
         kind="[a-z0-9]+",
     params:
-        code=code("pipeline.demo.checkpoints"),
+        code=code("pipeline.demo.command:demo_weights"),
     shell:
         "python -m pipeline demo-weights {wildcards.kind} --out {output} > {log} 2>&1"
 
@@ -77,7 +77,7 @@ rule merge:
     benchmark:
         "results/{corpus}/benchmarks/merge/{extractor}.tsv"
     params:
-        code=code("pipeline.store"),
+        code=code("pipeline.features.command:merge"),
     shell:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
 
@@ -102,7 +102,7 @@ rule imported:
     params:
         modality=lambda wildcards: extractor_entry(wildcards).modality,
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
-        code=code("pipeline.interchange.command"),
+        code=code("pipeline.interchange.command:import_"),
     shell:
         "python -m pipeline import {input.source:q} --corpus {wildcards.corpus} --name {wildcards.extractor}"
         " --modality {params.modality} --segments {input.segments} {params.demonstration} --out {output} > {log} 2>&1"

@@ -23,7 +23,7 @@ rule faces:
             if options(wildcards).faces.sample_rate_hz
             else ""
         ),
-        code=code("pipeline.faces.command"),
+        code=code("pipeline.faces.command:faces"),
     shell:
         "python -m pipeline faces --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} {params.rate} --out {output:q} > {log:q} 2>&1"
@@ -45,7 +45,7 @@ rule audio:
     params:
         root=root,
         raw=raw("audio"),
-        code=code("pipeline.audio"),
+        code=code("pipeline.audio:audio"),
     shell:
         "python -m pipeline audio --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} --out {output:q} > {log:q} 2>&1"
@@ -73,7 +73,7 @@ rule words:
         recogniser=lambda wildcards: options(wildcards).recogniser.model_dump_json(exclude={"weights"}),
         audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
-        code=code("pipeline.words.command"),
+        code=code("pipeline.words.command:words"),
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} {params.weights}"

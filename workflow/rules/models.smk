@@ -23,7 +23,7 @@ rule split:
         ),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
-        code=code("models.protocols.split"),
+        code=code("models.protocols.split:split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
         " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} {params.classes} --seed {params.seed}"
@@ -75,6 +75,6 @@ rule submission:
     benchmark:
         "results/{corpus}/benchmarks/submission/all.tsv"
     params:
-        code=code("models.submission"),
+        code=code("models.submission:submission"),
     shell:
         "python -m models submission --results results/{wildcards.corpus} --out {output} > {log} 2>&1"

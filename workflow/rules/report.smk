@@ -19,7 +19,7 @@ rule scores:
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
         protocol=lambda wildcards: planned(wildcards).settings.protocol,
         folds=lambda wildcards: planned(wildcards).folds,
-        code=code("models.scores"),
+        code=code("models.scores:score"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
         " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
@@ -43,7 +43,7 @@ rule significance:
         folds=lambda wildcards: planned(wildcards).folds,
         contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
-        code=code("models.significance"),
+        code=code("models.significance:significance"),
     shell:
         "python -m models significance --task {params.task} --results results/{wildcards.corpus}"
         " --protocol {params.protocol} --segments {input.segments} --split {input.split} --folds {params.folds}"
@@ -61,7 +61,7 @@ rule leaks:
     benchmark:
         "results/{corpus}/benchmarks/leaks/all.tsv"
     params:
-        code=code("models.protocols.leaks"),
+        code=code("models.protocols.leaks:command"),
     shell:
         "python -m models leaks --segments {input.segments} --split {input.split} --out {output} > {log} 2>&1"
 
@@ -83,7 +83,7 @@ rule coverage:
         "results/{corpus}/benchmarks/coverage/all.tsv"
     params:
         features=lambda wildcards: " ".join(f"--features {name}" for name in options(wildcards).extractors),
-        code=code("pipeline.coverage"),
+        code=code("pipeline.coverage:coverage"),
     shell:
         "python -m pipeline coverage --corpus {wildcards.corpus} --results results/{wildcards.corpus} {params.features}"
         " --split {input.split} --out {output} > {log} 2>&1"
@@ -105,7 +105,7 @@ rule contact_sheet:
     params:
         # Predictions of frames are drawn over time, with the face beside them.
         strips=lambda wildcards: "--strips" if planned(wildcards).settings.task.frames else "--no-strips",
-        code=code("pipeline.inspect.contact_sheet"),
+        code=code("pipeline.inspect.contact_sheet:contact_sheet"),
     shell:
         "python -m pipeline contact-sheet --results results/{wildcards.corpus} --out {output[0]}"
         " --film-strips {output.strips} {params.strips} > {log} 2>&1"
@@ -134,7 +134,7 @@ rule html_report:
     log:
         "results/{corpus}/logs/report.log",
     params:
-        code=code("models.report.command"),
+        code=code("models.report.command:report"),
     shell:
         "revision=$(python -c 'from affectflow.home import revision; print(revision())');"
         " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
