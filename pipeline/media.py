@@ -18,7 +18,17 @@ from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
 from pipeline.records import Side
 from pipeline.sound import read_audio as read_audio
-from pipeline.stamps import Damage, check, demuxed, holes, in_order, missing, skips_every_other, strictly_increasing
+from pipeline.stamps import (
+    Damage,
+    check,
+    demuxed,
+    holes,
+    in_order,
+    is_recorded,
+    missing,
+    skips_every_other,
+    strictly_increasing,
+)
 from pipeline.timebase import seconds
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".3gp")
@@ -48,8 +58,8 @@ class Video:
             self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio
             avi, rate = container.format.name == "avi", stream.average_rate
             found = demuxed(container, stream)
+            stamps = found.shown(is_recorded(container))
             self.truncated = missing(container, stream, found)
-        stamps = found.shown()
         self._reorder, self._counted = 0, False
         head = self._decoded_stamps(HEAD_FRAMES)
         if not head:

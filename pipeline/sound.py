@@ -18,7 +18,7 @@ from pipeline.container import (
     video_streams,
 )
 from pipeline.log import log
-from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S
+from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, is_recorded
 from pipeline.timebase import seconds
 
 BLOCK_S = 2.0
@@ -109,7 +109,7 @@ class _Blocks:
 
 
 def _first_picture_s(path: Path) -> float:
-    """Stamp of the first picture that can be shown; an AVI has none, its first picture is at its start."""
+    """Stamp of the first picture, as in pipeline.stamps; an AVI has none, its first picture is at its start."""
     with open_media(path) as container:
         stream = video_stream(container, path)
         if container.format.name == "avi":
@@ -120,7 +120,7 @@ def _first_picture_s(path: Path) -> float:
                 break
             stamp = packet.dts if packet.pts is None else packet.pts
             if stamp is not None and is_shown(packet):
-                if packet.is_keyframe:
+                if packet.is_keyframe or not is_recorded(container):
                     return seconds(stamp, stream.time_base)
                 stamps.append(stamp)
         return seconds(min(stamps, default=0), stream.time_base)

@@ -46,19 +46,26 @@ class Packets:
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
     back: int = 0  # most ticks by which the stamps of decoding go back
 
-    def shown(self) -> list[int | None]:
-        """Stamps in ascending order, None last; what needs pictures before the first key frame cannot be shown."""
-        first = self.keys.index(True) if True in self.keys else 0
+    def shown(self, recorded: bool) -> list[int | None]:
+        """Stamps in ascending order, None last, without those of pictures that need one before the beginning.
+
+        ``recorded``: the stream may begin anywhere, and the first key frame is the beginning, not the first packet.
+        """
+        first = self.keys.index(True) if recorded and True in self.keys else 0
         stamps = self.stamps[first:]
-        least = stamps[0] if True in self.keys else None
-        known = sorted(s for s in stamps if s is not None and (least is None or s >= least))
-        return known + [None] * stamps.count(None)
+        begin = next((s for s in stamps if s is not None), None)
+        return sorted(s for s in stamps if s is not None and s >= begin) + [None] * stamps.count(None)
 
     def until_key(self, at: int, reach: int) -> set[int]:
         """Stamps from packet ``at`` up to the next key frame, within ``reach`` ticks."""
         last = next((i for i in range(at + 1, len(self.keys)) if self.keys[i]), len(self.keys))
         known = [s for s in self.stamps[at:last] if s is not None]
         return {s for s in known if s < known[0] + reach}
+
+
+def is_recorded(container) -> bool:
+    """Whether a file is a part of a broadcast, which begins wherever somebody began to record."""
+    return container.format.name in ("mpegts", "mpeg")
 
 
 class Damage:

@@ -4,7 +4,6 @@ The models include the published ones, and the runs of both tasks, so that nothi
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np

@@ -124,7 +124,8 @@ def test_two_fields_become_one_instant(tmp_path, options, first):
     woven = b"".join(np.stack([a[0::2], b[1::2]], axis=1).tobytes() for a, b in fields)
     (tmp_path / "raw").write_bytes(woven)
     ffmpeg("-f", "rawvideo", "-pix_fmt", "gray", "-s", "320x240", "-r", "25", "-i", tmp_path / "raw",
-           "-vf", "setfield=tff", *options, "-flags", "+ildct+ilme", "-pix_fmt", "yuv420p", tmp_path / "x.mkv")  # fmt: skip
+           "-vf", "setfield=tff", *options, "-flags", "+ildct+ilme", "-pix_fmt", "yuv420p",
+           tmp_path / "x.mkv")  # fmt: skip
     pictures = list(Video(tmp_path / "x.mkv").pictures())
     assert [p.index for p in pictures] == list(range(30))
     for picture, (whole, _) in zip(pictures, fields):
@@ -165,10 +166,11 @@ def test_the_stream_that_is_meant_is_taken(tmp_path, name):
     said, (width, sound) = STREAMS[name]
     film(tmp_path / "large.mp4", 10, "-c:v", "libx264", "-pix_fmt", "yuv420p")
     out = tmp_path / "x.mkv"
+    flags = [item for i in (0, 1) for kind in "va" for item in (f"-disposition:{kind}:{i}", said[i])]
     ffmpeg("-i", tmp_path / "large.mp4", "-f", "lavfi", "-i", "sine=d=0.4,volume=0.02",
            "-f", "lavfi", "-i", "sine=d=0.4,volume=4", "-filter_complex", "[0:v]scale=64:-2[t]",
-           "-map", "[t]", "-map", "0:v", "-map", "1:a", "-map", "2:a", "-c:v", "libx264", "-c:a", "pcm_s16le", *(item for i in (0, 1) for kind in "va"
-           for item in (f"-disposition:{kind}:{i}", said[i])), out)  # fmt: skip
+           "-map", "[t]", "-map", "0:v", "-map", "1:a", "-map", "2:a",
+           "-c:v", "libx264", "-c:a", "pcm_s16le", *flags, out)  # fmt: skip
     assert next(Video(out).pictures()).width == width
     assert (level(out) > 0.1) == bool(sound)
 
