@@ -5,6 +5,7 @@ is streamed, so memory does not grow with its length. What was not recorded stay
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -12,22 +13,25 @@ import numpy as np
 
 from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
 from pipeline.cli import there
+from pipeline.container import MediaError
 from pipeline.log import log, progress
-from pipeline.media import MediaError, read_audio
 from pipeline.records import Segment, Unit, read_shard
+from pipeline.sound import read_audio
 from pipeline.timebase import sample_index
 
 SILENT_PEAK = 10 ** (-60 / 20)  # of full scale 1: what stays below -60 dB everywhere holds no speech
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
+SEAM_S = 0.01  # so little between two blocks is where they were resampled
 EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early without a word about it
 
 
 class _Track:
-    """One segment's sound as it arrives: where it lies, from when to when it was heard, and how loud."""
+    """One segment's sound as it arrives: where it lies, for which stretches there is some, and how loud."""
 
     def __init__(self, segment: Segment, writer: AudioWriter, count: int):
         self.segment, self.writer, self.count = segment, writer, count
-        self.first, self.last, self.peak = count, 0, 0.0
+        self.heard: list[list[int]] = []  # first and one past the last sample of each stretch
+        self.peak = 0.0
 
     def put(self, position: int, samples: np.ndarray) -> None:
         """Keep what of ``samples``, whose first is number ``position`` of the segment, lies inside of it."""
@@ -36,24 +40,37 @@ class _Track:
             return
         kept = samples[first - position : last - position]
         self.writer.write(self.segment.segment_id, first, kept)
-        self.first, self.last = min(self.first, first), max(self.last, last)
+        self.heard.append([first, last])
         self.peak = max(self.peak, float(np.abs(kept).max()))
 
     def close(self, source: str, reasons: Iterable[str]) -> None:
         """Write down what the segment's sound is."""
-        start_s, reasons = self.segment.start_s, list(reasons)
-        if self.last == 0:
-            self.writer.describe(self.segment.segment_id, source, (start_s, start_s), _join(reasons, "no sound in it"))
-            return
-        begin_s, end_s = start_s + self.first / SAMPLE_RATE_HZ, start_s + self.last / SAMPLE_RATE_HZ
-        late_s, early_s = begin_s - start_s, (self.count - self.last) / SAMPLE_RATE_HZ
-        if late_s > EDGE_TOLERANCE_S:
-            reasons.append(f"sound begins {late_s:.2f} s late")
-        if early_s > EDGE_TOLERANCE_S:
-            reasons.append(f"sound ends {early_s:.2f} s early")
-        if self.peak < SILENT_PEAK:
-            reasons.append("silent")
-        self.writer.describe(self.segment.segment_id, source, (begin_s, end_s), _join(reasons))
+        stretches, reasons = _joined(self.heard, round(SEAM_S * SAMPLE_RATE_HZ)), list(reasons)
+        if stretches:
+            late_s, early_s = stretches[0][0] / SAMPLE_RATE_HZ, (self.count - stretches[-1][1]) / SAMPLE_RATE_HZ
+            lost_s = sum(b[0] - a[1] for a, b in pairwise(stretches)) / SAMPLE_RATE_HZ
+            if late_s > EDGE_TOLERANCE_S:
+                reasons.append(f"sound begins {late_s:.2f} s late")
+            if lost_s:
+                reasons.append(f"no sound for {lost_s:.2f} s in between")
+            if early_s > EDGE_TOLERANCE_S:
+                reasons.append(f"sound ends {early_s:.2f} s early")
+            if self.peak < SILENT_PEAK:
+                reasons.append("silent")
+        observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
+        otherwise = "" if stretches else "no sound in it"
+        self.writer.describe(self.segment.segment_id, source, observed_s, "; ".join(reasons) or otherwise)
+
+
+def _joined(stretches: list[list[int]], seam: int) -> list[list[int]]:
+    """Stretches in order, those that overlap or are no further apart than ``seam`` samples made one."""
+    joined: list[list[int]] = []
+    for first, last in sorted(stretches):
+        if joined and first <= joined[-1][1] + seam:
+            joined[-1][1] = max(joined[-1][1], last)
+        else:
+            joined.append([first, last])
+    return joined
 
 
 def write_audio(
@@ -103,13 +120,13 @@ def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
 
 
 def _read_sentence(path: Path, track: _Track) -> None:
-    length = 0
-    for _, samples in read_audio(path, SAMPLE_RATE_HZ):
-        track.put(length, samples)
-        length += len(samples)
-    if not length:
+    first_s, length_s = None, 0.0
+    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
+        first_s = start_s if first_s is None else first_s  # some coders begin behind zero
+        track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
+        length_s = start_s - first_s + len(samples) / SAMPLE_RATE_HZ
+    if first_s is None:
         raise MediaError(path, "no sample can be decoded", "replace the file")
-    length_s = length / SAMPLE_RATE_HZ
     off = abs(length_s - track.segment.duration_s) > LENGTH_TOLERANCE_S
     text = f"sound file lasts {length_s:.2f} s, the segment {track.segment.duration_s:.2f} s"
     track.close(SENTENCE, [text] if off else [])
@@ -127,10 +144,6 @@ def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
         failure = [error.reason if error.reason == "no audio stream" else f"video unreadable: {error.reason}"]
     for track, reasons in wanted:
         track.close(VIDEO, reasons + failure)
-
-
-def _join(reasons: list[str], otherwise: str = "") -> str:
-    return "; ".join(reasons) or otherwise
 
 
 @click.command()

@@ -4,7 +4,8 @@ Ragged by segment, see :mod:`pipeline.segment_file`::
 
     /samples (N,) float32, -1 to 1; 0 where nothing was recorded
     /source (S,)  'sentence' or 'video'     /start_s (S,)  time of the first sample, from the first video frame
-    /observed_s (S, 2)  the part of the segment for which sound exists
+    /observed_s (R, 2)  stretches for which sound exists; observed_offset[i]:observed_offset[i + 1] are of segment i
+    /observed_offset (S + 1,)
 
 How many samples a segment has follows from its times, so overlapping segments can be written side by side.
 """
@@ -13,15 +14,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pipeline.segment_file import SegmentFile, SegmentWriter
 
 SAMPLE_RATE_HZ = 16_000
+SCHEMA = 2
 SENTENCE, VIDEO = "sentence", "video"
 
 
 class AudioTrack:
-    """The sound of one segment."""
+    """The sound of one segment; ``observed_s`` (n, 2) are the stretches of which there is some."""
 
     def __init__(self, file: "AudioFile", index: int):
         self._file = file
@@ -30,7 +33,7 @@ class AudioTrack:
         self.reason = file.reasons[index]
         self.source = file.sources[index]
         self.start_s = float(file.start_s[index])
-        self.observed_s = (float(file.observed_s[index, 0]), float(file.observed_s[index, 1]))
+        self.observed_s: np.ndarray = file.observed_s[index]
         self.sample_rate_hz = file.sample_rate_hz
 
     def __len__(self) -> int:
@@ -50,12 +53,12 @@ class AudioTrack:
 class AudioFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`AudioTrack`; raises InputError for any other file."""
 
-    kind, schema, called = "audio", 1, "an audio file"
+    kind, schema, called = "audio", SCHEMA, "an audio file"
 
     def _read(self, file) -> None:
         self.sources = [s.decode() for s in file["source"][:]]
         self.start_s = file["start_s"][:]
-        self.observed_s = file["observed_s"][:]
+        self.observed_s = np.split(file["observed_s"][:], file["observed_offset"][1:-1])
         self.sample_rate_hz = int(file.attrs["sample_rate_hz"])
 
     def _track(self, index: int) -> AudioTrack:
@@ -69,12 +72,12 @@ class AudioWriter(SegmentWriter):
     written stays 0. ``attributes`` say how the file was made (JSON).
     """
 
-    kind, schema = "audio", 1
+    kind, schema = "audio", SCHEMA
 
     def __init__(self, path: str | Path, plan: Mapping[str, tuple[float, int]], attributes: dict | None = None):
         super().__init__(path, {segment_id: count for segment_id, (_, count) in plan.items()}, attributes)
         self.start_s = np.array([plan[s][0] for s in self.segment_ids], np.float64)
-        self._observed_s = np.stack([self.start_s, self.start_s], axis=1).reshape(-1, 2)
+        self._observed_s = [np.zeros((0, 2))] * len(self.segment_ids)
         self._sources = [VIDEO] * len(self.segment_ids)
 
     def _create(self, count: int) -> None:
@@ -89,12 +92,14 @@ class AudioWriter(SegmentWriter):
             begin = int(self.offset[i]) + first
             self._file["samples"][begin : begin + len(samples)] = samples
 
-    def describe(self, segment_id: str, source: str, observed_s: tuple[float, float], reason: str = "") -> None:
-        """Say where a segment's sound is from, for which part of it sound exists, and what is wrong with it."""
+    def describe(self, segment_id: str, source: str, observed_s: ArrayLike, reason: str = "") -> None:
+        """Say where a segment's sound is from, for which stretches (n, 2) sound exists, and what is wrong with it."""
         i = self._index[segment_id]
-        self._sources[i], self._observed_s[i], self._reasons[i] = source, observed_s, reason
+        self._sources[i], self._reasons[i] = source, reason
+        self._observed_s[i] = np.asarray(observed_s, np.float64).reshape(-1, 2)
 
     def _finish(self) -> None:
-        self._file["source"] = self._texts(self._sources)
-        self._file["start_s"], self._file["observed_s"] = self.start_s, self._observed_s
+        self._file["source"], self._file["start_s"] = self._texts(self._sources), self.start_s
+        self._file["observed_s"] = np.concatenate([np.zeros((0, 2)), *self._observed_s])
+        self._file["observed_offset"] = np.cumsum([0, *map(len, self._observed_s)])
         self._file.attrs["sample_rate_hz"] = SAMPLE_RATE_HZ

@@ -89,8 +89,7 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         if segment.segment_id not in own:
             continue
         i = own[segment.segment_id]
-        begin_s, end_s = max(segment.start_s, audio.observed_s[i, 0]), min(segment.end_s, audio.observed_s[i, 1])
-        observed_s = max(0.0, end_s - begin_s)
+        observed_s = float(np.ptp(np.clip(audio.observed_s[i], segment.start_s, segment.end_s), axis=1).sum())
         whole = observed_s > 0 and segment.duration_s - observed_s <= SLACK_S
         reason = audio.reasons[i]
         if not reason and not whole:

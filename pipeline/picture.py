@@ -1,6 +1,11 @@
-"""One decoded picture: its place in time, and its pixels, converted only when, and only where, they are looked at."""
+"""One decoded picture: its place in time, and its pixels, upright and square, converted only where looked at."""
 
+import math
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -8,16 +13,36 @@ from pipeline.records import Side
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom pixel of a part of the picture; right and bottom are not included."""
+Step = tuple[str, str]
+"""A filter of libav and its arguments."""
+
+NEARLY_SQUARE = 0.01  # pixels within this of a square are taken for squares
+MOST_OBLONG = 4.0  # beyond this a pixel aspect is a mistake of the file
+NEARLY_RIGHT_DEG = 1.0
+# What a display matrix (a, b, c, d) does, x' = ax + cy and y' = bx + dy, said in filters.
+_TURNS: dict[tuple[int, int, int, int], list[Step]] = {
+    (1, 0, 0, 1): [],
+    (-1, 0, 0, 1): [("hflip", "")],
+    (1, 0, 0, -1): [("vflip", "")],
+    (-1, 0, 0, -1): [("hflip", ""), ("vflip", "")],
+    (0, 1, 1, 0): [("transpose", "cclock_flip")],
+    (0, 1, -1, 0): [("transpose", "clock")],
+    (0, -1, 1, 0): [("transpose", "cclock")],
+    (0, -1, -1, 0): [("transpose", "clock_flip")],
+}
 
 
 class Picture:
-    """One decoded frame; pixels are converted when asked for."""
+    """One decoded frame; pixels are converted when asked for. ``damaged``: it does not show what was filmed."""
 
-    def __init__(self, index: int, time_s: float, frame, converter: "Converter"):
-        self.index, self.time_s = index, time_s
-        self._frame, self._converter = frame, converter
-        turned = frame.rotation % 180 != 0
-        self.width, self.height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+    def __init__(self, index: int, time_s: float, frame, converter: "Converter", damaged: bool = False):
+        self.index, self.time_s, self.damaged = index, time_s, damaged
+        self._decoded, self._converter = frame, converter
+        self.width, self.height = converter.size(frame)
+
+    @cached_property
+    def _frame(self):
+        return self._converter.upright(self._decoded)
 
     def half(self, side: Side) -> Box:
         """The left or right half of the picture, or the whole."""
@@ -26,15 +51,14 @@ class Picture:
         return left, 0, right, self.height
 
     def rgb(self, box: Box | None = None) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of a part of the picture, upright."""
+        """(height, width, 3) uint8 RGB of a part of the picture."""
         return self._converter.rgb(self._frame, box or self.half("whole"))
 
     def thumbnail(self, box: Box | None = None, size: int = 32) -> np.ndarray:
         """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""
         left, top, right, bottom = box or self.half("whole")
         frame = self._frame
-        stored_as_bytes = frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb
-        if stored_as_bytes and frame.rotation % 360 == 0:
+        if frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb:
             plane = frame.planes[0]
             pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
             part = pixels[top:bottom, left:right]
@@ -44,38 +68,131 @@ class Picture:
 
 
 class Converter:
-    """Convert parts of frames to upright RGB through libav's filters, which are kept for the next frame."""
+    """Bring frames upright, their pixels to squares and parts of them to RGB through libav's filters, which are kept.
 
-    def __init__(self, time_base: Fraction):
+    ``pixel_aspect`` is a pixel's width over its height, None where the file does not say.
+    """
+
+    def __init__(self, time_base: Fraction, pixel_aspect: Fraction | None = None):
         self._time_base = time_base
+        oblong = float(pixel_aspect or 1)
+        square = abs(oblong - 1) < NEARLY_SQUARE or not 1 / MOST_OBLONG <= oblong <= MOST_OBLONG
+        self._oblong = 1.0 if square else oblong
         self._graphs: dict = {}
+        self._sizes: dict = {}
+
+    def size(self, frame) -> tuple[int, int]:
+        """Width and height of a frame when upright."""
+        matrix = _matrix(frame)
+        key = (frame.width, frame.height, matrix)
+        if key not in self._sizes:
+            width, height = self._squared(frame.width, frame.height)
+            turned = any(name == "transpose" for name, _ in turns(matrix))
+            self._sizes[key] = (height, width) if turned else (width, height)
+        return self._sizes[key]
+
+    def upright(self, frame):
+        """The frame as players show it, or the frame itself where it is so already."""
+        matrix, size = _matrix(frame), (frame.width, frame.height)
+        squared = self._squared(*size)
+        steps = turns(matrix)
+        if squared != size:
+            steps = [("scale", f"{squared[0]}:{squared[1]}"), ("setsar", "1"), *steps]
+        return self._run(frame, steps, matrix) if steps else frame
 
     def rgb(self, frame, box: Box) -> np.ndarray:
-        """(height, width, 3) uint8 RGB of a part of a frame, upright."""
-        rotation = frame.rotation % 360
-        key = (box, frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range, rotation)
+        """(height, width, 3) uint8 RGB of a part of a frame that is upright."""
+        left, top, right, bottom = box
+        steps = [("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"), ("format", "rgb24")]
+        return self._run(frame, steps, box).to_ndarray()
+
+    def _squared(self, width: int, height: int) -> tuple[int, int]:
+        """Size with square pixels; none is lost."""
+        if self._oblong > 1:
+            return round(width * self._oblong / 2) * 2, height
+        return (width, round(height / self._oblong / 2) * 2) if self._oblong < 1 else (width, height)
+
+    def _run(self, frame, steps: list[Step], what: tuple):
+        key = (what, frame.width, frame.height, frame.format.name, frame.colorspace, frame.color_range)
         if key not in self._graphs:
             if len(self._graphs) >= 16:
                 self._graphs.clear()
-            self._graphs[key] = self._build(frame, box, rotation)
+            self._graphs[key] = _graph(frame, steps, self._time_base)
         graph = self._graphs[key]
         graph.push(frame)
-        return graph.pull().to_ndarray()
+        return graph.pull()
 
-    def _build(self, frame, box: Box, rotation: int):
-        import av
 
-        left, top, right, bottom = box
-        graph = av.filter.Graph()
-        graph.threads = 1
-        chain = [
-            graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=self._time_base)
-        ]
-        # The display matrix turns counter-clockwise; what players show is the picture turned by it.
-        turns = {90: ["cclock"], 180: ["clock", "clock"], 270: ["clock"]}.get(rotation, [])
-        chain += [graph.add("transpose", turn) for turn in turns]
-        chain.append(graph.add("crop", f"{right - left}:{bottom - top}:{left}:{top}:exact=1"))
-        chain.append(graph.add("format", "rgb24"))
-        chain.append(graph.add("buffersink"))
-        graph.link_nodes(*chain).configure()
-        return graph
+def _graph(frame, steps: list[Step], time_base: Fraction):
+    import av
+
+    graph = av.filter.Graph()
+    graph.threads = 1
+    buffer = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=time_base)
+    filters = [graph.add(name, arguments) for name, arguments in steps]
+    graph.link_nodes(buffer, *filters, graph.add("buffersink")).configure()
+    return graph
+
+
+def _matrix(frame) -> tuple[int, int, int, int] | None:
+    """The part of a frame's display matrix that turns and mirrors, None where it has none."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
+    return a, b, c, d
+
+
+def turns(matrix: tuple[int, int, int, int] | None) -> list[Step]:
+    """Filters that do what a display matrix says: any mirror, any angle; none for one that says nothing."""
+    if matrix is None or matrix[0] * matrix[3] == matrix[1] * matrix[2]:
+        return []
+    a, b, c, d = matrix
+    mirrored = a * d < b * c
+    angle = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))  # clockwise, after the mirror
+    quarter = round(angle / 90)
+    if abs(angle - 90 * quarter) > NEARLY_RIGHT_DEG:
+        return [("hflip", "")] * mirrored + [("rotate", f"{math.radians(angle):.6f}")]
+    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter % 4]
+    flip = -1 if mirrored else 1
+    return _TURNS[flip * cosine, flip * sine, -sine, cosine]
+
+
+def progressive(frames: Iterable) -> Iterator:
+    """Frames in their order, those of two fields that were taken one after the other made to show one instant.
+
+    From the first interlaced frame on all go through libav's bwdif, which looks at the frames before and after.
+    """
+    graph, layout, inside, count = None, None, deque(), 0
+    for frame in frames:
+        now = (frame.width, frame.height, frame.format.name)
+        if graph is not None and now != layout:
+            yield from _pulled(graph, inside, last=True)
+            graph = None
+        if graph is None and frame.interlaced_frame:
+            graph, layout = _graph(frame, [("bwdif", "mode=send_frame:deint=interlaced")], Fraction(1, 1000)), now
+        if graph is None:
+            yield frame
+            continue
+        inside.append(frame.pts)
+        count += 1
+        frame.pts = count  # whatever it was, the filter wants one
+        graph.push(frame)
+        yield from _pulled(graph, inside)
+    if graph is not None:
+        yield from _pulled(graph, inside, last=True)
+
+
+def _pulled(graph, inside: deque, last: bool = False) -> Iterator:
+    """Frames that a graph has ready, with the stamps they came with."""
+    import av
+
+    if last:
+        graph.push(None)
+    while True:
+        try:
+            frame = graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+        frame.pts = inside.popleft()
+        yield frame

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 ALIGNMENT_FRAME_S = 0.01  # one frame of an IEMOCAP .wdseg file
+HOLE_S, HOLE_STEPS = 0.5, 10.0  # frames further apart than both, the latter in usual steps, have a hole between them
 
 
 def seconds(ticks: int, time_base: Fraction, first_ticks: int = 0) -> float:
@@ -25,14 +26,23 @@ def alignment_range_s(first_frame: int, last_frame: int) -> tuple[float, float]:
     return first_frame * ALIGNMENT_FRAME_S, (last_frame + 1) * ALIGNMENT_FRAME_S
 
 
+def longest_step_s(frame_time_s: np.ndarray) -> float:
+    """By how much two neighbouring frames of a film can be apart without a hole between them."""
+    steps_s = np.diff(frame_time_s)
+    return max(HOLE_S, HOLE_STEPS * float(np.median(steps_s))) if len(steps_s) else HOLE_S
+
+
 def frame_ranges_s(frame_time_s: np.ndarray) -> np.ndarray:
-    """(N,) starts to (N, 2) half-open ranges: a frame lasts until the next, the last as long as the median."""
+    """(N,) starts to (N, 2) half-open ranges: a frame lasts until the next, before a hole and at the end the median."""
     start_s = np.asarray(frame_time_s, np.float64)
     if len(start_s) == 0:
         return np.zeros((0, 2))
-    steps = np.diff(start_s)
-    last_s = float(np.median(steps)) if len(steps) else 0.04
-    return np.stack([start_s, np.append(start_s[1:], start_s[-1] + last_s)], axis=1)
+    steps_s = np.diff(start_s)
+    usual_s = float(np.median(steps_s)) if len(steps_s) else 0.04
+    end_s = np.append(start_s[1:], start_s[-1] + usual_s)
+    before_hole = np.flatnonzero(steps_s > longest_step_s(start_s))
+    end_s[before_hole] = start_s[before_hole] + usual_s
+    return np.stack([start_s, end_s], axis=1)
 
 
 def window_ranges_s(count: int, window_s: float, hop_s: float, start_s: float = 0.0) -> np.ndarray:

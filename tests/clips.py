@@ -1,5 +1,6 @@
 """Synthetic clips with known content: numbered pictures, beeps, and real faces put where a test wants them."""
 
+import subprocess
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,12 +11,23 @@ import numpy as np
 CELL = 16
 
 
-def ffmpeg() -> str:
-    import shutil
-
+def ffmpeg(*arguments) -> bytes:
+    """Run the ffmpeg of the wheel, whatever is on the PATH, and return what it writes to its output."""
     import imageio_ffmpeg
 
-    return shutil.which("ffmpeg") or imageio_ffmpeg.get_ffmpeg_exe()
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def film(path: Path, count: int, *options, width: int = 160) -> Path:
+    """A film at 25 frames a second whose pictures carry their numbers, made by ffmpeg with these options."""
+    raw = b"".join(painted(k, width).tobytes() for k in range(count))
+    command = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x96", "-r", "25", "-i", "-", *options, path]
+    import imageio_ffmpeg
+
+    whole = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, command)]
+    subprocess.run(whole, input=raw, check=True)
+    return path
 
 
 def painted(number: int, width: int = 160, height: int = 96) -> np.ndarray:

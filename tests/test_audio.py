@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from pipeline.audio import audio, write_audio
 from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.records import InputError, Segment, Unit, write_table
-from tests.clips import beeps, painted, write_clip
+from tests.clips import beeps, ffmpeg, painted, write_clip
 
 RATE = 16_000
 UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi", session=1)
@@ -55,7 +56,7 @@ def test_overlapping_segments_get_their_own_sound(tmp_path):
 def test_late_and_early_sound_is_zero_outside_of_what_was_heard(tmp_path, offset_s, says):
     make_video(tmp_path, offset_s=offset_s, name="x.mkv", at_s=(0.8, 1.5))
     track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=Unit("Ses01F_impro01", "x.mkv", session=1))["a"]
-    begin_s, end_s = track.observed_s
+    ((begin_s, end_s),) = track.observed_s
     assert begin_s == pytest.approx(max(offset_s, 0), abs=0.01)
     assert end_s == pytest.approx(min(4.0 + offset_s, 4.0), abs=0.05)
     samples = track.samples()
@@ -100,14 +101,14 @@ def test_what_cannot_be_heard_is_said(tmp_path):
     def reason(video, start_s=0.0, end_s=1.0):
         track = read(tmp_path, [segment("a", start_s, end_s)], unit=Unit("u", video, session=1))["a"]
         assert len(track) == RATE * (end_s - start_s)
-        return track.reason, track.observed_s
+        return track.reason, track.observed_s.tolist()
 
-    assert reason("mute.mp4") == ("no audio stream", (0.0, 0.0))
+    assert reason("mute.mp4") == ("no audio stream", [])
     assert reason("silent.mkv")[0] == "silent"
     assert reason("text.avi")[0].startswith("video unreadable: not a media file")
     assert reason("absent.avi")[0] == "video unreadable: no such file"
     assert reason("short.mkv", 3.0, 6.0)[0].startswith("sound ends 2.0")
-    assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", (7.0, 7.0))
+    assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", [])
 
 
 def test_a_turn_of_the_real_corpus_is_its_sentence_and_its_part_of_the_dialog(real_corpora, truth, tmp_path):
@@ -145,13 +146,13 @@ def test_command(tmp_path):
     write_table(tmp_path / "units.tsv", [unit], Unit)
     write_table(tmp_path / "segments.tsv", [Segment("u", "u", "u", None, "train", 0.0, 4.0, "whole")], Segment)
     arguments = ["--root", tmp_path, "--units", tmp_path / "units.tsv", "--segments", tmp_path / "segments.tsv"]
-    arguments += ["--out", tmp_path / "out.h5"]
+    arguments += ["--out", tmp_path / "audio.h5"]
 
     def run(*more):
         return CliRunner().invoke(audio, [str(a) for a in (*arguments, *more)], catch_exceptions=True)
 
     assert run("--corpus", "affwild2", "--unit", "u", "--source", "video").exit_code == 0
-    assert list(AudioFile(tmp_path / "out.h5")) == ["u"]
+    assert list(AudioFile(tmp_path / "audio.h5")) == ["u"]
     wrong = run("--corpus", "affwild2", "--unit", "u", "--source", "sentences")
     assert isinstance(wrong.exception, InputError)
     assert "--source video" in str(wrong.exception)
@@ -168,3 +169,114 @@ def test_audio_file_refuses_what_is_none(tmp_path):
     with pytest.raises(IndexError), AudioWriter(tmp_path / "y.h5", {"a": (0.0, 10)}) as writer:
         writer.write("a", 5, np.zeros(6))
     assert not (tmp_path / "y.h5").exists(), "a file that was not finished is not left behind"
+
+
+# --- sound that is not there -----------------------------------------------------------
+
+
+def with_hole(tmp_path, name, codec, first, last):
+    """20 s of a tone in which the packets ``first`` to ``last`` are missing."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x64:d=20", "-f", "lavfi", "-i", "sine=440:d=20:r=48000",
+           "-c:v", "libx264", "-c:a", codec, "-shortest", tmp_path / f"whole.{name}")  # fmt: skip
+    drop = f"noise=drop=between(n\\,{first}\\,{last})"
+    ffmpeg("-i", tmp_path / f"whole.{name}", "-c", "copy", "-bsf:a", drop, tmp_path / name)
+    return read(tmp_path, [segment("a", 0.0, 20.0), segment("b", 7.0, 9.0), segment("c", 1.0, 3.0)], unit=unit_of(name))
+
+
+def unit_of(name):
+    return Unit("Ses01F_impro01", name, session=1)
+
+
+HOLES = {  # packets lost: seconds lost
+    "x.mkv": ("aac", 235, 702, (235 * 1024 / 48_000, 703 * 1024 / 48_000)),
+    "x.mp4": ("aac", 235, 702, (235 * 1024 / 48_000, 703 * 1024 / 48_000)),
+    "y.mkv": ("libopus", 250, 749, (5.0, 15.0)),
+    "z.mkv": ("pcm_s16le", 235, 702, (235 * 1024 / 48_000, 703 * 1024 / 48_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_a_hole_in_the_sound_is_not_heard(tmp_path, name):
+    codec, first, last, (from_s, to_s) = HOLES[name]
+    file = with_hole(tmp_path, name, codec, first, last)
+    track = file["a"]
+    assert track.observed_s == pytest.approx(np.array([[0.0, from_s], [to_s, 20.0]]), abs=0.06)
+    assert track.reason == f"no sound for {np.diff(track.observed_s.ravel())[1]:.2f} s in between"
+    samples = track.samples()
+    begin, end = (round((s + d) * RATE) for s, d in ((from_s, 0.06), (to_s, -0.06)))
+    assert not samples[begin:end].any()
+    around = [samples[round((t - 0.5) * RATE) : round(t * RATE)] for t in (from_s - 0.1, to_s + 0.7)]
+    assert all(np.abs(part).mean() > 0.03 for part in around)
+    assert (len(file["b"].observed_s), file["b"].reason) == (0, "no sound in it")
+    assert (file["c"].observed_s.tolist(), file["c"].reason) == ([[1.0, 3.0]], "")
+
+
+def test_features_of_a_hole_are_invalid_and_coverage_says_so(tmp_path):
+    from pipeline.coverage import of_sound
+    from pipeline.features.mfcc import Mfcc
+    from pipeline.features.pieces import own_rows, read_pieces
+
+    codec, first, last, (from_s, to_s) = HOLES["z.mkv"]
+    with_hole(tmp_path, "z.mkv", codec, first, last)
+    segments = [segment(*given) for given in (("a", 0.0, 20.0), ("b", 7.0, 9.0), ("c", 1.0, 3.0))]
+    states = of_sound(tmp_path / "audio.h5", segments)
+    assert (states["a"].status, states["b"].status, states["c"].status) == ("partial", "absent", "ok")
+    assert states["a"].fraction == pytest.approx(1 - (to_s - from_s) / 20, abs=0.005)
+    (tmp_path / "audio.h5").rename(tmp_path / "sound")
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "sound").rename(tmp_path / "audio" / "Ses01F_impro01.h5")
+    extractor = Mfcc()
+    for job in read_pieces(segments, tmp_path, extractor):
+        if job.segment_id == "b":
+            assert job.piece is None
+            continue
+        rows = own_rows(extractor.extract([job.piece])[0], job)
+        middle_s = rows.time_s.mean(axis=1)
+        inside = (middle_s > from_s + 0.06) & (middle_s < to_s - 0.06)
+        outside = (middle_s < from_s - 0.06) | (middle_s > to_s + 0.06)
+        assert not rows.valid[inside].any()
+        assert rows.valid[outside].all()
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "1e30"])
+@pytest.mark.parametrize("name", ["x.mov", "x.wav"])
+def test_samples_that_are_no_numbers_cost_their_stretch(tmp_path, bad, name):
+    wave = (0.1 * np.sin(2 * np.pi * 440 * np.arange(4 * RATE) / RATE)).astype(np.float32)
+    wave[RATE : RATE + 800] = float(bad)
+    wave[3 * RATE] = float(bad)
+    soundfile.write(tmp_path / "x.wav", wave, RATE, subtype="FLOAT")
+    if name == "x.mov":
+        ffmpeg(
+            "-f", "lavfi", "-i", "testsrc=s=64x64:d=4", "-i", tmp_path / "x.wav", "-c:a", "pcm_f32le", tmp_path / name
+        )
+    track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=unit_of(name))["a"]
+    assert np.isfinite(track.samples()).all()
+    assert np.abs(track.samples()).max() < 0.2
+    assert track.observed_s.tolist() == [[0.0, 1.0], [1.05, 4.0]], "a single sample is no stretch"
+    assert track.reason == "no sound for 0.05 s in between"
+    assert np.abs(track.samples()[3 * RATE + 100 : 4 * RATE]).max() > 0.09
+
+
+def test_a_sentence_file_with_a_hole(tmp_path):
+    folder = tmp_path / "Session1" / "sentences" / "wav" / UNIT.unit_id
+    folder.mkdir(parents=True)
+    wave = np.full(2 * RATE, 0.1, np.float32)
+    wave[RATE // 2 : RATE] = np.nan
+    soundfile.write(folder / "a.wav", wave, RATE, subtype="FLOAT")
+    track = read(tmp_path, [segment("a", 10.0, 12.0)], "sentences")["a"]
+    assert track.observed_s.tolist() == [[10.0, 10.5], [11.0, 12.0]]
+    assert np.flatnonzero(track.samples() == 0).tolist() == list(range(RATE // 2, RATE))
+
+
+def test_a_lost_packet_does_not_move_the_sound_behind_it(tmp_path):
+    at_s = [0.5, 1.2, 1.9]
+    make_video(tmp_path, at_s=at_s, name="x.mp4", codec="aac")
+    data = bytearray((tmp_path / "x.mp4").read_bytes())
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        packet = [p for p in container.demux(audio=0) if p.size][40]
+    data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (tmp_path / "x.mp4").write_bytes(data)
+    samples = read(tmp_path, [segment("a", 0.0, 2.5)], unit=unit_of("x.mp4"))["a"].samples()
+    loud_s = np.flatnonzero(np.abs(samples) > 0.2) / RATE
+    onsets_s = loud_s[np.flatnonzero(np.diff(loud_s, prepend=-1) > 0.3)]
+    assert np.allclose(onsets_s[-2:], at_s[-2:], atol=0.005)

@@ -4,7 +4,6 @@ The models include the published ones, and the runs of both tasks, so that nothi
 """
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,6 @@ CONTRASTS = {
 PUBLISHED = {name: {"width": 24, "embedding": 12} for name in ("cross_published", "rjcma_published")}
 
 
-def convert(*arguments) -> None:
-    """Run ffmpeg."""
-    subprocess.run([ffmpeg(), "-v", "error", "-y", *map(str, arguments)], check=True, stdin=subprocess.DEVNULL)
-
-
 def damage_iemocap(root: Path) -> dict[str, tuple[str, str]]:
     """Damage every dialog; returns the modality and the words that coverage must have of each."""
     dialogs = {path.stem: path for path in root.glob("Session*/dialog/avi/DivX/[!.]*.avi")}
@@ -45,7 +39,7 @@ def damage_iemocap(root: Path) -> dict[str, tuple[str, str]]:
     for wave in (mute.parents[3] / "sentences" / "wav" / mute.stem).glob("*.wav"):
         wave.unlink()
     silent = mute.with_name("silent.avi")
-    convert("-i", mute, "-c:v", "copy", "-an", silent)
+    ffmpeg("-i", mute, "-c:v", "copy", "-an", silent)
     silent.rename(mute)
     script = untold.parents[2] / "transcriptions" / f"{untold.stem}.txt"
     script.write_text("".join(script.read_text().splitlines(keepends=True)[1:]))
@@ -63,9 +57,9 @@ def damage_affwild2(root: Path) -> dict[str, tuple[str, str]]:
     videos, training = root / "videos" / "batch1", root / "annotations" / "VA_Estimation_Challenge" / "Train_Set"
     rows = "valence,arousal\n" + "0.1,0.2\n" * 50
     (videos / "broken.mp4").write_text("This is not a video.")
-    convert("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=3", videos / "nobody.mp4")
+    ffmpeg("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=3", videos / "nobody.mp4")
     content = (videos / "1-30-1280x720.mp4").read_bytes()
-    convert("-i", videos / "1-30-1280x720.mp4", "-c", "copy", "-f", "mpegts", videos / "half.ts")
+    ffmpeg("-i", videos / "1-30-1280x720.mp4", "-c", "copy", "-f", "mpegts", videos / "half.ts")
     half = (videos / "half.ts").read_bytes()
     (videos / "half.ts").unlink()
     (videos / "half.mp4").write_bytes(half[: len(half) // 2])

@@ -10,14 +10,17 @@ from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry"}
-LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora", "weights"}
+MEDIA = {"impostor", "container", "stamps", "picture", "media", "sound"}
+LOW = BASE | MEDIA | {"names", "segment_file", "crops", "audio_file", "corpora", "weights"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "timebase": set(), "log": set(), "definitions": set(), "digest": {"definitions"},
-    "cli": {"records", "log"}, "store": {"records"}, "weights": {"records"}, "registry": {"records", "digest"},
-    "segment_file": {"records"}, "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
-    "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
+    "records": set(), "names": set(), "timebase": set(), "definitions": set(), "digest": {"definitions"}, "log": set(), "cli": {"records", "log"},
+    "store": {"records"}, "impostor": set(), "weights": {"records", "impostor"}, "registry": {"records", "digest"},
+    "segment_file": {"records"}, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
+    "picture": {"records"}, "container": {"records", "log", "impostor"},
+    "stamps": {"container", "timebase"}, "media": BASE | MEDIA, "sound": BASE | MEDIA - {"media"},
+    "corpora": BASE | MEDIA | {"names"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
     "demo": ANY, "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {

@@ -109,6 +109,7 @@ class Scene:
         self._met = False  # whether two people have been seen together since the last cut, so that their order is known
         self._searched_s = -np.inf  # when small faces were looked for
         self._thumbnail: np.ndarray | None = None
+        self._size = (0, 0)
 
     def look(self, picture: Picture, fresh: bool) -> dict[Side, AlignedFace | int]:
         """Each person's aligned face in this picture, or the code that says why there is none.
@@ -157,7 +158,8 @@ class Scene:
         import cv2
 
         before, self._thumbnail = self._thumbnail, picture.thumbnail(region)
-        if before is None or before.shape != self._thumbnail.shape:
+        size, self._size = self._size, (picture.width, picture.height)
+        if before is None or size != self._size:
             return True
         return cv2.norm(before, self._thumbnail, cv2.NORM_L1) > CUT_LEVELS * before.size
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.media import Video
 from pipeline.records import Segment
 from pipeline.timebase import frame_ranges_s, select_frames
 
@@ -23,12 +24,23 @@ def plan_frames(frame_time_s: np.ndarray, segments: Sequence[Segment], sample_ra
     return plan
 
 
-def end_reason(segment: Segment, frame_time_s: np.ndarray) -> str:
-    """Say by how much a segment ends after the video, '' where it does not."""
-    ranges_s = frame_ranges_s(frame_time_s)
+def lacking(segment: Segment, video: Video) -> list[str]:
+    """Say what of a segment the video lacks: that it ends before, breaks off, has holes or pictures without a place."""
+    ranges_s = frame_ranges_s(video.time_s)
     end_s, tolerance_s = float(ranges_s[-1, 1]), 1.5 * float(np.ptp(ranges_s[-1]))
+    reasons = []
     if segment.start_s >= end_s:
-        return f"starts {segment.start_s - end_s:.1f} s after the last frame"
-    if segment.end_s > end_s + tolerance_s:
-        return f"ends {segment.end_s - end_s:.1f} s after the last frame"
-    return ""
+        reasons.append(f"starts {segment.start_s - end_s:.1f} s after the last frame")
+    elif segment.end_s > end_s + tolerance_s:
+        reasons.append(f"ends {segment.end_s - end_s:.1f} s after the last frame")
+    if video.truncated and segment.end_s > end_s - tolerance_s:
+        reasons.append(video.truncated)
+    holes_s = np.ptp(np.clip(video.holes_s, segment.start_s, segment.end_s), axis=1)
+    if holes_s.any():
+        count = int((holes_s > 0).sum())
+        reasons.append(
+            f"truncated: no picture for {holes_s.sum():.1f} s in {count} hole{'s' * (count > 1)} of the video"
+        )
+    if video.dropped:
+        reasons.append(f"{video.dropped} pictures of the video have no place in time")
+    return reasons

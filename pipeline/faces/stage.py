@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.container import MediaError
 from pipeline.crops import CODES, DAMAGED, FaceWriter
-from pipeline.faces.plan import Plan, end_reason, plan_frames
+from pipeline.faces.plan import Plan, lacking, plan_frames
 from pipeline.faces.supplied import copy_crops
 from pipeline.log import log, progress
-from pipeline.media import MediaError, Video
+from pipeline.media import Video
 from pipeline.picture import Picture
 from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side
@@ -58,7 +59,7 @@ def write_faces(
                 continue
             supplied = [s for s in segments if s.crops]
             if supplied:
-                copy_crops(root, supplied, video.time_s, plan, writer)
+                copy_crops(root, supplied, video, plan, writer)
             tracked = [s for s in segments if not s.crops]
             if tracked:
                 _write_tracked(video, tracked, {s.segment_id: plan[s.segment_id] for s in tracked}, writer)
@@ -81,10 +82,7 @@ def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer
     if any(len(index) for _, index in plan.values()):
         most_faces = _track(video, segments, plan, writer, counts)
     for segment in segments:
-        reasons = [
-            end_reason(segment, video.time_s),
-            _summary(counts[segment.segment_id], plan[segment.segment_id][1]),
-        ]
+        reasons = [*lacking(segment, video), _summary(counts[segment.segment_id], plan[segment.segment_id][1])]
         expected = 1 if segment.side == "whole" else 2
         if segment.picture == "whole" and most_faces.get(segment.segment_id, 0) > expected:
             reasons.append(f"up to {most_faces[segment.segment_id]} faces in view")
@@ -107,6 +105,8 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
     wanted, wishes = _wishes(plan)
     begun: set[str] = set()
     for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
+        if picture.damaged:
+            continue  # its rows say so if nobody writes them
         for number, (_, sides, scene) in enumerate(scenes):
             here = [(s, row) for s, row in wishes(picture.index) if scene_of[s] == number]
             if not here:

@@ -12,22 +12,21 @@ import numpy as np
 
 from pipeline.crops import CROP_PX, DAMAGED, NO_FACE, FaceWriter
 from pipeline.faces.align import JPEG_QUALITY
-from pipeline.faces.plan import Plan, end_reason
+from pipeline.faces.plan import Plan, lacking
 from pipeline.log import log, progress
+from pipeline.media import Video
 from pipeline.records import Segment
 
 _NAME = re.compile(r"(\d+)\.jpe?g", re.IGNORECASE)
 
 
-def copy_crops(
-    root: Path, segments: Sequence[Segment], frame_time_s: np.ndarray, plan: Plan, writer: FaceWriter
-) -> None:
+def copy_crops(root: Path, segments: Sequence[Segment], video: Video, plan: Plan, writer: FaceWriter) -> None:
     """Write the faces of segments that name a folder of crops below ``root``, without landmarks or mesh (zeros).
 
     A segment whose folder is not there gets invalid rows and that reason.
     """
     for segment in progress(segments, "supplied crops"):
-        reasons = [end_reason(segment, frame_time_s)]
+        reasons = lacking(segment, video)
         folder = root / segment.crops
         files = numbered(folder)
         index = plan[segment.segment_id][1]
@@ -46,9 +45,9 @@ def copy_crops(
             reasons.append(f"no crop for {missing} of {len(index)} frames")
         if damaged:
             reasons.append(f"{damaged} crops cannot be read")
-        beyond = sum(number > len(frame_time_s) for number in files)
+        beyond = sum(number > len(video.time_s) for number in files)
         if beyond:
-            reasons.append(f"{beyond} crops have numbers beyond the {len(frame_time_s)} frames of the video")
+            reasons.append(f"{beyond} crops have numbers beyond the {len(video.time_s)} frames of the video")
         writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
 
 

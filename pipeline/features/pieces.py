@@ -24,7 +24,9 @@ class Job:
     segment_id: str
     piece: Piece | None = None
     keep_s: tuple[float, float] = (-inf, inf)  # rows centred there belong to this piece, others to its neighbours
-    observed_s: tuple[float, float] = (-inf, inf)  # rows centred outside saw nothing
+    observed_s: np.ndarray | None = (
+        None  # (n, 2) stretches of sound; rows of which less than half is inside saw nothing
+    )
     span_s: tuple[float, float] = (-inf, inf)  # rows reach no further than the segment
 
     @property
@@ -83,7 +85,8 @@ def _open(path: Path, modality: Modality):
 
 def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
     rate = track.sample_rate_hz
-    if len(track) == 0 or not track.observed_s[1] > track.observed_s[0]:
+    observed_s = np.reshape(track.observed_s, (-1, 2))
+    if len(track) == 0 or not (observed_s[:, 1] > observed_s[:, 0]).any():
         yield Job(segment_id)
         return
     grid = max(1, round(cut.grid * rate))
@@ -100,7 +103,7 @@ def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
                 track.start_s + begin / rate if begin else -inf,
                 track.start_s + (begin + core) / rate if begin != starts[-1] else inf,
             ),
-            observed_s=track.observed_s,
+            observed_s=observed_s,
             span_s=span_s,
         )
 
@@ -149,7 +152,17 @@ def own_rows(rows: Rows, job: Job) -> Rows:
     """A job's own rows, without those made from context, masked where nothing was recorded, clipped to the segment."""
     centre_s = rows.time_s.mean(axis=1) + _EPSILON_S if len(rows) else np.zeros(0)
     keep = (centre_s >= job.keep_s[0]) & (centre_s < job.keep_s[1])
-    inside = (centre_s >= job.observed_s[0]) & (centre_s < job.observed_s[1] + 2 * _EPSILON_S)
-    # A window padded past the end of a very short recording is centred behind it, but did see all of it.
-    inside |= (rows.time_s[:, 0] <= job.observed_s[0] + _EPSILON_S) & (rows.time_s[:, 1] >= job.observed_s[1])
+    inside = True if job.observed_s is None else _seen(rows.time_s, job.observed_s)
     return Rows(rows.values[keep], np.clip(rows.time_s[keep], *job.span_s), (rows.valid & inside)[keep])
+
+
+def _seen(time_s: np.ndarray, observed_s: np.ndarray) -> np.ndarray:
+    """(N,) whether rows over ``time_s`` (N, 2) saw enough: half of their time, or all that there is.
+
+    A window padded past the end of a very short recording saw less than half of its time, but all of that.
+    """
+    lasts_s = np.diff(observed_s, axis=1).ravel()
+    before_s = np.stack([np.cumsum(lasts_s) - lasts_s, np.cumsum(lasts_s)], axis=1)  # sound until each edge
+    until_s = np.interp(time_s.ravel(), observed_s.ravel(), before_s.ravel()).reshape(-1, 2)
+    seen_s = np.diff(until_s, axis=1).ravel() + 2 * _EPSILON_S
+    return (seen_s >= np.diff(time_s, axis=1).ravel() / 2) | (seen_s >= lasts_s.sum())

@@ -1,0 +1,113 @@
+"""Opening a media file: what is no media is named for what it is, and of several streams the right one is taken."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.impostor import impostor
+from pipeline.log import log
+from pipeline.records import InputError
+
+
+class MediaError(InputError):
+    """A media file cannot be used; ``reason`` says why in a few words."""
+
+    def __init__(self, path: Path, reason: str, advice: str):
+        super().__init__(f"{path}: {reason}; {advice}")
+        self.reason = reason
+
+
+def open_media(path: Path):
+    """An open container; raises MediaError. Only plain files are opened: a named pipe would never answer."""
+    import av
+
+    advice = "replace it by a whole copy, or remove it from the corpus"
+    if not path.exists():
+        raise MediaError(path, "no such file", "check the corpus root and the file's name")
+    if not path.is_file():
+        raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", advice)
+    try:
+        said = impostor(path)
+        if said:
+            what, advice = said.split("; ")
+            raise MediaError(path, f"not a media file ({what})", advice)
+        return av.open(str(path), metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise MediaError(path, f"not a media file ({text})", advice) from None
+
+
+def video_streams(container) -> list:
+    """Streams of pictures, the one that is meant first: said to be the default, else the largest.
+
+    The picture of a record's sleeve, thumbnails and previews are no video.
+    """
+    from av.stream import Disposition
+
+    small = Disposition.attached_pic | Disposition.timed_thumbnails
+    found = [s for s in container.streams.video if s.codec_context and not s.disposition & small]
+    return sorted(found, key=lambda s: (not s.disposition & Disposition.default, -s.width * s.height))
+
+
+def audio_streams(container) -> list:
+    """Streams of sound, the one that is meant first: said to be the default, and no commentary or description."""
+    from av.stream import Disposition
+
+    aside = Disposition.comment | Disposition.descriptions | Disposition.visual_impaired | Disposition.hearing_impaired
+    found = [s for s in container.streams.audio if s.codec_context]
+    return sorted(found, key=lambda s: (bool(s.disposition & aside), not s.disposition & Disposition.default))
+
+
+def video_stream(container, path: Path):
+    """The stream of pictures that is meant; raises MediaError where there is none."""
+    streams = video_streams(container)
+    if not streams:
+        raise MediaError(path, "no video stream to decode", "replace it by the video, or remove it from the corpus")
+    return streams[0]
+
+
+def audio_stream(container, path: Path):
+    """The stream of sound that is meant; raises MediaError where there is none."""
+    streams = audio_streams(container)
+    if not streams:
+        raise MediaError(path, "no audio stream", "give the file with its sound, or leave audio out")
+    return streams[0]
+
+
+def say_which(path: Path, streams: list, what: str) -> None:
+    """Log which of several streams is taken."""
+    if len(streams) > 1:
+        log.info("%s: %d streams of %s; stream %d is taken", path, len(streams), what, streams[0].index)
+
+
+def packets(container, stream) -> Iterator:
+    """Packets up to the end of the file and one that empties the decoder, which is None where the file breaks off."""
+    import av
+
+    try:
+        yield from container.demux(stream)
+    except av.error.FFmpegError as error:
+        log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
+        yield None
+
+
+def decoded(container, stream, lost: list[int | None]) -> Iterator:
+    """Every frame that decodes; of a packet that does not, the time stamp is added to ``lost``."""
+    import av
+
+    for packet in packets(container, stream):
+        try:
+            frames = stream.decode(packet)
+        except av.error.FFmpegError:
+            lost += [packet.pts] if packet else []
+            continue
+        for frame in frames:
+            frame.time_base = stream.time_base
+            yield frame
+
+
+def is_shown(packet) -> bool:
+    """Whether a packet of a video stream holds a picture to be seen."""
+    if not packet.size or packet.is_discard:
+        return False
+    # VP8 keeps pictures that are only referred to in packets of their own; RFC 6386, section 9.1.
+    return packet.stream.codec_context.name != "vp8" or bool(bytes(packet)[0] & 0x10)

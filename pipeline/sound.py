@@ -1,0 +1,126 @@
+"""The sound of one media file, in blocks placed in seconds from the file's first video frame."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.container import (
+    MediaError,
+    audio_stream,
+    audio_streams,
+    decoded,
+    is_shown,
+    open_media,
+    packets,
+    say_which,
+    video_stream,
+    video_streams,
+)
+from pipeline.log import log
+from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, is_recorded
+from pipeline.timebase import seconds
+
+BLOCK_S = 2.0
+JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
+LOSS_S = 0.002  # ... except behind a packet that was lost
+HEAD_PACKETS = 64  # among which the first picture is, where none is marked as a key frame
+LOUDEST = 1e6  # of full scale 1; what is beyond, or no number, is no sound
+
+
+def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
+
+    ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
+    a picture it counts from the file's own zero. A gap between blocks is a gap in the sound's time stamps, or samples
+    that are no numbers. Raises MediaError where the file has no sound, or its stamps are impossible.
+    """
+    path = Path(path)
+    with open_media(path) as container:
+        stream = audio_stream(container, path)
+        say_which(path, audio_streams(container), "sound")
+        zero_s = _first_picture_s(path) if video_streams(container) else 0.0
+        blocks, lost = _Blocks(path, sample_rate_hz), []
+        for frame in decoded(container, stream, lost):
+            yield from blocks.add(frame, zero_s, len(lost))
+        yield from blocks.flush()
+    if lost or blocks.no_sound:
+        log.warning(
+            "%s: %d packets of sound do not decode, %d samples are no numbers", path, len(lost), blocks.no_sound
+        )
+
+
+class _Blocks:
+    """Resample frames and join them to blocks, as long as their stamps follow each other."""
+
+    def __init__(self, path: Path, sample_rate_hz: int):
+        self.path, self.sample_rate_hz = path, sample_rate_hz
+        self.no_sound = 0
+        self._lost = 0
+        self._resampler = None
+        self._held: list[np.ndarray] = []
+        self._start_s = self._expected_s = 0.0
+
+    def add(self, frame, zero_s: float, lost: int) -> Iterator[tuple[float, np.ndarray]]:
+        """Blocks that are full with this frame, before which ``lost`` packets did not decode."""
+        import av
+
+        time_s = self._expected_s if frame.pts is None else float(frame.pts * frame.time_base) - zero_s
+        layout = (frame.format.name, frame.layout.name, frame.sample_rate)
+        jump_s, self._lost, before = time_s - self._expected_s, lost, self._lost
+        self._check(jump_s)
+        allowed_s = LOSS_S if lost > before else JUMP_S
+        if self._resampler is None or layout != self._layout or abs(jump_s) > allowed_s:
+            yield from self.flush()
+            self._layout = layout
+            # Without the bound libav would add up two channels at full level, beyond 1.
+            self._resampler = av.AudioResampler("flt", "mono", self.sample_rate_hz, options={"rematrix_maxval": "1.0"})
+            self._start_s = self._expected_s = time_s
+        self._expected_s += frame.samples / frame.sample_rate
+        frame.pts = None  # the resampler would fill small gaps by itself
+        self._held += [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        if sum(map(len, self._held)) >= BLOCK_S * self.sample_rate_hz:
+            yield from self._take()
+
+    def flush(self) -> Iterator[tuple[float, np.ndarray]]:
+        """What is held."""
+        if self._resampler is not None:
+            self._held += [part.to_ndarray()[0] for part in self._resampler.resample(None)]
+            self._resampler = None
+        if self._held:
+            yield from self._take()
+
+    def _take(self) -> Iterator[tuple[float, np.ndarray]]:
+        samples, start_s = np.concatenate(self._held), self._start_s
+        self._held.clear()
+        self._start_s += len(samples) / self.sample_rate_hz
+        heard = np.abs(samples) < LOUDEST  # false for NaN
+        self.no_sound += len(samples) - int(heard.sum())
+        edges = np.flatnonzero(np.diff(heard, prepend=False, append=False)).reshape(-1, 2)
+        for first, last in edges.tolist():
+            yield start_s + first / self.sample_rate_hz, samples[first:last]
+
+    def _check(self, jump_s: float) -> None:
+        """Raise MediaError for stamps that no recording has."""
+        if jump_s > MOST_PAUSE_S:
+            raise MediaError(self.path, f"impossible time stamps of the sound: they jump by {jump_s:.0f} s", ADVICE)
+        if jump_s < -(BACK_S if self._resampler else MOST_PAUSE_S):
+            raise MediaError(self.path, f"time stamps of the sound go back by {-jump_s:.0f} s", ADVICE)
+
+
+def _first_picture_s(path: Path) -> float:
+    """Stamp of the first picture, as in pipeline.stamps; an AVI has none, its first picture is at its start."""
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        if container.format.name == "avi":
+            return seconds(stream.start_time or 0, stream.time_base)
+        stamps = []
+        for packet in packets(container, stream):
+            if packet is None or len(stamps) == HEAD_PACKETS:
+                break
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and is_shown(packet):
+                if packet.is_keyframe or not is_recorded(container):
+                    return seconds(stamp, stream.time_base)
+                stamps.append(stamp)
+        return seconds(min(stamps, default=0), stream.time_base)

@@ -1,0 +1,206 @@
+"""Which pictures a video file holds and when, read from its packets alone, and held against what the file promises.
+
+A packet's stamp is where its picture stands, whether the picture decodes or not: a damaged one leaves a hole, and moves
+no other. Stamps that no camera makes are refused.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from operator import itemgetter
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from pipeline.container import MediaError, audio_streams, is_shown, packets
+from pipeline.timebase import longest_step_s, seconds
+
+Item = TypeVar("Item")
+MOST_PAUSE_S = 1800.0  # no film pauses longer, ...
+MOST_PAUSES = 10.0  # ... nor so many times as long as all the rest of it, ...
+LEAST_PAUSE_S = 60.0  # ... if it pauses longer than this
+MOST_FRAME_S = 10.0  # of a film of some length; rarer pictures are none
+BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
+REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
+FEWER_FRAMES = 2  # than promised: so differently do programs count
+SHORTER_S = 0.5
+BEYOND_S, BEYOND = 1.0, 0.05  # where the sound or the film lasts longer by both, pictures are missing
+ADVICE = "write it anew (ffmpeg -i FILE -fflags +genpts NEW) and look at it, or remove it from the corpus"
+
+
+@dataclass(slots=True)
+class Packets:
+    """What the packets of a video stream say, in the order of the file.
+
+    ``stamps`` are those of pictures to be seen, None where the file has none. ``keys``: decodes without others.
+    ``spare``: no other needs it. ``broken``: not all of its bytes are there.
+    """
+
+    stamps: list[int | None] = field(default_factory=list)
+    keys: list[bool] = field(default_factory=list)
+    spare: list[bool] = field(default_factory=list)
+    broken: list[bool] = field(default_factory=list)
+    count: int = 0  # of all packets, those that are not seen included
+    reach: int = 0  # ticks from the first stamp of all packets to the end of the last
+    back: int = 0  # most ticks by which the stamps of decoding go back
+
+    def shown(self, recorded: bool) -> list[int | None]:
+        """Stamps in ascending order, None last, without those of pictures that need one before the beginning.
+
+        ``recorded``: the stream may begin anywhere, and the first key frame is the beginning, not the first packet.
+        """
+        first = self.keys.index(True) if recorded and True in self.keys else 0
+        stamps = self.stamps[first:]
+        begin = next((s for s in stamps if s is not None), None)
+        return sorted(s for s in stamps if s is not None and s >= begin) + [None] * stamps.count(None)
+
+    def until_key(self, at: int, reach: int) -> set[int]:
+        """Stamps from packet ``at`` up to the next key frame, within ``reach`` ticks."""
+        last = next((i for i in range(at + 1, len(self.keys)) if self.keys[i]), len(self.keys))
+        known = [s for s in self.stamps[at:last] if s is not None]
+        return {s for s in known if s < known[0] + reach}
+
+
+def is_recorded(container) -> bool:
+    """Whether a file is a part of a broadcast, which begins wherever somebody began to record."""
+    return container.format.name in ("mpegts", "mpeg")
+
+
+class Damage:
+    """Which pictures show damage: what is broken or lost itself, and what was decoded from it up to the next key frame.
+
+    A decoder fills in what it lacks, and only says so of the first picture.
+    """
+
+    def __init__(self, found: Packets, time_base: Fraction):
+        self._found, self._reach = found, int(REPAINTED_S / time_base)
+        self._at = {stamp: i for i, stamp in enumerate(found.stamps)}
+        self._stamps: set[int] = set()
+        for stamp in (s for s, broken in zip(found.stamps, found.broken) if broken):
+            self.spread(stamp)
+        if None not in self._at:
+            time_s = np.array(found.stamps, float) * float(time_base)
+            for i in np.flatnonzero(np.diff(time_s) > longest_step_s(np.sort(time_s))):
+                if not found.keys[i + 1]:  # what lies in the hole was needed
+                    self._stamps |= found.until_key(int(i) + 1, self._reach)
+
+    def spread(self, stamp: int | None) -> None:
+        """The packet of ``stamp`` is damaged; so is what needs it."""
+        at = self._at.get(stamp)
+        if at is not None:
+            self._stamps |= {stamp} if self._found.spare[at] else self._found.until_key(at, self._reach)
+
+    def shows(self, frame) -> bool:
+        """Whether a decoded frame shows damage."""
+        if frame.is_corrupt:
+            self.spread(frame.pts)
+        return frame.is_corrupt or frame.pts in self._stamps
+
+
+def demuxed(container, stream) -> Packets:
+    """Read all packets of a stream, decoding none."""
+    found, first, last, before = Packets(), None, 0, None
+    for packet in packets(container, stream):
+        if packet is None or (not packet.size and packet.dts is None):
+            break
+        found.count += 1
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is not None:
+            end = stamp + (packet.duration or 0)
+            first, last = (stamp, end) if first is None else (min(first, stamp), max(last, end))
+        if packet.dts is not None:
+            found.back = max(found.back, 0 if before is None else before - packet.dts)
+            before = packet.dts
+        if is_shown(packet):
+            found.stamps.append(stamp)
+            found.keys.append(packet.is_keyframe)
+            found.spare.append(packet.is_disposable)
+            found.broken.append(packet.is_corrupt)
+    found.reach = 0 if first is None else last - first
+    return found
+
+
+def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
+    """Raise MediaError for times (N,) that no camera makes, so that nothing is made as long as they say."""
+    if back_s > BACK_S:
+        raise MediaError(path, f"time stamps go back by {back_s:.0f} s, as where two films were put together", ADVICE)
+    if len(time_s) < 2:
+        return
+    steps_s, end_s = np.diff(time_s), float(time_s[-1])
+    at = int(np.argmax(steps_s))
+    pause_s = float(steps_s[at])
+    if pause_s > MOST_PAUSE_S or pause_s > max(LEAST_PAUSE_S, MOST_PAUSES * (end_s - pause_s)):
+        raise MediaError(path, f"impossible time stamps: they jump by {pause_s:.0f} s at {time_s[at]:.1f} s", ADVICE)
+    if end_s > max(MOST_PAUSE_S, MOST_FRAME_S * len(time_s)):
+        raise MediaError(path, f"impossible time stamps: {len(time_s)} pictures in {end_s:.0f} s", ADVICE)
+
+
+def missing(container, stream, found: Packets) -> str:
+    """By how much a file holds less than its header, or its sound, promises; '' where it does not."""
+    if stream.frames and found.count + FEWER_FRAMES < stream.frames:
+        return f"truncated: {found.count} of {stream.frames} frames are there"
+    there_s, own_s = seconds(found.reach, stream.time_base), _stream_s(stream)
+    if not stream.frames and there_s + SHORTER_S < own_s:
+        return f"truncated: {there_s:.1f} of {own_s:.1f} s of pictures are there"
+    sound_s = max((_stream_s(s) for s in audio_streams(container)), default=0.0)
+    longest_s = sound_s or (0.0 if own_s else (container.duration or 0) / 1_000_000)
+    if longest_s > max(there_s + BEYOND_S, there_s * (1 + BEYOND)):
+        return f"truncated: {there_s:.1f} s of pictures in a film of {longest_s:.1f} s"
+    return ""
+
+
+def _stream_s(stream) -> float:
+    """How long a stream says it lasts; 0 where it does not say."""
+    if stream.duration:
+        return seconds(stream.duration, stream.time_base)
+    try:
+        hours, minutes, rest = map(float, stream.metadata.get("DURATION", "").split(":"))  # as Matroska says it
+    except ValueError:
+        return 0.0
+    return hours * 3600 + minutes * 60 + rest
+
+
+def holes(time_s: np.ndarray) -> np.ndarray:
+    """(n, 2) ranges in seconds in which a film of frames at ``time_s`` (N,) has none though it should."""
+    steps_s = np.diff(time_s)
+    long = np.flatnonzero(steps_s > longest_step_s(time_s))
+    return np.stack([time_s[long] + np.median(steps_s), time_s[long + 1]], axis=1) if len(long) else np.zeros((0, 2))
+
+
+def strictly_increasing(stamps: list[int]) -> np.ndarray:
+    """Spread repeated stamps evenly up to the next one, so that every frame has a time of its own."""
+    ticks = np.array(stamps, np.float64)
+    fresh = np.flatnonzero(np.diff(ticks, prepend=ticks[0] - 1) > 0)
+    if len(fresh) == len(ticks):
+        return np.array(stamps, np.int64)
+    step = np.median(np.diff(ticks[fresh])) if len(fresh) > 1 else 1.0
+    known = np.append(ticks[fresh], ticks[fresh[-1]] + step * (len(ticks) - fresh[-1]))
+    return np.interp(np.arange(len(ticks)), np.append(fresh, len(ticks)), known)
+
+
+def skips_every_other(stamps: list[int], shown: list[int]) -> bool:
+    """Whether packets without a picture lie between most pictures: each holds one field of a picture of two."""
+    between = np.diff(np.searchsorted(stamps, shown)) - 1
+    return len(between) > 0 and (between == 1).mean() > 0.5
+
+
+def in_order(pairs: Iterable[tuple[int, Item]], most: int) -> Iterator[tuple[int, Item]]:
+    """Items by ascending index, each index once; one that is not next waits for up to ``most`` others.
+
+    Decoders give pictures in order but for those around damage. What comes too late, or twice, is left out.
+    """
+    waiting: list[tuple[int, int, Item]] = []
+    following = 0
+    for count, (index, item) in enumerate(pairs):
+        heapq.heappush(waiting, (index, count, item))
+        while waiting and (waiting[0][0] <= following or len(waiting) > most):
+            index, _, item = heapq.heappop(waiting)
+            if index >= following:
+                following = index + 1
+                yield index, item
+    for index, _, item in sorted(waiting, key=itemgetter(0, 1)):
+        if index >= following:
+            following = index + 1
+            yield index, item
