@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def write_store(path, rows, modality, dtype="float32", **changes) -> Path:
     return Path(path)
 
 
-def emotional_turns(sessions=5, dialogs=4, turns=6, labels=CLASSES, seed=0) -> list[Segment]:
+def emotional_turns(sessions=5, dialogs=4, turns=6, seed=0) -> list[Segment]:
     """Turns in the names and shape of IEMOCAP: two speakers per session who take turns in every dialog."""
     rng = np.random.default_rng(seed)
     found = []
@@ -65,12 +66,11 @@ def emotional_turns(sessions=5, dialogs=4, turns=6, labels=CLASSES, seed=0) -> l
                         segment_id=f"{unit}_{who}{k // 2:03d}",
                         unit_id=unit,
                         speaker=f"Ses{session:02d}{who}",
-                        session=session,
+                        session=str(session),
                         part=None,
                         start_s=start_s,
                         end_s=start_s + float(rng.uniform(1, 4)),
-                        side="left",
-                        label=str(rng.choice(labels)),
+                        picture="left_half",
                         dialog=unit,
                         scenario=f"impro{d + 1:02d}",
                         style="improvised",
@@ -79,14 +79,15 @@ def emotional_turns(sessions=5, dialogs=4, turns=6, labels=CLASSES, seed=0) -> l
     return found
 
 
-def labels_of(segments) -> list[Label]:
-    """The table of labels that belongs to segments."""
-    return [Label(s.segment_id, s.label, s.valence, s.arousal, s.dominance) for s in segments]
+def labels_of(segments, names=CLASSES, seed=0) -> list[Label]:
+    """A label for each segment, which its id alone decides."""
+    return [Label(s.segment_id, Random(f"{seed} {s.segment_id}").choice(names)) for s in segments]
 
 
-def class_split(segments, protocol="session", classes=CLASSES, merge=None, **options) -> list[Assignment]:
-    """The split of segments that are told apart by class."""
-    label, _ = usable(Task("classes", "segment"), segments, labels_of(segments), classes, merge)
+def class_split(segments, protocol="session", classes=CLASSES, merge=None, labels=None, **options) -> list[Assignment]:
+    """The split of segments that are told apart by class; those of ``labels_of`` where no labels are given."""
+    labels = labels_of(segments, classes) if labels is None else labels
+    label, _ = usable(Task("classes", "segment"), segments, labels, classes, merge)
     return assign(segments, protocol, label, **options)
 
 
@@ -100,13 +101,13 @@ def turn_rows(segments, modality, signal=0.7, missing=(), seed=0) -> dict[str, R
     """Noise with a class-dependent mean, 15 % of the rows invalid; nothing at all for the ``missing`` segments."""
     rng = np.random.default_rng([seed, len(modality)])
     dim, hop_s = DIMS[modality], HOPS_S[modality]
-    centre = {label: rng.normal(size=dim) * signal for label in sorted({s.label for s in segments})}
+    centre = {label: rng.normal(size=dim) * signal for label in CLASSES}
     rows = {}
-    for s in segments:
+    for s, row in zip(segments, labels_of(segments)):
         n = 0 if s.segment_id in missing else max(1, int(s.duration_s / hop_s))
         start_s = s.start_s + np.arange(n) * hop_s
         valid = rng.random(n) > 0.15
-        values = (centre[s.label] + rng.normal(size=(n, dim)) * 2 + 5).astype(np.float32)
+        values = (centre[row.label] + rng.normal(size=(n, dim)) * 2 + 5).astype(np.float32)
         rows[s.segment_id] = Rows(values, np.stack([start_s, start_s + hop_s], 1), valid)
     return rows
 
