@@ -15,7 +15,8 @@ LOW = BASE | MEDIA | {"names", "segment_file", "crops", "audio_file", "corpora",
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "names": set(), "timebase": set(), "definitions": set(), "digest": {"definitions"}, "log": set(), "cli": {"records", "log"},
+    "records": set(), "names": set(), "timebase": set(), "definitions": set(), "log": set(),
+    "digest": {"definitions"}, "cli": {"records", "log"},
     "store": {"records"}, "impostor": set(), "weights": {"records", "impostor"}, "registry": {"records", "digest"},
     "segment_file": {"records"}, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "picture": {"records"}, "container": {"records", "log", "impostor"},
