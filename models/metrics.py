@@ -147,8 +147,8 @@ def metrics(task: str, classes: Sequence[str] = ()) -> dict[str, Metric]:
             "balanced_accuracy": balanced_accuracy,
             "macro_f1": macro_f1,
         }
-        for metric in (recall, precision):
-            table |= {f"{metric.__name__}_{name}": _of_class(metric, i) for i, name in enumerate(classes)}
+        for of_class in (recall, precision):
+            table |= {f"{of_class.__name__}_{name}": _of_class(of_class, i) for i, name in enumerate(classes)}
         return table
     table = {}
     for metric in (ccc, rmse, pearson):

@@ -147,7 +147,7 @@ class RecursiveModel(nn.Module):
         self, dims: dict[str, int], frames: int, width: int, embedding: int, layers: int, dropout: float = 0.1
     ):
         super().__init__()
-        widths = {m: width * (2 if m == "video" else 1) for m in ("video", "audio", "text") if m in dims}
+        widths: dict[str, int] = {m: width * (2 if m == "video" else 1) for m in ("video", "audio", "text") if m in dims}
         self.frames = frames
         self.encoder = nn.ModuleDict(
             {

@@ -56,9 +56,9 @@ class _Track:
             reasons.append(f"sound begins {late_s:.2f} s late")
         if early_s > EDGE_TOLERANCE_S:
             reasons.append(f"sound ends {early_s:.2f} s early")
-        if self.peak < SILENT_PEAK:
-            reasons.append("silent")
-        self.writer.describe(self.segment.segment_id, source, (begin_s, end_s), _join(reasons))
+        silent = self.peak < SILENT_PEAK
+        reasons += ["silent"] if silent else []
+        self.writer.describe(self.segment.segment_id, source, (begin_s, end_s), _join(reasons), silent)
 
 
 def write_audio(

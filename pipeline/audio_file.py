@@ -5,6 +5,7 @@ Ragged by segment, see :mod:`pipeline.segment_file`::
     /samples (N,) float32, -1 to 1; 0 where nothing was recorded
     /source (S,)  'sentence' or 'video'     /start_s (S,)  time of the first sample, from the first video frame
     /observed_s (S, 2)  the part of the segment for which sound exists
+    /silent (S,) bool   whether what was recorded is silence
 
 How many samples a segment has follows from its times, so overlapping segments can be written side by side.
 """
@@ -56,6 +57,7 @@ class AudioFile(SegmentFile):
         self.sources = [s.decode() for s in file["source"][:]]
         self.start_s = file["start_s"][:]
         self.observed_s = file["observed_s"][:]
+        self.silent = file["silent"][:] if "silent" in file else [False] * len(self.sources)
         self.sample_rate_hz = int(file.attrs["sample_rate_hz"])
 
     def _track(self, index: int) -> AudioTrack:
@@ -76,6 +78,7 @@ class AudioWriter(SegmentWriter):
         self.start_s = np.array([plan[s][0] for s in self.segment_ids], np.float64)
         self._observed_s = np.stack([self.start_s, self.start_s], axis=1).reshape(-1, 2)
         self._sources = [VIDEO] * len(self.segment_ids)
+        self._silent = np.zeros(len(self.segment_ids), bool)
 
     def _create(self, count: int) -> None:
         self._file.create_dataset("samples", (count,), "float32", chunks=(min(1 << 16, count),) if count else None)
@@ -89,12 +92,15 @@ class AudioWriter(SegmentWriter):
             begin = int(self.offset[i]) + first
             self._file["samples"][begin : begin + len(samples)] = samples
 
-    def describe(self, segment_id: str, source: str, observed_s: tuple[float, float], reason: str = "") -> None:
+    def describe(
+        self, segment_id: str, source: str, observed_s: tuple[float, float], reason: str = "", silent: bool = False
+    ) -> None:
         """Say where a segment's sound is from, for which part of it sound exists, and what is wrong with it."""
         i = self._index[segment_id]
         self._sources[i], self._observed_s[i], self._reasons[i] = source, observed_s, reason
+        self._silent[i] = silent
 
     def _finish(self) -> None:
-        self._file["source"] = self._texts(self._sources)
+        self._file["source"], self._file["silent"] = self._texts(self._sources), self._silent
         self._file["start_s"], self._file["observed_s"] = self.start_s, self._observed_s
         self._file.attrs["sample_rate_hz"] = SAMPLE_RATE_HZ

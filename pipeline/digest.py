@@ -30,7 +30,7 @@ def _read(path: Path) -> tuple[bytes, frozenset[str]]:
     A file belongs to many stages, so both are kept; its syntax tree, a hundred times its size, is not.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
@@ -63,8 +63,8 @@ def code(*modules: str, files: tuple[Path, ...] = ()) -> str:
 
     Comments and layout do not count. Templates belong to the modules that they lie beside.
     """
-    modules = {*modules, *(name for path in files for name in _read(path)[1])}
-    paths = [path for path in map(_module_path, closure(*modules)) if path]
+    named = {*modules, *(name for path in files for name in _read(path)[1])}
+    paths = [path for path in map(_module_path, closure(*named)) if path]
     digest = sha256()
     for path in [*paths, *files]:
         digest.update(_read(path)[0])

@@ -31,7 +31,7 @@ def peak_memory_mb() -> float:
 
 def progress(items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0) -> Iterator[Item]:
     """Yield ``items`` under a bar on a terminal, under a plain log line every ``every_s`` seconds elsewhere."""
-    total = len(items) if total is None and hasattr(items, "__len__") else total
+    total = len(items) if total is None and isinstance(items, Sized) else total
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -111,10 +111,11 @@ class Finding:
     status: str  # ok, partial, absent
     reason: str | None = None
     valid_fraction: float | None = None
+    cause: str | None = None  # a name of pipeline.causes.Cause
 
 
 def _convert(record_type, row: dict[str, str], where: str):
-    values = {}
+    values: dict[str, object] = {}
     for field in fields(record_type):
         text = row.get(field.name) or ""
         kind = str(field.type)

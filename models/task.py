@@ -1,0 +1,50 @@
+"""What is predicted, and for what: classes or numbers, for a segment or for each frame."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pipeline.records import InputError
+
+Kind = Literal["classes", "numbers"]
+Level = Literal["segment", "frame"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task, written ``classes/segment`` or ``numbers/frame:valence,arousal``; classes are known from the labels."""
+
+    kind: Kind
+    level: Level
+    targets: tuple[str, ...] = ()  # names of the numbers
+
+    def __post_init__(self):
+        if self.kind not in get_args(Kind) or self.level not in get_args(Level):
+            raise InputError(
+                f"task {self.kind}/{self.level}: write classes or numbers, a slash, and segment or frame: "
+                "classes/segment, numbers/frame:valence,arousal"
+            )
+        if bool(self.targets) != self.numbers or len(set(self.targets)) != len(self.targets) or "" in self.targets:
+            raise InputError(
+                f"task {self}: numbers are named after a colon, each once (numbers/{self.level}:valence,arousal); "
+                "classes are not"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> "Task":
+        """Read a task as it is written; raises InputError that says how."""
+        what, _, targets = text.partition(":")
+        kind, _, level = what.partition("/")
+        return cls(kind, level, tuple(targets.split(",")) if ":" in text else ())
+
+    @property
+    def numbers(self) -> bool:
+        """Whether numbers are predicted, not classes."""
+        return self.kind == "numbers"
+
+    @property
+    def frames(self) -> bool:
+        """Whether each frame has its own label."""
+        return self.level == "frame"
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.level}" + (f":{','.join(self.targets)}" if self.targets else "")
