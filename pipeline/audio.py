@@ -55,11 +55,11 @@ class _Track:
                 reasons.append(f"no sound for {lost_s:.2f} s in between")
             if early_s > EDGE_TOLERANCE_S:
                 reasons.append(f"sound ends {early_s:.2f} s early")
-            if self.peak < SILENT_PEAK:
-                reasons.append("silent")
+        silent = bool(stretches) and self.peak < SILENT_PEAK
+        reasons += ["silent"] if silent else []
         observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
         otherwise = "" if stretches else "no sound in it"
-        self.writer.describe(self.segment.segment_id, source, observed_s, "; ".join(reasons) or otherwise)
+        self.writer.describe(self.segment.segment_id, source, observed_s, "; ".join(reasons) or otherwise, silent)
 
 
 def _joined(stretches: list[list[int]], seam: int) -> list[list[int]]:

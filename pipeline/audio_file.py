@@ -5,7 +5,7 @@ Ragged by segment, see :mod:`pipeline.segment_file`::
     /samples (N,) float32, -1 to 1; 0 where nothing was recorded
     /source (S,)  'sentence' or 'video'     /start_s (S,)  time of the first sample, from the first video frame
     /observed_s (R, 2)  stretches for which sound exists; observed_offset[i]:observed_offset[i + 1] are of segment i
-    /observed_offset (S + 1,)
+    /observed_offset (S + 1,)               /silent (S,) bool   whether what was recorded is silence
 
 How many samples a segment has follows from its times, so overlapping segments can be written side by side.
 """
@@ -58,6 +58,7 @@ class AudioFile(SegmentFile):
     def _read(self, file) -> None:
         self.sources = [s.decode() for s in file["source"][:]]
         self.start_s = file["start_s"][:]
+        self.silent = file["silent"][:]
         self.observed_s = np.split(file["observed_s"][:], file["observed_offset"][1:-1])
         self.sample_rate_hz = int(file.attrs["sample_rate_hz"])
 
@@ -79,6 +80,7 @@ class AudioWriter(SegmentWriter):
         self.start_s = np.array([plan[s][0] for s in self.segment_ids], np.float64)
         self._observed_s = [np.zeros((0, 2))] * len(self.segment_ids)
         self._sources = [VIDEO] * len(self.segment_ids)
+        self._silent = np.zeros(len(self.segment_ids), bool)
 
     def _create(self, count: int) -> None:
         self._file.create_dataset("samples", (count,), "float32", chunks=(min(1 << 16, count),) if count else None)
@@ -92,14 +94,17 @@ class AudioWriter(SegmentWriter):
             begin = int(self.offset[i]) + first
             self._file["samples"][begin : begin + len(samples)] = samples
 
-    def describe(self, segment_id: str, source: str, observed_s: ArrayLike, reason: str = "") -> None:
+    def describe(
+        self, segment_id: str, source: str, observed_s: ArrayLike, reason: str = "", silent: bool = False
+    ) -> None:
         """Say where a segment's sound is from, for which stretches (n, 2) sound exists, and what is wrong with it."""
         i = self._index[segment_id]
-        self._sources[i], self._reasons[i] = source, reason
+        self._sources[i], self._reasons[i], self._silent[i] = source, reason, silent
         self._observed_s[i] = np.asarray(observed_s, np.float64).reshape(-1, 2)
 
     def _finish(self) -> None:
-        self._file["source"], self._file["start_s"] = self._texts(self._sources), self.start_s
+        self._file["source"], self._file["silent"] = self._texts(self._sources), self._silent
+        self._file["start_s"] = self.start_s
         self._file["observed_s"] = np.concatenate([np.zeros((0, 2)), *self._observed_s])
         self._file["observed_offset"] = np.cumsum([0, *map(len, self._observed_s)])
         self._file.attrs["sample_rate_hz"] = SAMPLE_RATE_HZ

@@ -14,49 +14,41 @@ from pathlib import Path
 import click
 import numpy as np
 
+from pipeline.causes import Cause, Status
 from pipeline.corpora.base import WHOLE_CORPUS
-from pipeline.records import Finding, InputError, Label, Segment, Word, read_labels, read_table, write_table
+from pipeline.records import Assignment, Finding, InputError, Label, Segment, Word, read_labels, read_table, write_table
 
 SLACK_S = 0.01  # sound that ends by so little before its segment is whole
-NO_WORD = "no word was found"
+OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
 PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What there is of one segment in one modality: status ok, partial or absent, the share observed, and why."""
+    """What there is of one segment in one modality: the share observed, and why not more, in a name and in words."""
 
-    status: str
+    status: Status
     fraction: float
     reason: str = ""
+    cause: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the protocol puts a segment in one fold; a segment may have several places in a fold, or none."""
-
-    segment_id: str
-    fold: int
-    part: str
-    label: str | None = None
-
-
-def graded(fraction: float, reason: str = "", lacking: bool = False) -> State:
+def graded(fraction: float, cause: Cause | None = None, reason: str = "", lacking: bool = False) -> State:
     """State by the share observed; ``lacking`` makes it partial where all that was looked at is there."""
-    return State("absent" if fraction <= 0 else "partial" if fraction < 1 or lacking else "ok", fraction, reason)
+    status = Status.ABSENT if fraction <= 0 else Status.PARTIAL if fraction < 1 or lacking else Status.OK
+    return State(status, fraction, reason or (cause.text if cause else ""), cause)
 
 
-def of_rows(offset: np.ndarray, valid: np.ndarray, nothing: str, what: str) -> list[State]:
+def of_rows(offset: np.ndarray, valid: np.ndarray, cause: Cause, nothing: str, what: str) -> list[State]:
     """State of each segment that owns the rows ``offset[i]:offset[i + 1]`` of ``valid``; words for the reasons."""
     seen = np.concatenate([[0], np.cumsum(valid)])
     states = []
     for count, good in zip(np.diff(offset).tolist(), (seen[offset[1:]] - seen[offset[:-1]]).tolist()):
         if count:
-            states.append(
-                graded(good / count, "" if good == count else f"{nothing} in {count - good} of {count} {what}")
-            )
+            lacking = (cause, f"{nothing} in {count - good} of {count} {what}") if good < count else ()
+            states.append(graded(good / count, *lacking))
         else:
-            states.append(graded(0.0, f"no {what}"))
+            states.append(graded(0.0, Cause.NOTHING_READ, f"no {what}"))
     return states
 
 
@@ -68,13 +60,14 @@ def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     valid, code = faces.file["valid"][:], faces.file["code"][:]
     faces.close()
     found = {}
-    for i, (segment_id, state) in enumerate(zip(faces.segment_ids, of_rows(faces.offset, valid, "nothing", "frames"))):
+    states = of_rows(faces.offset, valid, Cause.NO_FACE, "nothing", "frames")
+    for i, (segment_id, state) in enumerate(zip(faces.segment_ids, states)):
         own = slice(int(faces.offset[i]), int(faces.offset[i + 1]))
         counts = np.bincount(code[own][~valid[own]], minlength=len(CODES))
-        total = own.stop - own.start
+        total, remark = own.stop - own.start, faces.reasons[i]
         parts = [f"{CODES[k]} in {n} of {total} frames" for k, n in enumerate(counts) if n]
-        reason = faces.reasons[i]
-        found[segment_id] = graded(state.fraction, reason or "; ".join(parts) or state.reason, bool(reason))
+        cause = OF_CODE[int(counts.argmax())] if counts.any() else state.cause or (Cause.REMARK if remark else None)
+        found[segment_id] = graded(state.fraction, cause, remark or "; ".join(parts) or state.reason, bool(remark))
     return found
 
 
@@ -91,11 +84,13 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         i = own[segment.segment_id]
         observed_s = float(np.ptp(np.clip(audio.observed_s[i], segment.start_s, segment.end_s), axis=1).sum())
         whole = observed_s > 0 and segment.duration_s - observed_s <= SLACK_S
-        reason = audio.reasons[i]
-        if not reason and not whole:
-            reason = f"sound for {observed_s:.2f} of {segment.duration_s:.2f} s"
-        fraction = 1.0 if whole else observed_s / segment.duration_s
-        found[segment.segment_id] = graded(fraction, reason, "silent" in reason.split("; "))
+        reason, cause, fraction = audio.reasons[i], None, 1.0 if whole else observed_s / segment.duration_s
+        if not whole:
+            cause = Cause.PART_OF_SOUND if observed_s else Cause.NO_SOUND
+            reason = reason or f"sound for {observed_s:.2f} of {segment.duration_s:.2f} s"
+        elif reason:
+            cause = Cause.SILENT if audio.silent[i] else Cause.REMARK
+        found[segment.segment_id] = graded(fraction, cause, reason, cause is Cause.SILENT)
     return found
 
 
@@ -123,11 +118,12 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 def _of_text(segment: Segment, words: list[Word], fraction: float) -> State:
     if not words:
-        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else NO_WORD
-        return State("absent", 0.0, said)
+        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else ""
+        return graded(0.0, Cause.NO_WORD, said)
     if any(w.source == "transcript_even" for w in words):
-        return State("partial", fraction, "times are estimates: no usable forced alignment, text spread over the turn")
-    return State("ok", fraction)
+        said = "times are estimates: no usable forced alignment, text spread over the turn"
+        return State(Status.PARTIAL, fraction, said, Cause.EVEN_TIMES)
+    return State(Status.OK, fraction)
 
 
 READERS = {"video": of_faces, "audio": of_sound, "text": of_words}
@@ -145,28 +141,29 @@ def of_modality(results: Path, modality: str, segments: Sequence[Segment]) -> di
     for name, own in by_file.items():
         path = results / folder / f"{name}{suffix}"
         found = READERS[modality](path, own) if path.exists() else {}
+        cause = Cause.NOT_IN_FILE if path.exists() else Cause.NO_FILE
         why = "the segment is not in" if path.exists() else "there is no"
         for segment in own:
-            missing = graded(0.0, f"{why} {folder}/{name}{suffix}")
+            missing = graded(0.0, cause, f"{why} {folder}/{name}{suffix}")
             states[segment.segment_id] = found.get(segment.segment_id, missing)
     return states
 
 
-def of_store(path: Path, nothing: str, what: str) -> dict[str, State] | None:
+def of_store(path: Path, cause: Cause, nothing: str, what: str) -> dict[str, State] | None:
     """State of every segment in a feature store; ``None`` where there is no such file."""
     from pipeline.store import FeatureStore
 
     if not path.exists():
         return None
     store = FeatureStore(path)
-    states = of_rows(store.offset, store.file["valid"][:], nothing, what)
+    states = of_rows(store.offset, store.file["valid"][:], cause, nothing, what)
     store.close()
     return dict(zip(store.segment_ids, states))
 
 
 def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label]) -> dict[str, State]:
     """In which share of the folds each segment trains, selects or tests a model, and why not in the others."""
-    places = read_table(path, Place)
+    places = read_table(path, Assignment)
     if not places:
         raise InputError(f"{path}: holds no segment; delete it and let the workflow make it again")
     group = {s.segment_id: s.session or s.unit_id for s in segments}
@@ -178,17 +175,19 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     states = {}
     for s in segments:
         without = folds - used.get(s.segment_id, set())
+        cause, reason = None, ""
         if without == folds and s.segment_id in used:
-            reason = "predicted only: it has no labels to train on or to be scored by"
-        elif without == folds and classes != {None} and _class(s, labels) not in classes:
-            label = _class(s, labels)
-            reason = f"label {label} is not among the configured labels" if label else "it has no label"
-        else:
-            shared = f"somebody else of the same {'session' if s.session else 'video'} is tested"
+            cause = Cause.PREDICTED_ONLY
+        elif without == folds and classes != {None} and (label := _class(s, labels)) not in classes:
+            cause = Cause.OTHER_LABEL if label else Cause.NO_LABEL
+            reason = f"label {label} is not among the configured labels" if label else ""
+        elif without:
             elsewhere = any((fold, group[s.segment_id]) in tested for fold in without)
-            why = shared if elsewhere else "the protocol leaves it out"
-            reason = f"in no part of {len(without)} of {len(folds)} folds: {why}" if without else ""
-        states[s.segment_id] = graded(1 - len(without) / len(folds), reason)
+            cause = Cause.OTHERS_TESTED if elsewhere else Cause.LEFT_OUT
+            shared = f"somebody else of the same {'session' if s.session else 'video'} is tested"
+            why = shared if elsewhere else cause.text
+            reason = f"in no part of {len(without)} of {len(folds)} folds: {why}"
+        states[s.segment_id] = graded(1 - len(without) / len(folds), cause, reason)
     return states
 
 
@@ -210,26 +209,28 @@ def collect(results: Path, features: Sequence[str], split: Path | None = None) -
     for modality, (folder, _) in PREPARED.items():
         found = of_modality(results, modality, segments)
         if found is None:
-            general.append(
-                Finding(WHOLE_CORPUS, None, modality, "absent", f"not prepared: there is no folder {folder}")
-            )
+            general.append(_missing(modality, f"not prepared: there is no folder {folder}"))
         else:
             states[modality] = found
     if "text" in states:
         states["text"] = _unheard(states["text"], states.get("audio", {}))
-    labels = of_store(results / "labels.h5", "no label", "frames")
+    labels = of_store(results / "labels.h5", Cause.NO_LABEL, "no label", "frames")
     if labels is not None:
         states["label"] = labels
     for name in features:
         column, path = f"features/{name}", results / "features" / f"{name}.h5"
-        found = of_store(path, "nothing observed", "rows")
+        found = of_store(path, Cause.NOTHING_OBSERVED, "nothing observed", "rows")
         if found is None:
-            general.append(Finding(WHOLE_CORPUS, None, column, "absent", f"there is no {column}.h5"))
+            general.append(_missing(column, f"there is no {column}.h5"))
         else:
             states[column] = _explain(found, states.get(_modality_of(path), {}))
     if split is not None:
         states["split"] = of_split(split, segments, read_labels(results))
     return [*general, *_rows(segments, states, findings)]
+
+
+def _missing(modality: str, reason: str) -> Finding:
+    return Finding(WHOLE_CORPUS, None, modality, Status.ABSENT, reason, cause=Cause.NOT_PREPARED)
 
 
 def _modality_of(path: Path) -> str:
@@ -241,8 +242,8 @@ def _modality_of(path: Path) -> str:
 def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, State]:
     """Features that are wholly absent are so for the reason of what they were made from."""
     return {
-        segment_id: replace(state, reason=source[segment_id].reason)
-        if state.status == "absent" and segment_id in source and source[segment_id].reason
+        segment_id: replace(state, reason=source[segment_id].reason, cause=source[segment_id].cause)
+        if state.status == Status.ABSENT and segment_id in source and source[segment_id].reason
         else state
         for segment_id, state in features.items()
     }
@@ -251,8 +252,8 @@ def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, 
 def _unheard(text: dict[str, State], sound: dict[str, State]) -> dict[str, State]:
     """Where no word was found and something is wrong with the sound, the reason names it."""
     return {
-        segment_id: replace(state, reason=f"{NO_WORD}: {sound[segment_id].reason}")
-        if state.reason == NO_WORD and segment_id in sound and sound[segment_id].reason
+        segment_id: replace(state, reason=f"{state.reason}: {sound[segment_id].reason}")
+        if state.cause == Cause.NO_WORD and segment_id in sound and sound[segment_id].reason
         else state
         for segment_id, state in text.items()
     }
@@ -271,14 +272,18 @@ def _rows(
             yield finding
     for segment in segments:
         for modality, of_segment in states.items():
-            state = of_segment.get(segment.segment_id, graded(0.0, "the segment is not in the file"))
+            state = of_segment.get(segment.segment_id, graded(0.0, Cause.NOT_IN_FILE, "the segment is not in the file"))
             said = concerning[segment.segment_id, modality]
-            reasons = [f.reason for f in said if f.reason]
-            if state.status != "absent" or not reasons:  # else the reader of the corpus knows better why
+            reasons, cause = [f.reason for f in said if f.reason], state.cause or (Cause.CORPUS if said else None)
+            if state.status != Status.ABSENT or not reasons:  # else the reader of the corpus knows better why
                 reasons.append(state.reason)
-            status = "partial" if state.status == "ok" and any(f.status != "ok" for f in said) else state.status
+            else:
+                cause = Cause.CORPUS
+            lacking = state.status == Status.OK and any(f.status != Status.OK for f in said)
+            status = Status.PARTIAL if lacking else state.status
             reason = "; ".join(dict.fromkeys(filter(None, reasons))) or None
-            yield Finding(segment.unit_id, segment.segment_id, modality, status, reason, round(state.fraction, 4))
+            share = round(state.fraction, 4)
+            yield Finding(segment.unit_id, segment.segment_id, modality, status, reason, share, cause)
 
 
 @click.command()
@@ -295,5 +300,5 @@ def coverage(corpus: str, results: Path, features: tuple[str, ...], split: Path 
         raise InputError(f"{results}: no segments.tsv; run the index stage first")
     rows = collect(results, list(features), split)
     write_table(out, rows, Finding)
-    counts = {s: sum(r.status == s for r in rows) for s in ("ok", "partial", "absent")}
+    counts = {str(s): sum(r.status == s for r in rows) for s in Status}
     log.info("coverage of %s: %s", corpus, ", ".join(f"{n} {status}" for status, n in counts.items()))

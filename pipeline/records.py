@@ -138,6 +138,7 @@ class Finding:
     status: str  # ok, partial, absent
     reason: str | None = None
     valid_fraction: float | None = None
+    cause: str | None = None  # a name of pipeline.causes.Cause
 
 
 def _convert(record_type, row: dict[str, str], where: str):

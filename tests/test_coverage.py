@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.audio_file import AudioWriter
+from pipeline.causes import Cause, Status
 from pipeline.coverage import Place, collect
 from pipeline.coverage import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
@@ -52,7 +53,7 @@ def write_sound(results: Path, unit: str, sound: dict[str, tuple]) -> None:
     plan = {name: (start_s, round((end_s - start_s) * 16_000)) for name, (start_s, end_s, _, _) in sound.items()}
     with AudioWriter(results / "audio" / f"{unit}.h5", plan) as writer:
         for name, (_, _, observed_s, reason) in sound.items():
-            writer.describe(name, "video", observed_s, reason)
+            writer.describe(name, "video", observed_s, reason, silent=reason == "silent")
 
 
 def write_store(path: Path, rows: dict[str, list[bool]], modality: str = "audio") -> None:
@@ -209,6 +210,30 @@ def test_partners_and_subjects_that_a_protocol_leaves_out(tmp_path):
         collect(results, [], write_split(results, {}))
 
 
+def test_every_row_that_is_not_whole_has_a_cause_that_code_can_ask(tmp_path):
+    results = write_corpus(tmp_path, [segment(n) for n in "abcd"])
+    write_faces(results, "u1", {"a": [0, 0], "b": [NO_FACE, OTHER_FACE, OTHER_FACE], "c": [NO_FACE, 0], "d": []})
+    whole, none = (0.0, 2.0, (0.0, 2.0)), (0.0, 2.0, (0.0, 0.0), "no audio stream")
+    half = (0.0, 2.0, (0.0, 1.0), "sound ends 1.00 s early")
+    write_sound(results, "u1", {"a": (*whole, "silent"), "b": none, "c": half, "d": (*whole, "")})
+    write_store(results / "features" / "mfcc.h5", {n: [True] for n in "acd"} | {"b": []})
+    rows = table(results, "mfcc")
+    wanted = {
+        ("a", "video"): None, ("b", "video"): "other_face", ("c", "video"): "no_face", ("d", "video"): "nothing_read",
+        ("a", "audio"): "silent", ("b", "audio"): "no_sound", ("c", "audio"): "part_of_sound", ("d", "audio"): None,
+        ("b", "features/mfcc"): "no_sound", ("a", "features/mfcc"): None, (None, "text"): "not_prepared",
+    }  # fmt: skip
+    assert {key: rows[key].cause for key in wanted} == wanted
+    lacking = [row for row in rows.values() if row.status != Status.OK]
+    assert lacking
+    assert all(Cause(row.cause).text for row in lacking)
+
+
+@pytest.mark.parametrize(("status", "words"), [("ok", "whole"), ("partial", "partial"), ("absent", "absent")])
+def test_a_status_is_its_name_and_has_a_text(status, words):
+    assert (Status(status), str(Status(status)), Status(status).text) == (status, status, words)
+
+
 @pytest.mark.parametrize(
     ("segments", "protocol"),
     [
@@ -270,7 +295,15 @@ def test_command_writes_the_columns_the_report_reads(tmp_path, features):
     result = CliRunner().invoke(coverage_command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     with out.open() as stream:
-        assert next(csv.reader(stream)) == ["unit", "segment", "modality", "status", "reason", "valid_fraction"]
+        assert next(csv.reader(stream)) == [
+            "unit",
+            "segment",
+            "modality",
+            "status",
+            "reason",
+            "valid_fraction",
+            "cause",
+        ]
     modalities = {r.modality for r in read_table(out, Finding)}
     assert modalities == {"video", "audio", "text", *(["features/m1", "features/m2"] if features else [])}
 

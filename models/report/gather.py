@@ -1,7 +1,7 @@
 """Read a results folder into memory: every table and file the report is made of, and which of them are not there.
 
 A folder may hold what an earlier configuration left: stores, runs, folds, seeds and jobs that this one does not name
-are no part of its report.
+are no part of its report. What this configuration does not make is not missed.
 """
 
 import json
@@ -13,7 +13,9 @@ from typing import Any
 import pandas as pd
 
 from models.report.jobs import read_benchmarks
-from pipeline.records import InputError, Segment, Unit, read_table
+from models.report.scores import with_run
+from models.report.settings import Settings
+from pipeline.records import InputError
 from pipeline.store import FeatureStore
 
 TABLES = {  # name: columns the report needs
@@ -21,91 +23,15 @@ TABLES = {  # name: columns the report needs
     "significance": ("question", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict"),
     "coverage": ("unit", "segment", "modality", "status", "reason"),
     "confusion": ("model", "modalities", "fold", "seed", "label", "predicted", "count"),
-    "per_video": (),
+    "per_video": ("model", "modalities", "fold", "seed", "segment_id"),
+    "leaks": ("fold", "part", "known_from", "group", "items", "shared"),
 }
-TEXT_COLUMNS = ("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "reason", "status", "modality")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the workflow says about this run: the configuration that held, and what it ran on."""
-
-    corpus: str
-    config: dict
-    root: str | None
-    scale: str
-    demonstration: bool
-    protocol: str | None
-    folds: int
-    generated: str | None  # folder of the synthetic corpus
-    weights: dict[str, str]  # folder under results/weights to where it is from
-    software: dict
-    revision: str | None = None
-    created: str | None = None
-
-    @classmethod
-    def from_json(cls, path: Path, corpus: str) -> "Settings":
-        """Read the file that the workflow writes; raises InputError where it is not what it should be."""
-        try:
-            given = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read as JSON ({error}); let the workflow write it again") from None
-        if not isinstance(given, dict) or not isinstance(given.get("config"), dict) or "folds" not in given:
-            raise InputError(f"{path}: expected an object with config and folds; let the workflow write it again")
-        config, root = given["config"], given.get("root")
-        options = _options(config, corpus)
-        return cls(
-            corpus=corpus,
-            config=config,
-            root=None if root is None else str(root),
-            scale=str(given.get("scale") or config.get("scale") or ("demo" if root is None else "research")),
-            demonstration=bool(given.get("demonstration", root is None)),
-            protocol=given.get("protocol") or options.get("protocol"),
-            folds=int(given["folds"]),
-            generated=given.get("generated"),
-            weights=given.get("weights") or {},
-            software=given.get("software") or {},
-            created=given.get("created"),
-        )
-
-    @property
-    def options(self) -> dict:
-        """The corpus's own options."""
-        return _options(self.config, self.corpus)
-
-    @property
-    def models(self) -> dict[str, dict]:
-        """Network options by model name."""
-        return self.config.get("models") or {}
-
-    @property
-    def extractors(self) -> list[str]:
-        """Names of the feature stores."""
-        return list(self.options.get("extractors") or ())
-
-    @property
-    def runs(self) -> list[str]:
-        """Every run as model-modalities."""
-        return [f"{model}-{one}" for model, sets in (self.options.get("runs") or {}).items() for one in sets or ()]
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seeds of every run and fold."""
-        return (self.options.get("training") or {}).get("seeds") or []
-
-    @property
-    def practical_region(self) -> float:
-        """Differences smaller than this do not matter."""
-        return float((self.options.get("significance") or {}).get("practical_region", 0.01))
-
-    @property
-    def alpha(self) -> float:
-        """Level of the tests; intervals cover 1 - alpha."""
-        return float((self.options.get("significance") or {}).get("alpha", 0.05))
-
-
-def _options(config: dict, corpus: str) -> dict:
-    return config.get(corpus) or {}
+OPTIONAL = ("leaks",)
+"""Tables that are read where they are there and not missed where they are not."""
+TEXT_COLUMNS = (
+    *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
+    *("scenario", "style", "reason", "cause", "status", "modality", "part"),
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +52,7 @@ class Results:
     folder: Path
     settings: Settings
     tables: dict[str, pd.DataFrame | None]
-    segments: list[Segment]
+    segments: pd.DataFrame | None
     split: pd.DataFrame | None
     stores: list[Store]
     benchmarks: pd.DataFrame | None
@@ -142,43 +68,50 @@ class Results:
         return [folder / f"seed{seed}" for folder in self.fold_folders(run) for seed in self.settings.seeds]
 
 
+def wanted_tables(settings: Settings) -> list[str]:
+    """The tables that a run of these settings leaves."""
+    names = ["scores", "coverage"]
+    names += ["significance"] if settings.contrasts else []
+    names += [] if settings.task.numbers else ["confusion"]
+    return names + (["per_video"] if settings.task.frames and settings.task.numbers else [])
+
+
 def read(folder: Path, settings: Settings) -> Results:
     """Gather everything; raises InputError where a file is there but broken, or where nothing at all is there."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the results folder of one corpus, such as results/iemocap")
     absent: list[str] = []
-    tables = {name: _table(folder / "tables" / f"{name}.csv", columns, absent) for name, columns in TABLES.items()}
-    if settings.corpus == "iemocap":
-        absent = [line for line in absent if "per_video" not in line]
-    else:
-        absent = [line for line in absent if "confusion" not in line]
-    segments = []
-    if (folder / "segments.tsv").exists():
-        segments = read_table(folder / "segments.tsv", Segment)
-    else:
-        absent.append("segments.tsv")
-    split = None
-    if settings.protocol and (folder / "splits" / f"{settings.protocol}.tsv").exists():
-        split = pd.read_csv(folder / "splits" / f"{settings.protocol}.tsv", sep="\t", dtype=str, keep_default_na=False)
-    else:
-        absent.append(f"splits/{settings.protocol or '<protocol>'}.tsv")
-    files = [folder / "features" / f"{name}.h5" for name in sorted(settings.extractors)]
-    stores = [_store(path) for path in files if path.exists()]
-    absent += [f"features/{path.name}" for path in files if not path.exists()]
-    units = read_table(folder / "units.tsv", Unit) if (folder / "units.tsv").exists() else []
-    if not units:
-        absent.append("units.tsv")
+    tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
+    for name in wanted_tables(settings):
+        tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], absent)
+    for name in OPTIONAL:
+        tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [])
+    for name in ("scores", "confusion", "per_video"):
+        if tables[name] is not None:
+            tables[name] = with_run(tables[name])
+    segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)
+    split_name = f"splits/{settings.protocol.name or '<protocol>'}.tsv"
+    split = _table(folder, split_name, ("segment_id", "fold", "part"), absent)
+    stores = [_store(path) for path in _store_files(folder, settings, absent)]
+    units = _table(folder, "units.tsv", ("unit_id",), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, [unit.unit_id for unit in units]))
+    known = [] if units is None else units["unit_id"].tolist()
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, known))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
-    raw_files = []
-    if (folder / "raw_files.tsv").exists():
-        raw_files = pd.read_csv(folder / "raw_files.tsv", sep="\t").to_dict("records")
-    else:
-        absent.append("raw_files.tsv")
+    raw = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent)
+    raw_files = [] if raw is None else raw.to_dict("records")
     return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent)
+
+
+def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Path]:
+    """The stores that runs read, and configured ones that are there although no run reads them."""
+    read_by_runs = settings.stores_read
+    names = sorted({*read_by_runs, *settings.extractors})
+    files = {name: folder / "features" / f"{name}.h5" for name in names}
+    absent += [f"features/{name}.h5" for name in names if name in read_by_runs and not files[name].exists()]
+    return [path for path in files.values() if path.exists()]
 
 
 def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
@@ -188,18 +121,21 @@ def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
     of_shards = {f"features-{name}": {str(k) for k in shards} for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
     of_units = {key: set(units) for key in ("faces", "audio", "words")}
-    single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": {settings.protocol}}
+    split = {settings.protocol.name}
+    single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": split}
     return {**single, **of_units, **of_extractors, **of_shards, **of_folds}
 
 
-def _table(path: Path, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:
+def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:
+    path = folder / name
     if not path.exists():
-        absent.append(f"tables/{path.name}")
+        absent.append(name)
         return None
+    options = {"sep": "\t" if path.suffix == ".tsv" else ",", "keep_default_na": False}
     try:
-        header = pd.read_csv(path, nrows=0).columns
+        header = pd.read_csv(path, nrows=0, **options).columns
         kinds = {name: str for name in TEXT_COLUMNS if name in header}
-        table = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={c: ["", "nan"] for c in header})
+        table = pd.read_csv(path, dtype=kinds, na_values={c: ["", "nan"] for c in header}, **options)
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a table ({error}); delete it and let the workflow make it again") from None
     lacking = [column for column in columns if column not in table]

@@ -1,34 +1,21 @@
-"""What things are called in the report: runs, metrics, classes and numbers, in words a reader knows."""
+"""How metrics, scores, counts and times are written in the report."""
 
-from collections import Counter
 from math import isnan
 
-MODALITY_WORDS = {"A": "audio", "V": "video", "T": "text"}
-CLASS_WORDS = {
-    "ang": "anger", "exc": "excitement", "hap": "happiness", "sad": "sadness", "fru": "frustration",
-    "sur": "surprise", "neu": "neutral", "fea": "fear", "dis": "disgust", "oth": "other", "xxx": "no agreement",
-}  # fmt: skip
+from models.task import Task
+
 METRIC_WORDS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
-    "ccc_valence": "CCC valence",
-    "ccc_arousal": "CCC arousal",
-    "ccc_mean": "CCC mean",
-    "rmse_valence": "RMSE valence",
-    "rmse_arousal": "RMSE arousal",
-    "pearson_valence": "Pearson valence",
-    "pearson_arousal": "Pearson arousal",
+    "ccc": "CCC",
+    "rmse": "RMSE",
+    "pearson": "Pearson",
+    "recall": "recall",
+    "precision": "precision",
+    "f1": "F1",
 }
-FUSION_WORDS = {
-    "self_attention": "self-attention",
-    "cross_attention": "cross-attention",
-    "cross_self_attention": "cross- and self-attention",
-    "rcma": "RCMA",
-    "rjcma": "RJCMA",
-    "concatenation": "early concatenation",
-    "late": "late fusion",
-}
+DEVELOPMENT = "development_"
 MINUS = "\u2212"
 
 
@@ -37,18 +24,44 @@ def missing(value) -> bool:
     return value is None or value == "" or (isinstance(value, float) and isnan(value))
 
 
-class Numbers:
-    """How scores of one corpus are written: per cent with one decimal (IEMOCAP) or three decimals (CCC)."""
+def metric_words(metric: str) -> str:
+    """A metric by its full name: "balanced accuracy", "CCC valence", "mean CCC"."""
+    if metric.startswith(DEVELOPMENT):
+        return f"development {metric_words(metric.removeprefix(DEVELOPMENT))}"
+    if metric in METRIC_WORDS:
+        return METRIC_WORDS[metric]
+    family, _, of = metric.partition("_")
+    words = METRIC_WORDS.get(family, family)
+    return f"mean {words}" if of == "mean" else f"{words} {of.replace('_', ' ')}".strip()
 
-    def __init__(self, percent: bool):
-        self.factor, self.decimals = (100, 1) if percent else (1, 3)
-        self.unit = "points" if percent else "CCC"
+
+def metrics_of(task: Task) -> list[str]:
+    """The metrics of a task over all items, in the order in which they are shown."""
+    if not task.numbers:
+        return ["balanced_accuracy", "accuracy", "macro_f1"]
+    of_all = [f"ccc_{of}" for of in ("mean", *task.targets)]
+    return of_all + [f"{metric}_{of}" for metric in ("rmse", "pearson") for of in task.targets]
+
+
+class Numbers:
+    """How one metric is written: shares in per cent with one decimal, correlations and errors with three decimals."""
+
+    def __init__(self, metric: str):
+        family = metric.removeprefix(DEVELOPMENT).partition("_")[0]
+        self.percent = family not in ("ccc", "rmse", "pearson")
+        self.factor, self.decimals = (100, 1) if self.percent else (1, 3)
+        self.unit = "points" if self.percent else METRIC_WORDS[family]
+        self.lower_is_better = family == "rmse"
 
     def score(self, value) -> str:
         """A score, or a dash where there is none."""
         if missing(value):
             return "–"
         return f"{value * self.factor:.{self.decimals}f}".replace("-", MINUS)
+
+    def with_unit(self, value) -> str:
+        """A score as a sentence says it: "58.4 %", "0.541"."""
+        return f"{self.score(value)} %" if self.percent and not missing(value) else self.score(value)
 
     def difference(self, value) -> str:
         """A difference with its sign."""
@@ -57,15 +70,19 @@ class Numbers:
         text = f"{value * self.factor:+.{self.decimals}f}".replace("-", MINUS)
         return text[1:] if float(text.replace(MINUS, "-")) == 0 else text
 
+    def interval(self, low, high) -> str:
+        """Two differences as an interval, or a dash where there is none."""
+        return "–" if missing(low) or missing(high) else f"{self.difference(low)} to {self.difference(high)}"
+
     def region(self, value: float) -> str:
         """A practical region with its unit, without needless zeros: "1 point", "0.01 CCC"."""
         size = f"{value * self.factor:g}"
-        return f"{size} {self.unit}" if self.unit != "points" else count_of(size, "point")
+        return count_of(size, "point") if self.percent else f"{size} {self.unit}"
 
     def amount(self, value) -> str:
         """The size of a difference with its unit, as in "1.2 points"."""
         size = f"{abs(value) * self.factor:.{self.decimals}f}"
-        return f"{size} {self.unit}" if self.unit != "points" else count_of(size.removesuffix(".0"), "point")
+        return count_of(size.removesuffix(".0"), "point") if self.percent else f"{size} {self.unit}"
 
 
 def p_value(value) -> str:
@@ -121,11 +138,6 @@ def count_of(size: str, one: str) -> str:
     return f"{size} {one}" if size == "1" else f"{size} {one}s"
 
 
-def verb(subject: str, one: str, many: str) -> str:
-    """The form of a verb that goes with a subject such as "self-attention" or "3 recursions"."""
-    return many if subject.endswith(" recursions") else one
-
-
 def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: 1 turn, 10 039 turns."""
     return f"{grouped(number)} {one if number == 1 else many or one + 's'}"
@@ -136,62 +148,11 @@ def grouped(number) -> str:
     return f"{int(number):,}".replace(",", "\u202f")
 
 
-def combine_of(options: dict) -> str:
-    """How a model combines attended vectors: as configured, else statistics for paper 1's attentions (its default)."""
-    pooled = options.get("fusion") in ("self_attention", "cross_attention", "cross_self_attention")
-    return options.get("combine") or ("statistics" if pooled else "concatenation")
+def bytes_of(number: float) -> str:
+    """A size in kB or MB."""
+    return f"{max(number / 1e3, 1):.0f} kB" if number < 1e6 else f"{number / 1e6:.1f} MB"
 
 
-def split_run(run: str) -> tuple[str, str]:
-    """``model-modalities`` apart."""
-    model, _, modalities = run.rpartition("-")
-    return model, modalities
-
-
-class RunNames:
-    """Names of models and runs from their network options; two models that would read alike keep their own name too."""
-
-    def __init__(self, models: dict[str, dict], used: list[str], pooling_matters: bool):
-        self.options = {name: models.get(name) or {} for name in used}
-        words = {name: self._describe(name, pooling_matters) for name in used}
-        seen = Counter(words.values())
-        self.words = {name: text if seen[text] == 1 else f"{text} ({name})" for name, text in words.items()}
-
-    def _describe(self, name: str, pooling_matters: bool) -> str:
-        options = self.options[name]
-        fusion = options.get("fusion")
-        if fusion not in FUSION_WORDS:
-            return name
-        words = FUSION_WORDS[fusion]
-        if fusion in ("rcma", "rjcma") and not options.get("faithful"):
-            words += f" ({count(options.get('recursions', 3), 'recursion')})"
-        elif pooling_matters and "attention" in fusion and combine_of(options) == "concatenation":
-            words += " without pooling"
-        return words + (", as published" if options.get("faithful") else "")
-
-    def model(self, model: str) -> str:
-        """A model in words."""
-        return self.words.get(model, model)
-
-    def run(self, run: str) -> str:
-        """A run in words: the model and its modality letters."""
-        model, modalities = split_run(run)
-        return f"{self.model(model)} {modalities}"
-
-    def pair(self, a: str, b: str) -> tuple[str, str, str]:
-        """Two runs to be compared, and what both share: ("self-attention", "cross-attention", "A+V+T")."""
-        (model_a, set_a), (model_b, set_b) = split_run(a), split_run(b)
-        options_a, options_b = (dict(self.options.get(model, {})) for model in (model_a, model_b))
-        times = [options.pop("recursions", None) for options in (options_a, options_b)]
-        if set_a == set_b and options_a == options_b and None not in times and times[0] != times[1]:
-            fusion = FUSION_WORDS.get(options_a.get("fusion"), model_a)
-            return count(times[0], "recursion"), count(times[1], "recursion"), f"{fusion} {set_a}"
-        if set_a == set_b:
-            return self.model(model_a), self.model(model_b), set_a
-        if model_a == model_b:
-            return set_a, set_b, self.model(model_a)
-        return self.run(a), self.run(b), ""
-
-    def fusion(self, run: str) -> str | None:
-        """The fusion kind behind a run, None for a model that the configuration does not hold."""
-        return self.options.get(split_run(run)[0], {}).get("fusion")
+def listing(items: list[str], last: str = "and") -> str:
+    """Words as a list: "a", "a and b", "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""

@@ -4,6 +4,9 @@ import json
 from collections import Counter
 
 from models.report.gather import Results, Store, run_infos
+from models.report.names import grouped, sentence
+from models.report.settings import Settings
+from models.report.tables import Column, Table
 
 
 def provenance(results: Results) -> dict:
@@ -15,19 +18,19 @@ def provenance(results: Results) -> dict:
             software.setdefault(name, version)
     machines: dict[str, None] = {}
     read: Counter[tuple[str, str]] = Counter()
-    for info in run_infos(results, settings.runs):
-        for name, version in (info.get("versions") or {}).items():
-            software.setdefault(name, version)
-        hardware = info.get("hardware") or {}
-        machines[", ".join(str(hardware[k]) for k in ("cpu", "gpu") if hardware.get(k))] = None
-        read.update((_file_of(results, name), digest) for name, digest in (info.get("inputs") or {}).items())
+    for run in settings.runs:
+        for info in run_infos(results, [run]):
+            for name, version in (info.get("versions") or {}).items():
+                software.setdefault(name, version)
+            hardware = info.get("hardware") or {}
+            machines[", ".join(str(hardware[k]) for k in ("cpu", "gpu") if hardware.get(k))] = None
+            read.update((_file_of(settings, run, name), digest) for name, digest in (info.get("inputs") or {}).items())
     return {
-        "raw_files": results.raw_files,
-        "stores": [_store_row(store) for store in results.stores],
+        "raw_files": _raw_files(results) if results.raw_files else None,
+        "stores": _stores(results) if results.stores else None,
+        "store_details": [_details(store) for store in results.stores],
         "recogniser": _recogniser(results),
-        "read": [
-            {"file": file, "digest": digest, "trainings": count} for (file, digest), count in sorted(read.items())
-        ],
+        "read": _read(read) if read else None,
         "software": sorted((str(k), str(v)) for k, v in software.items()),
         "hardware": "; ".join(filter(None, machines)),
         "seeds": settings.seeds,
@@ -35,41 +38,92 @@ def provenance(results: Results) -> dict:
     }
 
 
-def _file_of(results: Results, name: str) -> str:
+def _raw_files(results: Results) -> Table:
+    columns = [
+        Column("what", "What", number=False),
+        Column("files", "Files", grouped),
+        Column("bytes", "MB", lambda n: f"{n / 1e6:.2f}"),
+        Column("compared", "Taken by", number=False),
+        Column("sha256", "SHA-256", number=False, css="digest code small"),
+    ]
+    note = (
+        "SHA-256 over the sorted paths, each with the digest of its contents or with its size alone; what is taken by "
+        "sizes can change without showing, as long as the file keeps its size."
+    )
+    return Table.of("raw_files", "Raw files, as the corpus was read", columns, results.raw_files, note=note)
+
+
+def _stores(results: Results) -> Table:
+    read = results.settings.stores_read
+    rows = []
+    for store in results.stores:
+        attributes, weights = store.attributes, store.attributes["weights"] or {}
+        name = store.file.removesuffix(".h5")
+        about = [attributes["modality"], *(["demonstration"] if attributes["demonstration"] else [])]
+        about += [] if name in read or not read else ["read by no run"]
+        rows.append(
+            {
+                "file": store.file,
+                "about": ", ".join(about),
+                "extractor": f"{attributes['extractor']} {attributes['extractor_version']}",
+                "segments": store.segments,
+                "rows": store.rows,
+                "dim": store.dim,
+                "weights": weights.get("source") or "none",
+                "revision": weights.get("revision"),
+                "inputs": str(attributes["inputs"])[:12],
+            }
+        )
+    columns = [
+        Column("file", "File", number=False, sub="about"),
+        Column("extractor", "Extractor", number=False),
+        Column("segments", sentence(f"{results.settings.words['segment']}s"), grouped),
+        Column("rows", "Rows", grouped),
+        Column("dim", "Width"),
+        Column("weights", "Weights", number=False, sub="revision", css="prose"),
+        Column("inputs", "Inputs", number=False, css="code"),
+    ]
+    note = "Inputs: the beginning of the SHA-256 over what the extractor read."
+    return Table.of("stores", "Feature stores and the weights behind them", columns, rows, note=note)
+
+
+def _details(store: Store) -> dict:
+    attributes = store.attributes
+    weights = attributes["weights"] or {}
+    digests = weights.get("sha256") or weights.get("files") or {}
+    return {
+        "file": store.file,
+        "inputs": str(attributes["inputs"]),
+        "digests": sorted(digests.items()) if isinstance(digests, dict) else [("", str(digests))],
+        "config": json.dumps(attributes["config"], sort_keys=True, ensure_ascii=False),
+    }
+
+
+def _read(read: Counter) -> Table:
+    rows = [{"file": file, "trainings": n, "sha256": digest} for (file, digest), n in sorted(read.items())]
+    columns = [
+        Column("file", "File", number=False),
+        Column("trainings", "Trainings", grouped),
+        Column("sha256", "SHA-256", number=False, css="digest code small"),
+    ]
+    title = "Files that the trainings read, as each noted them"
+    return Table.of("read", title, columns, rows, note="SHA-256 of the whole file.")
+
+
+def _file_of(settings: Settings, run: str, name: str) -> str:
     """The file behind the name of a training's input: a modality, split or labels."""
-    settings = results.settings
-    features = {m: f"features/{store}.h5" for m, store in (settings.options.get("inputs") or {}).items()}
-    return {**features, "split": f"splits/{settings.protocol}.tsv", "labels": "labels.h5"}.get(name, name)
+    stores = {modality: f"features/{store}.h5" for modality, store in settings.runs[run].inputs.items()}
+    return {**stores, "split": f"splits/{settings.protocol.name}.tsv", "labels": "labels.h5"}.get(name, name)
 
 
 def _recogniser(results: Results) -> dict | None:
     """Which recogniser finds words where a corpus gives none, with the digests of its weights; None where none does."""
     options = results.settings.options.get("recogniser") or {}
     kind, source = options.get("kind", "none"), options.get("weights")
-    if kind == "none":
+    if kind == "none" or "text" not in results.settings.modalities:
         return None
     folder = next((name for name, text in results.settings.weights.items() if text == source), None)
     path = results.folder.parent / "weights" / str(folder) / "weights.json"
     manifest = json.loads(path.read_text(encoding="utf-8")) if source and path.exists() else {}
     digests = {name: file["sha256"] for name, file in (manifest.get("files") or {}).items()}
     return {"kind": kind, "source": source, "revision": manifest.get("revision"), "digests": sorted(digests.items())}
-
-
-def _store_row(store: Store) -> dict:
-    attributes = store.attributes
-    weights = attributes["weights"] or {}
-    digests = weights.get("sha256") or weights.get("files") or {}
-    return {
-        "file": store.file,
-        "segments": store.segments,
-        "rows": store.rows,
-        "dim": store.dim,
-        "modality": attributes["modality"],
-        "extractor": f"{attributes['extractor']} {attributes['extractor_version']}",
-        "inputs": str(attributes["inputs"]),
-        "demonstration": attributes["demonstration"],
-        "source": weights.get("source"),
-        "revision": weights.get("revision"),
-        "digests": sorted(digests.items()) if isinstance(digests, dict) else [("", str(digests))],
-        "config": json.dumps(attributes["config"], sort_keys=True, ensure_ascii=False),
-    }

@@ -1,123 +1,126 @@
-"""The papers' published figures as data, each with where it was read.
+"""Published figures beside one's own: which stand beside which run, and the table of the others.
 
-Paper 1's column names are swapped against common use: its "WA" is balanced accuracy (mean recall over classes), its
-"UWA" is plain accuracy. Here every figure carries its full name.
+They come as data from ``config.json``: a list of papers, each ``{"paper", "source", "about", "citation", "where",
+"protocols", "otherwise", "rows"}``. ``where`` says for which options of a corpus its figures hold at all, ``protocols``
+under which they compare; ``otherwise`` is what is said under another. A row is ``{"metric", "mean", "sd"}`` and what
+it is of: ``run`` (its name), or ``model`` (options of it) and ``modalities``, or ``what`` (in words) with ``part``.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-EMOTIONS = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
-"""The seven classes of paper 1, none merged into another."""
+from models.report.names import Numbers, listing, metric_words, missing, sentence
+from models.report.runs import Run, matches
+from models.report.settings import Settings
+from models.report.tables import Column, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Paper:
-    """A paper and how it is cited."""
-
-    authors: str
-    year: int
-    title: str
-    venue: str
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Figure:
-    """A published mean, with the standard deviation over runs where one was published."""
+    """A published mean, with the standard deviation over trainings where one was published."""
 
+    metric: str
     mean: float
     sd: float | None = None
-
-
-PAPER_1 = Paper(
-    "V. Rajan, A. Brutti, A. Cavallaro",
-    2022,
-    "Is cross-attention preferable to self-attention for multi-modal emotion recognition?",
-    "ICASSP",
-)
-PAPER_2 = Paper(
-    "R. G. Praveen, J. Alam",
-    2024,
-    "Recursive joint cross-modal attention for multimodal fusion in dimensional emotion recognition",
-    "CVPR workshops (ABAW); arXiv 2403.13659",
-)
-
-# --- Paper 1, IEMOCAP, seven classes, mean over 50 runs (5 random utterance folds, 10 seeds); authors' slides.
-
-SELF, CROSS, BOTH = "self_attention", "cross_attention", "cross_self_attention"
-POOLED, CONCATENATED = "statistics", "concatenation"
-
-
-def _percent(balanced: float, accuracy: float, balanced_sd: float | None = None, accuracy_sd: float | None = None):
-    scale = [None if x is None else round(x / 100, 6) for x in (balanced, balanced_sd, accuracy, accuracy_sd)]
-    return {"balanced_accuracy": Figure(*scale[:2]), "accuracy": Figure(*scale[2:])}
-
-
-IEMOCAP: dict[tuple[str, str, str], dict[str, Figure]] = {  # (fusion, combine, modalities) -> metric -> figure
-    (SELF, POOLED, "A"): _percent(36.5, 45.2),
-    (SELF, POOLED, "V"): _percent(45.4, 51.3),
-    (SELF, POOLED, "T"): _percent(47.4, 53.5),
-    (SELF, POOLED, "A+V"): _percent(48.3, 56.7),
-    (CROSS, POOLED, "A+V"): _percent(48.1, 56.6),
-    (SELF, POOLED, "A+T"): _percent(51.8, 57.4),
-    (CROSS, POOLED, "A+T"): _percent(50.1, 56.2),
-    (SELF, POOLED, "V+T"): _percent(56.3, 61.4),
-    (CROSS, POOLED, "V+T"): _percent(56.7, 61.7),
-    (SELF, POOLED, "A+V+T"): _percent(58.7, 64.2, 2.2, 1.9),
-    (CROSS, POOLED, "A+V+T"): _percent(57.8, 63.6, 2.4, 1.2),
-    (SELF, CONCATENATED, "A+V+T"): _percent(58.4, 63.8, 2.1, 1.9),
-    (CROSS, CONCATENATED, "A+V+T"): _percent(57.0, 63.4, 2.1, 1.5),
-    (BOTH, POOLED, "A+V+T"): _percent(58.5, 64.2, 2.8, 2.0),
-}
-IEMOCAP_PRIOR = {
-    "attentive modality hopping": _percent(54.7, 61.7, 2.5, 1.6),
-    "MDRE": _percent(49.0, 56.4, 5.6, 4.3),
-}
-IEMOCAP_COLUMNS = {"balanced_accuracy": "WA", "accuracy": "UWA"}  # what the paper calls them
-IEMOCAP_SOURCE = "the authors' slides"
-
-# --- Paper 2, Aff-Wild2, CCC.
-
-
-@dataclass(frozen=True, slots=True)
-class Ccc:
-    """A published pair of concordance correlation coefficients."""
-
-    what: str
-    part: str
-    valence: float
-    arousal: float
-    source: str
+    run: str = ""
+    model: Mapping | None = None
+    modalities: str = ""
+    what: str = ""
+    part: str = ""
+    called: str = ""  # what the paper calls the metric
+    source: str = ""
     note: str = ""
+    where: Mapping | None = None
+    stands: bool = False  # as a line of its own among the scores, in the group of its modalities
 
-    @property
-    def mean(self) -> float:
-        """Mean of both dimensions, which the paper does not print."""
-        return (self.valence + self.arousal) / 2
+    def is_of(self, run: Run, options: Mapping) -> bool:
+        """Whether it is the figure of this run."""
+        if self.run:
+            return self.run == run.name
+        return self.model is not None and self.modalities == run.modalities and matches(self.model, options)
 
 
-AFFWILD2 = (
-    Ccc("challenge baseline", "official validation", 0.240, 0.200, "abstract"),
-    Ccc("challenge baseline", "official test", 0.211, 0.191, "abstract"),
-    Ccc(
-        "RJCMA, headline",
-        "cross-validation fold 1",
-        0.585,
-        0.674,
-        "abstract; which fold: a third party's reading of the full text",
-        "this fold validates on videos of the official training part, so it does not compare with the official "
-        "validation part",
-    ),
-    Ccc("RJCMA, headline", "official test", 0.542, 0.619, "abstract"),
-    Ccc(
-        "RJCMA, official split",
-        "official validation",
-        0.455,
-        0.652,
-        "a third party's reading of the full text",
-        "the figure to compare with here: same split, same part",
-    ),
-    Ccc("RJCMA, audio and video only", "official test", 0.537, 0.576, "a third party's reading of the full text"),
-)
-AFFWILD2_OFFICIAL_VALIDATION = next(row for row in AFFWILD2 if row.what == "RJCMA, official split")
-AFFWILD2_RECURSION = {1: 0.607, 2: 0.618, 3: 0.629, 4: 0.615}  # mean CCC by recursions, cross-validation fold 1
-AFFWILD2_BEST_TEST_MEAN = 0.672  # winner of the sixth ABAW challenge
+@dataclass(frozen=True)
+class Paper:
+    """One paper's figures, as far as they hold for what was configured."""
+
+    paper: str
+    figures: tuple[Figure, ...]
+    about: str = ""
+    source: str = ""
+    citation: str = ""  # key in references.bib
+    holds: bool = True
+    asked: str = ""  # in words: for what its figures hold
+    otherwise: str = ""  # why they do not compare under the protocol at hand; empty where they do
+
+
+def papers(settings: Settings) -> list[Paper]:
+    """All published figures that the configuration brings."""
+    given = settings.published
+    if given and "metric" in given[0]:  # rows without a paper around them
+        given = [{"rows": given}]
+    return [_paper(one, settings) for one in given]
+
+
+def _paper(given: Mapping, settings: Settings) -> Paper:
+    options = {**settings.options, "protocol": settings.protocol.name}
+    where, rows = given.get("where") or {}, given.get("rows") or []
+    holds = matches(where, options)
+    fields = Figure.__dataclass_fields__
+    figures = [Figure(**{k: v for k, v in row.items() if k in fields}) for row in rows]
+    kept = [f for f in figures if holds and matches(f.where or {}, options)]
+    allowed = given.get("protocols")
+    apart = given.get("otherwise", "") if allowed and settings.protocol.name not in allowed else ""
+    figures = [f if f in kept else Figure(**{**f.__dict__, "run": "", "model": None, "stands": False}) for f in figures]
+    texts = {key: given.get(key, "") for key in ("paper", "about", "source", "citation")}
+    return Paper(figures=tuple(figures), holds=holds, asked=_words(where), otherwise=apart, **texts)
+
+
+def _words(where: Mapping) -> str:
+    """Conditions in words: "labels ang, exc and sad; no merge"."""
+    out = []
+    for key, value in where.items():
+        text = listing(value) if isinstance(value, list) else str(value)
+        out.append(f"{key} {text}" if value else f"no {key}")
+    return "; ".join(out)
+
+
+def beside(found: Sequence[Paper], run: Run, options: Mapping) -> dict[str, Figure]:
+    """Metric to the figure that stands beside a run."""
+    figures = [figure for paper in found for figure in paper.figures if figure.is_of(run, options)]
+    return {figure.metric: figure for figure in figures}
+
+
+def lines(found: Sequence[Paper]) -> list[tuple[Figure, dict[str, Figure]]]:
+    """Figures that stand among the scores as lines of their own: the first of each, and all of it by metric."""
+    out: dict[tuple, dict[str, Figure]] = {}
+    for figure in (f for paper in found for f in paper.figures if f.stands):
+        out.setdefault((figure.what, figure.part, figure.modalities), {})[figure.metric] = figure
+    return [(next(iter(by_metric.values())), by_metric) for by_metric in out.values()]
+
+
+def table(found: Sequence[Paper], shown: set[int]) -> Table | None:
+    """All figures that are not among the scores (``shown``: their ids), one line for each thing measured."""
+    rows: dict[tuple, dict] = {}
+    metrics: dict[str, None] = {}
+    for paper in found:
+        for figure in (f for f in paper.figures if id(f) not in shown and f.what):
+            metrics[figure.metric] = None
+            key = (paper.paper, figure.what, figure.part)
+            row = rows.setdefault(key, {"what": figure.what, "part": figure.part, "paper": paper.paper})
+            row |= {figure.metric: figure.mean, f"{figure.metric}_sd": figure.sd}
+            row["source"] = figure.source or paper.source
+            row["note"] = f"{sentence(figure.note)}." if figure.note else None
+    if not rows:
+        return None
+    columns = [Column("what", "What", number=False, sub="note"), Column("part", "Evaluated on", number=False)]
+    for metric in metrics:
+        spread = any(not missing(row.get(f"{metric}_sd")) for row in rows.values())
+        write, sd = Numbers(metric).score, f"{metric}_sd" if spread else ""
+        columns.append(Column(metric, sentence(metric_words(metric)), write, sd=sd, css="paper"))
+    names = dict.fromkeys(row["paper"] for row in rows.values() if row["paper"])
+    if len(names) > 1:
+        columns.append(Column("paper", "Paper", number=False, css="small muted"))
+    columns.append(Column("source", "Read in", number=False, css="small muted"))
+    note = f"{next(iter(names))}." if len(names) == 1 else ""
+    return Table.of("published", "Published figures", columns, list(rows.values()), note=note).without_empty()

@@ -1,23 +1,24 @@
-"""Views of scores.csv and confusion.csv: mean and sd over runs beside the published figures, recall, confusion."""
+"""Views of scores.csv: mean and deviation over trainings beside the published figures, and the best run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from models.report import published
+from models.options import MODALITIES
 from models.report.charts import Axis
-from models.report.names import MODALITY_WORDS, Numbers, RunNames, combine_of, split_run
+from models.report.names import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
+from models.report.published import Paper, beside, lines
+from models.report.runs import RunNames
+from models.report.settings import Settings
+from models.report.tables import Column, Group, Table
 
-SEGMENT_METRICS = ("balanced_accuracy", "accuracy", "macro_f1")
-FRAME_METRICS = (
-    "ccc_valence", "ccc_arousal", "ccc_mean", "rmse_valence", "rmse_arousal", "pearson_valence", "pearson_arousal",
-)  # fmt: skip
 POOLED = "all"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean and sample standard deviation of one metric over the runs (folds x seeds)."""
+    """Mean and sample standard deviation of one metric over the trainings (folds x seeds)."""
 
     mean: float
     sd: float | None
@@ -27,10 +28,9 @@ class Cell:
 Cells = dict[tuple[str, str], Cell]  # (run, metric) -> cell
 
 
-def run_order(scores: pd.DataFrame) -> list[str]:
-    """Runs in the order of the table, which is the order of the configuration."""
-    pairs = scores[["model", "modalities"]].drop_duplicates()
-    return [f"{model}-{modalities}" for model, modalities in pairs.itertuples(index=False)]
+def with_run(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a column ``run``: its own, or model and modalities joined."""
+    return table if "run" in table else table.assign(run=table["model"] + "-" + table["modalities"])
 
 
 def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
@@ -45,145 +45,166 @@ def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
 def cells(scores: pd.DataFrame) -> Cells:
     """(run, metric) to its cell, from single folds and seeds; pooled rows stand in where there are none."""
     scores = scores.dropna(subset=["value"])
-    run = scores["model"] + "-" + scores["modalities"]
     single = (scores["fold"] != POOLED) & (scores["seed"] != POOLED)
     out = {}
     for rows in (scores[~single], scores[single]):
-        by_metric = rows["value"].groupby([run.loc[rows.index], rows["metric"]], sort=False)
+        by_metric = rows["value"].groupby([rows["run"], rows["metric"]], sort=False)
         for key, mean, sd, count in by_metric.agg(["mean", "std", "count"]).itertuples(name=None):
             out[key] = Cell(mean, None if count < 2 else sd, int(count))
     return out
 
 
-def main_runs(held: Cells, order: list[str], headline: list[str], metric: str, at_most: int = 4) -> list[str]:
-    """The runs shown in detail: those of the main question, then the best by a metric of the development part."""
-    chosen = [run for run in headline if run in order]
-    score = {run: held[run, metric].mean for run in order if (run, metric) in held}
-    ranked = sorted(score, key=lambda run: -score[run]) or order
-    return list(dict.fromkeys([*chosen, *ranked]))[: max(at_most, len(chosen))]
+def ranking(held: Cells, order: Sequence[str], metric: str) -> list[str]:
+    """Runs with a development score, the best first; that score is what a reader may choose a model by."""
+    score = {run: held[run, DEVELOPMENT + metric].mean for run in order if (run, DEVELOPMENT + metric) in held}
+    sign = 1 if Numbers(metric).lower_is_better else -1
+    return sorted(score, key=lambda run: sign * score[run])
 
 
-def has_published_classes(classes: list[str], merge: dict[str, str]) -> bool:
-    """Whether what was told apart are the classes of paper 1, with no other label counted among them."""
-    return sorted(classes) == sorted(published.EMOTIONS) and not merge
+def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_most: int = 4) -> list[str]:
+    """The runs shown in detail: those of the first contrast, then the best by their development score."""
+    chosen = [run for run in first if run in order]
+    return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(at_most, len(chosen))]
 
 
-def score_table(
-    held: Cells, order: list[str], names: RunNames, numbers: Numbers, classes: int, comparable: bool
-) -> dict:
-    """Rows grouped by modality set, most modalities first; each with its cells, published figures and dot chart.
-
-    ``classes`` is 0 for frames; ``comparable`` says that the papers' figures are for these classes or this test part.
-    """
-    percent = numbers.unit == "points"
-    metrics = [m for m in (SEGMENT_METRICS if percent else FRAME_METRICS) if any(key[1] == m for key in held)]
-    shown = metrics[0] if percent else "ccc_mean"
-    rows = [_score_row(run, held, metrics, names, percent and comparable) for run in order]
-    reach = [cell.mean + sign * (cell.sd or 0) for row in rows if (cell := row["cells"].get(shown)) for sign in (1, -1)]
-    paper = None if percent or not comparable else published.AFFWILD2_OFFICIAL_VALIDATION
-    if paper:
-        reach.append(paper.mean)
-    if percent:
-        reach += [row["published"][shown].mean for row in rows if row["published"]]
-    groups: dict[str, list] = {}
-    for row in rows:
-        groups.setdefault(row["modalities"], []).append(row)
-    ordered = sorted(groups, key=lambda letters: -len(letters))
-    return {
-        "metrics": metrics,
-        "shown": shown,
-        "axis": Axis.covering(reach, 5),
-        "paper": paper,
-        "comparable": comparable,
-        "chance": 1 / classes if percent and classes else None,
-        "groups": [
-            {
-                "modalities": letters,
-                "words": " + ".join(MODALITY_WORDS.get(x, x) for x in letters.split("+")),
-                "rows": groups[letters],
-            }
-            for letters in ordered
-        ],
-        "runs": max((row["runs"] for row in rows), default=0),
-        "runs_differ": len({row["runs"] for row in rows}) > 1,
-    }
+def shown_metrics(held: Cells, settings: Settings) -> list[str]:
+    """The metrics over all items that the table holds, that of the contrasts first."""
+    found = {metric for _, metric in held if not metric.startswith(DEVELOPMENT)}
+    known = [metric for metric in metrics_of(settings.task) if metric in found]
+    single = ("recall_", "precision_", "f1_")
+    more = sorted(m for m in found - set(known) if not m.startswith(single) and m in METRIC_WORDS)
+    metrics = [*known, *more]
+    return [settings.metric, *(m for m in metrics if m != settings.metric)] if settings.metric in metrics else metrics
 
 
-def _score_row(run: str, held: Cells, metrics: list[str], names: RunNames, beside_paper_1: bool) -> dict:
-    model, modalities = split_run(run)
-    found = {metric: held[run, metric] for metric in metrics if (run, metric) in held}
-    options = names.options.get(model, {})
-    key = (options.get("fusion"), combine_of(options), modalities)
-    return {
-        "run": run,
-        "model": model,
-        "name": names.model(model),
-        "modalities": modalities,
-        "cells": found,
-        "published": published.IEMOCAP.get(key) if beside_paper_1 else None,
-        "runs": max((cell.runs for cell in found.values()), default=0),
-    }
+@dataclass(frozen=True)
+class Scores:
+    """The table of test scores with what its chart needs."""
+
+    table: Table
+    axis: Axis
+    metric: str  # of the chart
+    chance: float | None
+    trainings: int  # at most, of one run
+    papers: list[Paper]
+    shown: set[int]  # ids of the published figures in the table
 
 
-def recall_table(held: Cells, runs: list[str], classes: list[str], support: dict[str, int]) -> dict:
-    """Per-class recall of the main runs: mean over the runs of each, with its sd."""
-    return {
-        "runs": runs,
-        "rows": [
-            {
-                "label": label,
-                "support": support.get(label),
-                "cells": [held.get((run, f"recall_{label}")) for run in runs],
-            }
-            for label in classes
-        ],
-    }
+def score_view(
+    held: Cells, order: list[str], names: RunNames, settings: Settings, papers: list[Paper], chance: float | None
+) -> Scores | None:
+    """Rows grouped by modality set, most modalities first, with published figures beside and between them."""
+    metrics = shown_metrics(held, settings)
+    if not metrics:
+        return None
+    rows = {run: _row(run, held, metrics, names, papers) for run in order}
+    between = [_line(first, found) for first, found in lines(papers)]
+    everything = [*rows.values(), *between]
+    shown = {id(figure) for row in everything for figure in row.pop("figures")}
+    letters = dict.fromkeys([*(names.get(run).modalities for run in order), *(row["modalities"] for row in between)])
+    groups = []
+    for one in sorted(letters, key=lambda text: -len(text)):
+        words = " + ".join(MODALITIES.get(letter, letter) for letter in one.split("+"))
+        mine = [row for row in between if row["modalities"] == one]
+        mine += [row for run, row in rows.items() if names.get(run).modalities == one]
+        groups.append(Group(mine, one, words))
+    counts = {row["trainings"] for row in rows.values()}
+    table = Table(
+        "scores",
+        _title(metrics, counts),
+        tuple(_columns(metrics, everything, len(counts) > 1)),
+        tuple(groups),
+        note="; ".join(f"Published: {p.paper}{f', read in {p.source}' if p.source else ''}" for p in papers if shown)
+        + ("." if shown else ""),
+        kind="dense wide" if len(metrics) > 3 else "",
+        plot=f"{sentence(metric_words(metrics[0]))} as a chart",
+    )
+    axis = Axis.covering([*_reach(everything, metrics[0]), *([chance] if chance is not None else [])], 5)
+    return Scores(table, axis, metrics[0], chance, max(counts, default=0), papers, shown)
 
 
-def confusion_matrices(confusion: pd.DataFrame, runs: list[str], classes: list[str]) -> list[dict]:
-    """Row-normalised matrices of the given runs, counts pooled over folds and seeds."""
+def _title(metrics: list[str], counts: set[int]) -> str:
+    per_cent = ", per cent" if all(Numbers(metric).percent for metric in metrics) else ""
+    over = f"{max(counts)} trainings" if len(counts) == 1 and max(counts) > 1 else "trainings"
+    return (
+        f"Test scores{per_cent}: mean ± standard deviation over {over}" if counts != {1} else f"Test scores{per_cent}"
+    )
+
+
+def _row(run: str, held: Cells, metrics: list[str], names: RunNames, papers: list[Paper]) -> dict:
+    found = names.get(run)
+    row = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
+    for metric in metrics:
+        if cell := held.get((run, metric)):
+            row |= {metric: cell.mean, f"{metric}_sd": cell.sd, "trainings": max(row["trainings"], cell.runs)}
+    figures = beside(papers, found, names.options.get(found.model) or {})
+    for metric, figure in figures.items():
+        row |= {
+            f"published_{metric}": figure.mean,
+            f"published_{metric}_sd": figure.sd,
+            f"called_{metric}": figure.called,
+        }
+    return {**row, "figures": list(figures.values())}
+
+
+def _line(first, found: dict) -> dict:
+    """A published figure that is no run's, as a row of its own."""
+    row = {"model": f"published: {first.what}", "modalities": first.modalities, "row_class": "paper", "trainings": None}
+    for metric, figure in found.items():
+        row |= {metric: figure.mean, f"{metric}_sd": figure.sd}
+    return {**row, "figures": list(found.values())}
+
+
+def _columns(metrics: list[str], rows: list[dict], counts_differ: bool):
+    yield Column("model", "Model", number=False)
+    families = [metric.partition("_")[0] for metric in metrics]
+    for metric, family in zip(metrics, families):
+        numbers, words = Numbers(metric), sentence(metric_words(metric))
+        published = any(f"published_{metric}" in row for row in rows)
+        spread = f"{metric}_sd" if family not in ("rmse", "pearson") else ""
+        if published:
+            called = next((row[f"called_{metric}"] for row in rows if row.get(f"called_{metric}")), "")
+            head = f"published (\u201c{called}\u201d)" if called else "published"
+            yield Column(metric, "here", numbers.score, sd=spread, over=words)
+            yield Column(
+                f"published_{metric}", head, numbers.score, sd=f"published_{metric}_sd", over=words, css="paper"
+            )
+        elif not numbers.percent and families.count(family) > 1:
+            of = metric.partition("_")[2].replace("_", " ")
+            yield Column(metric, of, numbers.score, sd=spread, over=METRIC_WORDS[family])
+        else:
+            yield Column(metric, words, numbers.score, sd=spread)
+    if counts_differ:
+        yield Column("trainings", "Trainings", css="muted")
+
+
+def _reach(rows: list[dict], metric: str) -> list[float]:
     out = []
-    for run in runs:
-        model, modalities = split_run(run)
-        table = confusion[(confusion["model"] == model) & (confusion["modalities"] == modalities)]
-        for column in ("fold", "seed"):
-            if (table[column] == POOLED).any():
-                table = table[table[column] == POOLED]
-        if table.empty:
-            continue
-        counts = table.pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
-        counts = counts.reindex(index=classes, columns=classes, fill_value=0)
-        rows = []
-        for label in classes:
-            total = float(counts.loc[label].sum())
-            shares = [float(counts.loc[label, p]) / total if total else None for p in classes]
-            rows.append({"label": label, "total": int(total), "shares": shares})
-        out.append({"run": run, "rows": rows})
+    for row in rows:
+        for key in (metric, f"published_{metric}"):
+            if row.get(key) is not None:
+                spread = row.get(f"{metric}_sd") or 0 if key == metric else 0
+                out += [row[key] - spread, row[key] + spread]
     return out
 
 
-def classes_of(scores: pd.DataFrame, configured: list[str]) -> list[str]:
-    """Class labels in the order of the configuration, then any further ones."""
-    found = [m.removeprefix("recall_") for m in scores["metric"].unique() if m.startswith("recall_")]
-    return [c for c in configured if c in found] + sorted(set(found) - set(configured))
-
-
-def per_video(table: pd.DataFrame, runs: list[str]) -> tuple[str, dict[str, pd.DataFrame]] | None:
-    """Mean over seeds of each video's CCC for the given runs: the id column and, per run, a table indexed by video."""
-    identifier = next((c for c in ("segment_id", "segment", "video", "unit_id", "unit") if c in table), None)
-    if identifier is None:
+def by_input(held: Cells, order: list[str], names: RunNames, metric: str) -> Table | None:
+    """The scores of each model by the features it reads, where runs read different ones."""
+    if not names.varied:
         return None
-    if {"metric", "value"} <= set(table.columns):
-        keys = [c for c in table.columns if c not in ("metric", "value")]
-        table = table.pivot_table(index=keys, columns="metric", values="value", dropna=False).reset_index()
-    columns = [c for c in ("ccc_valence", "ccc_arousal", "ccc_mean") if c in table]
-    if "ccc_mean" not in columns and {"ccc_valence", "ccc_arousal"} <= set(columns):
-        table = table.assign(ccc_mean=(table["ccc_valence"] + table["ccc_arousal"]) / 2)
-        columns.append("ccc_mean")
-    out = {}
-    for run in runs:
-        model, modalities = split_run(run)
-        rows = table[(table["model"] == model) & (table["modalities"] == modalities)]
-        if len(rows):
-            out[run] = rows.groupby(identifier)[columns].mean().dropna(how="all")
-    return (identifier, out) if out else None
+    columns = dict.fromkeys(
+        (names.model(names.get(run).model), names.get(run).modalities) for run in order if (run, metric) in held
+    )
+    rows: dict[str, dict] = {}
+    for run in order:
+        if cell := held.get((run, metric)):
+            inputs = names.get(run).inputs
+            text = ", ".join(f"{inputs[m]}" for m in names.varied if m in inputs) or "none of them"
+            row = rows.setdefault(text, {"features": text})
+            key = " ".join((names.model(names.get(run).model), names.get(run).modalities))
+            row |= {key: cell.mean, f"{key}_sd": cell.sd}
+    numbers = Numbers(metric)
+    head = [Column("features", f"Features of {' and '.join(names.varied)}", number=False)]
+    more = [Column(f"{a} {b}", f"{a} {b}", numbers.score, sd=f"{a} {b}_sd") for a, b in columns]
+    title = f"{sentence(metric_words(metric))} by features and model{', per cent' if numbers.percent else ''}"
+    return Table.of("features", title, [*head, *more], list(rows.values()))

@@ -1,4 +1,4 @@
-"""Aff-Wild2: prediction against truth over time for a few videos, with the faces and words of the same seconds."""
+"""Numbers of frames: prediction against truth over time for a few videos, with faces and words of the same seconds."""
 
 import base64
 import json
@@ -9,13 +9,23 @@ import pandas as pd
 
 from models.report.charts import Axis, band, blocks, path, swarm
 from models.report.gather import Results
-from models.report.scores import per_video
+from models.report.names import Numbers, missing
+from models.report.runs import RunNames
+from models.report.tables import Column, Group, Table
 from pipeline.records import Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
 WORDS_PER_CELL = 9
-DIMENSIONS = ("valence", "arousal")
+
+
+def per_video(table: pd.DataFrame | None, run: str) -> pd.DataFrame | None:
+    """The CCC of each video by one run, mean over seeds, indexed by segment id; None where there is none."""
+    rows = table[table["run"] == run] if table is not None else ()
+    if not len(rows):
+        return None
+    columns = [c for c in rows if c.startswith("ccc_")]
+    return rows.groupby("segment_id")[columns].mean().dropna(how="all")
 
 
 def choose(results: Results, run: str) -> list[tuple[str, str]]:
@@ -23,11 +33,9 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
     Without per_video.csv the first three tested videos, which is said too.
     """
-    table = results.tables["per_video"]
-    found = per_video(table, [run]) if table is not None else None
-    if found:
-        ranked = found[1].get(run, pd.DataFrame({"ccc_mean": []})).sort_values("ccc_mean", ascending=False)
-        ids = list(ranked.index)
+    found = per_video(results.tables["per_video"], run)
+    if found is not None and "ccc_mean" in found:
+        ids = list(found.sort_values("ccc_mean", ascending=False).index)
         if len(ids) >= 3:
             return [(ids[0], "best"), (ids[len(ids) // 2], "median"), (ids[-1], "worst")]
         return [(i, "tested") for i in ids]
@@ -39,16 +47,16 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
 def traces(results: Results, run: str) -> list[dict]:
     """One entry per chosen video; a video without predictions is left out by having none to show."""
-    strips = _strips(results, [segment_id for segment_id, _ in choose(results, run)])
-    segments = {s.segment_id: s for s in results.segments}
+    chosen, targets = choose(results, run), results.settings.task.targets
+    strips = _strips(results, [segment_id for segment_id, _ in chosen])
+    segments = {} if results.segments is None else results.segments.set_index("segment_id").to_dict("index")
     out = []
-    for segment_id, why in choose(results, run):
+    for segment_id, why in chosen:
         frames = _predictions(results, run, segment_id)
-        if frames is None or frames.empty:
+        if frames is None or not {f"{name}_predicted" for name in targets} <= set(frames):
             continue
-        segment = segments.get(segment_id)
-        words = _words(results, segment) if segment else []
-        out.append(_trace(segment_id, why, frames, words, strips.get(segment_id)))
+        words = _words(results, segment_id, segments[segment_id]) if segment_id in segments else []
+        out.append(_trace(segment_id, why, frames, targets, words, strips.get(segment_id)))
     return out
 
 
@@ -62,14 +70,14 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
     return None
 
 
-def _words(results: Results, segment) -> list[Word]:
-    file = results.folder / "words" / f"{segment.file}.tsv"
+def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
+    file = results.folder / "words" / f"{segment['unit_id']}.tsv"
     if not file.exists():
         return []
     return [
         w
         for w in read_table(file, Word)
-        if w.segment_id in (None, segment.segment_id) and w.end_s > segment.start_s and w.start_s < segment.end_s
+        if w.segment_id in (None, segment_id) and w.end_s > segment["start_s"] and w.start_s < segment["end_s"]
     ]
 
 
@@ -87,7 +95,9 @@ def _strips(results: Results, wanted: list[str]) -> dict[str, dict]:
     return found
 
 
-def _trace(segment_id: str, why: str, frames: pd.DataFrame, words: list[Word], strip: dict | None) -> dict:
+def _trace(
+    segment_id: str, why: str, frames: pd.DataFrame, targets: tuple[str, ...], words: list[Word], strip: dict | None
+) -> dict:
     by_frame = frames.groupby("time_s", sort=True)
     valid = by_frame["valid"].first()
     time_s = valid.index.to_numpy(np.float64)
@@ -96,9 +106,9 @@ def _trace(segment_id: str, why: str, frames: pd.DataFrame, words: list[Word], s
     valid = valid.to_numpy(bool)
     x = blocks(time_s, POINTS)
     lines = {}
-    for name in DIMENSIONS:
-        truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
-        predicted = by_frame[f"prediction_{name}"]
+    for name in targets:
+        truth = np.where(valid, by_frame[name].first().to_numpy(float), np.nan)
+        predicted = by_frame[f"{name}_predicted"]
         lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
     held = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
     y_axis = Axis.between(min(-0.5, float(held.min()) - 0.05), max(0.5, float(held.max()) + 0.05), 4)
@@ -121,7 +131,7 @@ def _trace(segment_id: str, why: str, frames: pd.DataFrame, words: list[Word], s
         "frames_per_point": max(1, round(len(time_s) / POINTS)),
         "unlabelled": int((~valid).sum()),
         "seeds": int(frames["seed"].nunique()),
-        "cells": _cells(x_axis, words, strip),
+        "cells": _cells(x_axis, words, strip) if words or strip else [],
         "strip": strip,
         "words": [(round(w.start_s, 2), round(w.end_s, 2), w.word) for w in words],
         "word_sources": sorted({w.source.replace("_", " ") for w in words}),
@@ -150,33 +160,49 @@ def _cells(x_axis: Axis, words: list[Word], strip: dict | None) -> list[dict]:
     return out
 
 
-def video_swarm(results: Results, runs: list[str]) -> dict | None:
+def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | None:
     """Per-video CCC of several runs as dots, with the median; the scale is the same for all of them."""
-    table = results.tables["per_video"]
-    found = per_video(table, runs) if table is not None else None
-    if not found:
+    tables = {run: found for run in runs if (found := per_video(results.tables["per_video"], run)) is not None}
+    targets = [t for t in results.settings.task.targets if any(f"ccc_{t}" in table for table in tables.values())]
+    if not tables or not targets:
         return None
-    _, tables = found
-    values = [t[f"ccc_{d}"].dropna().to_numpy() for t in tables.values() for d in DIMENSIONS]
-    axis = Axis.covering(np.concatenate(values), 6)
+    axis = Axis.covering(
+        np.concatenate([t[f"ccc_{d}"].dropna().to_numpy() for t in tables.values() for d in targets]), 6
+    )
+    groups = []
+    for run, table in tables.items():
+        rows = []
+        for target in targets:
+            values = table[f"ccc_{target}"]
+            low, median, high = (float(values.quantile(q)) for q in (0.25, 0.5, 0.75))
+            row = {"target": target, "median": median, "low": low, "high": high, "videos": int(values.notna().sum())}
+            rows.append({**row, "dots": swarm(values.to_numpy(), axis)})
+        groups.append(Group(rows, names.run(run)))
+    score = Numbers("ccc").score
+    heads = {"low": "Lower quarter", "median": "Median", "high": "Upper quarter"}
+    columns = [Column("target", "Of", number=False), *(Column(key, head, score) for key, head in heads.items())]
+    columns.append(Column("videos", "Videos"))
+    title = "CCC of each video by itself"
+    each = _each(tables, targets, names)
     return {
         "axis": axis,
         "videos": max(len(t) for t in tables.values()),
-        "runs": [
-            {
-                "run": run,
-                "rows": [
-                    {
-                        "name": d,
-                        "dots": swarm(table[f"ccc_{d}"].to_numpy(), axis),
-                        "median": float(table[f"ccc_{d}"].median()),
-                        "low": float(table[f"ccc_{d}"].quantile(0.25)),
-                        "high": float(table[f"ccc_{d}"].quantile(0.75)),
-                        "count": int(table[f"ccc_{d}"].notna().sum()),
-                    }
-                    for d in DIMENSIONS
-                ],
-            }
-            for run, table in tables.items()
-        ],
+        "table": Table("videos", title, tuple(columns), tuple(groups), plot="CCC of each video as dots"),
+        "each": each,
     }
+
+
+def _each(tables: dict[str, pd.DataFrame], targets: list[str], names: RunNames) -> Table:
+    """A row for each video, for who wants to look one up."""
+    score = Numbers("ccc").score
+    ids = sorted({i for table in tables.values() for i in table.index})
+    columns, rows = [Column("segment_id", "Video", number=False)], [{"segment_id": i} for i in ids]
+    for run, table in tables.items():
+        for target in targets:
+            key = f"{run} {target}"
+            columns.append(Column(key, target, score, over=names.run(run)))
+            values = table[f"ccc_{target}"].to_dict()
+            for row in rows:
+                value = values.get(row["segment_id"])
+                row[key] = None if missing(value) else float(value)
+    return Table.of("each_video", "CCC of each video by itself, one by one", columns, rows)

@@ -1,22 +1,16 @@
 """The verdict in words, from significance.csv and nothing else: what is decided, what is equivalent, what is open."""
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from models.report.names import (
-    Numbers,
-    RunNames,
-    combine_of,
-    count,
-    missing,
-    p_value,
-    percent,
-    sentence,
-    split_run,
-    verb,
-)
+from models.contrast import also_differs
+from models.report.names import Numbers, count, missing, p_value, percent, sentence
+from models.report.runs import RunNames
 
-VERDICTS = ("a better", "b better", "equivalent", "undecided")
+BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
+KINDS = {"a better": BETTER, "b better": BETTER, "equivalent": EQUIVALENT, "undecided": UNDECIDED}
+DECIDED = (BETTER, EQUIVALENT)
+FEW_CLUSTERS = 20
+"""Below so many the interval and p of a cluster bootstrap are rough."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +20,18 @@ class Answer:
     question: str
     word: str
     sentence: str
-    kind: str  # better, equivalent, undecided or untested
+    kind: str  # better, equivalent, undecided, untested or refused
     first: str  # what is compared
     second: str
     shared: str  # what both have in common: the modalities or the model; empty where nothing
     row: dict
+    cautions: list[str] = field(default_factory=list)  # why to be careful, each a clause
+    also: list[str] = field(default_factory=list)  # what else both sides differ in
+
+    @property
+    def decided(self) -> bool:
+        """Whether the data tell the two apart, or tell that they are alike."""
+        return self.kind in DECIDED
 
 
 def remarks(row: dict) -> list[str]:
@@ -38,35 +39,62 @@ def remarks(row: dict) -> list[str]:
     return [] if missing(row.get("note")) else [part for part in str(row["note"]).split("; ") if part]
 
 
+def flags(row: dict) -> list[str]:
+    """The names of the cautions that the tests themselves gave a row."""
+    given = row.get("cautions")
+    return [] if missing(given) else [name for name in str(given).replace(";", " ").split() if name]
+
+
+def cautions(row: dict) -> list[str]:
+    """Why a verdict is to be read with care, each a clause."""
+    kind = str(row.get("cluster_kind") or "cluster")
+    known = {
+        "few_clusters": f"there are only {count(row.get('clusters') or 0, kind)}, so interval and p are rough",
+        "degenerate": "the scores hardly vary from one resampled test set to the next, so no interval can be trusted",
+        "at_chance": "a model of the two does no better than guessing",
+        "single_seed": "there is one seed, so chance in training is not in the interval",
+    }
+    found = flags(row)
+    clusters = row.get("clusters")
+    if "cautions" not in row and not missing(clusters) and clusters < FEW_CLUSTERS:
+        found = ["few_clusters"]
+    return [known.get(name, name.replace("_", " ")) for name in found]
+
+
 class Verdicts:
     """Turn the rows of significance.csv into sentences."""
 
-    def __init__(self, rows: list[dict], names: RunNames, numbers: Numbers, region: float, alpha: float):
-        self.rows, self.names, self.numbers, self.region, self.alpha = rows, names, numbers, region, alpha
+    def __init__(self, rows: list[dict], names: RunNames, settings):
+        self.rows, self.names = rows, names
+        self.region, self.alpha = settings.practical_region, settings.alpha
+        self.numbers = Numbers(str(rows[0]["metric"]) if rows else settings.metric)
+        self.topics = {contrast.get("question"): contrast.get("topic") for contrast in settings.contrasts}
         self.answers = [self._answer(row) for row in rows]
 
     def _answer(self, row: dict) -> Answer:
         a, b, shared = self.names.pair(row["a"], row["b"])
         verdict = row.get("verdict")
-        if verdict not in VERDICTS or missing(row["difference"]):
+        kind = KINDS.get(verdict, REFUSED) if not missing(row.get("difference")) else UNTESTED
+        if kind == UNTESTED:
             note = row.get("note")
-            word, kind = "Not tested", "untested"
-            text = f"{a} against {b}" + ("" if missing(note) else f": {note}")
-        elif verdict == "equivalent":
-            word, kind, text = "Practically equivalent", "equivalent", self._equivalent(a, b, row)
-        elif verdict == "undecided":
-            word, kind, text = "Undecided", "undecided", self._undecided(a, b, row)
+            word, text = "Not tested", f"{a} against {b}" + ("" if missing(note) else f": {note}")
+        elif kind == REFUSED:
+            word, text = "No verdict", self._lead(a, b, row) + ", but these data carry no verdict"
+        elif kind == EQUIVALENT:
+            word, text = "Practically equivalent", self._equivalent(a, b, row)
+        elif kind == UNDECIDED:
+            word, text = "Undecided", self._undecided(a, b, row)
         else:
             better, worse = (a, b) if verdict == "a better" else (b, a)
-            word, kind = f"{sentence(better)} {verb(better, 'is', 'are')} better", "better"
-            text = self._better(better, worse, row)
+            word, text = f"{sentence(better)} is better", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
-        return Answer(str(row["question"]), word, text, kind, a, b, shared, row)
+        question = str(row["question"])
+        also = also_differs(self.names.differences(row["a"], row["b"]), self.topics.get(question))
+        return Answer(question, word, text, kind, a, b, shared, row, cautions(row), also)
 
     def _better(self, better: str, worse: str, row: dict) -> str:
         by = self.numbers.amount(row["difference"])
-        text = f"{better} {verb(better, 'scores', 'score')} {by} higher than {worse}"
-        text += f" ({self._interval(row)}{self._p(row)})"
+        text = f"{better} scores {by} higher than {worse} ({self._interval(row)}{self._p(row)})"
         small = row.get("p_equivalence")
         if not missing(small) and small < self.alpha:
             text += f". The difference is real, but below {self._region}"
@@ -77,31 +105,36 @@ class Verdicts:
         low, high = row["ci_low"], row["ci_high"]
         if row["difference"] < 0:
             low, high = -high, -low
-        low, high = self.numbers.difference(low), self.numbers.difference(high)
-        return f"{percent(1 - self.alpha)} interval of the difference {low} to {high}"
+        return f"{percent(1 - self.alpha)} interval of the difference {self.numbers.interval(low, high)}"
 
     def _p(self, row: dict) -> str:
         value = row.get("p_holm")
         if missing(value):
             return ""
-        text = p_value(value)
-        return f", Holm-adjusted p {text if text.startswith('<') else '= ' + text}"
+        text, adjusted = p_value(value), "Holm-adjusted " if len(self.rows) > 1 else ""
+        return f", {adjusted}p {text if text.startswith('<') else '= ' + text}"
 
     @property
     def _region(self) -> str:
         return self.numbers.region(self.region)
 
     def _equivalent(self, a: str, b: str, row: dict) -> str:
-        low, high = (self.numbers.difference(row.get(k)) for k in ("equivalence_low", "equivalence_high"))
+        between = self.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
         return (
             f"{a} and {b} differ by less than {self._region}: the {percent(1 - 2 * self.alpha)} interval of the "
-            f"difference, {low} to {high}, lies within the practical region"
+            f"difference, {between}, lies within the practical region"
         )
 
-    def _undecided(self, a: str, b: str, row: dict) -> str:
-        difference, low, high = row["difference"], row["ci_low"], row["ci_high"]
+    def _lead(self, a: str, b: str, row: dict) -> str:
+        difference = row["difference"]
         ahead, behind = (a, b) if difference >= 0 else (b, a)
-        lead = f"{ahead} {verb(ahead, 'scores', 'score')} {self.numbers.amount(difference)} higher than {behind}, but "
+        if self.numbers.difference(difference) == self.numbers.difference(0.0):
+            return f"{a} and {b} score alike"
+        return f"{ahead} scores {self.numbers.amount(difference)} higher than {behind}"
+
+    def _undecided(self, a: str, b: str, row: dict) -> str:
+        low, high = row["ci_low"], row["ci_high"]
+        lead = f"{self._lead(a, b, row)}, but "
         if missing(low) or missing(high):
             return lead + "without an interval nothing can be said about it"
         if low <= 0 <= high:
@@ -109,99 +142,23 @@ class Verdicts:
             room += f" and for one larger than {self._region}" if max(-low, high) > self.region else ""
             return f"{lead}the {self._interval(row)} leaves room for {room}{self._p(row)}"
         return (
-            f"{lead}that does not hold for all {len(self.rows)} planned contrasts together "
-            f"({self._interval(row)}{self._p(row)})"
+            f"{lead}that does not hold for {self._all()} together ({self._interval(row)}{self._p(row)})"
+            if len(self.rows) > 1
+            else f"{lead}that is not enough to decide ({self._interval(row)}{self._p(row)})"
         )
 
-    def of_fusions(self, kind_a: str, kind_b: str) -> list[Answer]:
-        """Contrasts of two fusions on equal modalities, in file order, most modalities first."""
-        found = []
-        for answer in self.answers:
-            a, b = answer.row["a"], answer.row["b"]
-            same = split_run(a)[1] == split_run(b)[1]
-            if same and {self.names.fusion(a), self.names.fusion(b)} == {kind_a, kind_b}:
-                found.append(answer)
-        return sorted(found, key=lambda x: -len(split_run(x.row["a"])[1]))
-
-    def of_recursions(self) -> list[Answer]:
-        """Contrasts of one recursive fusion with itself at another number of recursions."""
-        return [x for x in self.answers if all(re.fullmatch(r"\d+ recursions?", side) for side in (x.first, x.second))]
-
-    def of_text(self) -> list[Answer]:
-        """Contrasts of one model with and without text."""
-        found = []
-        for answer in self.answers:
-            (model_a, set_a), (model_b, set_b) = split_run(answer.row["a"]), split_run(answer.row["b"])
-            letters = set(set_a.split("+")) ^ set(set_b.split("+"))
-            if model_a == model_b and letters == {"T"}:
-                found.append(answer)
-        return found
+    def _all(self) -> str:
+        return f"all {len(self.rows)} planned contrasts" if len(self.rows) > 2 else "both planned contrasts"
 
     def notes(self) -> dict[str, int]:
         """Every distinct remark on a contrast with its number, in order of appearance."""
         parts = [part for row in self.rows for part in remarks(row)]
         return {text: k for k, text in enumerate(dict.fromkeys(parts), start=1)}
 
-    def basis(self) -> str:
-        """What the tests rest on: items and clusters of the first tested contrast, and the number of contrasts."""
+    def basis(self) -> str | None:
+        """What the tests rest on: items and clusters of the first tested contrast; None where nothing was tested."""
         for row in self.rows:
             if not missing(row.get("items")) and not missing(row.get("clusters")):
                 kind = str(row.get("cluster_kind") or "cluster")
-                return (
-                    f"{count(row['items'], 'test item')} in {count(row['clusters'], kind)}; "
-                    f"{count(len(self.rows), 'planned contrast')}"
-                )
-        return count(len(self.rows), "planned contrast")
-
-
-def iemocap_headline(verdicts: Verdicts) -> dict | None:
-    """Answer "Is cross-attention better than self-attention here?" from the contrast with most modalities."""
-    answers = [x for x in verdicts.of_fusions("cross_attention", "self_attention") if not _faithful(verdicts, x)]
-    pooled = [x for x in answers if _pooled(verdicts, x)] or answers
-    if not pooled:
+                return f"{count(row['items'], 'test item')} in {count(row['clusters'], kind)}"
         return None
-    first = pooled[0]
-    if first.kind == "better":
-        winner = first.row["a"] if first.row["verdict"] == "a better" else first.row["b"]
-        cross = verdicts.names.fusion(winner) == "cross_attention"
-        word = "Yes: cross-attention is better." if cross else "No: self-attention is better."
-    else:
-        word = {
-            "equivalent": "No: the two are practically equivalent.",
-            "undecided": "Undecided: these data do not tell.",
-            "untested": "Not tested.",
-        }[first.kind]
-    rest = [x for x in answers if x is not first]
-    return {"answer": first, "word": word, "rest": rest, "elsewhere": [_brief(verdicts, x) for x in rest]}
-
-
-def _brief(verdicts: Verdicts, answer: Answer) -> str:
-    """A contrast in a few words: "A+T: self-attention is better"."""
-    variant = answer.shared if _pooled(verdicts, answer) else f"{answer.shared} without pooling"
-    return f"{variant}: {answer.word[:1].lower()}{answer.word[1:]}"
-
-
-def _pooled(verdicts: Verdicts, answer: Answer) -> bool:
-    model = split_run(answer.row["a"])[0]
-    return combine_of(verdicts.names.options.get(model, {})) == "statistics"
-
-
-def _faithful(verdicts: Verdicts, answer: Answer) -> bool:
-    return any(verdicts.names.options.get(split_run(answer.row[k])[0], {}).get("faithful") for k in "ab")
-
-
-def affwild2_headline(verdicts: Verdicts) -> list[dict]:
-    """What recursion, the joint, recursive attention and text add: one topic each, with the contrasts on it."""
-    plain = ("self_attention", "cross_attention")
-    pairs = [(recursive, other) for recursive in ("rcma", "rjcma") for other in plain]
-    topics = [
-        ("Recursion", "Does attending again help?", verdicts.of_recursions()),
-        ("Joint", "Of the others (RCMA) or of all (RJCMA)?", verdicts.of_fusions("rcma", "rjcma")),
-        (
-            "Attention",
-            "Is recursive cross-modal attention better than self- or cross-attention?",
-            [answer for pair in pairs for answer in verdicts.of_fusions(*pair)],
-        ),
-        ("Text", "Do the words add to sound and face?", verdicts.of_text()),
-    ]
-    return [{"name": name, "question": question, "answers": answers} for name, question, answers in topics]

@@ -1,0 +1,130 @@
+"""The tables of the planned contrasts: verdicts with their intervals, and all tests side by side."""
+
+from models.report.charts import Axis
+from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
+from models.report.settings import Settings
+from models.report.tables import Column, Table
+from models.report.verdict import UNTESTED, Verdicts, flags, remarks
+
+SHORT = {"a better": "first better", "b better": "second better", "equivalent": "equivalent", "undecided": "undecided"}
+
+
+def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
+    """The axis all contrasts share; it always holds zero and twice the practical region."""
+    reach = [row[k] for row in verdicts.rows for k in ("ci_low", "ci_high", "difference") if not missing(row[k])]
+    region = settings.practical_region
+    return Axis.covering([*reach, -2 * region, 2 * region], 5)
+
+
+def _rows(answers: list, numbers: Numbers, parameters: dict[str, int]) -> list[dict]:
+    out = []
+    for answer in answers:
+        row = answer.row
+        word = "not tested" if answer.kind == UNTESTED else SHORT.get(row.get("verdict"), "no verdict")
+        between = f"against {answer.second}" + (f", {answer.shared}" if answer.shared else "")
+        sizes = [parameters.get(row[side]) for side in "ab"]
+        out.append(
+            {
+                **{key: row.get(key) for key in ("question", "a", "b", "ci_low", "ci_high", "p_holm", "p_equivalence")},
+                **{key: row.get(key) for key in ("difference", "equivalence_low", "equivalence_high")},
+                "first": sentence(answer.first),
+                "second": between,
+                "interval": numbers.interval(row.get("ci_low"), row.get("ci_high")),
+                "verdict": word,
+                "verdict_class": answer.kind,
+                "caution": "; ".join(flags(row)).replace("_", " ") or None,
+                "also": ", ".join(answer.also) or None,
+                "parameters": None if None in sizes else "parameters " + " / ".join(grouped(n) for n in sizes),
+            }
+        )
+    return out
+
+
+def _columns(numbers: Numbers, everything: bool) -> list[Column]:
+    columns = [
+        Column("first", "First against second", number=False, sub="second"),
+        Column("difference", "Difference", numbers.difference),
+        Column("interval", "Interval"),
+        Column("p_holm", "p (Holm)", p_value, explain="p value of the bootstrap, Holm-adjusted"),
+    ]
+    if not everything:
+        return columns
+    against = "p value of the bootstrap against a difference as large as the practical region or larger"
+    return [
+        *columns,
+        Column("p_equivalence", "p (equiv.)", p_value, explain=f"{against}, two one-sided tests"),
+        Column("verdict", "Verdict", number=False, sub="caution", css="verdict"),
+        Column("also", "Also differs in", number=False, sub="parameters", css="small"),
+    ]
+
+
+def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) -> Table:
+    """Every planned contrast with its verdict, what else its sides differ in, and the parameters of both."""
+    numbers = verdicts.numbers
+    unit = "points" if numbers.percent else numbers.unit
+    title = f"Planned contrasts, {metric_words(str(verdicts.rows[0]['metric']))}"
+    note = f"First minus second in {unit}, with the {percent(1 - settings.alpha)} interval of the cluster bootstrap."
+    rows = _rows(verdicts.answers, numbers, parameters)
+    for row in rows:
+        row["parameters"] = row["parameters"] if row["also"] else None
+    if any(row["also"] for row in rows):
+        note += " Where both sides differ in more than what is asked, the last column says in what, with the parameters"
+        note += " of the first / of the second."
+    columns = [Column("question", "Question", number=False), *_columns(numbers, True)]
+    table = Table.of(
+        "contrasts", title, columns[1:], rows, note=note, kind="contrasts wide", plot="Difference as a chart"
+    )
+    return table.without_empty()
+
+
+def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | None:
+    """The contrasts that the data leave open, for the first page."""
+    rows = _rows([a for a in answers if not a.decided], verdicts.numbers, {})
+    if not rows:
+        return None
+    for row in rows:
+        row["why"] = row["caution"] or (row["verdict"] if row["verdict"] != "undecided" else None)
+    columns = [Column("question", "Question", lambda text: sentence(str(text)), number=False, sub="why")]
+    columns += [Column("versus", "First against second", number=False), *_columns(verdicts.numbers, False)[1:]]
+    for row in rows:
+        row["versus"] = f"{row['first']} {row['second']}"
+    note = f"First minus second, {percent(1 - settings.alpha)} interval. Not decided is not the same as equal."
+    return Table.of("undecided", "What these data do not decide", columns, rows, note=note).without_empty()
+
+
+def tests(verdicts: Verdicts) -> Table:
+    """All tests of every contrast; remarks are numbered as in ``verdicts.notes``."""
+    notes = verdicts.notes()
+    rows = []
+    for row in verdicts.rows:
+        marks = ", ".join(str(notes[part]) for part in remarks(row))
+        effects = {f"{key}_text": effect(row[key]) for key in EFFECTS if not missing(row.get(key))}
+        rows.append({**row, **effects, "second": f"against {row['b']}", "notes": marks or None})
+    score = verdicts.numbers.score
+    tested = {
+        "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equivalence", ""),
+        "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
+        "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
+        "p_t_paper": ("p paper’s t-test", "effect_size"),
+    }  # fmt: skip
+    shares = {"p_a_better": "first better", "p_equivalent": "equivalent", "p_b_better": "second better"}
+    columns = [
+        Column("a", "Contrast", number=False, sub="second"),
+        Column("items", "Test items", grouped),
+        Column("clusters", "Clusters", grouped),
+        Column("mean_a", "First", score),
+        Column("mean_b", "Second", score),
+        *(Column(k, head, p_value, sub=f"{of}_text" if of else "") for k, (head, of) in tested.items()),
+        *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
+        Column("notes", "Notes"),
+    ]
+    note = (
+        "p: probability of a difference at least this large if there were none. P: posterior probability (Bayesian "
+        "correlated t-test). Below a p, its effect size: mean over standard deviation of the folds’ differences "
+        "(corrected t), matched-pairs rank-biserial correlation (Wilcoxon), Cohen’s g (McNemar), Cohen’s d over "
+        "trainings (paper). A dash: not applicable, see the notes."
+    )
+    return Table.of("tests", "All tests", columns, rows, note=note, kind="wide").without_empty()
+
+
+EFFECTS = ("effect_t_corrected", "effect_wilcoxon", "effect_mcnemar", "effect_size")

@@ -1,0 +1,109 @@
+"""Single figures as SVG files: the marks of the page on a white ground, with labels, for papers and slides."""
+
+import re
+from dataclasses import dataclass
+
+import jinja2
+
+from models.report.names import Numbers, metric_words, sentence
+
+WIDTH_PX, LEFT_PX = 560, 56
+ROWS_LEFT_PX, ROW_PX, HEAD_PX = 300, 26, 48
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """One figure that can be saved by itself."""
+
+    name: str
+    title: str
+    svg: str
+
+
+def resolved(style: str, charts: str) -> str:
+    """The chart styles with the light colours put in place of their names: programs that draw SVG know no variables."""
+    light = re.search(r":root \{(.*?)\}", style, re.DOTALL).group(1)
+    colours = dict(re.findall(r"--([a-z-]+): ([^;]+);", light))
+    return re.sub(r"var\(--([a-z-]+)\)", lambda match: colours[match.group(1)], charts)
+
+
+def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile]:
+    """Every figure of the page as a file."""
+    template = environment.get_template("figure.svg.j2")
+    style, charts = (environment.loader.get_source(environment, name)[0] for name in ("report.css", "chart.css"))
+    common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "names": view["names"]}
+    out = []
+    for name, title, data in (*_rows(view), *_lines(view)):
+        out.append(FigureFile(name, title, template.render(title=title, **common, **data)))
+    if view["ranks"]:
+        svg = environment.get_template("ranks.svg.j2").render(ranks=view["ranks"], file=True, **common)
+        out.append(FigureFile("ranks", "Runs by mean rank", svg))
+    return out
+
+
+def _rows(view: dict):
+    if scores := view["scores"]:
+        rows = []
+        for group in scores.table.groups:
+            rows += [{"heading": f"{group.title} {group.sub}".strip()}] if group.title else []
+            rows += [{"label": row["model"], "row": row} for row in group.rows]
+        title = sentence(metric_words(scores.metric)) + (", per cent" if Numbers(scores.metric).percent else "")
+        data = {"mark": "score", "metric": scores.metric, "chance": scores.chance, "axis": scores.axis}
+        yield "scores", title, _of_rows(rows, data, Numbers(scores.metric).factor)
+    if table := view["contrasts"]:
+        rows = [{"label": f"{row['first']} {row['second']}", "row": row} for row in table.rows]
+        data = {"mark": "contrast", "region": view["settings"].practical_region, "axis": view["forest"]}
+        data |= {"left_words": "second better", "right_words": "first better"}
+        yield "contrasts", table.title, _of_rows(rows, data, view["verdicts"].numbers.factor)
+
+
+def _of_rows(rows: list[dict], data: dict, factor: float) -> dict:
+    longest = max(len(row.get("label") or row["heading"]) for row in rows)
+    left = min(max(140, 6.4 * longest + 24), 460)
+    size = {"width": left + 380, "height": HEAD_PX + ROW_PX * len(rows) + 22, "left": left, "factor": factor}
+    return {"kind": "rows", "rows": rows, "left_words": "", "right_words": "", **size, **data}
+
+
+def _lines(view: dict):
+    names = view["run_names"]
+    if curves := view["curves"]:
+        for k, item in enumerate(curves["runs"], start=1):
+            if curves["score"]:
+                words, factor = metric_words(curves["metric"]), Numbers(curves["metric"]).factor
+                title = f"Development {words} by epoch, {names.run(item['run'])}"
+                yield f"score_by_epoch_{k}", title, _curve(curves, item, [curves["score"]], factor, words)
+            if curves["losses"]:
+                title = f"Loss by epoch, {names.run(item['run'])}"
+                yield f"loss_by_epoch_{k}", title, _curve(curves, item, curves["losses"], 1, "loss")
+    if calibration := view["calibration"]:
+        for k, line in enumerate(calibration["lines"], start=1):
+            chart = {"line": line, "axis": calibration["axis"], "diagonal": calibration["diagonal"]}
+            data = _one(chart, "reliability", 320, 320, "confidence, per cent", "right, per cent")
+            yield f"calibration_{k}", f"Share right by confidence, {names.run(line['run'])}", data
+    for k, chart in enumerate((view["truth"] or {"charts": []})["charts"], start=1):
+        title = f"Predicted by true {chart['target']}, {names.run(chart['run'])}"
+        words = (f"true {chart['target']}", f"predicted {chart['target']}")
+        yield f"truth_{k}", title, _one(chart, "scatter", 320, 320, *words)
+    for k, trace in enumerate(view["traces"], start=1):
+        axes = {"x_axis": trace["x_axis"], "y_axis": trace["y_axis"]}
+        charts = [(10 + 150 * i, 130, {"chart": chart, **axes}) for i, chart in enumerate(trace["charts"])]
+        size = {"width": 760, "height": 10 + 150 * len(charts) + 34, "left": LEFT_PX}
+        data = {"kind": "lines", "mark": "trace", "charts": charts, "x_words": "time, minutes and seconds"}
+        yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **size, "y_words": ""}
+
+
+def _curve(curves: dict, item: dict, columns: list[str], factor: float, words: str) -> dict:
+    chart = {"item": item, "columns": columns, "x_axis": curves["x_axis"], "y_axis": curves["axes"][columns[0]]}
+    return _one({**chart, "factor": factor}, "curve", WIDTH_PX - LEFT_PX - 24, 200, "epoch", words)
+
+
+def _one(chart, mark: str, wide: float, tall: float, x_words: str, y_words: str) -> dict:
+    size = {"width": wide + LEFT_PX + 24, "height": tall + 60, "left": LEFT_PX}
+    return {
+        "kind": "lines",
+        "mark": mark,
+        "charts": [(12, tall, chart)],
+        "x_words": x_words,
+        "y_words": y_words,
+        **size,
+    }

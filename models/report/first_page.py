@@ -1,0 +1,168 @@
+"""The first page: the question that was configured, its answer, the best model, what is decided and what is not."""
+
+from dataclasses import dataclass
+
+from models.report.classes import guessing
+from models.report.contrasts import undecided
+from models.report.folds import caveats
+from models.report.gather import Results
+from models.report.names import DEVELOPMENT, Numbers, count, grouped, metric_words, sentence
+from models.report.runs import RunNames
+from models.report.scores import Cell, Cells
+from models.report.tables import Table
+from models.report.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
+
+
+@dataclass(frozen=True)
+class Best:
+    """The run with the best development score, and what it scores on the test part."""
+
+    run: str
+    development: Cell
+    test: Cell
+    at_chance: bool
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """All that stands above the sections."""
+
+    question: str
+    answer: str
+    lead: str
+    first: Answer | None  # the contrast that the question is; None where none was planned
+    best: str  # a sentence; empty where it stands in the lead already, or where nothing is known
+    decided: list[Answer]  # of the other contrasts
+    undecided: Table | None
+    warnings: list[str]
+    facts: list[tuple[str, str]]
+
+
+def best_run(held: Cells, ranked: list[str], metric: str, chance: float | None) -> Best | None:
+    """The run that a reader who had seen only the development part would take; None without development scores."""
+    for run in ranked:
+        if (run, metric) in held:
+            test = held[run, metric]
+            low = chance is not None and test.mean <= chance
+            return Best(run, held[run, DEVELOPMENT + metric], test, low)
+    return None
+
+
+def first_page(
+    results: Results, verdicts: Verdicts, held: Cells, runs: list[str], ranked: list[str], chance: float | None
+) -> FirstPage:
+    """Put the page's words together; everything in them is in the tables."""
+    settings, names = results.settings, verdicts.names
+    best = best_run(held, ranked, settings.metric, chance)
+    said = _best_sentence(best, settings, names, chance) if best else ""
+    first = verdicts.answers[0] if verdicts.answers else None
+    if first:
+        question, answer, lead = _question(first.question), _answer(first), first.sentence
+    else:
+        question, answer, lead = _without_contrasts(settings, names, held, runs, best, said)
+        said = ""
+    others = [a for a in verdicts.answers if a is not first]
+    return FirstPage(
+        question=question,
+        answer=answer,
+        lead=lead,
+        first=first,
+        best=said,
+        decided=[a for a in others if a.decided],
+        undecided=undecided(verdicts, settings, others),
+        warnings=_warnings(results, first, best),
+        facts=_facts(results, verdicts, runs, held),
+    )
+
+
+def _question(text: str) -> str:
+    text = sentence(text.strip())
+    return text if text.endswith(("?", ".", "!")) else f"{text}?"
+
+
+def _answer(answer: Answer) -> str:
+    return {
+        EQUIVALENT: "The two are practically equivalent.",
+        UNDECIDED: "Undecided: these data do not tell.",
+        UNTESTED: "Not tested.",
+        REFUSED: "No verdict: these data cannot carry one.",
+    }.get(answer.kind, f"{answer.word}.")
+
+
+def _score(cell: Cell, numbers: Numbers) -> str:
+    spread = f" ± {numbers.score(cell.sd)}" if cell.sd is not None else ""
+    return f"{numbers.score(cell.mean)}{spread}{' %' if numbers.percent else ''}"
+
+
+def _best_sentence(best: Best, settings, names: RunNames, chance: float | None) -> str:
+    numbers, words = Numbers(settings.metric), metric_words(settings.metric)
+    over = (
+        f", mean{' ± standard deviation' if best.test.sd is not None else ''} over {count(best.test.runs, 'training')}"
+    )
+    text = (
+        f"Best by its development score ({numbers.with_unit(best.development.mean)}): {names.run(best.run)}. "
+        f"On the test part it scores {_score(best.test, numbers)} {words}{over if best.test.runs > 1 else ''}."
+    )
+    frames = settings.task.frames
+    return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
+
+
+def _without_contrasts(settings, names: RunNames, held: Cells, runs: list[str], best: Best | None, said: str):
+    """Question, answer and lead where nobody planned a comparison."""
+    numbers, words = Numbers(settings.metric), metric_words(settings.metric)
+    if len(runs) == 1:
+        question = f"How well does {names.run(runs[0])} do?"
+    else:
+        question = "How well do these models do?" if runs else "Nothing was scored."
+    scored = {run: held[run, settings.metric] for run in runs if (run, settings.metric) in held}
+    none = "No comparison was planned, so nothing here says that one model is better than another."
+    none = none if len(runs) > 1 else ""
+    if best:
+        unit = " %" if numbers.percent else ""
+        answer = f"{sentence(names.run(best.run))}: {numbers.score(best.test.mean)}{unit} {words}."
+        return question, answer if len(runs) > 1 else sentence(answer.partition(": ")[2]), f"{said} {none}".strip()
+    if scored:
+        means = [cell.mean for cell in scored.values()]
+        low, high = numbers.score(min(means)), numbers.with_unit(max(means))
+        between = high if len(means) == 1 else f"{low} to {high}"
+        lead = "There is no development score by which one model could be chosen before the test."
+        return question, f"{between} {words}.", f"{lead} {none}".strip()
+    return question, "There are no scores.", "The table of scores was not there when this report was written."
+
+
+def _warnings(results: Results, first: Answer | None, best: Best | None) -> list[str]:
+    """What must be known before any of it is believed."""
+    settings = results.settings
+    out = []
+    if first and first.cautions:
+        out.append(f"{sentence('; '.join(first.cautions))}.")
+    if first and first.also:
+        out.append(f"The two sides also differ in: {', '.join(first.also)}.")
+    if best and best.at_chance:
+        out.append("The best model does no better than guessing.")
+    clauses = [settings.protocol.caveat, *caveats(results.tables.get("leaks"))]
+    clauses = [clause for clause in dict.fromkeys(clauses) if clause]
+    if clauses:
+        out.append(f"Protocol \u201c{settings.protocol.description}\u201d: {'; '.join(clauses)}.")
+    return out
+
+
+def _facts(results: Results, verdicts: Verdicts, runs: list[str], held: Cells) -> list[tuple[str, str]]:
+    settings, segments = results.settings, results.segments
+    out = []
+    if segments is not None:
+        out.append((f"{sentence(settings.words['segment'])}s", grouped(segments["segment_id"].nunique())))
+        out.append((f"{sentence(settings.words['unit'])}s", grouped(segments["unit_id"].nunique())))
+        if segments["speaker"].nunique() not in (1, segments["segment_id"].nunique()):
+            out.append(("Speakers", grouped(segments["speaker"].nunique())))
+    out.append(("Protocol", settings.protocol.description))
+    trainings = max((cell.runs for (_, metric), cell in held.items() if metric == settings.metric), default=0)
+    if runs:
+        times = f", each trained {count(trainings, 'time')}" if trainings else ""
+        out.append(("Models", f"{count(len(runs), 'run')}{times}"))
+    if (basis := verdicts.basis()) is not None:
+        out.append(("Tested on", f"{basis}; {count(len(verdicts.rows), 'planned contrast')}"))
+    elif results.split is not None:
+        tested = results.split.loc[results.split["part"] == "test", "segment_id"].nunique()
+        out.append(("Test part", count(tested, settings.words["segment"])))
+    return out

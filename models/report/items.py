@@ -1,0 +1,195 @@
+"""Views of single predictions: is the confidence deserved, how does each speaker fare, what is said of which truth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from models.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
+from models.report.charts import Axis, path, swarm
+from models.report.gather import Results
+from models.report.names import Numbers, grouped, metric_words, missing, sentence
+from models.report.runs import RunNames
+from models.report.tables import Column, Group, Table
+
+BINS = 10
+OF_CLASSES = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
+OF_NUMBERS = {"ccc": ccc, "pearson": pearson}
+SPEAKERS_AT_MOST = 400
+
+
+def read_items(results: Results, run: str) -> pd.DataFrame | None:
+    """What every seed of a run said of the test items of all folds; None where any fold's file is not there."""
+    tables = []
+    for folder in results.fold_folders(run):
+        path = folder / "predictions.tsv"
+        if not path.exists():
+            return None
+        kinds = {"segment_id": str, "part": str, "label": str, "predicted": str}
+        table = pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
+        tables.append(table[table["part"] == "test"].reset_index(drop=True))
+    return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
+    """Of the predictions made with about equal confidence, the share that is right: a line and a row for each run."""
+    axis = Axis.between(0, 1)
+    lines, rows, groups = [], [], []
+    for run, table in items.items():
+        columns = [c for c in table if c.startswith("p_")]
+        if not columns:
+            continue
+        probability = table[columns].to_numpy(float)
+        confidence, right = probability.max(1), (table["label"] == table["predicted"]).to_numpy(float)
+        at = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        count = np.bincount(at, minlength=BINS)
+        mean, share = (_ratio(np.bincount(at, x, minlength=BINS), count) for x in (confidence, right))
+        gap = float(np.nansum(np.abs(mean - share) * count) / len(table))
+        row = {"run": names.run(run), "predictions": len(table), "confidence": float(confidence.mean())}
+        rows.append({**row, "accuracy": float(right.mean()), "gap": gap})
+        bins = [
+            {"from": k / BINS, "predictions": int(count[k]), "confidence": float(mean[k]), "accuracy": float(share[k])}
+            for k in range(BINS)
+            if count[k]
+        ]
+        groups.append(Group(bins, names.run(run)))
+        dots = [
+            (axis.x(b["confidence"]), axis.y(b["accuracy"]), 2 + 5 * (b["predictions"] / len(table)) ** 0.5)
+            for b in bins
+        ]
+        lines.append({"run": run, "line": path(mean[count > 0], share[count > 0], axis, axis), "dots": dots})
+    if not rows:
+        return None
+    score = Numbers("accuracy").score
+    both = [Column("confidence", "Confidence", score), Column("accuracy", "Right", score)]
+    counted = Column("predictions", "Predictions", grouped)
+    summary = Table.of(
+        "calibration",
+        "Confidence and how often it is right, per cent",
+        [Column("run", "Model", number=False), counted, *both, Column("gap", "Calibration error", score)],
+        rows,
+        note="Confidence: probability of the predicted class, mean over the test predictions of all folds and seeds. "
+        f"Calibration error: difference of confidence and share right in {BINS} bins, weighted by their predictions.",
+    )
+    columns = (Column("from", "Confidence from", lambda x: f"{x * 100:.0f}"), counted, *both)
+    bins = Table("calibration_bins", "Confidence by bins, per cent", columns, tuple(groups))
+    return {
+        "summary": summary,
+        "bins": bins,
+        "axis": axis,
+        "lines": lines,
+        "diagonal": path([0, 1], [0, 1], axis, axis),
+    }
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
+
+
+def by_group(table: pd.DataFrame, group: np.ndarray, groups: int, metric: str, classes: list[str]) -> np.ndarray:
+    """A metric of each group of items, mean over seeds, (groups,); NaN where it is undefined."""
+    by_seed = []
+    for _, rows in table.assign(group=group).groupby("seed"):
+        codes = rows["group"].to_numpy()
+        if metric in OF_CLASSES:
+            code = {label: k for k, label in enumerate(classes)}
+            truth, said = (rows[c].map(code).to_numpy() for c in ("label", "predicted"))
+            by_seed.append(OF_CLASSES[metric](confusion_matrix(truth, said, len(classes), codes, groups)))
+            continue
+        family, _, of = metric.partition("_")
+        targets = [of] if of != "mean" else [c.removesuffix("_predicted") for c in rows if c.endswith("_predicted")]
+        values = [
+            moments(rows[t].to_numpy(float), rows[f"{t}_predicted"].to_numpy(float), codes, groups) for t in targets
+        ]
+        by_seed.append(np.mean([OF_NUMBERS[family](v) for v in values], axis=0))
+    return np.mean(by_seed, axis=0)
+
+
+def can_score(metric: str) -> bool:
+    """Whether a metric can be worked out for each speaker."""
+    return metric in OF_CLASSES or metric.partition("_")[0] in OF_NUMBERS
+
+
+def speakers(results: Results, items: dict[str, pd.DataFrame], metric: str, names: RunNames) -> dict | None:
+    """How the items of each speaker are scored by each run: dots for the page, a row for each speaker."""
+    if results.segments is None or not items or not can_score(metric):
+        return None
+    speaker_of = results.segments.set_index("segment_id")["speaker"].to_dict()
+    known = sorted({speaker_of[i] for table in items.values() for i in table["segment_id"] if i in speaker_of})
+    if not 2 <= len(known) <= SPEAKERS_AT_MOST:
+        return None
+    code = {speaker: k for k, speaker in enumerate(known)}
+    first = next(iter(items.values()))
+    classes = sorted({label for t in items.values() if "label" in t for c in ("label", "predicted") for label in t[c]})
+    tested = first.drop_duplicates("segment_id")["segment_id"].map(speaker_of).value_counts()
+    rows = [{"speaker": speaker, "items": int(tested.get(speaker, 0))} for speaker in known]
+    scored = {}
+    for run, table in items.items():
+        kept = table[table["segment_id"].isin(list(speaker_of))]
+        group = kept["segment_id"].map(speaker_of).map(code).to_numpy()
+        scored[run] = by_group(kept, group, len(known), metric, classes)
+        for row, value in zip(rows, scored[run]):
+            row[run] = None if missing(float(value)) else float(value)
+    axis = Axis.covering(np.concatenate(list(scored.values())), 6)
+    return {"axis": axis, "count": len(known), **_tables(rows, scored, metric, names, results.settings.words, axis)}
+
+
+def _tables(rows: list[dict], scored: dict, metric: str, names: RunNames, words: dict, axis: Axis) -> dict:
+    numbers = Numbers(metric)
+    summary = []
+    for run, values in scored.items():
+        held = values[np.isfinite(values)]
+        low, middle, high = np.quantile(held, [0.25, 0.5, 0.75]) if len(held) else [None] * 3
+        row = {"run": names.run(run), "median": middle, "low": low, "high": high, "dots": swarm(values, axis)}
+        summary.append(
+            {**row, "worst": held.min(initial=None) if len(held) else None, "best": held.max() if len(held) else None}
+        )
+    per_cent = ", per cent" if numbers.percent else ""
+    title = f"{sentence(metric_words(metric))} by speaker{per_cent}"
+    columns = [Column("run", "Model", number=False), *_quantiles(numbers)]
+    each = [Column("speaker", "Speaker", number=False), Column("items", f"Test {words['segment']}s", grouped)]
+    each += [Column(run, names.run(run), numbers.score) for run in scored]
+    return {
+        "summary": Table.of("speakers", title, columns, summary, plot="Each speaker as a dot"),
+        "each": Table.of("each_speaker", f"{title}, one by one", each, rows),
+    }
+
+
+def _quantiles(numbers: Numbers) -> list[Column]:
+    heads = {"worst": "Lowest", "low": "Lower quarter", "median": "Median", "high": "Upper quarter", "best": "Highest"}
+    return [Column(key, head, numbers.score) for key, head in heads.items()]
+
+
+def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...]) -> dict | None:
+    """For numbers of segments: what is predicted where the truth is about so, by ten bins of the truth."""
+    charts, groups = [], []
+    for run, table in items.items():
+        means = table.groupby("segment_id")[[c for t in targets for c in (t, f"{t}_predicted")]].mean()
+        for target in targets:
+            truth, said = means[target].to_numpy(float), means[f"{target}_predicted"].to_numpy(float)
+            axis = Axis.covering([*truth, *said], 4)
+            edges = np.linspace(truth.min(), truth.max(), BINS + 1)
+            at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, BINS - 1)
+            bins = [_bin(truth[at == k], said[at == k]) for k in range(BINS) if (at == k).any()]
+            groups.append(Group(bins, f"{names.run(run)}: {target}"))
+            line = path([b["truth"] for b in bins], [b["said"] for b in bins], axis, axis)
+            some = np.linspace(0, len(truth) - 1, min(len(truth), 300)).astype(int)
+            dots = [(axis.x(truth[i]), axis.y(said[i])) for i in some]
+            diagonal = path([axis.low, axis.high], [axis.low, axis.high], axis, axis)
+            chart = {"run": run, "target": target, "axis": axis, "line": line, "dots": dots, "diagonal": diagonal}
+            charts.append({**chart, "items": len(truth)})
+    if not charts:
+        return None
+    write: Callable = Numbers("ccc").score
+    columns = (
+        Column("truth", "Truth, mean of a bin", write),
+        Column("items", "Items", grouped),
+        Column("said", "Prediction", write, sd="said_sd"),
+    )
+    title = "Prediction by truth: mean ± standard deviation over the items of a bin"
+    return {"charts": charts, "table": Table("truth", title, columns, tuple(groups))}
+
+
+def _bin(truth: np.ndarray, said: np.ndarray) -> dict:
+    sd = float(said.std(ddof=1)) if len(said) > 1 else None
+    return {"truth": float(truth.mean()), "items": len(truth), "said": float(said.mean()), "said_sd": sd}

@@ -1,0 +1,91 @@
+"""The page as one HTML file that needs nothing else: style, script, tables and figures stand in it."""
+
+import base64
+import gzip
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from models.report.figures import figure_files
+from models.report.gather import Results
+from models.report.tables import Numbering, as_csv, as_latex, data_uri
+
+TEMPLATES = Path(__file__).parent / "templates"
+ZIP_ABOVE_BYTES = 150_000
+
+
+def environment() -> jinja2.Environment:
+    """Templates that escape whatever comes from a corpus and stop at a name that nobody gave."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def downloads(results: Results, prefix: str) -> list[dict]:
+    """Every table as it lies in the results folder; large ones zipped, always to the same bytes."""
+    out = []
+    for file in sorted((results.folder / "tables").glob("*.csv")):
+        data = file.read_bytes()
+        name, kind, rows = f"{prefix}{file.name}", "text/csv", max(0, data.count(b"\n") - 1)
+        if not rows:
+            continue
+        if len(data) > ZIP_ABOVE_BYTES:
+            data, kind, name = gzip.compress(data, 9, mtime=0), "application/gzip", f"{name}.gz"
+        out.append({"name": name, "rows": rows, "bytes": len(data), "uri": data_uri(kind, data)})
+    return out
+
+
+def prefix_of(view: dict) -> str:
+    """What the names of downloaded files begin with."""
+    return f"{'demonstration_' if view['demonstration'] else ''}{view['settings'].corpus}_"
+
+
+def _page_tables(view: dict, tables: list) -> list[dict]:
+    out = []
+    for number, table in enumerate(tables, start=1):
+        latex = as_latex(table, f"{view['settings'].corpus}-{table.name}", view["demonstration"])
+        uris = {"csv": data_uri("text/csv", as_csv(table).encode()), "latex": data_uri("text/x-tex", latex.encode())}
+        out.append({"number": f"Table {number}", "table": table, **uris})
+    return out
+
+
+def render(view: dict, raw: list[dict] | None = None) -> tuple[str, Numbering]:
+    """The page, and which tables stand in it; a content security policy allows its style and script alone."""
+    made, numbering = environment(), Numbering()
+    files = ("report.css", "chart.css", "report.js")
+    base, charts, script = ((TEMPLATES / file).read_text(encoding="utf-8") for file in files)
+    style, figures = base + charts, figure_files(view, made)
+    uris = [{"name": f.name, "title": f.title, "uri": data_uri("image/svg+xml", f.svg.encode())} for f in figures]
+    ranks = view["ranks"]
+    drawn = made.get_template("ranks.svg.j2").render(ranks=ranks, file=False, names=view["names"]) if ranks else ""
+    text = made.get_template("page.html.j2").render(
+        **view,
+        numbering=numbering,
+        prefix=prefix_of(view),
+        page_tables=partial(_page_tables, view),
+        figures=uris,
+        svg_link=svg_link,
+        rank_figure=Markup(drawn),
+        downloads=raw or [],
+        style=style,
+        script=script,
+        style_hash=_digest(style),
+        script_hash=_digest(script),
+    )
+    return text, numbering
+
+
+def svg_link(name: str) -> Markup:
+    """A link to a figure's file, which stands in the section of downloads."""
+    return Markup('<a class="get" href="#download-figure-{}">SVG</a>').format(name)
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

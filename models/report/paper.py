@@ -1,0 +1,165 @@
+"""For the paper that people write: a methods paragraph from the numbers of the run, BibTeX, and all tables as files."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from models.report.gather import Results
+from models.report.names import count, grouped, listing, metric_words, percent
+from models.report.runs import RunNames
+from models.report.settings import Settings
+from models.report.tables import Table, as_csv, as_latex, latex
+from models.report.verdict import Verdicts
+
+BIBLIOGRAPHY = Path(__file__).parent / "references.bib"
+KEY = re.compile(r"@\w+\{([^,\s]+),")
+
+
+@cache
+def bibliography() -> dict[str, str]:
+    """The entries of references.bib by their keys."""
+    entries = BIBLIOGRAPHY.read_text(encoding="utf-8").split("\n\n")
+    return {KEY.match(entry).group(1): entry.strip() for entry in entries if entry.strip()}
+
+
+class Cite(tuple):
+    """Keys of the bibliography, where a text cites them."""
+
+
+Text = list  # of strings and Cite
+
+
+def paper(results: Results, view: dict, runs: list[str]) -> dict:
+    """The paragraph as plain text and as LaTeX, and the BibTeX entries that it cites."""
+    own = {KEY.match(text).group(1): text.strip() for text in results.settings.citations if KEY.match(text)}
+    parts = [part for text in _sentences(results, view, list(own), runs) for part in (*text, " ")][:-1]
+    cited = dict.fromkeys(key for part in parts if isinstance(part, Cite) for key in part)
+    entries = {**bibliography(), **own}
+    return {
+        "methods": "".join(_plain(part) if isinstance(part, Cite) else part for part in parts),
+        "latex": "".join(_command(part) if isinstance(part, Cite) else latex(part) for part in parts) + "\n",
+        "bibtex": "\n\n".join(entries[key] for key in cited if key in entries),
+    }
+
+
+def _plain(keys: Cite) -> str:
+    return f" [{'; '.join(f'@{key}' for key in keys)}]" if keys else ""
+
+
+def _command(keys: Cite) -> str:
+    return rf"~\cite{{{','.join(keys)}}}" if keys else ""
+
+
+def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) -> Iterator[Text]:
+    settings, names = results.settings, view["run_names"]
+    if view["demonstration"]:
+        yield ["DEMONSTRATION, not a result."]
+    yield _corpus(results, own)
+    if settings.modalities:
+        yield [f"Inputs were made from {listing([_input(settings, modality) for modality in settings.modalities])}."]
+    used = list(dict.fromkeys(names.get(run).model for run in runs))
+    if used:
+        yield _models(names, used, len(runs))
+        described = [(names.model(model), (names.about.get(model) or {}).get("description")) for model in used]
+        yield from ([f"{title}: {text.rstrip('.')}."] for title, text in described if text)
+    training = settings.options.get("training") or {}
+    if training:
+        yield [_training(settings, training)]
+    lin = ["lin1989"] if settings.metric.startswith("ccc") else []
+    yield [f"Runs are compared by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
+    if view["verdicts"].rows:
+        yield _tests(settings, view["verdicts"])
+    page = view["first_page"]
+    best = page.best or ("" if page.first else page.lead)
+    if best:
+        yield [best]
+    versions = dict(view["provenance"]["software"])
+    found = [f"{name} {versions[name]}" for name in ("python", "torch", "transformers") if name in versions]
+    code = f"affectflow{f' (revision {settings.revision})' if settings.revision else ''}"
+    yield [f"Everything was computed with {listing([code, *found])}."]
+
+
+def _corpus(results: Results, own: list[str]) -> Text:
+    settings, segments = results.settings, results.segments
+    said = ""
+    if segments is not None:
+        units, speakers = segments["unit_id"].nunique(), segments["speaker"].nunique()
+        said = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
+        said += f" of {count(speakers, 'speaker')}"
+    folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
+    return [f"We used {settings.title}", Cite(own), f"{said}. Protocol: {settings.protocol.description}{folds}."]
+
+
+def _input(settings: Settings, modality: str) -> str:
+    stores = dict.fromkeys(run.inputs[modality] for run in settings.runs.values() if modality in run.inputs)
+    told = []
+    for name in stores:
+        entry = settings.extractors.get(name) or {}
+        weights = entry.get("weights")
+        told.append(f"{entry.get('extractor', name)}{f' with the weights {weights}' if weights else ''}")
+    return f"{modality} by {listing(told)}"
+
+
+def _models(names: RunNames, used: list[str], runs: int) -> Text:
+    many = "One model was" if len(used) == 1 else f"{grouped(len(used))} models were"
+    text: Text = [f"{many} trained in {count(runs, 'run')}: "]
+    for k, model in enumerate(used):
+        key = (names.about.get(model) or {}).get("citation")
+        text += [names.model(model), Cite([key] if key else []), ", " if k < len(used) - 1 else "."]
+    return text
+
+
+def _training(settings: Settings, training: dict) -> str:
+    said = []
+    if "epochs" in training:
+        said.append(f"at most {count(training['epochs'], 'epoch')}")
+    if "batch_size" in training:
+        said.append(f"batches of {training['batch_size']}")
+    if "learning_rate" in training:
+        rate = training["learning_rate"]
+        tried = isinstance(rate, list)
+        rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
+        said.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
+    text = f"Each run was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
+    return f"{text}{': ' if said else ''}{', '.join(said)}; the epoch with the best development score was tested."
+
+
+def _tests(settings: Settings, verdicts: Verdicts) -> Text:
+    options, planned = settings.options.get("significance") or {}, len(verdicts.rows)
+    kind = verdicts.rows[0].get("cluster_kind") or "cluster"
+    samples = f" ({grouped(options['bootstrap_samples'])} resamples)" if "bootstrap_samples" in options else ""
+    holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
+    within = percent(1 - 2 * settings.alpha)
+    many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
+    return [
+        f"{many} planned and tested by a paired bootstrap of whole {kind}s{samples}",
+        Cite(["field2007"]),
+        f" at level {settings.alpha:g}",
+        *holm,
+        f"; two runs count as equivalent where the {within} interval of their difference lies within "
+        f"±{verdicts.numbers.region(settings.practical_region)}",
+        Cite(["schuirmann1987"]),
+        ".",
+    ]
+
+
+def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
+    """Write every table of the page as CSV and LaTeX, every figure as SVG, the methods and the BibTeX into a folder."""
+    from models.report.figures import figure_files
+    from models.report.page import environment
+
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = view["settings"].corpus
+    written = {}
+    for table in tables:
+        written[f"{table.name}.csv"] = as_csv(table)
+        written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
+    written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
+    written["methods.tex"] = view["paper"]["latex"]
+    written["references.bib"] = view["paper"]["bibtex"] + "\n"
+    for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:
+        if name not in written:  # what an earlier configuration left
+            (folder / name).unlink()
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")

@@ -1,0 +1,123 @@
+"""A critical-difference picture over all runs (Demsar 2006): who is ahead of whom, and whom the ranks do not part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.report.charts import Axis
+from models.report.names import Numbers, count, metric_words, p_value
+from models.report.runs import RunNames
+from models.report.tables import Column, Table
+
+BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
+POOLED = "all"
+SIDE_PX, MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 240, 420, 20, 52, 7
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The picture: positions in pixels, and what is said above it."""
+
+    axis: Axis
+    critical: float
+    bars: list[tuple[float, float, float]]  # from rank, to rank, height
+    legs: list[dict]
+    height: float
+    text: str
+    table: Table
+    left: float = SIDE_PX
+    width: float = 2 * SIDE_PX + MIDDLE_PX
+
+    def x(self, rank: float) -> float:
+        """Where a rank lies on the axis."""
+        return round(self.axis.share(rank) * MIDDLE_PX, 1)
+
+
+def blocks(scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str) -> tuple[str, pd.DataFrame]:
+    """What runs are ranked within, and the score of each run (columns) in each: videos where there are any, else folds.
+
+    Only blocks in which every run has a score; means over seeds.
+    """
+    if videos is not None and metric in videos:
+        table = videos[videos["run"].isin(runs)].groupby(["segment_id", "run"])[metric].mean().unstack()
+        return "video", table.dropna()
+    single = scores[(scores["fold"] != POOLED) & (scores["metric"] == metric) & scores["run"].isin(runs)]
+    return "fold", single.groupby(["fold", "run"])["value"].mean().unstack().dropna()
+
+
+def mean_ranks(table: pd.DataFrame, lower_is_better: bool = False) -> tuple[pd.Series, float, float]:
+    """Mean rank of each run (1 is best), the p value of Friedman's test, and q of Nemenyi's test at level 0.05.
+
+    The critical difference is ``q * sqrt(k (k + 1) / (6 N))`` of k runs in N blocks, q the studentised range with
+    infinite degrees of freedom over the root of two (Demsar 2006).
+    """
+    from scipy.stats import friedmanchisquare, studentized_range
+
+    ranks = table.rank(axis=1, ascending=lower_is_better).mean()
+    n, k = table.shape
+    q = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
+    return ranks, float(friedmanchisquare(*table.to_numpy().T).pvalue), q * float(np.sqrt(k * (k + 1) / (6 * n)))
+
+
+def groups(ranks: list[float], critical: float) -> list[tuple[float, float]]:
+    """The longest stretches of sorted ranks that lie within the critical difference, none inside another."""
+    out: list[tuple[float, float]] = []
+    for k, low in enumerate(ranks):
+        high = max(rank for rank in ranks[k:] if rank - low < critical)
+        if high > low and not any(a <= low and high <= b for a, b in out):
+            out.append((low, high))
+    return out
+
+
+def picture(
+    scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str, names: RunNames, planned: bool
+) -> Ranks | None:
+    """The picture of all runs; None where there are too few runs, or blocks that hold all of them."""
+    kind, table = blocks(scores, videos, runs, metric)
+    if table.shape[0] < BLOCKS_AT_LEAST or table.shape[1] < RUNS_AT_LEAST:
+        return None
+    numbers = Numbers(metric)
+    ranks, p, critical = mean_ranks(table, numbers.lower_is_better)
+    ordered = ranks.sort_values(kind="stable")
+    k = len(ordered)
+    joined = groups(list(ordered), critical)
+    bars = [(low, high, TOP_PX + 10 + BAR_PX * i) for i, (low, high) in enumerate(joined)]
+    below = TOP_PX + 18 + BAR_PX * len(bars)
+    half = (k + 1) // 2
+    legs = []
+    for i, (run, rank) in enumerate(ordered.items()):
+        left = i < half
+        y = below + LINE_PX * (i if left else k - 1 - i)
+        end, at, anchor = (-6, -10, "end") if left else (MIDDLE_PX + 6, MIDDLE_PX + 10, "start")
+        words = f"{names.run(run)}  {rank:.2f}" if left else f"{rank:.2f}  {names.run(run)}"
+        legs.append({"rank": rank, "y": y, "end": end, "text_x": at, "anchor": anchor, "words": words})
+    rows = [
+        {"run": names.run(run), "rank": float(rank), "mean": float(table[run].mean()), "blocks": len(table)}
+        for run, rank in ordered.items()
+    ]
+    columns = [Column("run", "Run", number=False), Column("rank", "Mean rank", lambda x: f"{x:.2f}")]
+    columns += [Column("mean", f"Mean over {kind}s", numbers.score), Column("blocks", f"{kind.capitalize()}s")]
+    return Ranks(
+        axis=Axis.between(1, k, min(k - 1, 10)),
+        critical=critical,
+        bars=bars,
+        legs=legs,
+        height=below + LINE_PX * half + 10,
+        text=_text(kind, len(table), k, critical, p, metric, planned),
+        table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows),
+    )
+
+
+def _text(kind: str, n: int, k: int, critical: float, p: float, metric: str, planned: bool) -> str:
+    friedman = f", Friedman’s p {p_value(p) if p < 0.0005 else '= ' + p_value(p)}"
+    text = (
+        f"Within each of {count(n, kind)} the {k} runs are ranked by their {metric_words(metric)}, 1 is best; the "
+        f"picture shows mean ranks{friedman}. A bar joins runs whose mean ranks differ by less than Nemenyi’s critical "
+        f"difference at level 0.05 ({critical:.2f})."
+    )
+    if kind == "fold":
+        text += " Folds share training material, so this is a picture, not a test."
+    if not planned:
+        return text + " No comparison was planned; this one looks at all pairs."
+    return text + " The tests are those of the planned contrasts; this was not planned, and it looks at all pairs."

@@ -1,0 +1,193 @@
+"""The tables of the report: one definition each, from which the page, the CSV and the LaTeX file are made."""
+
+import base64
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.report.names import MINUS, grouped, missing
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
+LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
+LATEX |= {MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "\u202f": r"\,", "\u00a0": "~", "’": "'"}
+LATEX |= {"“": "``", "”": "''", "…": r"\dots{}", "Δ": r"$\Delta$"}
+
+
+def plain(value) -> str:
+    """A value as it is, or a dash."""
+    return "–" if missing(value) else str(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: which value of a row it shows, under which heading, and how the value is written."""
+
+    key: str
+    head: str
+    write: Callable[[Any], str] = plain
+    number: bool = True  # set to the right, and may not be broken
+    sd: str = ""  # key of a standard deviation that is set behind
+    sub: str = ""  # key of what is set below, small
+    over: str = ""  # a heading that neighbours share
+    css: str = ""  # paper, muted, small, code, prose, verdict
+    explain: str = ""  # of an abbreviated heading
+
+    def text(self, row: dict) -> str:
+        """The cell as a reader sees it, without what is set behind or below."""
+        return self.write(row.get(self.key))
+
+    def spread(self, row: dict) -> str:
+        """The standard deviation as a reader sees it; empty where there is none."""
+        value = row.get(self.sd) if self.sd else None
+        return "" if missing(value) else self.write(value)
+
+    def below(self, row: dict) -> str:
+        """What is set below the value; empty where nothing is."""
+        value = row.get(self.sub) if self.sub else None
+        if missing(value):
+            return ""
+        return grouped(value) if isinstance(value, int) else str(value)
+
+    @property
+    def keys(self) -> list[str]:
+        """All values of a row that the column shows."""
+        return [self.key, *([self.sd] if self.sd else []), *([self.sub] if self.sub else [])]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under one heading of their own, or under none."""
+
+    rows: list[dict]
+    title: str = ""
+    sub: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its first column heads the rows. ``kind`` is a class of the page: wide, dense, contrasts, matrix.
+
+    A row may hold ``row_class`` and, for the column ``key``, ``key_class``: what the cell looks like.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    note: str = ""
+    kind: str = ""
+    plot: str = ""  # heading of a chart behind the first column; empty without one
+
+    @classmethod
+    def of(cls, name: str, title: str, columns, rows: list[dict], **more) -> "Table":
+        """A table whose rows stand in one group."""
+        return cls(name, title, tuple(columns), (Group(rows),), **more)
+
+    @property
+    def rows(self) -> list[dict]:
+        """All rows in order."""
+        return [row for group in self.groups for row in group.rows]
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Headings that neighbouring columns share, each with how many; an empty heading stands for one column."""
+        out: list[tuple[str, int]] = []
+        for column in self.columns:
+            if column.over and out and out[-1][0] == column.over:
+                out[-1] = (column.over, out[-1][1] + 1)
+            else:
+                out.append((column.over, 1))
+        return out
+
+    def without_empty(self) -> "Table":
+        """Without columns that are empty in every row, the first excepted."""
+        first, *others = self.columns
+        kept = [c for c in others if any(not missing(row.get(c.key)) for row in self.rows)]
+        return replace(self, columns=(first, *kept))
+
+
+def as_csv(table: Table) -> str:
+    """The values behind a table, unrounded; the group of each row first where there are several."""
+    grouped = any(group.title for group in table.groups)
+    keys = list(dict.fromkeys(key for column in table.columns for key in column.keys))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*(["group"] if grouped else []), *keys])
+    for group in table.groups:
+        for row in group.rows:
+            cells = ["" if missing(row.get(key)) else row[key] for key in keys]
+            writer.writerow([*([group.title] if grouped else []), *cells])
+    return stream.getvalue()
+
+
+def latex(text: str) -> str:
+    """A text with everything escaped that LaTeX would take for itself."""
+    return "".join(LATEX.get(c, c) for c in text)
+
+
+def as_latex(table: Table, label: str, demonstration: bool = False) -> str:
+    """The table as a ``table`` float in the style of booktabs; needs ``\\usepackage{booktabs}``."""
+    return "\n".join([*_head(table, label, demonstration), *_body(table), *TAIL]) + "\n"
+
+
+TAIL = (r"\bottomrule", r"\end{tabular}", r"\end{table}")
+
+
+def _head(table: Table, label: str, demonstration: bool) -> Iterator[str]:
+    note = f" {latex(table.note)}" if table.note else ""
+    yield r"\begin{table}"
+    yield r"\centering"
+    yield rf"\caption{{{'DEMONSTRATION, not a result. ' if demonstration else ''}{latex(table.title)}.{note}}}"
+    yield rf"\label{{tab:{label}}}"
+    yield rf"\begin{{tabular}}{{{''.join('r' if c.number else 'l' for c in table.columns)}}}"
+    yield r"\toprule"
+    if any(column.over for column in table.columns):
+        at, heads, rules = 1, [], []
+        for over, width in table.spans:
+            heads.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(over)}}}" if over else "")
+            rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if over else []
+            at += width
+        yield " & ".join(heads) + r" \\"
+        yield " ".join(rules)
+    yield " & ".join(latex(c.head) for c in table.columns) + r" \\"
+
+
+def _body(table: Table) -> Iterator[str]:
+    for group in table.groups:
+        yield r"\midrule"
+        if group.title:
+            words = f"{group.title} {group.sub}".strip()
+            yield rf"\multicolumn{{{len(table.columns)}}}{{l}}{{\emph{{{latex(words)}}}}} \\"
+        for row in group.rows:
+            yield " & ".join(_cell(column, row) for column in table.columns) + r" \\"
+
+
+def _cell(column: Column, row: dict) -> str:
+    spread, below = column.spread(row), column.below(row)
+    text = column.text(row) + (f" ± {spread}" if spread else "") + (f" ({below})" if below else "")
+    return latex(text)
+
+
+@dataclass
+class Numbering:
+    """Count tables and figures in the order in which they stand on the page, and remember which they were."""
+
+    tables: list[Table] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+
+    def table(self, table: Table) -> str:
+        """Give the next table its number."""
+        self.tables.append(table)
+        return f"Table {len(self.tables)}"
+
+    def figure(self, name: str) -> str:
+        """Give the next figure its number."""
+        self.figures.append(name)
+        return f"Figure {len(self.figures)}"
+
+
+def data_uri(kind: str, data: bytes) -> str:
+    """Bytes as a URI that needs no file."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

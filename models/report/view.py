@@ -1,0 +1,208 @@
+"""Everything the page shows, as plain values: after this no file is read."""
+
+from models.options import MODALITIES
+from models.report import classes, contrasts, costs, folds, items, names, published, ranks, scores, traces
+from models.report.coverage import coverage
+from models.report.curves import learning_curves
+from models.report.examples import examples
+from models.report.first_page import first_page
+from models.report.gather import Results, picture_with_notes
+from models.report.paper import paper
+from models.report.provenance import provenance
+from models.report.runs import Run, RunNames, in_order, matches
+from models.report.settings import Settings
+from models.report.tables import data_uri
+from models.report.verdict import Verdicts
+
+TITLES = {
+    "scores": "Scores",
+    "significance": "Significance and equivalence",
+    "classes": "Classes",
+    "truth": "Prediction and truth",
+    "traces": "Prediction against truth over time",
+    "videos": "Video by video",
+    "speakers": "Speaker by speaker",
+    "examples": "Mistakes to look at",
+    "curves": "Training",
+    "coverage": "Coverage",
+    "faces": "Faces",
+    "methods": "How it was computed",
+    "paper": "For a paper",
+    "cost": "Cost",
+    "provenance": "Provenance",
+    "downloads": "Downloads",
+}
+
+
+def build(results: Results, media: bool = True) -> dict:
+    """The values of the page; without ``media`` nothing of the corpus itself is in them: no face, word or trace."""
+    settings = results.settings
+    table = results.tables["scores"]
+    table = None if table is None else scores.of_protocol(table, settings.protocol.name)
+    table = None if table is None or table.empty else table
+    runs = in_order(table["run"], settings.runs) if table is not None else []
+    significance = results.tables["significance"]
+    rows = [] if significance is None else significance.to_dict("records")
+    run_names = _names(settings, [*runs, *(row[side] for row in rows for side in "ab")])
+    verdicts = Verdicts(rows, run_names, settings)
+    held = scores.cells(table[table["run"].isin(runs)]) if table is not None else {}
+    ranked = scores.ranking(held, runs, settings.metric)
+    main = scores.main_runs(ranked, runs, [rows[0][side] for side in "ab"] if rows else [])
+    best = next(iter(ranked or main), None)
+    view = {
+        "settings": settings,
+        "results_name": f"results/{settings.corpus}",
+        "synthetic": settings.root is None,
+        "demonstration": is_demonstration(results),
+        "names": names,
+        "numbers_of": names.Numbers,
+        "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
+        "run_names": run_names,
+        "verdicts": verdicts,
+        "main": main,
+        "best": best,
+        "absent": results.absent,
+        **_score_views(results, table, held, runs, main, run_names),
+    }
+    view |= _contrast_views(verdicts, settings, results, run_names, runs)
+    view |= _prediction_views(results, main, best, run_names, media)
+    view["first_page"] = first_page(results, verdicts, held, runs, ranked, view["chance"])
+    view |= {
+        "models_table": costs.models_table(results, runs, run_names),
+        "curves": learning_curves(results, main, settings.metric) if main else None,
+        "coverage": None if results.tables["coverage"] is None else coverage(results.tables["coverage"], settings),
+        "sheet": _sheet(results) if media else None,
+        "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
+        "split": None if results.split is None else folds.split_table(results.split, results.segments, settings),
+        "provenance": provenance(results),
+        "departures": departures(settings, runs),
+        "feature_lines": feature_lines(settings),
+    }
+    view["apart"] = folds.apart(view["split"], settings)
+    view["paper"] = paper(results, view, runs)
+    view["sections"] = [(name, TITLES[name]) for name in TITLES if _stands(name, view, media)]
+    return view
+
+
+def _names(settings: Settings, used: list[str]) -> RunNames:
+    known = {run: settings.runs.get(run) or Run.named(run) for run in dict.fromkeys(used)}
+    return RunNames(known, settings.models, settings.about_models)
+
+
+def _stands(section: str, view: dict, media: bool) -> bool:
+    """Whether a section has a place in this report; what was configured and is not there is said in its place."""
+    settings = view["settings"]
+    numbers, frames = settings.task.numbers, settings.task.frames
+    return {
+        "significance": bool(settings.contrasts or view["verdicts"].rows),
+        "classes": not numbers,
+        "truth": numbers and not frames,
+        "traces": numbers and frames and media,
+        "videos": numbers and frames,
+        "speakers": view["speakers"] is not None,
+        "examples": view["examples"] is not None,
+        "faces": media and ("video" in settings.modalities or view["sheet"] is not None),
+    }.get(section, True)
+
+
+def _score_views(results: Results, table, held: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
+    empty = dict.fromkeys(("scores", "features_table", "published_table", "ranks", "recall", "precision", "chance"))
+    empty |= {"classes": [], "confusion": []}
+    if table is None:
+        return empty
+    settings, confusion = results.settings, results.tables["confusion"]
+    told = [] if settings.task.numbers else classes.classes_of(table, settings.options.get("labels") or [])
+    counts = classes.support(confusion, runs, len(settings.seeds))
+    papers = published.papers(settings)
+    chance = classes.chance(settings.metric, told, counts)
+    shown = scores.score_view(held, runs, run_names, settings, papers, chance)
+    of_class = {
+        kind: classes.of_classes(kind, held, main, told, counts, run_names, settings) if told else None
+        for kind in ("recall", "precision")
+    }
+    return {
+        **empty,
+        **of_class,
+        "classes": told,
+        "chance": chance,
+        "scores": shown,
+        "features_table": scores.by_input(held, runs, run_names, settings.metric),
+        "published_table": published.table(papers, shown.shown if shown else set()),
+        "ranks": ranks.picture(
+            table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)
+        ),
+        "confusion": classes.confusions(confusion, main, told, run_names) if told else [],
+    }
+
+
+def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names, runs: list[str]) -> dict:
+    if not verdicts.rows:
+        return {"contrasts": None, "tests": None, "forest": None}
+    used = dict.fromkeys([*runs, *(row[side] for row in verdicts.rows for side in "ab")])
+    return {
+        "contrasts": contrasts.planned(verdicts, settings, costs.parameters(results, list(used))),
+        "tests": contrasts.tests(verdicts),
+        "forest": contrasts.forest_axis(verdicts, settings),
+    }
+
+
+def _prediction_views(results: Results, main: list[str], best: str | None, run_names: RunNames, media: bool) -> dict:
+    settings = results.settings
+    numbers, frames = settings.task.numbers, settings.task.frames
+    found = {} if frames else {run: items.read_items(results, run) for run in main}
+    found = {run: table for run, table in found.items() if table is not None and len(table)}
+    said = {f"{target}_predicted" for target in settings.task.targets}
+    of_numbers = {run: table for run, table in found.items() if said <= set(table)} if numbers else {}
+    return {
+        "calibration": items.calibration(found, run_names) if found and not numbers else None,
+        "speakers": items.speakers(results, of_numbers if numbers else found, settings.metric, run_names),
+        "truth": items.truth_and_prediction(of_numbers, run_names, settings.task.targets) if of_numbers else None,
+        "traces": traces.traces(results, best) if numbers and frames and media and best else [],
+        "videos": traces.video_swarm(results, main, run_names) if numbers and frames else None,
+        "examples": examples(results) if media else None,
+    }
+
+
+def is_demonstration(results: Results) -> bool:
+    """Whether any number of it rests on a synthetic corpus or on random weights."""
+    settings = results.settings
+    small = any(store.attributes["demonstration"] for store in results.stores)
+    return settings.demonstration or settings.root is None or settings.scale == "demo" or small
+
+
+def departures(settings: Settings, runs: list[str]) -> list[dict]:
+    """Where the papers did otherwise, as far as it concerns a model or a modality that ran."""
+    used = list(dict.fromkeys(settings.runs[run].model for run in runs if run in settings.runs))
+    options = [settings.models.get(model) or {} for model in used]
+    found = list(settings.departures)
+    for model in used:
+        found += (settings.about_models.get(model) or {}).get("departures") or []
+    kept = [
+        one
+        for one in found
+        if ("models" not in one or any(matches(one["models"], of_model) for of_model in options))
+        and ("modality" not in one or one["modality"] in settings.modalities)
+    ]
+    return list({(one["title"], one["text"]): one for one in kept}.values())
+
+
+def feature_lines(settings: Settings) -> list[str]:
+    """What each modality is made of, in words: one line for each that some run reads."""
+    out = []
+    for modality in settings.modalities:
+        stores = dict.fromkeys(run.inputs[modality] for run in settings.runs.values() if modality in run.inputs)
+        told = []
+        for name in stores:
+            entry = settings.extractors.get(name) or {}
+            weights = entry.get("weights")
+            told.append(f"{name} (extractor {entry.get('extractor', 'not known')}{f', {weights}' if weights else ''})")
+        out.append(f"{names.sentence(modality)}: {names.listing(told)}.")
+    return out
+
+
+def _sheet(results: Results) -> dict | None:
+    found = picture_with_notes(results, "contact_sheet")
+    if found is None:
+        return None
+    picture, notes = found
+    return {**notes, "uri": data_uri("image/jpeg", picture)}

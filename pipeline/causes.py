@@ -1,0 +1,49 @@
+"""How much is there of a segment, and why not more: names that code can ask, each with a text for people."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How much of a segment is there in one modality."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    ABSENT = "absent"
+
+    @property
+    def text(self) -> str:
+        """The status as people read it."""
+        return "whole" if self is Status.OK else self.value
+
+
+class Cause(StrEnum):
+    """Why a segment is not whole in one modality, or what must be known of it although it is."""
+
+    text: str
+
+    def __new__(cls, name: str, text: str):
+        """A member that equals its name and carries its text."""
+        member = str.__new__(cls, name)
+        member._value_, member.text = name, text
+        return member
+
+    CORPUS = "corpus", "noted while the corpus was read"
+    NOT_PREPARED = "not_prepared", "nothing of this modality was prepared"
+    NO_FILE = "no_file", "the file of its video is not there"
+    NOT_IN_FILE = "not_in_file", "it is not in the file of its video"
+    NOTHING_READ = "nothing_read", "nothing of it could be read"
+    NO_FACE = "no_face", "no face was found"
+    OTHER_FACE = "other_face", "only the face of somebody else was found"
+    DAMAGED = "damaged", "frames are damaged"
+    NO_SOUND = "no_sound", "there is no sound of it"
+    PART_OF_SOUND = "part_of_sound", "there is sound for a part of it"
+    SILENT = "silent", "its sound is silent"
+    NO_WORD = "no_word", "no word was found"
+    EVEN_TIMES = "even_times", "the times of its words are estimates"
+    NOTHING_OBSERVED = "nothing_observed", "nothing was observed in some of its time"
+    NO_LABEL = "no_label", "it has no label"
+    OTHER_LABEL = "other_label", "its label is not among those configured"
+    PREDICTED_ONLY = "predicted_only", "it is predicted only: it has no label to train on or to be scored by"
+    OTHERS_TESTED = "others_tested", "somebody else of the same recording is tested"
+    LEFT_OUT = "left_out", "the protocol leaves it out"
+    REMARK = "remark", "the stage that made it remarked something"

@@ -1,0 +1,126 @@
+"""Tables of a made-up results folder: plausible scores, verdicts and coverage for any configuration."""
+
+import numpy as np
+import pandas as pd
+
+from pipeline.records import Finding
+from tests.report_setups import Setup
+
+HARD = (0.1, 0.0, -0.18, 0.12, 0.03, -0.2, 0.04)
+
+
+def rows_of(setup: Setup, run: str, fold, seed, values: dict) -> list[dict]:
+    model, modalities = run.rsplit("-", 1)
+    about = {"model": model, "modalities": modalities, "protocol": setup.protocol["name"], "fold": fold, "seed": seed}
+    return [{**about, "metric": metric, "value": round(float(value), 6)} for metric, value in values.items()]
+
+
+def class_scores(setup: Setup, seeds: list[int], rng) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """scores.csv and confusion.csv of classes."""
+    rows, confusion, classes = [], [], setup.classes
+    share = np.linspace(1.6, 0.4, len(classes)) / len(classes)
+    hard, fold_effect = np.array(HARD[: len(classes)]), rng.normal(0, 0.015, setup.folds)
+    for run, level in setup.levels.items():
+        for fold in [*range(setup.folds), "all"]:
+            for seed in seeds:
+                effect = 0 if fold == "all" else fold_effect[fold]
+                recall = np.clip(level / 100 + hard + effect + rng.normal(0, 0.02, len(classes)), 0.02, 0.97)
+                balanced, accuracy = recall.mean(), float(recall @ share) + 0.03
+                values = {"accuracy": accuracy, "balanced_accuracy": balanced, "macro_f1": balanced - 0.006}
+                values |= {f"recall_{c}": r for c, r in zip(classes, recall)}
+                values |= {f"precision_{c}": r + 0.01 for c, r in zip(classes, recall)}
+                values |= {f"development_{k}": v + 0.01 for k, v in list(values.items())[:3]}
+                rows += rows_of(setup, run, fold, seed, values)
+        model, modalities = run.rsplit("-", 1)
+        for i, label in enumerate(classes):
+            total = max(8, int(share[i] * 740)) * len(seeds)
+            wrong = share * rng.uniform(0.5, 1.5, len(classes))
+            wrong[i] = 0
+            parts = wrong / wrong.sum() * (1 - (level / 100 + hard[i]))
+            parts[i] = level / 100 + hard[i]
+            for predicted, n in zip(classes, rng.multinomial(total, parts / parts.sum())):
+                confusion.append((model, modalities, "all", "all", label, predicted, n))
+    columns = ["model", "modalities", "fold", "seed", "label", "predicted", "count"]
+    return pd.DataFrame(rows), pd.DataFrame(confusion, columns=columns)
+
+
+def number_scores(setup: Setup, seeds: list[int], rng) -> pd.DataFrame:
+    """scores.csv of numbers."""
+    rows = []
+    for run, level in setup.levels.items():
+        for seed in seeds:
+            of = {t: level + 0.05 * (2 * k - 1) + rng.normal(0, 0.008) for k, t in enumerate(setup.targets)}
+            values = {f"ccc_{t}": v for t, v in of.items()} | {"ccc_mean": np.mean(list(of.values()))}
+            values |= {f"rmse_{t}": 0.42 - v / 4 for t, v in of.items()}
+            values |= {f"pearson_{t}": v + 0.03 for t, v in of.items()}
+            values |= {f"development_{k}": v + 0.02 for k, v in list(values.items())}
+            for fold in (*range(setup.folds), "all"):
+                rows += rows_of(setup, run, fold, seed, values)
+    return pd.DataFrame(rows)
+
+
+def video_scores(setup: Setup, seeds: list[int], tested: list[str], rng) -> pd.DataFrame:
+    """per_video.csv."""
+    ease, videos = rng.normal(-0.12, 0.16, (len(tested), 2)), []
+    for run, level in setup.levels.items():
+        model, modalities = run.rsplit("-", 1)
+        for seed in seeds:
+            for k, segment_id in enumerate(tested):
+                a, b = np.clip(level + ease[k] + rng.normal(0, 0.04, 2), -0.4, 0.95)
+                videos.append((model, modalities, 0, seed, segment_id, 1000, a, b, (a + b) / 2))
+    columns = ["model", "modalities", "fold", "seed", "segment_id", "frames", "ccc_valence", "ccc_arousal", "ccc_mean"]
+    return pd.DataFrame(videos, columns=columns)
+
+
+def significance(setup: Setup, rng) -> pd.DataFrame:
+    """significance.csv with the verdicts that the setup wants, and intervals to match."""
+    rows = []
+    levels = {run: v if setup.numbers else v / 100 for run, v in setup.levels.items()}
+    for question, a, b, verdict in setup.contrasts:
+        d = levels[a] - levels[b] + rng.normal(0, 0.001)
+        half = {"equivalent": 0.007, "undecided": max(0.018, abs(d) * 1.4)}.get(verdict, abs(d) * 0.6)
+        d = float(np.clip(d, -0.003, 0.003)) if verdict == "equivalent" else d
+        sure = verdict.endswith("better")
+        equal = {"equivalent": 0.961, "undecided": 0.48}.get(verdict, 0.0004)
+        rows.append(
+            {
+                "question": question, "a": a, "b": b, "metric": setup.metric,
+                "items": 402_117 if setup.frames else 7487, "clusters": setup.clusters,
+                "cluster_kind": "video" if setup.frames else "dialog",
+                "mean_a": levels[a], "mean_b": levels[a] - d, "difference": d,
+                "ci_low": d - half, "ci_high": d + half,
+                "p_bootstrap": 0.0002 if sure else 0.31, "p_holm": 0.0018 if sure else 0.93,
+                "p_t_paper": 0.00001 if sure else 0.041, "effect_size": d * 30,
+                "effect_size_kind": "Cohen's d over runs", "p_t_corrected": 0.012 if sure else 0.52,
+                "effect_t_corrected": d * 40, "p_wilcoxon": "", "effect_wilcoxon": "",
+                "p_mcnemar": "" if setup.numbers else 0.004, "effect_mcnemar": "" if setup.numbers else 0.03,
+                "p_a_better": 0.98 if d > 0 and sure else 0.3, "p_equivalent": equal,
+                "p_b_better": 0.98 if d < 0 and sure else 0.2, "equivalence_low": d - half * 0.84,
+                "equivalence_high": d + half * 0.84, "p_equivalence": 0.012 if verdict == "equivalent" else 0.4,
+                "verdict": verdict, "note": "Wilcoxon: 5 pairs cannot reach p < 0.0625" if setup.folds == 5 else "",
+            }
+        )  # fmt: skip
+    columns = ["question", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict", "note"]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def coverage(setup: Setup, segments: list) -> list[Finding]:
+    """coverage.csv: of every kind of absence a few, and two findings."""
+    rows = []
+    for k, s in enumerate(segments):
+        face = ("partial", "face lost", "no_face") if k % 7 == 2 else ("ok", None, None)
+        face = ("absent", f"no face in any of {20 + k} frames", "no_face") if k % 19 == 3 else face
+        sound = ("absent", "no audio stream", "no_sound") if k % 23 == 4 else ("ok", None, None)
+        text = ("absent", "no words", "no_word") if k % 11 == 5 else ("ok", None, None)
+        why = "label xxx is not among the configured labels"
+        split = ("absent", why, "other_label") if k % 13 == 6 else ("ok", None, None)
+        states = {"video": face, "audio": sound, "text": text, "split": split}
+        for modality, (status, reason, cause) in states.items():
+            if modality == "split" or modality in setup.modalities:
+                share = {"ok": 1.0, "partial": 0.7, "absent": 0.0}[status]
+                rows.append(Finding(s.unit_id, s.segment_id, modality, status, reason, share, cause))
+    for modality in sorted({"video", "audio", "text"} - set(setup.modalities)):
+        rows.append(Finding("", None, modality, "absent", "not prepared: there is no folder", None, "not_prepared"))
+    rows.append(Finding("", None, "corpus", "partial", "5 of 10,039 turns of a full release are here", None, "corpus"))
+    late = "sound ends 2.3 s before the picture"
+    return [*rows, Finding(segments[0].unit_id, None, "audio", "absent", late, None, "corpus")]
