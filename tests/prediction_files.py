@@ -1,6 +1,5 @@
 """Write prediction files as training does, from answers that a test chose."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,21 @@ from pipeline.records import Segment, write_table
 
 def write_segments(folder, run, fold, classes, rows, shuffle=None):
     """``rows``: (segment_id, seed, part, label, predicted)."""
-    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
     rows = list(rows)
     if shuffle is not None:
         rows = [rows[i] for i in np.random.default_rng(shuffle).permutation(len(rows))]
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)])
-        for row in rows:
-            writer.writerow([*row, *(0.9 if c == row[-1] else 0.1 / (len(classes) - 1) for c in classes)])
+    header = ["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)]
+    sure = [[0.9 if c == row[-1] else 0.1 / (len(classes) - 1) for c in classes] for row in rows]
+    return write_parquet(folder, run, fold, header, [[*row, *p] for row, p in zip(rows, sure)])
+
+
+def write_parquet(folder, run, fold, header, rows):
+    """The file of one run and fold."""
+    import pandas
+
+    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pandas.DataFrame(rows, columns=header).to_parquet(path)
     return path
 
 
@@ -54,7 +58,7 @@ def write_frames(folder, run, fold, tracks, shuffle=None):
 def write_numbers(folder, run, fold, targets, rows):
     """``rows``: (segment_id, seed, part, truth of each target, prediction of each target)."""
     header = ["segment_id", "seed", "part", *(f"{what}_{t}" for what in ("truth", "prediction") for t in targets)]
-    return write_rows(Path(folder) / "runs" / run / f"fold{fold}" / "predictions.tsv", header, rows)
+    return write_parquet(folder, run, fold, header, [[*row] for row in rows])
 
 
 def write_frame_classes(folder, run, fold, classes, tracks):

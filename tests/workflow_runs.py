@@ -15,12 +15,12 @@ from workflow.settings import patch
 ROOT = Path(__file__).resolve().parent.parent
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 FEW_RUNS = {
-    "iemocap": {"self": ["A", "A+V+T"], "cross": ["A+V+T"], "rcma": ["A+V+T"]},
-    "affwild2": {"rcma": ["A+V", "A+V+T"], "self_frames": ["A+V+T"]},
+    "segment": {"self": ["A", "A+V+T"], "cross": ["A+V+T"], "rcma": ["A+V+T"]},
+    "frame": {"rcma": ["A+V", "A+V+T"], "self_frames": ["A+V+T"]},
 }
 FEW_CONTRASTS = {
-    "iemocap": [{"question": "cross or self", "a": "cross-A+V+T", "b": "self-A+V+T"}],
-    "affwild2": [{"question": "with text or without", "a": "rcma-A+V+T", "b": ["rcma-A+V"]}],
+    "segment": [{"question": "cross or self", "a": "cross-A+V+T", "b": "self-A+V+T"}],
+    "frame": [{"question": "with text or without", "a": "rcma-A+V+T", "b": ["rcma-A+V"]}],
 }
 
 
@@ -28,10 +28,11 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
     """The repository's configuration at demo scale with few runs, seeds and epochs."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["scale"] = "demo"
-    for corpus, runs in FEW_RUNS.items():
-        table = config["corpora"][corpus]
-        table.update(runs=runs, contrasts=FEW_CONTRASTS[corpus], root=str(roots[corpus]) if roots else None)
-        demo = config["demo"]["corpora"][corpus]
+    for corpus, root in (roots or {}).items():
+        config["corpora"][corpus]["root"] = str(root)
+    for level, runs in FEW_RUNS.items():
+        config["defaults"][level].update(runs=runs, contrasts=FEW_CONTRASTS[level])
+        demo = config["demo"]["defaults"][level]
         demo.pop("runs", None)
         demo["training"].update(seeds=[1, 2], epochs=3)
         demo["significance"]["bootstrap_samples"] = 200
@@ -82,7 +83,7 @@ def copy_checkout(target: Path) -> Path:
     for name in ("Snakefile", "config.yaml"):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target / name)
-    for name in ("workflow", "pipeline", "models", "profiles"):
+    for name in ("workflow", "pipeline", "models", "profiles", "affectflow"):
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     return target
 

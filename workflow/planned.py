@@ -12,6 +12,7 @@ from hashlib import sha256
 from json import dumps
 from math import isinf
 
+from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
@@ -143,9 +144,15 @@ class Planned:
             "title": corpus.title,
             "reader": self.options.reader,
             "task": str(one.task),
-            "words": {"unit": corpus.unit_word, "segment": corpus.segment_word},
-            "citation": corpus.citation,
-            "published": list(corpus.published(one.labels)),
+            "words": {
+                "unit": corpus.unit_word,
+                "segment": corpus.segment_word,
+                "labels": dict(corpus.label_words),
+            },
+            "citations": [corpus.citation] if corpus.citation else [],
+            "published": list(corpus.published),
+            "departures": list(corpus.departures),
+            "models": {name: _words(one.models[name], one.task.level) for name in models},
             "protocol": {"name": one.protocol, "description": protocol.description, "caveat": protocol.caveat},
             "demonstration": one.demonstration,
             "scale": one.scale,
@@ -154,6 +161,18 @@ class Planned:
             "weights": {weights.slug(source): source for source in self.options.weight_sources},
             "folds": self.folds,
         }
+
+
+def _words(model: NetworkOptions, level: str) -> dict:
+    """What the report says of a model, as its fusion has it."""
+    published = model.published
+    return {
+        "title": model.describe(),
+        "description": model.make_fusion(level).sentence(),
+        "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
+        if published
+        else [],
+    }
 
 
 class Corpora(dict[str, Planned]):

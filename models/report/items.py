@@ -22,12 +22,12 @@ def read_items(results: Results, run: str) -> pd.DataFrame | None:
     """What every seed of a run said of the test items of all folds; None where any fold's file is not there."""
     tables = []
     for folder in results.fold_folders(run):
-        path = folder / "predictions.tsv"
+        path = folder / "predictions.parquet"
         if not path.exists():
             return None
-        kinds = {"segment_id": str, "part": str, "label": str, "predicted": str}
-        table = pd.read_csv(path, sep="\t", dtype=kinds, keep_default_na=False)
-        tables.append(table[table["part"] == "test"].reset_index(drop=True))
+        table = pd.read_parquet(path, filters=[("part", "==", "test")])
+        text = table.select_dtypes("category").columns
+        tables.append(table.astype(dict.fromkeys(text, str)).reset_index(drop=True))
     return pd.concat(tables, ignore_index=True) if tables else None
 
 

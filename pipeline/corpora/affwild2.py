@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from pipeline.corpora import figures_affwild2
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.tree import files, find_root, is_litter, read_text
 from pipeline.names import safe_id
@@ -44,6 +45,7 @@ class AffWild2(Corpus):
     task = "numbers/frame:valence,arousal"
     protocols = ("official", "official_paper", "sixfold")
     unit_word, segment_word = "video", "person"
+    published, departures = figures_affwild2.PUBLISHED, figures_affwild2.DEPARTURES
     Config = AffWild2Options
     citation = """@inproceedings{kollias2019expression,
   title = {Expression, Affect, Action Unit Recognition: {Aff-Wild2}, Multi-Task Learning and {ArcFace}},

@@ -6,7 +6,7 @@ class with a ``title``, a ``task`` and an ``index``; docs/corpora.md has a worke
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -59,8 +59,14 @@ class Corpus(ABC):
     """Splits that make sense; the first is the default."""
     unit_word: ClassVar[str] = "recording"
     segment_word: ClassVar[str] = "segment"
+    label_words: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What labels mean, where their names are abbreviations."""
     citation: ClassVar[str] = ""
     """BibTeX of the corpus."""
+    published: ClassVar[Sequence[Mapping]] = ()
+    """Published figures to stand beside the runs that they compare with; form: models/report/published.py."""
+    departures: ClassVar[Sequence[Mapping]] = ()
+    """Where the papers did otherwise; form: models/report/settings.py."""
     official_labels: ClassVar[tuple[str, ...]] = ()
     """Every label that the release has; () where only the files tell."""
     default_labels: ClassVar[tuple[str, ...]] = ()
@@ -93,7 +99,3 @@ class Corpus(ABC):
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Frame-wise labels of a segment, given the times of its recording's frames; only for tasks on frames."""
         raise NotImplementedError(f"{type(self).__name__} has a task on frames and must say how they are labelled")
-
-    def published(self, classes: Sequence[str]) -> Iterable[dict]:
-        """Published scores to stand beside the runs that they compare with; see models/report."""
-        return ()

@@ -3,9 +3,6 @@
 Each figure carries where it was read. The form is that of ``models.report.settings``.
 """
 
-TITLE = "Aff-Wild2"
-WORDS = {"unit": "video", "segment": "subject track", "labels": {}}
-
 ABSTRACT, THIRD = "abstract", "a third party's reading of the full text"
 RESULTS = (  # what, evaluated on, CCC of valence and arousal, read in, note
     ("challenge baseline", "official validation", 0.240, 0.200, ABSTRACT, ""),
@@ -99,13 +96,4 @@ DEPARTURES = [
         "text": "The paper trains one model for valence and one for arousal; here one model predicts both unless "
         "separate_targets is set.",
     },
-]
-
-CITATIONS = [
-    """@article{kollias2019expression,
-  author  = {Kollias, Dimitrios and Zafeiriou, Stefanos},
-  title   = {Expression, affect, action unit recognition: {Aff-Wild2}, multi-task learning and {ArcFace}},
-  journal = {arXiv preprint arXiv:1910.04855},
-  year    = {2019}
-}""",
 ]

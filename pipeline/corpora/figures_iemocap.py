@@ -4,12 +4,10 @@ The paper's column names are swapped against common use: its "WA" is balanced ac
 "UWA" is plain accuracy. Here every figure carries its full name. The form is that of ``models.report.settings``.
 """
 
-TITLE = "IEMOCAP"
 EMOTIONS = {
     "ang": "anger", "exc": "excitement", "hap": "happiness", "sad": "sadness", "fru": "frustration",
     "sur": "surprise", "neu": "neutral", "fea": "fear", "dis": "disgust", "oth": "other", "xxx": "no agreement",
 }  # fmt: skip
-WORDS = {"unit": "dialog", "segment": "turn", "labels": EMOTIONS}
 SEVEN = ["ang", "exc", "hap", "sad", "fru", "sur", "neu"]
 
 SELF, CROSS, BOTH = "self_attention", "cross_attention", "cross_self_attention"
@@ -103,18 +101,4 @@ DEPARTURES = [
         "text": "The paper draws turns at random (80 / 6 / 14 %), so speakers, sessions and dialogs of the test part "
         "also train; that protocol is here as protocol: utterance.",
     },
-]
-
-CITATIONS = [
-    """@article{busso2008iemocap,
-  author  = {Busso, Carlos and Bulut, Murtaza and Lee, Chi-Chun and Kazemzadeh, Abe and Mower, Emily and Kim, Samuel
-             and Chang, Jeannette N. and Lee, Sungbok and Narayanan, Shrikanth S.},
-  title   = {{IEMOCAP}: interactive emotional dyadic motion capture database},
-  journal = {Language Resources and Evaluation},
-  volume  = {42},
-  number  = {4},
-  pages   = {335--359},
-  year    = {2008},
-  doi     = {10.1007/s10579-008-9076-6}
-}""",
 ]

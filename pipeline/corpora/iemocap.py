@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.corpora import figures_iemocap
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.iemocap_files import (
     DIALOG,
@@ -48,6 +49,7 @@ class Iemocap(Corpus):
     task = "classes/segment"
     protocols = ("session", "speaker", "scenario", "utterance")
     unit_word, segment_word = "dialog", "turn"
+    label_words = MappingProxyType(figures_iemocap.EMOTIONS)
     official_labels = LABELS
     default_labels = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
     citation = """@article{busso2008iemocap,
@@ -67,6 +69,7 @@ class Iemocap(Corpus):
             "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
         }
     )
+    published, departures = figures_iemocap.PUBLISHED, figures_iemocap.DEPARTURES
     Config = IemocapOptions
 
     def list_units(self) -> list[str]:
