@@ -71,7 +71,7 @@ def test_files_that_do_not_fit(tmp_path):
     }  # fmt: skip
     assert {len(rows) for rows in found.values()} == {10}, "frames are there, to be predicted"
     assert {f.segment: f.reason for f in findings if f.status == "absent"} == {
-        "b": "b.csv: the header is 'frame,pain', expected label or valence, arousal, dominance, and perhaps time_s",
+        "b": "b.csv: there is no column valence; the columns are frame, pain",
         "c": "c.csv: there is no column arousal; the columns are valence",
         "d_001": "d.csv: the file is empty",
         "d_002": "no annotation: predicted, not scored",
@@ -79,6 +79,15 @@ def test_files_that_do_not_fit(tmp_path):
     assert [f.reason for f in findings if f.segment == "d_002" and f.status == "partial"] == [
         "labels.csv, line 6: there is no file no.csv, so no annotation"
     ]
+
+
+def test_numbers_of_other_names_are_a_task_that_is_given(tmp_path):
+    files = {"a": "Frame,Pain\n" + "".join(f"{n},{n / 2}\n" for n in range(10))}
+    with pytest.raises(InputError, match="the header is 'Frame,Pain', expected label or valence, arousal, dominance"):
+        corpus(tmp_path, files).index()
+    found, findings = labels(corpus(tmp_path, files, task="numbers/frame:Pain"))
+    assert found["a"].values[:, 0].tolist() == [n / 2 for n in range(10)]
+    assert findings == []
 
 
 def test_no_file_of_annotations_at_all(tmp_path):

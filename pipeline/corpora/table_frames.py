@@ -29,7 +29,7 @@ class TimedRows(FrameRows):
 def header_of(text: str) -> list[str]:
     """Names of the columns; raises InputError where none is a label, valence, arousal or dominance."""
     first = lines(text)[0]
-    names = [name.lower() for name in _split(first, _separator(first))]
+    names = _names(first)
     if not {LABEL, *NUMBERS}.intersection(names):
         raise InputError(f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s")
     return names
@@ -54,7 +54,7 @@ def parse_frames(text: str, names: list[str], classes: bool) -> TimedRows:
     Raises InputError where the file lacks a column.
     """
     header, rows = _cells(text)
-    wanted = [LABEL] if classes else names
+    wanted = [LABEL] if classes else [name.lower() for name in names]
     lacking = [name for name in wanted if name not in header]
     if lacking:
         raise InputError(f"there is no column {lacking[0]}; the columns are {', '.join(header)}")
@@ -111,7 +111,11 @@ def _cells(text: str) -> tuple[list[str], list[list[str]]]:
     if rows == [""]:
         raise InputError("the file is empty")
     separator = _separator(rows[0])
-    return header_of(text), [_split(line, separator) for line in rows[1:]]
+    return _names(rows[0]), [_split(line, separator) for line in rows[1:]]
+
+
+def _names(header: str) -> list[str]:
+    return [name.lower() for name in _split(header, _separator(header))]
 
 
 def _separator(header: str) -> str:
