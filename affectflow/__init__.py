@@ -6,9 +6,10 @@ Each name is imported when it is first asked for, so that reading a feature stor
 import importlib
 
 _PLACES = {
-    "pipeline.records": ("InputError",),
+    "pipeline.names": ("safe_id",),
+    "pipeline.records": ("Finding", "InputError", "Label", "Segment", "Unit"),
     "pipeline.store": ("FeatureStore", "Rows"),
-    "pipeline.corpora.base": ("Corpus",),
+    "pipeline.corpora.base": ("Annotation", "Corpus", "Index"),
     "pipeline.features.base": ("Extractor", "Options", "options", "Cut", "AudioPiece", "FacePiece", "TextPiece"),
     "pipeline.words.recogniser": ("Recogniser", "RecogniserConfig"),
     "models.fusion.base": ("Fusion",),

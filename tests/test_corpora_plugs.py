@@ -14,7 +14,7 @@ from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.check import check_corpus, summary
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read, shards
-from pipeline.corpora.registry import READERS, make, options_for
+from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError, Label, Segment, Unit, read_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def test_readers_that_are_not_there(moods):
     for reader, says in (
         ("moods.py:Mood", "Mood in .*moods.py is missing"), ("gone.py:Moods", "cannot be imported"),
         ("broken.py:Moods", r"cannot be imported \(SyntaxError"),
-        ("moods.py:Unit", "is not a subclass of affectflow.Corpus"),
+        ("moods.py:Unit", "is not a subclass of pipeline.corpora.base.Corpus"),
     ):  # fmt: skip
         (moods / "broken.py").write_text("class Moods(:\n")
         with pytest.raises(InputError, match=says):
@@ -59,23 +59,22 @@ def test_readers_that_are_not_there(moods):
 
 
 @pytest.mark.parametrize(("reader", "options", "says"), [
-    ("iemocap", {"sounds": "video"}, "unknown key 'sounds'. The keys of reader iemocap are: sound"),
+    ("iemocap", {"sounds": "video"}, "unknown option 'sounds'. Its options are: sound"),
     ("ravdess", {"channel": "whisper"}, r"channel: Input should be 'speech', 'song' or 'both' \(given 'whisper'\)"),
-    ("meld", {"part": "test"}, "The keys of reader meld are: none of its own"),
+    ("meld", {"part": "test"}, "reader 'meld': unknown option 'part'. Its options are: none"),
     ("table", {}, r"segments: Field required"),
     ("table", {"segments": "x", "columns": ["label"]}, "columns: Input should be a valid dictionary"),
 ])  # fmt: skip
 def test_options_that_do_not_fit(reader, options, says):
     with pytest.raises(InputError, match=says):
-        options_for(reader, options)
+        READERS.options_for(reader, options)
 
 
 @pytest.mark.parametrize("reader", sorted(READERS.built_in))
 def test_every_option_is_described_in_the_manual(reader):
     own = next(part for part in re.findall(rf"(?s)(?:\*\*|## )`{reader}`.*?(?=\n\*\*`|\n## |\Z)", MANUAL))
     rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", own.split("| Column |")[0], re.MULTILINE))
-    fields = READERS.load(reader).Options.__pydantic_fields__
-    assert rows == {name: field.description for name, field in fields.items()}
+    assert rows == {name: description for name, _, description in READERS.describe(reader)}
 
 
 def test_every_column_is_described_in_the_manual():

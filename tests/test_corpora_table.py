@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
-from pipeline.corpora.registry import make, options_for
+from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
 from pipeline.corpora.table_file import COLUMNS
 from pipeline.corpora.table_rows import WORD_S
@@ -117,7 +117,7 @@ def test_a_task_that_is_given(tmp_path, given_task, task):
 @pytest.mark.parametrize("task", ["emotion", "classes", "numbers/segment:joy", "classes/segments", "numbers/frame:"])
 def test_a_task_that_is_none(task):
     with pytest.raises(InputError, match=r"task: a task is classes/segment, classes/frame, numbers/segment"):
-        options_for("table", {"segments": "x", "task": task})
+        READERS.options_for("table", {"segments": "x", "task": task})
 
 
 def test_names_of_columns_can_be_mapped(tmp_path):
