@@ -100,8 +100,11 @@ class Registry:
     def describe(self, name: str) -> list[tuple[str, str, str]]:
         """(name, default, description) of each option of a plug."""
         fields = self.load(name).Config.__pydantic_fields__
-        default = {key: json.dumps(field.get_default(call_default_factory=True)) for key, field in fields.items()}
-        return [(key, default[key], field.description or "") for key, field in fields.items()]
+        default = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
+        return [
+            (key, "required" if field.is_required() else json.dumps(default[key]), field.description or "")
+            for key, field in fields.items()
+        ]
 
     def code_of(self, name: str, stage: str) -> str:
         """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""

@@ -50,7 +50,7 @@ def test_readers_that_are_not_there(moods):
         make("x", "melt", moods)
     for reader, says in (
         ("moods.py:Mood", "Mood in .*moods.py is missing"), ("gone.py:Moods", "cannot be imported"),
-        ("broken.py:Moods", r"cannot be imported \(SyntaxError"),
+        ("broken.py:Moods", r"cannot be imported \(invalid syntax \(broken.py, line 1\)\)"),
         ("moods.py:Unit", "is not a subclass of pipeline.corpora.base.Corpus"),
     ):  # fmt: skip
         (moods / "broken.py").write_text("class Moods(:\n")
@@ -59,7 +59,7 @@ def test_readers_that_are_not_there(moods):
 
 
 @pytest.mark.parametrize(("reader", "options", "says"), [
-    ("iemocap", {"sounds": "video"}, "unknown option 'sounds'. Its options are: sound"),
+    ("iemocap", {"sounds": "video"}, "unknown option 'sounds'. Its options are: audio"),
     ("ravdess", {"channel": "whisper"}, r"channel: Input should be 'speech', 'song' or 'both' \(given 'whisper'\)"),
     ("meld", {"part": "test"}, "reader 'meld': unknown option 'part'. Its options are: none"),
     ("table", {}, r"segments: Field required"),
@@ -172,7 +172,7 @@ def test_a_summary_counts_what_is_there_and_what_is_not(tmp_path):
         "recordings   3",
         "segments     4, 0.50 h and 3 as long as their recordings",
         "speakers     2: bob (3), ann (1)",
-        "sessions     2: x (2), y (1); 1 in none",
+        "groups       2: x (2), y (1); 1 in none",
         "parts        2: train (2), test (1); 1 in none",
         "classes      2: joy (2), fear (1); 1 segments without",
         "valence      2 segments, from -1 to 0.5",

@@ -67,11 +67,11 @@ def test_every_column_has_its_place(tmp_path):
     assert unit == Unit("a", "v/a.mp4", "s/a.wav", "t/a.srt", "validation", "a")
     assert segment == Segment(
         "one", "a", "Ann", "2", "validation", 1.5, 2.5, "right", "left_half", "d", "s1", "acted", "Oh, well", None,
-        "w/a.wdseg", "c/a", "f/a.csv", "a",
+        "w/a.wdseg", "c/a", "f/a.csv", "g", "a",
     )  # fmt: skip
     (label,) = found.labels
     assert (label.label, label.valence, label.arousal, label.dominance) == ("joy", 0.5, -0.25, 3)
-    assert said(found) == [("corpus", "partial", "labels.csv has a session and a group; the group was not used")]
+    assert found.findings == []
 
 
 def test_what_is_not_there_has_a_meaning(tmp_path):
@@ -80,16 +80,12 @@ def test_what_is_not_there_has_a_meaning(tmp_path):
     assert segment == Segment("a.b", "a.b", "a.b", None, None, 0.0, inf, shard="a.b")
 
 
-def test_group_stands_for_the_session(tmp_path):
-    root = table(tmp_path, "audio,group,label\na.wav,north,x\nb.wav,,y\n", "a.wav", "b.wav")
-    assert [s.session for s in index(root).segments] == ["north", None]
-    assert corpus(root).protocols == ("group", "speaker", "utterance")
-
-
 @pytest.mark.parametrize(("header", "protocols"), [
-    ("audio,label", ("speaker", "utterance")),
-    ("audio,label,speaker,session", ("speaker", "group", "utterance")),
-    ("audio,label,speaker,part", ("parts", "speaker", "utterance")),
+    ("audio,label", ("group", "utterance")),
+    ("audio,label,speaker", ("speaker", "group", "utterance")),
+    ("audio,label,session,scenario", ("group", "session", "scenario", "utterance")),
+    ("audio,label,speaker,scenario,part", ("parts", "speaker", "group", "scenario", "utterance")),
+    ("audio,label,scenario", ("group", "utterance")),
 ])  # fmt: skip
 def test_protocols_follow_the_columns(tmp_path, header, protocols):
     assert corpus(table(tmp_path, header + "\n")).protocols == protocols
@@ -108,15 +104,18 @@ def test_the_task_follows_the_columns(tmp_path, header, task):
 
 @pytest.mark.parametrize(("given_task", "task"), [
     ("classes/segment", "classes/segment"), ("numbers/segment", "numbers/segment:valence,arousal"),
-    ("numbers/segment: arousal", "numbers/segment:arousal"), ("classes/frame:calm, angry", "classes/frame:calm,angry"),
+    ("numbers/segment: arousal", "numbers/segment:arousal"), ("numbers/frame:pain, joy", "numbers/frame:pain,joy"),
+    ("classes/frame", "classes/frame"),
 ])  # fmt: skip
 def test_a_task_that_is_given(tmp_path, given_task, task):
     assert corpus(table(tmp_path, "video,label,valence,arousal\n"), task=given_task).task == task
 
 
-@pytest.mark.parametrize("task", ["emotion", "classes", "numbers/segment:joy", "classes/segments", "numbers/frame:"])
+@pytest.mark.parametrize(
+    "task", ["emotion", "classes", "numbers/segment:joy", "classes/segments", "numbers/frame:", "classes/frame:a,b"]
+)
 def test_a_task_that_is_none(task):
-    with pytest.raises(InputError, match=r"task: a task is classes/segment, classes/frame, numbers/segment"):
+    with pytest.raises(InputError, match=r"task: a task is one of classes/segment, classes/frame, numbers/segment"):
         READERS.options_for("table", {"segments": "x", "task": task})
 
 
@@ -346,7 +345,7 @@ def test_what_is_odd_in_a_row_is_said(tmp_path):
     )
     found = index(table(tmp_path, text, *(f"{name}.wav" for name in "abcdefgh")))
     assert [(s.segment_id, s.part, s.side) for s in found.segments] == [
-        ("d", None, "whole"), ("f", "train", "left"), ("g", "validation", "whole"),
+        ("f", "train", "left"), ("g", "validation", "whole"),
     ]  # fmt: skip
     assert [text.removeprefix("labels.csv, ") for _, _, text in said(found)] == [
         "line 9: 8 fields under 7 columns; put text that holds ',' in double quotes",
@@ -355,7 +354,7 @@ def test_what_is_odd_in_a_row_is_said(tmp_path):
         "line 3: start_s '-1' is not a number of seconds from 0 on; the row was not used",
         "line 4: end_s 'inf' is not a number of seconds from 0 on; the row was not used",
         "line 5: part 'eval' is none of train, training, dev, devel, development, val, valid, validation, test, "
-        "testing; the segment is in no part",
+        "testing; the row was not used",
         "line 6: segment e: side 'up' is not one of ('whole', 'left', 'right'); the row was not used",
         "line 7: valence 'much' is not a number and was not used",
         "line 8: no label: predicted, not scored",
@@ -430,7 +429,7 @@ def test_emodb_is_a_table_of_six_columns(shared, tmp_path):
     with (tmp_path / "emodb.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([header, *rows])
     known = make("emodb", "table", root, {"segments": str(tmp_path / "emodb.csv")})
-    assert (known.task, known.protocols) == ("classes/segment", ("speaker", "group", "utterance"))
+    assert (known.task, known.protocols[0]) == ("classes/segment", "speaker")
     found = with_ends(root, read(known))
     assert (len(found.units), len(found.segments), found.findings) == (535, 535, [])
     assert {s.speaker for s in found.segments} == {"03", "08", "09", "10", "11", "12", "13", "14", "15", "16"}

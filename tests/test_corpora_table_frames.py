@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.corpora.command import frame_labels as labels_command
+from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
 from pipeline.corpora.table_frames import parse_frames, place
 from pipeline.records import InputError
+from pipeline.store import FeatureStore
 from tests.clips import painted, write_clip
 
 FRAMES = np.arange(10) * 0.04
@@ -46,19 +50,33 @@ def test_a_row_for_each_frame(tmp_path):
     assert [f.reason for f in findings] == ["9 rows for 10 frames: frames past the last row have no label"]
 
 
-def test_classes_are_a_column_each(tmp_path):
+def test_classes_are_numbered_as_the_corpus_names_them(tmp_path):
     files = {"a": "label\n" + "calm\n" * 5 + "angry\n" * 4 + "\n", "b": 'frame;label\n0;"sad"\n1;calm\n'}
     known = corpus(tmp_path, files)
-    assert known.task == "classes/frame:angry,calm,sad"
+    assert (known.task, known.frame_classes) == ("classes/frame", ("angry", "calm", "sad"))
     found, _ = labels(known)
-    assert found["a"].values.argmax(axis=1)[:9].tolist() == [1] * 5 + [0] * 4
-    assert found["a"].values.sum() == found["a"].valid.sum() == 9
-    assert found["b"].values[:2].tolist() == [[0, 0, 1], [0, 1, 0]]
-    given_names, findings = labels(corpus(tmp_path, files, task="classes/frame:calm,angry"))
-    assert given_names["a"].values.argmax(axis=1)[:9].tolist() == [0] * 5 + [1] * 4
-    assert given_names["b"].valid.tolist() == [False, True] + [False] * 8
-    said = [f.reason for f in findings if f.segment == "b"]
-    assert said[0] == "1 rows hold none of the classes calm, angry, the first in line 2: ['0', 'sad']"
+    assert found["a"].values[:9].tolist() == [[1]] * 5 + [[0]] * 4
+    assert found["a"].valid.tolist() == [True] * 9 + [False]
+    assert found["b"].values[:2].tolist() == [[2], [1]]
+
+
+def test_the_store_says_which_classes_there_are(tmp_path):
+    corpus(tmp_path, {"a": "label\n" + "calm\n" * 5 + "angry\n" * 5})
+    arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path), "--options"]
+    arguments += ['{"segments": "labels.csv"}', "--out"]
+    CliRunner().invoke(index_command, [*arguments, str(tmp_path / "out")], catch_exceptions=False)
+    arguments += [str(tmp_path / "labels.h5"), "--findings", str(tmp_path / "findings.tsv"), "--columns", "label"]
+    CliRunner().invoke(labels_command, [*arguments, "--tables", str(tmp_path / "out")], catch_exceptions=False)
+    store = FeatureStore(tmp_path / "labels.h5")
+    assert store.attributes["config"] == {"columns": ["label"], "classes": ["angry", "calm"]}
+    assert store["a"].values.tolist() == [[1]] * 5 + [[0]] * 5
+
+
+def test_labels_of_no_class_are_said():
+    rows = parse_frames("label\ncalm\nsad\n\nangry\n", ["angry", "calm"], True)
+    assert rows.valid.tolist() == [True, False, False, True]
+    assert rows.values.tolist() == [[1], [0], [0], [0]]
+    assert rows.notes == ["1 rows hold none of the classes angry, calm, the first in line 3: ['sad']"]
 
 
 def test_files_that_do_not_fit(tmp_path):

@@ -108,9 +108,9 @@ def test_index_command_writes_tables_that_read_back(real_corpora, tmp_path):
 
 def test_sound_of_the_video_on_request(tmp_path):
     make_tree(tmp_path)
-    assert {s.audio for s in corpus(tmp_path, sound="video").index().segments} == {None}
-    with pytest.raises(InputError, match="sound: Input should be 'sentences' or 'video'"):
-        corpus(tmp_path, sound="both")
+    assert {s.audio for s in corpus(tmp_path, audio="video").index().segments} == {None}
+    with pytest.raises(InputError, match="audio: Input should be 'sentences' or 'video'"):
+        corpus(tmp_path, audio="both")
 
 
 # --- lines -------------------------------------------------------------------------------------------------------

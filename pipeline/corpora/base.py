@@ -96,6 +96,11 @@ class Corpus(ABC):
         """What the lengths of recordings tell, once the index stage has looked them up."""
         return []
 
+    @property
+    def frame_classes(self) -> Sequence[str]:
+        """Names of the classes of a task ``classes/frame``; ``annotate`` gives the number of one, counted from 0."""
+        return self.official_labels
+
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Frame-wise labels of a segment, given the times of its recording's frames; only for tasks on frames."""
         raise NotImplementedError(f"{type(self).__name__} has a task on frames and must say how they are labelled")

@@ -35,6 +35,7 @@ def summary(corpus: Corpus, found: Index) -> Iterator[str]:
     for what, names in (
         ("speakers", [s.speaker for s in segments]),
         ("sessions", [s.session for s in segments]),
+        ("groups", [s.group for s in segments]),
         ("dialogs", [s.dialog for s in segments]),
         ("scenarios", [s.scenario for s in segments]),
         ("styles", [s.style for s in segments]),

@@ -76,6 +76,7 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
 
     known = open_corpus(corpus, reader, root, options)
     names = columns.split(",")
+    classes = {"classes": list(known.frame_classes)} if known.task.startswith("classes") else {}
     said: list[Finding] = []
     units, segments = read_table(tables / "units.tsv", Unit), read_table(tables / "segments.tsv", Segment)
     attributes = {
@@ -84,7 +85,7 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
         "modality": "label",
         "extractor": "annotation",
         "extractor_version": "2",
-        "config": {"columns": names},
+        "config": {"columns": names, **classes},
         "weights": {},
         "software": {name: version(name) for name in ("av", "h5py", "numpy")},
         "inputs": Fingerprints(known.root).stage("labels", units, segments),

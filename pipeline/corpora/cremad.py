@@ -59,7 +59,7 @@ class CremaD(Corpus):
 
     title = "CREMA-D"
     task = "classes/segment"
-    protocols = ("speaker", "utterance")
+    protocols = ("speaker", "scenario", "utterance")
     unit_word, segment_word = "clip", "clip"
     official_labels = default_labels = EMOTIONS
     Config = CremaDOptions

@@ -55,7 +55,7 @@ class Ravdess(Corpus):
 
     title = "RAVDESS"
     task = "classes/segment"
-    protocols = ("speaker", "utterance")
+    protocols = ("speaker", "scenario", "utterance")
     unit_word, segment_word = "performance", "performance"
     official_labels = default_labels = tuple(EMOTIONS.values())
     Config = RavdessOptions

@@ -6,7 +6,6 @@ files of frame-wise labels.
 
 import glob
 import platform
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 SOURCES = ("video", "audio", "text")
-_TASK = re.compile(r"(classes|numbers)/(segment|frame)(?::\s*(\w[^,]*(?:,[^,]+)*))?")
+TASKS = ("classes/segment", "classes/frame", "numbers/segment", "numbers/frame")
 
 
 @options
@@ -37,7 +36,7 @@ class TableOptions:
         {}, description="what its columns are called where they are not called as here, {label: emotion, video: file}"
     )
     task: str | None = Field(
-        None, description="what is predicted for what; null: as the columns tell. classes/segment, classes/frame, ..."
+        None, description="what is predicted for what, such as classes/segment; null: as the columns tell"
     )
 
     @field_validator("columns")
@@ -51,14 +50,17 @@ class TableOptions:
     @field_validator("task")
     @classmethod
     def _possible(cls, task: str | None) -> str | None:
-        match = _TASK.fullmatch(task or "classes/segment")
-        names = [name.strip() for name in (match[3] or "").split(",")] if match else []
-        if not match or (match[1] == "numbers" and match[2] == "segment" and not {*names, ""} <= {*NUMBERS, ""}):
+        if task is None:
+            return None
+        what, _, names = task.partition(":")
+        names = [name.strip() for name in names.split(",")] if ":" in task else []
+        allowed = names == [] if what in ("classes/segment", "classes/frame") else all(names)
+        if what not in TASKS or not allowed or (what == "numbers/segment" and not set(names) <= set(NUMBERS)):
             raise ValueError(
-                "a task is classes/segment, classes/frame, numbers/segment or numbers/frame, which may be followed by "
-                f"names as in classes/frame:calm,angry or numbers/segment:valence; a segment has {', '.join(NUMBERS)}"
+                f"a task is one of {', '.join(TASKS)}, and numbers may be named, as in numbers/segment:valence; a "
+                f"segment has {', '.join(NUMBERS)}"
             )
-        return task and ":".join([task.split(":")[0], *([",".join(names)] if names[0] else [])])
+        return f"{what}:{','.join(names)}" if names else what
 
 
 class Table(Corpus):
@@ -89,16 +91,14 @@ class Table(Corpus):
     @cached_property
     def task(self) -> str:
         """What is predicted for what, as the columns tell; raises InputError where they do not."""
-        columns = self.table.columns
-        given = _TASK.fullmatch(self.config.task or "")
-        if given and given[3]:
-            return self.config.task
-        what, of_what = given.group(1, 2) if given else (None, "frame" if "annotation" in columns else "segment")
-        if of_what == "frame":
-            return self._frame_task(what)
-        numbers = [name for name in NUMBERS if name in columns]
-        if what == "classes" or (what is None and "label" in columns):
+        given, columns = self.config.task, self.table.columns
+        if given and (":" in given or given.startswith("classes")):
+            return given
+        if given == "numbers/frame" or (given is None and "annotation" in columns):
+            return self._frame_task(given)
+        if given is None and "label" in columns:
             return "classes/segment"
+        numbers = [name for name in NUMBERS if name in columns]
         if numbers:
             return f"numbers/segment:{','.join(numbers)}"
         raise InputError(
@@ -107,19 +107,26 @@ class Table(Corpus):
             "make features without labels"
         )
 
-    def _frame_task(self, what: str | None) -> str:
-        """The task of the annotation files: numbers of the first, or the classes of all."""
-        from pipeline.corpora.table_frames import LABEL, header_of, labels_in
+    def _frame_task(self, given: str | None) -> str:
+        """The task of the annotation files, as the first that can be read tells."""
+        from pipeline.corpora.table_frames import LABEL, header_of
 
-        texts = [text for path in self._annotations() if (text := _text_of(path))]
-        if not texts:
+        text = next(filter(None, map(_text_of, self._annotations())), None)
+        if text is None:
             raise InputError(
                 f"{self.table.name} names no file of frame-wise labels that can be read in its column annotation"
             )
-        header = header_of(texts[0])
-        if what == "classes" or (what is None and LABEL in header):
-            return f"classes/frame:{','.join(sorted(set().union(*map(labels_in, texts))))}"
+        header = header_of(text)
+        if given is None and LABEL in header:
+            return "classes/frame"
         return f"numbers/frame:{','.join(name for name in NUMBERS if name in header)}"
+
+    @cached_property
+    def frame_classes(self) -> tuple[str, ...]:
+        """Every label of the annotation files, sorted."""
+        from pipeline.corpora.table_frames import labels_in
+
+        return tuple(sorted(set().union(*(labels_in(text) for text in map(_text_of, self._annotations()) if text))))
 
     def _annotations(self) -> list[Path]:
         """The files that the column annotation names, each once."""
@@ -132,9 +139,15 @@ class Table(Corpus):
     def protocols(self) -> tuple[str, ...]:
         """Splits that the columns allow; the first is the default."""
         columns = self.table.columns
-        by_group = ("group",) if {"group", "session"} & columns.keys() else ()
-        folds = ("speaker", *by_group) if "speaker" in columns else (*by_group, "speaker")
-        return (*(("parts",) if "part" in columns else ()), *folds, "utterance")
+        possible = {
+            "parts": "part" in columns,
+            "speaker": "speaker" in columns,
+            "group": True,
+            "session": "session" in columns,
+            "scenario": "scenario" in columns and bool({"session", "speaker"} & columns.keys()),
+            "utterance": True,
+        }
+        return tuple(name for name, is_so in possible.items() if is_so)
 
     @property
     def text_files(self) -> Mapping[str, tuple[str, ...]]:
@@ -157,27 +170,26 @@ class Table(Corpus):
         notes = [("partial", table.note)] if table.note else []
         if table.unused:
             notes.append(("ok", f"columns of {table.name} that mean nothing here: {', '.join(table.unused)}"))
-        if {"group", "session"} <= columns.keys():
-            notes.append(("partial", f"{table.name} has a session and a group; the group was not used"))
         found.findings[:0] = [Finding(WHOLE_CORPUS, None, "corpus", status, text) for status, text in notes]
         return found
 
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
-        """Labels of each frame of a segment's video, a column for each name of the task."""
+        """Labels of each frame of a segment's video: the number of its class, or a column for each number."""
         from pipeline.corpora.table_frames import parse_frames, place
 
         kind, _, names = self.task.partition(":")
-        names = names.split(",")
+        classes = kind.startswith("classes")
+        names = self.frame_classes if classes else names.split(",")
         parsed, absent, notes = None, "no annotation: predicted, not scored", []
         if segment.annotation:
             try:
                 text, note = read_text(self.root / segment.annotation)
-                parsed = parse_frames(text, names, kind.startswith("classes"))
+                parsed = parse_frames(text, names, classes)
                 notes = [note, *parsed.notes]
                 absent = None if parsed.valid.any() else f"none of the {len(parsed)} rows is valid"
             except InputError as error:
                 absent = f"{Path(segment.annotation).name}: {error}"
-        rows, note = place(parsed, frame_time_s, len(names))
+        rows, note = place(parsed, frame_time_s, 1 if classes else len(names))
         return Annotation(rows, absent, [text for text in (*notes, note) if text])
 
 

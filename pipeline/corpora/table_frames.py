@@ -1,6 +1,7 @@
 """Labels of frames as a user has them: CSV or TSV with a row for each frame, or with rows placed by time."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,14 +43,13 @@ def labels_in(text: str) -> set[str]:
     return {cells[column] for cells in rows if column < len(cells) and cells[column]}
 
 
-def parse_frames(text: str, names: list[str], classes: bool) -> TimedRows:
+def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
     """Read a file of frame-wise labels; a row that cannot be used is invalid and keeps its place.
 
     Args:
         text: of the file. Empty cells and ``nan`` are frames without a label.
         names: the columns of numbers that are wanted, or the classes.
-        classes: whether ``names`` are classes of the column ``label``; values are then 1 in the column of the row's
-            class, 0 in the others.
+        classes: whether ``names`` are classes of the column ``label``; values (N, 1) are then their numbers.
 
     Raises InputError where the file lacks a column.
     """
@@ -59,21 +59,22 @@ def parse_frames(text: str, names: list[str], classes: bool) -> TimedRows:
     if lacking:
         raise InputError(f"there is no column {lacking[0]}; the columns are {', '.join(header)}")
     columns = [header.index(name) for name in wanted]
-    values, valid = np.zeros((len(rows), len(names)), np.float32), np.zeros(len(rows), bool)
+    number_of = {"": math.nan, **{name: n for n, name in enumerate(names)}}
+    values, valid = np.zeros((len(rows), len(wanted)), np.float32), np.zeros(len(rows), bool)
     wrong: dict[str, list[int]] = {}
     for i, cells in enumerate(rows):
         own = [cells[k] if k < len(cells) else "" for k in columns]
         try:
-            numbers = [float(own[0] == name) for name in names] if classes else [number(cell or "nan") for cell in own]
+            numbers = [number_of[own[0]]] if classes else [number(cell or "nan") for cell in own]
+        except KeyError:
+            wrong.setdefault(f"hold none of the classes {', '.join(names)}", []).append(i)
         except ValueError:
             wrong.setdefault("are not numbers", []).append(i)
-            continue
-        if any(map(math.isinf, numbers)):
-            wrong.setdefault("are not finite", []).append(i)
-        elif classes and own[0] and not any(numbers):
-            wrong.setdefault(f"hold none of the classes {', '.join(names)}", []).append(i)
-        elif own[0] and not any(map(math.isnan, numbers)):
-            values[i], valid[i] = numbers, True
+        else:
+            if any(map(math.isinf, numbers)):
+                wrong.setdefault("are not finite", []).append(i)
+            elif not any(map(math.isnan, numbers)):
+                values[i], valid[i] = numbers, True
     start_s, end_s = _times(header, rows)
     if start_s is not None:
         unplaced = np.flatnonzero(np.isnan(start_s)).tolist()

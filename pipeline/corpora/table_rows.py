@@ -183,8 +183,6 @@ def _read_recording(
         except InputError as error:
             say("corpus", "absent", f"{error}; the row was not used")
             continue
-        if (part := entry.row.cells.get("part")) and segment.part is None:
-            say("corpus", "partial", f"part {part!r} is none of {', '.join(PARTS)}; the segment is in no part")
         found.segments.append(segment)
         parts.append(segment.part)
         transcripts.append(supplied.get("transcript"))
@@ -201,19 +199,22 @@ def _read_recording(
 
 
 def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None]) -> Segment:
-    """The segment of a row; raises InputError where its times, side or picture cannot be."""
+    """The segment of a row; raises InputError where its times, part, side or picture cannot be."""
     cells = entry.row.cells
     start_s = _seconds(cells, "start_s", 0.0)
     end_s = _seconds(cells, "end_s", inf)
     text = cells.get("text")
+    part = cells.get("part", "").lower() or None
+    if part and part not in PARTS:
+        raise InputError(f"part {cells['part']!r} is none of {', '.join(PARTS)}")
     if end_s == inf and not (entry.video or entry.audio):
         end_s = start_s + WORD_S * max(1, len(text.split()))
     return Segment(
         segment_id=entry.name,
         unit_id=unit_id,
         speaker=cells.get("speaker", unit_id),
-        session=cells.get("session", cells.get("group")),
-        part=PARTS.get(cells.get("part", "").lower()),
+        session=cells.get("session"),
+        part=part and PARTS[part],
         start_s=start_s,
         end_s=end_s,
         side=cells.get("side", "whole").lower(),
@@ -226,6 +227,7 @@ def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[s
         alignment=supplied.get("alignment"),
         crops=cells.get("crops"),
         annotation=supplied.get("annotation"),
+        group=cells.get("group"),
     )
 
 
