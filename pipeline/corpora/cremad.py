@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
-from pipeline.corpora.tree import files, find_root, is_pointer
+from pipeline.corpora.tree import below, files, find_root, is_pointer
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Label, Segment, Unit
 from pipeline.registry import options
@@ -104,7 +104,7 @@ class CremaD(Corpus):
 
 def _add_clip(root: Path, name: str, video: Path | None, sound: Path | None, found: Index) -> None:
     clip = parse_name(name)
-    found.units.append(Unit(name, *(path and path.relative_to(root).as_posix() for path in (video, sound))))
+    found.units.append(Unit(name, *(below(root, path) if path else None for path in (video, sound))))
     found.segments.append(
         Segment(
             name, name, clip.actor, None, None, 0.0, inf, scenario=clip.sentence, style=LEVELS[clip.level],

@@ -52,8 +52,8 @@ class TableOptions:
     def _possible(cls, task: str | None) -> str | None:
         if task is None:
             return None
-        what, _, names = task.partition(":")
-        names = [name.strip() for name in names.split(",")] if ":" in task else []
+        what, colon, rest = task.partition(":")
+        names = [name.strip() for name in rest.split(",")] if colon else []
         allowed = names == [] if what in ("classes/segment", "classes/frame") else all(names)
         if what not in TASKS or not allowed or (what == "numbers/segment" and not set(names) <= set(NUMBERS)):
             raise ValueError(
@@ -64,12 +64,12 @@ class TableOptions:
 
 
 class Table(Corpus):
-    """A corpus of any layout, described by a table of segments."""
+    """A corpus of any layout, described by a table: its columns tell what other readers know beforehand."""
 
     Config = TableOptions
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         """The corpus's name in the configuration: no other is known."""
         return self.name
 
@@ -89,7 +89,7 @@ class Table(Corpus):
         return TableFile(found, self.config.columns)
 
     @cached_property
-    def task(self) -> str:
+    def task(self) -> str:  # type: ignore[override]
         """What is predicted for what, as the columns tell; raises InputError where they do not."""
         given, columns = self.config.task, self.table.columns
         if given and (":" in given or given.startswith("classes")):
@@ -136,7 +136,7 @@ class Table(Corpus):
         return [self.root / path for path in found if path]
 
     @property
-    def protocols(self) -> tuple[str, ...]:
+    def protocols(self) -> tuple[str, ...]:  # type: ignore[override]
         """Splits that the columns allow; the first is the default."""
         columns = self.table.columns
         possible = {
@@ -150,7 +150,7 @@ class Table(Corpus):
         return tuple(name for name, is_so in possible.items() if is_so)
 
     @property
-    def text_files(self) -> Mapping[str, tuple[str, ...]]:
+    def text_files(self) -> Mapping[str, tuple[str, ...]]:  # type: ignore[override]
         """The table itself."""
         return {"table of segments": (glob.escape(below(self.root, self.table.path)),)}
 
@@ -177,9 +177,9 @@ class Table(Corpus):
         """Labels of each frame of a segment's video: the number of its class, or a column for each number."""
         from pipeline.corpora.table_frames import parse_frames, place
 
-        kind, _, names = self.task.partition(":")
+        kind, _, numbers = self.task.partition(":")
         classes = kind.startswith("classes")
-        names = self.frame_classes if classes else names.split(",")
+        names = self.frame_classes if classes else numbers.split(",")
         parsed, absent, notes = None, "no annotation: predicted, not scored", []
         if segment.annotation:
             try:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
 from pathlib import Path
+from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.table_file import NUMBERS, PARTS, Row, TableFile, number
 from pipeline.corpora.tree import Folders, below, is_litter
 from pipeline.names import safe_id, safe_ids
-from pipeline.records import Finding, InputError, Label, Segment, Unit
+from pipeline.records import Finding, InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")
@@ -217,8 +218,8 @@ def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[s
         part=part and PARTS[part],
         start_s=start_s,
         end_s=end_s,
-        side=cells.get("side", "whole").lower(),
-        picture=cells.get("picture", "whole").lower(),
+        side=cast(Side, cells.get("side", "whole").lower()),  # Segment refuses any other
+        picture=cast(Picture, cells.get("picture", "whole").lower()),
         dialog=cells.get("dialog"),
         scenario=cells.get("scenario"),
         style=cells.get("style"),
