@@ -1,6 +1,5 @@
 """Predictions of a trained network, item by item, and the files they are written to."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,29 +45,19 @@ def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
     return x / x.sum(1, keepdims=True)
 
 
-def segment_rows(examples: Examples, items: np.ndarray, logits: Sequence[np.ndarray], seed: int) -> list[list]:
-    """Rows of predictions.tsv, ordered by part and segment."""
-    classes = examples.classes
-    rows = []
-    for item, p in zip(items, probabilities(logits)):
-        known = [
-            examples.segment_ids[examples.segment[item]],
-            seed,
-            str(examples.part[item]),
-            classes[examples.target[item]],
-            classes[int(p.argmax())],
-        ]
-        rows.append(known + [f"{x:.6g}" for x in p])
-    return sorted(rows, key=lambda row: (row[2], row[0]))
-
-
-def write_segment_rows(path: Path, classes: Sequence[str], rows: Sequence[list]) -> None:
-    """Write predictions.tsv: segment_id, seed, part, label, predicted and p_<class> of each class."""
-    header = ["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)]
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+def segment_columns(examples: Examples, items: np.ndarray, logits: Sequence[np.ndarray], seed: int) -> dict:
+    """Columns of predictions.parquet of classes of segments, ordered by part and segment."""
+    order = np.lexsort((examples.segment[items], examples.part[items]))
+    items, p = items[order], probabilities(logits)[order]
+    parts, part = np.unique(examples.part[items], return_inverse=True)
+    return {
+        "segment_id": (examples.segment[items], examples.segment_ids),
+        "seed": np.full(len(items), seed, np.int64),
+        "part": (part, parts.tolist()),
+        "label": (examples.target[items], examples.classes),
+        "predicted": (p.argmax(1), examples.classes),
+        **{f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(examples.classes)},
+    }
 
 
 def frame_outputs(
@@ -106,8 +95,8 @@ def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndar
     }
 
 
-def write_frame_columns(path: Path, columns: dict) -> None:
-    """Write the columns of one seed as predictions.parquet."""
+def write_columns(path: Path, columns: dict) -> None:
+    """Write the columns of one seed as predictions.parquet; texts are given as codes and what they stand for."""
     import pyarrow
     from pyarrow import parquet
 
@@ -123,18 +112,11 @@ def write_frame_columns(path: Path, columns: dict) -> None:
 
 def join_files(paths: Sequence[Path], out: Path) -> None:
     """Join the prediction files of several seeds, in the given order; one seed in memory at a time."""
-    with replacing(out) as temporary:
-        if out.suffix == ".tsv":
-            with temporary.open("w", newline="", encoding="utf-8") as stream:
-                for k, path in enumerate(paths):
-                    header, rows = path.read_text(encoding="utf-8").split("\n", 1)
-                    stream.write(rows if k else f"{header}\n{rows}")
-            return
-        from pyarrow import parquet
+    from pyarrow import parquet
 
-        with parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
-            for path in paths:
-                writer.write_table(parquet.read_table(path))
+    with replacing(out) as temporary, parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
+        for path in paths:
+            writer.write_table(parquet.read_table(path))
 
 
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:

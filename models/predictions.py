@@ -1,9 +1,8 @@
 """Prediction files of a fold: read, checked, and laid out as one row for each seed over the same items.
 
-Every file has segment_id, seed and part. Tasks of segments: ``predictions.tsv``, one row for each segment; tasks of
-frames: ``predictions.parquet``, one row for each frame, with frame, time_s and valid. Classes: label, predicted and
-p_<class> for each class. Numbers: truth_<target> and prediction_<target> for each target. A truth that is not known is
-empty in a table and not valid among frames.
+``predictions.parquet`` has segment_id, seed and part, one row for each segment; tasks of frames one row for each frame,
+with frame, time_s and valid. Classes: label, predicted and p_<class> for each class. Numbers: truth_<target> and
+prediction_<target> for each target. A truth that is not known is an empty label or no number.
 """
 
 import hashlib
@@ -16,8 +15,7 @@ import numpy as np
 from models.task import Task
 from pipeline.records import InputError
 
-FILE = {"segment": "predictions.tsv", "frame": "predictions.parquet"}
-"""Name of the file by the level of the task."""
+FILE = "predictions.parquet"
 AGAIN = "delete it and let the workflow make it again"
 
 
@@ -67,7 +65,7 @@ def model_and_modalities(run: str) -> tuple[str, str]:
 
 def prediction_file(results: str | Path, run: str, fold: int, task: Task) -> Path:
     """Where a run's predictions of a fold are; raises InputError where there is no such file."""
-    path = Path(results) / "runs" / run / f"fold{fold}" / FILE[task.level]
+    path = Path(results) / "runs" / run / f"fold{fold}" / FILE
     if not path.is_file():
         raise InputError(f"{path}: not there; train run {run!r} on fold {fold} first, or take the run out of the list")
     return path
@@ -80,7 +78,7 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     class is unknown, a prediction is not a number, or the seeds do not cover the same items.
     """
     path = Path(path)
-    rows = (_frame_rows if task.frames else _segment_rows)(path, task, part)
+    rows = _rows(path, task, part)
     if task.numbers:
         truth, predicted = (
             np.stack([rows.columns[name] for name in of(task)], axis=-1).astype(np.float64)
@@ -116,37 +114,19 @@ class _Rows:
     classes: tuple[str, ...]
 
 
-def _header(path: Path, task: Task, have, further=()) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """The columns to read, those of them that are text, and the classes; raises InputError where one lacks."""
+def _rows(path: Path, task: Task, part: str) -> _Rows:
+    from pyarrow import parquet
+
+    have = parquet.read_schema(path).names
+    further = ["frame", "time_s", "valid"] if task.frames else []
     wanted = ["segment_id", "seed", "part", *further, *truth_columns(task), *prediction_columns(task)]
-    missing = [name for name in wanted if name not in set(have)]
+    missing = [name for name in wanted if name not in have]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN}")
     classes = () if task.numbers else tuple(name[2:] for name in have if name.startswith("p_"))
     if not (task.numbers or classes):
         raise InputError(f"{path}: has no column p_<class>; {AGAIN}")
-    return wanted, ["segment_id", *([] if task.numbers else ["label", "predicted"])], classes
-
-
-def _segment_rows(path: Path, task: Task, part: str) -> _Rows:
-    import pandas
-
-    wanted, text, classes = _header(path, task, pandas.read_csv(path, sep="\t", nrows=0).columns)
-    numbers = [name for name in wanted if name not in (*text, "seed", "part")]
-    kinds = dict.fromkeys([*text, "part"], str) | {"seed": np.int64} | dict.fromkeys(numbers, np.float64)
-    empty = {"keep_default_na": False, "na_values": {name: ["", "nan"] for name in numbers}}
-    table = pandas.read_csv(path, sep="\t", usecols=wanted, dtype=kinds, **empty)
-    table = table[table["part"] == part]
-    coded = {name: np.unique(table[name].to_numpy(str), return_inverse=True) for name in text}
-    columns = {name: table[name].to_numpy() for name in ["seed", *numbers]}
-    nothing = {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
-    return _Rows(columns | nothing, coded, classes)
-
-
-def _frame_rows(path: Path, task: Task, part: str) -> _Rows:
-    from pyarrow import parquet
-
-    wanted, text, classes = _header(path, task, parquet.read_schema(path).names, ("frame", "time_s", "valid"))
+    text = ["segment_id", *([] if task.numbers else ["label", "predicted"])]
     table = parquet.read_table(path, columns=wanted, filters=[("part", "=", part)], read_dictionary=text)
     table = table.unify_dictionaries()  # one of all row groups
     coded = {}
@@ -154,6 +134,8 @@ def _frame_rows(path: Path, task: Task, part: str) -> _Rows:
         column = table[name].combine_chunks()
         coded[name] = np.array(column.dictionary.to_pylist(), dtype=str), column.indices.to_numpy()
     columns = {name: table[name].to_numpy() for name in wanted if name not in (*text, "part")}
+    if not task.frames:
+        columns |= {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
     return _Rows(columns, coded, classes)
 
 

@@ -74,12 +74,11 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     )
     items = examples.items("development", "test", "unlabelled")
     said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
-    file = folder / FILE[job.task]
     if job.task == "segment":
-        predict.write_segment_rows(file, examples.classes, predict.segment_rows(examples, items, said, seed))
+        columns = predict.segment_columns(examples, items, said, seed)
     else:
-        averaged = predict.frame_outputs(examples, items, said)
-        predict.write_frame_columns(file, predict.frame_columns(examples, averaged, seed))
+        columns = predict.frame_columns(examples, predict.frame_outputs(examples, items, said), seed)
+    predict.write_columns(folder / FILE, columns)
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():

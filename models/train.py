@@ -62,7 +62,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)
     known = facts(job, device)
-    out = job.out / FILE[job.task]
+    out = job.out / FILE
     _tidy(job, out)
     folders = {seed: job.out / f"seed{seed}" for seed in job.training.seeds}
     digests = {

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pyarrow import parquet
 from sklearn import metrics as truth
 
 from models.predictions import model_and_modalities, read_predictions
@@ -210,7 +211,7 @@ def test_numbers_of_segments_are_scored_over_all_of_them(tmp_path):
         for seed in (1, 2)
         for name, x in truths.items()
     ]
-    rows += [("unknown", seed, "unlabelled", "", "", 3.0, 3.0) for seed in (1, 2)]
+    rows += [("unknown", seed, "unlabelled", None, None, 3.0, 3.0) for seed in (1, 2)]
     path = write_numbers(tmp_path, "self-A", 0, targets, rows)
     segments, _ = write_corpus(tmp_path, {**dict.fromkeys(truths, "u"), "unknown": "u"}, [])
     call(
@@ -332,7 +333,8 @@ def test_missing_runs_columns_and_odd_names_are_refused(tmp_path):
     with pytest.raises(InputError, match="MODEL-MODALITIES"):
         call(score, *arguments, "--run", "self")
     path = write_segments(tmp_path, "self-A", 0, CLASSES, answers(1, 0))
-    path.write_text(path.read_text().replace("predicted", "guess"))
+    table = parquet.read_table(path)
+    parquet.write_table(table.rename_columns([name.replace("predicted", "guess") for name in table.column_names]), path)
     with pytest.raises(InputError, match="lacks the columns predicted"):
         call(score, *arguments, "--run", "self-A")
     assert model_and_modalities("my-own-A+T") == ("my-own", "A+T")
