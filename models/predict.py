@@ -46,16 +46,15 @@ def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def segment_columns(examples: Examples, items: np.ndarray, logits: Sequence[np.ndarray], seed: int) -> dict:
-    """Columns of predictions.parquet for classes of segments, ordered by part and segment."""
-    segment, part = examples.segment[items], examples.part[items].astype(str)
-    order = np.lexsort((segment, part))
-    names = sorted(set(part.tolist()))
-    p = probabilities(logits)[order]
+    """Columns of predictions.parquet of classes of segments, ordered by part and segment."""
+    order = np.lexsort((examples.segment[items], examples.part[items]))
+    items, p = items[order], probabilities(logits)[order]
+    parts, part = np.unique(examples.part[items], return_inverse=True)
     return {
-        "segment_id": (segment[order], examples.segment_ids),
+        "segment_id": (examples.segment[items], examples.segment_ids),
         "seed": np.full(len(items), seed, np.int64),
-        "part": (np.searchsorted(names, part[order]), names),
-        "label": (np.asarray(examples.target)[items][order], examples.classes),
+        "part": (part, parts.tolist()),
+        "label": (examples.target[items], examples.classes),
         "predicted": (p.argmax(1), examples.classes),
         **{f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(examples.classes)},
     }
@@ -97,7 +96,7 @@ def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndar
 
 
 def write_columns(path: Path, columns: dict) -> None:
-    """Write the columns of one seed as predictions.parquet."""
+    """Write the columns of one seed as predictions.parquet; texts are given as codes and what they stand for."""
     import pyarrow
     from pyarrow import parquet
 
@@ -113,12 +112,11 @@ def write_columns(path: Path, columns: dict) -> None:
 
 def join_files(paths: Sequence[Path], out: Path) -> None:
     """Join the prediction files of several seeds, in the given order; one seed in memory at a time."""
-    with replacing(out) as temporary:
-        from pyarrow import parquet
+    from pyarrow import parquet
 
-        with parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
-            for path in paths:
-                writer.write_table(parquet.read_table(path))
+    with replacing(out) as temporary, parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
+        for path in paths:
+            writer.write_table(parquet.read_table(path))
 
 
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:

@@ -1,8 +1,8 @@
 """Prediction files of a fold: read, checked, and laid out as one row for each seed over the same items.
 
-Every ``predictions.parquet`` has segment_id, seed and part, and a row for each segment or, with frame, time_s and
-valid, for each frame. Classes: label, predicted and p_<class> for each class. Numbers: truth_<target> and
-prediction_<target> for each target. A truth that is not known is "" or NaN, and not valid among frames.
+``predictions.parquet`` has segment_id, seed and part, one row for each segment; tasks of frames one row for each frame,
+with frame, time_s and valid. Classes: label, predicted and p_<class> for each class. Numbers: truth_<target> and
+prediction_<target> for each target. A truth that is not known is an empty label or no number.
 """
 
 import hashlib
@@ -78,7 +78,7 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     class is unknown, a prediction is not a number, or the seeds do not cover the same items.
     """
     path = Path(path)
-    rows = _read_rows(path, task, part)
+    rows = _rows(path, task, part)
     if task.numbers:
         truth, predicted = (
             np.stack([rows.columns[name] for name in of(task)], axis=-1).astype(np.float64)
@@ -114,26 +114,19 @@ class _Rows:
     classes: tuple[str, ...]
 
 
-def _header(path: Path, task: Task, have, further=()) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """The columns to read, those of them that are text, and the classes; raises InputError where one lacks."""
+def _rows(path: Path, task: Task, part: str) -> _Rows:
+    from pyarrow import parquet
+
+    have = parquet.read_schema(path).names
+    further = ["frame", "time_s", "valid"] if task.frames else []
     wanted = ["segment_id", "seed", "part", *further, *truth_columns(task), *prediction_columns(task)]
-    missing = [name for name in wanted if name not in set(have)]
+    missing = [name for name in wanted if name not in have]
     if missing:
         raise InputError(f"{path}: lacks the columns {', '.join(missing)}; {AGAIN}")
     classes = () if task.numbers else tuple(name[2:] for name in have if name.startswith("p_"))
     if not (task.numbers or classes):
         raise InputError(f"{path}: has no column p_<class>; {AGAIN}")
-    return wanted, ["segment_id", *([] if task.numbers else ["label", "predicted"])], classes
-
-
-def _read_rows(path: Path, task: Task, part: str) -> _Rows:
-    from pyarrow import ArrowException, parquet
-
-    try:
-        have = parquet.read_schema(path).names
-    except (ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file ({error}); {AGAIN}") from None
-    wanted, text, classes = _header(path, task, have, ("frame", "time_s", "valid") if task.frames else ())
+    text = ["segment_id", *([] if task.numbers else ["label", "predicted"])]
     table = parquet.read_table(path, columns=wanted, filters=[("part", "=", part)], read_dictionary=text)
     table = table.unify_dictionaries()  # one of all row groups
     coded = {}
@@ -141,8 +134,9 @@ def _read_rows(path: Path, task: Task, part: str) -> _Rows:
         column = table[name].combine_chunks()
         coded[name] = np.array(column.dictionary.to_pylist(), dtype=str), column.indices.to_numpy()
     columns = {name: table[name].to_numpy() for name in wanted if name not in (*text, "part")}
-    nothing = {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
-    return _Rows(nothing | columns, coded, classes)
+    if not task.frames:
+        columns |= {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
+    return _Rows(columns, coded, classes)
 
 
 def _class_codes(path: Path, column: str, rows: _Rows) -> np.ndarray:

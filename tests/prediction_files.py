@@ -4,7 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
+from models.predictions import FILE
 from pipeline.records import Segment, write_table
+
+
+def write_parquet(folder, run, fold, header, rows):
+    """A prediction file from rows."""
+    import pandas
+
+    path = Path(folder) / "runs" / run / f"fold{fold}" / FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pandas.DataFrame(list(rows), columns=header).to_parquet(path)
+    return path
 
 
 def write_segments(folder, run, fold, classes, rows, shuffle=None):
@@ -13,18 +24,8 @@ def write_segments(folder, run, fold, classes, rows, shuffle=None):
     if shuffle is not None:
         rows = [rows[i] for i in np.random.default_rng(shuffle).permutation(len(rows))]
     header = ["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in classes)]
-    sure = [[0.9 if c == row[-1] else 0.1 / (len(classes) - 1) for c in classes] for row in rows]
-    return write_parquet(folder, run, fold, header, [[*row, *p] for row, p in zip(rows, sure)])
-
-
-def write_parquet(folder, run, fold, header, rows):
-    """The file of one run and fold."""
-    import pandas
-
-    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pandas.DataFrame(rows, columns=header).to_parquet(path)
-    return path
+    filled = [[*row, *(0.9 if c == row[-1] else 0.1 / (len(classes) - 1) for c in classes)] for row in rows]
+    return write_parquet(folder, run, fold, header, filled)
 
 
 def write_frames(folder, run, fold, tracks, shuffle=None):
@@ -32,7 +33,7 @@ def write_frames(folder, run, fold, tracks, shuffle=None):
     import pyarrow
     import pyarrow.parquet as parquet
 
-    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
+    path = Path(folder) / "runs" / run / f"fold{fold}" / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {name: [] for name in ("segment_id", "seed", "part", "frame", "time_s", "valid")}
     values = []
@@ -58,7 +59,7 @@ def write_frames(folder, run, fold, tracks, shuffle=None):
 def write_numbers(folder, run, fold, targets, rows):
     """``rows``: (segment_id, seed, part, truth of each target, prediction of each target)."""
     header = ["segment_id", "seed", "part", *(f"{what}_{t}" for what in ("truth", "prediction") for t in targets)]
-    return write_parquet(folder, run, fold, header, [[*row] for row in rows])
+    return write_parquet(folder, run, fold, header, rows)
 
 
 def write_frame_classes(folder, run, fold, classes, tracks):
@@ -71,7 +72,7 @@ def write_frame_classes(folder, run, fold, classes, tracks):
         columns = {"segment_id": segment_id, "seed": seed, "part": part, "frame": frame, "time_s": frame / 30}
         columns |= {"valid": np.asarray(label) != "", "label": label, "predicted": predicted}
         tables.append(pandas.DataFrame(columns | {f"p_{c}": np.float32(c == np.array(predicted)) for c in classes}))
-    path = Path(folder) / "runs" / run / f"fold{fold}" / "predictions.parquet"
+    path = Path(folder) / "runs" / run / f"fold{fold}" / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     pandas.concat(tables).to_parquet(path)
     return path

@@ -38,7 +38,7 @@ def write(fixture) -> None:
                     frames(fixture).to_parquet(folder.parent / "predictions.parquet")
             elif not setup.frames:
                 table = numbers(fixture, fold, best) if setup.numbers else classes(fixture, fold, best)
-                table.to_csv(folder.parent / "predictions.tsv", sep="\t", index=False)
+                table.to_parquet(folder.parent / "predictions.parquet")
     if setup.frames and "text" in setup.modalities:
         for unit in {s.unit_id for s in fixture.segments}:
             words = [Word(SAID[k % len(SAID)], 0.6 * k + 0.2, 0.6 * k + 0.6, "recogniser") for k in range(64)]
@@ -70,7 +70,7 @@ def _items(fixture, fold: int):
 
 
 def classes(fixture, fold: int, level: float) -> pd.DataFrame:
-    """predictions.tsv: right about as often as the level says, a little too sure."""
+    """predictions.parquet: right about as often as the level says, a little too sure."""
     rng, names, rows = fixture.rng, list(fixture.setup.classes), []
     for segment_id, seed, part, label in _items(fixture, fold):
         logits = rng.normal(0, 1, len(names))
@@ -82,13 +82,14 @@ def classes(fixture, fold: int, level: float) -> pd.DataFrame:
 
 
 def numbers(fixture, fold: int, level: float) -> pd.DataFrame:
-    """predictions.tsv of numbers of segments, drawn to the middle."""
+    """predictions.parquet of numbers of segments, drawn to the middle."""
     rng, rows, truth = fixture.rng, [], np.random.default_rng(3)
     of = {s.segment_id: truth.uniform(1, 5, len(fixture.setup.targets)) for s in fixture.segments}
     for segment_id, seed, part, _ in _items(fixture, fold):
         row = {"segment_id": segment_id, "seed": seed, "part": part}
         for target, value in zip(fixture.setup.targets, of[segment_id]):
-            row |= {target: round(value, 4), f"{target}_predicted": 3 + level * (value - 3) + rng.normal(0, 0.4)}
+            said = 3 + level * (value - 3) + rng.normal(0, 0.4)
+            row |= {f"truth_{target}": round(value, 4), f"prediction_{target}": said}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -107,8 +108,8 @@ def frames(fixture) -> pd.DataFrame:
             noisy = [0.75 * t + 0.05 + smooth(rng, len(time_s), 50) * 0.35 for t in truth]
             columns = {
                 "segment_id": s.segment_id, "seed": seed, "part": "test", "frame": np.arange(len(time_s)),
-                "time_s": time_s, "valid": valid, "valence": np.where(valid, truth[0], -5),
-                "arousal": truth[1], "valence_predicted": noisy[0], "arousal_predicted": noisy[1],
+                "time_s": time_s, "valid": valid, "truth_valence": np.where(valid, truth[0], -5),
+                "truth_arousal": truth[1], "prediction_valence": noisy[0], "prediction_arousal": noisy[1],
             }  # fmt: skip
             tables.append(pd.DataFrame(columns))
     return pd.concat(tables)

@@ -155,7 +155,7 @@ def test_concordance_is_that_of_the_predictions(damaged):
         table = pd.read_parquet(path)
         scored = table[(table.part == "test") & table.valid]
         for target in ("valence", "arousal"):
-            expected = concordance(scored[target].to_numpy(float), scored[f"{target}_predicted"].to_numpy(float))
+            expected = concordance(*(scored[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction")))
             assert found[model, modalities, "0", "1", f"ccc_{target}"] == pytest.approx(expected, abs=1e-6)
 
 

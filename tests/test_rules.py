@@ -39,7 +39,7 @@ def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_pat
 
 def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
     write_config(tmp_path, small_config())
-    target = "results/iemocap/runs/self-A/fold0/predictions.tsv"
+    target = "results/iemocap/runs/self-A/fold0/predictions.parquet"
     for threads in ("1", "2"):
         commands = shell_lines(tmp_path, target, "--set-threads", f"train={threads}")
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)

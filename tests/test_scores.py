@@ -1,18 +1,22 @@
 """Score tables against scikit-learn on the very rows of the prediction files."""
 
 import csv
+from itertools import product
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pyarrow import parquet
 from sklearn import metrics as truth
 
 from models.predictions import model_and_modalities, read_predictions
 from models.scores import score
+from models.task import Task
 from pipeline.records import InputError
-from tests.prediction_files import write_frames, write_segments
+from tests.prediction_files import write_corpus, write_frame_classes, write_frames, write_numbers, write_segments
 
 CLASSES = ["ang", "hap", "neu", "sad"]
+FRAMES = Task("numbers", "frame", ("valence", "arousal"))
 
 
 def answers(seed, fold, n=60, part="test"):
@@ -43,13 +47,25 @@ def read(path):
         return list(csv.DictReader(stream))
 
 
+def style_of(segment_id):
+    """Of every three one is scripted."""
+    return "scripted" if int(segment_id[-3:]) % 3 == 0 else "improvised"
+
+
+def styles_of(folder, rows):
+    """segments.tsv of everything in the prediction files."""
+    names = sorted({row[0] for fold in rows.values() for row in fold})
+    return write_corpus(folder, {name: name[:4] for name in names}, [], style=style_of)[0]
+
+
 @pytest.fixture
 def segment_tables(tmp_path):
     rows = make_run(tmp_path, "self-A+V+T")
     out = tmp_path / "tables"
     call(
         score,
-        *("--task", "segment", "--results", tmp_path, "--protocol", "session", "--run", "self-A+V+T", "--folds", 2),
+        *("--task", "classes/segment", "--results", tmp_path, "--segments", styles_of(tmp_path, rows)),
+        *("--protocol", "session", "--run", "self-A+V+T", "--folds", 2),
         *("--out", out / "scores.csv", "--confusion", out / "confusion.csv", "--per-video", out / "per_video.csv"),
     )
     return rows, out
@@ -59,9 +75,13 @@ def segment_tables(tmp_path):
 def test_scores_equal_scikit_learn_on_the_rows(segment_tables, part):
     rows, out = segment_tables
     prefix = "" if part == "test" else "development_"
-    table = {(r["fold"], r["seed"], r["metric"]): r["value"] for r in read(out / "scores.csv")}
-    for fold in ("0", "1", "all"):
+    everything = read(out / "scores.csv")
+    table = {(r["turns"], r["fold"], r["seed"], r["metric"]): r["value"] for r in everything}
+    kinds = ("all", "improvised", "scripted") if part == "test" else ("all",)
+    assert {r["turns"] for r in everything if r["metric"] == f"{prefix}accuracy"} == set(kinds)
+    for turns, fold in product(kinds, ("0", "1", "all")):
         chosen = [r for k in rows if fold in (str(k), "all") for r in rows[k] if r[2] == part]
+        chosen = [r for r in chosen if turns in ("all", style_of(r[0]))]
         for seed in (1, 2, 10):
             labels, guesses = zip(*[(r[3], r[4]) for r in chosen if r[1] == seed])
             expected = {
@@ -74,8 +94,8 @@ def test_scores_equal_scikit_learn_on_the_rows(segment_tables, part):
             for name, value in zip(CLASSES, truth.precision_score(labels, guesses, average=None, labels=CLASSES)):
                 expected[f"precision_{name}"] = value
             for name, value in expected.items():
-                assert float(table[fold, str(seed), prefix + name]) == pytest.approx(value, abs=1e-9), name
-            assert table[fold, str(seed), f"{prefix}recall_sad"] == ""  # nobody is sad: undefined, not 0
+                assert float(table[turns, fold, str(seed), prefix + name]) == pytest.approx(value, abs=1e-9), name
+            assert table[turns, fold, str(seed), f"{prefix}recall_sad"] == ""  # nobody is sad: undefined, not 0
 
 
 def test_confusion_is_pooled_and_complete(segment_tables):
@@ -93,16 +113,41 @@ def test_confusion_is_pooled_and_complete(segment_tables):
 def test_rows_are_ordered_and_tables_identical_whatever_the_order_of_the_predictions(segment_tables, tmp_path):
     _, out = segment_tables
     other = tmp_path / "other"
-    make_run(other, "self-A+V+T", shuffle=3)
+    rows = make_run(other, "self-A+V+T", shuffle=3)
     call(
         score,
-        *("--task", "segment", "--results", other, "--protocol", "session", "--run", "self-A+V+T", "--folds", 2),
+        *("--task", "classes/segment", "--results", other, "--segments", styles_of(other, rows)),
+        *("--protocol", "session", "--run", "self-A+V+T", "--folds", 2),
         *("--out", other / "scores.csv", "--confusion", other / "confusion.csv"),
     )
     assert (other / "scores.csv").read_bytes() == (out / "scores.csv").read_bytes()
     assert (other / "confusion.csv").read_bytes() == (out / "confusion.csv").read_bytes()
-    keys = [(r["fold"], int(r["seed"])) for r in read(out / "scores.csv") if r["metric"] == "accuracy"]
-    assert keys == [(fold, seed) for fold in ("0", "1", "all") for seed in (1, 2, 10)]
+    keys = [(r["fold"], r["turns"], int(r["seed"])) for r in read(out / "scores.csv") if r["metric"] == "accuracy"]
+    kinds = ("all", "improvised", "scripted")
+    assert keys == [(fold, turns, seed) for fold in ("0", "1", "all") for turns in kinds for seed in (1, 2, 10)]
+
+
+def test_a_score_stands_beside_that_of_the_best_constant_answer(segment_tables):
+    rows, out = segment_tables
+    labels = [r[3] for fold in rows.values() for r in fold if r[2] == "test" and r[1] == 1]
+    commonest = max(labels.count(c) for c in CLASSES) / len(labels)
+    found = {(r["metric"], r["seed"]): r for r in read(out / "scores.csv") if (r["turns"], r["fold"]) == ("all", "all")}
+    for seed in ("1", "2", "10"):
+        assert float(found["accuracy", seed]["chance"]) == pytest.approx(commonest)
+        assert float(found["balanced_accuracy", seed]["chance"]) == pytest.approx(1 / 3)
+        assert found["accuracy", seed]["above_chance"] == "yes"
+        assert found["recall_ang", seed]["chance"] == found["recall_ang", seed]["above_chance"] == ""
+
+
+def test_a_run_that_always_says_the_same_is_not_above_chance(tmp_path):
+    write_segments(tmp_path, "self-A", 0, CLASSES, [(*row[:4], "neu") for row in answers(1, 0)])
+    call(
+        score,
+        *("--task", "classes/segment", "--results", tmp_path, "--segments", styles_of(tmp_path, {0: answers(1, 0)})),
+        *("--protocol", "p", "--run", "self-A", "--folds", 1, "--out", tmp_path / "scores.csv"),
+    )
+    rows = read(tmp_path / "scores.csv")
+    assert {r["above_chance"] for r in rows if r["metric"] == "balanced_accuracy"} == {"no"}
 
 
 def tracks(fold, seed, part="test", lengths=(300, 50, 700)):
@@ -132,7 +177,8 @@ def test_frame_scores_concatenate_all_valid_frames(tmp_path):
     out = tmp_path / "tables"
     call(
         score,
-        *("--task", "frame", "--results", tmp_path, "--protocol", "sixfold", "--run", "rcma-A+V", "--folds", 2),
+        *("--task", str(FRAMES), "--results", tmp_path, "--segments", styles_of(tmp_path, {})),
+        *("--protocol", "sixfold", "--run", "rcma-A+V", "--folds", 2),
         *("--out", out / "scores.csv", "--confusion", out / "confusion.csv", "--per-video", out / "per_video.csv"),
     )
     table = {(r["fold"], r["seed"], r["metric"]): float(r["value"]) for r in read(out / "scores.csv")}
@@ -157,18 +203,86 @@ def test_frame_scores_concatenate_all_valid_frames(tmp_path):
     assert read(out / "confusion.csv") == []
 
 
+def test_numbers_of_segments_are_scored_over_all_of_them(tmp_path):
+    targets, rng = ("valence", "dominance"), np.random.default_rng(3)
+    truths = {f"s{i:03d}": rng.uniform(1, 5, 2).round(2) for i in range(80)}
+    rows = [
+        (name, seed, "test", *x, *(0.6 * x + rng.normal(1, 0.7, 2)).round(4))
+        for seed in (1, 2)
+        for name, x in truths.items()
+    ]
+    rows += [("unknown", seed, "unlabelled", None, None, 3.0, 3.0) for seed in (1, 2)]
+    path = write_numbers(tmp_path, "self-A", 0, targets, rows)
+    segments, _ = write_corpus(tmp_path, {**dict.fromkeys(truths, "u"), "unknown": "u"}, [])
+    call(
+        score,
+        *("--task", "numbers/segment:valence,dominance", "--results", tmp_path, "--segments", segments),
+        *("--protocol", "p", "--run", "self-A", "--folds", 1),
+        *("--out", tmp_path / "scores.csv", "--confusion", tmp_path / "c.csv", "--per-video", tmp_path / "v.csv"),
+    )
+    table = {(r["seed"], r["metric"]): r for r in read(tmp_path / "scores.csv") if r["fold"] == "all"}
+    for seed in (1, 2):
+        mine = np.array([row[3:] for row in rows if row[1] == seed and row[2] == "test"], float)
+        for d, name in enumerate(targets):
+            x, y = mine[:, d], mine[:, 2 + d]
+            assert float(table[str(seed), f"ccc_{name}"]["value"]) == pytest.approx(lin(x, y), abs=1e-9)
+            r = np.corrcoef(x, y)[0, 1]
+            assert float(table[str(seed), f"pearson_{name}"]["value"]) == pytest.approx(r, abs=1e-9)
+            rmse = truth.root_mean_squared_error(x, y)
+            assert float(table[str(seed), f"rmse_{name}"]["value"]) == pytest.approx(rmse, abs=1e-9)
+            assert table[str(seed), f"ccc_{name}"]["chance"] == "0.0"
+            assert table[str(seed), f"rmse_{name}"]["above_chance"] == ""
+    assert read(tmp_path / "c.csv") == read(tmp_path / "v.csv") == []
+    task = Task.parse("numbers/segment:valence,dominance")
+    assert read_predictions(path, task, "unlabelled") is None
+    assert not read_predictions(path, task, "unlabelled", valid_only=False).valid.any()
+
+
+def test_classes_of_frames_are_scored_over_all_that_are_labelled(tmp_path):
+    classes, rng = ["anger", "neutral", "surprise"], np.random.default_rng(4)
+    labels = {name: rng.choice([*classes, ""], n, p=[0.2, 0.5, 0.2, 0.1]) for name, n in (("v1", 90), ("v2", 40))}
+    rows = [
+        (name, seed, "test", label, np.where(rng.random(len(label)) < 0.6, label, "neutral"))
+        for seed in (0, 1)
+        for name, label in labels.items()
+    ]
+    rows = [(*row[:4], np.where(row[4] == "", "anger", row[4])) for row in rows]
+    write_frame_classes(tmp_path, "self-V", 0, classes, rows)
+    segments, _ = write_corpus(tmp_path, {"v1": "v1", "v2": "v2"}, [])
+    call(
+        score,
+        *("--task", "classes/frame", "--results", tmp_path, "--segments", segments, "--protocol", "p"),
+        *("--run", "self-V", "--folds", 1, "--out", tmp_path / "scores.csv", "--confusion", tmp_path / "c.csv"),
+        *("--per-video", tmp_path / "v.csv"),
+    )
+    table = {(r["fold"], r["seed"], r["metric"]): float(r["value"]) for r in read(tmp_path / "scores.csv")}
+    counts = np.zeros((3, 3), int)
+    for seed in (0, 1):
+        x, y = (np.concatenate([row[k][row[3] != ""] for row in rows if row[1] == seed]) for k in (3, 4))
+        assert table["all", str(seed), "macro_f1"] == pytest.approx(truth.f1_score(x, y, average="macro"))
+        assert table["0", str(seed), "balanced_accuracy"] == pytest.approx(truth.balanced_accuracy_score(x, y))
+        counts += truth.confusion_matrix(x, y, labels=classes)
+    np.testing.assert_array_equal(np.array([int(r["count"]) for r in read(tmp_path / "c.csv")]).reshape(3, 3), counts)
+    videos = {(r["segment_id"], r["seed"]): r for r in read(tmp_path / "v.csv")}
+    assert len(videos) == 4
+    name, seed, _, x, y = rows[3]
+    known = x != ""
+    assert int(videos[name, str(seed)]["frames"]) == known.sum()
+    assert float(videos[name, str(seed)]["accuracy"]) == pytest.approx(truth.accuracy_score(x[known], y[known]))
+
+
 def test_frames_keep_their_times_and_their_mask(tmp_path):
     given = tracks(0, 0)
     path = write_frames(tmp_path, "rcma-A", 0, given, shuffle=1)
-    found = read_predictions(path, "frame", "test", valid_only=False)
+    found = read_predictions(path, FRAMES, "test", valid_only=False)
     assert len(found) == 1050
-    assert len(read_predictions(path, "frame", "test")) == sum(t[5].sum() for t in given)
+    assert len(read_predictions(path, FRAMES, "test")) == sum(t[5].sum() for t in given)
     one = found.segment == found.segments.index("video02_left")
     np.testing.assert_array_equal(found.frame[one], np.arange(700))
     np.testing.assert_allclose(found.time_s[one], np.arange(700) / 30)
     np.testing.assert_array_equal(found.valid[one], given[2][5])
     np.testing.assert_array_equal(found.predicted[0, one], given[2][4])
-    assert read_predictions(path, "frame", "development") is None
+    assert read_predictions(path, FRAMES, "development") is None
 
 
 def broken(rows, kind):
@@ -196,7 +310,8 @@ def broken(rows, kind):
 def test_broken_predictions_are_refused_with_a_reason(tmp_path, kind, message):
     rows = answers(1, 0) + answers(2, 0)
     write_segments(tmp_path, "self-A", 0, CLASSES, broken(rows, kind))
-    arguments = ("--task", "segment", "--results", tmp_path, "--protocol", "p", "--run", "self-A", "--folds", 1)
+    arguments = ("--task", "classes/segment", "--results", tmp_path, "--segments", styles_of(tmp_path, {0: rows}))
+    arguments += ("--protocol", "p", "--run", "self-A", "--folds", 1)
     with pytest.raises(InputError, match=message):
         call(score, *arguments, "--out", tmp_path / "scores.csv")
     assert not (tmp_path / "scores.csv").exists()
@@ -207,28 +322,19 @@ def test_a_prediction_that_is_no_number_is_refused(tmp_path):
     given[1][4][np.flatnonzero(given[1][5])[3], 1] = np.nan
     path = write_frames(tmp_path, "rcma-A", 0, given)
     with pytest.raises(InputError, match="prediction of the test part is not a number"):
-        read_predictions(path, "frame", "test")
+        read_predictions(path, FRAMES, "test")
 
 
 def test_missing_runs_columns_and_odd_names_are_refused(tmp_path):
-    arguments = (
-        "--task",
-        "segment",
-        "--results",
-        tmp_path,
-        "--protocol",
-        "p",
-        "--folds",
-        1,
-        "--out",
-        tmp_path / "s.csv",
-    )
+    arguments = ("--task", "classes/segment", "--results", tmp_path, "--segments", styles_of(tmp_path, {}))
+    arguments += ("--protocol", "p", "--folds", 1, "--out", tmp_path / "s.csv")
     with pytest.raises(InputError, match="train run 'self-A' on fold 0"):
         call(score, *arguments, "--run", "self-A")
     with pytest.raises(InputError, match="MODEL-MODALITIES"):
         call(score, *arguments, "--run", "self")
     path = write_segments(tmp_path, "self-A", 0, CLASSES, answers(1, 0))
-    path.write_text(path.read_text().replace("predicted", "guess"))
+    table = parquet.read_table(path)
+    parquet.write_table(table.rename_columns([name.replace("predicted", "guess") for name in table.column_names]), path)
     with pytest.raises(InputError, match="lacks the columns predicted"):
         call(score, *arguments, "--run", "self-A")
     assert model_and_modalities("my-own-A+T") == ("my-own", "A+T")

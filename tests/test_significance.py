@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pyarrow.parquet import read_table as read_parquet
 from scipy import integrate, special, stats
 
 from models import difference_tests
 from models.comparison import Comparison, Resampler, compare, decide
 from models.metrics import accuracy, confusion_matrix
 from models.options import SignificanceOptions
+from models.predictions import FILE
 from models.significance import significance, size_ratio
 from models.statuses import Remark, Role, Standing, Status
 from models.task import Task
@@ -422,8 +424,8 @@ def test_rows_of_one_style_are_those_of_its_items_alone(corpus, tmp_path):
     other = (tmp_path / "scripted", *write_corpus(tmp_path / "scripted", alone, fewer, **groups))
     for run in ("self-A+V+T", "cross-A+V+T"):
         for fold in range(5):
-            text = (folder / "runs" / run / f"fold{fold}" / "predictions.tsv").read_text().splitlines()
-            rows = [line.split("\t")[:5] for line in text[1:] if line.split("\t")[0] in alone]
+            rows = read_parquet(folder / "runs" / run / f"fold{fold}" / FILE).to_pylist()
+            rows = [list(row.values())[:5] for row in rows if row["segment_id"] in alone]
             write_segments(other[0], run, fold, CLASSES, rows)
     only = call(other, CONTRASTS[:1])[0]
     assert int(row["items"]) == int(only["items"]) == 500

@@ -44,7 +44,8 @@ def write_labels(path):
 
 def score_rows(run, by_seed, fold="0", metric="development_ccc_mean"):
     model, modalities = run.split("-")
-    return [Score(model, modalities, "official", fold, seed, metric, value) for seed, value in enumerate(by_seed)]
+    key = (model, modalities, "official", "all", fold)
+    return [Score(*key, seed, metric, value, 0.0, "yes") for seed, value in enumerate(by_seed)]
 
 
 @pytest.fixture

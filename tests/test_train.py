@@ -17,6 +17,7 @@ import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow.parquet import read_table
 from sklearn.metrics import accuracy_score, log_loss
 from torch.utils.data import DataLoader
 
@@ -101,6 +102,8 @@ def frame_job(tmp_path, tracks, out="run", network=RCMA, modalities=("audio", "v
 
 
 def rows(path):
+    if path.suffix == ".parquet":
+        return read_table(path).to_pylist()
     with open(path, newline="") as stream:
         return list(csv.DictReader(stream, delimiter="," if path.suffix == ".csv" else "\t"))
 
@@ -155,9 +158,9 @@ def test_segment_run_is_complete_and_its_scores_are_sklearns(tmp_path, turns):
     out = run(segment_job(tmp_path, turns, epochs=6))
     split, _ = turns
     fold = {(a.segment_id, a.part): a.label for a in read_fold(split, 0)}
-    table = rows(out / "predictions.tsv")
+    table = rows(out / "predictions.parquet")
     assert list(table[0]) == ["segment_id", "seed", "part", "label", "predicted", *(f"p_{c}" for c in CLASSES)]
-    for seed in ("1", "2"):
+    for seed in (1, 2):
         mine = [r for r in table if r["seed"] == seed]
         found = {(r["segment_id"], r["part"]): r["label"] for r in mine}
         assert found == {key: label for key, label in fold.items() if key[1] != "training"}
@@ -170,7 +173,7 @@ def test_segment_run_is_complete_and_its_scores_are_sklearns(tmp_path, turns):
         assert sorted(p.name for p in folder.iterdir()) == [
             "checkpoint.safetensors",
             "history.csv",
-            "predictions.tsv",
+            "predictions.parquet",
             "run.json",
         ]
         history = [{k: float(v) for k, v in r.items()} for r in rows(folder / "history.csv")]
@@ -188,17 +191,17 @@ def test_segment_run_is_complete_and_its_scores_are_sklearns(tmp_path, turns):
         assert facts["segments_without_rows"] == {"audio": 1, "text": 1}
         assert {"torch", "numpy", "python"} <= set(facts["versions"])
         assert set(facts["inputs"]) == {"split", "audio", "text"}
-    assert read_predictions(out / "predictions.tsv", CLASSES_TASK, "test").predicted.shape == (2, 24)
+    assert read_predictions(out / "predictions.parquet", CLASSES_TASK, "test").predicted.shape == (2, 24)
 
 
 def test_signal_is_learned_and_noise_is_not(tmp_path, turns):
     clear = run(segment_job(tmp_path, turns, "clear", seeds=[1], epochs=8))
-    found = read_predictions(clear / "predictions.tsv", CLASSES_TASK, "test")
+    found = read_predictions(clear / "predictions.parquet", CLASSES_TASK, "test")
     assert (found.predicted == found.truth).mean() > 0.7
     segments = emotional_turns()
     noise = {"audio": write_store(tmp_path / "noise.h5", turn_rows(segments, "audio", 0.0), "audio")}
     arguments = segment_job(tmp_path, (turns[0], noise), "noise", modalities=["audio"], seeds=[1, 2, 3], epochs=8)
-    found = read_predictions(run(arguments) / "predictions.tsv", CLASSES_TASK, "test")
+    found = read_predictions(run(arguments) / "predictions.parquet", CLASSES_TASK, "test")
     assert (found.predicted == found.truth).mean() < 0.6
 
 
@@ -216,7 +219,7 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
         for batch in DataLoader(data, batch_size=5, collate_fn=collate):
             p = network(batch.values, batch.masks).softmax(-1)
             said.update((data.segment_ids[i], x.numpy()) for i, x in zip(batch.items, p))
-    written = {r["segment_id"]: r for r in rows(out / "predictions.tsv") if r["part"] == "test"}
+    written = {r["segment_id"]: r for r in rows(out / "predictions.parquet") if r["part"] == "test"}
     assert set(written) == set(said)
     for segment_id, r in written.items():
         np.testing.assert_allclose([float(r[f"p_{c}"]) for c in CLASSES], said[segment_id], atol=2e-5)
@@ -424,16 +427,16 @@ def test_finished_seeds_are_kept_and_stale_ones_are_not(tmp_path, turns, caplog)
     first = contents(out)
 
     caplog.clear()
-    (out / "predictions.tsv").unlink()
+    (out / "predictions.parquet").unlink()
     run(segment_job(tmp_path, turns))
     assert contents(out) == first
     assert caplog.text.count("trained before") == 2
     assert "epoch" not in caplog.text
 
     run(segment_job(tmp_path, turns, seeds=[2, 3]))  # one dropped, one new
-    assert sorted(p.name for p in out.iterdir()) == ["predictions.tsv", "seed2", "seed3"]
+    assert sorted(p.name for p in out.iterdir()) == ["predictions.parquet", "seed2", "seed3"]
     assert (out / "seed2" / "run.json").stat().st_mtime_ns == before[2]
-    assert {r["seed"] for r in rows(out / "predictions.tsv")} == {"2", "3"}
+    assert {r["seed"] for r in rows(out / "predictions.parquet")} == {2, 3}
 
     (out / "seed3" / "history.csv").unlink()  # a damaged folder counts as not finished
     run(segment_job(tmp_path, turns, seeds=[2, 3]))
@@ -494,7 +497,7 @@ def test_bad_arguments_are_refused(tmp_path, turns, change, says):
         arguments[arguments.index(flag) + 1] = value
     with pytest.raises(InputError, match=says):
         run(arguments)
-    assert not (tmp_path / "run" / "predictions.tsv").exists()
+    assert not (tmp_path / "run" / "predictions.parquet").exists()
 
 
 def test_features_that_do_not_belong_together_are_refused(tmp_path, turns, tracks):

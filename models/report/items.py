@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
+from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
 from models.report.gather import Results
 from models.report.names import Numbers, grouped, metric_words, missing, sentence
@@ -22,12 +23,12 @@ def read_items(results: Results, run: str) -> pd.DataFrame | None:
     """What every seed of a run said of the test items of all folds; None where any fold's file is not there."""
     tables = []
     for folder in results.fold_folders(run):
-        path = folder / "predictions.parquet"
+        path = folder / FILE
         if not path.exists():
             return None
         table = pd.read_parquet(path, filters=[("part", "==", "test")])
-        text = table.select_dtypes("category").columns
-        tables.append(table.astype(dict.fromkeys(text, str)).reset_index(drop=True))
+        texts = [name for name in ("segment_id", "label", "predicted") if name in table]
+        tables.append(table.astype(dict.fromkeys(texts, str)))
     return pd.concat(tables, ignore_index=True) if tables else None
 
 
@@ -97,10 +98,9 @@ def by_group(table: pd.DataFrame, group: np.ndarray, groups: int, metric: str, c
             by_seed.append(OF_CLASSES[metric](confusion_matrix(truth, said, len(classes), codes, groups)))
             continue
         family, _, of = metric.partition("_")
-        targets = [of] if of != "mean" else [c.removesuffix("_predicted") for c in rows if c.endswith("_predicted")]
-        values = [
-            moments(rows[t].to_numpy(float), rows[f"{t}_predicted"].to_numpy(float), codes, groups) for t in targets
-        ]
+        targets = [of] if of != "mean" else [c.removeprefix("truth_") for c in rows if c.startswith("truth_")]
+        both = [[rows[f"{what}_{t}"].to_numpy(float) for what in ("truth", "prediction")] for t in targets]
+        values = [moments(truth, said, codes, groups) for truth, said in both]
         by_seed.append(np.mean([OF_NUMBERS[family](v) for v in values], axis=0))
     return np.mean(by_seed, axis=0)
 
@@ -164,9 +164,10 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
     """For numbers of segments: what is predicted where the truth is about so, by ten bins of the truth."""
     charts, groups = [], []
     for run, table in items.items():
-        means = table.groupby("segment_id")[[c for t in targets for c in (t, f"{t}_predicted")]].mean()
+        columns = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
+        means = table.groupby("segment_id")[columns].mean()
         for target in targets:
-            truth, said = means[target].to_numpy(float), means[f"{target}_predicted"].to_numpy(float)
+            truth, said = (means[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction"))
             axis = Axis.covering([*truth, *said], 4)
             edges = np.linspace(truth.min(), truth.max(), BINS + 1)
             at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, BINS - 1)

@@ -53,7 +53,7 @@ def traces(results: Results, run: str) -> list[dict]:
     out = []
     for segment_id, why in chosen:
         frames = _predictions(results, run, segment_id)
-        if frames is None or not {f"{name}_predicted" for name in targets} <= set(frames):
+        if frames is None or not {f"prediction_{name}" for name in targets} <= set(frames):
             continue
         words = _words(results, segment_id, segments[segment_id]) if segment_id in segments else []
         out.append(_trace(segment_id, why, frames, targets, words, strips.get(segment_id)))
@@ -107,8 +107,8 @@ def _trace(
     x = blocks(time_s, POINTS)
     lines = {}
     for name in targets:
-        truth = np.where(valid, by_frame[name].first().to_numpy(float), np.nan)
-        predicted = by_frame[f"{name}_predicted"]
+        truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
+        predicted = by_frame[f"prediction_{name}"]
         lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
     held = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
     y_axis = Axis.between(min(-0.5, float(held.min()) - 0.05), max(0.5, float(held.max()) + 0.05), 4)

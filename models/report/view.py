@@ -151,7 +151,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
     numbers, frames = settings.task.numbers, settings.task.frames
     found = {} if frames else {run: items.read_items(results, run) for run in main}
     found = {run: table for run, table in found.items() if table is not None and len(table)}
-    said = {f"{target}_predicted" for target in settings.task.targets}
+    said = {f"prediction_{target}" for target in settings.task.targets}
     of_numbers = {run: table for run, table in found.items() if said <= set(table)} if numbers else {}
     return {
         "calibration": items.calibration(found, run_names) if found and not numbers else None,

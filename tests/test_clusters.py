@@ -1,0 +1,51 @@
+"""What is resampled together: dialogs, videos or speakers, and the wider group around them."""
+
+from dataclasses import replace
+
+import pytest
+
+from models.clusters import clusters_of
+from models.task import Task
+from pipeline.records import Segment
+from tests.iemocap_turns import turns_and_labels
+from tests.training_material import videos
+
+CLASSES, FRAMES = Task("classes", "segment"), Task("numbers", "frame", ("valence",))
+
+
+def clips(speakers=5, each=3, **changes):
+    one = Segment("", "", "", None, None, 0.0, 1.0, "whole")
+    names = [(f"{s}_{k}", str(s)) for s in range(speakers) for k in range(each)]
+    return [replace(one, segment_id=name, unit_id=name, speaker=speaker, **changes) for name, speaker in names]
+
+
+def test_turns_belong_to_dialogs_and_dialogs_to_sessions():
+    segments, _ = turns_and_labels()
+    found = clusters_of(segments, CLASSES)
+    assert (found.kind, found.group_kind) == ("dialog", "session")
+    assert found.of["Ses03M_impro05a_F001"] == "Ses03M_impro05a"
+    assert found.group_of["Ses03M_impro05a"] == "3"
+    assert set(found.group_of.values()) == set("12345")
+    assert found.style_of["Ses05M_script01_1b_M000"] == "scripted"
+
+
+def test_subjects_belong_to_videos_and_videos_to_nothing_wider():
+    found = clusters_of(videos(), FRAMES)
+    assert (found.kind, found.group_kind, found.style_of) == ("video", None, {})
+    assert found.of["video00_left"] == found.of["video00_right"] == "video00"
+
+
+@pytest.mark.parametrize(("task", "kind", "group"), [(CLASSES, "speaker", None), (FRAMES, "video", "speaker")])
+def test_files_of_one_utterance_belong_to_their_speakers(task, kind, group):
+    found = clusters_of(clips(), task)
+    assert (found.kind, found.group_kind) == (kind, group)
+    assert found.of["3_2"] == ("3" if kind == "speaker" else "3_2")
+
+
+def test_a_group_is_wider_only_where_every_cluster_lies_in_one():
+    segments = [replace(s, group=f"g{int(s.speaker) % 2}") for s in clips()]
+    assert clusters_of(segments, CLASSES).group_kind == "group"
+    torn = [replace(s, group=f"g{k % 2}") for k, s in enumerate(clips())]
+    assert clusters_of(torn, CLASSES).group_kind is None
+    one = [replace(s, session=1) for s in clips()]
+    assert clusters_of(one, CLASSES).group_kind is None
