@@ -5,7 +5,7 @@ Each name is imported when it is first asked for, so that reading a feature stor
 
 import importlib
 
-_PLACES = {
+_NAMES = {
     "pipeline.records": ("InputError",),
     "pipeline.store": ("FeatureStore", "Rows"),
     "pipeline.corpora.base": ("Corpus",),
@@ -14,14 +14,14 @@ _PLACES = {
     "models.fusion.base": ("Fusion",),
     "models.data": ("SegmentDataset", "collate"),
 }
-_PLACE = {name: module for module, names in _PLACES.items() for name in names}
-__all__ = sorted(_PLACE)
+MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
+__all__ = sorted(MODULE_OF)
 
 
 def __getattr__(name: str):
-    if name not in _PLACE:
+    if name not in MODULE_OF:
         raise AttributeError(f"affectflow has no {name!r}; it has {', '.join(__all__)}")
-    found = globals()[name] = getattr(importlib.import_module(_PLACE[name]), name)
+    found = globals()[name] = getattr(importlib.import_module(MODULE_OF[name]), name)
     return found
 
 
