@@ -57,9 +57,9 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
         settings = (str(own), *settings)
     base = Path("config.yaml") if Path("config.yaml").is_file() else HOME / "config.yaml"
     found: dict = {}
-    for path in (base, *_files(settings)):
+    for path in (base, *map(Path, _files(settings))):
         try:
-            found |= (yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}).get("corpora") or {}
+            found |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("corpora") or {}
         except (OSError, yaml.YAMLError, AttributeError) as error:
             said = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: cannot be read as settings ({said})") from None

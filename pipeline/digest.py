@@ -183,7 +183,7 @@ def _starts(target: str | type | Path) -> list[Node]:
     found = _leads_to(path, Import("", 0, module, name or None), ()) if path else set()
     if not found or (name and (path, WHOLE) in found):
         raise ValueError(f"{target}: there is no such module or definition; correct whoever asks for its digest")
-    return list(found)
+    return [node for node in found if not isinstance(node, str)]
 
 
 def _module(path: Path) -> str:

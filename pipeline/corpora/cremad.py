@@ -104,7 +104,8 @@ class CremaD(Corpus):
 
 def _add_clip(root: Path, name: str, video: Path | None, sound: Path | None, found: Index) -> None:
     clip = parse_name(name)
-    found.units.append(Unit(name, *(path and path.relative_to(root).as_posix() for path in (video, sound))))
+    places = [path.relative_to(root).as_posix() if path else None for path in (video, sound)]
+    found.units.append(Unit(name, *places))
     found.segments.append(
         Segment(
             name, name, clip.actor, None, None, 0.0, inf, scenario=clip.sentence, style=LEVELS[clip.level],

@@ -166,8 +166,8 @@ class Table(Corpus):
         """Labels of each frame of a segment's video, a column for each name of the task."""
         from pipeline.corpora.table_frames import parse_frames, place
 
-        kind, _, names = self.task.partition(":")
-        names = names.split(",")
+        kind, _, listed = self.task.partition(":")
+        names = listed.split(",")
         parsed, absent, notes = None, "no annotation: predicted, not scored", []
         if segment.annotation:
             try:

@@ -5,10 +5,11 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
 from pathlib import Path
+from typing import Any
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.table_file import NUMBERS, PARTS, Row, TableFile, number
@@ -202,7 +203,7 @@ def _read_recording(
 
 def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None]) -> Segment:
     """The segment of a row; raises InputError where its times, side or picture cannot be."""
-    cells = entry.row.cells
+    cells: Mapping[str, Any] = entry.row.cells
     start_s = _seconds(cells, "start_s", 0.0)
     end_s = _seconds(cells, "end_s", inf)
     text = cells.get("text")

@@ -41,8 +41,8 @@ def find_transcript(root: Path, video: str, folders: Folders | None = None) -> P
         names = folders.names(place)
         found += [Path(place, names[stem + suffix]) for suffix in READERS if stem + suffix in names]
     if len(found) > 1:
-        names = ", ".join(below(root, p) for p in found)
-        raise InputError(f"{video} has several transcripts: {names}; keep one of them")
+        several = ", ".join(below(root, p) for p in found)
+        raise InputError(f"{video} has several transcripts: {several}; keep one of them")
     return found[0] if found else None
 
 
