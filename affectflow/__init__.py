@@ -5,25 +5,34 @@ Each name is imported when it is first asked for, so that reading a feature stor
 
 import importlib
 
-_NAMES = {
-    "pipeline.records": ("InputError",),
-    "pipeline.store": ("FeatureStore", "Rows"),
-    "pipeline.corpora.base": ("Corpus",),
-    "pipeline.features.base": ("Extractor", "Options", "options", "Cut", "AudioPiece", "FacePiece", "TextPiece"),
-    "pipeline.words.recogniser": ("Recogniser", "RecogniserConfig"),
-    "models.fusion.base": ("Fusion",),
-    "models.data": ("SegmentDataset", "collate"),
+NAMES = {
+    "AudioPiece": "pipeline.features.base:AudioPiece",
+    "Corpus": "pipeline.corpora.base:Corpus",
+    "Cut": "pipeline.features.base:Cut",
+    "Extractor": "pipeline.features.base:Extractor",
+    "FacePiece": "pipeline.features.base:FacePiece",
+    "FeatureStore": "pipeline.store:FeatureStore",
+    "Fusion": "models.fusion.base:Fusion",
+    "InputError": "pipeline.records:InputError",
+    "Options": "pipeline.features.base:Options",
+    "Recogniser": "pipeline.words.recogniser:Recogniser",
+    "RecogniserConfig": "pipeline.words.recogniser:RecogniserConfig",
+    "Rows": "pipeline.store:Rows",
+    "SegmentDataset": "models.data:SegmentDataset",
+    "TextPiece": "pipeline.features.base:TextPiece",
+    "collate": "models.data:collate",
+    "options": "pipeline.registry:options",
 }
-MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = sorted(MODULE_OF)
+__all__ = list(NAMES)
 
 
 def __getattr__(name: str):
-    if name not in MODULE_OF:
-        raise AttributeError(f"affectflow has no {name!r}; it has {', '.join(__all__)}")
-    found = globals()[name] = getattr(importlib.import_module(MODULE_OF[name]), name)
+    if name not in NAMES:
+        raise AttributeError(f"affectflow has no {name!r}; it has {', '.join(NAMES)}")
+    module, _, attribute = NAMES[name].partition(":")
+    found = globals()[name] = getattr(importlib.import_module(module), attribute)
     return found
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(NAMES)

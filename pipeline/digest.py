@@ -82,6 +82,9 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
         if names[0] in source.definitions:
             return {(path, names[0])}
         passed_on = {each for each in source.imports if each.name == names[0]}
+        if "__getattr__" in source.definitions:  # a name that the module gives when it is asked for
+            late = {each for one in source.definitions.values() for each in one.imports}
+            passed_on |= {each for each in late if each.attribute == names[0]}
         if passed_on := passed_on - ({found} if path == origin else set()):
             return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
     return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}

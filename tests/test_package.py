@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import affectflow
 from affectflow import home, new, run
 from affectflow.command import COMMANDS, group
-from pipeline.digest import imports
+from pipeline.digest import imports, used
 from pipeline.records import InputError
 from tests.conftest import REPOSITORY
 from tests.workflow_runs import outside
@@ -24,7 +24,20 @@ from tests.workflow_runs import outside
 
 @pytest.mark.parametrize("name", affectflow.__all__)
 def test_every_name_is_what_its_module_defines(name):
-    assert getattr(affectflow, name) is getattr(importlib.import_module(affectflow.MODULE_OF[name]), name)
+    module, _, attribute = affectflow.NAMES[name].partition(":")
+    assert attribute == name
+    assert getattr(affectflow, name) is getattr(importlib.import_module(module), name)
+
+
+def test_a_plug_that_imports_from_here_consists_of_what_it_uses_alone(tmp_path):
+    """An extractor is not made anew because the datasets of training were edited."""
+    modules = {}
+    for source in ("affectflow", "pipeline.features.base"):
+        plug = tmp_path / f"{source}.py"
+        plug.write_text(f"from {source} import Extractor\n\n\nclass Mine(Extractor):\n    modality = 'audio'\n")
+        modules[source] = {name for name in used(plug) if not name.startswith((str(tmp_path), "affectflow"))}
+    assert modules["affectflow"] == modules["pipeline.features.base"]
+    assert any(name.startswith("pipeline.features.base:") for name in modules["affectflow"])
 
 
 def test_a_wrong_name_is_told_the_right_ones():
