@@ -1,7 +1,7 @@
-# The environment of requirements.lock in a container; the checkout itself is mounted or copied beside it.
+# The environment of requirements.lock with affectflow in it; results go to the folder that is mounted.
 #
-#   docker build -t affectflow .
-#   docker run --rm --gpus all -v "$PWD":/affectflow -w /affectflow affectflow snakemake --cores 8 results/iemocap_report.html
+#   docker build --platform linux/amd64 -t affectflow .
+#   docker run --rm --gpus all -v "$PWD":/data -w /data affectflow affectflow report iemocap
 #   apptainer build affectflow.sif docker-daemon://affectflow:latest
 FROM python:3.11-slim-bookworm
 
@@ -14,4 +14,5 @@ RUN pip install --no-cache-dir --no-deps --require-hashes -r /tmp/requirements.l
 
 WORKDIR /affectflow
 COPY . .
-CMD ["snakemake", "--help"]
+RUN pip install --no-cache-dir --no-deps --no-build-isolation -e .
+CMD ["affectflow", "--help"]

@@ -5,26 +5,41 @@ Each name is imported when it is first asked for, so that reading a feature stor
 
 import importlib
 
-_PLACES = {
-    "pipeline.names": ("safe_id",),
-    "pipeline.records": ("Finding", "InputError", "Label", "Segment", "Unit"),
-    "pipeline.store": ("FeatureStore", "Rows"),
-    "pipeline.corpora.base": ("Annotation", "Corpus", "Index"),
-    "pipeline.features.base": ("Extractor", "Options", "options", "Cut", "AudioPiece", "FacePiece", "TextPiece"),
-    "pipeline.words.recogniser": ("Recogniser", "RecogniserConfig"),
-    "models.fusion.base": ("Fusion",),
-    "models.data": ("SegmentDataset", "collate"),
+NAMES = {
+    "Annotation": "pipeline.corpora.base:Annotation",
+    "AudioPiece": "pipeline.features.base:AudioPiece",
+    "Corpus": "pipeline.corpora.base:Corpus",
+    "Cut": "pipeline.features.base:Cut",
+    "Extractor": "pipeline.features.base:Extractor",
+    "FacePiece": "pipeline.features.base:FacePiece",
+    "FeatureStore": "pipeline.store:FeatureStore",
+    "Finding": "pipeline.records:Finding",
+    "Fusion": "models.fusion.base:Fusion",
+    "Index": "pipeline.corpora.base:Index",
+    "InputError": "pipeline.records:InputError",
+    "Label": "pipeline.records:Label",
+    "Options": "pipeline.features.base:Options",
+    "Recogniser": "pipeline.words.recogniser:Recogniser",
+    "RecogniserConfig": "pipeline.words.recogniser:RecogniserConfig",
+    "Rows": "pipeline.store:Rows",
+    "Segment": "pipeline.records:Segment",
+    "SegmentDataset": "models.data:SegmentDataset",
+    "TextPiece": "pipeline.features.base:TextPiece",
+    "Unit": "pipeline.records:Unit",
+    "collate": "models.data:collate",
+    "options": "pipeline.registry:options",
+    "safe_id": "pipeline.names:safe_id",
 }
-_PLACE = {name: module for module, names in _PLACES.items() for name in names}
-__all__ = sorted(_PLACE)
+__all__ = list(NAMES)
 
 
 def __getattr__(name: str):
-    if name not in _PLACE:
-        raise AttributeError(f"affectflow has no {name!r}; it has {', '.join(__all__)}")
-    found = globals()[name] = getattr(importlib.import_module(_PLACE[name]), name)
+    if name not in NAMES:
+        raise AttributeError(f"affectflow has no {name!r}; it has {', '.join(NAMES)}")
+    module, _, attribute = NAMES[name].partition(":")
+    found = globals()[name] = getattr(importlib.import_module(module), attribute)
     return found
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return list(NAMES)

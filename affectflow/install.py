@@ -19,8 +19,12 @@ PYTHON = ">=3.11,<3.13"
 SIZE = "about 3 GB to fetch, 6.5 GB on disk, one to five minutes"
 CONFLICT = re.compile(r"^(<<<<<<<|=======|>>>>>>>)", re.MULTILINE)
 NETWORK = (
-    "if that was the network: behind a proxy set HTTPS_PROXY, for a mirror set PIP_INDEX_URL, "
-    "then run the same command again"
+    "is there a network? Behind a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL, then run the same command again"
+)
+WORKS = (
+    "it works on Linux on x86_64 processors with glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8; WSL 2), and all "
+    "its packages are there for macOS 14 or newer on Apple processors, where nobody has tried it; elsewhere build "
+    "Dockerfile for linux/amd64"
 )
 
 
@@ -31,7 +35,9 @@ class Impossible(Exception):
 def install(folder: Path, lock: Path) -> None:
     """Make the environment in ``folder`` from ``lock``; raises Impossible with a sentence."""
     check_lock(lock)
-    check_machine(platform.system(), platform.machine(), platform.libc_ver())
+    library, release = platform.libc_ver()
+    release = release if library == "glibc" else platform.mac_ver()[0]
+    check_machine(platform.system(), platform.machine(), release)
     print(f"Installing affectflow into {folder}: {SIZE}.", flush=True)
     with tempfile.TemporaryDirectory(prefix="affectflow-") as scratch:
         if sys.version_info[:2] in SUPPORTED or works(folder / "bin" / "python"):
@@ -40,7 +46,15 @@ def install(folder: Path, lock: Path) -> None:
             uv = bring_python(folder, lock, Path(scratch))
         pip = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
         # --no-deps: the lock is complete, and it holds the headless cv2 in place of the one that mediapipe asks for.
-        run(*pip, "--require-hashes", "--build-constraints", str(lock), "--requirement", str(lock), otherwise=NETWORK)
+        run(
+            *pip,
+            "--require-hashes",
+            "--build-constraints",
+            str(lock),
+            "--requirement",
+            str(lock),
+            otherwise=f"not all packages came; {NETWORK}",
+        )
         run(*pip, "--no-build-isolation", "--quiet", "--editable", ".", otherwise="see what stands above")
 
 
@@ -56,18 +70,12 @@ def check_lock(lock: Path) -> None:
         )
 
 
-def check_machine(system: str, machine: str, libc: tuple) -> None:
-    """Raise Impossible where one of the packages has no wheel for this machine."""
-    works = "affectflow works on Linux with an x86_64 processor (also in WSL 2) and, untested, on macOS 14 with an M1"
-    if system == "Linux" and machine in ("x86_64", "amd64"):
-        if libc[0] == "glibc" and tuple(map(int, libc[1].split(".")[:2])) >= (2, 28):
-            return
-        raise Impossible(
-            f"the C library here is {' '.join(filter(None, libc)) or 'not glibc'}, and torch needs glibc 2.28 or newer "
-            "(Debian 10, Ubuntu 20.04, RHEL 8): take a newer system, or build Dockerfile"
-        )
-    if system != "Darwin" or machine != "arm64":
-        raise Impossible(f"there is no wheel of mediapipe for {system} on {machine}: {works}, or newer of each")
+def check_machine(system: str, machine: str, release: str) -> None:
+    """Raise Impossible where a package has no wheel; ``release`` is that of glibc or macOS, empty for another libc."""
+    needed = {("Linux", "x86_64"): (2, 28), ("Darwin", "arm64"): (14, 0)}.get((system, machine))
+    if needed is None or tuple(map(int, release.split(".")[:2] if release else (0, 0))) < needed:
+        library = " with another C library than glibc" if system == "Linux" and not release else ""
+        raise Impossible(f"affectflow cannot be installed on {system} {release} on {machine}{library}: {WORKS}")
 
 
 def bring_uv(folder: Path, lock: Path) -> str:
@@ -84,10 +92,9 @@ def bring_uv(folder: Path, lock: Path) -> str:
         needed.write_text(pin(lock.read_text(encoding="utf-8"), "uv"), encoding="utf-8")
         if not (folder / "bin" / "pip").exists():
             run(str(python), "-m", "ensurepip", otherwise=f"remove {folder} and run the same command again")
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2"]
-        run(
-            *pip, "--no-deps", "--require-hashes", "--requirement", str(needed), otherwise=f"uv did not come; {NETWORK}"
-        )
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        strict = ["--retries", "2", "--require-hashes", "--requirement", str(needed)]
+        run(*pip, *strict, otherwise=f"uv could not be fetched; {NETWORK}")
         needed.unlink()
     return str(uv)
 

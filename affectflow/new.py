@@ -30,13 +30,11 @@ corpora:
     #   part              training, development or test; without it folds are made
     segments: labels.csv
 
-# Entries are added by their name and taken out by null:
-#   corpora:
-#     {name}:
-#       extractors:
-#         wavlm: {{extractor: transformers_audio, weights: "microsoft/wavlm-base-plus@4c66d4806a428f2e922ccfa1a962776e232d487b", allow_pickle: true}}
-#         mfcc: null
-"""  # noqa: E501
+    # What config.yaml has under `defaults` holds here, too. Entries are added by a name, and taken out by null:
+    # extractors:
+    #   voice: {{extractor: prosody}}
+    #   bert: null
+"""
 
 
 @click.command()

@@ -46,22 +46,42 @@ def weights(settings, options):
 
 
 def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
-    """What is laid over config.yaml: what was given, or, where nothing was, CORPUS.yaml if this folder has one."""
-    own = f"{corpus}.yaml"
-    files = [given for given in settings if "=" not in given]
-    return settings if files or not Path(own).is_file() else (own, *settings)
+    """What is laid over config.yaml: what was given, or, where nothing was, CORPUS.yaml if this folder has one.
+
+    Raises InputError where no file of settings names the corpus.
+    """
+    import yaml
+
+    own = Path(f"{corpus}.yaml")
+    if own.is_file() and not _files(settings):
+        settings = (str(own), *settings)
+    base = Path("config.yaml") if Path("config.yaml").is_file() else HOME / "config.yaml"
+    found: dict = {}
+    for path in (base, *map(Path, _files(settings))):
+        try:
+            found |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("corpora") or {}
+        except (OSError, yaml.YAMLError, AttributeError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: cannot be read as settings ({said})") from None
+    if found.get(corpus) is None:
+        there = ", ".join(name for name, entry in found.items() if entry is not None)
+        raise InputError(
+            f"there is no corpus {corpus!r}, only {there}: name one first, snakemake's options after it; "
+            "`affectflow new NAME` writes settings for a corpus of your own"
+        )
+    return settings
+
+
+def _files(settings: tuple[str, ...]) -> list[str]:
+    return [given for given in settings if "=" not in given]
 
 
 def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
-    """The command line of snakemake; raises InputError for a file of settings that is not there.
+    """The command line of snakemake.
 
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
-    files = [given for given in settings if "=" not in given]
-    pairs = [given for given in settings if "=" in given]
-    for path in files:
-        if not Path(path).is_file():
-            raise InputError(f"--config {path}: there is no such file; give a file of settings, or KEY=VALUE")
+    files, pairs = _files(settings), [given for given in settings if "=" in given]
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)
     return [
         *(sys.executable, "-m", "snakemake", target, "--snakefile", str(HOME / "Snakefile")),

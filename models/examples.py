@@ -1,9 +1,10 @@
 """The items of one training job, segments or windows of frames, and the batches made of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +146,8 @@ def segment_examples(
     """
     segment_ids = sorted({a.segment_id for a in assignments})
     index = {s: i for i, s in enumerate(segment_ids)}
-    steps = network.published.steps if network.faithful else training.max_steps
+    steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
+    rows: dict[str, StoredRows]
     if network.make_fusion().one_grid:
         grids = _grids(stores, segment_ids, training.grid_hop_s)
         rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from models.fusion.base import Fusion, Published, Task
+from models.fusion.base import Fusion, Published
 from models.fusion.registry import FUSIONS
 from pipeline.records import InputError
 
@@ -60,7 +60,7 @@ class NetworkOptions(Options):
         left = {key: getattr(kind, key) for key in ("combine", "encoder") if given.get(key) is None}
         return {**given, **own, **left}
 
-    def make_fusion(self, task: Task = "segment") -> Fusion:
+    def make_fusion(self, task: str = "segment") -> Fusion:
         """The fusion with its options, as layers and as words."""
         config = FUSIONS.options_for(self.fusion, self.model_extra)
         return FUSIONS.load(self.fusion)(config, self.width, self.dropout, task)

@@ -122,7 +122,8 @@ def _rows(key, prefix, task, like: Predictions, sums) -> Iterator[Score]:
             value, least = number(by_seed[i]), constant[name]
             known = value is not None and least is not None
             least = None if least is None else number(least)
-            yield Score(*key, seed, prefix + name, value, least, ("yes" if value > least else "no") if known else None)
+            above = ("yes" if value > least else "no") if known else None
+            yield Score(*(*key, seed, prefix + name, value, least, above))
 
 
 def _counts(model, modalities, classes, sums) -> Iterator[Count]:

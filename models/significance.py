@@ -35,8 +35,8 @@ def run_contrasts(
     rows = []
     for turns in progress(["all", *(styles if len(styles) > 1 else [])], "kinds of turns"):
         for contrast, b, among in chosen:
-            pair = [load(name) if turns == "all" else of_style(name, turns) for name in (contrast.a, b)]
-            row = compare(contrast.question, *pair, options, ratio, resampled)
+            one, other = (load(name) if turns == "all" else of_style(name, turns) for name in (contrast.a, b))
+            row = compare(contrast.question, one, other, options, ratio, resampled)
             remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
             rows.append(replace(row, b_chosen_from=among, remarks=remarks))
     return decide(rows, options)

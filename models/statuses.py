@@ -8,7 +8,7 @@ class Worded(StrEnum):
 
     text: str
 
-    def __new__(cls, value: str, text: str):
+    def __new__(cls, value: str, text: str = ""):
         """A member from the two."""
         member = str.__new__(cls, value)
         member._value_, member.text = value, text

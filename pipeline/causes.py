@@ -21,7 +21,7 @@ class Cause(StrEnum):
 
     text: str
 
-    def __new__(cls, name: str, text: str):
+    def __new__(cls, name: str, text: str = ""):
         """A member that equals its name and carries its text."""
         member = str.__new__(cls, name)
         member._value_, member.text = name, text

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Chain = tuple[str, ...]
 """A name with the attributes that are read of it: ``np.linalg.norm`` is ("np", "linalg", "norm")."""
@@ -60,6 +60,7 @@ def read(text: bytes) -> Source:
     """The definitions of a source file; raises SyntaxError."""
     parts: dict[str, list[_Reader]] = {"": []}
     imports, annotation_imports, changed_by, stands_for = set(), set(), {}, None
+    statement: Any
     for statement in ast.parse(text).body:
         reader = _Reader()
         reader.statements([statement])
@@ -69,7 +70,7 @@ def read(text: bytes) -> Source:
             imports |= reader.imports
             parts[""].append(reader)
         if "__digest__" in reader.stores and isinstance(statement.value, ast.Constant):
-            stands_for = statement.value.value
+            stands_for = str(statement.value.value)
         for name in reader.stores or [""]:
             parts.setdefault(name, []).extend([reader] if simple and name != PLUGS else [])
         for decorator in getattr(statement, "decorator_list", ()):  # @group.command(): group has one more command
@@ -143,10 +144,11 @@ class _Reader:
                 for each in node:
                     self.visit(each)
             self.out.append("]")
-        elif handler := HANDLERS.get(node.__class__):
+        elif handler := HANDLERS.get(type(node)):
             handler(self, node)
         elif isinstance(node, ast.AST):
-            self.fields(node, _fields(node.__class__))
+            kind: Any = type(node)
+            self.fields(node, _fields(kind))
         else:
             self.out.append(ascii(node) + ",")
 
@@ -241,7 +243,7 @@ class _Reader:
         parts: list = []
         for each in node.values:
             if isinstance(each, ast.Constant) and parts and isinstance(parts[-1], str):
-                parts[-1] += each.value
+                parts[-1] += str(each.value)
             else:
                 parts.append(each.value if isinstance(each, ast.Constant) else each)
         self.fields(node, ("values",), values=[each for each in parts if each != ""])

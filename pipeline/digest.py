@@ -82,6 +82,9 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
         if names[0] in source.definitions:
             return {(path, names[0])}
         passed_on = {each for each in source.imports if each.name == names[0]}
+        if "__getattr__" in source.definitions:  # a name that the module gives when it is asked for
+            late = {each for one in source.definitions.values() for each in one.imports}
+            passed_on |= {each for each in late if each.attribute == names[0]}
         if passed_on := passed_on - ({found} if path == origin else set()):
             return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
     return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}
@@ -183,7 +186,7 @@ def _starts(target: str | type | Path) -> list[Node]:
     found = _leads_to(path, Import("", 0, module, name or None), ()) if path else set()
     if not found or (name and (path, WHOLE) in found):
         raise ValueError(f"{target}: there is no such module or definition; correct whoever asks for its digest")
-    return list(found)
+    return [node for node in found if not isinstance(node, str)]
 
 
 def _module(path: Path) -> str:

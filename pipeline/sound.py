@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ class _Blocks:
         self.path, self.sample_rate_hz = path, sample_rate_hz
         self.no_sound = 0
         self._lost = 0
-        self._resampler = None
+        self._resampler: Any = None
+        self._layout: tuple = ()
         self._held: list[np.ndarray] = []
         self._start_s = self._expected_s = 0.0
 

@@ -91,3 +91,9 @@ def copy_checkout(target: Path) -> Path:
 def tables(folder: Path) -> dict[str, bytes]:
     """The bytes of every table of a finished run."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.glob("results/*/tables/*.csv"))}
+
+
+def outside(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command in a folder with no environment activated."""
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_CACHE_HOME": str(folder / ".cache"), **environment}
+    return subprocess.run(command, cwd=folder, env=bare, capture_output=True, text=True)

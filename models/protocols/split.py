@@ -95,7 +95,7 @@ def usable(
     classes: Sequence[str] = (),
     merge: Mapping[str, str] | None = None,
     unlabelled: Iterable[str] = (),
-) -> tuple[dict[str, str | None], list[str]]:
+) -> tuple[Mapping[str, str | None], list[str]]:
     """The segments that a task can train on, with their classes, and those that it can only predict.
 
     ``unlabelled`` names those of which no frame is labelled.
@@ -103,8 +103,7 @@ def usable(
     here = {s.segment_id for s in segments}
     labels = [row for row in labels if row.segment_id in here]
     if task.frames:
-        labelled: dict[str, str | None] = dict.fromkeys(here - set(unlabelled))
-        return labelled, sorted(here & set(unlabelled))
+        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
     if task.numbers:
         kept = choose_numbers(labels, task.targets)
         return kept, sorted(here - set(kept))

@@ -11,6 +11,7 @@ from math import floor, isfinite, log10
 import numpy as np
 
 BOX = 1000
+Numbers = Sequence[float] | np.ndarray
 
 
 def nice_step(span: float, count: int) -> float:
@@ -73,7 +74,7 @@ class Axis:
         return f"{value * factor:.{decimals}f}".replace("-", "\u2212")
 
 
-def path(x: np.ndarray, y: np.ndarray, x_axis: Axis, y_axis: Axis) -> str:
+def path(x: Numbers, y: Numbers, x_axis: Axis, y_axis: Axis) -> str:
     """SVG path data in the stretched box; a gap where y is not finite. A lone point becomes a short dash."""
     parts: list[str] = []
     pen_down = False
@@ -87,7 +88,7 @@ def path(x: np.ndarray, y: np.ndarray, x_axis: Axis, y_axis: Axis) -> str:
     return "".join(parts)
 
 
-def band(x: np.ndarray, low: np.ndarray, high: np.ndarray, x_axis: Axis, y_axis: Axis) -> str:
+def band(x: Numbers, low: Numbers, high: Numbers, x_axis: Axis, y_axis: Axis) -> str:
     """SVG path data of the area between two lines, cut where either is not finite."""
     out = ""
     ok = np.isfinite(low) & np.isfinite(high)

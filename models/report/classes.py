@@ -28,8 +28,9 @@ def chance(metric: str, classes: list[str], counts: dict[str, int]) -> float | N
     """What guessing scores: always the commonest class for accuracy, any one class for balanced accuracy."""
     if metric == "balanced_accuracy" and classes:
         return 1 / len(classes)
-    if metric == "accuracy" and sum(counts.values()):
-        return max(counts.values()) / sum(counts.values())
+    total = sum(counts.values())
+    if metric == "accuracy" and total:
+        return max(counts.values()) / total
     return 0.0 if metric.partition("_")[0] in ("ccc", "pearson") else None
 
 

@@ -82,8 +82,8 @@ def _lines(view: dict):
             yield f"calibration_{k}", f"Share right by confidence, {names.run(line['run'])}", data
     for k, chart in enumerate((view["truth"] or {"charts": []})["charts"], start=1):
         title = f"Predicted by true {chart['target']}, {names.run(chart['run'])}"
-        words = (f"true {chart['target']}", f"predicted {chart['target']}")
-        yield f"truth_{k}", title, _one(chart, "scatter", 320, 320, *words)
+        axes_said = (f"true {chart['target']}", f"predicted {chart['target']}")
+        yield f"truth_{k}", title, _one(chart, "scatter", 320, 320, *axes_said)
     for k, trace in enumerate(view["traces"], start=1):
         axes = {"x_axis": trace["x_axis"], "y_axis": trace["y_axis"]}
         charts = [(10 + 150 * i, 130, {"chart": chart, **axes}) for i, chart in enumerate(trace["charts"])]

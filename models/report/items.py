@@ -72,11 +72,11 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
         note="Confidence: probability of the predicted class, mean over the test predictions of all folds and seeds. "
         f"Calibration error: difference of confidence and share right in {BINS} bins, weighted by their predictions.",
     )
-    columns = (Column("from", "Confidence from", lambda x: f"{x * 100:.0f}"), counted, *both)
-    bins = Table("calibration_bins", "Confidence by bins, per cent", columns, tuple(groups))
+    of_bins = (Column("from", "Confidence from", lambda x: f"{x * 100:.0f}"), counted, *both)
+    by_bins = Table("calibration_bins", "Confidence by bins, per cent", of_bins, tuple(groups))
     return {
         "summary": summary,
-        "bins": bins,
+        "bins": by_bins,
         "axis": axis,
         "lines": lines,
         "diagonal": path([0, 1], [0, 1], axis, axis),

@@ -82,7 +82,7 @@ def picture(
     ordered = ranks.sort_values(kind="stable")
     k = len(ordered)
     joined = groups(list(ordered), critical)
-    bars = [(low, high, TOP_PX + 10 + BAR_PX * i) for i, (low, high) in enumerate(joined)]
+    bars = [(low, high, TOP_PX + 10.0 + BAR_PX * i) for i, (low, high) in enumerate(joined)]
     below = TOP_PX + 18 + BAR_PX * len(bars)
     half = (k + 1) // 2
     legs = []

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -133,7 +134,7 @@ def _title(metrics: list[str], counts: set[int]) -> str:
 
 def _row(run: str, held: Cells, metrics: list[str], names: RunNames, papers: list[Paper]) -> dict:
     found = names.get(run)
-    row = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
+    row: dict[str, Any] = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
     for metric in metrics:
         if cell := held.get((run, metric)):
             row |= {metric: cell.mean, f"{metric}_sd": cell.sd, "trainings": max(row["trainings"], cell.runs)}

@@ -21,9 +21,9 @@ WORDS_PER_CELL = 9
 
 def per_video(table: pd.DataFrame | None, run: str) -> pd.DataFrame | None:
     """The CCC of each video by one run, mean over seeds, indexed by segment id; None where there is none."""
-    rows = table[table["run"] == run] if table is not None else ()
-    if not len(rows):
+    if table is None or not len(table[table["run"] == run]):
         return None
+    rows = table[table["run"] == run]
     columns = [c for c in rows if c.startswith("ccc_")]
     return rows.groupby("segment_id")[columns].mean().dropna(how="all")
 

@@ -34,7 +34,7 @@ BEST_TEST_MEAN = 0.672  # winner of the sixth ABAW challenge
 def _rows() -> list[dict]:
     out = []
     for what, part, valence, arousal, source, note in RESULTS:
-        of = {"what": what, "part": part, "source": source, "note": note}
+        of: dict = {"what": what, "part": part, "source": source, "note": note}
         if (what, part) == ("RJCMA, official split", "official validation"):
             of |= {"stands": True, "modalities": "A+V+T", "where": {"protocol": ["official", "official_paper"]}}
         # The paper does not print the mean of both.

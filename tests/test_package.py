@@ -1,0 +1,273 @@
+"""The project as others have it: one import and one command, from any folder, from a checkout or a wheel."""
+
+import importlib
+import re
+import subprocess
+import sys
+import time
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+import affectflow
+from affectflow import home, new, run
+from affectflow.command import COMMANDS, group
+from pipeline.digest import imports, used
+from pipeline.records import InputError
+from tests.conftest import REPOSITORY
+from tests.workflow_runs import outside
+
+
+@pytest.mark.parametrize("name", affectflow.__all__)
+def test_every_name_is_what_its_module_defines(name):
+    module, _, attribute = affectflow.NAMES[name].partition(":")
+    assert attribute == name
+    assert getattr(affectflow, name) is getattr(importlib.import_module(module), name)
+
+
+def test_a_plug_that_imports_from_here_consists_of_what_it_uses_alone(tmp_path):
+    """An extractor is not made anew because the datasets of training were edited."""
+    modules = {}
+    for source in ("affectflow", "pipeline.features.base"):
+        plug = tmp_path / f"{source}.py"
+        plug.write_text(f"from {source} import Extractor\n\n\nclass Mine(Extractor):\n    modality = 'audio'\n")
+        modules[source] = {name for name in used(plug) if not name.startswith((str(tmp_path), "affectflow"))}
+    assert modules["affectflow"] == modules["pipeline.features.base"]
+    assert any(name.startswith("pipeline.features.base:") for name in modules["affectflow"])
+
+
+def test_a_wrong_name_is_told_the_right_ones():
+    with pytest.raises(AttributeError, match=r"has no 'Features'; it has .*FeatureStore"):
+        affectflow.Features  # noqa: B018
+
+
+def test_importing_loads_nothing_heavy_and_works_from_any_folder(tmp_path):
+    code = "import affectflow, sys; print(*sys.modules); affectflow.FeatureStore"
+    done = outside(tmp_path, sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert not loaded & {"torch", "numpy", "h5py", "pydantic", "click", "pipeline", "models"}
+    begin = time.perf_counter()
+    outside(tmp_path, sys.executable, "-c", "pass")
+    bare_s = time.perf_counter() - begin
+    begin = time.perf_counter()
+    outside(tmp_path, sys.executable, "-c", "import affectflow")
+    assert time.perf_counter() - begin - bare_s < 0.2
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models"])
+def test_nothing_below_knows_the_package_on_top(package):
+    for path in (REPOSITORY / package).rglob("*.py"):
+        module = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        assert not {name for name in imports(module) if name.startswith("affectflow")}, module
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name):
+    done = CliRunner().invoke(group, [name, "--help"])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "Usage:" in done.output
+
+
+# What becomes of the arguments of `affectflow report`.
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_target_stands_first_and_settings_last(here):
+    words = run.command_line("results/iemocap_report.html", ("my.yaml", "scale=demo"), ("-n", "--cores", "3"))
+    assert words[3:] == [
+        *("results/iemocap_report.html", "--snakefile", str(REPOSITORY / "Snakefile"), "-n", "--cores", "3"),
+        *("--configfile", "my.yaml", "--config", "scale=demo"),
+    ]
+
+
+@pytest.mark.parametrize("options", [(), ("-n",), ("--keep-going",)])
+def test_all_cores_are_used_where_nothing_else_is_said(options):
+    words = run.command_line("all", (), options)
+    assert words[words.index("--cores") + 1] == "all"
+
+
+@pytest.mark.parametrize(
+    "options", [("-c4",), ("-j", "4"), ("--cores=4",), ("--workflow-profile", "slurm"), ("--jobs", "9")]
+)
+def test_cores_are_left_to_whoever_names_them(options):
+    assert "all" not in run.command_line("target", (), options)
+
+
+def test_settings_named_like_the_corpus_are_found(here):
+    (here / "mine.yaml").write_text("corpora: {mine: {reader: table, root: .}}")
+    (here / "other.yaml").write_text("corpora: {mine: {reader: table, root: /x}}")
+    assert run.overlays("mine", ()) == ("mine.yaml",)
+    assert run.overlays("mine", ("scale=demo",)) == ("mine.yaml", "scale=demo")
+    assert run.overlays("mine", ("other.yaml",)) == ("other.yaml",)
+    assert run.overlays("iemocap", ()) == ()
+
+
+@pytest.mark.parametrize("corpus", ["theirs", "--cores", "iemocap"])
+def test_a_corpus_that_no_settings_name_is_refused_with_those_there_are(here, corpus):
+    (here / "my.yaml").write_text("corpora: {iemocap: null, mine: {reader: table}}")
+    with pytest.raises(InputError, match=f"no corpus '{corpus}', only affwild2, mine: name one first"):
+        run.overlays(corpus, ("my.yaml",))
+
+
+@pytest.mark.parametrize("text", [None, "corpora: [", "- a list"])
+def test_settings_that_cannot_be_read_are_named(here, text):
+    if text:
+        (here / "my.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"my\.yaml: cannot be read as settings \(.*\w"):
+        run.overlays("iemocap", ("my.yaml",))
+
+
+# `affectflow new`.
+
+
+def test_new_settings_are_whole_and_never_overwritten(here):
+    path = new.write("mine", "/data/it's mine: 50 %", here)
+    assert yaml.safe_load(path.read_text()) == {
+        "corpora": {"mine": {"reader": "table", "root": "/data/it's mine: 50 %", "segments": "labels.csv"}}
+    }
+    path.write_text("edited")
+    with pytest.raises(InputError, match=r"mine\.yaml is there already"):
+        new.write("mine", ".", here)
+    assert path.read_text() == "edited"
+
+
+@pytest.mark.parametrize("name", ["", "9lives", "a/b", "my corpus", "größe", "x" * 51])
+def test_a_name_that_paths_and_rules_would_not_take_is_refused(here, name):
+    with pytest.raises(InputError, match="cannot name a corpus: take letters"):
+        new.write(name, ".", here)
+    assert not list(here.iterdir())
+
+
+# The code that jobs run is that of the workflow that started them.
+
+
+def test_a_workflow_of_another_checkout_is_refused(tmp_path):
+    home.check_installed(REPOSITORY)
+    with pytest.raises(InputError, match=r"run the code in .*start snakemake from the environment of the first"):
+        home.check_installed(tmp_path)
+
+
+def test_a_python_without_the_project_is_told_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(home, "installed_home", lambda: None)
+    with pytest.raises(InputError, match=r"has no affectflow.*make .venv/installed"):
+        home.check_installed(REPOSITORY)
+
+
+def test_the_revision_is_that_of_the_code_and_of_no_repository_around_it(tmp_path, monkeypatch):
+    git = ["git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=12", "--exclude=*"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    assert home.revision().startswith(commit)
+    monkeypatch.setattr(home, "HOME", REPOSITORY / "affectflow")  # inside of a repository, but not its top
+    assert home.revision() == f"version {project()['version']}"
+
+
+# The wheel.
+
+
+def project() -> dict:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel of this checkout, built offline by what the lock holds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = [str(Path(sys.executable).with_name("uv")), "build", "--wheel", "--offline", "--no-build-isolation"]
+    done = subprocess.run(
+        [*uv, "--python", sys.executable, "--out-dir", str(folder), str(REPOSITORY)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return next(folder.glob("*.whl"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_what_a_checkout_has(wheel):
+    tracked = subprocess.run(["git", "-C", str(REPOSITORY), "ls-files"], capture_output=True, text=True, check=True)
+    here = [name for name in tracked.stdout.splitlines() if (REPOSITORY / name).is_file()]
+    code = re.compile(r"(affectflow|models|pipeline|workflow)/(?!rules/|report/)")
+    beside = re.compile(r"Snakefile|config\.yaml|(configs|profiles|workflow/rules|workflow/report)/")
+    expected = {name for name in here if code.match(name)}
+    expected |= {f"affectflow/home/{name}" for name in here if beside.match(name)}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert expected - held == set()
+    assert not {name for name in held if name.startswith(("tests", "benchmarks", "docs"))}
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    """The bin folder of an empty environment with the wheel, which sees the packages of the lock, but no checkout."""
+    folder = tmp_path_factory.mktemp("installed") / "env"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    lock = Path(sys.prefix) / packages.relative_to(folder)
+    linked = packages.parent / "lock"
+    linked.mkdir()
+    for path in lock.iterdir():
+        if "affectflow" not in path.name:
+            (linked / path.name).symlink_to(path)
+    (packages / "lock.pth").write_text(str(linked))
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--offline", "--no-deps", "--quiet"]
+    subprocess.run([*uv, "--python", str(folder / "bin" / "python"), str(wheel)], check=True)
+    return folder / "bin"
+
+
+@pytest.mark.slow
+def test_the_installed_command_plans_the_demonstration_from_an_empty_folder(installed, tmp_path):
+    (tmp_path / "models.py").write_text("raise SystemExit('a file of the user stood in for ours')")
+    done = outside(tmp_path, str(installed / "affectflow"), "--help")
+    assert "report" in done.stdout, done.stderr
+    done = outside(tmp_path, str(installed / "affectflow"), "new", "mine")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mine.yaml").is_file()
+    done = outside(tmp_path, str(installed / "affectflow"), "report", "iemocap", "-n")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-3000:]
+    assert re.search(r"^html_report +1$", said, re.M)
+    assert str(installed.parent) in said  # the configuration and the profile that came with the wheel
+    assert str(REPOSITORY) not in said
+
+
+@pytest.mark.slow
+def test_jobs_run_the_installed_code_whatever_lies_in_the_folder(installed, tmp_path):
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise SystemExit('a file of the user stood in for ours')")
+    target = "results/weights/demo--bert"
+    command = [str(installed / "snakemake"), target, "--cores", "1"]
+    if not Path(command[0]).exists():  # the lock's own scripts belong to the environment of the lock
+        command[:1] = [str(installed / "python"), "-P", "-m", "snakemake"]
+    done = outside(tmp_path, *command, "--snakefile", str(_home(installed) / "Snakefile"))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert (tmp_path / target).is_dir()
+
+
+@pytest.mark.slow
+def test_code_counts_the_same_installed_and_in_a_checkout(installed, tmp_path):
+    ask = "from pipeline.digest import code; print(code('models.train'), code('models.report.command'))"
+    there = outside(tmp_path, str(installed / "python"), "-c", ask)
+    here = outside(tmp_path, sys.executable, "-c", ask)
+    assert there.stdout == here.stdout != ""
+
+
+@pytest.mark.slow
+def test_an_installed_package_knows_its_home_and_version(installed, tmp_path):
+    subprocess.run(["git", "init", "--quiet", str(installed.parent)], check=True)  # a repository of the user around it
+    ask = "from affectflow import home; print(home.HOME == home.installed_home(), home.HOME, home.revision(), sep='|')"
+    done = outside(tmp_path, str(installed / "python"), "-c", ask)
+    same, where, revision = done.stdout.strip().split("|")
+    assert same == "True"
+    assert Path(where) == _home(installed)
+    assert revision == f"version {project()['version']}"
+
+
+def _home(installed: Path) -> Path:
+    return next(installed.parent.glob("lib/python*/site-packages/affectflow/home"))
