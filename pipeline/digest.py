@@ -47,7 +47,9 @@ def _file(folder: Path, module: str) -> Path | None:
 
 @cache
 def _home(path: Path) -> tuple[Path, str]:
-    """Folder from which a file outside of our packages is imported, and which top-level names there belong to it."""
+    """Folder from which a file is imported, and which name there belongs to it beside ours: no name, if all do."""
+    if any(path.is_relative_to(ROOT / package) for package in PACKAGES):
+        return ROOT, PACKAGES[0]
     top = path if path.name != "__init__.py" else path.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
@@ -63,8 +65,6 @@ def _locate(origin: Path, level: int, module: str) -> Path | None:
     head = module.partition(".")[0]
     if head in PACKAGES:
         return _file(ROOT, module)
-    if any(origin.is_relative_to(ROOT / package) for package in PACKAGES):
-        return None
     folder, only = _home(origin)
     return _file(folder, module) if only in ("", head) else None
 
