@@ -20,11 +20,8 @@ from pipeline.definitions import Chain, Definition, Import, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models", "workflow", "affectflow")
-# What these do changes no result: how a stage talks, and which plugs there are to choose from.
-QUIET = {
-    "pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry",
-    "pipeline.features.registry", "pipeline.corpora.registry", "models.fusion.registry",
-}  # fmt: skip
+# How a stage talks, how its code is looked at, and how plugs are found change no result.
+QUIET = {"pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry"}
 ALWAYS, WHOLE = "", "*"  # in place of a name: what runs at import, and all that a module defines
 
 Node = tuple[Path, str]
@@ -82,9 +79,22 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
         if names[0] in source.definitions:
             return {(path, names[0])}
         passed_on = {each for each in source.imports if each.name == names[0]}
+        if not passed_on and "__getattr__" in source.definitions:
+            passed_on = _late(path, names[0])
         if passed_on := passed_on - ({found} if path == origin else set()):
             return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
     return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}
+
+
+@cache
+def _late(path: Path, name: str) -> set[Import]:
+    """Where a module that imports a name when it is first asked for takes it from: what its tables name that has it."""
+    found = set()
+    for each in (each for definition in _source(path).definitions.values() for each in definition.imports):
+        file = _locate(path, each.level, each.module) if not each.name else None
+        if file and name in {*_source(file).definitions, *(known.name for known in _source(file).imports)}:
+            found.add(each._replace(attribute=name))
+    return found
 
 
 @cache
