@@ -69,7 +69,7 @@ def read(text: bytes) -> Source:
         if not simple:  # imports, and what runs whatever is used: its names have no definition of their own
             imports |= reader.imports
             parts[""].append(reader)
-        if "__digest__" in reader.stores and isinstance(statement.value, ast.Constant):
+        if simple and "__digest__" in reader.stores and isinstance(statement.value, ast.Constant):
             stands_for = str(statement.value.value)
         for name in reader.stores or [""]:
             parts.setdefault(name, []).extend([reader] if simple and name != PLUGS else [])

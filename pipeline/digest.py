@@ -20,10 +20,11 @@ from pipeline.definitions import Chain, Definition, Import, Source
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("pipeline", "models", "workflow", "affectflow")
-# What these do changes no result: how a stage talks, and which plugs there are to choose from.
+# How a stage talks, how its code is looked at and how plugs are found change no result; published figures are seen by
+# their values, in the configuration that the report reads.
 QUIET = {
     "pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry",
-    "pipeline.features.registry", "pipeline.corpora.registry", "models.fusion.registry",
+    "pipeline.corpora.figures_affwild2", "pipeline.corpora.figures_iemocap",
 }  # fmt: skip
 ALWAYS, WHOLE = "", "*"  # in place of a name: what runs at import, and all that a module defines
 
@@ -47,7 +48,9 @@ def _file(folder: Path, module: str) -> Path | None:
 
 @cache
 def _home(path: Path) -> tuple[Path, str]:
-    """Folder from which a file outside of our packages is imported, and which top-level names there belong to it."""
+    """Folder from which a file is imported, and which name there belongs to it beside ours: no name, if all do."""
+    if any(path.is_relative_to(ROOT / package) for package in PACKAGES):
+        return ROOT, PACKAGES[0]
     top = path if path.name != "__init__.py" else path.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
@@ -63,8 +66,6 @@ def _locate(origin: Path, level: int, module: str) -> Path | None:
     head = module.partition(".")[0]
     if head in PACKAGES:
         return _file(ROOT, module)
-    if any(origin.is_relative_to(ROOT / package) for package in PACKAGES):
-        return None
     folder, only = _home(origin)
     return _file(folder, module) if only in ("", head) else None
 
@@ -82,12 +83,22 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
         if names[0] in source.definitions:
             return {(path, names[0])}
         passed_on = {each for each in source.imports if each.name == names[0]}
-        if "__getattr__" in source.definitions:  # a name that the module gives when it is asked for
-            late = {each for one in source.definitions.values() for each in one.imports}
-            passed_on |= {each for each in late if each.attribute == names[0]}
+        if not passed_on and "__getattr__" in source.definitions:
+            passed_on = _late(path, names[0])
         if passed_on := passed_on - ({found} if path == origin else set()):
             return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
     return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}
+
+
+@cache
+def _late(path: Path, name: str) -> set[Import]:
+    """Where a module that imports a name when it is first asked for takes it from: what its tables name that has it."""
+    found = set()
+    for each in (each for definition in _source(path).definitions.values() for each in definition.imports):
+        file = _locate(path, each.level, each.module) if not each.name else None
+        if file and name in {*_source(file).definitions, *(known.name for known in _source(file).imports)}:
+            found.add(each._replace(attribute=name))
+    return found
 
 
 @cache

@@ -33,7 +33,7 @@ def stages() -> dict[str, str]:
 
 @cache
 def rules() -> dict[str, tuple[str, list[str]]]:
-    """Of each rule with a command: the definition that this runs, and what ``code=`` names.
+    """Of each rule with a command: the definition that this runs, and what ``code=`` names (of index: ``tables=``).
 
     Where a function says it, it is taken to name the same; where there is no ``code=``, nothing is named.
     """
@@ -41,7 +41,7 @@ def rules() -> dict[str, tuple[str, list[str]]]:
     for path in [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]:
         for block in re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.M)[1:]:
             command = re.search(r"(?:python -m [\w.]+|affectflow) ([a-z-]+) ", block)
-            said = re.search(r"^ {8}code=(.*?)(?=^ {8}\w+=|^ {4}\w+:)", block, re.M | re.S)
+            said = re.search(r"^ {8}(?:code|tables)=(.*?)(?=^ {8}\w+=|^ {4}\w+:)", block, re.M | re.S)
             if command:
                 runs = stages()[command[1]]
                 named = re.findall(r"\"((?:pipeline|models|workflow)[\w.]+(?::\w+)?)\"", said[1] if said else "")

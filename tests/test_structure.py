@@ -14,8 +14,8 @@ LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora", "weight
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "causes": set(), "timebase": set(), "digest": set(), "log": set(), "cli": {"records", "log"},
-    "store": {"records"}, "weights": {"records"},
+    "records": set(), "causes": set(), "timebase": set(), "log": set(), "definitions": set(),
+    "digest": {"definitions"}, "cli": {"records", "log"}, "store": {"records"}, "weights": {"records"},
     "segment_file": {"records"}, "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
     "demo": ANY, "inspect": ANY, "interchange": ANY,

@@ -86,15 +86,14 @@ class Planned:
         """Every feature store that the configuration asks for."""
         return [f"{self.results}/features/{name}.h5" for name in self.options.extractors]
 
-    @cached_property
-    def reader_code(self) -> str:
-        """Digest of the code that decides what the corpus's tables say."""
-        return READERS.code_of(self.options.reader, "pipeline.corpora.command:index")
+    def reader_code(self, stage: str) -> str:
+        """Digest of the code of a stage that reads the corpus, ``index`` or ``frame_labels``, with its reader's."""
+        return READERS.code_of(self.options.reader, f"pipeline.corpora.command:{stage}")
 
     @cached_property
     def generator_code(self) -> str:
         """Digest of the code that decides what a synthetic corpus holds: the same code generates the same files."""
-        return f"{code('pipeline.demo.command:demo_corpus')}-{self.reader_code}"
+        return f"{code('pipeline.demo.command:demo_corpus')}-{self.reader_code('index')}"
 
     @cached_property
     def tables_digest(self) -> str:

@@ -61,7 +61,7 @@ rule frame_labels:
         columns=lambda wildcards: ",".join(planned(wildcards).settings.task.targets) or "label",
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.synthetic else "",
         raw=raw("labels"),
-        code=lambda wildcards: planned(wildcards).reader_code,
+        code=lambda wildcards: planned(wildcards).reader_code("frame_labels"),
         folder=lambda wildcards, input: os.path.dirname(input.segments),
     shell:
         "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"

@@ -77,7 +77,7 @@ rule merge:
     benchmark:
         "results/{corpus}/benchmarks/merge/{extractor}.tsv"
     params:
-        code=code("pipeline.features.command:merge"),
+        code=code("pipeline.features.command:merge", "pipeline.store:merge"),
     shell:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
 
