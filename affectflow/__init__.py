@@ -12,6 +12,7 @@ _PLACES = {
     "pipeline.features.base": ("Extractor", "Options", "options", "Cut", "AudioPiece", "FacePiece", "TextPiece"),
     "pipeline.words.recogniser": ("Recogniser", "RecogniserConfig"),
     "models.fusion.base": ("Fusion",),
+    "models.attention": ("Stream", "observed", "MaskedAttention", "TransformerBlock"),
     "models.data": ("SegmentDataset", "collate"),
 }
 _PLACE = {name: module for module, names in _PLACES.items() for name in names}
