@@ -11,6 +11,7 @@ STAGES = {
     "score": ("models.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.significance:significance", "test the planned contrasts"),
     "submission": ("models.submission:submission", "write test predictions as the Aff-Wild2 challenge takes them"),
+    "check-fusion": ("models.check:check_fusion", "try a fusion on made-up streams and say what is wrong with it"),
     "report": ("models.report.command:report", "write the report as one HTML file"),
 }
 

@@ -192,8 +192,8 @@ def _published(
     """Build the published form, with a model for each target where it has one."""
     if lacking := [m for m in dims if not steps.get(m)]:
         raise InputError(
-            f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is "
-            f"given for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one'})"
+            f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is given "
+            f"for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one window'})"
         )
     if not fusion.published.one_target:
         return fusion.published_network(options, dims, outputs, steps).double()

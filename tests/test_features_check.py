@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import conformance
 from pipeline.audio_file import AudioWriter
 from pipeline.features import registry
 from pipeline.features.base import Extractor
-from pipeline.features.check import CHECKS, check
+from pipeline.features.check import CHECKS
 from pipeline.records import Segment, write_table
 from pipeline.store import FeatureStore, Rows
 
@@ -35,7 +36,7 @@ class Good2(Extractor):
 
 
 def verdicts(extractor):
-    return {title: (good, said) for title, said, good in check(extractor)}
+    return {title: (good, said) for title, said, good in conformance.verdicts(CHECKS, extractor)}
 
 
 @pytest.mark.parametrize("kind", ["mfcc", "log_mel", "vggish_log_mel", "face_geometry"])

@@ -9,13 +9,14 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "causes", "timebase", "store", "cli", "digest", "log"}
+BASE = {"records", "causes", "timebase", "store", "cli", "digest", "log", "registry", "conformance"}
 LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora", "weights"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
     "records": set(), "causes": set(), "timebase": set(), "log": set(), "definitions": set(),
     "digest": {"definitions"}, "cli": {"records", "log"}, "store": {"records"}, "weights": {"records"},
+    "registry": {"records", "digest"}, "conformance": {"records"},
     "segment_file": {"records"}, "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
     "demo": ANY, "inspect": ANY, "interchange": ANY,

@@ -28,6 +28,8 @@ EncoderKind = Literal["gru", "tcn"]
 class Published:
     """What the published form of a fusion is bound to, which ``faithful: true`` builds."""
 
+    sentence: str
+    """What it is, for the methods part of a paper."""
     task: Task
     encoder: EncoderKind
     steps: Mapping[str, int] | None = None

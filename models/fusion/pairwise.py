@@ -52,6 +52,8 @@ class PairwiseAttention(Fusion):
     citation = "rajan2022"
     combine = "statistics"
     published = Published(
+        sentence="The model of Rajan et al. 2022 as published: fixed lengths without padding masks, convolutions that "
+        "take time for the channel axis, a GRU and attention, means over time and statistics across them.",
         task="segment",
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},

@@ -151,7 +151,13 @@ class Rjcma(RecursiveAttention):
 
     title = "RJCMA"
     others = False
-    published = Published(task="frame", encoder="tcn", one_target=True)
+    published = Published(
+        sentence="The model of Praveen and Alam 2024 as its code has it: a window of fixed length without masks, "
+        "features correlated through a linear map over its frames, stacked layers, a model for each target.",
+        task="frame",
+        encoder="tcn",
+        one_target=True,
+    )
 
     def problems(self, options) -> Iterator[str]:
         """Say what the published model has no choice in."""

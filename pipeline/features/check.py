@@ -1,7 +1,6 @@
 """Try an extractor on a built-in clip and say what is wrong with it: shapes, times, masks, determinism, batches."""
 
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,15 @@ from typing import Any
 import click
 import numpy as np
 
+from pipeline.conformance import Wrong, say
 from pipeline.features.base import Extractor, Piece
 from pipeline.features.command import build, parse_options
 from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_rows
 from pipeline.features.synthetic import clip
-from pipeline.records import InputError
 from pipeline.store import Rows
 
 TOLERANCE = 1e-3  # of the largest value: what padding and the order of sums may change
-
-
-class _Wrong(Exception):
-    """A check failed; the message says how."""
 
 
 @click.command()
@@ -32,24 +27,7 @@ class _Wrong(Exception):
 def check_extractor(name, options, weights, device):
     """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
     extractor, _ = build(name, parse_options(options), weights, device)
-    wrong = 0
-    for title, said, good in check(extractor):
-        wrong += not good
-        click.echo(f"{'ok   ' if good else 'WRONG'}  {title}: {said}")
-    if wrong:
-        raise InputError(f"extractor {name!r}: {wrong} of {len(CHECKS)} checks failed; see the lines marked WRONG")
-
-
-def check(extractor: Extractor) -> Iterator[tuple[str, str, bool]]:
-    """Yield (title, what was found, whether it is good) of each check, in order."""
-    for title, each in CHECKS.items():
-        try:
-            yield title, each(extractor), True
-        except (_Wrong, InputError) as error:
-            yield title, str(error), False
-        except Exception as error:
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            yield title, f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})", False
+    say(CHECKS, extractor, f"extractor {name!r}")
 
 
 def _one(extractor: Extractor, piece: Piece) -> Rows:
@@ -59,7 +37,7 @@ def _one(extractor: Extractor, piece: Piece) -> Rows:
 def _several(extractor: Extractor, pieces: list[Piece]) -> list[Rows]:
     found = extractor.extract(pieces)
     if len(found) != len(pieces):
-        raise _Wrong(f"gave rows of {len(found)} pieces for a batch of {len(pieces)}; give one Rows for each piece")
+        raise Wrong(f"gave rows of {len(found)} pieces for a batch of {len(pieces)}; give one Rows for each piece")
     return [check_rows(extractor, piece, rows) for piece, rows in zip(pieces, found, strict=True)]
 
 
@@ -76,9 +54,9 @@ def _span_s(piece: Any) -> tuple[float, float]:
 def _shapes(extractor: Extractor) -> str:
     rows = _one(extractor, _clip(extractor))
     if len(rows) == 0:
-        raise _Wrong("no rows for a clip of 3 s")
+        raise Wrong("no rows for a clip of 3 s")
     if not rows.valid.any():
-        raise _Wrong("every row of the clip is invalid; valid is true where something was observed")
+        raise Wrong("every row of the clip is invalid; valid is true where something was observed")
     return f"{len(rows)} rows of width {extractor.dim} for 3 s"
 
 
@@ -89,15 +67,15 @@ def _times(extractor: Extractor) -> str:
     centre_s = rows.time_s.mean(axis=1)
     outside = (centre_s < begin_s - 1e-6) | (centre_s > end_s + 1e-6)
     if outside.any():
-        raise _Wrong(
+        raise Wrong(
             f"{outside.sum()} of {len(rows)} rows are centred outside the clip ({begin_s:.2f} to {end_s:.2f} s), the "
             f"first at {centre_s[outside][0]:.2f} s; count from the piece's own start, in seconds"
         )
     if (np.diff(rows.time_s) <= 0).any():
-        raise _Wrong("a row ends where it begins; time_s is (N, 2), start and end of what the row was made from")
+        raise Wrong("a row ends where it begins; time_s is (N, 2), start and end of what the row was made from")
     later = _one(extractor, _clip(extractor, start_s=112.5))
     if not np.allclose(later.time_s - 100, rows.time_s, atol=1e-6):
-        raise _Wrong("the same clip 100 s later does not give the same rows 100 s later")
+        raise Wrong("the same clip 100 s later does not give the same rows 100 s later")
     return f"rows from {rows.time_s[0, 0]:.3f} to {rows.time_s[-1, 1]:.3f} s of a clip from {begin_s} to {end_s} s"
 
 
@@ -107,10 +85,10 @@ def _masks(extractor: Extractor) -> str:
         return f"{int(_one(extractor, piece).valid.sum())} rows are valid"
     rows = _one(extractor, piece)
     if len(rows) == len(piece) and (rows.valid & ~piece.valid).any():
-        raise _Wrong("rows of frames without a face are marked valid; use piece.rows(values), which masks them")
+        raise Wrong("rows of frames without a face are marked valid; use piece.rows(values), which masks them")
     blind = replace(piece, valid=np.zeros(len(piece), bool), crops=piece.crops * 0, mesh=piece.mesh * 0)
     if _one(extractor, blind).valid.any():
-        raise _Wrong("a piece without any face gives valid rows")
+        raise Wrong("a piece without any face gives valid rows")
     return (
         f"{int((~rows.valid).sum())} of {len(rows)} rows invalid where {int((~piece.valid).sum())} frames have no face"
     )
@@ -120,14 +98,14 @@ def _short(extractor: Extractor) -> str:
     tiny = {"audio": 0.01, "video": 0.08, "text": 0.1}[extractor.modality]
     rows = _one(extractor, _clip(extractor, tiny))
     if len(rows) == 0:
-        raise _Wrong("the shortest piece gives no row; pad it, so that a short turn is not lost")
+        raise Wrong("the shortest piece gives no row; pad it, so that a short turn is not lost")
     return f"{len(rows)} row(s) for the shortest piece"
 
 
 def _repeats(extractor: Extractor) -> str:
     first, second = (_one(extractor, _clip(extractor)) for _ in range(2))
     if not np.array_equal(first.values, second.values) or not np.array_equal(first.valid, second.valid):
-        raise _Wrong(
+        raise Wrong(
             f"the same piece gives other rows the second time (up to {_apart(first, second):.2g} of the largest one); "
             "is dropout on, or a random number drawn?"
         )
@@ -141,10 +119,10 @@ def _batches(extractor: Extractor) -> str:
     for piece, rows in zip(pieces, together, strict=True):
         alone = _one(extractor, piece)
         if len(alone) != len(rows):
-            raise _Wrong(f"a piece gives {len(rows)} rows in a batch and {len(alone)} alone")
+            raise Wrong(f"a piece gives {len(rows)} rows in a batch and {len(alone)} alone")
         worst = max(worst, _apart(alone, rows))
     if worst > TOLERANCE:
-        raise _Wrong(
+        raise Wrong(
             f"rows differ by up to {worst:.2g} of the largest value between a batch and each piece alone; mask the "
             "padding, or set batch=0 in cut to be given one piece at a time"
         )
@@ -168,7 +146,7 @@ def _pieces(extractor: Extractor) -> str:
     rows = _one(extractor, whole)
     joined = Rows(*(np.concatenate([getattr(h, k) for h in halves]) for k in ("values", "time_s", "valid")))
     if len(joined) != len(rows) or not np.allclose(joined.time_s, rows.time_s, atol=1e-6):
-        raise _Wrong(
+        raise Wrong(
             f"a clip gives {len(rows)} rows whole and {len(joined)}, or others, in two pieces; set grid in cut to the "
             "hop of the rows and context to at least their window"
         )
@@ -180,7 +158,7 @@ def _untouched(extractor: Extractor) -> str:
     extractor.extract([piece])
     for name in ("samples", "crops", "mesh", "landmarks", "valid", "time_s"):
         if hasattr(piece, name) and not np.array_equal(getattr(piece, name), getattr(copy, name)):
-            raise _Wrong(f"extract changes the piece's {name}; work on a copy")
+            raise Wrong(f"extract changes the piece's {name}; work on a copy")
     return "the piece is left as it was"
 
 

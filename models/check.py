@@ -1,0 +1,233 @@
+"""Try a fusion on made-up streams and say what is wrong with it: shapes, masks, padding, batches, gradients."""
+
+import json
+from collections.abc import Iterator
+from itertools import combinations, product
+from typing import get_args
+
+import click
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.attention import Stream, observed
+from models.fusion.base import Task
+from models.network import Fused, build
+from models.options import MODALITIES, NetworkOptions
+from pipeline.conformance import Wrong, say
+from pipeline.records import InputError
+
+DIMS = {"audio": 4, "video": 5, "text": 3}
+STEPS = {"audio": 24, "video": 9, "text": 6}
+ITEMS, GRID, OUTPUTS = 4, 10, 2
+TOLERANCE = 1e-6  # in float64: what the order of sums may change
+Given = tuple[dict[str, Tensor], dict[str, Tensor]]  # values and masks by modality
+
+
+@click.command()
+@click.argument("name")
+@click.option("--options", default="{}", help="The network's options as JSON, the fusion's own among them.")
+def check_fusion(name, options):
+    """Try fusion NAME (a name, module:Class or file.py:Class) on made-up streams and say what is wrong with it."""
+    try:
+        table = json.loads(options)
+        network = NetworkOptions.model_validate({**table, "fusion": name})
+    except (ValueError, TypeError) as error:
+        problems = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": f"{error}; give a JSON object"}]
+        said = "; ".join(": ".join([*map(str, e["loc"]), e["msg"].removeprefix("Value error, ")]) for e in problems)
+        raise InputError(f"--options {options}: {said}") from None
+    click.echo(f"       {network.describe()}. {network.sentence()}")
+    say(CHECKS, network, f"fusion {name!r}")
+
+
+def _cases(options: NetworkOptions) -> Iterator[tuple[str, list[str]]]:
+    """Every task with every set of modalities that the fusion takes."""
+    for task in get_args(Task):
+        if options.published and task != options.published.task:
+            continue
+        for count in range(options.make_fusion().min_modalities, len(DIMS) + 1):
+            for modalities in combinations(DIMS, count):
+                yield task, list(modalities)
+
+
+def _largest(options: NetworkOptions) -> list[tuple[str, list[str]]]:
+    """Each task with all modalities."""
+    return [case for case in _cases(options) if len(case[1]) == len(DIMS)]
+
+
+def _steps(options: NetworkOptions, task: str) -> dict[str, int]:
+    return dict.fromkeys(DIMS, GRID) if task == "frame" or options.make_fusion().one_grid else STEPS
+
+
+def _network(options: NetworkOptions, task: str, modalities: list[str]) -> nn.Module:
+    torch.manual_seed(0)
+    dims = {m: DIMS[m] for m in modalities}
+    return build(options, dims, task, OUTPUTS, _steps(options, task)).double().eval()
+
+
+def _given(options: NetworkOptions, task: str, modalities: list[str]) -> Given:
+    generator = torch.Generator().manual_seed(1)
+    values, masks = {}, {}
+    for m in modalities:
+        shape = ITEMS, _steps(options, task)[m]
+        values[m] = torch.randn(*shape, DIMS[m], generator=generator, dtype=torch.float64)
+        masks[m] = torch.rand(*shape, generator=generator) >= 0.3
+    return values, masks
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """Largest difference as a share of the largest value."""
+    return float(((one - other).abs().max() / one.abs().max().clamp(min=1e-12)).detach())
+
+
+def _here(task: str, modalities: list[str]) -> str:
+    letters = {name: letter for letter, name in MODALITIES.items()}
+    return f"{'+'.join(letters[m] for m in modalities)}, task {task}"
+
+
+def _builds(options: NetworkOptions) -> str:
+    sizes = []
+    for task, modalities in _cases(options):
+        outcome = _network(options, task, modalities)(*_given(options, task, modalities))
+        wanted = (ITEMS, OUTPUTS) if task == "segment" else (ITEMS, GRID, OUTPUTS)
+        if outcome.shape != wanted or not torch.isfinite(outcome).all():
+            raise Wrong(f"{_here(task, modalities)}: gives {tuple(outcome.shape)}, finite and {wanted} expected")
+        sizes.append(sum(p.numel() for p in _network(options, task, modalities).parameters()))
+    return f"{len(sizes)} networks of {min(sizes)} to {max(sizes)} parameters, every set of modalities on every task"
+
+
+def _streams(options: NetworkOptions) -> str:
+    """What ``fuse`` gives, and that it leaves what it is given as it was."""
+    count = 0
+    for task, modalities in _cases(options):
+        fused = Fused(options.make_fusion(task), modalities).double().eval()
+        _, masks = _given(options, task, modalities)
+        streams = {m: observed(torch.randn(*mask.shape, options.width).double(), mask) for m, mask in masks.items()}
+        kept = {m: Stream(s.values.clone(), s.mask.clone()) for m, s in streams.items()}
+        groups = fused(dict(streams))
+        if not (isinstance(groups, list) and groups and all(isinstance(group, list) and group for group in groups)):
+            raise Wrong("fuse gives a list of groups, each a list of streams: [[Stream(values, mask), ...], ...]")
+        for values, mask in (stream for group in groups for stream in group):
+            if values.dim() != 3 or mask.dtype != torch.bool or values.shape[:2] != mask.shape:
+                raise Wrong(
+                    f"a stream has values {tuple(values.shape)} and a {mask.dtype} mask {tuple(mask.shape)}; "
+                    "give (B, T, D) and bool (B, T)"
+                )
+            if values[~mask].any():
+                raise Wrong(
+                    "values are not zero where the mask is False, so absent steps leak into means; "
+                    "return models.attention.observed(values, mask)"
+                )
+            count += 1
+        if any(not torch.equal(a, b) for m in streams for a, b in zip(streams[m], kept[m])):
+            raise Wrong("fuse changes the streams that it is given; work on a copy")
+    return f"{count} streams, zero where nothing was observed"
+
+
+def _absent(options: NetworkOptions) -> str:
+    for task, modalities in _largest(options):
+        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+        before = network(values, masks)
+        for spoil in (torch.nan, 1e6):
+            spoilt = {m: torch.where(masks[m][..., None], values[m], spoil) for m in modalities}
+            if not torch.equal(network(spoilt, masks), before):
+                raise Wrong(f"{_here(task, modalities)}: what absent rows hold ({spoil}) changes the outcome")
+    return "absent rows may hold anything, NaN included"
+
+
+def _padding(options: NetworkOptions) -> str:
+    if options.faithful:
+        return "not asked of a published model, to which padding is data"
+    worst = 0.0
+    for (task, modalities), full in product(_largest(options), (False, True)):
+        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+        masks = {m: mask | full for m, mask in masks.items()}
+        longer = {m: F.pad(v, (0, 0, 0, 7)) for m, v in values.items()}, {m: F.pad(v, (0, 7)) for m, v in masks.items()}
+        after = network(*longer)[:, :GRID] if task == "frame" else network(*longer)
+        worst = max(worst, _apart(network(values, masks), after))
+        if worst > TOLERANCE:
+            raise Wrong(
+                f"{_here(task, modalities)}: seven absent steps at the end change the outcome by {worst:.2g} of the "
+                "largest value; absent steps must not be attended to, counted or averaged (stream.mask says which)"
+            )
+    return f"absent steps at the end change nothing (to {worst:.1g})"
+
+
+def _batches(options: NetworkOptions) -> str:
+    worst = 0.0
+    for task, modalities in _largest(options):
+        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+        together = network(values, masks)
+        for i in range(ITEMS):
+            alone = network({m: v[i : i + 1] for m, v in values.items()}, {m: v[i : i + 1] for m, v in masks.items()})
+            worst = max(worst, _apart(together[i : i + 1], alone))
+        if worst > TOLERANCE:
+            raise Wrong(f"{_here(task, modalities)}: an item differs by {worst:.2g} between a batch and alone")
+    return f"an item says the same in any batch (to {worst:.1g})"
+
+
+def _nothing(options: NetworkOptions) -> str:
+    for task, modalities in _largest(options):
+        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+        for m in modalities:
+            masks[m][0] = False  # an item of which nothing was observed
+            masks[m][1] = m == modalities[0]  # one modality only
+        outcome = network(values, masks)
+        outcome.sum().backward()
+        if not torch.isfinite(outcome).all() or not all(
+            p.grad is None or torch.isfinite(p.grad).all() for p in network.parameters()
+        ):
+            raise Wrong(
+                f"{_here(task, modalities)}: an item of which nothing, or only {modalities[0]}, was observed gives "
+                "NaN; a softmax or a mean over nothing is none"
+            )
+    return "items of which nothing or one modality was observed are survived"
+
+
+def _counts(options: NetworkOptions) -> str:
+    for task, modalities in _cases(options):
+        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+        before = network(values, masks)
+        for m in modalities:
+            if _apart(before, network(values | {m: values[m] + 1}, masks)) < TOLERANCE:
+                raise Wrong(f"{_here(task, modalities)}: {m} has no say in the outcome")
+    return "each modality has its say"
+
+
+def _gradients(options: NetworkOptions) -> str:
+    idle = set()
+    for task, modalities in _cases(options):
+        network = _network(options, task, modalities)
+        outcome = network(*_given(options, task, modalities))
+        (outcome * torch.linspace(-1, 2, outcome.numel()).view_as(outcome)).sum().backward()
+        for name, p in network.named_parameters():
+            if p.grad is not None and not torch.isfinite(p.grad).all():
+                raise Wrong(f"{_here(task, modalities)}: the gradient of {name} is not finite")
+            if p.grad is None or not p.grad.any():
+                idle.add(name)
+    if idle and not options.faithful:
+        raise Wrong(f"no gradient reaches {', '.join(sorted(idle))}: it would never learn; use it or leave it out")
+    return "reach every parameter" if not idle else f"reach all but {len(idle)} parameters that published code ignores"
+
+
+def _repeats(options: NetworkOptions) -> str:
+    for task, modalities in _largest(options):
+        network, given = _network(options, task, modalities), _given(options, task, modalities)
+        if not torch.equal(network(*given), network(*given)):
+            raise Wrong(
+                f"{_here(task, modalities)}: the same input gives another outcome the second time; is dropout on?"
+            )
+    return "the same input gives the same outcome"
+
+
+CHECKS = {
+    "builds": _builds,
+    "streams": _streams,
+    "absent rows": _absent,
+    "padding": _padding,
+    "batches": _batches,
+    "nothing observed": _nothing,
+    "modalities": _counts,
+    "gradients": _gradients,
+    "determinism": _repeats,
+}

@@ -1,0 +1,176 @@
+"""The conformance check finds what is wrong with a fusion, and the worked example of the docs works from its file."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from models.check import CHECKS, check_fusion
+from models.options import NetworkOptions
+from pipeline.conformance import verdicts
+from pipeline.records import InputError
+from tests.network_material import VARIANTS, small
+
+torch.set_num_threads(1)
+REPOSITORY = Path(__file__).resolve().parent.parent
+HEAD = """
+import torch
+from torch import nn
+from models.attention import Stream, observed
+from models.fusion.base import Fusion
+
+def joined(streams):
+    return torch.stack([s.mask for s in streams.values()]).any(0)
+"""
+WRONG = {
+    "Unmasked": """
+        def layers(self, modalities):
+            return {m: nn.MultiheadAttention(self.width, 2, batch_first=True) for m in modalities}
+        def fuse(self, layers, streams):
+            return [[observed(layers[m](v, v, v)[0], mask) for m, (v, mask) in streams.items()]]
+    """,
+    "Largest": """
+        def fuse(self, layers, streams):
+            return [[observed(v + v.amax(1, keepdim=True), mask) for v, mask in streams.values()]]
+    """,
+    "Everywhere": """
+        def fuse(self, layers, streams):
+            return [[Stream(v, torch.ones_like(mask)) for v, mask in streams.values()]]
+    """,
+    "Biased": """
+        def layers(self, modalities):
+            return {m: nn.Linear(self.width, self.width) for m in modalities}
+        def fuse(self, layers, streams):
+            return [[Stream(layers[m](v), mask) for m, (v, mask) in streams.items()]]
+    """,
+    "Overwrites": """
+        def fuse(self, layers, streams):
+            return [[Stream(v.mul_(2), mask) for v, mask in streams.values()]]
+    """,
+    "Crowded": """
+        def fuse(self, layers, streams):
+            return [[observed(v - v.mean(0), mask) for v, mask in streams.values()]]
+    """,
+    "Divides": """
+        def fuse(self, layers, streams):
+            return [[Stream(v / mask.sum(1)[:, None, None], mask) for v, mask in streams.values()]]
+    """,
+    "Deaf": """
+        def fuse(self, layers, streams):
+            return [[next(iter(streams.values()))]]
+    """,
+    "Idle": """
+        def layers(self, modalities):
+            return {"unused": nn.Linear(self.width, self.width)}
+        def fuse(self, layers, streams):
+            return [list(streams.values())]
+    """,
+    "Noisy": """
+        def fuse(self, layers, streams):
+            return [[observed(v + torch.rand(()), mask) for v, mask in streams.values()]]
+    """,
+    "Sums": """
+        def fuse(self, layers, streams):
+            return [[observed(sum(v for v, _ in streams.values()), joined(streams))]]
+    """,
+    "Flat": """
+        def fuse(self, layers, streams):
+            return list(streams.values())
+    """,
+}
+SAID = {
+    "Unmasked": ("padding", r"seven absent steps at the end change the outcome .*must not be attended to"),
+    "Largest": ("padding", r"seven absent steps at the end change the outcome"),
+    "Everywhere": ("padding", r"seven absent steps at the end change the outcome"),
+    "Biased": ("streams", r"not zero where the mask is False.*return models.attention.observed"),
+    "Overwrites": ("streams", "changes the streams that it is given"),
+    "Crowded": ("batches", "between a batch and alone"),
+    "Divides": ("nothing observed", "an item of which nothing, or only audio, was observed gives NaN"),
+    "Deaf": ("modalities", "A.V, task segment: video has no say"),
+    "Idle": ("gradients", r"no gradient reaches .*unused.weight"),
+    "Noisy": ("determinism", "another outcome the second time"),
+    "Sums": ("builds", r"RuntimeError: The size of tensor a .*wrong.py, line"),
+    "Flat": ("streams", r"fuse gives a list of groups"),
+}
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
+    """A file of fusions that each do one thing wrong."""
+    path = tmp_path_factory.mktemp("own") / "wrong.py"
+    methods = {name: textwrap.indent(textwrap.dedent(body), "    ") for name, body in WRONG.items()}
+    path.write_text(HEAD + "\n".join(f"class {name}(Fusion):\n{body}" for name, body in methods.items()))
+    return path
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_built_in_fusions_pass(variant):
+    assert not [(title, said) for title, said, good in verdicts(CHECKS, small(variant)) if not good]
+
+
+@pytest.mark.parametrize("options", [{"fusion": "cross_attention", "heads": 2}, {"fusion": "rjcma"}])
+def test_published_models_pass_what_can_be_asked_of_them(options):
+    found = verdicts(CHECKS, NetworkOptions(**options, faithful=True, width=12, embedding=8))
+    assert not [(title, said) for title, said, good in found if not good]
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said(wrong, name):
+    options = NetworkOptions(fusion=f"{wrong}:{name}", width=12, embedding=8)
+    found = {title: (good, said) for title, said, good in verdicts(CHECKS, options)}
+    title, words = SAID[name]
+    good, said = found[title]
+    assert not good
+    assert re.search(words, said), said
+
+
+def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path, monkeypatch):
+    text = (REPOSITORY / "docs" / "fusions.md").read_text()
+    code = re.search(r"```python\n(.*?class \w+\(Fusion\).*?)```", text, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    name = re.search(r"class (\w+)", code)[1]
+    path = tmp_path / "mine.py"
+    path.write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    command = [sys.executable, "-m", "models", "check-fusion", f"{path}:{name}", "--options", '{"width": 12}']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("ok  ") == len(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["Noisy"], "fusion .*:Noisy': [2-9] of 9 checks failed; see the lines marked WRONG"),
+        (["Nothing"], "Nothing in .* is missing"),
+        (["Biased", "--options", '{"widht": 3}'], "unknown option 'widht'. Its options are: combine"),
+        (["Biased", "--options", "[1]"], "give a JSON object"),
+    ],
+)
+def test_command_line_fails_with_a_sentence(wrong, arguments, said):
+    with pytest.raises(InputError, match=said):
+        CliRunner().invoke(check_fusion, [f"{wrong}:{arguments[0]}", *arguments[1:]], catch_exceptions=False)
+
+
+def test_the_table_of_the_docs_is_what_there_is():
+    """Every built-in fusion with its options, defaults and descriptions, and whether it has a published form."""
+    from models.fusion.registry import FUSIONS
+
+    text = (REPOSITORY / "docs" / "fusions.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("## What there is")[1].split("## ")[0], re.MULTILINE))
+    assert set(rows) == set(FUSIONS.built_in)
+    for name, cells in rows.items():
+        fusion = FUSIONS.load(name)
+        called, modalities, grid, encoder, combine, published = cells.split(" | ")
+        assert fusion.title in called
+        assert modalities == ("1 to 3" if fusion.min_modalities == 1 else "2 or 3")
+        assert (grid == "yes", encoder, combine) == (fusion.one_grid, fusion.encoder, fusion.combine)
+        assert bool(published.strip()) == (fusion.published is not None)
+        options = set(FUSIONS.describe(name))
+        listed = set(re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", text.split("## Options")[1], re.MULTILINE))
+        assert options <= listed
