@@ -44,6 +44,7 @@ class Cause(StrEnum):
     NO_LABEL = "no_label", "it has no label"
     OTHER_LABEL = "other_label", "its label is not among those configured"
     PREDICTED_ONLY = "predicted_only", "it is predicted only: it has no label to train on or to be scored by"
-    OTHERS_TESTED = "others_tested", "somebody else of the same recording is tested"
+    OTHER_STYLE = "other_style", "its style is not among those asked for"
+    KEPT_APART = "kept_apart", "it shares people, a recording or a scenario with what is held out"
     LEFT_OUT = "left_out", "the protocol leaves it out"
     REMARK = "remark", "the stage that made it remarked something"

@@ -20,6 +20,14 @@ from pipeline.records import Assignment, Finding, InputError, Label, Segment, Wo
 
 SLACK_S = 0.01  # sound that ends by so little before its segment is whole
 OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
+HELD_OUT = {"test": "is tested", "development": "selects the model"}
+SHARED = {
+    "session": "somebody else of the same session",
+    "unit_id": "somebody else of the same recording",
+    "dialog": "somebody else of the same dialog",
+    "speaker": "the same speaker",
+    "scenario": "the same script or scene",
+}
 PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
 
 
@@ -166,12 +174,12 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     places = read_table(path, Assignment)
     if not places:
         raise InputError(f"{path}: holds no segment; delete it and let the workflow make it again")
-    group = {s.segment_id: s.session or s.unit_id for s in segments}
     folds, classes = {p.fold for p in places}, {p.label for p in places}
-    tested = {(p.fold, group.get(p.segment_id)) for p in places if p.part == "test"}
     used = defaultdict(set)
     for p in places:
         used[p.segment_id].update([p.fold] if p.part != "unlabelled" else [])
+    styles = {s.style for s in segments if s.segment_id in used}
+    held = _held_out(places, segments)
     states = {}
     for s in segments:
         without = folds - used.get(s.segment_id, set())
@@ -181,14 +189,40 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
         elif without == folds and classes != {None} and (label := _class(s, labels)) not in classes:
             cause = Cause.OTHER_LABEL if label else Cause.NO_LABEL
             reason = f"label {label} is not among the configured labels" if label else ""
+        elif without == folds and s.style not in styles:
+            cause, asked = Cause.OTHER_STYLE, " and ".join(sorted(filter(None, styles)))
+            reason = f"only {asked} segments are used, its style is {s.style or 'not known'}"
         elif without:
-            elsewhere = any((fold, group[s.segment_id]) in tested for fold in without)
-            cause = Cause.OTHERS_TESTED if elsewhere else Cause.LEFT_OUT
-            shared = f"somebody else of the same {'session' if s.session else 'video'} is tested"
-            why = shared if elsewhere else cause.text
-            reason = f"in no part of {len(without)} of {len(folds)} folds: {why}"
+            whys = list(dict.fromkeys(filter(None, (_shares(s, held[fold]) for fold in sorted(without)))))
+            cause = Cause.KEPT_APART if whys else Cause.LEFT_OUT
+            whys = (whys[:1] if without == folds else whys) or [cause.text]
+            reason = f"in no part of {len(without)} of {len(folds)} folds: {', '.join(whys)}"
         states[s.segment_id] = graded(1 - len(without) / len(folds), cause, reason)
     return states
+
+
+Held = dict[tuple[str, str], set]
+"""The groups of one kind, such as speakers, that are in one part of a fold."""
+
+
+def _held_out(places: Iterable[Assignment], segments: Iterable[Segment]) -> dict[int, Held]:
+    by_id = {s.segment_id: s for s in segments}
+    held: dict[int, Held] = defaultdict(lambda: defaultdict(set))
+    for p in places:
+        if p.part in HELD_OUT and p.segment_id in by_id:
+            for kind in SHARED:
+                held[p.fold][p.part, kind].add(getattr(by_id[p.segment_id], kind))
+    return held
+
+
+def _shares(segment: Segment, held: Held) -> str | None:
+    """What a segment shares with a part that is held out in a fold, the outermost group first."""
+    for part, does in HELD_OUT.items():
+        for kind, shares in SHARED.items():
+            value = getattr(segment, kind)
+            if value is not None and value in held[part, kind]:
+                return f"{shares} {does}"
+    return None
 
 
 def _class(segment: Segment, labels: Mapping[str, Label]) -> str | None:

@@ -75,11 +75,8 @@ def stage(*arguments, cwd, before=None, **environment):
 
 
 def audio_stage(folder, root, out, **options):
-    tables = ["--units", "results/iemocap/units.tsv", "--segments", "results/iemocap/segments.tsv"]
-    return stage(
-        "audio", "--corpus", "iemocap", "--root", root, *tables, "--unit", UNIT, "--source", "sentences",
-        "--out", out, cwd=folder, **options,
-    )  # fmt: skip
+    given = ["--root", root, "--tables", "results/iemocap", "--shard", UNIT, "--out", out]
+    return stage("audio", *given, cwd=folder, **options)
 
 
 def test_a_full_disk(untroubled, roots, tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.crops import NO_FACE, FaceWriter
 from pipeline.inspect.contact_sheet import COLUMNS, choose, contact_sheet
-from pipeline.records import InputError, Segment, write_table
+from pipeline.records import InputError, Label, Segment, write_table
 
 FRAMES, RATE_HZ = 20, 10.0
 
@@ -34,8 +34,9 @@ def results(tmp_path):
         unit, speaker = f"unit{k // 6}", f"speaker{k % 3}"
         start_s = 3.0 * (k % 6)
         end_s = start_s + FRAMES / RATE_HZ
-        segments.append(Segment(f"s{k:02d}", unit, speaker, 1, None, start_s, end_s, "whole", "neu" if k % 2 else None))
+        segments.append(Segment(f"s{k:02d}", unit, speaker, "1", None, start_s, end_s))
     write_table(tmp_path / "segments.tsv", segments, Segment)
+    write_table(tmp_path / "labels.tsv", [Label(s.segment_id, "neu") for s in segments[1::2]], Label)
     (tmp_path / "faces").mkdir()
     for unit in ("unit0", "unit1"):
         mine = [s for s in segments if s.unit_id == unit]
@@ -82,7 +83,7 @@ def test_few_places_are_spread_over_speakers_and_a_faceless_segment_is_replaced(
     assert sorted(crop["speaker"] for crop in notes["crops"]) == ["speaker0", "speaker1", "speaker2"]
     _, notes = run(results, "--crops", "4")
     assert len(notes["crops"]) == 4
-    first = choose([Segment(f"s{k:02d}", "u", f"p{k:02d}", 1, None, 0, 1, "whole") for k in range(50)], 5)
+    first = choose([Segment(f"s{k:02d}", "u", f"p{k:02d}", "1", None, 0, 1) for k in range(50)], 5)
     assert [place[0].segment_id for place in first] == ["s00", "s12", "s24", "s37", "s49"]
 
 
@@ -104,7 +105,7 @@ def test_film_strips_follow_the_segment(results):
 
 
 def test_a_corpus_without_faces_gives_a_sheet_that_says_so(results):
-    segments = [Segment("s03", "unit0", "speaker0", 1, None, 9.0, 11.0, "whole")]
+    segments = [Segment("s03", "unit0", "speaker0", "1", None, 9.0, 11.0)]
     write_table(results / "segments.tsv", segments, Segment)
     sheet, notes = run(results)
     assert notes["crops"] == []

@@ -11,19 +11,19 @@ from click.testing import CliRunner
 
 from pipeline.audio_file import AudioWriter
 from pipeline.causes import Cause, Status
-from pipeline.coverage import Place, collect
+from pipeline.coverage import collect
 from pipeline.coverage import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
-from pipeline.records import Assignment, Finding, InputError, Segment, Word, read_table, write_table
+from pipeline.records import Assignment, Finding, InputError, Label, Segment, Word, read_table, write_table
 from pipeline.store import Rows, StoreWriter
-from tests.training_material import class_split, emotional_turns, frame_split, videos
+from tests.training_material import class_split, emotional_turns, frame_split, labels_of, videos
 
 ATTRIBUTES = dict.fromkeys(["corpus", "name", "extractor", "extractor_version", "inputs"], "x")
 ATTRIBUTES |= {"modality": "audio", "config": {}, "weights": {}, "software": {}, "demonstration": False}
 
 
 def segment(name: str, start_s=0.0, end_s=2.0, unit="u1", text=None) -> Segment:
-    return Segment(name, unit, "s", 1, None, start_s, end_s, "left", "neu", text=text)
+    return Segment(name, unit, "s", "1", None, start_s, end_s, "left", text=text)
 
 
 def write_corpus(results: Path, segments: list[Segment], findings=()) -> Path:
@@ -95,7 +95,7 @@ def test_sound_by_what_was_recorded(tmp_path):
     sound = {
         "a": (1.0, 3.0, (1.0, 3.0), ""), "b": (1.0, 3.0, (1.5, 3.0), ""), "d": (1.0, 3.0, (1.0, 2.998), ""),
         "c": (1.0, 3.0, (1.0, 1.0), "no audio stream"), "e": (1.0, 3.0, (1.0, 3.0), "silent"),
-        "f": (1.0, 3.0, (1.0, 3.0), "sentence wav missing: cut from the video"),
+        "f": (1.0, 3.0, (1.0, 3.0), "sound file missing: cut from the recording"),
     }  # fmt: skip
     write_sound(results, "u1", sound)
     rows = table(results)
@@ -104,7 +104,7 @@ def test_sound_by_what_was_recorded(tmp_path):
     assert brief(rows["c", "audio"]) == ("absent", "no audio stream", 0.0)
     assert brief(rows["d", "audio"]) == ("ok", None, 1.0)
     assert brief(rows["e", "audio"]) == ("partial", "silent", 1.0)
-    assert brief(rows["f", "audio"]) == ("ok", "sentence wav missing: cut from the video", 1.0)
+    assert brief(rows["f", "audio"]) == ("ok", "sound file missing: cut from the recording", 1.0)
 
 
 def test_words_by_the_time_somebody_speaks(tmp_path):
@@ -155,7 +155,8 @@ def test_labels_of_every_frame(tmp_path):
         Finding("u1", "b", "label", "partial", "9 rows for 10 frames", 0.7),
         Finding("u1", "c", "label", "absent", "no annotation: predicted, not scored", 0.0),
     ]
-    results = write_corpus(tmp_path, [segment("a"), segment("b"), segment("c")], findings)
+    results = write_corpus(tmp_path, [segment("a"), segment("b"), segment("c")])
+    write_table(results / "label_findings.tsv", findings, Finding)
     write_store(results / "labels.h5", {"a": [True] * 10, "b": [True] * 7 + [False] * 3, "c": [False] * 10}, "label")
     rows = table(results)
     assert brief(rows["a", "label"]) == ("ok", None, 1.0)
@@ -179,29 +180,40 @@ def test_features_and_why_they_are_absent(tmp_path):
 def write_split(results: Path, places: dict[str, list[tuple]]) -> Path:
     """Segment -> (fold, part, label) of each of its places."""
     path = results / "splits" / "session.tsv"
-    write_table(path, [Place(name, *place) for name, own in places.items() for place in own], Place)
+    write_table(path, [Assignment(name, *place) for name, own in places.items() for place in own], Assignment)
     return path
 
 
 def test_segments_that_no_fold_uses_have_a_row_with_the_reason(tmp_path):
-    labels = {"a": "neu", "b": "exc", "c": "xxx", "d": None}
-    segments = [replace(segment(n), label=label) for n, label in labels.items()]
-    results = write_corpus(tmp_path, segments)
+    labels = [Label("a", "neu"), Label("b", "exc"), Label("c", "xxx"), Label("d")]
+    results = write_corpus(tmp_path, [segment(n) for n in "abcde"])
+    write_table(results / "labels.tsv", labels, Label)
     used = {"a": [(0, "test", "neu"), (1, "training", "neu")], "b": [(0, "development", "hap"), (1, "test", "hap")]}
     rows = [r for r in collect(results, [], write_split(results, used)) if r.modality == "split"]
     assert [brief(r) for r in rows] == [
         ("ok", None, 1.0), ("ok", None, 1.0),
         ("absent", "label xxx is not among the configured labels", 0.0), ("absent", "it has no label", 0.0),
+        ("absent", "it has no label", 0.0),
     ]  # fmt: skip
+
+
+def test_segments_of_a_style_that_was_not_asked_for(tmp_path):
+    styles = {"a": "improvised", "b": "scripted", "c": "improvised", "d": None}
+    results = write_corpus(tmp_path, [replace(segment(n, unit=n), session=n, style=s) for n, s in styles.items()])
+    used = {"a": [(0, "test"), (1, "training")], "c": [(0, "training"), (1, "test")]}
+    rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
+    assert brief(rows["b"]) == ("absent", "only improvised segments are used, its style is scripted", 0.0)
+    assert brief(rows["d"]) == ("absent", "only improvised segments are used, its style is not known", 0.0)
+    assert brief(rows["c"]) == ("ok", None, 1.0)
 
 
 def test_partners_and_subjects_that_a_protocol_leaves_out(tmp_path):
     segments = [segment("a", unit="u1"), segment("b", unit="u1"), segment("c", unit="u2"), segment("d", unit="u3")]
-    results = write_corpus(tmp_path, [replace(s, label=None, session=None) for s in segments])
+    results = write_corpus(tmp_path, [replace(s, session=None, speaker=s.segment_id) for s in segments])
     used = {"a": [(0, "test"), (1, "training")], "b": [(1, "test")], "c": [(0, "unlabelled"), (1, "unlabelled")]}
     rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
     assert brief(rows["a"]) == ("ok", None, 1.0)
-    reason = "in no part of 1 of 2 folds: somebody else of the same video is tested"
+    reason = "in no part of 1 of 2 folds: somebody else of the same recording is tested"
     assert brief(rows["b"]) == ("partial", reason, 0.5)
     assert brief(rows["c"])[::2] == ("absent", 0.0)
     assert "predicted only" in rows["c"].reason
@@ -234,12 +246,36 @@ def test_a_status_is_its_name_and_has_a_text(status, words):
     assert (Status(status), str(Status(status)), Status(status).text) == (status, status, words)
 
 
+def kept_apart(segment: Segment, places: list[Assignment], by_id: dict[str, Segment], folds: int) -> tuple:
+    """What coverage must say of a segment that some folds leave out, by loops over every place."""
+    whys = []
+    for fold in range(folds):
+        here = [p for p in places if p.fold == fold]
+        if segment.segment_id in {p.segment_id for p in here}:
+            continue
+        tested = [by_id[p.segment_id] for p in here if p.part == "test"]
+        selects = [by_id[p.segment_id] for p in here if p.part == "development"]
+        if any(s.session == segment.session for s in tested):
+            whys.append("somebody else of the same session is tested")
+        elif any(s.scenario == segment.scenario for s in tested):
+            whys.append("the same script or scene is tested")
+        elif any(s.session == segment.session for s in selects):
+            whys.append("somebody else of the same session selects the model")
+        else:
+            assert any(s.scenario == segment.scenario for s in selects)
+            whys.append("the same script or scene selects the model")
+    reason = f"in no part of {len(whys)} of {folds} folds: {', '.join(dict.fromkeys(whys))}" if whys else None
+    return "partial" if whys else "ok", reason, round(1 - len(whys) / folds, 4)
+
+
 @pytest.mark.parametrize(
     ("segments", "protocol"),
     [
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "session"),
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "speaker"),
-        (emotional_turns(labels=("ang", "exc", "hap", "xxx")), "utterance"),
+        (emotional_turns(), "session"),
+        (emotional_turns(), "speaker"),
+        (emotional_turns(), "utterance"),
+        (emotional_turns(), "scenario"),
+        (emotional_turns(), "group"),
         ([replace(s, part="validation") if s.segment_id == "video00_left" else s for s in videos()], "sixfold"),
         (videos(), "official_paper"),
     ],
@@ -247,22 +283,32 @@ def test_a_status_is_its_name_and_has_a_text(status, words):
 def test_every_split_leaves_no_segment_unexplained(tmp_path, segments, protocol):
     results = write_corpus(tmp_path, segments)
     path = results / "splits" / f"{protocol}.tsv"
-    of_frames = segments[0].session is None
-    classes = () if of_frames else (("ang", "hap"), {"exc": "hap"})
-    write_table(path, (frame_split if of_frames else class_split)(segments, protocol, *classes), Assignment)
+    label = {}
+    if segments[0].session is None:
+        split = frame_split(segments, protocol)
+    else:
+        labels = labels_of(segments, ("ang", "exc", "hap", "xxx"))
+        label = {row.segment_id: row.label for row in labels}
+        write_table(results / "labels.tsv", labels, Label)
+        split = class_split(segments, protocol, ("ang", "hap"), {"exc": "hap"}, labels)
+    write_table(path, split, Assignment)
     rows = {r.segment: r for r in collect(results, [], path) if r.modality == "split"}
     assert len(rows) == len(segments)
     assert not [r for r in rows.values() if "the protocol leaves it out" in (r.reason or "")]
+    by_id = {s.segment_id: s for s in segments}
     for s in segments:
-        if s.label == "xxx":
+        if label.get(s.segment_id) == "xxx":
             assert brief(rows[s.segment_id])[:2] == ("absent", "label xxx is not among the configured labels")
         elif protocol == "speaker":
             reason = "in no part of 1 of 10 folds: somebody else of the same session is tested"
             assert brief(rows[s.segment_id]) == ("partial", reason, 0.9)
+        elif protocol == "scenario":
+            assert brief(rows[s.segment_id]) == kept_apart(s, split, by_id, 20)
         elif s.part == "test":
             assert rows[s.segment_id].status == "absent"
         elif s.segment_id == "video00_right" and protocol == "sixfold":
-            assert rows[s.segment_id].reason == "in no part of 6 of 6 folds: somebody else of the same video is tested"
+            reason = "in no part of 6 of 6 folds: somebody else of the same recording is tested"
+            assert rows[s.segment_id].reason == reason
         else:
             assert brief(rows[s.segment_id]) == ("ok", None, 1.0)
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pipeline.corpora import catalogue
+from pipeline.corpora.registry import make
+from pipeline.corpora.resolve import frame_labels, with_ends
 from pipeline.demo import affwild2, command, iemocap, plan
 from pipeline.demo.affect import EMOTIONS
 from pipeline.demo.face import ACTIONS, EYES
@@ -127,17 +128,19 @@ def test_another_seed_is_another_corpus():
 
 def test_the_reader_finds_what_was_planned(dialog):
     root, name, turns = dialog
-    found = catalogue.get("iemocap").index(root)
-    segments = {s.segment_id: s for s in found.segments}
+    found = make("iemocap", "iemocap", root).index()
+    segments, labels = ({row.segment_id: row for row in rows} for rows in (found.segments, found.labels))
     assert [u.unit_id for u in found.units] == [name]
-    assert set(segments) == {t.turn_id for t in turns}
+    assert set(segments) == set(labels) == {t.turn_id for t in turns}
     for turn in turns:
-        segment = segments[turn.turn_id]
-        assert (segment.label, segment.text, segment.session) == (turn.label, turn.text, 3)
+        segment, label = segments[turn.turn_id], labels[turn.turn_id]
+        assert (label.label, segment.text, segment.session) == (turn.label, turn.text, "3")
         assert segment.speaker == f"Ses03{turn.letter}"
-        assert segment.side == ("left" if turn.letter == "M" else "right")
+        assert (segment.picture, segment.side) == ("left_half" if turn.letter == "M" else "right_half", "whole")
         assert (segment.start_s, segment.end_s) == pytest.approx((turn.start_s, turn.end_s), abs=1e-4)
-        assert (segment.valence, segment.arousal, segment.dominance) == turn.dimensions
+        assert (label.valence, label.arousal, label.dominance) == turn.dimensions
+        assert (root / segment.audio).is_file()
+        assert (root / segment.alignment).is_file()
 
 
 def test_evaluation_has_header_and_rater_lines(dialog):
@@ -487,16 +490,37 @@ def test_films_are_many_and_various():
 
 
 def test_the_reader_finds_people_parts_and_rows(wild, films):
-    found = catalogue.get("affwild2").index(wild)
+    corpus = make("affwild2", "affwild2", wild)
+    found = with_ends(wild, corpus.index())
     segments = {s.segment_id: s for s in found.segments}
-    assert [u.unit_id for u in found.units] == catalogue.list_units("affwild2", wild)
+    assert [u.unit_id for u in found.units] == corpus.list_units()
     assert {s: segments[s].side for s in ("video7_left", "video7_right", "131")} == {
         "video7_left": "left", "video7_right": "right", "131": "whole"
     }  # fmt: skip
     assert (segments["257"].part, segments["131"].part, segments["301"].part) == ("validation", "train", "test")
+    assert found.findings == []
+    labels = dict(frame_labels(corpus, found.units, found.segments, found.findings))
+    assert set(labels) == set(segments)
     reasons = {f.segment: f.reason for f in found.findings}
     assert set(reasons) == {"131", "301"}
     assert "199 rows for 200 frames" in reasons["131"]
+
+
+GROUPS = ("unit_id", "speaker", "session", "part", "dialog", "scenario", "style")
+
+
+def grouped(segments, units):
+    return {tuple(getattr(s, name) for name in GROUPS) for s in segments if s.unit_id in units}
+
+
+def test_what_is_planned_has_the_groups_that_are_read(dialog, wild):
+    """Folds are counted on the plan, before there is a corpus to read."""
+    for corpus, root in (("iemocap", dialog[0]), ("affwild2", wild)):
+        read, planned = make(corpus, corpus, root).index(), plan.planned(corpus)
+        units = {u.unit_id for u in read.units}
+        assert [u.unit_id for u in planned.units] == plan.unit_ids(corpus)
+        assert {s.unit_id for s in planned.segments} == set(plan.unit_ids(corpus))
+        assert grouped(read.segments, units) == grouped(planned.segments, units)
 
 
 def test_rows_of_frames_with_nobody_are_unlabelled(wild, films):

@@ -51,7 +51,7 @@ def results(tmp_path):
             for i in range(3)
         ]
         write_table(tmp_path / "words" / f"{unit}.tsv", words, Word)
-        table += [Segment(s, unit, "who", 1, None, *span, "whole", "neu") for s, span in segments.items()]
+        table += [Segment(s, unit, "who", "1", None, *span) for s, span in segments.items()]
     write_table(tmp_path / "segments.tsv", table, Segment)
     return tmp_path
 
@@ -66,11 +66,11 @@ def picture(row):
     return stream.getvalue()
 
 
-def features(results, *options, name="mfcc", kind="mfcc", units=("u1", "u2"), out="shards/0.h5", **table):
+def features(results, *options, name="mfcc", kind="mfcc", shards=("u1", "u2"), out="shards/0.h5", **table):
     arguments = ["--corpus", "test", "--name", name, "--extractor", kind, "--options", json.dumps(table)]
     arguments += ["--results", str(results), "--device", "cpu", "--out", str(results / out), *options]
-    for unit in units:
-        arguments += ["--unit", unit]
+    for shard in shards:
+        arguments += ["--shard", shard]
     CliRunner().invoke(command.features, arguments, catch_exceptions=False, standalone_mode=False)
     return FeatureStore(results / out)
 
@@ -146,7 +146,7 @@ def test_store_says_how_to_make_it_again(results):
 
 def test_shards_join_into_what_one_run_gives(results):
     for k, unit in enumerate(("u1", "u2")):
-        features(results, units=[unit], out=f"shards/{k}.h5")
+        features(results, shards=[unit], out=f"shards/{k}.h5")
     call = [str(results / "shards/0.h5"), str(results / "shards/1.h5"), "--out", str(results / "all.h5")]
     CliRunner().invoke(command.merge, call, catch_exceptions=False, standalone_mode=False)
     joined, whole = FeatureStore(results / "all.h5"), features(results, out="whole.h5")
@@ -237,6 +237,16 @@ def test_words_without_a_segment_belong_to_all_they_overlap(results):
     assert [job.piece.words for job in jobs] == [["w5", "w6"], ["w6"]]
 
 
+def test_words_of_one_recording_never_reach_another_in_its_file(results):
+    """Both recordings of a file count from zero, and nothing but its unit tells whose word is whose."""
+    segments = [replace(s, shard="0", start_s=1.0, end_s=2.0) for s in segments_of(results)]
+    words = [Word(f"w{k}", 1.1, 1.5, "asr", None, unit) for k, unit in enumerate(("u1", "u2", "u1"))]
+    write_table(results / "words" / "0.tsv", [*words, Word("w9", 1.2, 1.4, "asr", "u1_b", "u1")], Word)
+    made = Letters()
+    jobs = {job.segment_id: job.piece.words for job in read_pieces(segments, results, made)}
+    assert jobs == {"u1_a": ["w0", "w2"], "u1_b": ["w0", "w2", "w9"], "u2_a": ["w1"], "u2_silent": ["w1"]}
+
+
 def test_batches_hold_pieces_of_similar_length():
     lengths = list(np.random.default_rng(0).uniform(0.2, 30, 200)) + [0, 0]
     batches = length_batches(lengths, 120)
@@ -309,12 +319,12 @@ def test_input_that_is_missing(results):
     with pytest.raises(InputError, match="not JSON"):
         bad = ["--corpus", "c", "--name", "n", "--extractor", "mfcc", "--options", "{x", "--results", str(results)]
         CliRunner().invoke(
-            command.features, [*bad, "--unit", "u1", "--out", "o"], catch_exceptions=False, standalone_mode=False
+            command.features, [*bad, "--shard", "u1", "--out", "o"], catch_exceptions=False, standalone_mode=False
         )
 
 
 def test_shard_without_segments_is_a_store_of_none(results):
-    store = features(results, units=["other"])
+    store = features(results, shards=["other"])
     assert len(store) == 0
     assert store.dim == 120
 

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.interchange.command import export, import_
-from pipeline.records import InputError, Segment, write_table
+from pipeline.records import InputError, Label, Segment, write_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 ATTRIBUTES = {
@@ -27,10 +27,9 @@ def folder(tmp_path):
                 start = np.arange(n) * 0.02
                 values = rng.normal(size=(n, 3 + k)).astype(np.float32)
                 out.append(segment_id, Rows(values, np.stack([start, start + 0.02], 1), np.arange(n) != 1))
-    segments = [
-        Segment(s, s[0], "Ses01F", 1, None, 0.0, 1.0, "left", "ang", 2.5, 3.0, None, f"words of {s}") for s in LENGTHS
-    ]
+    segments = [Segment(s, s[0], "Ses01F", "1", None, 0.0, 1.0, text=f"words of {s}") for s in LENGTHS]
     write_table(tmp_path / "segments.tsv", segments, Segment)
+    write_table(tmp_path / "labels.tsv", [Label(s, "ang", 2.5, 3.0) for s in LENGTHS], Label)
     lines = ["segment_id\tfold\tpart\tlabel"] + [
         f"{s}\t0\t{p}\t{'ang' if p == 'test' else 'sad'}" for s, p in PARTS.items()
     ]
@@ -91,6 +90,8 @@ def test_datasets_opens_in_hugging_face_datasets(folder):
     assert np.array_equal(np.array(row["values"], np.float32), store["c_F001"].values)
     assert row["row_end_s"] == store["c_F001"].time_s[:, 1].tolist()
     assert row["text"] == "words of c_F001"
+    assert [row[name] for name in ("label", "valence", "arousal", "dominance")] == ["ang", 2.5, 3.0, None]
+    assert (row["session"], row["unit_id"], row["start_s"], row["picture"]) == ("1", "c", 0.0, "whole")
 
 
 def test_mmsa_has_its_documented_fields(folder):

@@ -88,15 +88,15 @@ def test_marks_arrive_at_their_own_frames(shared, tmp_path, kind, sound_start_s)
     corpus(tmp_path / "corpus", shared, kind, sound_start_s)
     (tmp_path / "marks.py").write_text(EXTRACTORS)
     results = tmp_path / "results"
-    tables = ["--units", results / "units.tsv", "--segments", results / "segments.tsv"]
-    root = ["--root", tmp_path / "corpus"]
-    labels = ["--findings", results / "findings.tsv", "--labels", results / "labels.h5"]
-    stage("index", "--corpus", "affwild2", *root, *tables, *labels)
-    stage("faces", *root, *tables, "--unit", "pair", "--out", results / "faces" / "pair.h5")
-    audio = ["--source", "video", "--out", results / "audio" / "pair.h5"]
-    stage("audio", "--corpus", "affwild2", *root, *tables, "--unit", "pair", *audio)
+    root, tables = ["--root", tmp_path / "corpus"], ["--tables", results]
+    read = ["--corpus", "affwild2", "--reader", "affwild2", *root]
+    labels = ["--columns", "valence,arousal", "--findings", results / "label_findings.tsv"]
+    stage("index", *read, "--out", results)
+    stage("frame-labels", *read, *tables, *labels, "--out", results / "labels.h5")
+    for name in ("faces", "audio"):
+        stage(name, *root, *tables, "--shard", "pair", "--out", results / name / "pair.h5")
     for name in ("Redness", "Level"):
-        given = ["--name", name, "--extractor", f"{tmp_path}/marks.py:{name}", "--results", results, "--unit", "pair"]
+        given = ["--name", name, "--extractor", f"{tmp_path}/marks.py:{name}", "--results", results, "--shard", "pair"]
         stage("features", "--corpus", "affwild2", *given, "--out", results / f"{name}.h5")
 
     truth = FeatureStore(results / "labels.h5")

@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, replacing, write_table
+from pipeline.records import (
+    Finding,
+    InputError,
+    Label,
+    Segment,
+    Unit,
+    Word,
+    read_labels,
+    read_shard,
+    read_table,
+    replacing,
+    write_table,
+)
 
 printable = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30)
 seconds = st.floats(0, 1e5, allow_nan=False)
@@ -71,3 +83,37 @@ def test_replacing_leaves_nothing_behind_when_the_block_fails(tmp_path):
         raise RuntimeError
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ({"side": "middle"}, r"segment x: side 'middle' is not one of \('whole', 'left', 'right'\)"),
+    ({"picture": "left"}, r"segment x: picture 'left' is not one of \('whole', 'left_half', 'right_half'\)"),
+])  # fmt: skip
+def test_a_segment_says_which_person_in_which_part_of_the_picture(given, says):
+    with pytest.raises(InputError, match=says):
+        Segment("x", "u", "s", None, None, 0.0, 1.0, **given)
+
+
+def test_a_shard_is_its_recordings_in_order_each_with_its_own_segments(tmp_path):
+    shard_of = {"b": "00000", "a": "00000", "c": "00001", "alone": ""}
+    units = [Unit(name, f"{name}.mp4", shard=shard) for name, shard in shard_of.items()]
+    segments = [
+        Segment(f"{name}{k}", name, "s", None, None, k, k + 1.0, shard=shard_of[name]) for k in (0, 1) for name in "abc"
+    ]
+    write_table(tmp_path / "units.tsv", units, Unit)
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    found = [(unit, [s.segment_id for s in own]) for unit, own in read_shard(tmp_path, "00000")]
+    assert found == [(units[0], ["b0", "b1"]), (units[1], ["a0", "a1"])]
+    assert read_shard(tmp_path, "alone") == [(units[3], [])], "a unit of no shard is a shard by itself"
+    for other in ("00002", "a", ""):
+        with pytest.raises(InputError, match=rf"shard '{other}' is not in .*units\.tsv"):
+            read_shard(tmp_path, other)
+    assert {s.file for s in segments} == {"00000", "00001"}
+    assert Segment("x", "u", "s", None, None, 0.0, 1.0).file == "u"
+
+
+def test_labels_are_a_table_apart_that_may_be_absent(tmp_path):
+    assert read_labels(tmp_path) == {}
+    labels = [Label("a", "ang", 2.5, None, 1.0), Label("b")]
+    write_table(tmp_path / "labels.tsv", labels, Label)
+    assert read_labels(tmp_path) == {"a": labels[0], "b": labels[1]}

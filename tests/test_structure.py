@@ -1,5 +1,6 @@
 """The arrows between modules point one way, files stay small, and starting is cheap."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,23 +10,30 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "causes", "timebase", "store", "cli", "digest", "log", "registry", "conformance"}
-LOW = BASE | {"media", "segment_file", "crops", "audio_file", "corpora", "weights"}
+BASE = {"records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance"}
+RAW = {"container", "sound", "stamps", "picture", "media"}  # what opens raw files
+PREPARED = {"segment_file", "crops", "audio_file"}  # what stages leave for each other
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "causes": set(), "timebase": set(), "log": set(), "definitions": set(),
-    "digest": {"definitions"}, "cli": {"records", "log"}, "store": {"records"}, "weights": {"records"},
-    "registry": {"records", "digest"}, "conformance": {"records"},
-    "segment_file": {"records"}, "media": BASE, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
-    "corpora": BASE | {"media"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
+    "records": set(), "causes": set(), "timebase": set(), "log": set(), "names": set(), "cli": {"records", "log"},
+    "definitions": set(), "digest": {"definitions"}, "registry": {"records", "digest"}, "store": {"records"},
+    "conformance": {"records"}, "weights": {"records"}, "segment_file": {"records"}, "crops": {"segment_file"}, "audio_file": {"segment_file"},
+    "impostor": set(), "container": {"impostor", "log", "records"}, "stamps": {"container", "timebase"},
+    "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
+    "media": RAW | {"records", "log", "timebase"},
+    "corpora": BASE | {"media"},
+    # After the index there are only tables: these know no corpus. Words read the transcripts that a corpus supplies.
+    "faces": BASE | RAW | PREPARED, "audio": BASE | RAW | PREPARED, "words": BASE | PREPARED | {"corpora", "weights"},
+    "features": BASE | PREPARED | {"weights"}, "coverage": BASE | PREPARED | {"corpora"},
     "demo": ANY, "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {
-    "metrics", "predictions", "tallies", "scores", "bootstrap", "difference_tests", "comparison", "significance",
-    "report", "contrast",
+    "metrics", "predictions", "tallies", "scores", "clusters", "bootstrap", "difference_tests", "statuses",
+    "comparison", "significance", "report", "contrast",
 }  # fmt: skip
-WITHOUT_TORCH = LATE | {"splits", "options"}
+WITHOUT_TORCH = LATE | {"protocols", "options", "task", "submission"}
+PLUGS = ("pipeline/corpora", "pipeline/demo", "pipeline/features", "models/fusion")
 
 
 def modules(package):
@@ -39,7 +47,7 @@ def test_pipeline_arrows(module):
     part = module.split(".")[1]
     targets = [name.split(".") for name in imports(module)]
     assert all(target[0] == "pipeline" for target in targets), f"{module} imports models"
-    allowed = PIPELINE.get(part, LOW)
+    allowed = PIPELINE[part]
     found = {target[1] for target in targets if len(target) > 1} - {part}
     assert allowed is ANY or found <= allowed, f"{module} imports {sorted(found - allowed)}"
 
@@ -52,8 +60,10 @@ def test_models_arrows(module):
     assert from_pipeline <= BASE, f"{module} imports pipeline's {sorted(from_pipeline - BASE)}"
     ours = {target[1] for target in targets if target[0] == "models" and len(target) > 1}
     if part in LATE:
-        assert ours <= LATE | {"options", "splits", "task"}, f"{module} imports {sorted(ours)}"
-    order = ["options", "attention", "fusion", "network", "train"]
+        assert ours <= LATE | {"options", "task"}, f"{module} imports {sorted(ours)}"
+    if part == "protocols":
+        assert ours <= {"protocols", "task"}, f"{module} imports {sorted(ours)}"
+    order = ["task", "attention", "encoders", "fusion", "options", "network", "predict", "fit", "job", "seeds", "train"]
     if part in order:
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
 
@@ -63,6 +73,32 @@ def test_tables_and_report_do_without_torch(module):
     source = ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text()
     assert "import torch" not in source
     assert "from torch" not in source
+
+
+def test_nothing_that_tables_and_report_import_loads_torch():
+    names = ", ".join(m for m in modules("models") if m.split(".")[1] in WITHOUT_TORCH)
+    code = f"import sys, {names}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def plugs() -> set[str]:
+    from models.fusion.registry import FUSIONS
+    from pipeline.corpora.registry import READERS
+    from pipeline.features.registry import EXTRACTORS
+
+    return {name for registry in (READERS, EXTRACTORS, FUSIONS) for name in registry.built_in}
+
+
+@pytest.mark.parametrize("package", ["pipeline", "models", "workflow", "affectflow"])
+def test_nobody_asks_for_a_plug_by_name(package):
+    asked = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        if path.relative_to(ROOT).as_posix().startswith(PLUGS):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Compare | ast.match_case):
+                asked += [(path, c.value) for c in ast.walk(node) if isinstance(c, ast.Constant) and c.value in plugs()]
+    assert not asked
 
 
 @pytest.mark.parametrize("package", ["pipeline", "models"])

@@ -42,10 +42,9 @@ def write_labels(path):
             writer.append(name, rows)
 
 
-def score_rows(run, by_seed, fold="0", metric="development_ccc_mean"):
-    model, modalities = run.split("-")
-    key = (model, modalities, "official", "all", fold)
-    return [Score(*key, seed, metric, value, 0.0, "yes") for seed, value in enumerate(by_seed)]
+def score_rows(run, by_seed, fold="0", metric="development_ccc_mean", turns="all"):
+    name = (*run.split("-"), "official", turns, fold)
+    return [Score(*name, seed, metric, value, None, None) for seed, value in enumerate(by_seed)]
 
 
 @pytest.fixture
@@ -67,9 +66,8 @@ def results(tmp_path):
     )
     write_labels(folder / "labels.h5")
     rows = score_rows("rcma-A+V", [0.2, 0.4]) + score_rows("self_frames-A", [0.35, 0.2])
-    rows += score_rows("self_frames-A", [0.9, 0.9], fold="1") + score_rows(
-        "self_frames-A", [0.9, 0.9], metric="ccc_mean"
-    )
+    for other in ({"fold": "1"}, {"metric": "ccc_mean"}, {"turns": "improvised"}):
+        rows += score_rows("self_frames-A", [0.9, 0.9], **other)
     write_table(folder / "tables" / "scores.csv", rows, Score)
     return folder
 

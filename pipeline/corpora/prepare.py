@@ -35,9 +35,11 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
     units, folders = [], Folders()
     for unit in found.units:
-        unit, finding = _with_transcript(corpus.root, unit, folders)
+        unit, problem = _with_transcript(corpus.root, unit, folders)
         units.append(replace(unit, shard=shard_of[unit.unit_id]))
-        found.findings += finding
+        if problem:
+            names = [s.segment_id for s in found.segments if s.unit_id == unit.unit_id]
+            found.findings += [Finding(unit.unit_id, name, "text", "partial", problem) for name in names]
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
     return Index(units, segments, found.labels, found.findings)
 
@@ -54,13 +56,13 @@ def _check_ids(corpus: Corpus, found: Index) -> None:
         raise InputError(f"corpus {corpus.name}: segments name the unit {min(lacking)!r}, which is not listed")
 
 
-def _with_transcript(root: Path, unit: Unit, folders: Folders) -> tuple[Unit, list[Finding]]:
-    """The unit with the transcript that lies beside its recording; several are a finding, and none is used."""
+def _with_transcript(root: Path, unit: Unit, folders: Folders) -> tuple[Unit, str]:
+    """The unit with the transcript that lies beside its recording, or why it has none: of several, none is used."""
     recording = unit.video or unit.audio
     if unit.transcript or not recording:
-        return unit, []
+        return unit, ""
     try:
         path = find_transcript(root, recording, folders)
     except InputError as error:
-        return unit, [Finding(unit.unit_id, None, "text", "partial", f"{error}; none is used")]
-    return (replace(unit, transcript=below(root, path)) if path else unit), []
+        return unit, f"the transcript supplied was not used: {error}"
+    return (replace(unit, transcript=below(root, path)) if path else unit), ""
