@@ -1,5 +1,6 @@
 """The sound of segments lies at their times, whatever the file does; what is missing is said."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -14,11 +15,12 @@ from pipeline.records import InputError, Segment, Unit, write_table
 from tests.clips import beeps, ffmpeg, painted, write_clip
 
 RATE = 16_000
-UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi", session=1)
+UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi")
+SENTENCES = "Session1/sentences/wav/Ses01F_impro01"
 
 
-def segment(name, start_s, end_s):
-    return Segment(name, UNIT.unit_id, "Ses01F", 1, None, start_s, end_s, "left")
+def segment(name, start_s, end_s, audio=None):
+    return Segment(name, UNIT.unit_id, "Ses01F", "1", None, start_s, end_s, "left", audio=audio)
 
 
 def make_video(root, seconds=4.0, at_s=(0.5, 1.5, 2.5), offset_s=0.0, name=UNIT.video, codec="pcm_s16le"):
@@ -31,15 +33,15 @@ def make_video(root, seconds=4.0, at_s=(0.5, 1.5, 2.5), offset_s=0.0, name=UNIT.
     return path
 
 
-def read(root, segments, source="video", unit=UNIT):
+def read(root, segments, unit=UNIT):
     out = root / "audio.h5"
-    write_audio(root, unit, segments, source, out)
+    write_audio(root, [(unit, segments)], out)
     return AudioFile(out)
 
 
 def test_overlapping_segments_get_their_own_sound(tmp_path):
     make_video(tmp_path, name="x.mkv")
-    unit = Unit(UNIT.unit_id, "x.mkv", session=1)
+    unit = Unit(UNIT.unit_id, "x.mkv")
     file = read(tmp_path, [segment("b", 0.25, 1.75), segment("a", 1.4, 3.0)], unit=unit)
     assert list(file) == ["a", "b"]
     loud = {name: np.flatnonzero(np.abs(file[name].samples()) > 0.1) / RATE + file[name].start_s for name in file}
@@ -55,7 +57,7 @@ def test_overlapping_segments_get_their_own_sound(tmp_path):
 @pytest.mark.parametrize(("offset_s", "says"), [(0.6, "sound begins 0.60 s late"), (-0.6, "sound ends 0.60 s early")])
 def test_late_and_early_sound_is_zero_outside_of_what_was_heard(tmp_path, offset_s, says):
     make_video(tmp_path, offset_s=offset_s, name="x.mkv", at_s=(0.8, 1.5))
-    track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=Unit("Ses01F_impro01", "x.mkv", session=1))["a"]
+    track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=Unit("Ses01F_impro01", "x.mkv"))["a"]
     ((begin_s, end_s),) = track.observed_s
     assert begin_s == pytest.approx(max(offset_s, 0), abs=0.01)
     assert end_s == pytest.approx(min(4.0 + offset_s, 4.0), abs=0.05)
@@ -69,7 +71,7 @@ def test_late_and_early_sound_is_zero_outside_of_what_was_heard(tmp_path, offset
 
 def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     make_video(tmp_path)
-    folder = tmp_path / "Session1" / "sentences" / "wav" / UNIT.unit_id
+    folder = tmp_path / SENTENCES
     folder.mkdir(parents=True)
     wave = np.random.default_rng(0).normal(0, 0.1, RATE)
     soundfile.write(folder / "right.wav", wave, RATE)
@@ -77,17 +79,17 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     soundfile.write(folder / "fast.wav", beeps([0.3], 1.0, 48_000), 48_000)
     (folder / "broken.wav").write_text("this is no sound")
     names = ["right", "long", "fast", "broken", "missing"]
-    file = read(tmp_path, [segment(name, 1.0, 2.0) for name in names], "sentences")
+    file = read(tmp_path, [segment(name, 1.0, 2.0, f"{SENTENCES}/{name}.wav") for name in names])
     from_file = {name for name in file if file[name].source == "sentence"}
     assert from_file == {"right", "long", "fast"}
     truth, _ = soundfile.read(folder / "right.wav", dtype="float32")
     assert np.array_equal(file["right"].samples(), truth)
     assert file["right"].reason == ""
-    assert file["long"].reason == "sentence wav lasts 2.00 s, the turn 1.00 s"
+    assert file["long"].reason == "sound file lasts 2.00 s, the segment 1.00 s"
     assert len(file["long"]) == RATE
     assert np.flatnonzero(np.abs(file["fast"].samples()) > 0.1)[0] / RATE == pytest.approx(0.3, abs=0.002)
-    assert file["missing"].reason == "sentence wav missing: cut from the video"
-    assert file["broken"].reason.startswith("sentence wav unusable (not a media file")
+    assert file["missing"].reason == "sound file missing: cut from the recording"
+    assert file["broken"].reason.startswith("sound file unusable (not a media file")
     heard_s = np.flatnonzero(np.abs(file["missing"].samples()) > 0.1)[0] / RATE
     assert heard_s == pytest.approx(0.5, abs=0.002)
 
@@ -99,7 +101,7 @@ def test_what_cannot_be_heard_is_said(tmp_path):
     (tmp_path / "text.avi").write_text("not a video")
 
     def reason(video, start_s=0.0, end_s=1.0):
-        track = read(tmp_path, [segment("a", start_s, end_s)], unit=Unit("u", video, session=1))["a"]
+        track = read(tmp_path, [segment("a", start_s, end_s)], unit=Unit("u", video))["a"]
         assert len(track) == RATE * (end_s - start_s)
         return track.reason, track.observed_s.tolist()
 
@@ -116,8 +118,9 @@ def test_a_turn_of_the_real_corpus_is_its_sentence_and_its_part_of_the_dialog(re
     turns = {k: v for k, v in truth["iemocap"].items() if v["dialog"] == "Ses01F_impro01"}
     segments = [segment(name, turn["start_s"], turn["end_s"]) for name, turn in turns.items()]
     dialog, _ = soundfile.read(root / "Session1" / "dialog" / "wav" / "Ses01F_impro01.wav", dtype="float32")
-    write_audio(root, UNIT, segments, "sentences", tmp_path / "s.h5")
-    write_audio(root, UNIT, segments, "video", tmp_path / "v.h5")
+    write_audio(root, [(UNIT, segments)], tmp_path / "v.h5")
+    own = [replace(s, audio=f"{SENTENCES}/{s.segment_id}.wav") for s in segments]
+    write_audio(root, [(UNIT, own)], tmp_path / "s.h5")
     sentences, cut = AudioFile(tmp_path / "s.h5"), AudioFile(tmp_path / "v.h5")
     for name, turn in turns.items():
         first = round(turn["start_s"] * RATE)
@@ -132,7 +135,7 @@ def test_late_audio_of_the_real_corpus(real_corpora, tmp_path):
     root = real_corpora / "AffWild2"
     video = next((root / "videos").rglob("late-audio.mp4")).relative_to(root)
     segments = [Segment("late-audio", "late-audio", "s", None, "train", 0.0, 12.0, "whole")]
-    write_audio(root, Unit("late-audio", str(video), part="train"), segments, "video", tmp_path / "a.h5")
+    write_audio(root, [(Unit("late-audio", str(video)), segments)], tmp_path / "a.h5")
     samples = AudioFile(tmp_path / "a.h5")["late-audio"].samples()
     assert not samples[: int(0.43 * RATE)].any()
     # The voice repeats every three seconds; the first repetition begins at 0.5 + 3 s.
@@ -142,21 +145,18 @@ def test_late_audio_of_the_real_corpus(real_corpora, tmp_path):
 
 def test_command(tmp_path):
     make_video(tmp_path, name="x.mkv")
-    unit = Unit("u", "x.mkv", part="train")
-    write_table(tmp_path / "units.tsv", [unit], Unit)
-    write_table(tmp_path / "segments.tsv", [Segment("u", "u", "u", None, "train", 0.0, 4.0, "whole")], Segment)
-    arguments = ["--root", tmp_path, "--units", tmp_path / "units.tsv", "--segments", tmp_path / "segments.tsv"]
-    arguments += ["--out", tmp_path / "audio.h5"]
+    write_table(tmp_path / "units.tsv", [Unit("u", "x.mkv", shard="0"), Unit("v", "y.mkv", shard="0")], Unit)
+    segments = [Segment(name, name, name, None, "train", 0.0, 4.0, shard="0") for name in "uv"]
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    arguments = ["--root", tmp_path, "--tables", tmp_path, "--out", tmp_path / "audio.h5"]
 
     def run(*more):
         return CliRunner().invoke(audio, [str(a) for a in (*arguments, *more)], catch_exceptions=True)
 
-    assert run("--corpus", "affwild2", "--unit", "u", "--source", "video").exit_code == 0
-    assert list(AudioFile(tmp_path / "audio.h5")) == ["u"]
-    wrong = run("--corpus", "affwild2", "--unit", "u", "--source", "sentences")
-    assert isinstance(wrong.exception, InputError)
-    assert "--source video" in str(wrong.exception)
-    assert "is not in" in str(run("--corpus", "affwild2", "--unit", "v", "--source", "video").exception)
+    assert run("--shard", "0").exit_code == 0
+    file = AudioFile(tmp_path / "audio.h5")
+    assert (file["u"].reason, file["v"].reason) == ("", "video unreadable: no such file")
+    assert isinstance(run("--shard", "1").exception, InputError)
 
 
 def test_audio_file_refuses_what_is_none(tmp_path):
@@ -184,7 +184,7 @@ def with_hole(tmp_path, name, codec, first, last):
 
 
 def unit_of(name):
-    return Unit("Ses01F_impro01", name, session=1)
+    return Unit("Ses01F_impro01", name)
 
 
 HOLES = {  # packets lost: seconds lost
@@ -258,12 +258,12 @@ def test_samples_that_are_no_numbers_cost_their_stretch(tmp_path, bad, name):
 
 
 def test_a_sentence_file_with_a_hole(tmp_path):
-    folder = tmp_path / "Session1" / "sentences" / "wav" / UNIT.unit_id
+    folder = tmp_path / SENTENCES
     folder.mkdir(parents=True)
     wave = np.full(2 * RATE, 0.1, np.float32)
     wave[RATE // 2 : RATE] = np.nan
     soundfile.write(folder / "a.wav", wave, RATE, subtype="FLOAT")
-    track = read(tmp_path, [segment("a", 10.0, 12.0)], "sentences")["a"]
+    track = read(tmp_path, [segment("a", 10.0, 12.0, f"{SENTENCES}/a.wav")])["a"]
     assert track.observed_s.tolist() == [[10.0, 10.5], [11.0, 12.0]]
     assert np.flatnonzero(track.samples() == 0).tolist() == list(range(RATE // 2, RATE))
 

@@ -1,18 +1,19 @@
 """Crops show the right person, aligned, at the right frames; what cannot be shown is said."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from pipeline.faces.organisers import write_organisers_faces
 
 from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.command import faces
-from pipeline.faces.stage import plan_frames, write_faces
+from pipeline.faces.plan import plan_frames
+from pipeline.faces.stage import write_faces
 from pipeline.media import Video, read_frames
 from pipeline.records import InputError, Segment, Unit, write_table
 from tests.clips import grid_face, painted, paste, to_and_fro, write_clip
@@ -27,7 +28,7 @@ def segment(name="a", start_s=0.0, end_s=1.0, side="whole", unit="u"):
 
 
 def track(path, segments, tmp_path, **options):
-    write_faces(path, segments, tmp_path / "faces.h5", **options)
+    write_faces([(path, segments)], tmp_path / "faces.h5", **options)
     return FaceFile(tmp_path / "faces.h5")
 
 
@@ -214,9 +215,12 @@ def test_crops_belong_to_their_frames(shared, tmp_path):
 @pytest.mark.parametrize("dialog", ["Ses01F_impro01", "Ses02M_script01_1b"])
 def test_turns_show_their_speaker(real_corpora, truth, shown, tmp_path, dialog):
     turns = {k: v for k, v in truth["iemocap"].items() if v["dialog"] == dialog}
-    segments = [segment(k, v["start_s"], v["end_s"], v["side"], dialog) for k, v in turns.items()]
+    segments = [
+        Segment(k, dialog, k, None, None, v["start_s"], v["end_s"], picture=f"{v['side']}_half")
+        for k, v in turns.items()
+    ]
     video = real_corpora / "IEMOCAP_full_release" / f"Session{dialog[4]}" / "dialog" / "avi" / "DivX" / f"{dialog}.avi"
-    file = track(video, segments, tmp_path, side_by_side=True, sample_rate_hz=10.0)
+    file = track(video, segments, tmp_path, sample_rate_hz=10.0)
     for name, turn in turns.items():
         who = Counter(shown(file[name]))
         assert who[turn["clip"]] >= 0.95 * len(file[name]), (name, who)
@@ -341,7 +345,7 @@ def test_segments_do_not_remember_those_before(stage, shown, tmp_path):
     file = track(path, segments, tmp_path)
     assert (shown(file["first"]), shown(file["second"])) == ([A] * 20, [C] * 20)
     second = file["second"].landmarks
-    write_faces(path, segments[1:], tmp_path / "alone.h5")
+    write_faces([(path, segments[1:])], tmp_path / "alone.h5")
     assert np.array_equal(FaceFile(tmp_path / "alone.h5")["second"].landmarks, second)
 
 
@@ -409,9 +413,10 @@ def test_organisers_crops_are_joined_by_number(tmp_path):
     (folder / "00010.jpg").write_text("no picture")
     (folder / ".DS_Store").write_text("litter")
     Image.fromarray(np.zeros((112, 112, 3), np.uint8)).save(folder / "02000.jpg")
-    segments = [segment("v_left", 0, 40.4, "left"), segment("v_right", 0, 40.4, "right")]
-    write_organisers_faces(tmp_path, tmp_path / "v.mp4", segments, tmp_path / "faces.h5")
-    got = FaceFile(tmp_path / "faces.h5")
+    segments = [
+        replace(segment(f"v_{side}", 0, 40.4, side), crops=f"cropped_aligned/v_{side}") for side in ("left", "right")
+    ]
+    got = track(tmp_path / "v.mp4", segments, tmp_path, root=tmp_path)
     left = got["v_left"]
     assert list(np.flatnonzero(left.valid)) == [0, 1, 5, 7, 998, 999, 1000, 1009]
     crops = left.crops()
@@ -426,16 +431,15 @@ def test_organisers_crops_are_joined_by_number(tmp_path):
 
 
 def test_command(shared, tmp_path):
-    units = [Unit("c", f"media/grid/{A}.mpg", part="train"), Unit("s", f"media/grid/{B}.mpg", session=1)]
-    segments = [segment("c", 0, 0.4, unit="c"), segment("s_M000", 0, 0.4, "right", unit="s")]
+    units = [Unit("c", f"media/grid/{A}.mpg"), Unit("s", f"media/grid/{B}.mpg")]
+    half = Segment("s_M000", "s", "s", "1", None, 0, 0.4, picture="right_half")
     write_table(tmp_path / "units.tsv", units, Unit)
-    write_table(tmp_path / "segments.tsv", segments, Segment)
-    arguments = ["--root", shared, "--units", tmp_path / "units.tsv", "--segments", tmp_path / "segments.tsv"]
+    write_table(tmp_path / "segments.tsv", [segment("c", 0, 0.4, unit="c"), half], Segment)
 
-    def run(unit):
-        out = tmp_path / f"{unit}.h5"
-        result = CliRunner().invoke(faces, [str(a) for a in (*arguments, "--unit", unit, "--out", out)])
-        return result, out
+    def run(shard):
+        out = tmp_path / f"{shard}.h5"
+        arguments = ["--root", shared, "--tables", tmp_path, "--shard", shard, "--out", out]
+        return CliRunner().invoke(faces, [str(a) for a in arguments]), out
 
     result, out = run("c")
     assert result.exit_code == 0
