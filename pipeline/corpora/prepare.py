@@ -4,12 +4,13 @@ Every unit belongs to a shard, the recordings whose faces, sound and words one j
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.transcripts import find_transcript
+from pipeline.corpora.transcripts import find_transcript, transcripts_in
 from pipeline.records import Finding, InputError, Unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
@@ -32,9 +33,9 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     found = corpus.index()
     _check_ids(corpus, found)
     shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
-    units = []
+    units, look = [], cache(transcripts_in)
     for unit in found.units:
-        unit, finding = _with_transcript(corpus.root, unit)
+        unit, finding = _with_transcript(corpus.root, unit, look)
         units.append(replace(unit, shard=shard_of[unit.unit_id]))
         found.findings += finding
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
@@ -53,13 +54,13 @@ def _check_ids(corpus: Corpus, found: Index) -> None:
         raise InputError(f"corpus {corpus.name}: segments name the unit {min(lacking)!r}, which is not listed")
 
 
-def _with_transcript(root: Path, unit: Unit) -> tuple[Unit, list[Finding]]:
+def _with_transcript(root: Path, unit: Unit, look: Callable) -> tuple[Unit, list[Finding]]:
     """The unit with the transcript that lies beside its recording; several are a finding, and none is used."""
     recording = unit.video or unit.audio
     if unit.transcript or not recording:
         return unit, []
     try:
-        path = find_transcript(root, recording)
+        path = find_transcript(root, recording, look)
     except InputError as error:
         return unit, [Finding(unit.unit_id, None, "text", "partial", f"{error}; none is used")]
     return (replace(unit, transcript=path.relative_to(root).as_posix()) if path else unit), []
