@@ -9,14 +9,14 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry"}
+BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry", "devices"}
 MEDIA = {"impostor", "container", "stamps", "picture", "media", "sound"}
 LOW = BASE | MEDIA | {"names", "segment_file", "crops", "audio_file", "corpora", "weights"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
     "records": set(), "names": set(), "timebase": set(), "digest": set(), "log": set(), "cli": {"records", "log"},
-    "store": {"records"}, "impostor": set(), "weights": {"records", "impostor"}, "registry": {"records", "digest"},
+    "store": {"records"}, "impostor": set(), "devices": {"records", "log"}, "weights": {"records", "impostor"}, "registry": {"records", "digest"},
     "segment_file": {"records"}, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "picture": {"records"}, "container": {"records", "log", "impostor"},
     "stamps": {"container", "timebase"}, "media": BASE | MEDIA, "sound": BASE | MEDIA - {"media"},

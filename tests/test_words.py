@@ -601,6 +601,21 @@ def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
     assert run_words(tmp_path, tmp_path, unit, [segment], **options) == first
 
 
+def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, caplog):
+    recogniser = make_recogniser(RecogniserConfig(kind="transformers"), whisper, "cpu")
+
+    def failing(*given, **options):
+        if options.get("return_timestamps") == "word":
+            raise IndexError("index 0 is out of bounds for dimension 1 with size 0")
+        return {"text": " One, two: three. Four"}
+
+    monkeypatch.setattr(recogniser, "_pipeline", failing)
+    heard = recogniser.hear(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
+    assert [w for w, *_ in heard] == ["one", "two", "three", "four"]
+    assert (heard[0][1], heard[-1][2]) == (0.0, 4.0)
+    assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
+
+
 def test_whisper_that_is_not_as_it_was_fetched_is_refused(whisper, tmp_path):
     for path in whisper.iterdir():
         shutil.copy(path, tmp_path / path.name)
