@@ -9,15 +9,16 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry", "devices"}
+BASE = {"records", "timebase", "store", "cli", "digest", "log", "registry", "devices", "hdf5"}
 MEDIA = {"impostor", "container", "stamps", "picture", "media", "sound"}
 LOW = BASE | MEDIA | {"names", "segment_file", "crops", "audio_file", "corpora", "weights"}
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "names": set(), "timebase": set(), "digest": set(), "log": set(), "cli": {"records", "log"},
-    "store": {"records"}, "impostor": set(), "devices": {"records", "log"}, "weights": {"records", "impostor"}, "registry": {"records", "digest"},
-    "segment_file": {"records"}, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
+    "records": set(), "names": set(), "timebase": set(), "digest": set(), "log": set(), "impostor": set(),
+    "cli": {"records", "log"}, "registry": {"records", "digest"}, "devices": {"records", "log"},
+    "hdf5": {"records", "impostor"}, "weights": {"records", "impostor"}, "store": {"records", "hdf5"},
+    "segment_file": {"records", "hdf5"}, "crops": BASE | {"segment_file"}, "audio_file": BASE | {"segment_file"},
     "picture": {"records"}, "container": {"records", "log", "impostor"},
     "stamps": {"container", "timebase"}, "media": BASE | MEDIA, "sound": BASE | MEDIA - {"media"},
     "corpora": BASE | MEDIA | {"names"}, "faces": LOW, "audio": LOW, "words": LOW, "features": LOW, "coverage": ANY,
