@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pipeline.hdf5 import write_checked
 from pipeline.segment_file import SegmentFile, SegmentWriter
 
 SAMPLE_RATE_HZ = 16_000
@@ -83,7 +84,8 @@ class AudioWriter(SegmentWriter):
         self._silent = np.zeros(len(self.segment_ids), bool)
 
     def _create(self, count: int) -> None:
-        self._file.create_dataset("samples", (count,), "float32", chunks=(min(1 << 16, count),) if count else None)
+        chunks = (min(1 << 16, count),) if count else None
+        self._file.create_dataset("samples", (count,), "float32", chunks=chunks, fletcher32=True if chunks else None)
 
     def write(self, segment_id: str, first: int, samples: np.ndarray) -> None:
         """Put samples into a segment from its sample ``first`` on; they must lie inside it."""
@@ -103,8 +105,9 @@ class AudioWriter(SegmentWriter):
         self._observed_s[i] = np.asarray(observed_s, np.float64).reshape(-1, 2)
 
     def _finish(self) -> None:
-        self._file["source"], self._file["silent"] = self._texts(self._sources), self._silent
-        self._file["start_s"] = self.start_s
-        self._file["observed_s"] = np.concatenate([np.zeros((0, 2)), *self._observed_s])
-        self._file["observed_offset"] = np.cumsum([0, *map(len, self._observed_s)])
+        write_checked(self._file, "source", np.array(self._sources, object))
+        write_checked(self._file, "silent", self._silent)
+        write_checked(self._file, "start_s", self.start_s)
+        write_checked(self._file, "observed_s", np.concatenate([np.zeros((0, 2)), *self._observed_s]))
+        write_checked(self._file, "observed_offset", np.cumsum([0, *map(len, self._observed_s)]))
         self._file.attrs["sample_rate_hz"] = SAMPLE_RATE_HZ

@@ -144,8 +144,9 @@ class FaceWriter(SegmentWriter):
         for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
             fill = DAMAGED if name == "code" else 0
             chunks = (min(chunk, count), *shape) if count else None
-            file.create_dataset(name, (count, *shape), kind, chunks=chunks, fillvalue=fill)
-        file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,))
+            checked = True if chunks else None
+            file.create_dataset(name, (count, *shape), kind, chunks=chunks, fillvalue=fill, fletcher32=checked)
+        file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,), fletcher32=True)
         for i, segment_id in enumerate(self.segment_ids):
             time_s, frame_index = self._plan[segment_id]
             if len(frame_index):

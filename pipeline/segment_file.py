@@ -17,7 +17,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.records import InputError, replacing
+from pipeline.hdf5 import BROKEN, FORMAT, explained, write_checked
+from pipeline.records import replacing
 
 
 class SegmentFile(Mapping, ABC):
@@ -41,11 +42,10 @@ class SegmentFile(Mapping, ABC):
                 self.offset = file["offset"][:]
                 self.attributes = json.loads(file.attrs["attributes"])
                 self._read(file)
-        except (OSError, KeyError) as error:
-            raise InputError(
-                f"{self.path}: not {self.called} of schema {self.schema} ({error}); "
-                "delete it and let the workflow make it again"
-            ) from None
+        except BROKEN as error:
+            called = f"{self.called} of schema {self.schema}"
+            remedy = "delete it and let the workflow make it again"
+            raise explained(self.path, error, called, remedy) from None
         self._index = {s: i for i, s in enumerate(self.segment_ids)}
 
     def _read(self, file) -> None:
@@ -105,7 +105,7 @@ class SegmentWriter(ABC):
 
         self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
         temporary = self._opened.enter_context(replacing(self.path))
-        self._file = self._opened.enter_context(h5py.File(temporary, "w"))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w", **FORMAT))
         self._create(int(self.offset[-1]))
         return self
 
@@ -122,15 +122,9 @@ class SegmentWriter(ABC):
             return self._opened.__exit__(kind, value, trace)
         with self._opened:
             self._finish()
-            self._file["segment_id"] = self._texts(self.segment_ids)
-            self._file["reason"] = self._texts(self._reasons)
-            self._file["offset"] = self.offset
+            write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
+            write_checked(self._file, "reason", np.array(self._reasons, object))
+            write_checked(self._file, "offset", self.offset)
             self._file.attrs["kind"] = self.kind
             self._file.attrs["schema"] = self.schema
             self._file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
-
-    @staticmethod
-    def _texts(values: list[str]) -> np.ndarray:
-        import h5py
-
-        return np.array(values, h5py.string_dtype())

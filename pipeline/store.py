@@ -6,7 +6,8 @@
     /offset     (S+1,) int64                  /time_s (N, 2)  float64: start and end of each row
     /valid      (N,)   bool: false = nothing was observed there; values are 0
 
-Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the rows are and how to make them again.
+Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the rows are and how to make them again. All
+carry checksums, so that a file that was damaged is not read without a word.
 
 Stages that read or write stores rerun where ``__digest__`` changes, not at every edit of this file: raise its revision
 when other bytes are written for the same rows or other rows read from the same bytes, and the schema, with ``SCHEMA``,
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.hdf5 import BROKEN, FORMAT, explained, write_checked
 from pipeline.records import InputError, replacing
 
 SCHEMA = 1
@@ -85,11 +87,20 @@ class FeatureStore(Mapping):
             raise InputError(
                 f"{self.path}: no such feature store; build it with the workflow (snakemake features)"
             ) from None
-        except (OSError, KeyError) as error:
-            raise InputError(
-                f"{self.path}: not a feature store of schema {SCHEMA} ({error}); delete it and run again"
-            ) from None
+        except BROKEN as error:
+            raise self._unreadable(error) from None
         self._index = {s: i for i, s in enumerate(self.segment_ids)}
+
+    def _unreadable(self, error: Exception) -> InputError:
+        called = f"a feature store of schema {SCHEMA}"
+        return explained(self.path, error, called, "delete it and let the workflow make it again")
+
+    def array(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows of ``values``, ``time_s`` or ``valid``; raises InputError where the file is damaged there."""
+        try:
+            return (self.values if name == "values" else self.file[name])[first:last]
+        except BROKEN as error:
+            raise self._unreadable(error) from None
 
     @property
     def dim(self) -> int:
@@ -116,7 +127,7 @@ class FeatureStore(Mapping):
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
         """All of ``time_s`` and ``valid``, 17 bytes a row, read once: a random access costs one read, not three."""
         if self._rows_table is None:
-            self._rows_table = self.file["time_s"][:], self.file["valid"][:]
+            self._rows_table = self.array("time_s"), self.array("valid")
         return self._rows_table
 
     def __getstate__(self):
@@ -139,7 +150,7 @@ class FeatureStore(Mapping):
     def __getitem__(self, segment_id: str) -> Rows:
         first, last = self.row_range(segment_id)
         time_s, valid = self.rows_table
-        return Rows(self.values[first:last], time_s[first:last], valid[first:last])
+        return Rows(self.array("values", first, last), time_s[first:last], valid[first:last])
 
     def read(self, segment_ids: Sequence[str] | None = None, block_rows: int = 65536) -> Iterator[tuple[str, Rows]]:
         """Yield segments in file order from few large reads: the fast way to see many, in bounded memory."""
@@ -155,7 +166,7 @@ class FeatureStore(Mapping):
 
     def _read_group(self, group: list[int]) -> Iterator[tuple[str, Rows]]:
         first, last = int(self.offset[group[0]]), int(self.offset[group[-1] + 1])
-        values, time_s, valid = (self.file[k][first:last] for k in ("values", "time_s", "valid"))
+        values, time_s, valid = (self.array(k, first, last) for k in ("values", "time_s", "valid"))
         for i in group:
             a, b = int(self.offset[i]) - first, int(self.offset[i + 1]) - first
             yield self.segment_ids[i], Rows(values[a:b], time_s[a:b], valid[a:b])
@@ -188,7 +199,7 @@ class StoreWriter:
 
         self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
         temporary = self._opened.enter_context(replacing(self.path))
-        self._file = self._opened.enter_context(h5py.File(temporary, "w"))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w", **FORMAT))
         if self.dim is not None:
             self._create()
         return self
@@ -201,7 +212,9 @@ class StoreWriter:
             ("valid", (), "bool"),
         ):
             chunk = rows if key == "values" else CHUNK_BYTES
-            self._file.create_dataset(key, (0, *shape), kind, maxshape=(None, *shape), chunks=(chunk, *shape))
+            self._file.create_dataset(
+                key, (0, *shape), kind, maxshape=(None, *shape), chunks=(chunk, *shape), fletcher32=True
+            )
 
     def append(self, segment_id: str, rows: Rows) -> None:
         """Add the rows of the next segment."""
@@ -243,12 +256,10 @@ class StoreWriter:
             self._finish()
 
     def _finish(self):
-        import h5py
-
         if self.dim is None:
             raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
-        self._file["segment_id"] = np.array(self.segment_ids, h5py.string_dtype())
-        self._file["offset"] = np.array(self.offset, np.int64)
+        write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
+        write_checked(self._file, "offset", np.array(self.offset, np.int64))
         for key in ATTRIBUTES[1:]:
             value = self.attributes[key]
             self._file.attrs[key] = json.dumps(value, sort_keys=True) if key in JSON_ATTRIBUTES else value

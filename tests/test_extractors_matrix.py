@@ -6,8 +6,6 @@ import pytest
 from pipeline import weights
 from pipeline.features import registry
 from pipeline.features.base import AudioPiece, FacePiece, TextPiece
-from pipeline.conformance import verdicts
-from pipeline.features.check import CHECKS
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError

@@ -1,4 +1,7 @@
 import pickle
+import random
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -131,3 +134,55 @@ def test_shards_made_differently_are_not_joined(tmp_path):
     with pytest.raises(InputError, match="config differs"):
         merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
     assert not (tmp_path / "all.h5").exists()
+
+
+@pytest.mark.parametrize("kind", ["one bit", "some bytes", "cut"])
+def test_a_damaged_store_is_never_read_without_a_word(tmp_path, kind):
+    write(tmp_path / "toy.h5", {f"s{k:02d}": 3 * k for k in range(20)})
+
+    def everything(path):
+        store = FeatureStore(path)
+        found = [(k, r.values.tobytes(), r.time_s.tobytes(), r.valid.tobytes()) for k, r in store.read()]
+        return store.attributes, found, store["s07"].values.tobytes()
+
+    whole, good = (tmp_path / "toy.h5").read_bytes(), everything(tmp_path / "toy.h5")
+    noticed = 0
+    for seed in range(120):
+        draw = random.Random(seed)
+        spot, data = draw.randrange(len(whole)), bytearray(whole)
+        if kind == "one bit":
+            data[spot] ^= 1 << draw.randrange(8)
+        elif kind == "some bytes":
+            data[spot : spot + 16] = draw.randbytes(16)
+        else:
+            del data[spot:]
+        (tmp_path / "hurt.h5").write_bytes(data)
+        try:
+            assert everything(tmp_path / "hurt.h5") == good
+        except InputError as error:
+            noticed += 1
+            assert str(tmp_path / "hurt.h5") in str(error)
+    assert noticed > 100
+
+
+def test_a_locked_store_is_not_to_be_deleted(tmp_path):
+    write(tmp_path / "toy.h5", {"a": 3})
+    code = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); input()"
+    command = [sys.executable, "-c", code, str(tmp_path / "toy.h5")]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "open\n"
+    with pytest.raises(InputError, match="another program has it open for writing") as caught:
+        FeatureStore(tmp_path / "toy.h5")
+    assert "delete" not in str(caught.value)
+    other.communicate("\n")
+    assert len(FeatureStore(tmp_path / "toy.h5")) == 1
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "run git lfs pull"), ("<html>404</html>", "a web page"),
+    ("", "an empty file"),
+])  # fmt: skip
+def test_what_lies_in_place_of_a_store_is_named(tmp_path, text, says):
+    (tmp_path / "toy.h5").write_text(text)
+    with pytest.raises(InputError, match=says):
+        FeatureStore(tmp_path / "toy.h5")

@@ -10,15 +10,19 @@ import pytest
 from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
-BASE = {"records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance"}
+BASE = {
+    "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance", "devices", "hdf5",
+}  # fmt: skip
 RAW = {"container", "sound", "stamps", "picture", "media"}  # what opens raw files
 PREPARED = {"segment_file", "crops", "audio_file"}  # what stages leave for each other
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
     "records": set(), "causes": set(), "timebase": set(), "log": set(), "names": set(), "cli": {"records", "log"},
-    "definitions": set(), "digest": {"definitions"}, "registry": {"records", "digest"}, "store": {"records"},
-    "conformance": {"records"}, "weights": {"records"}, "segment_file": {"records"}, "crops": {"segment_file"}, "audio_file": {"segment_file"},
+    "definitions": set(), "digest": {"definitions"}, "registry": {"records", "digest"},
+    "devices": {"records", "log"}, "hdf5": {"records", "impostor"}, "store": {"records", "hdf5"},
+    "conformance": {"records"}, "weights": {"records", "impostor"}, "segment_file": {"records", "hdf5"},
+    "crops": {"segment_file", "hdf5"}, "audio_file": {"segment_file", "hdf5"},
     "impostor": set(), "container": {"impostor", "log", "records"}, "stamps": {"container", "timebase"},
     "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
     "media": RAW | {"records", "log", "timebase"},

@@ -5,7 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.audio_file import AudioFile, AudioWriter
-from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.prepare import read as read_corpus
-from pipeline.corpora.registry import make
+from pipeline.corpora.iemocap import Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
 from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, write_table
 from pipeline.weights import seal
@@ -62,7 +59,13 @@ def run_words(root: Path, folder: Path, unit: Unit, segments: list[Segment], **o
 
 
 def subject(segment_id: str, end_s: float, unit_id: str = "clip") -> Segment:
-    return Segment(segment_id, unit_id, segment_id, None, "train", 0.0, end_s, "whole")
+    return Segment(segment_id, unit_id, segment_id, None, "train", 0.0, end_s)
+
+
+def supplied(root: Path, unit_id: str, video: str) -> Unit:
+    """A unit with the transcript that lies beside its video."""
+    path = find_transcript(root, video)
+    return Unit(unit_id, video, transcript=path and path.relative_to(root).as_posix())
 
 
 # --- forced alignment --------------------------------------------------------------------------------------------
@@ -70,7 +73,7 @@ def subject(segment_id: str, end_s: float, unit_id: str = "clip") -> Segment:
 
 def test_words_of_every_turn_equal_truth(real_corpora, truth, tmp_path):
     root = real_corpora / "IEMOCAP_full_release"
-    found = make("iemocap", "iemocap", root).index()
+    found = Iemocap("iemocap", root).index()
     heard: dict[str, list[Word]] = {}
     for unit in found.units:
         mine = [s for s in found.segments if s.unit_id == unit.unit_id]
@@ -184,7 +187,6 @@ def turn(text: str | None = "Well, now: yes.", alignment: str | None = None) -> 
 
 
 UNIT = Unit("Ses01F_impro01", "Session1/dialog/avi/DivX/Ses01F_impro01.avi")
-ALIGNMENT = "Session1/sentences/ForcedAlignment/Ses01F_impro01/Ses01F_impro01_F000.wdseg"
 
 
 def never(segment):
@@ -194,10 +196,8 @@ def never(segment):
 @pytest.mark.parametrize("damage", [None, b"0 10 -5 HELLO\n", b"\x00\x05\x16\x07"])
 def test_turn_without_usable_alignment_gets_its_text_spread(tmp_path, damage):
     if damage:
-        path = tmp_path / ALIGNMENT
-        path.parent.mkdir(parents=True)
-        path.write_bytes(damage)
-    words = place_words(tmp_path, UNIT, [turn(alignment=ALIGNMENT)], never)
+        (tmp_path / "a.wdseg").write_bytes(damage)
+    words = place_words(tmp_path, UNIT, [turn(alignment="a.wdseg")], never)
     assert [(w.word, round(w.start_s, 3), round(w.end_s, 3)) for w in words] == [
         ("well", 10.0, 10.96), ("now", 10.96, 11.68), ("yes", 11.68, 12.4),
     ]  # fmt: skip
@@ -223,8 +223,7 @@ TRANSCRIPTS = {
 def test_supplied_transcript_wins(tmp_path, suffix, folder):
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / f"clip.v2{suffix}").write_text(TRANSCRIPTS[suffix])
-    unit = Unit("clip.v2", "videos/b/clip.v2.mp4", transcript=f"{folder}/clip.v2{suffix}")
-    assert find_transcript(tmp_path, unit.video) == tmp_path / unit.transcript
+    unit = supplied(tmp_path, "clip.v2", "videos/b/clip.v2.mp4")
     segments = [subject("clip.v2_left", 9.0, "clip.v2"), subject("clip.v2_right", 9.0, "clip.v2")]
     words = run_words(tmp_path, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
     assert [(w.word, w.source, w.segment_id) for w in words] == [
@@ -255,9 +254,7 @@ def test_a_line_without_its_word_has_none(tmp_path):
 
 
 def test_several_transcripts_are_refused(tmp_path):
-    for name in ("videos/a.srt", "transcripts/a.tsv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("")
+    with_files(tmp_path, **{"videos/a.srt": "", "transcripts/a.tsv": ""})
     with pytest.raises(InputError, match=r"several transcripts: videos/a.srt, transcripts/a.tsv"):
         find_transcript(tmp_path, "videos/a.mp4")
 
@@ -303,15 +300,14 @@ def test_any_transcript_is_words_or_an_input_error(tmp_path_factory, suffix, fir
 
 
 UNUSABLE = {
-    "latin": ({"videos/clip.tsv": "word\tstart\tend\nh\xe9llo\t1\t2\n"}, "videos/clip.tsv: not UTF-8"),
-    "columns": ({"transcripts/clip.tsv": "text\tfrom\tto\n"}, "transcripts/clip.tsv: the first line is"),
-    "vtt": ({"videos/clip.vtt": "hello\n"}, "videos/clip.vtt: not WebVTT"),
-    "srt": ({"videos/clip.srt": "hello\n"}, "videos/clip.srt: not SubRip"),
-    "two": (dict.fromkeys(("videos/clip.srt", "transcripts/clip.tsv"), ""), "videos/clip.mp4 has several transcripts"),
+    "latin": ("videos/clip.tsv", "word\tstart\tend\nh\xe9llo\t1\t2\n", "videos/clip.tsv: not UTF-8"),
+    "columns": ("transcripts/clip.tsv", "text\tfrom\tto\n", "transcripts/clip.tsv: the first line is"),
+    "vtt": ("videos/clip.vtt", "hello\n", "videos/clip.vtt: not WebVTT"),
+    "srt": ("videos/clip.SRT", "hello\n", "videos/clip.SRT: not SubRip"),
 }
 
 
-def with_transcripts(root: Path, files: dict[str, str]) -> Path:
+def with_files(root: Path, **files: str) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(text.encode("latin-1"))
@@ -325,37 +321,23 @@ def clip(kind: str) -> Unit:
 
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_video_with_an_unusable_transcript_is_listened_to(tmp_path, monkeypatch, caplog, kind):
-    files, reason = UNUSABLE[kind]
-    root = with_transcripts(tmp_path / "corpus", files)
+    name, text, reason = UNUSABLE[kind]
+    root = with_files(tmp_path / "corpus", **{name: text})
     write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 3 * RATE_HZ))
-    segments = [subject("clip", 3.0)]
+    unit, segments = supplied(root, "clip", "videos/clip.mp4"), [subject("clip", 3.0)]
     monkeypatch.setattr("pipeline.words.recogniser.make_recogniser", lambda *given: Scripted())
-    words = run_words(root, tmp_path, clip(kind), segments, recogniser='{"kind": "pocketsphinx"}')
+    words = run_words(root, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
     assert [(w.word, w.source) for w in words] == [("um", "recogniser")] * 3
-    if kind != "two":  # which the index stage has not taken
-        assert reason in caplog.text.replace(f"{root}/", "")
-        assert "the transcript is not used" in caplog.text
-    assert run_words(root, tmp_path, clip(kind), segments) == [], "without a recogniser there are no words"
-
-
-@dataclass
-class Found(Corpus):
-    """A corpus of what is given, in place of one that reads a tree."""
-
-    root: Path
-    units: list[Unit]
-    segments: list[Segment]
-    name = title = "found"
-
-    def index(self):
-        return Index(list(self.units), list(self.segments))
+    assert reason in caplog.text.replace(f"{root}/", "")
+    assert "the transcript is not used" in caplog.text
+    assert run_words(root, tmp_path, unit, segments) == [], "without a recogniser there are no words"
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
 def test_unusable_transcript_is_a_finding_of_everybody_in_the_video(tmp_path, kind):
-    files, reason = UNUSABLE[kind]
-    root = with_transcripts(tmp_path, {**files, "videos/fine.tsv": TRANSCRIPTS[".tsv"]})
-    units = [Unit(name, f"videos/{name}.mp4") for name in ("clip", "fine", "none")]
+    name, text, reason = UNUSABLE[kind]
+    root = with_files(tmp_path, **{name: text, "videos/fine.tsv": TRANSCRIPTS[".tsv"]})
+    units = [supplied(root, name, f"videos/{name}.mp4") for name in ("clip", "fine", "none")]
     segments = [subject("clip_left", 1.0), subject("clip_right", 1.0), subject("fine", 1.0, "fine")]
     found = read_corpus(Found(root, units, segments))
     assert [u.transcript for u in found.units] == [clip(kind).transcript, "videos/fine.tsv", None]
@@ -365,12 +347,57 @@ def test_unusable_transcript_is_a_finding_of_everybody_in_the_video(tmp_path, ki
     assert right == Finding("clip", "clip_right", "text", "partial", left.reason)
 
 
+def test_words_of_nobody_are_a_finding(tmp_path):
+    table = "word\tstart\tend\tsegment_id\nhello\t0\t1\tclip_lft\nyes\t1\t2\tclip_right\nno\t2\t3\t\n"
+    with_files(tmp_path, **{"videos/clip.tsv": table})
+    segments = [subject("clip_left", 3.0), subject("clip_right", 3.0)]
+    left, right = check_transcripts(tmp_path, [supplied(tmp_path, "clip", "videos/clip.mp4")], segments)
+    assert left.reason.startswith("videos/clip.tsv names segments that this recording does not have: clip_lft")
+    assert (left.segment, right.segment) == ("clip_left", "clip_right")
+
+
 def test_turns_keep_their_words_beside_an_unusable_transcript(tmp_path):
-    name = "Session1/dialog/avi/DivX/Ses01F_impro01.srt"
-    with_transcripts(tmp_path, {name: "hello"})
-    unit = replace(UNIT, transcript=name)
+    with_files(tmp_path, **{"Session1/dialog/avi/DivX/Ses01F_impro01.srt": "hello"})
+    unit = supplied(tmp_path, UNIT.unit_id, UNIT.video)
     assert [w.word for w in place_words(tmp_path, unit, [turn()], never)] == ["well", "now", "yes"]
     assert [f.segment for f in check_transcripts(tmp_path, [unit], [turn()])] == [turn().segment_id]
+
+
+NAMES = {  # files beside talk.MP4: the one that is taken, or what is said
+    "talk.SRT": "talk.SRT",
+    "talk.Vtt": "talk.Vtt",
+    "talk.en.vtt": "talk.en.vtt",
+    "talk.pt-BR.srt": "talk.pt-BR.srt",
+    "talk.en.sdh.srt": "talk.en.sdh.srt",
+    "talk.de.vtt talk.srt": "talk.srt",
+    "talk.en.vtt talk.en-orig.vtt": "talk.en-orig.vtt",
+    "talk.en.vtt talk.de.vtt": "several transcripts: talk.de.vtt, talk.en.vtt; keep one of them",
+    "talk.srt talk.TSV": "several transcripts",
+    "talk.de.mp4 talk.de.srt": None,
+    "talk.txt talks.srt talk.v2.srt Talk2.srt talk.english.srt": None,
+}
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_the_name_of_a_transcript(tmp_path, names):
+    for name in names.split():
+        (tmp_path / name).write_text("")
+    expected = NAMES[names]
+    if expected and " " in expected:
+        with pytest.raises(InputError, match=re.escape(expected)):
+            find_transcript(tmp_path, "talk.MP4")
+        return
+    assert find_transcript(tmp_path, "talk.MP4") == (tmp_path / expected if expected else None)
+    if names == "talk.de.mp4 talk.de.srt":
+        assert find_transcript(tmp_path, "talk.de.mp4") == tmp_path / "talk.de.srt"
+
+
+def test_a_pipe_or_a_folder_is_no_transcript(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "a.srt")
+    (tmp_path / "a.vtt").mkdir()
+    assert find_transcript(tmp_path, "a.mp4") is None
 
 
 # --- pieces ------------------------------------------------------------------------------------------------------
@@ -493,7 +520,7 @@ def test_pocketsphinx_hears_real_speech(shared, tmp_path):
     assert words[-1].start_s == pytest.approx(soon_s[0], abs=0.1)
     assert words[-1].end_s == pytest.approx(soon_s[1], abs=0.1)
     assert all(0 <= w.start_s < w.end_s <= begin_s[-1] for w in words)
-    assert {(w.source, w.segment_id) for w in words} == {("recogniser", None)}
+    assert {(w.source, w.segment_id) for w in words} == {("recogniser", "clip")}
 
 
 def test_pocketsphinx_does_not_lose_a_word_at_the_very_end(shared, tmp_path):
@@ -577,8 +604,23 @@ def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
     assert first
     assert all(re.fullmatch("[a-z]+", w.word) for w in first)
     assert all(100 <= w.start_s < w.end_s <= 133 for w in first)
-    assert {(w.source, w.segment_id) for w in first} == {("recogniser", None)}
+    assert {(w.source, w.segment_id) for w in first} == {("recogniser", "clip")}
     assert run_words(tmp_path, tmp_path, unit, [segment], **options) == first
+
+
+def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, caplog):
+    recogniser = make_recogniser(RecogniserConfig(kind="transformers"), whisper, "cpu")
+
+    def failing(*given, **options):
+        if options.get("return_timestamps") == "word":
+            raise IndexError("index 0 is out of bounds for dimension 1 with size 0")
+        return {"text": " One, two: three. Four"}
+
+    monkeypatch.setattr(recogniser, "_pipeline", failing)
+    heard = recogniser.hear(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
+    assert [w for w, *_ in heard] == ["one", "two", "three", "four"]
+    assert (heard[0][1], heard[-1][2]) == (0.0, 4.0)
+    assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
 
 
 def test_whisper_that_is_not_as_it_was_fetched_is_refused(whisper, tmp_path):
@@ -645,10 +687,9 @@ def test_no_recogniser_and_no_transcript_gives_no_words(tmp_path):
     assert run_words(tmp_path, tmp_path, unit, []) == []
 
 
-def test_unknown_unit_is_refused(tmp_path):
+def test_unknown_shard_is_refused(tmp_path):
     write_table(tmp_path / "units.tsv", [Unit("other", "videos/other.mp4")], Unit)
     write_table(tmp_path / "segments.tsv", [], Segment)
-    names = {"--root": ".", "--tables": ".", "--audio": "a.h5", "--out": "w.tsv"}
-    arguments = [item for key, name in names.items() for item in (key, str(tmp_path / name))]
+    arguments = ["--root", tmp_path, "--tables", tmp_path, "--shard", "clip", "--out", tmp_path / "w.tsv"]
     with pytest.raises(InputError, match="shard 'clip' is not in"):
-        CliRunner().invoke(words_command, ["--shard", "clip", *arguments], catch_exceptions=False)
+        CliRunner().invoke(words_command, [str(a) for a in arguments], catch_exceptions=False)

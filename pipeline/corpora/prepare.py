@@ -4,13 +4,14 @@ Every unit belongs to a shard, the recordings whose faces, sound and words one j
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.transcripts import find_transcript
-from pipeline.corpora.tree import Folders, below
+from pipeline.corpora.transcripts import find_transcript, transcripts_in
+from pipeline.corpora.tree import below
 from pipeline.records import Finding, InputError, Unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
@@ -33,9 +34,9 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     found = corpus.index()
     _check_ids(corpus, found)
     shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
-    units, folders = [], Folders()
+    units, look = [], cache(transcripts_in)
     for unit in found.units:
-        unit, problem = _with_transcript(corpus.root, unit, folders)
+        unit, problem = _with_transcript(corpus.root, unit, look)
         units.append(replace(unit, shard=shard_of[unit.unit_id]))
         if problem:
             names = [s.segment_id for s in found.segments if s.unit_id == unit.unit_id]
@@ -56,13 +57,13 @@ def _check_ids(corpus: Corpus, found: Index) -> None:
         raise InputError(f"corpus {corpus.name}: segments name the unit {min(lacking)!r}, which is not listed")
 
 
-def _with_transcript(root: Path, unit: Unit, folders: Folders) -> tuple[Unit, str]:
+def _with_transcript(root: Path, unit: Unit, look: Callable) -> tuple[Unit, str]:
     """The unit with the transcript that lies beside its recording, or why it has none: of several, none is used."""
     recording = unit.video or unit.audio
     if unit.transcript or not recording:
         return unit, ""
     try:
-        path = find_transcript(root, recording, folders)
+        path = find_transcript(root, recording, look)
     except InputError as error:
         return unit, f"the transcript supplied was not used: {error}"
     return (replace(unit, transcript=below(root, path)) if path else unit), ""

@@ -1,23 +1,28 @@
 """Supplied transcripts: ``<video>.tsv``, ``.vtt`` (WebVTT) or ``.srt`` beside the video or in ``<root>/transcripts``.
 
 Times count from the first video frame. A tab-separated file has the columns word, start, end (seconds) and, for a word
-of one person, segment_id; subtitle files time whole lines. One that cannot be used is a finding, and the words of its
-video come from elsewhere.
+of one person, segment_id; subtitle files time lines, or words where they say so. One that cannot be used is a finding,
+and the words of its video come from elsewhere.
 """
 
 import csv
 import math
 import os
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
-from pipeline.corpora.tree import Folders, below
+from pipeline.corpora.captions import Caption, said
+from pipeline.corpora.tree import below
+from pipeline.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit
 
 FOLDER = "transcripts"
+_LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*?(?P<spoken>[-_]orig)?(\.(sdh|cc|hi|forced))?$", re.IGNORECASE)
+Found = Mapping[str, Sequence[tuple[int, str]]]
 COLUMNS = ("word", "start", "end")
 
 
@@ -31,25 +36,49 @@ class Cue:
     segment_id: str | None = None  # None: of everybody in the video
 
 
-def find_transcript(root: Path, video: str, folders: Folders | None = None) -> Path | None:
-    """The transcript of a video, given by its path below ``root``; raises InputError where there are several."""
-    folders = folders or Folders()
-    path = os.path.join(root, video)
-    stem = os.path.splitext(os.path.basename(path))[0]
-    found = []
-    for place in dict.fromkeys((os.path.dirname(path), os.path.join(root, FOLDER))):
-        names = folders.names(place)
-        found += [Path(place, names[stem + suffix]) for suffix in READERS if stem + suffix in names]
-    if len(found) > 1:
-        several = ", ".join(below(root, p) for p in found)
-        raise InputError(f"{video} has several transcripts: {several}; keep one of them")
-    return found[0] if found else None
+def transcripts_in(folder: Path) -> Found:
+    """The transcripts of a folder by the name of their video: how surely each is its, 0 the most, and its own name.
+
+    Its name is the video's, with the suffix in any case, or the video's with a language as ``clip.en.vtt``; of several
+    languages the one that is said to be spoken (``en-orig``) comes first.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:  # it is not there, or nobody may look
+        return {}
+    stems = [os.path.splitext(name) for name in names]
+    recordings = {stem for stem, suffix in stems if suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES}
+    found = defaultdict(list)
+    for name, (stem, suffix) in zip(names, stems):
+        if suffix.lower() not in READERS:
+            continue
+        found[stem].append((0, name))
+        language = _LANGUAGE.search(stem)
+        if language and stem not in recordings:
+            found[stem[: language.start()]].append((1 if language["spoken"] else 2, name))
+    return found
+
+
+def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = transcripts_in) -> Path | None:
+    """The transcript of a video, given by its path below ``root``; raises InputError where there are several.
+
+    ``look`` is how to look into a folder; who asks for many videos gives one that remembers.
+    """
+    stem, found = Path(video).stem, []
+    for folder in dict.fromkeys([(root / video).parent, root / FOLDER]):
+        found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
+    found = [(rank, path) for rank, path in found if path.is_file()]
+    best = [path for rank, path in found if rank == min(found)[0]]
+    if len(best) > 1:
+        names = ", ".join(below(root, p) for p in best)
+        raise InputError(f"{video} has several transcripts: {names}; keep one of them")
+    return best[0] if best else None
 
 
 def read_cues(path: Path) -> list[Cue]:
     """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
     try:
-        cues = list(READERS[path.suffix](path))
+        cues = list(READERS[path.suffix.lower()](path))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except csv.Error as error:
@@ -69,9 +98,13 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
         if not unit.transcript:
             continue
         try:
-            read_cues(root / unit.transcript)
+            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own[unit.unit_id]}
+            reason = f"{unit.transcript} names segments that this recording does not have: {', '.join(sorted(named))}"
+            reason += "; their words are nobody's" if named else ""
         except InputError as error:
+            named = True
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
+        if named:
             reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all
             findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own[unit.unit_id]]
     return findings
@@ -90,7 +123,8 @@ def _read_tsv(path: Path) -> Iterator[Cue]:
                 start_s, end_s = float(row["start"]), float(row["end"])
             except (TypeError, ValueError):
                 raise InputError(f"{where}: start {row['start']!r} and end {row['end']!r} must be seconds") from None
-            yield _cue(row["word"] or "", start_s, end_s, where, row.get("segment_id") or None)
+            found = _caption(row["word"] or "", start_s, end_s, where)
+            yield Cue(found.text, found.start_s, found.end_s, row.get("segment_id") or None)
 
 
 def _read_vtt(path: Path) -> Iterator[Cue]:
@@ -100,9 +134,11 @@ def _read_vtt(path: Path) -> Iterator[Cue]:
         captions = webvtt.WebVTT.read(str(path), strict=True).captions
     except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError) as error:
         raise InputError(f"{path}: not WebVTT ({error}); correct the file") from None
+    shown = []
     for n, caption in enumerate(captions, start=1):
         start_s, end_s = (t.in_seconds() + t.milliseconds / 1000 for t in (caption.start_time, caption.end_time))
-        yield _cue(caption.text, start_s, end_s, f"{path}, cue {n}")
+        shown.append(_caption(caption.raw_text, start_s, end_s, f"{path}, cue {n}"))
+    return (Cue(c.text, c.start_s, c.end_s) for c in said(shown))
 
 
 def _read_srt(path: Path) -> Iterator[Cue]:
@@ -112,15 +148,18 @@ def _read_srt(path: Path) -> Iterator[Cue]:
         items = pysrt.open(str(path), encoding="utf-8-sig", error_handling=pysrt.SubRipFile.ERROR_RAISE)
     except pysrt.Error as error:
         raise InputError(f"{path}: not SubRip ({type(error).__name__}: {error}); correct the file") from None
+    shown = []
     for n, item in enumerate(items, start=1):
         start_s, end_s = item.start.ordinal / 1000, item.end.ordinal / 1000
-        yield _cue(item.text_without_tags, start_s, end_s, f"{path}, subtitle {n}")
+        shown.append(_caption(item.text, start_s, end_s, f"{path}, subtitle {n}"))
+    return (Cue(c.text, c.start_s, c.end_s) for c in said(shown))
 
 
-def _cue(text: str, start_s: float, end_s: float, where: str, segment_id: str | None = None) -> Cue:
+def _caption(text: str, start_s: float, end_s: float, where: str) -> Caption:
+    """A caption; raises InputError where its times are no range."""
     if not (math.isfinite(start_s) and start_s < end_s < math.inf):
         raise InputError(f"{where}: {text!r} ends at {end_s} s, not after its start at {start_s} s; correct the file")
-    return Cue(text, start_s, end_s, segment_id)
+    return Caption(text, start_s, end_s)
 
 
 READERS = {".tsv": _read_tsv, ".vtt": _read_vtt, ".srt": _read_srt}

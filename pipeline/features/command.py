@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.devices import choose_device
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
@@ -32,19 +33,6 @@ def parse_options(text: str) -> dict:
     if not isinstance(table, dict):
         raise InputError(f"--options {text!r}: expected an object of option names and values")
     return table
-
-
-def choose_device(device: str) -> str:
-    """Resolve "auto" to "cuda" or "cpu"; raises InputError where a GPU is asked for and none is there."""
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        raise InputError("--device cuda: PyTorch sees no GPU here; use --device auto or cpu")
-    return "cpu"
 
 
 @click.command()

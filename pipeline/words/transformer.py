@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.devices import choose_device
+from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.weights import verify
 from pipeline.words.pieces import Heard
 from pipeline.words.recogniser import Recogniser, RecogniserConfig
+from pipeline.words.text import spread
 
 OPEN_WORD_S = 0.5  # how long a word lasts for which the model gives no end
 
@@ -26,8 +29,7 @@ class Transformer(Recogniser):
         import torch
         from transformers import AutoConfig, pipeline
 
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = choose_device(device)
         kind = AutoConfig.from_pretrained(weights, local_files_only=True).model_type
         self._pipeline = pipeline(
             "automatic-speech-recognition",
@@ -49,10 +51,19 @@ class Transformer(Recogniser):
                 self._options |= {"task": "transcribe", "language": config.language}
 
     def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
-        """Words of the piece; a word without end lasts half a second."""
-        given = {"raw": np.asarray(samples, np.float32), "sampling_rate": sample_rate_hz}
-        heard = self._pipeline(given, return_timestamps="word", generate_kwargs=self._options)
+        """Words of the piece; a word without end lasts half a second.
+
+        Where the model's word times cannot be made out, which happens, the words are spread over the piece.
+        """
         duration_s = len(samples) / sample_rate_hz
+        try:
+            heard = self._run(samples, sample_rate_hz, return_timestamps="word")
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if "out of memory" in str(error):
+                raise
+            log.warning("words: no word times for a piece of %.0f s (%s); they are estimates", duration_s, error)
+            text = self._run(samples, sample_rate_hz)["text"]
+            return [(w.word, w.start_s, w.end_s) for w in spread(text, 0.0, duration_s, "")]
         words: list[Heard] = []
         for chunk in heard.get("chunks", []):
             start_s, end_s = chunk["timestamp"]
@@ -60,3 +71,7 @@ class Transformer(Recogniser):
             end_s = start_s + OPEN_WORD_S if end_s is None else end_s
             words.append((chunk["text"], min(start_s, duration_s), min(end_s, duration_s)))
         return words
+
+    def _run(self, samples: np.ndarray, sample_rate_hz: int, **options) -> dict:
+        given = {"raw": np.asarray(samples, np.float32), "sampling_rate": sample_rate_hz}
+        return self._pipeline(given, generate_kwargs=self._options, **options)

@@ -1,0 +1,95 @@
+"""What subtitle files show, made into what is said: markup taken away, times within a line used, repeated lines once.
+
+Automatic captions roll: every line is shown again while the next one is spoken, and once more by itself for an instant.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+_RUBY = re.compile(r"<r[tp][^>]*>.*?</r[tp]>", re.DOTALL | re.IGNORECASE)  # how a character is read, beside it
+_TAG = re.compile(r"</?(?:[bisuvcp]|font|ruby|lang|span|em|strong)(?=[\s.>/])[^<>]*>", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s*/?>|\\[Nnh]", re.IGNORECASE)
+_OVERRIDE = re.compile(r"\{(?:\\[^}]*|[yYfFsScCpP]:[^}]*)\}")  # {\an8} of SubStation, {y:i} of MicroDVD
+_STAMP = re.compile(r"<((?:\d+:)?\d{1,2}:\d{2}[.,]\d{3})>")
+INSTANT_S = 0.05  # a caption shown for less only moves lines up
+MOST_SHOWN = 200  # words
+A_LINE = 3  # words that nobody says twice by chance, whenever a caption ends
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """One entry of a subtitle file: its text as it is written there, and when it is shown."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+def plain(text: str) -> str:
+    """The text that a player shows."""
+    text = _OVERRIDE.sub("", _BREAK.sub("\n", _TAG.sub("", _RUBY.sub("", text))))
+    return html.unescape(_STAMP.sub("", text))
+
+
+def said(captions: Sequence[Caption]) -> list[Caption]:
+    """What is new in each caption, by the times within it where it has some; in order of time."""
+    captions = sorted(captions, key=lambda c: (c.start_s, c.end_s))
+    repeated = _repeated([plain(c.text).split() for c in captions])
+    if not _rolls(captions, repeated):
+        repeated = [0] * len(captions)
+    overlaps = sum(a.end_s > b.start_s for a, b in pairwise(captions))
+    found = []
+    for i, (caption, known) in enumerate(zip(captions, repeated)):
+        end_s = caption.end_s
+        if overlaps > len(captions) / 2 and i + 1 < len(captions):  # a line stays while the next one is spoken
+            end_s = min(end_s, max(captions[i + 1].start_s, caption.start_s + INSTANT_S))
+        found += _pieces(caption, end_s, known)
+    return found
+
+
+def _repeated(shown: list[list[str]]) -> list[int]:
+    """How many words at the beginning of each caption are those at the end of the one before."""
+    counts = [0]
+    for before, now in pairwise(shown):
+        most = min(len(before), len(now), MOST_SHOWN)
+        counts.append(next((n for n in range(most, 0, -1) if before[-n:] == now[:n]), 0))
+    return counts[: len(shown)]
+
+
+def _rolls(captions: list[Caption], repeated: list[int]) -> bool:
+    """Whether most captions begin with what the one before showed, and not because somebody says the same again."""
+    if 2 * sum(n > 0 for n in repeated) < len(captions) - 1:
+        return False
+    timed = any(_STAMP.search(c.text) for c in captions)
+    instant = any(n and c.end_s - c.start_s < INSTANT_S for n, c in zip(repeated, captions))
+    grows = len(captions) > 2 and any(A_LINE <= n < len(plain(c.text).split()) for n, c in zip(repeated, captions))
+    return timed or instant or grows
+
+
+def _pieces(caption: Caption, end_s: float, known: int) -> list[Caption]:
+    """A caption without its first ``known`` words, cut at the times within it."""
+    parts = _STAMP.split(caption.text)
+    starts = [caption.start_s, *map(_seconds, parts[1::2])]
+    if sorted(starts) != starts or starts[-1] > max(end_s, caption.end_s):
+        parts, starts = ["".join(parts[::2])], [caption.start_s]
+    end_s = max(end_s, starts[-1] + INSTANT_S)
+    pieces, words, begin_s = [], [], starts[0]
+    for text, start_s, stop_s in zip(parts[::2], starts, [*starts[1:], end_s]):
+        begin_s = begin_s if words else start_s
+        these = plain(text).split()
+        words += these[known:]
+        known = max(0, known - len(these))
+        if words and stop_s > begin_s:
+            pieces.append(Caption(" ".join(words), begin_s, stop_s))
+            words = []
+    return pieces
+
+
+def _seconds(text: str) -> float:
+    whole = 0.0
+    for part in text.replace(",", ".").split(":"):
+        whole = whole * 60 + float(part)
+    return whole

@@ -1,0 +1,176 @@
+"""Words of any script, and of subtitle files as people and programs write them."""
+
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.corpora.captions import Caption, plain, said
+from pipeline.words.place import read_transcript
+from pipeline.words.text import spread, tokens
+
+SCRIPTS = {  # text: its words
+    "नमस्ते दुनिया": ["नमस्ते", "दुनिया"], "வணக்கம்": ["வணக்கம்"], "সুপ্রভাত বন্ধু": ["সুপ্রভাত", "বন্ধু"], "สวัสดี": ["สวัสดี"],
+    "مَرْحَبًا يا صديقي": ["مَرْحَبًا", "يا", "صديقي"], "می‌خواهم بروم": ["می‌خواهم", "بروم"], "שָׁלוֹם עולם": ["שָׁלוֹם", "עולם"],
+    "İstanbul ve Iğdır": ["istanbul", "ve", "iğdır"], "한국어 단어": ["한국어", "단어"], "ကျေးဇူး": ["ကျေးဇူး"],
+    "你好，世界！": ["你", "好", "世", "界"], "iPhone15很好": ["iphone15", "很", "好"], "時々": ["時", "々"],
+    "私はコーヒーが好き。": ["私", "は", "コーヒー", "が", "好", "き"],
+    "well\u2011known co\u00adoperate": ["well-known", "cooperate"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_words_of_any_script_are_whole(text, form):
+    assert tokens(unicodedata.normalize(form, text)) == [unicodedata.normalize("NFC", w) for w in SCRIPTS[text]]
+
+
+@pytest.mark.parametrize("text", ["l'été à la plage", "tiếng Việt", "Åse čte żółw"])
+def test_decomposed_letters_are_those_composed(text):
+    assert tokens(unicodedata.normalize("NFD", text)) == tokens(text) == text.lower().split()
+
+
+@given(st.text(max_size=60))
+def test_no_letter_is_lost_and_none_is_made(text):
+    clean = "".join(c for c in text if c not in "[](){}<>（）［］【】〔〕〈〉")
+    letters = [c for c in unicodedata.normalize("NFC", clean).lower() if c.isalnum()]
+    kept = [c for word in tokens(clean) for c in word if c.isalnum()]
+    assert len(kept) == len([c for c in letters if unicodedata.category(c)[0] in "LN"])
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("(LAUGHTER) yes [music] no <laugh> (sighs)", ["yes", "no"]), ("[LAUGHTER]", []), ("<breath>", []),
+    ("{noise} a", ["a"]),
+    ("（笑）はい", ["は", "い"]), ("3 < 5 and (unclosed", ["3", "5", "and", "unclosed"]), ("♪ la la ♪", ["la", "la"]),
+])  # fmt: skip
+def test_what_is_heard_and_not_spoken_is_no_word(text, words):
+    assert tokens(text) == words
+
+
+def read(path, text):
+    path.write_text(text, encoding="utf-8")
+    return [(w.word, round(w.start_s, 2)) for w in read_transcript(path)]
+
+
+def clock(time_s, comma):
+    return f"00:00:{int(time_s):02d}{comma}{round(time_s * 1000) % 1000:03d}"
+
+
+def srt(*lines):
+    """A SubRip file of (start, end, text) in seconds."""
+    return "".join(f"{i}\n{clock(a, ',')} --> {clock(b, ',')}\n{text}\n\n" for i, (a, b, text) in enumerate(lines, 1))
+
+
+def vtt(*lines):
+    """The same as WebVTT."""
+    return "WEBVTT\n\n" + "".join(f"{clock(a, '.')} --> {clock(b, '.')}\n{text}\n\n" for a, b, text in lines)
+
+
+@pytest.mark.parametrize(("shown", "words"), [
+    ("{\\an8}General <i>Kenobi</i>", "general kenobi"),
+    ("{\\pos(192,210)}<font color=red>Hello</font>\\Nthere", "hello there"),
+    ("Tom &amp; Jerry,&nbsp;R&amp;B &lt;laughs&gt; it&#39;s", "tom jerry r b it's"),
+    ("un<b>believ</b>able", "unbelievable"),
+    ("<v Roger Bingham>We are</v> <c.loud.red>in</c> <lang en>New York</lang>", "we are in new york"),
+    ("<ruby>漢<rt>kan</rt></ruby>字", "漢 字"), ("{y:i}yes <br/>no", "yes no"),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
+def test_markup_is_not_spoken(tmp_path, name, shown, words):
+    text = (srt if name == "a.srt" else vtt)((1, 3, shown))
+    assert [word for word, _ in read(tmp_path / name, text)] == words.split()
+
+
+YOUTUBE = """WEBVTT
+Kind: captions
+Language: en
+
+00:00:00.160 --> 00:00:02.310 align:start position:0%
+\x20
+hello<00:00:00.480><c> and</c><00:00:00.640><c> welcome</c>
+
+00:00:02.310 --> 00:00:02.320 align:start position:0%
+hello and welcome
+\x20
+
+00:00:02.320 --> 00:00:04.000 align:start position:0%
+hello and welcome
+to<00:00:02.500><c> the</c><00:00:02.700><c> show</c>
+
+00:00:04.000 --> 00:00:04.010 align:start position:0%
+to the show
+\x20
+
+00:00:09.000 --> 00:00:10.000 align:start position:0%
+to the show
+[Music]
+"""
+SAID = [("hello", 0.16), ("and", 0.48), ("welcome", 0.64), ("to", 2.32), ("the", 2.5), ("show", 2.7)]
+
+
+def test_rolling_captions_are_said_once_at_their_own_times(tmp_path):
+    assert read(tmp_path / "a.vtt", YOUTUBE) == SAID
+
+
+def test_rolling_captions_without_times_within(tmp_path):
+    lines = [(0.16, 2.31, "hello and welcome"), (2.31, 2.32, "hello and welcome"),
+             (2.32, 4.0, "hello and welcome\nto the show"), (4.0, 4.01, "to the show"),
+             (4.01, 6.0, "to the show\nto the very end")]  # fmt: skip
+    for name, write in (("a.srt", srt), ("a.vtt", vtt)):
+        words = read(tmp_path / name, write(*lines))
+        assert [w for w, _ in words] == ["hello", "and", "welcome", "to", "the", "show", "to", "the", "very", "end"]
+        assert (words[0][1], words[3][1], words[6][1]) == (0.16, 2.32, 4.01)
+
+
+def test_three_lines_that_roll_up(tmp_path):
+    spoken = ["it was a", "bright cold day", "in april and", "the clocks were", "striking thirteen times"]
+    lines = [(2 * k, 2 * k + 2, "\n".join(spoken[max(0, k - 2) : k + 1])) for k in range(5)]
+    words = read(tmp_path / "a.srt", srt(*lines))
+    assert [w for w, _ in words] == " ".join(spoken).split()
+    assert all(2 * k <= start_s < 2 * k + 2 for k in range(5) for _, start_s in words[3 * k : 3 * k + 3])
+
+
+def test_lines_that_stay_while_the_next_is_spoken(tmp_path):
+    lines = [(0, 4, "one two"), (2, 6, "three four"), (4, 8, "five six"), (6, 8, "seven")]
+    words = read(tmp_path / "a.srt", srt(*lines))
+    assert [w for w, _ in words] == ["one", "two", "three", "four", "five", "six", "seven"]
+    assert words[2] == ("three", 2.0)
+    assert words[1][1] < 2
+
+
+@pytest.mark.parametrize("texts", [
+    ["No.", "No.", "No no."], ["la la la", "la la la", "la la la"], ["you know", "you know what", "what is it"],
+    ["I said stop", "stop it", "no", "yes I do", "do you"],
+])  # fmt: skip
+def test_what_is_said_again_is_said_again(tmp_path, texts):
+    words = read(tmp_path / "a.srt", srt(*((k, k + 1, text) for k, text in enumerate(texts))))
+    assert [w for w, _ in words] == [w for text in texts for w in tokens(text)]
+
+
+def test_times_within_a_line_that_make_no_sense_are_not_used(tmp_path):
+    for stamps in ("<00:00:09.000>", "<00:00:01.900> <00:00:01.100>"):
+        assert read(tmp_path / "a.vtt", f"WEBVTT\n\n00:01.000 --> 00:02.000\na {stamps}b\n") == [("a", 1.0), ("b", 1.5)]
+
+
+texts = st.lists(
+    st.sampled_from(["a", "bb", "ccc", "<00:00:01.500>", "<c>", "</c>", "&amp;", "{\\an8}", "[x]", "\n"]), max_size=12
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 9), texts.map(" ".join)), max_size=12))
+def test_any_captions_give_ordered_times_and_no_new_words(captions):
+    captions = [Caption(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
+    found = said(captions)
+    assert all(c.end_s > c.start_s for c in found)
+    shown = [w for c in captions for w in plain(c.text).split()]
+    new = [w for c in found for w in c.text.split()]
+    assert all(new.count(w) <= shown.count(w) for w in set(new))
+    assert set(new) == set(shown), "every word is said at least once"
+
+
+@given(st.lists(st.sampled_from(["नमस्ते", "hello", "你好", "ก"]), min_size=1, max_size=8))
+def test_spread_keeps_every_word_in_order(words):
+    placed = spread(" ".join(words), 2.0, 5.0, "x")
+    assert [w.word for w in placed] == [t for w in words for t in tokens(w)]
+    assert all(a.end_s == b.start_s for a, b in pairwise(placed))

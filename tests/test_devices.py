@@ -1,0 +1,93 @@
+"""Where a model runs is chosen aloud, and jobs beside each other take different GPUs."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pipeline import devices
+from pipeline.records import InputError
+
+OLD = "The NVIDIA driver on your system is too old (found version 11040).\nPlease update your GPU driver"
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """A machine with so many GPUs, of which PyTorch can use all or none."""
+    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.setattr(devices, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    chosen = []
+
+    def init():
+        raise RuntimeError(OLD)
+
+    def make(count, usable=True):
+        monkeypatch.setattr(devices, "gpu_is_here", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: usable and count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count if usable else 0)
+        monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+        monkeypatch.setattr(torch.cuda, "init", init)
+        return chosen
+
+    return make
+
+
+def test_the_processor_where_there_is_no_gpu(machine, caplog):
+    machine(0)
+    assert devices.choose_device("auto") == "cpu"
+    assert caplog.text == ""
+    with pytest.raises(InputError, match="--device cuda: PyTorch sees no GPU here; use auto or cpu"):
+        devices.choose_device("cuda")
+
+
+def test_a_driver_that_is_too_old_is_said_aloud(machine, caplog):
+    machine(1, usable=False)
+    assert devices.choose_device("auto") == "cpu"
+    assert "RUNNING ON THE PROCESSOR" in caplog.text
+    assert "driver on your system is too old (found version 11040)" in caplog.text
+    with pytest.raises(InputError, match="too old"):
+        devices.choose_device("cuda", "training.device")
+
+
+def test_who_wants_the_processor_or_hides_the_gpu_hears_nothing(machine, caplog, monkeypatch):
+    machine(1, usable=False)
+    assert devices.choose_device("cpu") == "cpu"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert devices.choose_device("auto") == "cpu"
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("visible", [None, "4,7,GPU-a/b"])
+def test_each_job_takes_a_gpu_of_its_own(machine, monkeypatch, visible):
+    chosen = machine(3)
+    if visible:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    kept = []
+    for _ in range(3):
+        assert devices.choose_device("auto") == "cuda"
+        assert devices.choose_device("cuda") == "cuda", "the second time nothing is chosen anew"
+        kept.append(devices._held)
+        monkeypatch.setattr(devices, "_held", [])
+    assert chosen == [0, 1, 2]
+    devices.choose_device("auto")
+    assert chosen[3] in (0, 1, 2), "more jobs than GPUs share them"
+    for lock in kept[1]:
+        lock.release()
+    monkeypatch.setattr(devices, "_held", [])
+    devices.choose_device("auto")
+    assert chosen[4] == 1
+
+
+def test_a_job_that_has_ended_holds_nothing(tmp_path):
+    code = (
+        "import sys; from pipeline import devices; devices.gettempdir = lambda: sys.argv[1]; "
+        "print(devices._free_gpu(2), flush=True); sys.argv[2:] and input()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    first = subprocess.Popen([*command, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "0\n"
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "1\n"
+    first.communicate("\n")
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "0\n"
