@@ -79,7 +79,7 @@ class NetworkOptions(Options):
         details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else [])]
         return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
 
-    def sentence(self, task: Task = "segment") -> str:
+    def sentence(self, task: Literal["segment", "frame"] = "segment") -> str:
         """Say in a sentence how its modalities meet, for the methods part of a paper."""
         return self.published.sentence if self.faithful else self.make_fusion(task).sentence()
 

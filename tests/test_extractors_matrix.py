@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline import weights
+from pipeline.conformance import verdicts
 from pipeline.features import registry
 from pipeline.features.base import AudioPiece, FacePiece, TextPiece
+from pipeline.features.check import CHECKS
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -67,7 +69,7 @@ def test_family_gives_rows_that_do_not_depend_on_the_batch(extractor, kind, fami
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert-layer", "whisper", "clip", "roberta"])
 def test_family_passes_the_conformance_check(extractor, family):
     kind = next(k for k, families in FAMILIES.items() if family in families)
-    bad = [(title, said) for title, said, good in check(extractor(kind, family, layers=[1])) if not good]
+    bad = [(title, said) for title, said, good in verdicts(CHECKS, extractor(kind, family, layers=[1])) if not good]
     assert not bad
 
 

@@ -11,7 +11,8 @@ from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {
-    "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance", "devices", "hdf5",
+    "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance", "devices",
+    "hdf5",
 }  # fmt: skip
 RAW = {"container", "sound", "stamps", "picture", "media"}  # what opens raw files
 PREPARED = {"segment_file", "crops", "audio_file"}  # what stages leave for each other
