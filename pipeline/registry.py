@@ -5,6 +5,7 @@ their options imports their modules only, which load nothing heavy until they ar
 read. What there is to find decides no result, so this module is part of no stage's digest.
 """
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -85,8 +86,9 @@ class Registry:
         ``beside``: keys that stand in the same table and belong to somebody else, for the message.
         """
         config, given = self.load(name).Config, given or {}
-        allowed = list(config.__dataclass_fields__)
-        problems = [f"unknown option {key!r}" for key in given if key not in allowed]
+        own = list(config.__dataclass_fields__)
+        allowed = [*own, *beside]
+        problems = [f"unknown option {key!r}{_meant(key, allowed)}" for key in given if key not in own]
         try:
             if not problems:
                 return TypeAdapter(config).validate_python(dict(given))
@@ -94,8 +96,8 @@ class Registry:
             for each in error.errors():
                 where = ".".join(map(str, each["loc"])) or "options"
                 problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
-        listing = ", ".join([*allowed, *beside]) or "none"
-        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listing}")
+        listed = ", ".join(allowed) or "none"
+        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listed}")
 
     def describe(self, name: str) -> list[tuple[str, str, str]]:
         """(name, default, description) of each option of a plug."""
@@ -109,6 +111,11 @@ class Registry:
     def code_of(self, name: str, stage: str) -> str:
         """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""
         return code(stage, self.load(name))
+
+
+def _meant(key: str, allowed: Iterable[str]) -> str:
+    close = difflib.get_close_matches(key, allowed, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 @cache

@@ -111,7 +111,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     faces: FaceOptions = FaceOptions()
     recogniser: RecogniserOptions = RecogniserOptions()
     media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
-    shard_units: int = Field(8, ge=1, description="recordings per feature job")
+    shard_units: int | None = Field(None, ge=1, description="recordings per feature job; null: by their number")
     extractors: dict[StoreName, ExtractorEntry]
     inputs: dict[Literal["audio", "video", "text"], str] = Field(description="which feature store each modality reads")
     labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")

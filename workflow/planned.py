@@ -28,6 +28,9 @@ PREPARED = {"audio": "audio/{shard}.h5", "video": "faces/{shard}.h5", "text": "w
 """Where what an extractor reads lies below a corpus's results, by modality."""
 
 
+LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
+
+
 class Planned:
     """One corpus of the configuration."""
 
@@ -68,7 +71,8 @@ class Planned:
     def parts(self) -> list[list[str]]:
         """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
         every = list(self.shards)
-        size = max(1, self.options.shard_units // max(map(len, self.shards.values()), default=1))
+        wanted = self.options.shard_units or max(LEAST_IN_JOB, len(self.index.units) // JOBS_WANTED)
+        size = max(1, wanted // max(map(len, self.shards.values()), default=1))
         return [every[k : k + size] for k in range(0, len(every), size)]
 
     def prepared(self, modality: str, some: Iterable[str] | None = None) -> list[str]:

@@ -3,7 +3,6 @@
 ``python -m workflow.settings`` writes the JSON schemas under workflow/schemas from the same definition.
 """
 
-import difflib
 import json
 from collections.abc import Callable
 from copy import deepcopy
@@ -137,16 +136,7 @@ def _open(name: str, entry: dict, checked: Config) -> Corpus:
         own = {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
         return make(name, reader, root or "", own, tuple(CorpusOptions.model_fields))
     except InputError as error:
-        raise InputError(f"{where}: {_suggest(str(error), entry)}") from None
-
-
-def _suggest(message: str, entry: dict) -> str:
-    """A reader's complaint about a key, with the one that may be meant."""
-    for key in entry:
-        close = difflib.get_close_matches(key, CorpusOptions.model_fields, 1)
-        if key not in CorpusOptions.model_fields and close:
-            message = message.replace(f"unknown option {key!r}", f"unknown key {key!r}; did you mean {close[0]}?")
-    return message
+        raise InputError(f"{where}: {error}") from None
 
 
 def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Index | None) -> CorpusOptions:

@@ -132,6 +132,14 @@ def predictions(wildcards):
     ]
 
 
+def contact_sheet(wildcards):
+    """The page of face crops, where faces were looked for."""
+    if not any("/faces/" in path for path in planned(wildcards).prepared_for_features):
+        return []
+    folder = f"results/{wildcards.corpus}/tables"
+    return [f"{folder}/contact_sheet.jpg", f"{folder}/contact_sheet.json", f"{folder}/film_strips.jsonl"]
+
+
 def split_file(wildcards):
     """The split of the configured protocol."""
     return f"results/{wildcards.corpus}/splits/{planned(wildcards).settings.protocol}.tsv"

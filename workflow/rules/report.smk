@@ -127,7 +127,7 @@ rule html_report:
         rules.significance.output,
         rules.leaks.output,
         rules.coverage.output,
-        rules.contact_sheet.output,
+        contact_sheet,
         config=rules.configuration.output,
     output:
         report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
