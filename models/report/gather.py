@@ -116,11 +116,11 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
 
 def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
     """The jobs of each rule that has one for each checkpoint, video, extractor or fold."""
-    shards = range(-(-len(units) // settings.options.get("shard_units", 1)))
+    parts = range(settings.parts if settings.parts is not None else len(units))
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
-    of_shards = {f"features-{name}": {str(k) for k in shards} for name in settings.extractors}
+    of_shards = {f"features-{name}": {str(k) for k in parts} for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
-    of_units = {key: set(units) for key in ("faces", "audio", "words")}
+    of_units = {key: set(settings.shards or units) for key in ("faces", "audio", "words")}
     split = {settings.protocol.name}
     single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": split}
     return {**single, **of_units, **of_extractors, **of_shards, **of_folds}
