@@ -116,3 +116,40 @@ def _run(before, task, sums, clusters, folds, style=None, group=None, cluster=No
         development=None,
         **{"right": None, "right_style": None, **further},
     )
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Right or wrong and nothing else, for many experiments in little time; both models are right equally often."""
+
+    dialogs: int
+    turns: int  # of each dialog
+    right: float  # share of each model
+    advantage: float = 0.0  # of run a, as a share
+    session_points: float = 0.0  # standard deviation over five sessions of the difference, as a share
+    seeds: int = 1
+    sd_dialog: float = 0.4
+    sd_dialog_model: float = 0.15
+    sd_item_model: float = 0.7
+
+    def draw(self, rng) -> tuple[RunTally, RunTally]:
+        """Two runs on the same items."""
+        from statistics import NormalDist
+
+        shape, normal = (self.dialogs, self.turns), NormalDist()
+        spread = np.sqrt(1 + self.sd_dialog**2 + self.sd_dialog_model**2 + self.sd_item_model**2)
+        slope = normal.pdf(normal.inv_cdf(self.right)) / spread  # of the share right, by the latent scale
+        sd_session = self.session_points / slope / np.sqrt(2)
+        session = np.arange(self.dialogs) * min(SESSIONS, self.dialogs) // self.dialogs
+        shared = self.sd_dialog * rng.normal(size=(self.dialogs, 1)) + rng.normal(size=shape)
+        runs = []
+        for share in (self.right + self.advantage, self.right):
+            latent = shared + spread * normal.inv_cdf(share) + self.sd_dialog_model * rng.normal(size=(self.dialogs, 1))
+            latent = latent + sd_session * rng.normal(size=SESSIONS)[session][:, None]
+            latent = latent + self.sd_item_model * rng.normal(size=(self.seeds, *shape))
+            hits = (latent > 0).sum(-1).T  # (dialogs, seeds)
+            sums = np.zeros((*hits.shape, 2, 2))
+            sums[..., 0, 0], sums[..., 0, 1] = hits, self.turns - hits
+            cells = {"fold": session * 0, "right": None, "right_style": None}
+            runs.append(_run(runs, CLASSES, sums, self.dialogs, 1, group=session, **cells))
+        return runs[0], runs[1]
