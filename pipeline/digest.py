@@ -83,22 +83,12 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
         if names[0] in source.definitions:
             return {(path, names[0])}
         passed_on = {each for each in source.imports if each.name == names[0]}
-        if not passed_on and "__getattr__" in source.definitions:
-            passed_on = _late(path, names[0])
+        if not passed_on and "__getattr__" in source.definitions:  # given when it is asked for: from a table of names
+            tables = {each for definition in source.definitions.values() for each in definition.imports}
+            passed_on = {each for each in tables if not each.name and each.attribute == names[0]}
         if passed_on := passed_on - ({found} if path == origin else set()):
             return set().union(*(_leads_to(path, each, names[1:]) for each in passed_on))
     return _leads_to(origin, below, names[1:]) if submodule else {(path, WHOLE)}
-
-
-@cache
-def _late(path: Path, name: str) -> set[Import]:
-    """Where a module that imports a name when it is first asked for takes it from: what its tables name that has it."""
-    found = set()
-    for each in (each for definition in _source(path).definitions.values() for each in definition.imports):
-        file = _locate(path, each.level, each.module) if not each.name else None
-        if file and name in {*_source(file).definitions, *(known.name for known in _source(file).imports)}:
-            found.add(each._replace(attribute=name))
-    return found
 
 
 @cache

@@ -172,7 +172,7 @@ def test_a_definition_counts_where_it_is_used(tree, text, counts):
     others = {
         "c": "from pipeline.b import f, g",
         "d": "from pipeline.e import helper as stage",
-        "late": "TABLE = {'pipeline.b': 'fg', 'pipeline.d': ''}\ndef __getattr__(name): return find(TABLE, name)",
+        "late": "TABLE = ('pipeline.b:f', 'pipeline.b:g')\ndef __getattr__(name): return find(TABLE, name)",
         "e": "from pipeline import b\ndef helper(): return b.f()",
         "log": "from pipeline import b\ndef f(): return b.f()\nlog = 1",
     }
