@@ -111,11 +111,8 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         (shared[word.unit_id] if word.segment_id is None else marked[word.segment_id]).append(word)
     found = {}
     for segment in segments:
-        own = marked[segment.segment_id] + [
-            w
-            for w in [*shared[segment.unit_id], *shared[None]]
-            if w.start_s < segment.end_s and w.end_s > segment.start_s
-        ]
+        near = (*marked[segment.segment_id], *shared[segment.unit_id], *shared[None])
+        own = [word for word in near if word.belongs_to(segment)]
         spoken_s, until_s = 0.0, segment.start_s
         for word in sorted(own, key=lambda w: w.start_s):
             spoken_s += max(0.0, min(word.end_s, segment.end_s) - max(word.start_s, until_s))

@@ -127,6 +127,14 @@ class Word:
     segment_id: str | None = None  # None: the word belongs to every segment of its unit that it overlaps
     unit_id: str | None = None  # None: of the only unit of its file
 
+    def belongs_to(self, segment: Segment) -> bool:
+        """Whether the word is of a segment: of its unit, and either marked with it or of nobody and said within it."""
+        if self.unit_id not in (None, segment.unit_id):
+            return False
+        if self.segment_id is not None:
+            return self.segment_id == segment.segment_id
+        return self.start_s < segment.end_s and self.end_s > segment.start_s
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

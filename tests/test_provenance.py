@@ -6,7 +6,9 @@ from click.testing import CliRunner
 from models.report.gather import Settings
 from models.report.jobs import read_benchmarks
 from pipeline.__main__ import main
-from pipeline.corpora.raw import RawFiles, fingerprints
+from pipeline.corpora.prepare import read
+from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
+from pipeline.corpora.registry import make
 from pipeline.records import Unit, read_table
 from tests.workflow_runs import small_config, snakemake, write_config
 
@@ -17,9 +19,9 @@ def test_labels_of_a_synthetic_corpus_are_marked_and_those_of_a_rehearsal_are_no
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"} if own else None
     write_config(tmp_path, small_config(roots))
     said = snakemake(tmp_path, "--dry-run", "--printshellcmds", "results/affwild2/features/log_mel.h5")
-    index = next(line for line in said.splitlines() if "python -m pipeline index" in line)
+    labels = next(line for line in said.splitlines() if "python -m pipeline frame-labels" in line)
     features = next(line for line in said.splitlines() if "python -m pipeline features" in line)
-    assert ("--demonstration" in index) != own
+    assert ("--demonstration" in labels) != own
     assert "--demonstration" in features  # real labels may meet them, see models.job
 
 
@@ -34,35 +36,38 @@ def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
     assert found[["rule", "job"]].values.tolist() == [["weights", "demo--bert"]]
 
 
-def test_texts_are_known_by_their_contents_and_videos_by_their_size(tmp_path):
+def test_every_file_is_known_by_what_it_holds(tmp_path):
+    root = tmp_path / "corpus"
+
     def write(name, text):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-        found = fingerprints("affwild2", tmp_path, [Unit("a", "videos/batch1/a.mp4"), Unit("b", "videos/b.avi")])
-        return {row.what: row for row in found}
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+        corpus = make("affwild2", "affwild2", root)
+        return {row.what: row for row in raw_files(corpus, read(corpus), Fingerprints(root))}
 
     annotation = "annotations/VA_Estimation_Challenge/Train_Set/a.txt"
     write("videos/batch1/a.mp4", "picture")
     first = write(annotation, "valence,arousal")
-    assert first["videos"] == RawFiles("videos", 1, 7, "sizes", first["videos"].sha256)
-    assert first["annotations"] == RawFiles("annotations", 1, 15, "contents", first["annotations"].sha256)
-    assert "supplied transcripts" not in first
-    assert write("videos/batch1/a.mp4", "PICTURE") == write("videos/batch1/._a.txt", "litter") == first
-    assert write("videos/batch1/a.mp4", "pictures")["videos"].sha256 != first["videos"].sha256
-    assert write(annotation, "arousal,valence")["annotations"].sha256 != first["annotations"].sha256
+    notes = first["supplied annotations"]
+    assert first["videos"] == RawFiles("videos", 1, 7, first["videos"].sha256)
+    assert notes == RawFiles("supplied annotations", 1, 15, notes.sha256)
+    assert set(first) == {"videos", "supplied annotations"}
+    assert write("videos/batch1/._a.txt", "litter") == first
+    other = [write("videos/batch1/a.mp4", text)["videos"].sha256 for text in ("PICTURE", "pictures")]
+    assert len({*other, first["videos"].sha256}) == 3
+    assert write("videos/batch1/a.mp4", "picture") == first, "not the time of a file counts, but what is in it"
+    assert write(annotation, "arousal,valence")["supplied annotations"].sha256 != notes.sha256
     assert write("videos/batch1/a.srt", "1")["supplied transcripts"].files == 1
-    write("videos/batch1/a.vtt", "2")
-    assert "supplied transcripts" not in write("videos/b.avi", ""), "of two transcripts none is used"
+    assert "supplied transcripts" not in write("videos/batch1/a.vtt", "2"), "of two transcripts none is used"
 
 
 def test_the_index_notes_the_raw_files(real_corpora, tmp_path):
-    root, out = real_corpora / "IEMOCAP_full_release", tmp_path / "raw_files.tsv"
-    tables = [x for name in ("units", "segments", "findings") for x in (f"--{name}", str(tmp_path / f"{name}.tsv"))]
-    arguments = ["index", "--corpus", "iemocap", "--root", str(root), *tables, "--raw-files", str(out)]
+    root = real_corpora / "IEMOCAP_full_release"
+    arguments = ["index", "--corpus", "iemocap", "--reader", "iemocap", "--root", str(root), "--out", str(tmp_path)]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    rows = {row.what: row for row in read_table(out, RawFiles)}
-    patterns = {"videos": "*.avi", "sound of turns": "sentences/**/*.wav", "forced alignments": "*.wdseg"}
+    rows = {row.what: row for row in read_table(tmp_path / "raw_files.tsv", RawFiles)}
+    patterns = {"videos": "*.avi", "sound": "sentences/**/*.wav", "forced alignments": "*.wdseg"}
     for what, pattern in patterns.items():
         files = [p for p in root.rglob(pattern) if not p.name.startswith(".")]
         assert (rows[what].files, rows[what].bytes) == (len(files), sum(p.stat().st_size for p in files))

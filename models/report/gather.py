@@ -30,7 +30,7 @@ OPTIONAL = ("leaks",)
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
     *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
-    *("scenario", "style", "reason", "cause", "status", "modality", "part"),
+    *("scenario", "style", "reason", "cause", "status", "modality", "part", "shard"),
 )
 
 
@@ -94,9 +94,9 @@ def read(folder: Path, settings: Settings) -> Results:
     split_name = f"splits/{settings.protocol.name or '<protocol>'}.tsv"
     split = _table(folder, split_name, ("segment_id", "fold", "part"), absent)
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
-    units = _table(folder, "units.tsv", ("unit_id",), absent)
+    units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    known = [] if units is None else units["unit_id"].tolist()
+    known = {} if units is None else units["shard"].fillna(units["unit_id"]).value_counts().to_dict()
     benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, known))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
@@ -114,16 +114,16 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def _jobs(settings: Settings, units: list[str]) -> dict[str, set]:
-    """The jobs of each rule that has one for each checkpoint, video, extractor or fold."""
-    parts = range(settings.parts if settings.parts is not None else len(units))
+def _jobs(settings: Settings, shards: dict[str, int]) -> dict[str, set]:
+    """The jobs of each rule that has one for each checkpoint, shard, extractor or fold; of shards with their sizes."""
+    parts = range(settings.parts if settings.parts is not None else len(shards))
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
-    of_shards = {f"features-{name}": {str(k) for k in parts} for name in settings.extractors}
+    of_parts = {f"features-{name}": {str(k) for k in parts} for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
-    of_units = {key: set(settings.shards or units) for key in ("faces", "audio", "words")}
+    of_shards = {key: set(shards) for key in ("faces", "audio", "words")}
     split = {settings.protocol.name}
     single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": split}
-    return {**single, **of_units, **of_extractors, **of_shards, **of_folds}
+    return {**single, **of_shards, **of_extractors, **of_parts, **of_folds}
 
 
 def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:

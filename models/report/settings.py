@@ -10,7 +10,7 @@ words           {"unit": "dialog", "segment": "turn", "labels": {"ang": "anger"}
 protocol        {"name", "description", "caveat"}, or the name alone
 models          name -> {"title", "description", "notes": [{"title", "text"}]}, from the Fusion's class
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
-shards, parts   names of the files that faces, sound and words are in; how many feature jobs there are
+parts           how many feature jobs each extractor has
 published       figures of papers, see :mod:`models.report.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise
 citations       BibTeX entries of the corpus and of what was used
@@ -71,7 +71,6 @@ class Settings:
     published: list[dict] = field(default_factory=list)
     departures: list[dict] = field(default_factory=list)
     citations: list[str] = field(default_factory=list)
-    shards: list[str] = field(default_factory=list)  # names of the files that faces, sound and words are in
     parts: int | None = None  # number of feature jobs
     weights: dict[str, str] = field(default_factory=dict)  # folder under results/weights to where it is from
     software: dict = field(default_factory=dict)
@@ -109,7 +108,6 @@ class Settings:
             published=published if isinstance(published, list) else [published],
             departures=given.get("departures") or [],
             citations=given.get("citations") or [],
-            shards=given.get("shards") or [],
             parts=given.get("parts"),
             weights=given.get("weights") or {},
             software=given.get("software") or {},

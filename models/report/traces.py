@@ -12,7 +12,7 @@ from models.report.gather import Results
 from models.report.names import Numbers, missing
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
-from pipeline.records import Word, read_table
+from pipeline.records import Segment, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
@@ -71,14 +71,12 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
 
 
 def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
-    file = results.folder / "words" / f"{segment['unit_id']}.tsv"
+    unit_id, shard = segment["unit_id"], segment.get("shard")
+    file = results.folder / "words" / f"{unit_id if missing(shard) else shard}.tsv"
     if not file.exists():
         return []
-    return [
-        w
-        for w in read_table(file, Word)
-        if w.segment_id in (None, segment_id) and w.end_s > segment["start_s"] and w.start_s < segment["end_s"]
-    ]
+    place = Segment(segment_id, unit_id, "", None, None, segment["start_s"], segment["end_s"])
+    return [word for word in read_table(file, Word) if word.belongs_to(place)]
 
 
 def _strips(results: Results, wanted: list[str]) -> dict[str, dict]:

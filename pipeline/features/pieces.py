@@ -128,7 +128,7 @@ def _face_jobs(segment_id: str, track, cut: Cut, needs_crops: bool) -> Iterator[
 
 
 def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
-    own = [w for w in words if _belongs(w, segment)]
+    own = [w for w in words if w.belongs_to(segment)]
     own.sort(key=lambda w: (w.start_s, w.end_s))
     if not own:
         yield Job(segment.segment_id)
@@ -138,14 +138,6 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
         some = own[begin : begin + length]
         time_s = np.array([(w.start_s, w.end_s) for w in some], np.float64)
         yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s))
-
-
-def _belongs(word: Word, segment: Segment) -> bool:
-    if word.segment_id is not None:
-        return word.segment_id == segment.segment_id
-    if word.unit_id not in (None, segment.unit_id):
-        return False
-    return word.start_s < segment.end_s and word.end_s > segment.start_s
 
 
 def own_rows(rows: Rows, job: Job) -> Rows:

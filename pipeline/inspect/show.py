@@ -129,8 +129,7 @@ def _words(axis, results: Path, segment: Segment) -> None:
     _name(axis, "words")
     path = results / "words" / f"{segment.file}.tsv"
     for k, word in enumerate(read_table(path, Word) if path.exists() else ()):
-        theirs = word.segment_id in (None, segment.segment_id)
-        if theirs and word.end_s > segment.start_s and word.start_s < segment.end_s:
+        if word.belongs_to(segment):
             axis.axvspan(word.start_s, word.end_s, 0.1, 0.9, color="#dfe7ef" if k % 2 else "#c9d6e3", lw=0)
             middle_s = (word.start_s + word.end_s) / 2
             axis.text(middle_s, 0.5, word.word, ha="center", va="center", fontsize=8, color=INK, clip_on=True)

@@ -1,0 +1,147 @@
+"""What a stage depends on of the raw files: contents and rows that it reads, and nothing else."""
+
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.corpora import raw
+from pipeline.corpora.raw import BLOCK_BYTES, SAMPLES, STAGES, WHOLE_BYTES, Fingerprints, content
+from pipeline.records import Segment, Unit
+
+UNIT = Unit("u", "u.mp4", "u.wav", "u.srt", shard="0")
+SEGMENT = Segment(
+    "s", "u", "who", "1", "train", 0.5, 2.0, text="hello", audio="s.wav", alignment="s.wdseg", crops="crops",
+    annotation="s.txt", shard="0",
+)  # fmt: skip
+FILES = {  # what reads a file
+    "u.mp4": {"faces", "audio", "labels"}, "u.wav": {"audio"}, "u.srt": {"words"}, "s.wav": {"audio"},
+    "s.wdseg": {"words"}, "s.txt": {"labels"}, "crops/00001.jpg": {"faces"},
+}  # fmt: skip
+ROWS = {  # what a change of a segment's row concerns
+    "start_s": (0.6, set(STAGES)), "end_s": (2.1, set(STAGES)), "segment_id": ("t", set(STAGES)),
+    "side": ("left", {"faces"}), "picture": ("left_half", {"faces"}), "text": ("bye", {"words"}),
+    "speaker": ("other", set()), "session": ("2", set()), "part": ("test", set()), "scenario": ("x", set()),
+    "dialog": ("x", set()), "style": ("x", set()), "group": ("x", set()), "shard": ("1", set()),
+}  # fmt: skip
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "crops").mkdir()
+    for name in FILES:
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def digests(root, segment=SEGMENT, unit=UNIT):
+    return {stage: Fingerprints(root).stage(stage, [unit], [segment]) for stage in STAGES}
+
+
+def changed(before, after):
+    return {stage for stage in STAGES if before[stage] != after[stage]}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("what", ["other", "absent"])
+def test_a_file_concerns_the_stages_that_read_it(root, name, what):
+    before = digests(root)
+    (root / name).unlink()
+    if what == "other":
+        (root / name).write_text(f"not {name}")
+    assert changed(before, digests(root)) == FILES[name]
+
+
+@pytest.mark.parametrize("column", ROWS)
+def test_a_row_concerns_the_stages_that_read_the_column(root, column):
+    value, stages = ROWS[column]
+    assert changed(digests(root), digests(root, replace(SEGMENT, **{column: value}))) == stages
+
+
+def test_the_place_of_a_corpus_and_the_times_of_its_files_do_not_count(root, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "corpus"
+    before = digests(root)
+    for name in FILES:
+        os.utime(root / name, (1, 1))
+    root.rename(elsewhere)
+    assert digests(elsewhere) == before
+    renamed = replace(UNIT, video="videos/v.mp4")
+    (elsewhere / "videos").mkdir()
+    (elsewhere / "u.mp4").rename(elsewhere / "videos/v.mp4")
+    assert digests(elsewhere, unit=renamed) == before, "what is in a file counts, not its name"
+
+
+def test_of_a_long_file_the_size_and_samples_of_its_contents_count(tmp_path):
+    path = tmp_path / "long.mp4"
+    data = np.random.default_rng(0).integers(0, 256, 4 * WHOLE_BYTES, np.uint8)
+    path.write_bytes(data.tobytes())
+    first = content(path)
+    starts = [k * (len(data) - BLOCK_BYTES) // (SAMPLES - 1) for k in range(SAMPLES)]
+    assert (starts[0], starts[-1] + BLOCK_BYTES) == (0, len(data)), "the beginning and the end are among the samples"
+    for at in (0, starts[3], starts[3] - 1, starts[7] + BLOCK_BYTES - 1, starts[7] + BLOCK_BYTES, len(data) - 1):
+        other = data.copy()
+        other[at] ^= 1
+        sampled = any(start <= at < start + BLOCK_BYTES for start in starts)
+        path.write_bytes(other.tobytes())
+        assert (content(path) != first) == sampled
+    path.write_bytes(data[:-1].tobytes())
+    assert content(path) != first
+    small = data[:WHOLE_BYTES]
+    path.write_bytes(small.tobytes())
+    first = content(path)
+    for at in np.random.default_rng(1).integers(0, WHOLE_BYTES, 20):  # of a short file every byte
+        other = small.copy()
+        other[at] ^= 1
+        path.write_bytes(other.tobytes())
+        assert content(path) != first
+
+
+def test_what_is_not_there_or_cannot_be_read_is_said(tmp_path, monkeypatch):
+    assert Fingerprints(tmp_path).of(None) == "none"
+    assert Fingerprints(tmp_path).of("x.mp4") == content(tmp_path / "x.mp4") == "absent"
+    os.mkfifo(tmp_path / "pipe")
+    assert content(tmp_path / "pipe") == "absent", "a pipe would never end"
+    (tmp_path / "x.mp4").write_text("x")
+
+    def refuse(self, mode):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "open", refuse)
+    assert content(tmp_path / "x.mp4") == "unreadable: Permission denied"
+
+
+def test_digests_are_remembered_until_a_file_changes(root, tmp_path_factory, monkeypatch):
+    memory = tmp_path_factory.mktemp("memory") / "prints.json"
+    read = []
+    monkeypatch.setattr(raw, "content", lambda path: read.append(path.name) or content(path))
+
+    def again():
+        read.clear()
+        prints = Fingerprints(root, memory)
+        found = prints.stage("audio", [UNIT], [SEGMENT])
+        prints.save()
+        return found
+
+    first = again()
+    assert read == ["u.mp4", "u.wav", "s.wav"]
+    assert (again(), read) == (first, [])
+    (root / "s.wav").write_text("later")
+    assert again() != first
+    assert read == ["s.wav"]
+    os.utime(root / "u.wav", (1, 1))
+    again()
+    assert read == ["u.wav"], "a file that may have changed is read"
+    assert set(json.loads(memory.read_text())) == {"u.mp4", "u.wav", "s.wav"}
+    memory.write_text("cut sho")
+    again()
+    assert len(read) == 3
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(root, tmp_path_factory):
+    memory = tmp_path_factory.mktemp("memory") / "file" / "prints.json"
+    memory.parent.write_text("no folder")
+    prints = Fingerprints(root, memory)
+    prints.stage("audio", [UNIT], [SEGMENT])
+    prints.save()
