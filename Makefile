@@ -30,7 +30,7 @@ bench: .venv/installed
 	@touch $@
 
 lock:
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --fork-strategy fewest \
+	$(if $(wildcard $(BIN)/uv),$(BIN)/uv,uv) pip compile pyproject.toml --extra dev --python-version 3.11 --universal --fork-strategy fewest \
 		--generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock
 
 clean:

@@ -33,7 +33,9 @@ def check_fusion(name, options):
         table = json.loads(options)
         network = NetworkOptions.model_validate({**table, "fusion": name})
     except (ValueError, TypeError) as error:
-        problems = error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": f"{error}; give a JSON object"}]
+        problems: list = (
+            error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": f"{error}; give a JSON object"}]
+        )
         said = "; ".join(": ".join([*map(str, e["loc"]), e["msg"].removeprefix("Value error, ")]) for e in problems)
         raise InputError(f"--options {options}: {said}") from None
     click.echo(f"       {network.describe()}. {network.sentence()}")

@@ -70,7 +70,7 @@ def stage(*arguments, cwd, before=None, **environment):
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, preexec_fn=before,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "HDF5_USE_FILE_LOCKING": "FALSE", **environment},
+        env={**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE", **environment},
     )  # fmt: skip
 
 

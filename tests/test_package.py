@@ -238,6 +238,36 @@ def test_the_installed_command_plans_the_demonstration_from_an_empty_folder(inst
 
 
 @pytest.mark.slow
+def test_a_table_of_sounds_becomes_a_report_in_an_empty_folder(installed, tmp_path):
+    import numpy as np
+    import soundfile
+
+    rng, rows = np.random.default_rng(0), ["audio,speaker,label"]
+    for k in range(32):
+        pitch_hz, label = ((200, "low"), (900, "high"))[k % 2]
+        tone = 0.3 * np.sin(2 * np.pi * (pitch_hz + 7 * k) * np.arange(16_000) / 16_000)
+        soundfile.write(tmp_path / f"{k}.wav", tone + 0.01 * rng.standard_normal(16_000), 16_000)
+        rows.append(f"{k}.wav,s{k // 8},{label}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    outside(tmp_path, str(installed / "affectflow"), "new", "mine")
+    with (tmp_path / "mine.yaml").open("a") as settings:
+        settings.write(
+            "    extractors: {mfcc: {extractor: mfcc}, wav2vec2: null}\n"
+            "    inputs: {audio: mfcc}\n"
+            "    runs: {self: [A]}\n"
+            "    contrasts: []\n"
+            "    media_units: 32\n"
+            "    training: {seeds: [1], epochs: 3}\n"
+        )
+    done = outside(tmp_path, str(installed / "affectflow"), "report", "mine", "--config", "mine.yaml")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    html = (tmp_path / "results" / "mine_report.html").read_text()
+    assert f"version {project()['version']}" in html
+    scores = (tmp_path / "results" / "mine" / "tables" / "scores.csv").read_text()
+    assert "balanced_accuracy" in scores
+
+
+@pytest.mark.slow
 def test_jobs_run_the_installed_code_whatever_lies_in_the_folder(installed, tmp_path):
     (tmp_path / "pipeline").mkdir()
     (tmp_path / "pipeline" / "__init__.py").write_text("raise SystemExit('a file of the user stood in for ours')")

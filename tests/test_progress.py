@@ -9,13 +9,11 @@ from collections import Counter
 
 import pytest
 
-from tests.workflow_runs import ROOT, SNAKEMAKE
+from tests.workflow_runs import SNAKEMAKE
 from workflow.progress import account, duration, headline, table
 from workflow.run_log import Run, read_run
 
-SNAKEFILE = f"""
-import sys
-sys.path.insert(0, {str(ROOT)!r})
+SNAKEFILE = """
 from snakemake.logging import DefaultFormatter, logger
 from workflow.progress import Reporter
 REPORTER = Reporter(logger, DefaultFormatter())
@@ -23,30 +21,30 @@ onstart: REPORTER.start(log, workflow.dag)
 onsuccess: REPORTER.end()
 onerror: REPORTER.end()
 rule all:
-    input: expand("nap/{{k}}.txt", k=range(3)), "again.txt", config.get("more", [])
+    input: expand("nap/{k}.txt", k=range(3)), "again.txt", config.get("more", [])
 rule nap:
-    output: "nap/{{k}}.txt"
-    log: "logs/nap-{{k}}.log"
-    benchmark: "benchmarks/nap/{{k}}.tsv"
-    shell: "echo 'Finished jobid: 77 (Rule: nap)' > {{log}}; sleep 0.{{wildcards.k}}; sleep 0.5; touch {{output}}"
+    output: "nap/{k}.txt"
+    log: "logs/nap-{k}.log"
+    benchmark: "benchmarks/nap/{k}.tsv"
+    shell: "echo 'Finished jobid: 77 (Rule: nap)' > {log}; sleep 0.{wildcards.k}; sleep 0.5; touch {output}"
 rule again:  # fails at first
     output: "again.txt"
     log: "logs/again.log"
     retries: 1
-    shell: "test -f tried || {{{{ touch tried; echo 'Finished jobid: 77 (Rule: nap)' > {{log}}; exit 1; }}}}; touch {{output}}"
+    shell: "test -f tried || {{ touch tried; echo 'Finished jobid: 77 (Rule: nap)' > {log}; exit 1; }}; touch {output}"
 rule broken:
     output: "broken.txt"
     log: "logs/broken.log"
-    shell: "echo first > {{log}}; echo 'error: no such microphone' >> {{log}}; exit 3"
+    shell: "echo first > {log}; echo 'error: no such microphone' >> {log}; exit 3"
 rule starved:
     output: "starved.txt"
     log: "logs/starved.log"
-    shell: "(kill -9 $BASHPID) > {{log}}; touch {{output}}"
+    shell: "(kill -9 $BASHPID) > {log}; touch {output}"
 rule skewed:
     input: "future.txt"
     output: "skewed.txt"
-    shell: "touch {{output}}"
-"""  # noqa: E501
+    shell: "touch {output}"
+"""
 
 
 def run(folder, *arguments, fails=False):
@@ -138,7 +136,7 @@ def test_a_second_terminal_sees_the_same(bad, folder):
     said, _ = bad
     done = subprocess.run(
         [sys.executable, "-m", "workflow.progress"],
-        cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True,
+        cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     first, *rest = done.stdout.splitlines()
     assert first.endswith(".snakemake.log: over")
@@ -149,7 +147,7 @@ def test_a_second_terminal_sees_the_same(bad, folder):
 def test_a_folder_without_a_run_is_named(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "workflow.progress"],
-        cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
     assert f"no run has been started in {tmp_path}" in done.stderr

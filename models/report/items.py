@@ -182,13 +182,13 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
     if not charts:
         return None
     write: Callable = Numbers("ccc").score
-    columns = (
+    binned = (
         Column("truth", "Truth, mean of a bin", write),
         Column("items", "Items", grouped),
         Column("said", "Prediction", write, sd="said_sd"),
     )
     title = "Prediction by truth: mean ± standard deviation over the items of a bin"
-    return {"charts": charts, "table": Table("truth", title, columns, tuple(groups))}
+    return {"charts": charts, "table": Table("truth", title, binned, tuple(groups))}
 
 
 def _bin(truth: np.ndarray, said: np.ndarray) -> dict:

@@ -48,7 +48,7 @@ def _rows() -> list[dict]:
     return [*out, {**best, "metric": "ccc_mean", "mean": BEST_TEST_MEAN}]
 
 
-PUBLISHED = [
+PUBLISHED: list[dict] = [
     {
         "paper": "R. G. Praveen, J. Alam, CVPR workshops (ABAW) 2024",
         "citation": "praveen2024",
@@ -59,7 +59,7 @@ PUBLISHED = [
 ]
 
 RECURSIVE = ["rcma", "rjcma"]
-DEPARTURES = [
+DEPARTURES: list[dict] = [
     {
         "title": "Features",
         "text": "The paper takes ResNet-50 on 48 × 48 crops of the organisers, VGGish log-mel, and the sum of BERT's "

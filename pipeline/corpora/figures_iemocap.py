@@ -50,7 +50,7 @@ def _both(of: dict, values: list[float]) -> list[dict]:
     return [{**of, "metric": metric, "mean": mean, "sd": sd, "called": CALLED[metric]} for metric, mean, sd in pairs]
 
 
-PUBLISHED = [
+PUBLISHED: list[dict] = [
     {
         "paper": "V. Rajan, A. Brutti, A. Cavallaro, ICASSP 2022",
         "source": "the authors' slides",
@@ -65,7 +65,7 @@ PUBLISHED = [
     }
 ]
 
-DEPARTURES = [
+DEPARTURES: list[dict] = [
     {
         "title": "Features",
         "text": "The paper takes 40 MFCC with deltas at 100 a second; ResNet-101 on each half of the picture, 3 frames "

@@ -102,7 +102,7 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
             reason = f"{unit.transcript} names segments that this recording does not have: {', '.join(sorted(named))}"
             reason += "; their words are nobody's" if named else ""
         except InputError as error:
-            named = True
+            named = {unit.transcript}
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
         if named:
             reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all
