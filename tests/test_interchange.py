@@ -136,7 +136,7 @@ def test_what_is_exported_can_be_imported(folder, form):
 
 def test_an_unknown_segment_is_refused_and_nothing_is_left(folder):
     run(export, folder / "mfcc.h5", "--format", "npz", "--out", folder / "mfcc.npz")
-    others = [Segment("z", "z", "s", None, None, 0.0, 1.0, "whole")]
+    others = [Segment("z", "z", "s", None, None, 0.0, 1.0)]
     write_table(folder / "others.tsv", others, Segment)
     arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "others.tsv"]
     with pytest.raises(InputError, match="holds a_F000, which is no segment of this corpus"):
@@ -147,7 +147,7 @@ def test_an_unknown_segment_is_refused_and_nothing_is_left(folder):
 def test_segments_that_their_file_lacks_stay_as_empty_ones(folder):
     run(export, folder / "mfcc.h5", "--format", "npz", "--out", folder / "mfcc.npz")
     ids = ["Z", "a_F000", "a_F000x", "b_M000", "c_F001", "d_M001", "z"]
-    write_table(folder / "more.tsv", [Segment(s, "u", "s", None, None, 0.0, 1.0, "whole") for s in ids], Segment)
+    write_table(folder / "more.tsv", [Segment(s, "u", "s", None, None, 0.0, 1.0) for s in ids], Segment)
     arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "more.tsv"]
     run(import_, folder / "mfcc.npz", *arguments, "--out", folder / "theirs.h5")
     assert {s: len(r) for s, r in FeatureStore(folder / "theirs.h5").items()} == {**dict.fromkeys(ids, 0), **LENGTHS}
@@ -156,8 +156,8 @@ def test_segments_that_their_file_lacks_stay_as_empty_ones(folder):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.npz", b"not a zip", "not a NumPy .npz file"),
-        ("x.csd", b"not hdf5", "not an HDF5 file"),
+        ("x.npz", b"not a zip", "not a whole NumPy .npz file"),
+        ("x.csd", b"not hdf5", "not a computational sequence"),
         ("x.pkl", b"", "only files that end with .csd or .npz"),
     ],
 )
@@ -166,3 +166,28 @@ def test_other_files_are_named(folder, name, content, message):
     arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "segments.tsv"]
     with pytest.raises(InputError, match=message):
         run(import_, folder / name, *arguments, "--out", folder / "theirs.h5")
+
+
+def test_a_full_disk_is_said_and_nothing_stays(folder, tmp_path):
+    """The array of the export is written through a map of memory, which ends a process where the disk has no room."""
+    import subprocess
+    import sys
+
+    small = tmp_path / "small"
+    small.mkdir()
+    lengths = dict.fromkeys(LENGTHS, 20000)
+    with StoreWriter(folder / "long.h5", {**ATTRIBUTES, "name": "long", "modality": "audio"}, dim=3) as out:
+        for segment_id, n in lengths.items():
+            start = np.arange(n) * 0.02
+            out.append(segment_id, Rows(np.ones((n, 3), np.float32), np.stack([start, start + 0.02], 1), start >= 0))
+    command = [sys.executable, "-m", "pipeline", "export", folder / "long.h5", "--format", "mmsa",
+               "--out", small / "x.pkl",
+               "--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]  # fmt: skip
+    mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    inside = f'mount -t tmpfs -o size=256k tmpfs {small} || exit 77; "$@"; code=$?; ls -A {small}; exit $code'
+    done = subprocess.run([*mounted, inside, "sh", *map(str, command)], capture_output=True, text=True)
+    if done.returncode in (77, 127) or "unshare" in done.stderr:
+        pytest.skip("no file system can be mounted here")
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert done.stdout == "", "the temporary folder is gone"

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.interchange import arrays, csd, mmsa, tables
+from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
 from pipeline.records import InputError, Segment, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
@@ -67,36 +68,40 @@ def export(stores, form, out, segments, split, fold):
 def import_(source, corpus, name, modality, segments, demonstration, out):
     """Make a feature store from SOURCE, a .csd or .npz file that another tool made."""
     readers = {".csd": csd.read, ".npz": arrays.read}
-    if source.suffix not in readers:
+    if source.suffix.lower() not in readers:
         raise InputError(f"{source}: only files that end with {' or '.join(readers)} can be imported")
-    known = {segment.segment_id for segment in read_table(segments, Segment)}
+    if not source.is_file():
+        raise InputError(f"{source}: not a file, but a pipe or device")
+    read = readers[source.suffix.lower()]
+    known = {segment.segment_id: segment for segment in read_table(segments, Segment)}
+    if not known:
+        raise InputError(f"{segments}: holds no segment, so {source} can belong to none")
     with source.open("rb") as stream:
         digest = file_digest(stream, "sha256").hexdigest()
+    clock = find_clock(source, read(source), known)
+    if clock is not CLOCKS[0]:
+        log.warning("%s: its times are taken for %s, which fits all rows", source, clock.words)
     attributes = {
         "corpus": corpus, "name": name, "modality": modality, "extractor": "import", "extractor_version": "1",
-        "config": {"path": source.name}, "weights": {}, "software": {}, "inputs": digest,
+        "config": {"path": source.name, "times": clock.words}, "weights": {}, "software": {}, "inputs": digest,
         "demonstration": demonstration,
     }  # fmt: skip
     found = dict.fromkeys(known)
     with StoreWriter(out, attributes) as writer:
-        for segment_id, rows in _complete(readers[source.suffix](source), sorted(known), source):
+        for segment_id, rows in _complete(read(source), sorted(known), source):
             found[segment_id] = len(rows)
-            writer.append(segment_id, rows)
+            writer.append(segment_id, on_clock(clock, rows, known[segment_id]))
     without = sum(not n for n in found.values())
     log.info("%s: %d segments, %d of them without rows", out, len(found), without)
 
 
 def _complete(pairs, known: list[str], source: Path):
-    """All known segments in order: those of the file, and empty ones where it has none; unknown ids are refused."""
-    allowed, waiting = set(known), iter(known)
+    """All segments in order: those of the file, which are all known, and empty ones where it has none."""
+    waiting = iter(known)
     expected = next(waiting, None)
     early: list[str] = []
     dim = None
     for segment_id, rows in pairs:
-        if segment_id not in allowed:
-            raise InputError(
-                f"{source}: holds {segment_id}, which is no segment of this corpus (for example {known[:1]})"
-            )
         while expected is not None and expected < segment_id:
             early.append(expected)
             expected = next(waiting, None)

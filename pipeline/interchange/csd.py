@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.hdf5 import BROKEN, explained
+from pipeline.interchange.arrays import claimed
 from pipeline.records import InputError, replacing
 from pipeline.store import FeatureStore, Rows
 
@@ -52,19 +54,62 @@ def read(path: Path) -> Iterator[tuple[str, Rows]]:
     import h5py
 
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: not an HDF5 file ({error}); expected a computational sequence (.csd)") from None
-    with file:
-        roots = [name for name in file if isinstance(file[name], h5py.Group) and "data" in file[name]]
-        if len(roots) != 1:
-            raise InputError(f"{path}: expected one root with a group 'data', found {roots or list(file)}")
-        data = file[roots[0]]["data"]
-        for segment_id in sorted(data):
-            group = data[segment_id]
-            if not {"features", "intervals"} <= set(group):
-                raise InputError(f"{path}: {segment_id} holds {sorted(group)}, expected features and intervals")
-            values = np.asarray(group["features"], np.float32)
-            valid = np.asarray(group["valid"], bool) if "valid" in group else np.ones(len(values), bool)
-            width = int(np.prod(values.shape[1:]))
-            yield segment_id, Rows(values.reshape(len(values), width), np.asarray(group["intervals"], float), valid)
+        with h5py.File(path, "r") as file:
+            roots = [name for name in file if _is_root(_own(path, file, name))]
+            if len(roots) != 1:
+                raise InputError(f"{path}: expected one root with a group 'data', found {roots or list(file)}")
+            data = _own(path, file[roots[0]], "data")
+            for segment_id in sorted(data):
+                yield segment_id, _rows(path, _own(path, data, segment_id), segment_id)
+    except BROKEN as error:
+        raise explained(path, error, "a computational sequence (.csd)", "write it again") from None
+
+
+def _is_root(group) -> bool:
+    import h5py
+
+    return isinstance(group, h5py.Group) and "data" in group
+
+
+def _own(path: Path, group, name: str):
+    """A member of a group that lies in this file; raises InputError for a link to another file or to nothing."""
+    import h5py
+
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        raise InputError(
+            f"{path}: {group.name}/{name} is a link to another file, {link.filename}; put the data into it"
+        )
+    try:
+        return group[name]
+    except KeyError:
+        target = getattr(link, "path", name)
+        raise InputError(f"{path}: {group.name}/{name} is a link to {target}, which is not there") from None
+
+
+def _rows(path: Path, group, segment_id: str) -> Rows:
+    if not hasattr(group, "keys") or not {"features", "intervals"} <= set(group):
+        held = sorted(group) if hasattr(group, "keys") else "an array"
+        raise InputError(f"{path}: {segment_id} holds {held}, expected features and intervals")
+    values, time_s = (_numbers(path, group, name, segment_id) for name in ("features", "intervals"))
+    rows = len(values)
+    valid = _numbers(path, group, "valid", segment_id).astype(bool) if "valid" in group else np.ones(rows, bool)
+    if time_s.shape != (rows, 2) or valid.shape != (rows,):
+        raise InputError(
+            f"{path}: {segment_id} has features {values.shape}, intervals {time_s.shape}; expected (n, ...) and (n, 2)"
+        )
+    return Rows(values.reshape(rows, int(np.prod(values.shape[1:]))).astype(np.float32), time_s.astype(float), valid)
+
+
+def _numbers(path: Path, group, name: str, segment_id: str) -> np.ndarray:
+    import h5py
+
+    found = _own(path, group, name)
+    where = f"{path}: {name} of {segment_id}"
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiub" or found.ndim == 0:
+        what = f"{found.dtype}, {found.ndim} axes" if isinstance(found, h5py.Dataset) else "a group"
+        raise InputError(f"{where} is {what}; expected an array of numbers")
+    if found.is_virtual or found.external:
+        raise InputError(f"{where} lies in another file; put the data into this one")
+    claimed(path, found.nbytes)
+    return found[:]

@@ -4,6 +4,8 @@ Sequences are padded with zeros at their end to one length per modality. Arrays 
 from there, so memory does not grow with the corpus.
 """
 
+import errno
+import os
 import pickle
 import tempfile
 from pathlib import Path
@@ -14,6 +16,7 @@ from pipeline.records import InputError, Segment, replacing
 from pipeline.store import FeatureStore
 
 PARTS = {"train": "training", "valid": "development", "test": "test"}
+BLOCK_BYTES = 1 << 24
 NAMES = {"audio": "audio", "video": "vision", "text": "text"}
 
 
@@ -78,9 +81,22 @@ def _padded(store: FeatureStore, ids: list[str], path: Path) -> tuple[np.ndarray
     shape = (len(ids), max(lengths, default=0) or 1, store.dim)
     if not ids:
         return np.zeros(shape, np.float32), lengths
-    array = np.memmap(path, np.float32, "w+", shape=shape)
+    _reserve(path, int(np.prod(shape)) * 4)
+    array = np.memmap(path, np.float32, "r+", shape=shape)
     at = {segment_id: k for k, segment_id in enumerate(ids)}
     for segment_id, rows in store.read(ids):
         array[at[segment_id], : len(rows)] = rows.values
     array.flush()
     return np.asarray(array), lengths
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Take a file's room on the disk at once; to write into a map of a file without room would end the process."""
+    with path.open("wb") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, max(size, 1))
+        except (AttributeError, OSError) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise OSError(error.errno, error.strerror, str(path)) from None
+            for first in range(0, size, BLOCK_BYTES):  # not every system can take room without writing
+                stream.write(bytes(min(BLOCK_BYTES, size - first)))
