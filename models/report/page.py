@@ -3,7 +3,7 @@
 import base64
 import gzip
 import hashlib
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -17,6 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ZIP_ABOVE_BYTES = 150_000
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates that escape whatever comes from a corpus and stop at a name that nobody gave."""
     return jinja2.Environment(

@@ -104,16 +104,20 @@ def picture(
         bars=bars,
         legs=legs,
         height=below + LINE_PX * half + 10,
-        text=_text(kind, len(table), k, critical, p, metric, planned),
-        table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows),
+        text=_text(kind, len(table), k, critical, metric, planned),
+        table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows, note=_note(critical, p)),
     )
 
 
-def _text(kind: str, n: int, k: int, critical: float, p: float, metric: str, planned: bool) -> str:
-    friedman = f", Friedman’s p {p_value(p) if p < 0.0005 else '= ' + p_value(p)}"
+def _note(critical: float, p: float) -> str:
+    friedman = p_value(p) if p < 0.0005 else f"= {p_value(p)}"
+    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05); Friedman’s test of any difference: p {friedman}."
+
+
+def _text(kind: str, n: int, k: int, critical: float, metric: str, planned: bool) -> str:
     text = (
         f"Within each of {count(n, kind)} the {k} runs are ranked by their {metric_words(metric)}, 1 is best; the "
-        f"picture shows mean ranks{friedman}. A bar joins runs whose mean ranks differ by less than Nemenyi’s critical "
+        f"picture shows mean ranks. A bar joins runs whose mean ranks differ by less than Nemenyi’s critical "
         f"difference at level 0.05 ({critical:.2f})."
     )
     if kind == "fold":
