@@ -13,6 +13,9 @@ STAGES = {
     "submission": ("models.submission:submission", "write test predictions as the Aff-Wild2 challenge takes them"),
     "check-fusion": ("models.check:check_fusion", "try a fusion on made-up streams and say what is wrong with it"),
     "report": ("models.report.command:report", "write the report as one HTML file"),
+    "examples": ("models.report.examples:command", "choose mistakes of a run to look at and listen to"),
+    "compare-reports": ("models.report.compare:compare_reports", "set several results folders side by side"),
+    "archive": ("models.report.archive:archive", "put a run into a folder to archive, without corpus data"),
 }
 
 

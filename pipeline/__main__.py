@@ -27,6 +27,7 @@ STAGES = {
         "pipeline.inspect.contact_sheet:contact_sheet",
         "lay out face crops of many segments on one page",
     ),
+    "examples": ("pipeline.inspect.examples:examples", "cut crops, words and sound of chosen segments for the report"),
     "info": ("pipeline.inspect.info:info", "describe a feature store: contents, provenance, statistics"),
     "diff": ("pipeline.inspect.info:diff", "compare two feature stores"),
     "show": (

@@ -1,9 +1,9 @@
-"""The report says in words what significance.csv says in numbers, and marks what is no result."""
+"""The report says in words what significance.csv says in numbers, marks what is no result, and follows the question."""
 
 import pandas as pd
 import pytest
 
-from models.report.names import RunNames
+from models.report.runs import Run, RunNames
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 
@@ -31,25 +31,35 @@ def test_banner_where_and_only_where_it_belongs(tmp_path):
         assert title.startswith("DEMONSTRATION") == bool(banner)
         assert bool(made.with_class("strip")) == bool(banner)
         assert ("Demonstration" in made.table("Test scores").all("caption")[0].text) == bool(banner)
-        names_ = [e.attributes["download"] for e in made.all("a") if "download" in e.attributes]
-        assert all(name.startswith("demonstration_") == bool(banner) for name in names_)
+        names = [e.attributes["download"] for e in made.all("a") if "download" in e.attributes]
+        assert all(name.startswith("demonstration_") == bool(banner) for name in names)
+        assert ("DEMONSTRATION, not a result." in made.by_id("paper").text) == bool(banner)
     assert "corpus is synthetic" in texts[0]
     assert "corpus is your own (IEMOCAP_full_release)" in texts[1]
     assert texts[2] == ""
 
 
+def names_of(*runs: tuple) -> RunNames:
+    """Names of runs (name, model, modalities, inputs) whose models have a title each."""
+    known = {name: Run(name, model, modalities, inputs) for name, model, modalities, inputs in runs}
+    titles = {model: {"title": f"the {model}"} for _, model, _, _ in runs}
+    return RunNames(known, {model: {"fusion": model} for _, model, _, _ in runs}, titles)
+
+
 def test_two_runs_are_named_by_what_tells_them_apart():
-    models = {
-        "rcma": {"fusion": "rcma"},
-        "rcma_1": {"fusion": "rcma", "recursions": 1},
-        "early": {"fusion": "concatenation"},
-    }
-    models["rcma"]["recursions"] = 3
-    names = RunNames(models, list(models), pooling_matters=False)
-    assert names.pair("rcma-A+V", "rcma_1-A+V")[:2] == ("3 recursions", "1 recursion")
-    assert names.pair("rcma-A+V", "rcma-A+V+T")[:2] == ("A+V", "A+V+T")
-    first, second, shared = names.pair("rcma-A+V+T", "early-A+V")
-    assert (first, second, shared) == (names.run("rcma-A+V+T"), names.run("early-A+V"), "")
+    names = names_of(
+        ("x-A+V", "x", "A+V", {"audio": "one"}), ("y-A+V", "y", "A+V", {"audio": "one"}), ("x-A", "x", "A", {})
+    )
+    assert names.pair("x-A+V", "y-A+V") == ("the x", "the y", "A+V")
+    assert names.pair("x-A+V", "x-A") == ("A+V", "A", "the x")
+    assert names.pair("y-A+V", "x-A") == ("the y A+V", "the x A", "")
+    names = names_of(("x-A", "x", "A", {"audio": "one"}), ("x2-A", "x", "A", {"audio": "two"}))
+    assert names.pair("x-A", "x2-A") == ("one", "two", "the x A")
+    assert names.run("x2-A") == "the x A on two"
+    assert names.pair("x-A", "left-A") == ("the x on one", "left", "A")
+    two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
+    two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
+    assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
 
 
 def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
@@ -58,7 +68,7 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
     try:
         table = pd.read_csv(file)
         for key, value in changes.items():
-            table[key] = table[key].astype(object)
+            table[key] = table[key].astype(object) if key in table else None
             table.loc[line, key] = value
         table.to_csv(file, index=False)
         return page_of(fixture)
@@ -71,19 +81,19 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
     [
         (
             {"verdict": "a better", "difference": 0.021, "ci_low": 0.004, "ci_high": 0.038, "p_holm": 0.012},
-            "Yes: cross-attention is better.",
+            "Cross-attention is better.",
             "With A+V+T, cross-attention scores 2.1 points higher than self-attention "
             "(95 % interval of the difference +0.4 to +3.8, Holm-adjusted p = 0.012).",
         ),
         (
             {"verdict": "b better", "difference": -0.021, "ci_low": -0.038, "ci_high": -0.004, "p_holm": 0.0001},
-            "No: self-attention is better.",
+            "Self-attention is better.",
             "With A+V+T, self-attention scores 2.1 points higher than cross-attention "
             "(95 % interval of the difference +0.4 to +3.8, Holm-adjusted p < 0.001).",
         ),
         (
             {"verdict": "equivalent", "difference": 0.001, "equivalence_low": -0.006, "equivalence_high": 0.008},
-            "No: the two are practically equivalent.",
+            "The two are practically equivalent.",
             "differ by less than 1 point: the 90 % interval of the difference, −0.6 to +0.8, lies within",
         ),
         (
@@ -101,9 +111,19 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "Undecided: these data do not tell.",
             "but that does not hold for all 9 planned contrasts together",
         ),
+        (
+            {"verdict": "undecided", "difference": 0.0, "ci_low": 0.0, "ci_high": 0.0, "p_holm": 1.0},
+            "Undecided: these data do not tell.",
+            "With A+V+T, cross-attention and self-attention score alike, but",
+        ),
+        (
+            {"verdict": "no verdict", "difference": 0.0, "ci_low": None, "ci_high": None, "p_holm": None},
+            "No verdict: these data cannot carry one.",
+            "score alike, but these data carry no verdict.",
+        ),
     ],
 )
-def test_the_iemocap_verdict_says_what_the_table_says(fixtures, changes, answer, sentence):
+def test_the_verdict_says_what_the_table_says(fixtures, changes, answer, sentence):
     made = with_contrast(fixtures["iemocap"], **changes)
     assert made.with_class("answer")[0].text == answer
     assert sentence in made.with_class("lead")[0].text
@@ -122,48 +142,94 @@ def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
     assert "<one> cluster" in made.with_class("lead")[0].text
 
 
-def test_the_affwild2_verdict_has_its_four_topics(pages):
-    (topics,) = pages["affwild2"].with_class("topics")
-    assert [h.raw for h in topics.all("h2")] == ["Recursion", "Joint", "Attention", "Text"]
-    assert [a.text for a in topics.with_class("answer")] == [
-        "3 recursions are better", "Practically equivalent", "Practically equivalent", "Undecided", "Undecided",
-        "A+V+T is better",
-    ]  # fmt: skip
-    assert "With RCMA A+V+T, 3 recursions score" in topics.text
-    assert "With A+V+T, RCMA (3 recursions) scores" in topics.text
-    others = pages["affwild2"].with_class("others")[0].text
-    assert "Attention or early concatenation" in others
-    assert "recursions or one" not in others  # said above
-    assert "self attention" not in others
+def test_cautions_stand_beside_the_verdict(fixtures):
+    for changes, said in (
+        (
+            {"cautions": "few_clusters at_chance", "clusters": 4},
+            "There are only 4 dialogs, so interval and p are rough",
+        ),
+        ({"cautions": "few_clusters at_chance", "clusters": 4}, "a model of the two does no better than guessing."),
+        ({"clusters": 12}, "There are only 12 dialogs"),
+        ({"cautions": "something_new", "clusters": 12}, "Something new."),
+    ):
+        top = with_contrast(fixtures["iemocap"], **changes).all("header")[0]
+        assert said in top.with_class("warn")[0].text
+    decided = with_contrast(fixtures["iemocap"], line=2, cautions="few_clusters", clusters=3)
+    (item,) = [
+        li.text for li in decided.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text
+    ]
+    assert "There are only 3 dialogs, so interval and p are rough." in item
+    assert not page_of(fixtures["iemocap"]).all("header")[0].with_class("warn")
 
 
-@pytest.mark.parametrize(
-    ("corpus", "protocol", "mark"),
-    [
-        ("iemocap", "utterance", "speakers, sessions and dialogs of the test part also train"),
-        ("affwild2", "official_paper", "selected on the videos it is tested on"),
-        ("iemocap", "session", None),
-    ],
-)
-def test_optimistic_protocols_are_marked(tmp_path, corpus, protocol, mark):
-    made = Fixture(tmp_path, corpus, about={"protocol": protocol}, size=20)
-    for table in ("scores", "per_video"):
-        file = made.folder / "tables" / f"{table}.csv"
-        if file.exists():
-            file.write_text(file.read_text().replace(f",{made.protocol},", f",{protocol},"))
-    (made.folder / "splits" / f"{made.protocol}.tsv").rename(made.folder / "splits" / f"{protocol}.tsv")
-    top = page_of(made).all("header")[0]
-    warned = [w.text for w in top.with_class("warn")]
-    assert (mark in warned[0]) if mark else not warned
+def test_every_contrast_is_on_the_first_page_once(pages, fixtures):
+    for corpus, page in pages.items():
+        table = pd.read_csv(fixtures[corpus].folder / "tables" / "significance.csv")
+        first = table.iloc[0]["question"]
+        assert page.all("h1")[0].text == f"{first[:1].upper()}{first[1:]}?"
+        top = page.all("header")[0]
+        decided = [li.with_class("q")[0].text for li in top.with_class("decided")[0].all("li")]
+        open_ = list(rows_of(page.table("What these data do not decide")))
+        others = [f"{q[:1].upper()}{q[1:]}" for q in table["question"][1:]]
+        assert sorted(decided + open_) == sorted(others)
+        verdicts = dict(zip(others, table["verdict"][1:]))
+        assert all(verdicts[q] == "undecided" for q in open_)
+        assert all(verdicts[q] != "undecided" for q in decided)
+
+
+def test_what_else_differs_is_said_with_the_parameters(fixtures):
+    made = fixtures["iemocap"]
+    page = page_of(made)
+    (table,) = [t for t in page.all("table") if t.attributes["data-name"] == "contrasts"]
+    rows = {tr.all("th")[0].text: tr.all("td")[-1].text for tr in table.all("tbody")[0].all("tr")}
+    assert rows["Self-attention against early concatenation, A+V+T"] == "combine parameters 211 344 / 212 344"
+    assert rows["Cross-attention against self-attention, A+V+T"] == "–"
+    made.configure(contrasts=[{"question": "attention or early concatenation", "topic": "combine", "a": "x", "b": "y"}])
+    rows = {tr.all("th")[0].text: tr for tr in _contrasts(page_of(made))}
+    assert rows["Self-attention against early concatenation, A+V+T"].all("td")[-1].text.startswith("fusion")
+
+
+def _contrasts(page: Page) -> list:
+    (table,) = [t for t in page.all("table") if t.attributes["data-name"] == "contrasts"]
+    return table.all("tbody")[0].all("tr")
+
+
+def leaks(fixture: Fixture, *rows: tuple) -> None:
+    columns = ["fold", "part", "known_from", "group", "items", "shared"]
+    pd.DataFrame(rows, columns=columns).to_csv(fixture.folder / "tables" / "leaks.csv", index=False)
+
+
+def test_protocols_that_flatter_are_marked(tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    assert not page_of(made).all("header")[0].with_class("warn")
+    leaks(
+        made,
+        ("all", "test", "training", "scenario", 200, 200),
+        ("all", "test", "training", "speaker", 200, 0),
+        ("all", "test", "development", "dialog", 200, 1),
+        ("0", "test", "training", "speaker", 40, 40),
+    )
+    (warned,) = page_of(made).all("header")[0].with_class("warn")
+    said = (
+        "the script or scene of 100 % of the test items also trains; the dialog of < 1 % of the test items also selects"
+    )
+    assert said in warned.text
+    protocol = {"name": "session", "description": "random folds", "caveat": "speakers also train: optimistic"}
+    made.tell(protocol=protocol)
+    (warned,) = page_of(made).all("header")[0].with_class("warn")
+    assert "“random folds”: speakers also train: optimistic; the script or scene" in warned.text
 
 
 def test_shared_speakers_are_counted_in_the_split_itself(tmp_path):
     made = Fixture(tmp_path, "iemocap", size=40)
     file = made.folder / "splits" / "session.tsv"
-    clean = rows_of(page_of(made).table("Segments by fold and part"))["0"]
-    assert clean[-2:] == ["0 of 2", "0 of 8"]
+    page = page_of(made)
+    assert rows_of(page.table("Turns by fold and part"))["0"][-2:] == ["0 of 2", "0 of 8"]
+    assert "No speaker or dialog of the test part trains." in page.by_id("methods").text
     lines = file.read_text().splitlines()
     leak = next(i for i, x in enumerate(lines) if x.split("\t")[1:3] == ["0", "test"])
     lines[leak] = lines[leak].replace("\ttest\t", "\ttraining\t")
     file.write_text("\n".join(lines) + "\n")
-    assert rows_of(page_of(made).table("Segments by fold and part"))["0"][-2] == "1 of 2"
+    page = page_of(made)
+    assert rows_of(page.table("Turns by fold and part"))["0"][-2] == "1 of 2"
+    assert "Speakers of the test part also train." in page.by_id("methods").text

@@ -4,6 +4,7 @@ Positions along x are per cent of the width, so that a chart fills whatever room
 Lines live in a stretched box of ``BOX`` by ``BOX`` units; strokes do not stretch (vector-effect).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, log10
@@ -86,6 +87,15 @@ def path(x: Numbers, y: Numbers, x_axis: Axis, y_axis: Axis) -> str:
         parts.append(("L" if pen_down else "M") + at)
         pen_down = True
     return "".join(parts)
+
+
+def fitted(data: str, width: float, height: float) -> str:
+    """Path data of the stretched box, in a box of other sizes."""
+    out, scale = [], (width / BOX, height / BOX)
+    for piece in re.split(r"(?=[MLZ])", data):
+        numbers = piece[1:].split()
+        out.append(piece[:1] + " ".join(f"{float(n) * scale[k]:.1f}" for k, n in enumerate(numbers)))
+    return "".join(out)
 
 
 def band(x: Numbers, low: Numbers, high: Numbers, x_axis: Axis, y_axis: Axis) -> str:

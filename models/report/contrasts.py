@@ -99,8 +99,10 @@ def tests(verdicts: Verdicts) -> Table:
     for row in verdicts.rows:
         marks = ", ".join(str(notes[part]) for part in remarks(row))
         effects = {f"{key}_text": effect(row[key]) for key in EFFECTS if not missing(row.get(key))}
-        rows.append({**row, **effects, "second": f"against {row['b']}", "notes": marks or None})
-    score = verdicts.numbers.score
+        between = verdicts.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
+        about = {"second": f"against {row['b']}", "notes": marks or None, "equivalence_interval": between}
+        rows.append({**row, **effects, **about})
+    score, inner = verdicts.numbers.score, f"{percent(1 - 2 * verdicts.alpha)} interval"
     tested = {
         "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equivalence", ""),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
@@ -114,6 +116,7 @@ def tests(verdicts: Verdicts) -> Table:
         Column("clusters", "Clusters", grouped),
         Column("mean_a", "First", score),
         Column("mean_b", "Second", score),
+        Column("equivalence_interval", inner, explain="of the difference; within the practical region: equivalent"),
         *(Column(k, head, p_value, sub=f"{of}_text" if of else "") for k, (head, of) in tested.items()),
         *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
         Column("notes", "Notes"),

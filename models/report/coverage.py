@@ -22,8 +22,11 @@ def of_configured(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return table[~(unused | (unread & bool(read)))]
 
 
-def coverage(table: pd.DataFrame, settings: Settings) -> dict:
-    """Counts by modality and status, causes with examples, findings on whole units; how many segments are used."""
+def coverage(table: pd.DataFrame, settings: Settings, media: bool = True) -> dict:
+    """Counts by modality and status, causes with examples, findings on whole units; how many segments are used.
+
+    Without ``media`` no segment is named and nothing is quoted, as reasons and findings may.
+    """
     table = of_configured(table, settings)
     empty = table["segment"].isna()
     segments, others = table[~empty], table[empty]
@@ -38,8 +41,8 @@ def coverage(table: pd.DataFrame, settings: Settings) -> dict:
         "used": split["total"] - split["absent"] if split else None,
         "table": _by_modality(rows, settings, bool(split)),
         "axis": Axis.between(0, 1),
-        "reasons": _reasons(segments[(segments["status"] != "ok") | segments["reason"].notna()]),
-        "findings": _findings(others, settings),
+        "reasons": _reasons(segments[(segments["status"] != "ok") | segments["reason"].notna()], media),
+        "findings": _findings(others, settings) if media else None,
     }
 
 
@@ -53,7 +56,7 @@ def _by_modality(rows: list[dict], settings: Settings, split: bool) -> Table:
     return Table.of("coverage", title, columns, rows, note=note, plot="Shares as a chart")
 
 
-def _reasons(rows: pd.DataFrame) -> Table | None:
+def _reasons(rows: pd.DataFrame, media: bool) -> Table | None:
     """One line for each modality, status and cause, with what was said first; without a cause, for each reason."""
     if rows.empty:
         return None
@@ -65,10 +68,12 @@ def _reasons(rows: pd.DataFrame) -> Table | None:
         said = list(dict.fromkeys(reason.loc[group.index]))
         named = cause.loc[group.index[0]]
         head = said[0] if missing(named) or named == Cause.REMARK else _text(named)
-        row = {"why": sentence(head), "modality": modality, "status": STATUS_WORDS.get(status, status)}
+        row = {"why": sentence(head), "named": named, "modality": modality, "status": STATUS_WORDS.get(status, status)}
         more = f" (and {count(len(said) - 1, 'other wording')})" if len(said) > 1 else ""
         row |= {"said": None if said[0] == head else f"Such as: {said[0]}{more}", "segments": len(group)}
         out.append({**row, "examples": ", ".join(group["segment"].head(3))})
+    if not media:
+        out = [{**row, "said": None, "examples": None} for row in out if row["named"] not in (None, "remark")]
     out.sort(key=lambda row: (-row["segments"], row["modality"], row["why"]))
     columns = [
         Column("why", "Why", number=False, sub="said"),
@@ -78,7 +83,7 @@ def _reasons(rows: pd.DataFrame) -> Table | None:
         Column("examples", "For example", number=False, css="prose small muted"),
     ]
     note = "" if len(out) <= REASONS_AT_MOST else f"{count(len(out) - REASONS_AT_MOST, 'rarer line')} in coverage.csv."
-    return Table.of("reasons", "Why", columns, out[:REASONS_AT_MOST], note=note)
+    return Table.of("reasons", "Why", columns, out[:REASONS_AT_MOST], note=note).without_empty()
 
 
 def _text(cause: str) -> str:

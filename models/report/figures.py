@@ -2,13 +2,19 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 import jinja2
 
+from models.report.charts import BOX, fitted
 from models.report.names import Numbers, metric_words, sentence
 
 WIDTH_PX, LEFT_PX = 560, 56
 ROWS_LEFT_PX, ROW_PX, HEAD_PX = 300, 26, 48
+
+
+IN_PAGE = {"box": (BOX, BOX), "fit": str}
+"""How lines are drawn in the page: in a box that stretches."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,10 @@ def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile
     common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "names": view["names"]}
     out = []
     for name, title, data in (*_rows(view), *_lines(view)):
-        out.append(FigureFile(name, title, template.render(title=title, **common, **data)))
+        fit = partial(fitted, width=data["box"][0], height=data["box"][1])
+        out.append(FigureFile(name, title, template.render(title=title, fit=fit, **common, **data)))
     if view["ranks"]:
-        svg = environment.get_template("ranks.svg.j2").render(ranks=view["ranks"], file=True, **common)
+        svg = environment.get_template("ranks.svg.j2").render(ranks=view["ranks"], file=True, **common, **IN_PAGE)
         out.append(FigureFile("ranks", "Runs by mean rank", svg))
     return out
 
@@ -61,7 +68,8 @@ def _of_rows(rows: list[dict], data: dict, factor: float) -> dict:
     longest = max(len(row.get("label") or row["heading"]) for row in rows)
     left = min(max(140, 6.4 * longest + 24), 460)
     size = {"width": left + 380, "height": HEAD_PX + ROW_PX * len(rows) + 22, "left": left, "factor": factor}
-    return {"kind": "rows", "rows": rows, "left_words": "", "right_words": "", **size, **data}
+    words = {"left_words": "", "right_words": ""}
+    return {"kind": "rows", "rows": rows, "box": (BOX, BOX), **words, **size, **data}
 
 
 def _lines(view: dict):
@@ -88,8 +96,9 @@ def _lines(view: dict):
         axes = {"x_axis": trace["x_axis"], "y_axis": trace["y_axis"]}
         charts = [(10 + 150 * i, 130, {"chart": chart, **axes}) for i, chart in enumerate(trace["charts"])]
         size = {"width": 760, "height": 10 + 150 * len(charts) + 34, "left": LEFT_PX}
-        data = {"kind": "lines", "mark": "trace", "charts": charts, "x_words": "time, minutes and seconds"}
-        yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **size, "y_words": ""}
+        data = {"kind": "lines", "mark": "trace", "charts": charts, "box": (760 - LEFT_PX - 24, 130), **size}
+        words = {"x_words": "time, minutes and seconds", "y_words": ""}
+        yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **words}
 
 
 def _curve(curves: dict, item: dict, columns: list[str], factor: float, words: str) -> dict:
@@ -98,12 +107,6 @@ def _curve(curves: dict, item: dict, columns: list[str], factor: float, words: s
 
 
 def _one(chart, mark: str, wide: float, tall: float, x_words: str, y_words: str) -> dict:
-    size = {"width": wide + LEFT_PX + 24, "height": tall + 60, "left": LEFT_PX}
-    return {
-        "kind": "lines",
-        "mark": mark,
-        "charts": [(12, tall, chart)],
-        "x_words": x_words,
-        "y_words": y_words,
-        **size,
-    }
+    size = {"width": wide + LEFT_PX + 24, "height": tall + 60, "left": LEFT_PX, "box": (wide, tall)}
+    words = {"x_words": x_words, "y_words": y_words}
+    return {"kind": "lines", "mark": mark, "charts": [(12, tall, chart)], **words, **size}

@@ -106,11 +106,10 @@ def percent(value, decimals: int = 0) -> str:
     """A share of 1 as per cent; shares that only round to none or all keep a bound."""
     if missing(value):
         return "–"
-    if decimals == 0 and 0 < value < 0.005:
-        return "< 1 %"
-    if decimals == 0 and 0.995 <= value < 1:
-        return "> 99 %"
-    return f"{value * 100:.{decimals}f} %"
+    text = f"{value * 100:.{decimals}f}"
+    if decimals == 0 and 0 < value < 1 and text in ("0", "100"):
+        return "< 1 %" if text == "0" else "> 99 %"
+    return f"{text} %"
 
 
 def duration(seconds) -> str:

@@ -3,13 +3,14 @@
 import base64
 import gzip
 import hashlib
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from models.report.figures import figure_files
+from models.report import names
+from models.report.figures import IN_PAGE, figure_files
 from models.report.gather import Results
 from models.report.tables import Numbering, as_csv, as_latex, data_uri
 
@@ -17,6 +18,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ZIP_ABOVE_BYTES = 150_000
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates that escape whatever comes from a corpus and stop at a name that nobody gave."""
     return jinja2.Environment(
@@ -47,10 +49,10 @@ def prefix_of(view: dict) -> str:
     return f"{'demonstration_' if view['demonstration'] else ''}{view['settings'].corpus}_"
 
 
-def _page_tables(view: dict, tables: list) -> list[dict]:
+def _page_tables(about: str, demonstration: bool, tables: list) -> list[dict]:
     out = []
     for number, table in enumerate(tables, start=1):
-        latex = as_latex(table, f"{view['settings'].corpus}-{table.name}", view["demonstration"])
+        latex = as_latex(table, f"{about}-{table.name}", demonstration)
         uris = {"csv": data_uri("text/csv", as_csv(table).encode()), "latex": data_uri("text/x-tex", latex.encode())}
         out.append({"number": f"Table {number}", "table": table, **uris})
     return out
@@ -64,12 +66,13 @@ def render(view: dict, raw: list[dict] | None = None) -> tuple[str, Numbering]:
     style, figures = base + charts, figure_files(view, made)
     uris = [{"name": f.name, "title": f.title, "uri": data_uri("image/svg+xml", f.svg.encode())} for f in figures]
     ranks = view["ranks"]
-    drawn = made.get_template("ranks.svg.j2").render(ranks=ranks, file=False, names=view["names"]) if ranks else ""
+    drawn = made.get_template("ranks.svg.j2").render(ranks=ranks, file=False, names=names, **IN_PAGE) if ranks else ""
     text = made.get_template("page.html.j2").render(
         **view,
+        **IN_PAGE,
         numbering=numbering,
         prefix=prefix_of(view),
-        page_tables=partial(_page_tables, view),
+        page_tables=partial(_page_tables, view["settings"].corpus, view["demonstration"]),
         figures=uris,
         svg_link=svg_link,
         rank_figure=Markup(drawn),
@@ -80,6 +83,25 @@ def render(view: dict, raw: list[dict] | None = None) -> tuple[str, Numbering]:
         script_hash=_digest(script),
     )
     return text, numbering
+
+
+def render_comparison(view: dict) -> str:
+    """The page that sets several results folders side by side."""
+    style = "".join((TEMPLATES / file).read_text(encoding="utf-8") for file in ("report.css", "chart.css"))
+    return (
+        environment()
+        .get_template("compare.html.j2")
+        .render(
+            **view,
+            names=names,
+            numbers_of=names.Numbers,
+            numbering=Numbering(),
+            figures=[],
+            page_tables=partial(_page_tables, "comparison", view["demonstration"]),
+            style=style,
+            style_hash=_digest(style),
+        )
+    )
 
 
 def svg_link(name: str) -> Markup:

@@ -12,7 +12,8 @@ from models.report.tables import Column, Table
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
 POOLED = "all"
-SIDE_PX, MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 240, 420, 20, 52, 7
+MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 420, 20, 52, 7
+LETTER_PX = 6.3  # of a label, about
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Ranks:
     height: float
     text: str
     table: Table
-    left: float = SIDE_PX
-    width: float = 2 * SIDE_PX + MIDDLE_PX
+    left: float
+    width: float
 
     def x(self, rank: float) -> float:
         """Where a rank lies on the axis."""
@@ -92,6 +93,7 @@ def picture(
         end, at, anchor = (-6, -10, "end") if left else (MIDDLE_PX + 6, MIDDLE_PX + 10, "start")
         words = f"{names.run(run)}  {rank:.2f}" if left else f"{rank:.2f}  {names.run(run)}"
         legs.append({"rank": rank, "y": y, "end": end, "text_x": at, "anchor": anchor, "words": words})
+    side = LETTER_PX * max(len(leg["words"]) for leg in legs) + 20
     rows = [
         {"run": names.run(run), "rank": float(rank), "mean": float(table[run].mean()), "blocks": len(table)}
         for run, rank in ordered.items()
@@ -104,16 +106,22 @@ def picture(
         bars=bars,
         legs=legs,
         height=below + LINE_PX * half + 10,
-        text=_text(kind, len(table), k, critical, p, metric, planned),
-        table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows),
+        left=side,
+        width=2 * side + MIDDLE_PX,
+        text=_text(kind, len(table), k, critical, metric, planned),
+        table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows, note=_note(critical, p)),
     )
 
 
-def _text(kind: str, n: int, k: int, critical: float, p: float, metric: str, planned: bool) -> str:
-    friedman = f", Friedman’s p {p_value(p) if p < 0.0005 else '= ' + p_value(p)}"
+def _note(critical: float, p: float) -> str:
+    friedman = p_value(p) if p < 0.0005 else f"= {p_value(p)}"
+    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05); Friedman’s test of any difference: p {friedman}."
+
+
+def _text(kind: str, n: int, k: int, critical: float, metric: str, planned: bool) -> str:
     text = (
         f"Within each of {count(n, kind)} the {k} runs are ranked by their {metric_words(metric)}, 1 is best; the "
-        f"picture shows mean ranks{friedman}. A bar joins runs whose mean ranks differ by less than Nemenyi’s critical "
+        f"picture shows mean ranks. A bar joins runs whose mean ranks differ by less than Nemenyi’s critical "
         f"difference at level 0.05 ({critical:.2f})."
     )
     if kind == "fold":

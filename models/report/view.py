@@ -51,6 +51,7 @@ def build(results: Results, media: bool = True) -> dict:
     best = next(iter(ranked or main), None)
     view = {
         "settings": settings,
+        "media": media,
         "results_name": f"results/{settings.corpus}",
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
@@ -70,7 +71,9 @@ def build(results: Results, media: bool = True) -> dict:
     view |= {
         "models_table": costs.models_table(results, runs, run_names),
         "curves": learning_curves(results, main, settings.metric) if main else None,
-        "coverage": None if results.tables["coverage"] is None else coverage(results.tables["coverage"], settings),
+        "coverage": None
+        if results.tables["coverage"] is None
+        else coverage(results.tables["coverage"], settings, media),
         "sheet": _sheet(results) if media else None,
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
         "split": None if results.split is None else folds.split_table(results.split, results.segments, settings),

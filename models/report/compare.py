@@ -1,0 +1,211 @@
+"""Several results folders side by side: what differs in their configuration, and which scores moved.
+
+No test is made here: the folders may differ in data, splits and much else, and the same item may train in one and be
+tested in another. What is to be tested belongs into one configuration, as a planned contrast.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from models.report.charts import Axis
+from models.report.gather import Results, run_infos
+from models.report.names import Numbers, listing, metric_words, missing, sentence
+from models.report.runs import RunNames, in_order
+from models.report.scores import Cell, cells, of_protocol
+from models.report.tables import Column, Table
+from models.report.view import is_demonstration
+from pipeline.log import log
+from pipeline.records import InputError, replacing
+
+
+@dataclass(frozen=True)
+class Side:
+    """One results folder: how it is called here, what it was configured with and what its runs score."""
+
+    name: str
+    results: Results
+    held: dict[tuple[str, str], Cell]
+    runs: list[str]
+    names: RunNames
+
+
+def flat(value, path: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of nested settings as (dotted key, text); a list is one leaf."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from flat(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def settings_of(side: Side) -> dict[str, str]:
+    """All that was configured of a side: options of the corpus, models, and what the workflow adds."""
+    settings = side.results.settings
+    found = dict(flat(settings.options))
+    found |= {f"models.{key}": value for key, value in flat(settings.models)}
+    about = {"corpus": settings.corpus, "scale": settings.scale, "task": str(settings.task), "folds": settings.folds}
+    return {**{key: str(value) for key, value in about.items()}, "protocol": str(settings.protocol.name), **found}
+
+
+def differing(sides: list[Side]) -> Table | None:
+    """One row for each key of the configuration in which not all sides agree; None where all do."""
+    each = [settings_of(side) for side in sides]
+    rows = []
+    for key in dict.fromkeys(key for one in each for key in one):
+        values = [one.get(key) for one in each]
+        if len(set(values)) > 1:
+            rows.append({"key": key, **{f"side{k}": value for k, value in enumerate(values)}})
+    columns = [Column("key", "Key", number=False)]
+    columns += [Column(f"side{k}", side.name, number=False, css="prose small") for k, side in enumerate(sides)]
+    return Table.of("configuration", "What differs in configuration", columns, rows, kind="wide") if rows else None
+
+
+def material(sides: list[Side]) -> Table:
+    """How much each side holds, and what it was computed with."""
+    rows = []
+    for side in sides:
+        segments, scores = side.results.segments, side.results.tables["scores"]
+        versions = next(run_infos(side.results, side.runs), {}).get("versions") or {}
+        row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
+        row["segments"] = None if segments is None else int(segments["segment_id"].nunique())
+        row["speakers"] = None if segments is None else int(segments["speaker"].nunique())
+        row["trainings"] = None if scores is None else max((c.runs for c in side.held.values()), default=None)
+        rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
+    columns = [
+        Column("name", "Folder", number=False),
+        Column("title", "Corpus", number=False),
+        Column("segments", "Segments"),
+        Column("speakers", "Speakers"),
+        Column("runs", "Runs"),
+        Column("trainings", "Trainings of a run"),
+        Column("software", "Software", number=False, css="small"),
+    ]
+    return Table.of("material", "What is compared", columns, rows)
+
+
+def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
+    """The scores of each run on every side, those that moved most first; differences are from the first side."""
+    numbers, first = Numbers(metric), sides[0]
+    rows = []
+    for run in dict.fromkeys(run for side in sides for run in side.runs):
+        found = [side.held.get((run, metric)) for side in sides]
+        row = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": []}
+        for k, cell in enumerate(found):
+            if cell is None:
+                continue
+            row |= {f"side{k}": cell.mean, f"side{k}_sd": cell.sd}
+            row["means"].append((k, cell.mean))
+            if k and found[0] is not None:
+                row[f"moved{k}"] = cell.mean - found[0].mean
+        changes = [abs(row[f"moved{k}"]) for k in range(1, len(sides)) if f"moved{k}" in row]
+        rows.append((not changes, -max(changes, default=0), row))
+    rows = [row for *_, row in sorted(rows, key=lambda item: item[:2])]
+    columns = [Column("run", "Run", number=False)]
+    columns += [Column(f"side{k}", s.name, numbers.score, sd=f"side{k}_sd") for k, s in enumerate(sides)]
+    over = f"Change from {first.name}"
+    columns += [Column(f"moved{k}", s.name, numbers.difference, over=over) for k, s in enumerate(sides) if k]
+    per_cent = ", per cent" if numbers.percent else ""
+    table = Table.of(
+        f"moved_{metric}",
+        f"{sentence(metric_words(metric))}{per_cent}: mean ± standard deviation over trainings",
+        columns,
+        rows,
+        note="The runs that moved most come first. A dash: not there.",
+        kind="wide",
+        plot="Scores as a chart",
+    )
+    return table, Axis.covering([mean for row in rows for _, mean in row["means"]], 5)
+
+
+def verdicts(sides: list[Side]) -> Table | None:
+    """The verdict on each planned contrast of every side; None where none was planned."""
+    rows: dict[str, dict] = {}
+    for k, side in enumerate(sides):
+        table = side.results.tables["significance"]
+        for row in [] if table is None else table.to_dict("records"):
+            pair = f"{side.names.run(row['a'])} against {side.names.run(row['b'])}"
+            of = rows.setdefault(pair, {"pair": pair})
+            if missing(row["difference"]):
+                of[f"side{k}"] = "not tested"
+                continue
+            numbers = Numbers(str(row["metric"]))
+            of[f"side{k}"] = (
+                str(row["verdict"]).replace("a better", "first better").replace("b better", "second better")
+            )
+            of[f"side{k}_by"] = (
+                f"{numbers.difference(row['difference'])} ({numbers.interval(row['ci_low'], row['ci_high'])})"
+            )
+    if not rows:
+        return None
+    columns = [Column("pair", "Contrast", number=False)]
+    columns += [Column(f"side{k}", s.name, number=False, sub=f"side{k}_by") for k, s in enumerate(sides)]
+    return Table.of("verdicts", "Verdicts", columns, list(rows.values()))
+
+
+def read_sides(folders: list[Path]) -> list[Side]:
+    """Read the folders; raises InputError where one has no scores, or is given twice."""
+    from models.report.gather import read
+    from models.report.settings import Settings
+
+    if len({folder.resolve() for folder in folders}) < 2 or len({f.resolve() for f in folders}) < len(folders):
+        raise InputError(f"{', '.join(map(str, folders))}: give two or more results folders, each once")
+    sides = []
+    for folder, name in zip(folders, _short(folders)):
+        results = read(folder, Settings.from_json(folder / "config.json"))
+        settings, table = results.settings, results.tables["scores"]
+        if table is None:
+            raise InputError(f"{folder}: has no tables/scores.csv; run the workflow there first")
+        table = of_protocol(table, settings.protocol.name)
+        runs = in_order(table["run"], settings.runs)
+        names = RunNames(
+            {run: settings.runs[run] for run in runs if run in settings.runs}, settings.models, settings.about_models
+        )
+        sides.append(Side(name, results, cells(table), runs, names))
+    return sides
+
+
+def _short(folders: list[Path]) -> list[str]:
+    """The shortest ends of the paths by which all can be told apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(own[-length:]) for own in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def build(sides: list[Side]) -> dict:
+    """What the page of the comparison shows."""
+    metrics = list(dict.fromkeys(side.results.settings.metric for side in sides))
+    shown = [
+        (metric, *moved(sides, metric))
+        for metric in metrics
+        if any((r, metric) in s.held for s in sides for r in s.runs)
+    ]
+    tasks = {str(side.results.settings.task) for side in sides}
+    return {
+        "sides": sides,
+        "title": f"What changed between {listing([side.name for side in sides])}?",
+        "material": material(sides),
+        "configuration": differing(sides),
+        "moved": shown,
+        "verdicts": verdicts(sides),
+        "other_tasks": len(tasks) > 1,
+        "demonstration": any(is_demonstration(side.results) for side in sides),
+    }
+
+
+@click.command("compare-reports")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the HTML file to write")
+def compare_reports(folders, out):
+    """Set several results folders side by side: what differs in configuration, which scores moved."""
+    from models.report.page import render_comparison
+
+    page = render_comparison(build(read_sides(list(folders))))
+    with replacing(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    log.info("%s: %d folders", out, len(folders))
