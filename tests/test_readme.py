@@ -6,7 +6,7 @@ import pytest
 
 from models.__main__ import STAGES
 from tests.conftest import REPOSITORY
-from workflow.settings import CORPORA, check
+from workflow.settings import check
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -33,4 +33,4 @@ def test_models_options_and_stages_that_are_named_exist():
     assert config.models["rjcma_published"].recursions == 2
     assert not any(config.models[name].separate_targets for name in named if name != "rjcma_published")
     assert set(re.findall(r"python -m models (\w+)", README)) <= set(STAGES)
-    assert set(re.findall(r"results/(\w+)_report", README)) <= set(CORPORA)
+    assert set(re.findall(r"results/(\w+)_report", README)) <= {*config.corpora, "mine"}

@@ -54,7 +54,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         (
             "corpora.iemocap.protocol",
             "random",
-            "protocol: 'random' does not fit; choose one of session, speaker",
+            "protocol: 'random' does not fit; choose one of scenario, session",
         ),
         ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
         ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
@@ -280,7 +280,7 @@ def test_the_schemas_on_disk_are_those_of_the_models(name):
 SEGMENT_ONLY = {"class_weights", "max_steps", "grid_hop_s"}
 FRAME_ONLY = {"window", "window_hop"}
 NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
-OF_A_CORPUS = {"reader", "root", "protocol", "turns"}
+OF_A_CORPUS = {"reader", "root", "protocol"}
 """Keys that no default can know."""
 
 
@@ -295,7 +295,7 @@ def block(name, indent):
 @pytest.mark.parametrize(("level", "corpus"), [("segment", "iemocap"), ("frame", "affwild2")])
 def test_every_key_of_a_corpus_is_in_the_file(config, level, corpus):
     given, known = config["defaults"][level], resolve(config, corpus).options
-    labels = {"labels", "merge"} if level == "frame" else set()
+    labels = {"labels", "merge", "turns"} if level == "frame" else set()
     assert set(given) == set(type(known).model_fields) - OF_A_CORPUS - labels
     for table in ("faces", "training", "significance"):
         every = set(type(getattr(known, table)).model_fields)

@@ -47,7 +47,7 @@ class Iemocap(Corpus):
 
     title = "IEMOCAP"
     task = "classes/segment"
-    protocols = ("session", "speaker", "scenario", "utterance")
+    protocols = ("scenario", "session", "speaker", "utterance")
     unit_word, segment_word = "dialog", "turn"
     label_words = MappingProxyType(figures_iemocap.EMOTIONS)
     official_labels = LABELS

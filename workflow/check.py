@@ -1,0 +1,66 @@
+"""``affectflow check``: what a corpus holds and what a run on it would do, in seconds and before any work."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from affectflow.home import HOME
+from affectflow.run import overlays
+from pipeline.records import InputError
+
+
+@click.command()
+@click.argument("corpus")
+@click.option(
+    "--config", "settings", multiple=True, metavar="FILE|KEY=VALUE",
+    help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml, if there, by itself.",
+)  # fmt: skip
+def check(corpus, settings):
+    """Say what CORPUS holds and lacks, and what a run on it as configured would make and train."""
+    from pipeline.corpora.check import summary
+    from workflow.planned import Corpora
+
+    known = Corpora(configuration(overlays(corpus, settings)))[corpus]
+    if known.settings.synthetic:
+        lines = iter([f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated"])
+    else:
+        lines = summary(known.settings.corpus, known.index)
+    for line in (*lines, *plan_of(known)):
+        click.echo(line.encode(errors="replace").decode())
+
+
+def configuration(settings: tuple[str, ...]) -> dict:
+    """config.yaml with what was laid over it, as Snakemake lays it; raises InputError for a file that is none."""
+    import yaml
+
+    from workflow.settings import patch
+
+    base = Path("config.yaml") if Path("config.yaml").is_file() else HOME / "config.yaml"
+    out: dict = {}
+    for given in (str(base), *settings):
+        key, equals, value = given.partition("=")
+        try:
+            changes = (
+                {key: yaml.safe_load(value)} if equals else yaml.safe_load(Path(given).read_text(encoding="utf-8"))
+            )
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{given}: cannot be read as settings ({error})") from None
+        out = patch(out, changes or {})
+    return out
+
+
+def plan_of(known) -> Iterator[str]:
+    """Yield what a run would do: scale, features and their weights, folds, trainings, contrasts."""
+    options, scale = known.options, known.settings.scale
+    stores = [f"{name} ({entry.extractor}, {entry.modality})" for name, entry in options.extractors.items()]
+    runs, seeds = len(options.run_names), len(options.training.seeds)
+    yield f"{'scale':<12} {scale}{': small random networks, to try the path' if scale == 'demo' else ''}"
+    yield f"{'features':<12} {', '.join(stores) or 'none'}"
+    yield f"{'weights':<12} {', '.join(options.weight_sources) or 'none'}"
+    yield f"{'protocol':<12} {known.settings.protocol}, {known.folds} folds"
+    yield (
+        f"{'trainings':<12} {runs * known.folds * seeds:,}: {runs} runs ({', '.join(options.run_names)}), "
+        f"{known.folds} folds, {seeds} seeds"
+    )
+    yield f"{'contrasts':<12} {len(options.contrasts)}"
