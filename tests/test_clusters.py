@@ -14,7 +14,7 @@ CLASSES, FRAMES = Task("classes", "segment"), Task("numbers", "frame", ("valence
 
 
 def clips(speakers=5, each=3, **changes):
-    one = Segment("", "", "", None, None, 0.0, 1.0, "whole")
+    one = Segment("", "", "", None, None, 0.0, 1.0)
     names = [(f"{s}_{k}", str(s)) for s in range(speakers) for k in range(each)]
     return [replace(one, segment_id=name, unit_id=name, speaker=speaker, **changes) for name, speaker in names]
 
@@ -47,5 +47,5 @@ def test_a_group_is_wider_only_where_every_cluster_lies_in_one():
     assert clusters_of(segments, CLASSES).group_kind == "group"
     torn = [replace(s, group=f"g{k % 2}") for k, s in enumerate(clips())]
     assert clusters_of(torn, CLASSES).group_kind is None
-    one = [replace(s, session=1) for s in clips()]
+    one = [replace(s, session="1") for s in clips()]
     assert clusters_of(one, CLASSES).group_kind is None

@@ -72,7 +72,7 @@ def test_the_table_has_the_published_counts(corpus):
     segments, labels = corpus
     assert len(segments) == 10039
     assert len({s.unit_id for s in segments}) == 151
-    assert Counter(s.session for s in segments) == {1: 1819, 2: 1811, 3: 2136, 4: 2103, 5: 2170}
+    assert Counter(s.session for s in segments) == {"1": 1819, "2": 1811, "3": 2136, "4": 2103, "5": 2170}
     published = {"xxx": 2507, "fru": 1849, "neu": 1708, "ang": 1103, "sad": 1084, "exc": 1041, "hap": 595, "sur": 107}
     assert Counter(row.label for row in labels) == published | {"fea": 40, "oth": 3, "dis": 2}
     assert all(named(s.segment_id) == {**named(s.segment_id), "scenario": s.scenario} for s in segments)
@@ -152,7 +152,7 @@ def test_a_protocol_says_what_it_leaks_on_this_corpus(corpus, splits):
 def test_counts_equal_a_loop_over_all_pairs():
     rng = np.random.default_rng(0)
     segments = [
-        Segment(f"s{i}", f"u{i % 11}", f"p{i % 7}", None, None, 0, 1, "whole", dialog=f"d{i % 13}" if i % 3 else None)
+        Segment(f"s{i}", f"u{i % 11}", f"p{i % 7}", None, None, 0, 1, dialog=f"d{i % 13}" if i % 3 else None)
         for i in range(60)
     ]
     parts = rng.choice(["training", "development", "test", "unlabelled"], (2, 60))

@@ -1,25 +1,30 @@
 """Every protocol plans one training job per run and fold, and the tables that follow from them."""
 
 import pytest
-from models.splits import PROTOCOLS
 
+from models.protocols.folds import PROTOCOLS
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
 
-FOLDS = {"session": 5, "speaker": 10, "utterance": 5, "official": 1, "official_paper": 1, "sixfold": 6}
-TRAIN = {"iemocap": ("train", "scores"), "affwild2": ("train_frames", "scores_frames")}
+FOLDS = {  # of the demonstration corpora: five sessions of two dialogs, 14 and 8 videos
+    "iemocap": {"session": 5, "speaker": 10, "scenario": 10, "utterance": 5},
+    "affwild2": {"official": 1, "official_paper": 1, "sixfold": 6},
+}
 
 
-def test_every_protocol_is_here():
-    assert set(FOLDS) == set(PROTOCOLS)
+def test_every_protocol_of_these_corpora_is_known():
+    assert {protocol for folds in FOLDS.values() for protocol in folds} <= set(PROTOCOLS)
 
 
-@pytest.mark.parametrize("protocol", FOLDS)
-def test_a_protocol_plans_its_folds(tmp_path, protocol):
-    corpus = PROTOCOLS[protocol].corpus
+@pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
+def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
     write_config(tmp_path, small_config(changes={"corpora": {corpus: {"protocol": protocol}}}))
     jobs = planned(tmp_path, f"results/{corpus}_report.html")
-    train, scores = TRAIN[corpus]
-    runs = sum(len(sets) for sets in FEW_RUNS[corpus].values())
-    assert jobs[train] == runs * FOLDS[protocol]
-    assert jobs["split"] == jobs[scores] == jobs["significance"] == jobs["html_report"] == 1
-    assert not jobs[TRAIN["affwild2" if corpus == "iemocap" else "iemocap"][0]]
+    runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())
+    assert jobs["train"] == runs * FOLDS[corpus][protocol]
+    assert jobs["split"] == jobs["scores"] == jobs["significance"] == jobs["leaks"] == jobs["html_report"] == 1
+
+
+def test_turns_of_one_style_alone(tmp_path):
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"protocol": "session", "turns": "scripted"}}}))
+    jobs = planned(tmp_path, "results/iemocap_report.html")
+    assert jobs["train"] == 5 * sum(len(sets) for sets in FEW_RUNS["segment"].values())

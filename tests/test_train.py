@@ -488,7 +488,8 @@ def test_a_state_of_another_training_is_not_gone_on_from(tmp_path, turns):
         ({"--training": '{"seeds": [1], "max_steps": {"sound": 3}}'}, "max_steps"),
         ({"--training": '{"seeds": [1], "window": 10, "window_hop": 20}'}, "skips frames"),
         ({"--training": '{"seeds": [1], "learning_rate": 1e30}'}, "lower training.learning_rate"),
-        ({"--task": "frame"}, "--labels is needed for task frame"),
+        ({"--task": "numbers/frame:valence,arousal"}, "--labels is needed for tasks of frames"),
+        ({"--task": "classes/frame"}, "no model trains on it; there are classes/segment and numbers/frame"),
     ],
 )
 def test_bad_arguments_are_refused(tmp_path, turns, change, says):
