@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.protocols.folds import PROTOCOLS, fold_count
-from models.protocols.leaks import Leak, caveat, leaks, share_of
+from models.protocols.folds import fold_count
+from models.protocols.leaks import Leak, clauses, leaks, share_of
 from models.protocols.split import assign, usable
 from models.task import Task
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
@@ -134,18 +134,18 @@ def test_a_whole_session_selects_where_sessions_are_left_out(splits):
             assert len({named(turn)["session"] for turn in fold["training"]}) == 3
 
 
-def test_a_protocol_says_what_it_leaks_on_this_corpus(corpus, splits):
+def test_what_leaks_is_said(corpus, splits):
     segments, _ = corpus
-    said = {p: caveat(p, leaks(splits(p), segments)) for p in ("session", "speaker", "scenario", "utterance")}
-    assert said["session"] == said["speaker"] == "the script or scene of 100 % of the test items also trains"
-    assert said["scenario"] == ""
-    assert "optimistic" in said["utterance"]
-    assert "the speaker of 100 %" in said["utterance"]
+    said = {p: clauses(leaks(splits(p), segments)) for p in ("session", "speaker", "scenario", "utterance")}
+    assert said["session"] == said["speaker"] == ["the script or scene of 100 % of the test items also trains"]
+    assert said["scenario"] == []
+    assert [clause.split(" of ")[0] for clause in said["utterance"]] == [
+        *("the session", "the speaker", "the dialog", "the script or scene"),
+    ]
     video = videos()
-    assert caveat("official", leaks(frame_split(video), video)) == ""
-    assert caveat("official_paper", leaks(frame_split(video, "official_paper"), video)) == (
-        PROTOCOLS["official_paper"].caveat
-    )
+    assert clauses(leaks(frame_split(video), video)) == []
+    published = clauses(leaks(frame_split(video, "official_paper"), video))
+    assert "the speaker of 100 % of the test items also selects the model" in published
     assert [share_of(x) for x in (0.0004, 0.25, 0.996, 1)] == ["under 1 %", "25 %", "over 99 %", "100 %"]
 
 

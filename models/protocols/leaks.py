@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import click
 
-from models.protocols.folds import PROTOCOLS
 from models.protocols.groups import GROUPS, group_of
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
@@ -68,16 +67,15 @@ def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = 
     }
 
 
-def caveat(protocol: str, rows: Sequence[Leak]) -> str:
-    """Why scores of a protocol are optimistic on this corpus, in words; empty where nothing leaks."""
+def clauses(rows: Sequence[Leak]) -> list[str]:
+    """What of the test part is known from training, or else from what selected the model; nothing where nothing is."""
     training, development = (shared_groups(rows, "test", part) for part in ("training", "development"))
     only = {name: share for name, share in development.items() if name not in training}
-    said = [PROTOCOLS[protocol].caveat] if PROTOCOLS[protocol].caveat else []
-    for shared, what in ((training, "also trains"), (only if not said else {}, "also selects the model")):
-        if shared:
-            groups = ", ".join(f"the {MEANT[name]} of {share_of(share)}" for name, share in shared.items())
-            said.append(f"{groups} of the test items {what}")
-    return "; ".join(said)
+    return [
+        f"the {MEANT[name]} of {share_of(share)} of the test items {what}"
+        for shared, what in ((training, "also trains"), (only, "also selects the model"))
+        for name, share in shared.items()
+    ]
 
 
 def share_of(share: float) -> str:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from models.report.names import grouped, listing, percent, sentence
+from models.protocols.leaks import Leak, clauses
+from models.report.names import grouped, listing, sentence
 from models.report.settings import Settings
 from models.report.tables import Column, Table
 
@@ -59,12 +60,4 @@ def apart(split: dict | None, settings: Settings) -> str:
 
 def caveats(leaks: pd.DataFrame | None) -> list[str]:
     """What of the test part is known from elsewhere, from leaks.csv: a clause for each kind of group."""
-    if leaks is None:
-        return []
-    out = []
-    for known_from, what in (("training", "also trains"), ("development", "also selects the model")):
-        rows = leaks[(leaks["fold"] == "all") & (leaks["part"] == "test") & (leaks["known_from"] == known_from)]
-        for row in rows[rows["shared"] > 0].to_dict("records"):
-            word = {"scenario": "script or scene"}.get(row["group"], row["group"])
-            out.append(f"the {word} of {percent(row['shared'] / row['items'])} of the test items {what}")
-    return out
+    return [] if leaks is None else clauses([Leak(**row) for row in leaks.to_dict("records")])
