@@ -6,15 +6,8 @@ from models.__main__ import STAGES as MODELS
 from pipeline.__main__ import STAGES as PIPELINE
 from pipeline.cli import StageGroup, run
 
-TOOLS = (
-    "info",
-    "diff",
-    "show",
-    "export",
-    "import",
-    "check-extractor",
-    "check-fusion",
-)  # what people call, not the workflow alone
+STAGES = PIPELINE | MODELS
+TOOLS = ("info", "diff", "show", "export", "import", "check-extractor", "check-fusion")  # what people call by hand
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
     "report": ("affectflow.run:report", "from raw media to the report of one corpus"),
@@ -22,7 +15,7 @@ COMMANDS = {
     "features": ("affectflow.run:features", "from raw media to the feature stores of one corpus"),
     "weights": ("affectflow.run:weights", "fetch the weights of all extractors, which needs the internet"),
     "progress": ("workflow.progress:main", "say how far the run in this folder is"),
-    **{name: (PIPELINE | MODELS)[name] for name in TOOLS},
+    **{name: STAGES[name] for name in TOOLS},
     "pipeline": ("pipeline.__main__:main", f"the stages up to feature stores: {', '.join(PIPELINE)}"),
     "models": ("models.__main__:main", f"the stages from there on: {', '.join(MODELS)}"),
 }
