@@ -67,8 +67,8 @@ def stage(video: Path, folder: Path) -> int:
     from pipeline.faces.stage import write_faces
     from pipeline.records import Segment
 
-    segment = Segment("a", "u", "s", 1, None, 0.0, 1e6, "left")
-    write_faces(video, [segment], folder / "faces.h5", None, side_by_side=True)
+    segment = Segment("a", "u", "s", None, None, 0.0, 1e6, picture="left_half")
+    write_faces([(video, [segment])], folder / "faces.h5")
     return int(FaceFile(folder / "faces.h5")["a"].valid.sum())
 
 

@@ -34,7 +34,7 @@ def _turns(durations_s: np.ndarray) -> dict[str, tuple[float, float]]:
 
 
 def _segments(turns: dict) -> list[Segment]:
-    return [Segment(name, "u", "who", 1, None, *span, "whole") for name, span in sorted(turns.items())]
+    return [Segment(name, "u", "who", None, None, *span) for name, span in sorted(turns.items())]
 
 
 def _write_sound(results: Path, turns: dict) -> None:

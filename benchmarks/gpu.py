@@ -75,8 +75,9 @@ def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training
     """Seconds of one training job in a process of its own, start-up included."""
     features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
     command = [
-        *(sys.executable, "-m", "models", "train", "--task", "segment", "--name", "bench", "--modalities", "A+V+T"),
-        *("--split", f"{folder}/split.tsv", "--fold", "0", *features, "--network", '{"fusion": "self_attention"}'),
+        *(sys.executable, "-m", "models", "train", "--task", "classes/segment", "--name", "bench"),
+        *("--modalities", "A+V+T", "--network", '{"fusion": "self_attention"}'),
+        *("--split", f"{folder}/split.tsv", "--fold", "0", *features),
         *("--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}"),
     ]
     begin_s = time.perf_counter()

@@ -13,8 +13,8 @@ from benchmarks.full_size import FRAMES_PER_SECOND, make_films, write_film, writ
 from benchmarks.stages import Corpus
 from pipeline.demo.checkpoints import write_checkpoint
 
-LONG, HOUR_S = "long", 3600
-PARTS = {"Train_Set": (LONG, "a", "b"), "Validation_Set": ("c",)}  # the others last a minute
+LONG, LONG_S, SHORT_S = "long", 3600, 60
+PARTS = {"Train_Set": (LONG, "a", "b"), "Validation_Set": ("c",)}
 NETWORKS = {"transformers_audio": "wav2vec2", "transformers_image": "vit", "transformers_text": "bert"}
 STORES = {"audio": "transformers_audio", "video": "transformers_image", "text": "transformers_text"}
 
@@ -23,7 +23,7 @@ def write_corpus(root: Path, films: Path) -> list[str]:
     """Write the long video and a few short ones, which training needs beside it; returns their names."""
     for part, names in PARTS.items():
         for name in names:
-            seconds = HOUR_S if name == LONG else 60
+            seconds = LONG_S if name == LONG else SHORT_S
             film = root / "videos" / f"{name}.mp4"
             write_film(film, films / "video.mp4", seconds)
             if name != LONG:
@@ -41,7 +41,7 @@ def figures() -> dict[str, float]:
         folder = Path(temporary)
         names = write_corpus(folder / "AffWild2", make_films(folder / "films"))
         corpus = Corpus("affwild2", folder / "AffWild2", folder / "results")
-        peak_mb = {"index": corpus.index().peak_mb}
+        peak_mb = {"index": corpus.index().peak_mb, "frame labels": corpus.frame_labels().peak_mb}
         for stage, more in ((corpus.faces, ()), (corpus.audio, ()), (corpus.words, ("pocketsphinx",))):
             peak_mb[stage.__name__] = max(stage(name, *more).peak_mb for name in names)
         peak_mb["mfcc"] = corpus.features("mfcc", names).peak_mb
