@@ -1,8 +1,8 @@
 """What the published modules of both papers gave for weights and inputs drawn from seeds: numbers to be met exactly.
 
 Their own code was run on them in evaluation mode in float64, at commits df62166 of smartcameras/SelfCrossAttn and
-489f33d of praveena2j/RJCMA; of sequences every 25th step was written down. The names and shapes of their parameters, and
-what came out, are in published_numbers.json.
+489f33d of praveena2j/RJCMA; of sequences every 25th step was written down. The names and shapes of their parameters,
+and what came out, are in published_numbers.json.
 """
 
 import json
