@@ -37,6 +37,11 @@ class NetworkOptions(Options):
     encoder: Literal["gru", "tcn"] | None = Field(
         None, description="temporal encoder of each modality; null: as the fusion has it"
     )
+    one_grid: bool | None = Field(
+        None,
+        description="per-segment task: all modalities on one time grid of training.grid_hop_s, not each at its own "
+        "rate; null: where the fusion needs it",
+    )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
@@ -58,7 +63,7 @@ class NetworkOptions(Options):
         own = asdict(FUSIONS.options_for(given["fusion"], own, beside=(key for key in common if key != "fusion")))
         if twice := sorted(set(own) & set(common)):
             raise ValueError(f"fusion {given['fusion']!r}: its option {twice[0]!r} is one of every network; rename it")
-        left = {key: getattr(kind, key) for key in ("combine", "encoder") if given.get(key) is None}
+        left = {key: getattr(kind, key) for key in ("combine", "encoder", "one_grid") if given.get(key) is None}
         return {**given, **own, **left}
 
     def make_fusion(self, task: str = "segment") -> Fusion:
@@ -117,6 +122,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
         f"{', '.join(name for name in FUSIONS.built_in if FUSIONS.load(name).min_modalities == 1)}",
     )
     require(
+        bool(options.one_grid) or not fusion.one_grid,
+        "it needs all modalities on one time grid; leave one_grid out",
+    )
+    require(
         options.encoder == "tcn" or options.width % 2 == 0,
         f"width {options.width} must be even, half for each direction of the gru",
     )
@@ -135,6 +144,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
             (task, options.encoder) == wanted,
             f"the published model is for task {wanted[0]!r} with encoder {wanted[1]!r}; "
             "choose these or set faithful to false",
+        )
+        require(
+            options.one_grid == fusion.one_grid,
+            "the published model takes each modality at its own rate; leave one_grid out",
         )
     for problem in fusion.problems(options):
         require(False, problem)

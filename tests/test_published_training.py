@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +106,13 @@ def test_a_published_model_brings_its_own_training():
         published = FUSIONS.load(name).published
         assert set(published.training if published else {}) <= set(TrainingOptions.model_fields)
         assert json.dumps(dict(published.training if published else {}))  # part of a run's digest
+
+
+@pytest.mark.parametrize("name", [name for name in FUSIONS.built_in if FUSIONS.load(name).published])
+def test_the_manual_names_every_departure(name):
+    text = (Path(__file__).resolve().parent.parent / "docs" / "fusions.md").read_text().split("## As published")[1]
+    assert f"`{name}`" in text
+    assert all(f"| {departure} |" in text for departure in FUSIONS.load(name).published.departures)
 
 
 def test_the_1x1_convolution_of_a_tcn_begins_as_published():
