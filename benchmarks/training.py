@@ -94,7 +94,7 @@ def _epoch(run) -> float:
     from models.examples import training_batches
 
     groups = training_batches(run.items, run.examples.length, run.options.batch_size, np.random.default_rng(0))
-    return _seconds(lambda: run.learn(run.examples.batches(groups), 1e-3))
+    return _seconds(lambda: run.learn(run.examples.batches(groups)))
 
 
 def published_recipe() -> dict[str, float]:
@@ -164,8 +164,8 @@ def loading_by_item() -> dict[str, float]:
                     group,
                 )
 
-        ours = _seconds(lambda: run.learn(examples.batches(groups), 1e-3))
-        theirs = _seconds(lambda: run.learn(load(groups), 1e-3), repeats=1)
+        ours = _seconds(lambda: run.learn(examples.batches(groups)))
+        theirs = _seconds(lambda: run.learn(load(groups)), repeats=1)
     return {"epoch on frames, rcma: loading each window / features frozen (at least 2)": theirs / ours}
 
 

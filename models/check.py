@@ -58,7 +58,7 @@ def _largest(options: NetworkOptions) -> list[tuple[str, list[str]]]:
 
 
 def _steps(options: NetworkOptions, task: str) -> dict[str, int]:
-    return dict.fromkeys(DIMS, GRID) if task == "frame" or options.make_fusion().one_grid else STEPS
+    return dict.fromkeys(DIMS, GRID) if task == "frame" or options.one_grid else STEPS
 
 
 def _network(options: NetworkOptions, task: str, modalities: list[str]) -> nn.Module:

@@ -141,14 +141,14 @@ def segment_examples(
 ) -> Examples:
     """Items of the segment task, with normalisers fitted on the training part.
 
-    A fusion that needs one time grid gets all modalities on one of ``training.grid_hop_s``; the others get the stored
-    rows. The fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
+    With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in the stored rows. The
+    fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
     """
     segment_ids = sorted({a.segment_id for a in assignments})
     index = {s: i for i, s in enumerate(segment_ids)}
     steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
     rows: dict[str, StoredRows]
-    if network.make_fusion().one_grid:
+    if network.one_grid:
         grids = _grids(stores, segment_ids, training.grid_hop_s)
         rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
     else:

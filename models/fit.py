@@ -9,7 +9,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from models.data import Batch
 from models.examples import Examples, training_batches
 from models.losses import ccc_loss, inverse_frequencies
 from models.metrics import accuracy, ccc, confusion_matrix, moments
-from models.optimiser import Adam, LearningRate
+from models.optimiser import Optimiser
 from models.options import TrainingOptions
 from models.predict import TARGETS, frame_outputs, outputs
 from pipeline.records import InputError, replacing
@@ -44,7 +44,7 @@ class Objective:
         """The loss of one batch."""
         said = said.to(torch.promote_types(said.dtype, torch.float32))
         if self.examples.task == "frame":
-            return ccc_loss(said, batch.target, batch.target_mask)
+            return ccc_loss(said, batch.target, batch.target_mask, self.options.ccc_over)
         return F.cross_entropy(said, batch.target, weight=self.weights)
 
     def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
@@ -91,15 +91,30 @@ class Progress:
     history: list[dict] = field(default_factory=list)
 
 
-class Run:
-    """One network in training; ``epoch()`` until ``finished``, then ``network`` holds the selected weights."""
+class Diverged(InputError):
+    """A loss is no number."""
 
-    def __init__(self, network: nn.Module, examples: Examples, options: TrainingOptions, seed: int, mixed: bool):
+
+class Run:
+    """One network in training; ``epoch()`` until ``finished``, then ``network`` holds the selected weights.
+
+    ``learning_rate`` is one of those of ``options``, by default the first.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        examples: Examples,
+        options: TrainingOptions,
+        seed: int,
+        mixed: bool,
+        learning_rate: float | None = None,
+    ):
         self.network, self.examples, self.options, self.seed, self.mixed = network, examples, options, seed, mixed
+        self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
         self.items = examples.items("training")
-        self.optimiser = Adam(network.parameters(), options.weight_decay)
-        self.rate = LearningRate(options.learning_rate, options.warmup_epochs, options.plateau_patience)
+        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -110,18 +125,18 @@ class Run:
         return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
 
     def epoch(self) -> dict:
-        """Train one epoch and return its row of the history; raises InputError where the loss is no number."""
+        """Train one epoch and return its row of the history; raises Diverged where the loss is no number."""
         begin_s = time.monotonic()
-        number, rate = self.progress.epoch + 1, self.rate.value
+        number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
         torch.manual_seed(self.seed * EPOCH_SEEDS + number)
         groups = training_batches(
             self.items, self.examples.length, self.options.batch_size, np.random.default_rng([self.seed, number])
         )
-        row = {"epoch": number, "learning_rate": rate, "training_loss": self.learn(self.examples.batches(groups), rate)}
+        row = {"epoch": number, "learning_rate": rate, "training_loss": self.learn(self.examples.batches(groups))}
         if not math.isfinite(row["training_loss"]):
-            raise InputError(
+            raise Diverged(
                 f"seed {self.seed}: the loss is {row['training_loss']} in epoch {number}; lower training.learning_rate "
-                f"({self.options.learning_rate}) or look at the features with `python -m pipeline info`"
+                f"({self.learning_rate}) or look at the features with `python -m pipeline info`"
             )
         scores = self.objective.development(self.network, self.mixed)
         row |= {f"development_{name}": value for name, value in scores.items()}
@@ -130,17 +145,19 @@ class Run:
         self.progress.seconds += time.monotonic() - begin_s
         return row
 
-    def learn(self, batches: Iterable[Batch], rate: float) -> float:
+    def learn(self, batches: Iterable[Batch]) -> float:
         """Take one step per batch and return the mean loss over the items."""
         self.network.train()
         total, count = torch.zeros((), dtype=torch.float64, device=self.examples.device), 0
         for batch in batches:
-            self.optimiser.zero_grad()
+            self.optimiser.adam.zero_grad()
+            if self.options.modality_dropout:
+                batch = withhold(batch, self.options.modality_dropout)
             with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
                 said = self.network(batch.values, batch.masks)
             loss = self.objective.loss(said, batch)
             loss.backward()
-            self.optimiser.step(rate)
+            self.optimiser.adam.step()
             total += loss.detach() * len(batch)
             count += len(batch)
         return float(total) / count
@@ -148,7 +165,7 @@ class Run:
     def _select(self, number: int, scores: dict[str, float]) -> None:
         score, progress = scores[self.objective.score], self.progress
         progress.epoch = number
-        self.rate.update(scores["loss"])
+        self.optimiser.end_epoch(scores["loss"])
         if score > progress.best_score:
             progress.best_score, progress.best_epoch = score, number
             self.best = copy.deepcopy(self.network.state_dict())
@@ -161,8 +178,7 @@ class Run:
             "digest": digest,
             "network": self.network.state_dict(),
             "best": self.best,
-            "optimiser": self.optimiser.state,
-            "rate": asdict(self.rate),
+            "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
         }
         with replacing(path) as temporary:
@@ -179,14 +195,26 @@ class Run:
         if state["digest"] != digest:
             return False
         self.network.load_state_dict(state["network"])
-        self.optimiser.load(state["optimiser"])
-        self.best = state["best"]
-        self.rate, self.progress = LearningRate(**state["rate"]), Progress(**state["progress"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.best, self.progress = state["best"], Progress(**state["progress"])
         return True
 
 
-def fit(run: Run, state: Path, digest: str, say: Callable[[str], None]) -> None:
-    """Train until finished, from where ``state`` says if it is of the same digest, and select the best epoch."""
+def withhold(batch: Batch, share: float) -> Batch:
+    """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
+    names = list(batch.masks)
+    observed = torch.stack([batch.masks[m].any(1).cpu() for m in names])  # (M, B)
+    drawn = torch.rand(observed.shape).masked_fill(~observed, -1.0)
+    stays = (drawn >= share) | (drawn == drawn.amax(0))
+    masks = {m: mask & stays[k].to(mask.device)[:, None] for k, (m, mask) in enumerate(batch.masks.items())}
+    return replace(batch, masks=masks, values={m: v * masks[m].unsqueeze(-1) for m, v in batch.values.items()})
+
+
+def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bool = False) -> None:
+    """Train until finished, from where ``state`` says if it is of the same digest, and select the best epoch.
+
+    With ``keep`` the finished training is in ``state``, too.
+    """
     if run.resume(state, digest):
         say(f"goes on after epoch {run.progress.epoch}")
     saved_s = time.monotonic()
@@ -198,7 +226,47 @@ def fit(run: Run, state: Path, digest: str, say: Callable[[str], None]) -> None:
             f"{row['development_loss']:.4f}, {score} {row['development_' + score]:.4f} (best {progress.best_score:.4f} "
             f"in {progress.best_epoch}), {time.monotonic() - begin_s:.1f} s"
         )
-        if time.monotonic() - saved_s >= run.options.resume_every_s and not run.finished:
+        due = time.monotonic() - saved_s >= run.options.resume_every_s
+        if keep if run.finished else due:
             run.save(state, digest)
             saved_s = time.monotonic()
     run.network.load_state_dict(run.best)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of one learning rate; no score where the loss became no number."""
+
+    learning_rate: float
+    development_score: float | None
+    epochs: int
+    seconds: float
+
+
+def fit_best(
+    make: Callable[[float], Run], options: TrainingOptions, folder: Path, digest: str, say: Callable[[str], None]
+) -> tuple[Run, list[Tried]]:
+    """Train with each learning rate of ``options`` and return the run with the best development score, the first of
+    equals, with what came of all; raises Diverged where none leads anywhere.
+
+    The choice sees nothing but the fold's own development part, which also selects the epoch.
+    """
+    best, tried, failure = None, [], None
+    rates = options.learning_rates
+    for k, rate in enumerate(rates):
+        run = make(rate)
+        spoken = say if len(rates) == 1 else lambda text, rate=rate: say(f"learning rate {rate:g}: {text}")
+        try:
+            fit(run, folder / f"resume{k}.pt", digest, spoken, keep=len(rates) > 1)
+            score = run.progress.best_score
+        except Diverged as error:
+            if len(rates) == 1:
+                raise
+            score, failure = None, error
+            spoken(f"leads nowhere: {error}")
+        tried.append(Tried(rate, score, run.progress.epoch, round(run.progress.seconds, 3)))
+        if score is not None and (best is None or score > best.progress.best_score):
+            best = run
+    if best is None:
+        raise failure
+    return best, tried

@@ -1,9 +1,12 @@
 """Losses: 1 - CCC over observed frames, and class weights for the cross-entropy."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 SMALLEST = 1e-8  # of the denominator of CCC: below it, everything is constant
+Over = Literal["batch", "window", "window_unbiased"]
 
 
 def concordance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -14,28 +17,42 @@ def concordance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     here 0; so it is without any valid frame. Invalid frames, NaN included, have no influence and get no gradient. At
     least float32.
     """
-    kind = torch.promote_types(predicted.dtype, torch.float32)
-    valid = valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)
-    valid = valid.expand_as(predicted).reshape(-1, predicted.shape[-1])
-    x, y = (v.reshape(valid.shape).to(kind).masked_fill(~valid, 0.0) for v in (predicted, target))
-    count = valid.sum(0).clamp(min=1)
-    mean_x, mean_y = x.sum(0) / count, y.sum(0) / count
-    # Deviations first, squares then: a difference of large squares would lose a small variance.
-    x, y = (x - mean_x) * valid, (y - mean_y) * valid
-    covariance = (x * y).sum(0) / count
-    spread = (x.square() + y.square()).sum(0) / count + (mean_x - mean_y).square()
-    return 2 * covariance / spread.clamp(min=SMALLEST)
+    outputs = predicted.shape[-1]
+    return _concordance(*(v.reshape(-1, outputs) for v in (predicted, target, _of_each(valid, predicted))))
 
 
-def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: Over = "batch") -> Tensor:
     """Average 1 - CCC over the targets that have any valid frame; 0 without any. Arguments as in ``concordance``.
 
-    Taken over all valid frames of a batch together, as in paper 2.
+    ``over``: one CCC over all valid frames of a batch together, or one for each window (B, T, outputs), averaged over
+    the windows that have any. ``window_unbiased`` is the loss of paper 2's code: a variance of n - 1 beside a
+    covariance of n.
     """
-    loss = 1 - concordance(predicted, target, valid)
-    valid = valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)
-    seen = valid.expand_as(predicted).reshape(-1, predicted.shape[-1]).any(0)
-    return (loss * seen).sum() / seen.sum().clamp(min=1)
+    valid = _of_each(valid, predicted)
+    if over == "batch":
+        predicted, target, valid = (v.reshape(1, -1, v.shape[-1]) for v in (predicted, target, valid))
+    loss = 1 - _concordance(predicted, target, valid, unbiased=over == "window_unbiased")  # (windows, outputs)
+    seen = valid.any(-2)
+    loss = (loss * seen).sum(0) / seen.sum(0).clamp(min=1)
+    return loss.sum() / seen.any(0).sum().clamp(min=1)
+
+
+def _of_each(valid: Tensor, predicted: Tensor) -> Tensor:
+    """Spread a mask of frames over the targets."""
+    return (valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)).expand_as(predicted)
+
+
+def _concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: bool = False) -> Tensor:
+    """CCC over the last but one axis, the frames: (..., T, outputs) -> (..., outputs)."""
+    kind = torch.promote_types(predicted.dtype, torch.float32)
+    x, y = (v.to(kind).masked_fill(~valid, 0.0) for v in (predicted, target))
+    count = valid.sum(-2).clamp(min=1)
+    mean_x, mean_y = x.sum(-2) / count, y.sum(-2) / count
+    # Deviations first, squares then: a difference of large squares would lose a small variance.
+    x, y = (x - mean_x.unsqueeze(-2)) * valid, (y - mean_y.unsqueeze(-2)) * valid
+    covariance = (x * y).sum(-2) / count
+    spread = (x.square() + y.square()).sum(-2) / ((count - 1).clamp(min=1) if unbiased else count)
+    return 2 * covariance / (spread + (mean_x - mean_y).square()).clamp(min=SMALLEST)
 
 
 def inverse_frequencies(labels: Tensor, classes: int) -> Tensor:

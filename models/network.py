@@ -48,7 +48,7 @@ class Network(nn.Module):
     """One fusion model for one task; ``forward(values, masks)`` with dicts of (B, T, D) and (B, T), True = observed.
 
     Returns (B, outputs) logits for task segment, (B, T, outputs) in [-1, 1] for task frame. For task frame, and on both
-    for a fusion that needs it, all modalities share one time grid; otherwise each has its own length. An item or frame
+    with ``one_grid``, all modalities share one time grid; otherwise each has its own length. An item or frame
     without any observation gets an answer too: the one that zeros give. Raises InputError where lengths differ that
     must not.
     """
@@ -56,8 +56,7 @@ class Network(nn.Module):
     def __init__(self, options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, strides: dict[str, int]):
         super().__init__()
         self.task, self.modalities = task, list(dims)
-        fusion = options.make_fusion(task)
-        self.one_grid = task == "frame" or fusion.one_grid
+        self.one_grid = task == "frame" or options.one_grid
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
@@ -71,7 +70,7 @@ class Network(nn.Module):
                 for m, dim in dims.items()
             }
         )
-        self.fusion = Fused(fusion, self.modalities)
+        self.fusion = Fused(options.make_fusion(task), self.modalities)
         self.combine = COMBINE[options.combine]
         self.head = nn.Sequential(
             nn.Linear(self._fused_width(options.width), options.embedding),
@@ -175,7 +174,7 @@ def build(
         return _published(options, fusion, dims, outputs, max_steps)
 
     # How many rows each encoded step stands for: one where frames must stay frames.
-    longest = {m: 1 if task == "frame" or fusion.one_grid else max_steps.get(m) or 1 for m in dims}
+    longest = {m: 1 if task == "frame" or options.one_grid else max_steps.get(m) or 1 for m in dims}
     strides = {m: -(-steps // options.encoder_steps) for m, steps in longest.items()}
 
     def one(count: int) -> nn.Module:

@@ -1,94 +1,43 @@
-"""Adam and its learning rate, around torch's own update.
-
-``torch.optim.Optimizer`` imports torch's compiler when it is first used, only to be left out of compilation. That takes
-over a second, as long as a whole small training job.
-"""
+"""Adam and its learning rate: a linear warm-up over epochs, then tenfold less on each plateau of a loss."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.optim.adam import adam
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from models.options import TrainingOptions
 
 
-class Adam:
-    """Adam (Kingma & Ba 2015) with L2 weight decay: the numbers of ``torch.optim.Adam``."""
+class Optimiser:
+    """Adam (Kingma & Ba 2015) with L2 weight decay, and its schedule; one learning rate of ``options``."""
 
-    def __init__(self, parameters: Iterable[Tensor], weight_decay: float = 0.0):
-        self.parameters = [p for p in parameters if p.requires_grad]
-        self.weight_decay = weight_decay
-        self.state = {
-            "mean": [torch.zeros_like(p) for p in self.parameters],
-            "square": [torch.zeros_like(p) for p in self.parameters],
-            "step": [torch.zeros((), dtype=torch.float32, device=p.device) for p in self.parameters],
-        }
-
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for p in self.parameters:
-            p.grad = None
-
-    @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """Move the parameters that have a gradient."""
-        used = [i for i, p in enumerate(self.parameters) if p.grad is not None]
-        adam(
-            [self.parameters[i] for i in used],
-            [self.parameters[i].grad for i in used],
-            *([self.state[key][i] for i in used] for key in ("mean", "square")),
-            [],
-            [self.state["step"][i] for i in used],
-            fused=True,
-            amsgrad=False,
-            beta1=0.9,
-            beta2=0.999,
-            lr=learning_rate,
-            weight_decay=self.weight_decay,
-            eps=1e-8,
-            maximize=False,
+    def __init__(self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float):
+        learned = [p for p in parameters if p.requires_grad]
+        self.adam = Adam(learned, learning_rate, weight_decay=options.weight_decay, fused=True)
+        self.epochs = max(1, options.warmup_epochs)
+        self.warmup = LambdaLR(self.adam, lambda epoch: (epoch + 1) / self.epochs)
+        self.plateau = ReduceLROnPlateau(
+            self.adam, factor=0.1, patience=options.plateau_patience, threshold=options.plateau_threshold
         )
-
-    @torch.no_grad()
-    def load(self, state: dict[str, list[Tensor]]) -> None:
-        """Go on from a state."""
-        for key, values in state.items():
-            for mine, value in zip(self.state[key], values, strict=True):
-                mine.copy_(value)
-
-
-@dataclass
-class LearningRate:
-    """Linear warm-up over some epochs, then tenfold less whenever the loss has not fallen for ``patience`` epochs.
-
-    The second part is ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with its defaults (a relative fall of 1e-4 counts;
-    no step below 1e-8), as in both papers.
-    """
-
-    base: float
-    warmup: int = 0
-    patience: int = 10
-    epoch: int = 0
-    best: float = float("inf")
-    waited: int = 0
-    factor: float = 1.0
+        self.plateau.cooldown_counter = options.warmup_epochs  # these epochs do not wear patience out
 
     @property
-    def value(self) -> float:
+    def learning_rate(self) -> float:
         """The learning rate of the coming epoch."""
-        if self.epoch < self.warmup:
-            return self.base * (self.epoch + 1) / self.warmup
-        return self.base * self.factor
+        return self.adam.param_groups[0]["lr"]
 
-    def update(self, loss: float) -> None:
-        """Count an epoch that ended with this development loss; those of the warm-up do not wear patience out."""
-        warming = self.epoch < self.warmup
-        self.epoch += 1
-        if loss < self.best * (1 - 1e-4):
-            self.best, self.waited = loss, 0
-        elif not warming:
-            self.waited += 1
-        if self.waited > self.patience:
-            self.waited = 0
-            if self.value * 0.9 > 1e-8:
-                self.factor *= 0.1
+    def end_epoch(self, loss: float) -> None:
+        """Count an epoch that ended with this development loss."""
+        if self.warmup.last_epoch < self.epochs - 1:
+            self.warmup.step()
+        self.plateau.step(loss)
+
+    def state_dict(self) -> dict:
+        """All that is needed to go on."""
+        return {name: getattr(self, name).state_dict() for name in ("adam", "warmup", "plateau")}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        for name, values in state.items():
+            getattr(self, name).load_state_dict(values)

@@ -1,7 +1,7 @@
 """What can be configured of a model and its training: the one definition that config.yaml is checked against."""
 
 from dataclasses import asdict
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
@@ -9,6 +9,7 @@ from models.fusion.base import Fusion, Published
 from models.fusion.registry import FUSIONS
 from pipeline.records import InputError
 
+Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 
 
@@ -36,6 +37,11 @@ class NetworkOptions(Options):
     encoder: Literal["gru", "tcn"] | None = Field(
         None, description="temporal encoder of each modality; null: as the fusion has it"
     )
+    one_grid: bool | None = Field(
+        None,
+        description="per-segment task: all modalities on one time grid of training.grid_hop_s, not each at its own "
+        "rate; null: where the fusion needs it",
+    )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
@@ -57,7 +63,7 @@ class NetworkOptions(Options):
         own = asdict(FUSIONS.options_for(given["fusion"], own, beside=(key for key in common if key != "fusion")))
         if twice := sorted(set(own) & set(common)):
             raise ValueError(f"fusion {given['fusion']!r}: its option {twice[0]!r} is one of every network; rename it")
-        left = {key: getattr(kind, key) for key in ("combine", "encoder") if given.get(key) is None}
+        left = {key: getattr(kind, key) for key in ("combine", "encoder", "one_grid") if given.get(key) is None}
         return {**given, **own, **left}
 
     def make_fusion(self, task: str = "segment") -> Fusion:
@@ -116,6 +122,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
         f"{', '.join(name for name in FUSIONS.built_in if FUSIONS.load(name).min_modalities == 1)}",
     )
     require(
+        bool(options.one_grid) or not fusion.one_grid,
+        "it needs all modalities on one time grid; leave one_grid out",
+    )
+    require(
         options.encoder == "tcn" or options.width % 2 == 0,
         f"width {options.width} must be even, half for each direction of the gru",
     )
@@ -135,6 +145,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
             f"the published model is for task {wanted[0]!r} with encoder {wanted[1]!r}; "
             "choose these or set faithful to false",
         )
+        require(
+            options.one_grid == fusion.one_grid,
+            "the published model takes each modality at its own rate; leave one_grid out",
+        )
     for problem in fusion.problems(options):
         require(False, problem)
 
@@ -145,7 +159,10 @@ class TrainingOptions(Options):
     seeds: list[int] = Field(min_length=1, description="one run each")
     epochs: int = Field(100, ge=1, description="at most so many")
     batch_size: int = Field(32, ge=1)
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam")
+    learning_rate: Rate | list[Rate] = Field(
+        1e-3,
+        description="of Adam; of several each is tried for each seed, and that with the best development score taken",
+    )
     weight_decay: float = Field(0.0, ge=0)
     warmup_epochs: int = Field(0, ge=0, description="epochs of linear warm-up of the learning rate")
     plateau_patience: int = Field(
@@ -154,6 +171,9 @@ class TrainingOptions(Options):
         description="epochs without a lower development loss (frame-wise task: a higher CCC) before the learning rate "
         "falls tenfold",
     )
+    plateau_threshold: float = Field(
+        1e-4, ge=0, lt=1, description="share by which that loss must fall to count (faithful rjcma: any fall counts)"
+    )
     stop_patience: int = Field(
         10,
         ge=1,
@@ -161,6 +181,17 @@ class TrainingOptions(Options):
     )
     reload_best: bool = Field(
         False, description="after an epoch without a better development score go on from the best weights"
+    )
+    ccc_over: Literal["batch", "window", "window_unbiased"] = Field(
+        "batch",
+        description="frame-wise task: the loss is one CCC over all frames of a batch, or one for each window, averaged "
+        "(window_unbiased: as in paper 2's code, with a variance of n - 1; faithful rjcma always)",
+    )
+    modality_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training items from which a modality is taken, whole and at random; one always stays",
     )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[Literal["audio", "video", "text"], int] = Field(
@@ -192,11 +223,22 @@ class TrainingOptions(Options):
     def _check(self):
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds {self.seeds}: give each once, none below 0")
+        if len(set(self.learning_rates)) != len(self.learning_rates) or not self.learning_rates:
+            raise ValueError(f"learning_rate {self.learning_rate}: give one, or several, each once")
         if any(steps < 1 for steps in self.max_steps.values()):
             raise ValueError(f"max_steps {self.max_steps}: each at least 1")
         if self.window_hop > self.window:
             raise ValueError(f"window_hop {self.window_hop} skips frames; at most window = {self.window}")
         return self
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """Every learning rate that is tried."""
+        return self.learning_rate if isinstance(self.learning_rate, list) else [self.learning_rate]
+
+    def for_network(self, network: NetworkOptions) -> "TrainingOptions":
+        """These options for one network: a published model brings what belongs to its own training."""
+        return self.model_copy(update=dict(network.published.training)) if network.published else self
 
 
 class Contrast(Options):

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ import torch
 from models import network as networks
 from models import predict
 from models.examples import Examples
-from models.fit import Run, fit
+from models.fit import Run, fit_best
 from models.job import Job, make_repeatable
 from models.predictions import FILE
 from pipeline.log import log, log_to_stderr, peak_memory_mb
@@ -59,19 +60,21 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     folder = job.out / f"seed{seed}"
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
-        if path.name != "resume.pt":
+        if not path.name.startswith("resume"):
             path.unlink()
-    torch.manual_seed(seed)
     names = list(predict.TARGETS) if job.task == "frame" else examples.classes
     model: dict[str, Any] = {"dims": examples.dims, "outputs": names, "max_steps": examples.max_steps}
-    network = networks.build(job.network, model["dims"], job.task, len(names), model["max_steps"]).to(examples.device)
-    run = Run(network, examples, job.training, seed, mixed)
-    fit(
-        run,
-        folder / "resume.pt",
-        known["digest"],
-        lambda text: log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text),
-    )
+
+    def make(learning_rate: float) -> Run:
+        torch.manual_seed(seed)
+        network = networks.build(job.network, model["dims"], job.task, len(names), model["max_steps"])
+        return Run(network.to(examples.device), examples, job.training, seed, mixed, learning_rate)
+
+    def say(text: str) -> None:
+        log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text)
+
+    run, tried = fit_best(make, job.training, folder, known["digest"], say)
+    network = run.network
     items = examples.items("development", "test", "unlabelled")
     said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
     if job.task == "segment":
@@ -98,15 +101,18 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "model": {**model, "parameters": sum(p.numel() for p in network.parameters())},
         "items": {part: len(examples.items(part)) for part in ("training", "development", "test", "unlabelled")},
         "segments_without_rows": examples.absent,
+        "tried": [asdict(one) for one in tried],
+        "chosen": {"learning_rate": run.learning_rate},
         "selected": history[run.progress.best_epoch - 1],
         "epochs": run.progress.epoch,
-        "seconds": round(run.progress.seconds, 3),
+        "seconds": round(sum(one.seconds for one in tried), 3),
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": _hardware(examples.device),
     }
     with replacing(folder / "run.json") as temporary:
         temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
-    (folder / "resume.pt").unlink(missing_ok=True)
+    for path in folder.glob("resume*"):
+        path.unlink()
 
 
 def _hardware(device: torch.device) -> dict:

@@ -8,6 +8,7 @@ import json
 import platform
 import shutil
 import time
+from dataclasses import replace
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     """
     begin_s = time.monotonic()
     check_network(job.network, list(job.features), job.task)
+    job = replace(job, training=job.training.for_network(job.network))
     device = choose_device(job.training.device)
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)

@@ -65,18 +65,6 @@ def truth(real_corpora) -> dict:
     return json.loads((real_corpora / "truth.json").read_text())
 
 
-@pytest.fixture
-def reference(shared):
-    """Load the published modules' weights, inputs and outputs of one reference file."""
-    import numpy as np
-
-    def load(name: str) -> dict:
-        with np.load(shared / "reference" / f"{name}.npz") as file:
-            return {key: file[key] for key in file.files}
-
-    return load
-
-
 @pytest.fixture(scope="session")
 def has():
     """Say whether an optional package is installed."""

@@ -189,10 +189,11 @@ def test_a_faithful_model_gets_the_published_lengths_in_float64(turns):
     assert examples.max_steps == {"audio": 1000, "video": 32, "text": 128}
 
 
-def test_recursive_attention_gets_all_modalities_on_one_grid(turns):
+@pytest.mark.parametrize("network", [RCMA, NetworkOptions(fusion="self_attention", one_grid=True)])
+def test_a_network_of_one_grid_gets_all_modalities_on_it(turns, network):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
-    examples = segment_examples(stores, fold, list(CLASSES), RCMA, options(grid_hop_s=0.25))
+    examples = segment_examples(stores, fold, list(CLASSES), network, options(grid_hop_s=0.25))
     items = examples.items("test")[[0, 3, 7]]
     batch = examples.batch(items)
     for b, item in enumerate(items):

@@ -62,17 +62,41 @@ def test_invalid_frames_get_no_gradient_and_a_target_without_frames_does_not_cou
     assert (x.grad[valid] != 0).all()
 
 
-def test_a_batch_without_valid_frames():
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(2, 30), st.integers(0, 10**6), st.floats(0, 0.9))
+@pytest.mark.parametrize("over", ["window", "window_unbiased"])
+def test_one_ccc_for_each_window_is_averaged_over_windows_then_targets(over, windows, frames, seed, absent):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(2, windows, frames, 2))
+    valid = rng.random((windows, frames, 2)) >= absent
+    spoilt = np.where(valid, x, np.nan)
+    found = ccc_loss(torch.tensor(spoilt), torch.tensor(y), torch.tensor(valid), over).item()
+    each = []
+    for k in range(2):
+        of_windows = []
+        for w in range(windows):
+            a, b = x[w, valid[w, :, k], k], y[w, valid[w, :, k], k]
+            if len(a):
+                n = max(len(a) - 1, 1) if over == "window_unbiased" else len(a)
+                spread = (((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()) / n + (a.mean() - b.mean()) ** 2
+                of_windows.append(1 - 2 * ((a - a.mean()) * (b - b.mean())).mean() / max(spread, 1e-8))
+        each += [np.mean(of_windows)] if of_windows else []
+    assert found == pytest.approx(np.mean(each) if each else 0, abs=1e-9)
+
+
+@pytest.mark.parametrize("over", ["batch", "window", "window_unbiased"])
+def test_a_batch_without_valid_frames(over):
     x = torch.randn(2, 4, 2, requires_grad=True)
-    loss = ccc_loss(x, torch.full((2, 4, 2), torch.nan), torch.zeros(2, 4, dtype=bool))
+    loss = ccc_loss(x, torch.full((2, 4, 2), torch.nan), torch.zeros(2, 4, dtype=bool), over)
     loss.backward()
     assert loss.item() == 0
     assert (x.grad == 0).all()
 
 
-def test_gradient_is_the_slope():
+@pytest.mark.parametrize("over", ["batch", "window", "window_unbiased"])
+def test_gradient_is_the_slope(over):
     x, y = torch.randn(1, 6, 2, dtype=torch.float64, requires_grad=True), torch.randn(1, 6, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: ccc_loss(x, y, torch.tensor([[True] * 5 + [False]])), x)
+    assert torch.autograd.gradcheck(lambda x: ccc_loss(x, y, torch.tensor([[True] * 5 + [False]]), over), x)
 
 
 def test_low_precision_predictions_are_computed_in_float32():

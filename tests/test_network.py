@@ -164,11 +164,11 @@ def test_separate_targets_share_nothing():
 
 
 def test_long_sequences_are_strided_for_segments_only():
-    def stride(task, fusion="self_attention"):
-        return make(fusion, task, DIMS).encoders["audio"].convolution.stride
+    def stride(task, fusion="self_attention", **options):
+        return make(fusion, task, DIMS, **options).encoders["audio"].convolution.stride
 
     assert stride("segment") == 3  # 24 rows to at most 8
-    assert stride("frame") == stride("segment", "rcma") == 1
+    assert stride("frame") == stride("segment", "rcma") == stride("segment", one_grid=True) == 1
 
 
 def test_the_order_of_modalities_changes_nothing():
@@ -182,6 +182,8 @@ def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
     for fusion, task in [("rcma", "segment"), ("self_attention", "frame"), ("late", "frame")]:
         with pytest.raises(InputError, match=r"one time grid.*'audio': 24"):
             make(fusion, task, DIMS)(values, masks)
+    with pytest.raises(InputError, match="one time grid"):
+        make("self_attention", "segment", DIMS, one_grid=True)(values, masks)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +205,8 @@ def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
         ({"fusion": "self_attention", "faithful": True}, ["audio"], "frame", "task 'segment' with encoder 'gru'"),
         ({"fusion": "rjcma", "faithful": True}, ["audio", "text"], "segment", "task 'frame' with encoder 'tcn'"),
         ({"fusion": "self_attention", "faithful": True, "block": "pre_norm"}, ["audio"], "segment", "bare attention"),
+        ({"fusion": "self_attention", "faithful": True, "one_grid": True}, ["audio"], "segment", "at its own rate"),
+        ({"fusion": "rcma", "one_grid": False}, ["audio", "text"], "segment", "leave one_grid out"),
         ({"fusion": "rjcma", "faithful": True, "share_recursions": True}, ["audio", "text"], "frame", "shares no"),
     ],
 )

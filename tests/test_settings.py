@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
@@ -278,7 +279,7 @@ def test_the_schemas_on_disk_are_those_of_the_models(name):
 
 
 SEGMENT_ONLY = {"class_weights", "max_steps", "grid_hop_s"}
-FRAME_ONLY = {"window", "window_hop"}
+FRAME_ONLY = {"window", "window_hop", "ccc_over"}
 NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
 OF_A_CORPUS = {"reader", "root", "protocol"}
 """Keys that no default can know."""
@@ -324,5 +325,6 @@ def test_every_key_of_a_corpus_is_explained(config, name, indent):
 
 def test_every_option_of_a_model_is_explained():
     remarks = re.findall(r"^# .*$", (ROOT / "config.yaml").read_text(), re.M)
-    for key in NetworkOptions.model_fields:
+    own = {key for name in FUSIONS.built_in for key, *_ in FUSIONS.describe(name)}
+    for key in {*NetworkOptions.model_fields, *own}:
         assert any(re.search(rf"\b{key}\b", remark) for remark in remarks), key

@@ -57,7 +57,7 @@ class Fusion(ABC):
     citation: ClassVar[str | None] = None
     """Key of the paper it is from: rajan2022, praveen2024."""
     one_grid: ClassVar[bool] = False
-    """Whether all modalities must share one time grid; otherwise each keeps the length of its own."""
+    """Whether all modalities must share one time grid; otherwise each may keep the length of its own."""
     min_modalities: ClassVar[int] = 1
     apart: ClassVar[bool] = False
     """Whether each modality has a network of its own, and fusion is the mean of what those say."""

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoders import LEVELS, TemporalConvolutionNetwork
+from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork
 from pipeline.records import InputError
 
-ATTENTION_DROPOUT = 0.6  # of paper 2's correlation matrices
+CO_ATTENTION_DROPOUT = 0.6  # of paper 2's fusion layers, in both places: the correlation and the update
 Pairs = list[tuple[str, str]]
 
 
@@ -107,14 +107,14 @@ class JointCoAttention(nn.Module):
     concatenation. The paper's FC over J is there (``joint``) and unused, as in the published code: it gets no gradient.
     """
 
-    def __init__(self, widths: dict[str, int], frames: int, dropout: float = 0.1):
+    def __init__(self, widths: dict[str, int], frames: int):
         super().__init__()
         self.width = sum(widths.values())
         self.joint = nn.Linear(self.width, self.width)
         self.key = nn.ModuleDict({m: nn.Linear(frames, frames) for m in widths})
         self.value = nn.ModuleDict({m: nn.Linear(width, width) for m, width in widths.items()})
         self.update = nn.ModuleDict({m: nn.Linear(self.width, width) for m, width in widths.items()})
-        self.attention_dropout, self.dropout = nn.Dropout(ATTENTION_DROPOUT), nn.Dropout(dropout)
+        self.dropout = nn.Dropout(CO_ATTENTION_DROPOUT)
 
     def forward(self, streams: dict[str, Tensor]) -> dict[str, Tensor]:
         """Attend once."""
@@ -122,22 +122,23 @@ class JointCoAttention(nn.Module):
         attended = {}
         for m in self.key:
             keys = self.key[m](streams[m].transpose(1, 2))  # (B, d_m, K)
-            scores = self.attention_dropout(torch.tanh(keys @ joint / math.sqrt(self.width)))  # (B, d_m, d)
+            scores = self.dropout(torch.tanh(keys @ joint / math.sqrt(self.width)))  # (B, d_m, d)
             heard = torch.relu(torch.tanh(self.value[m](streams[m]) @ scores))  # (B, K, d)
             attended[m] = streams[m] + self.dropout(torch.relu(self.update[m](heard)))
         return attended
 
 
-def co_attention(widths: dict[str, int], frames: int, layers: int, dropout: float = 0.1) -> nn.Sequential:
+def co_attention(widths: dict[str, int], frames: int, layers: int) -> nn.Sequential:
     """Stack the layers of paper 2, each with its own weights."""
-    return nn.Sequential(*(JointCoAttention(widths, frames, dropout) for _ in range(layers)))
+    return nn.Sequential(*(JointCoAttention(widths, frames) for _ in range(layers)))
 
 
 class RecursiveModel(nn.Module):
     """Paper 2 (Praveen, Alam 2024): a TCN and batch norm for each modality, joint co-attention, a head for ONE target.
 
     Published: 300 frames, widths 256 for video and 128 for audio and text, ``embedding`` 256, two layers where the
-    paper says three.
+    paper says three. ``dropout`` is that of the TCN. Where a TCN's widths differ, its 1x1 convolution begins as
+    published; the weight-normalised ones begin as torch has them, since published code sets a copy of theirs.
     """
 
     def __init__(
@@ -153,7 +154,10 @@ class RecursiveModel(nn.Module):
                 for m, w in widths.items()
             }
         )
-        self.attention = co_attention(widths, frames, layers, dropout)
+        for module in self.encoder.modules():
+            if isinstance(module, CausalBlock) and isinstance(module.downsample, nn.Conv1d):
+                nn.init.xavier_uniform_(module.downsample.weight, gain=math.sqrt(2))
+        self.attention = co_attention(widths, frames, layers)
         self.embedding = nn.Linear(sum(widths.values()), embedding)
         self.norm = nn.BatchNorm1d(embedding)
         self.output = nn.Linear(embedding, 1)

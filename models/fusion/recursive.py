@@ -157,6 +157,14 @@ class Rjcma(RecursiveAttention):
         task="frame",
         encoder="tcn",
         one_target=True,
+        training={"ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
+        departures=(
+            "frames without a label count in no window, where published windows end in zeros",
+            "the learning rate warms up from epoch to epoch, not anew with the batches of each",
+            "optimiser and learning rate do not start anew twice, as they do when parts of a backbone are released: "
+            "features are fixed here",
+            "both targets share one schedule and the epoch at which training stops",
+        ),
     )
 
     def problems(self, options) -> Iterator[str]:

@@ -1,0 +1,173 @@
+"""What is trained with: learning rates to choose from, modalities withheld, and the loss that the options name."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from models import fit as fitting
+from models.__main__ import main
+from models.data import Batch
+from models.losses import ccc_loss
+from pipeline.records import Assignment, InputError, write_table
+from tests.training_material import (
+    NETWORKS,
+    TRAINING,
+    class_split,
+    contents,
+    emotional_turns,
+    train_arguments,
+    turn_rows,
+    write_store,
+)
+
+torch.set_num_threads(1)
+RATES = [0.0001, 0.01, 0.003]
+
+
+@pytest.fixture(scope="module")
+def turns(tmp_path_factory):
+    """Split and feature stores of the segment task."""
+    folder = tmp_path_factory.mktemp("turns")
+    segments = emotional_turns()
+    write_table(folder / "split.tsv", class_split(segments), Assignment)
+    return folder / "split.tsv", {
+        m: write_store(folder / f"{m}.h5", turn_rows(segments, m, 0.3), m) for m in ("audio", "text")
+    }
+
+
+def train(tmp_path, turns, out, network=NETWORKS["segment"], **changes):
+    """Train one seed; returns its folder and run.json."""
+    options = TRAINING["segment"] | {"seeds": [1]} | changes
+    arguments = train_arguments(tmp_path, "segment", *turns, out, network, options)
+    CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
+    folder = tmp_path / out / "seed1"
+    return folder, json.loads((folder / "run.json").read_text())
+
+
+def history(folder):
+    with open(folder / "history.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_learning_rate_is_chosen_on_the_development_part(tmp_path, turns):
+    alone = {rate: train(tmp_path, turns, f"one{rate}", learning_rate=rate) for rate in RATES}
+    folder, facts = train(tmp_path, turns, "all", learning_rate=RATES)
+    scores = {rate: known["selected"]["development_accuracy"] for rate, (_, known) in alone.items()}
+    assert len(set(scores.values())) > 1
+    best = max(RATES, key=scores.get)  # the first of equals
+    assert facts["chosen"] == {"learning_rate": best}
+    assert {one["learning_rate"]: one["development_score"] for one in facts["tried"]} == scores
+    assert [one["epochs"] for one in facts["tried"]] == [known["epochs"] for _, known in alone.values()]
+    for name in ("history.csv", "predictions.parquet", "checkpoint.safetensors"):  # as if it had been the only one
+        assert (folder / name).read_bytes() == (alone[best][0] / name).read_bytes()
+    assert history(folder)[0]["learning_rate"] == str(best)
+    assert not list(folder.glob("resume*"))
+    assert alone[best][1]["chosen"] == {"learning_rate": best}
+    assert len(alone[best][1]["tried"]) == 1
+
+
+def test_a_rate_that_leads_nowhere_is_named_and_the_others_go_on(tmp_path, turns, caplog):
+    caplog.set_level("INFO")
+    _, facts = train(tmp_path, turns, "some", learning_rate=[1e30, 0.01])
+    assert facts["chosen"] == {"learning_rate": 0.01}
+    assert [one["development_score"] is None for one in facts["tried"]] == [True, False]
+    assert "learning rate 1e+30: leads nowhere: seed 1: the loss is nan" in caplog.text
+    with pytest.raises(InputError, match="lower training"):
+        train(tmp_path, turns, "none", learning_rate=[1e30, 1e29])
+
+
+class Killed(BaseException):
+    """Stands for a signal: nothing may catch it."""
+
+
+def test_a_choice_stopped_after_every_epoch_ends_in_the_same_bytes(tmp_path, turns, monkeypatch):
+    train(tmp_path, turns, "whole", learning_rate=RATES)
+    original, left, epochs = fitting.Run.epoch, [0], [0]
+
+    def epoch(self):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        epochs[0] += 1
+        return original(self)
+
+    monkeypatch.setattr(fitting.Run, "epoch", epoch)
+    for life in range(99):
+        left[0] = 1 + life % 2
+        try:
+            train(tmp_path, turns, "stopped", learning_rate=RATES, resume_every_s=0)
+            break
+        except Killed:
+            pass
+    assert life > 3
+    assert epochs[0] == 3 * len(RATES)  # none was trained twice
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"), [([], "give one, or several"), ([0.1, 0.1], "each once"), ([0.1, -1], "greater than 0")]
+)
+def test_rates_that_cannot_be_tried_are_refused(tmp_path, turns, rates, said):
+    with pytest.raises(InputError, match=said):
+        train(tmp_path, turns, "bad", learning_rate=rates)
+
+
+def batch(items, lengths, absent=0.3):
+    generator = torch.Generator().manual_seed(3)
+    masks = {m: torch.rand(items, n, generator=generator) >= absent for m, n in lengths.items()}
+    values = {m: torch.randn(items, n, 2, generator=generator) * masks[m][..., None] for m, n in lengths.items()}
+    return Batch(values, masks, None, None, torch.arange(items).numpy())
+
+
+def test_modalities_are_withheld_whole_at_the_asked_rate_and_one_always_stays():
+    torch.manual_seed(0)
+    given = batch(4000, {"audio": 5, "video": 3, "text": 2}, absent=0.0)
+    made = fitting.withhold(given, 0.4)
+    seen = torch.stack([made.masks[m].any(1) for m in made.masks])
+    assert seen.any(0).all()
+    assert all(torch.equal(mask.all(1), mask.any(1)) for mask in made.masks.values())
+    # Independent draws withhold each with 0.4; where all three would go (0.4^3) one stays, each as often.
+    for stays in seen:
+        assert stays.double().mean() == pytest.approx(0.6 + 0.4**3 / 3, abs=0.03)
+    for m, mask in made.masks.items():
+        assert torch.equal(made.values[m], given.values[m] * mask[..., None])
+    assert given.masks["audio"].all()  # the batch itself is left as it was
+
+
+def test_what_alone_was_observed_is_never_withheld():
+    torch.manual_seed(0)
+    given = batch(500, {"audio": 4, "text": 3}, absent=0.0)
+    given.masks["text"][:250] = False
+    made = fitting.withhold(given, 0.9)
+    assert made.masks["audio"][:250].all()
+    assert not made.masks["text"][:250].any()
+    assert not made.masks["audio"][250:].all()
+
+
+def test_withholding_changes_training_alone_and_repeats(tmp_path, turns):
+    plain, _ = train(tmp_path, turns, "plain")
+    first, facts = train(tmp_path, turns, "first", modality_dropout=0.5)
+    assert contents(first) == contents(train(tmp_path, turns, "second", modality_dropout=0.5)[0])
+    assert facts["training"]["modality_dropout"] == 0.5
+    assert history(first)[0]["training_loss"] != history(plain)[0]["training_loss"]
+    alone = turns[0], {"audio": turns[1]["audio"]}  # of one modality there is nothing to withhold
+    left = [train(tmp_path, alone, f"alone{p}", modality_dropout=p)[0] for p in (0.0, 0.5)]
+    assert history(left[0]) == history(left[1])
+
+
+@pytest.mark.parametrize("over", ["batch", "window", "window_unbiased"])
+def test_the_loss_is_the_one_that_the_options_name(over):
+    from models.options import TrainingOptions
+
+    class Frames:
+        task = "frame"
+
+    torch.manual_seed(0)
+    said, target, valid = torch.randn(3, 8, 2), torch.randn(3, 8, 2), torch.rand(3, 8) > 0.2
+    objective = fitting.Objective(Frames, TrainingOptions(seeds=[1], ccc_over=over))
+    found = objective.loss(said, Batch({}, {}, target, valid, None))
+    assert math.isclose(found.item(), ccc_loss(said, target, valid, over).item())

@@ -1,0 +1,126 @@
+"""Published models in training: every dropout rate, the loss and the schedule, against what the papers' code does."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.fusion.published import AttentionModel, JointCoAttention, RecursiveModel
+from models.fusion.registry import FUSIONS
+from models.losses import ccc_loss
+from models.network import build
+from models.options import NetworkOptions, TrainingOptions
+from tests.published_numbers import reference
+
+torch.set_num_threads(1)
+DIMS = {"audio": 4, "video": 5, "text": 6}
+STEPS = {"audio": 20, "video": 32, "text": 10}
+
+
+def dropouts(module):
+    """Every dropout rate in a module, with how many there are of it."""
+    rates = Counter(m.p for m in module.modules() if isinstance(m, nn.Dropout))
+    return rates + Counter(m.dropout for m in module.modules() if isinstance(m, nn.MultiheadAttention))
+
+
+@pytest.mark.parametrize(
+    ("fusion", "attentions"), [("self_attention", 3), ("cross_attention", 6), ("cross_self_attention", 9)]
+)
+def test_dropout_of_paper_1(fusion, attentions):
+    """0.25 on the text features, 0.1 in each attention, and nowhere else."""
+    model = build(NetworkOptions(fusion=fusion, faithful=True), DIMS, "segment", 7, STEPS)
+    assert isinstance(model, AttentionModel)
+    assert dropouts(model) == {0.25: 1, 0.1: attentions}
+
+
+def test_dropout_of_paper_2():
+    """0.6 in both places of both fusion layers, 0.1 in the four levels of each TCN, none in the head."""
+    options = NetworkOptions(fusion="rjcma", faithful=True, width=4, embedding=6, recursions=2)
+    (model,) = build(options, DIMS, "frame", 1, dict.fromkeys(DIMS, 20)).models
+    assert isinstance(model, RecursiveModel)
+    assert dropouts(model.encoder) == {0.1: 4 * 3}
+    assert dropouts(model.attention) == {0.6: 2}
+    assert sum(dropouts(model).values()) == 4 * 3 + 2
+    layer, places = model.attention[0], []
+    assert isinstance(layer, JointCoAttention)
+    layer.dropout.register_forward_hook(lambda module, given, made: places.append(tuple(made.shape)))
+    layer({m: torch.randn(2, 20, 8 if m == "video" else 4).double() for m in layer.key})
+    assert places == [(2, 8, 16), (2, 20, 8), (2, 4, 16), (2, 20, 4), (2, 4, 16), (2, 20, 4)]
+
+
+def test_dropout_takes_what_it_says_from_correlation_and_update():
+    """In training mode 0.6 of the update's entries are missing and the others are 2.5 times as large."""
+    layer = JointCoAttention({"video": 4, "audio": 2, "text": 2}, 300).double()
+    streams = {m: torch.randn(4, 300, d, dtype=torch.float64) for m, d in {"video": 4, "audio": 2, "text": 2}.items()}
+    seen = []
+    layer.dropout.register_forward_hook(lambda module, given, made: seen.append((given[0], made)))
+    layer.train()(streams)
+    for given, made in seen[1::2]:
+        kept = made[given > 0] != 0
+        assert abs(kept.double().mean() - 0.4) < 0.06
+        torch.testing.assert_close(made[given > 0][kept], given[given > 0][kept] / 0.4)
+
+
+def published_loss(gold, predicted):
+    """The loss of paper 2's code for (windows, frames) of one target: variance of n - 1, covariance of n."""
+    total = 0.0
+    for y, x in zip(gold, predicted):
+        n = len(y)
+        covariance = sum((a - y.mean()) * (b - x.mean()) for a, b in zip(y, x)) / n
+        variances = [sum((a - v.mean()) ** 2 for a in v) / (n - 1) for v in (y, x)]
+        total += 1 - 2 * covariance / (sum(variances) + (y.mean() - x.mean()) ** 2)
+    return total / len(gold)
+
+
+def test_loss_of_paper_2_is_one_ccc_for_each_window():
+    rng = np.random.default_rng(0)
+    gold, predicted = rng.normal(size=(2, 5, 40, 1)) * 0.3 + rng.normal(size=(1, 5, 1, 1))
+    valid = torch.ones(5, 40, dtype=torch.bool)
+    found = ccc_loss(torch.tensor(predicted), torch.tensor(gold), valid, "window_unbiased").item()
+    assert found == pytest.approx(published_loss(gold[..., 0], predicted[..., 0]), abs=1e-12)
+    assert found != pytest.approx(ccc_loss(torch.tensor(predicted), torch.tensor(gold), valid).item(), abs=0.05)
+
+
+def test_the_published_loss_is_met():
+    """Numbers that paper 2's own loss gave."""
+    file = reference("ccc_loss")
+    gold = torch.tensor(file["input/gold"]).double() * 0.3
+    predicted = torch.tensor(file["input/predicted"]).double() * 0.3 * 0.7 + gold * 0.5 + 0.1
+    found = ccc_loss(predicted, gold, torch.ones(5, 300, dtype=torch.bool), "window_unbiased")
+    assert found.item() == pytest.approx(float(file["output/loss"]), abs=1e-10)
+
+
+def test_a_published_model_brings_its_own_training():
+    given = TrainingOptions(seeds=[1], plateau_threshold=0.01, class_weights=True, modality_dropout=0.2)
+    ours = given.for_network(NetworkOptions(fusion="rjcma"))
+    assert ours == given
+    theirs = given.for_network(NetworkOptions(fusion="rjcma", faithful=True))
+    assert (theirs.ccc_over, theirs.plateau_threshold, theirs.modality_dropout) == ("window_unbiased", 0.0, 0.0)
+    first = given.for_network(NetworkOptions(fusion="self_attention", faithful=True))
+    assert (first.plateau_threshold, first.class_weights, first.modality_dropout) == (1e-4, False, 0.0)
+    for name in FUSIONS.built_in:
+        published = FUSIONS.load(name).published
+        assert set(published.training if published else {}) <= set(TrainingOptions.model_fields)
+        assert json.dumps(dict(published.training if published else {}))  # part of a run's digest
+
+
+@pytest.mark.parametrize("name", [name for name in FUSIONS.built_in if FUSIONS.load(name).published])
+def test_the_manual_names_every_departure(name):
+    text = (Path(__file__).resolve().parent.parent / "docs" / "fusions.md").read_text().split("## As published")[1]
+    assert f"`{name}`" in text
+    assert all(f"| {departure} |" in text for departure in FUSIONS.load(name).published.departures)
+
+
+def test_the_1x1_convolution_of_a_tcn_begins_as_published():
+    """Xavier uniform with gain sqrt(2): within its bound, and filling it."""
+    options = NetworkOptions(fusion="rjcma", faithful=True, width=64, embedding=6, recursions=1)
+    (model,) = build(options, {"video": 300, "audio": 200}, "frame", 1, {"video": 20, "audio": 20}).models
+    for m, inputs, outputs in (("video", 300, 128), ("audio", 200, 64)):
+        weight = model.encoder[m][0].network[0].downsample.weight
+        bound = np.sqrt(2) * np.sqrt(6 / (inputs + outputs))
+        assert weight.shape == (outputs, inputs, 1)
+        assert 0.97 * bound < weight.abs().max() <= bound
