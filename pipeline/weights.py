@@ -158,9 +158,7 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock.with_name(f".{lock.name}.guard")):
-        entries = (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}
-        if not isinstance(entries, dict):
-            raise InputError(f"{lock}: is not a table of sources; correct it or delete it")
+        entries = _read_lock(lock) if lock.exists() else {}
         if source in entries:
             problems = compare(entries[source], files)
             if problems:
@@ -176,3 +174,25 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
                 + yaml.safe_dump(entries, sort_keys=True),
                 encoding="utf-8",
             )
+
+
+def _read_lock(lock: Path) -> dict:
+    """The entries of a lock file; raises InputError where it is none, as after a merge that was left half done."""
+    import yaml
+
+    try:
+        text = lock.read_text(encoding="utf-8")
+        conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        if conflict:
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise InputError(f"{lock}, line {line}: a merge conflict was not resolved; keep the entries of both sides")
+        entries = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{lock}: cannot be read ({' '.join(str(error).split())[:200]}); correct it") from None
+    sound = isinstance(entries, dict) and all(
+        isinstance(files, dict) and all(isinstance(each, dict) and "sha256" in each for each in files.values())
+        for files in entries.values()
+    )
+    if not sound:
+        raise InputError(f"{lock}: is not a table of sources with their files and digests; correct it or delete it")
+    return entries

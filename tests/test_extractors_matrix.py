@@ -307,3 +307,13 @@ def test_weights_are_asked_for():
     for kind in FAMILIES:
         with pytest.raises(InputError, match="needs a checkpoint"):
             registry.load(kind)(registry.options_for(kind), None)
+
+
+def test_words_of_another_language_are_said(extractor, caplog):
+    made = extractor("transformers_text", "bert", layers=[2])
+    time_s = np.stack([np.arange(300.0), np.arange(300.0) + 1], axis=1)
+    made.extract([TextPiece("s", ["hello", "you", "that"] * 100, time_s)])
+    assert caplog.text == ""
+    for _ in range(2):
+        made.extract([TextPiece("s", ["नमस्ते", "दुनिया", "hello"] * 100, time_s)])
+    assert caplog.text.count("words are unknown to its tokenizer") == 1

@@ -1,8 +1,10 @@
 """Checkpoints: sources, digests, the lock file, and fetching from a hub-like server on loopback."""
 
 import hashlib
+import io
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -10,24 +12,38 @@ import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
+from safetensors.numpy import save
 
 from pipeline import weights
+from pipeline.features.checkpoint import load_processor
 from pipeline.features.fetch import fetch, needed
 from pipeline.features.weights_command import weights as weights_command
 from pipeline.records import InputError
+from tests.checkpoint_families import onnx_mean_of_channels
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SOURCE = f"acme/tiny@{REVISION}"
+
+
+def torch_file(content) -> bytes:
+    """What torch.save writes."""
+    stream = io.BytesIO()
+    torch.save(content, stream)
+    return stream.getvalue()
+
+
 FILES = {
     "config.json": b'{"model_type": "bert"}',
     "vocab.txt": b"[UNK]\nword\n",
     "README.md": b"# not needed",
-    "pytorch_model.bin": b"pickle",
+    "pytorch_model.bin": torch_file({"weight": [1.0]}),
     "flax_model.msgpack": b"flax",
-    "model.safetensors": bytes(range(256)) * 2000,
+    "model.safetensors": save({"weight": np.arange(128_000, dtype=np.float32)}),
     "onnx/model.onnx": b"onnx",
 }
 
@@ -207,7 +223,8 @@ def test_local_folder_file_and_url(tmp_path, form):
     folder = tmp_path / "mine with space"
     folder.mkdir()
     for name in ("config.json", "model.safetensors", "README.md", "net.onnx"):
-        (folder / name).write_bytes(FILES.get(name, b"onnx"))
+        (folder / name).write_bytes(FILES.get(name, b""))
+    onnx_mean_of_channels(folder / "net.onnx")
     source = form.format(folder=folder).replace(" ", "%20" if "://" in form else " ")
     out = tmp_path / weights.slug(source)
     fetch(source, out)
@@ -308,3 +325,119 @@ def test_command_line_fetches_through_a_mirror(hub, tmp_path):
     assert run.returncode != 0
     assert "vocab.txt changed" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+# --- what cannot be opened ---------------------------------------------------------------
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4665076d97\nsize 440449768\n"
+PAGE = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
+
+
+class Hostile:
+    """Pickled, this runs a command when it is read."""
+
+    def __reduce__(self):
+        return (os.system, ("touch hostile-code-ran",))
+
+
+def with_file(tmp_path, name, content):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for known in ("config.json", "vocab.txt"):
+        (folder / known).write_bytes(FILES[known])
+    if name != "model.safetensors" and not name.endswith((".bin", ".onnx")):
+        (folder / "model.safetensors").write_bytes(FILES["model.safetensors"])
+    (folder / name).write_bytes(content)
+    return folder
+
+
+INDEX = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}}).encode()
+UNOPENABLE = {
+    "a pointer": ("model.safetensors", POINTER, "a pointer of Git large-file storage"),
+    "a web page": ("model.safetensors", PAGE, "a web page"),
+    "an error message": ("model.safetensors", b'{"error":"Repository not found"}', "an error message of a server"),
+    "cut": ("model.safetensors", FILES["model.safetensors"][:100_000], "cannot be opened"),
+    "empty": ("model.safetensors", b"", "an empty file"),
+    "noise": ("model.safetensors", bytes(range(256)) * 40, "cannot be opened"),
+    "a web page as tokenizer": ("tokenizer.json", PAGE, "a web page"),
+    "a pointer as vocabulary": ("spiece.model", POINTER, "a pointer of Git"),
+    "half a configuration": ("config.json", b'{"model_type": "be', "cannot be opened"),
+    "an index of files that are not there": ("model.safetensors.index.json", INDEX, "names model-00001-of-00002"),
+    "a pickle that runs code": ("pytorch_model.bin", pickle.dumps({"a": Hostile()}), "cannot be opened"),
+    "the same in a zip": ("pytorch_model.bin", torch_file({"a": Hostile()}), "cannot be opened"),
+    "a cut pickle": ("pytorch_model.bin", FILES["pytorch_model.bin"][:200], "cannot be opened"),
+    "a pointer as onnx": ("net.onnx", POINTER, "a pointer of Git"),
+    "noise as onnx": ("net.onnx", b"onnx", "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("kind", UNOPENABLE)
+def test_what_cannot_be_opened_is_not_fetched(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    name, content, says = UNOPENABLE[kind]
+    folder = with_file(tmp_path, name, content)
+    with pytest.raises(InputError, match=re.escape(name)) as caught:
+        fetch(str(folder), tmp_path / "w", allow_pickle=True, lock=tmp_path / "lock.yaml")
+    assert says in str(caught.value)
+    assert not (tmp_path / "w").exists()
+    assert not (tmp_path / "lock.yaml").exists()
+    assert not (tmp_path / "hostile-code-ran").exists()
+
+
+def test_what_can_be_opened_is_fetched(tmp_path):
+    fetch(str(with_file(tmp_path, "pytorch_model.bin", FILES["pytorch_model.bin"])), tmp_path / "a", allow_pickle=True)
+    onnx_mean_of_channels(tmp_path / "mine" / "net.onnx")
+    fetch(str(tmp_path / "mine" / "net.onnx"), tmp_path / "b")
+    assert (tmp_path / "a" / "pytorch_model.bin").exists()
+    assert (tmp_path / "b" / "net.onnx").exists()
+
+
+def test_a_page_from_the_hub_is_not_fetched(hub, tmp_path):
+    for state in ("announced", "files"):
+        hub[state]["model.safetensors"] = PAGE
+    with pytest.raises(InputError, match=r"model\.safetensors is no such file: a web page"):
+        fetch(SOURCE, tmp_path / "w")
+    assert os.listdir(tmp_path) == [".w.guard"]
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("<<<<<<< HEAD\na/b@1: {}\n=======\n>>>>>>> theirs\n", "line 1: a merge conflict was not resolved"),
+    ("a/b@1:\n  f: {sha256: x, bytes: 1}\n=======\n", "line 3: a merge conflict"), ("a: [", "cannot be read"),
+    ("- a\n", "is not a table of sources"), ("a/b@1: 3\n", "is not a table"), ("a/b@1: {f: {}}\n", "is not a table"),
+])  # fmt: skip
+def test_a_lock_file_that_cannot_be_read_says_where(tmp_path, text, says):
+    (tmp_path / "lock.yaml").write_text(text)
+    with pytest.raises(InputError, match=says) as caught:
+        weights.check_lock(tmp_path / "lock.yaml", "x", {})
+    assert str(tmp_path / "lock.yaml") in str(caught.value)
+    assert (tmp_path / "lock.yaml").read_text() == text
+
+
+# --- tokenizers ------------------------------------------------------------------------
+
+
+FAMILIES = (
+    "bert roberta distilbert electra albert deberta-v2 xlm-roberta camembert xlnet gpt2 t5 funnel mobilebert mpnet"
+)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES.split(), "mpnet"])
+def test_a_checkpoint_without_tokenizer_files_is_refused(tmp_path, family):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": family}))
+    with pytest.raises(InputError, match=r"cannot tell words apart|tokenizer files cannot be used"):
+        load_processor(tmp_path, "text")
+
+
+def test_a_vocabulary_of_letters_or_of_another_script_is_enough(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    for name, words in (("letters", [*"abcdefghijklmnopqrstuvwxyz", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz")]),
+                        ("cyrillic", ["и", "в", "не", "на", "что", "он", "быть", "как"])):  # fmt: skip
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text('{"model_type": "bert"}')
+        (folder / "vocab.txt").write_text("\n".join([*special, *words]) + "\n")
+        assert len(load_processor(folder, "text")) == len(special) + len(words)
+    (tmp_path / "vocab.txt").write_text("\n".join([*special, "the", "of", "x1"]) + "\n")
+    with pytest.raises(InputError, match="it knows 8 tokens"):
+        load_processor(tmp_path, "text")

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from pipeline.features.base import Modality
+from pipeline.features.openable import check_openable
 from pipeline.records import InputError
 from pipeline.weights import allows_pickle
 
@@ -16,6 +17,15 @@ _KINDS = {
 }
 _EXTRACTORS = {"audio": "transformers_audio", "video": "transformers_image", "text": "transformers_text"}
 _TOWERS = {"audio": "audio_config", "video": "vision_config", "text": "text_config"}
+_COMMON_WORDS = (
+    "the of and to in is it you that was for on are with as be have from hello time people good",
+    "的 一 是 不 了 人 我 在 有 他", "の に は を た が で て と し", "그 이 는 을 의 에 가 하다 있다 사람",
+    "и в не на что он быть как это человек", "في من على أن إلى هذا كان مع هو ما", "של את על לא זה הוא עם כי אל גם",
+    "και το να είναι στο με που δεν για ένα", "और है में की से यह को एक पर नहीं",
+    "এবং এই না করে থেকে একটি হয় তার জন্য কি", "மற்றும் ஒரு இந்த அது என்று இல்லை அவர் நான் உள்ள என",
+    "ที่ และ ใน ของ ไม่ เป็น มี ได้ ว่า ให้",
+)  # fmt: skip
+LEAST_KNOWN = 0.5  # of the common words of some language
 _UNUSED_IN_EXTRACTION = ("masked_spec_embed", "mask_token")  # parameters of pre-training alone
 
 
@@ -33,6 +43,7 @@ def load_model(folder: Path, modality: Modality, device: str):
     Raises InputError where the folder holds no model, one of another modality, or not all of the encoder's weights.
     """
     go_offline()
+    check_openable(folder, str(folder))
     import torch
     import transformers
 
@@ -54,7 +65,7 @@ def load_model(folder: Path, modality: Modality, device: str):
             output_loading_info=True,
             **extra,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # of many kinds: those of transformers, torch, safetensors and of each model
         raise InputError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
     _check_complete(folder, report)
     if getattr(config, "is_encoder_decoder", False):
@@ -73,12 +84,34 @@ def load_processor(folder: Path, modality: Modality):
         "text": transformers.AutoTokenizer,
     }[modality]
     try:
-        return auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        processor = auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # of many kinds: each processor reads files of its own
         what = "tokenizer files" if modality == "text" else "preprocessor_config.json"
         raise InputError(
             f"{folder}: the checkpoint's {what} cannot be used ({_first_line(error)}); fetch a revision that has them"
         ) from None
+    if modality == "text":
+        _check_knows_words(folder, processor)
+    return processor
+
+
+def _check_knows_words(folder: Path, tokenizer) -> None:
+    """Raise InputError where a tokenizer makes the same of most words: without its files it knows none, and says so."""
+    nothing = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
+
+    def known(words: list[str]) -> float:
+        tokens = [tuple(tokenizer(word, add_special_tokens=False)["input_ids"]) for word in words]
+        return len({t for t in tokens if set(t) - nothing}) / len(words)
+
+    try:
+        most = max(known(words.split()) for words in _COMMON_WORDS)
+    except Exception:  # a tokenizer without vocabulary may not even run
+        most = 0.0
+    if most < LEAST_KNOWN:
+        raise InputError(
+            f"{folder}: its tokenizer cannot tell words apart (it knows {len(tokenizer)} tokens): the files of the "
+            "tokenizer are missing, or of another model; fetch a revision with tokenizer.json, vocab.txt or the like"
+        )
 
 
 def _config(folder: Path, modality: Modality):

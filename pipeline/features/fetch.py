@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from hashlib import sha1
 from pathlib import Path
 
+from pipeline.features.openable import check_openable
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
@@ -49,7 +50,7 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
     """Bring a checkpoint to ``out`` and return its manifest; does nothing where it is already there and whole.
 
     The folder appears only when complete. Raises InputError where the source is not there, does not arrive as
-    announced, or differs from the lock file.
+    announced, cannot be opened, or differs from the lock file.
     """
     from filelock import FileLock
 
@@ -67,6 +68,11 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
                 _from_hub(source, partial, allow_pickle)
             else:
                 _from_path(source, partial, allow_pickle)
+            try:
+                check_openable(partial, f"weights {text}")
+            except InputError:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
             manifest = seal(partial, text, source.revision, allow_pickle)
             if lock is not None:
                 check_lock(lock, text, manifest["files"])

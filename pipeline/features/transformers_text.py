@@ -10,8 +10,11 @@ from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, TextPiece, options
 from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
+
+MANY_WORDS, MOST_UNKNOWN = 200, 0.3
 
 
 @options
@@ -66,6 +69,7 @@ class TransformersText(Extractor):
             raise InputError(f"{weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)")
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
+        self.unknown = self.words = 0
         words_begin_with_a_space(self.tokenizer)
         self.specials = self.tokenizer.num_special_tokens_to_add()
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
@@ -132,7 +136,18 @@ class TransformersText(Extractor):
         values = np.zeros((window.last - window.first, state.shape[1]), np.float32)
         np.add.at(values, word[word >= 0], state[word >= 0])
         count = np.bincount(word[word >= 0], minlength=len(values))
+        self._say_unknown(int((np.array(encoded["input_ids"]) == self.tokenizer.unk_token_id).sum()), len(values))
         return values / np.maximum(count, 1)[:, None], count > 0
+
+    def _say_unknown(self, unknown: int, words: int) -> None:
+        """Warn, once, where most of many words are one and the same to the tokenizer: it is of another language."""
+        before = self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS)
+        self.unknown, self.words = self.unknown + unknown, self.words + words
+        if not before and self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS):
+            log.warning(
+                "%s: %d of %d words are unknown to its tokenizer, and have one row between them; "
+                "take a model of the language that is spoken", self.weights, self.unknown, self.words
+            )  # fmt: skip
 
     def _rows(self, index: int, piece: TextPiece, windows: list[Window], vectors: dict) -> Rows:
         parts = [(w, *vectors[i]) for i, w in enumerate(windows) if w.piece == index]
