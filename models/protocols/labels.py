@@ -10,8 +10,9 @@ from pipeline.records import InputError, Label
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
     """Merge raw labels, keep the segments whose label is among the classes and log how many others there are.
 
-    Raises InputError where a merge and the classes contradict each other or no segment is left.
+    No classes named: all that occur. Raises InputError where merge and classes contradict each other or none is left.
     """
+    classes = classes or sorted({merge.get(row.label, row.label) for row in labels if row.label})
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise InputError(f"classes {list(classes)}: give at least two, each once")
     for source, target in merge.items():
