@@ -7,6 +7,7 @@ tested in another. What is to be tested belongs into one configuration, as a pla
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -89,10 +90,10 @@ def material(sides: list[Side]) -> Table:
 def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     """The scores of each run on every side, those that moved most first; differences are from the first side."""
     numbers, first = Numbers(metric), sides[0]
-    rows = []
+    ranked = []
     for run in dict.fromkeys(run for side in sides for run in side.runs):
         found = [side.held.get((run, metric)) for side in sides]
-        row = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": []}
+        row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": []}
         for k, cell in enumerate(found):
             if cell is None:
                 continue
@@ -101,8 +102,8 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
             if k and found[0] is not None:
                 row[f"moved{k}"] = cell.mean - found[0].mean
         changes = [abs(row[f"moved{k}"]) for k in range(1, len(sides)) if f"moved{k}" in row]
-        rows.append((not changes, -max(changes, default=0), row))
-    rows = [row for *_, row in sorted(rows, key=lambda item: item[:2])]
+        ranked.append((not changes, -max(changes, default=0), row))
+    rows = [row for _, _, row in sorted(ranked, key=lambda item: item[:2])]
     columns = [Column("run", "Run", number=False)]
     columns += [Column(f"side{k}", s.name, numbers.score, sd=f"side{k}_sd") for k, s in enumerate(sides)]
     over = f"Change from {first.name}"

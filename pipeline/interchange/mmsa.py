@@ -96,7 +96,7 @@ def _reserve(path: Path, size: int) -> None:
         try:
             os.posix_fallocate(stream.fileno(), 0, max(size, 1))
         except (AttributeError, OSError) as error:
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise OSError(error.errno, error.strerror, str(path)) from None
             for first in range(0, size, BLOCK_BYTES):  # not every system can take room without writing
                 stream.write(bytes(min(BLOCK_BYTES, size - first)))
