@@ -154,7 +154,7 @@ def figures(video: Path | None = None, full: bool = False) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if video is None:
-            from pipeline.demo.iemocap import write_dialog
+            from workflow.demo.iemocap import write_dialog
 
             write_dialog(folder / "corpus", 0, "Ses01F_impro01")
             video = next((folder / "corpus").rglob("*.avi"))

@@ -15,7 +15,7 @@ import click
 import numpy as np
 import yaml
 
-from pipeline.demo.command import write_unit
+from workflow.demo.command import write_unit
 
 TURNS_PER_SESSION = (1819, 1811, 2136, 2103, 2170)
 DIALOGS_PER_SESSION = (28, 30, 32, 30, 31)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.full_size import FRAMES_PER_SECOND, make_films, write_film, write_transcript
 from benchmarks.stages import Corpus
-from pipeline.demo.checkpoints import write_checkpoint
+from workflow.demo.checkpoints import write_checkpoint
 
 LONG, LONG_S, SHORT_S = "long", 3600, 60
 PARTS = {"Train_Set": (LONG, "a", "b"), "Validation_Set": ("c",)}

@@ -5,11 +5,6 @@ import click
 from pipeline.cli import StageGroup, run
 
 STAGES = {
-    "demo-corpus": ("pipeline.demo.command:demo_corpus", "generate the synthetic demonstration corpus"),
-    "demo-weights": (
-        "pipeline.demo.command:demo_weights",
-        "generate a small checkpoint of a real architecture",
-    ),
     "check-corpus": ("pipeline.corpora.check:check_corpus", "say what a corpus holds and lacks, in seconds"),
     "index": (
         "pipeline.corpora.command:index",

@@ -14,14 +14,14 @@ from click.testing import CliRunner
 
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
-from pipeline.demo import affwild2, command, iemocap, plan
-from pipeline.demo.affect import EMOTIONS
-from pipeline.demo.face import ACTIONS, EYES
-from pipeline.demo.performance import weights_of
-from pipeline.demo.persons import cast
-from pipeline.demo.voice import Prosody, draw_voice, place, speak
-from pipeline.demo.words import vocabulary
 from pipeline.records import InputError
+from workflow.demo import affwild2, command, iemocap, plan
+from workflow.demo.affect import EMOTIONS
+from workflow.demo.face import ACTIONS, EYES
+from workflow.demo.performance import weights_of
+from workflow.demo.persons import cast
+from workflow.demo.voice import Prosody, draw_voice, place, speak
+from workflow.demo.words import vocabulary
 
 ALL_FILMS = plan.FILMS
 SHORT = dict.fromkeys((*EMOTIONS, "xxx"), 1)  # eight turns in a session, four in a dialog
@@ -87,7 +87,7 @@ def files_below(root, *suffixes):
 
 def test_names_are_known_without_heavy_libraries():
     heavy = "numpy|cv2|av|torch|scipy|skimage|mediapipe|pandas"
-    code = "import sys; from pipeline.demo import plan; plan.unit_ids('iemocap'); print(*sys.modules)"
+    code = "import sys; from workflow.demo import plan; plan.unit_ids('iemocap'); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not [m for m in loaded if re.fullmatch(heavy, m)]
 
@@ -254,7 +254,7 @@ def test_same_seed_same_bytes(short, tmp_path):
 
 
 def test_same_film_same_bytes(tmp_path):
-    from pipeline.demo.film import write_film
+    from workflow.demo.film import write_film
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (12, 48, 64, 3), dtype=np.uint8)
@@ -362,7 +362,7 @@ def probes(tmp_path_factory):
     from sklearn.preprocessing import StandardScaler
     from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
-    from pipeline.demo.checkpoints import KINDS, write_checkpoint
+    from workflow.demo.checkpoints import KINDS, write_checkpoint
 
     folder = tmp_path_factory.mktemp("weights")
     for kind in KINDS:
@@ -427,7 +427,7 @@ def test_every_modality_tells_something_and_none_all(probes):
 
 
 def test_checkpoints_are_small_and_repeat_byte_for_byte(tmp_path):
-    from pipeline.demo.checkpoints import KINDS, write_checkpoint
+    from workflow.demo.checkpoints import KINDS, write_checkpoint
 
     for kind in KINDS:
         for name in "ab":
@@ -441,7 +441,7 @@ def test_checkpoints_are_small_and_repeat_byte_for_byte(tmp_path):
 def test_the_tokenizer_spells_every_word(tmp_path):
     from transformers import AutoTokenizer
 
-    from pipeline.demo.checkpoints import write_checkpoint
+    from workflow.demo.checkpoints import write_checkpoint
 
     write_checkpoint("bert", tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)

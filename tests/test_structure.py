@@ -31,14 +31,14 @@ PIPELINE = {
     # After the index there are only tables: these know no corpus. Words read the transcripts that a corpus supplies.
     "faces": BASE | RAW | PREPARED, "audio": BASE | RAW | PREPARED, "words": BASE | PREPARED | {"corpora", "weights"},
     "features": BASE | PREPARED | {"weights"}, "coverage": BASE | PREPARED | {"corpora"},
-    "demo": ANY, "inspect": ANY, "interchange": ANY,
+    "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {
     "metrics", "predictions", "tallies", "scores", "clusters", "bootstrap", "difference_tests", "statuses",
     "comparison", "significance", "report", "contrast",
 }  # fmt: skip
 WITHOUT_TORCH = LATE | {"protocols", "options", "task", "submission"}
-PLUGS = ("pipeline/corpora", "pipeline/demo", "pipeline/features", "models/fusion")
+PLUGS = ("pipeline/corpora", "workflow/demo", "pipeline/features", "models/fusion")
 
 
 def modules(package):

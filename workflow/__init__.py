@@ -1,1 +1,1 @@
-"""The rules, and the settings they read."""
+"""The rules, the settings they read, and the synthetic corpora that stand in where there is none."""

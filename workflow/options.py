@@ -92,8 +92,8 @@ class ExtractorEntry(BaseModel, extra="allow"):
 
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
-    from pipeline.demo.checkpoints import KINDS
     from pipeline.weights import parse
+    from workflow.demo.checkpoints import KINDS
 
     source = parse(weights) if weights else None
     if source and source.kind == "demo" and source.location not in KINDS:

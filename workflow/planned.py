@@ -18,9 +18,9 @@ from pipeline import weights
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints
 from pipeline.corpora.registry import READERS
-from pipeline.demo import plan
 from pipeline.digest import code
 from pipeline.records import InputError, Segment
+from workflow.demo import plan
 from workflow.overlay import take_out
 from workflow.settings import Resolved, Unreadable, names, resolve
 
@@ -97,7 +97,7 @@ class Planned:
     @cached_property
     def generator_code(self) -> str:
         """Digest of the code that decides what a synthetic corpus holds: the same code generates the same files."""
-        return f"{code('pipeline.demo.command:demo_corpus')}-{self.reader_code('index')}"
+        return f"{code('workflow.demo.command:demo_corpus')}-{self.reader_code('index')}"
 
     @cached_property
     def tables_digest(self) -> str:

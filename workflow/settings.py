@@ -18,8 +18,8 @@ from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
-from pipeline.demo import plan
 from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
+from workflow.demo import plan
 from workflow.explain import explain, place
 from workflow.modalities import drop_absent, drop_contrasts, drop_unread, modalities_of
 from workflow.options import Config, CorpusOptions, check_source

@@ -13,7 +13,7 @@ from affectflow.home import check_installed
 from models.fusion import registry as fusions
 from models.options import MODALITIES
 from pipeline import weights
-from pipeline.demo import plan
+from workflow.demo import plan
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError

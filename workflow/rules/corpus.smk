@@ -13,9 +13,9 @@ rule demo_corpus:
     threads: 2
     params:
         reader=lambda wildcards: {tree: reader for reader, tree in plan.TREES.items()}[wildcards.tree],
-        code=code("pipeline.demo.command:demo_corpus"),
+        code=code("workflow.demo.command:demo_corpus"),
     shell:
-        "python -m pipeline demo-corpus --corpus {params.reader} --out {output} --workers {threads} > {log} 2>&1"
+        "python -m workflow demo-corpus --corpus {params.reader} --out {output} --workers {threads} > {log} 2>&1"
 
 
 rule index:

@@ -11,9 +11,9 @@ rule demo_weights:
     wildcard_constraints:
         kind="[a-z0-9]+",
     params:
-        code=code("pipeline.demo.command:demo_weights"),
+        code=code("workflow.demo.command:demo_weights"),
     shell:
-        "python -m pipeline demo-weights {wildcards.kind} --out {output} > {log} 2>&1"
+        "python -m workflow demo-weights {wildcards.kind} --out {output} > {log} 2>&1"
 
 
 rule weights:

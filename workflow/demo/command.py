@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.demo.plan import CORPORA, unit_ids
 from pipeline.log import log, progress
 from pipeline.records import InputError
+from workflow.demo.plan import CORPORA, unit_ids
 
 MARK = "demonstration.json"
 """Lies in every generated folder: it says what the folder is, and that it may be replaced."""
@@ -50,11 +50,11 @@ def write_unit(corpus: str, root: Path, seed: int, unit_id: str) -> None:
 
     cv2.setNumThreads(1)
     if corpus == "iemocap":
-        from pipeline.demo.iemocap import write_dialog
+        from workflow.demo.iemocap import write_dialog
 
         write_dialog(root, seed, unit_id)
     else:
-        from pipeline.demo.affwild2 import write_video
+        from workflow.demo.affwild2 import write_video
 
         write_video(root, seed, unit_id)
 
@@ -95,7 +95,7 @@ def demo_corpus(corpus: str, out: Path, seed: int, workers: int) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for config, weights and tokenizer.")
 def demo_weights(kind: str, out: Path) -> None:
     """Generate a small checkpoint of a real architecture: KIND is wav2vec2, bert or vit."""
-    from pipeline.demo.checkpoints import KINDS, write_checkpoint
+    from workflow.demo.checkpoints import KINDS, write_checkpoint
 
     if kind not in KINDS:
         raise InputError(f"there is no demonstration checkpoint {kind!r}; allowed: {', '.join(KINDS)}")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.demo.face import ACTIONS
-from pipeline.demo.voice import HOP, SAMPLE_RATE_HZ
+from workflow.demo.face import ACTIONS
+from workflow.demo.voice import HOP, SAMPLE_RATE_HZ
 
 ATTACK_S, RELEASE_S = 0.25, 0.40
 BLINK_S, BLINK_EVERY_S = 0.22, 3.5

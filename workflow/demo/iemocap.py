@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.demo.affect import DIMENSIONS, EMOTIONS, Manner, draw_manner
-from pipeline.demo.face import Framing
-from pipeline.demo.film import write_film, write_text, write_wav
-from pipeline.demo.performance import RELEASE_S, perform
-from pipeline.demo.persons import cast
-from pipeline.demo.plan import dialogs, random
-from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, place, speak
-from pipeline.demo.words import utterance
+from workflow.demo.affect import DIMENSIONS, EMOTIONS, Manner, draw_manner
+from workflow.demo.face import Framing
+from workflow.demo.film import write_film, write_text, write_wav
+from workflow.demo.performance import RELEASE_S, perform
+from workflow.demo.persons import cast
+from workflow.demo.plan import dialogs, random
+from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, place, speak
+from workflow.demo.words import utterance
 
 FRAME_RATE = Fraction(30_000, 1001)
 HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.demo.face import Framing
-from pipeline.demo.film import write_film, write_text
-from pipeline.demo.performance import idle, speech, weights_of
-from pipeline.demo.persons import cast
-from pipeline.demo.plan import FILMS, Film, random
-from pipeline.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
-from pipeline.demo.words import phrase
+from workflow.demo.face import Framing
+from workflow.demo.film import write_film, write_text
+from workflow.demo.performance import idle, speech, weights_of
+from workflow.demo.persons import cast
+from workflow.demo.plan import FILMS, Film, random
+from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
+from workflow.demo.words import phrase
 
 ALONE = Framing(x=86, y=10, width=280, height=210, picture_width=320, picture_height=240, step=4)
 BESIDE = Framing(x=121, y=10, width=210, height=210, picture_width=240, picture_height=240, step=4)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.demo.voice import Prosody
+from workflow.demo.voice import Prosody
 
 EMOTIONS = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 MISLEADING = {"voice": 0.2, "face": 0.2, "words": 0.2}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.demo.voice import SAMPLE_RATE_HZ
+from workflow.demo.voice import SAMPLE_RATE_HZ
 
 AUDIO_CHUNK = 1024  # samples: one AAC frame
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from pipeline.demo.face import BROWS, EYES, MOUTH, Actor, Framing, Glasses, bump, rise
+from workflow.demo.face import BROWS, EYES, MOUTH, Actor, Framing, Glasses, bump, rise
 
 HAIR_LAB = (  # lightness factor, a, b of OpenCV's 8-bit Lab
     *((0.45, 130, 133), (0.60, 134, 142), (0.75, 137, 150), (1.00, 131, 153)),

@@ -2,7 +2,7 @@
 
 import string
 
-from pipeline.demo.words import vocabulary
+from workflow.demo.words import vocabulary
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 COMMON = """

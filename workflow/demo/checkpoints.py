@@ -138,7 +138,7 @@ def _bert():
     import torch
     from transformers import BertConfig, BertModel
 
-    from pipeline.demo.wordpiece import make_tokenizer
+    from workflow.demo.wordpiece import make_tokenizer
 
     tokenizer = make_tokenizer()
     config = BertConfig(

@@ -1,0 +1,141 @@
+"""What runs again after a change of raw files: a corpus of sounds by a table, run to its splits and features."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from tests.workflow_runs import planned, snakemake
+
+NAMES = [f"clip{k}" for k in range(6)]
+SETTINGS = {
+    "corpora": {
+        "iemocap": None,
+        "affwild2": None,
+        "mine": {
+            "reader": "table", "segments": "labels.csv", "media_units": 1, "shard_units": 2, "protocol": "speaker",
+            "extractors": {
+                "mfcc": {"extractor": "mfcc"}, "words": {"extractor": "transformers_text", "weights": "demo:bert"},
+            },
+            "inputs": {"audio": "mfcc", "text": "words"}, "runs": {"self": ["A", "T"]},
+        },
+    },
+}  # fmt: skip
+TARGETS = ["results/mine/features/mfcc.h5", "results/mine/features/words.h5", "results/mine/splits/speaker.tsv"]
+
+
+def write_sound(path, pitch_hz):
+    time_s = np.arange(16_000) / 16_000
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch_hz * time_s), 16_000)
+
+
+def write_table(root, labels):
+    rows = [f"{name}.wav,{name},{'ab'[k % 2]},{label},word {k}" for k, (name, label) in enumerate(zip(NAMES, labels))]
+    (root / "labels.csv").write_text("\n".join(["audio,segment_id,speaker,label,text", *rows]) + "\n")
+
+
+LABELS = ["glad", "glad", "sad", "sad", "glad", "sad"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reruns")
+    root = folder / "corpus"
+    root.mkdir()
+    for k, name in enumerate(NAMES):
+        write_sound(root / f"{name}.wav", 200 + 50 * k)
+    write_table(root, LABELS)
+    run(folder, root)
+    return folder, root
+
+
+def settings(folder, root):
+    own = {**SETTINGS["corpora"]["mine"], "root": str(root)}
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"corpora": {**SETTINGS["corpora"], "mine": own}}))
+    return [*TARGETS, "--configfile", "mine.yaml"]
+
+
+def run(folder, root):
+    return snakemake(folder, *settings(folder, root))
+
+
+def jobs(folder, root):
+    return dict(planned(folder, *settings(folder, root)))
+
+
+@pytest.mark.slow
+def test_nothing_changed(finished):
+    assert jobs(*finished) == {}
+
+
+@pytest.mark.slow
+def test_a_corrected_label_reaches_the_split_and_no_sound(finished):
+    folder, root = finished
+    write_table(root, ["sad", *LABELS[1:]])
+    try:
+        assert jobs(folder, root) == {"index": 1, "split": 1}
+    finally:
+        write_table(root, LABELS)
+    assert jobs(folder, root) == {}
+
+
+@pytest.mark.slow
+def test_a_replaced_recording_reruns_its_own_sound_and_features(finished):
+    folder, root = finished
+    kept = (root / "clip3.wav").read_bytes()
+    write_sound(root / "clip3.wav", 777)
+    try:
+        found = jobs(folder, root)
+        assert (found["audio"], found["shard"], found["merge"]) == (1, 1, 1)
+        assert "words" not in found
+    finally:
+        (root / "clip3.wav").write_bytes(kept)
+    assert jobs(folder, root) == {}, "the same bytes at another time"
+
+
+@pytest.mark.slow
+def test_a_corrected_text_reruns_words_and_what_is_made_of_them(finished):
+    folder, root = finished
+    text = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_text(text.replace("word 2", "other words"))
+    try:
+        found = jobs(folder, root)
+        assert (found["words"], found["shard"], found["merge"]) == (1, 1, 1)
+        assert "audio" not in found
+    finally:
+        (root / "labels.csv").write_text(text)
+
+
+@pytest.mark.slow
+def test_a_transcript_laid_beside_a_recording_reruns_its_words(finished):
+    folder, root = finished
+    (root / "clip1.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwritten later\n")
+    try:
+        found = jobs(folder, root)
+        assert (found["words"], found["shard"], found["merge"]) == (1, 1, 1)
+        assert "audio" not in found
+    finally:
+        (root / "clip1.srt").unlink()
+    assert jobs(folder, root) == {}
+
+
+@pytest.mark.slow
+def test_a_corpus_that_moved_reruns_nothing(finished, tmp_path):
+    folder, root = finished
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(root, elsewhere, copy_function=shutil.copy)  # new files of the same contents
+    try:
+        assert jobs(folder, elsewhere) == {}
+    finally:
+        assert jobs(folder, root) == {}
+
+
+@pytest.mark.slow
+def test_a_corpus_that_is_not_there_stops_only_what_asks_for_it(finished, tmp_path):
+    folder, _ = finished
+    said = snakemake(folder, *settings(folder, tmp_path / "nowhere"), fails=True)
+    assert "corpora.mine.root" in said
+    assert "nowhere" in said
+    assert "Traceback" not in said
