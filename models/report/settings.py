@@ -8,11 +8,13 @@ corpus, title   its name in the configuration, and in print
 task            see :mod:`models.task`
 words           {"unit": "dialog", "segment": "turn", "labels": {"ang": "anger"}}
 protocol        {"name", "description", "caveat"}, or the name alone
-models          name -> {"title", "description", "notes": [{"title", "text"}]}, from the Fusion's class
+models          name -> {"title", "description", "citation", "notes": [{"title", "text"}]}, from the Fusion's class;
+                ``citation`` is a key of references.bib
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
 published       figures of papers, see :mod:`models.report.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise
 citations       BibTeX entries of the corpus and of what was used
+feature_jobs    into how many jobs the features of one extractor are cut
 ==============  ======================================================================================================
 """
 
@@ -65,6 +67,7 @@ class Settings:
     demonstration: bool
     folds: int
     generated: str | None = None  # folder of the synthetic corpus
+    feature_jobs: int | None = None
     about_models: dict[str, dict] = field(default_factory=dict)
     listed_runs: list[dict] | None = None
     published: list[dict] = field(default_factory=list)
@@ -101,6 +104,7 @@ class Settings:
             demonstration=bool(given.get("demonstration", root is None)),
             folds=int(given["folds"]),
             generated=given.get("generated"),
+            feature_jobs=given.get("feature_jobs"),
             about_models=given.get("models") or {},
             listed_runs=given.get("runs"),
             published=published if isinstance(published, list) else [published],
