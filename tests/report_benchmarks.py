@@ -5,16 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-SHARD_UNITS = 8
+FEATURE_JOBS = 6
 HEADER = ("s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out", "mean_load", "cpu_time")
 
 
 def jobs_of(units: list[str], extractors: Iterable[str]) -> dict[str, Iterable]:
     """The jobs of each rule up to the features, and of the tables."""
-    shards = range(-(-len(units) // SHARD_UNITS))
     single = {rule: ["all"] for rule in ("index", "scores", "significance")}
     of_units = dict.fromkeys(("faces", "audio", "words"), units)
-    return single | of_units | {f"features-{name}": shards for name in extractors}
+    return single | of_units | {f"features-{name}": range(FEATURE_JOBS) for name in extractors}
 
 
 def write_benchmarks(folder: Path, rules: dict[str, Iterable]) -> None:

@@ -39,9 +39,16 @@ class Fixture:
         self.seeds, self.rng = list(range(1, seeds + 1)), np.random.default_rng(7)
         self.protocol = (about or {}).get("protocol", self.setup.protocol)
         self.protocol = {"name": self.protocol} if isinstance(self.protocol, str) else self.protocol
-        self.about = {**ORDINARY, "folds": self.setup.folds, "weights": WEIGHTS, "generated": "demo"} | (about or {})
+        self.about = {
+            **ORDINARY,
+            "folds": self.setup.folds,
+            "weights": WEIGHTS,
+            "generated": "demo",
+            "feature_jobs": 6,
+        } | (about or {})
         self.config_json = self.folder / "config.json"
         (self.folder / "tables").mkdir(parents=True)
+        self.labels: dict[str, str] = {}
         self.segments = self._segments(size)
         self._split()
         self._configuration()
@@ -57,13 +64,13 @@ class Fixture:
             if self.setup.frames:
                 unit, side = f"{k % 24 + 1:03d}-30-1280x720", ["", "_left", "_right"][k // 24 % 3]
                 part = "train" if k % 24 < 16 else "validation"
-                out.append(Segment(unit + side, unit, unit + side, None, part, 0.0, 40.0, "whole", None))
+                out.append(Segment(unit + side, unit, unit + side, None, part, 0.0, 40.0))
                 continue
             unit = f"Ses0{k % 5 + 1}{'FM'[k % 2]}_impro0{k // 10 % 8 + 1}"
             speaker = f"Ses0{k % 5 + 1}{'FM'[k // 5 % 2]}"
-            label = self.setup.classes[hash_of(f"label{k}") % len(self.setup.classes)]
             name, start_s = f"{unit}_{speaker[-1]}{k:03d}", 6.0 * k
-            out.append(Segment(name, unit, speaker, k % 5 + 1, None, start_s, start_s + 4, "whole", label))
+            self.labels[name] = self.setup.classes[hash_of(f"label{k}") % len(self.setup.classes)]
+            out.append(Segment(name, unit, speaker, str(k % 5 + 1), None, start_s, start_s + 4))
         out = sorted({s.segment_id: s for s in out}.values(), key=lambda s: s.segment_id)
         write_table(self.folder / "segments.tsv", out, Segment)
         units = sorted({s.unit_id for s in out})
@@ -74,9 +81,11 @@ class Fixture:
         rows = []
         for s in self.segments:
             for fold in range(self.setup.folds):
-                test = s.part == "validation" if s.session is None else s.session == fold + 1
+                test = s.part == "validation" if s.session is None else s.session == str(fold + 1)
                 part = "test" if test else "development" if hash_of(s.unit_id) % 6 == 0 else "training"
-                rows.append({"segment_id": s.segment_id, "fold": fold, "part": part, "label": s.label})
+                rows.append(
+                    {"segment_id": s.segment_id, "fold": fold, "part": part, "label": self.labels.get(s.segment_id)}
+                )
         self.split = pd.DataFrame(rows)
         (self.folder / "splits").mkdir()
         self.split.to_csv(self.folder / "splits" / f"{self.protocol['name']}.tsv", sep="\t", index=False)
@@ -95,7 +104,6 @@ class Fixture:
                 extractors[name] = {"extractor": "import", "path": f"{name}.csd", "modality": modality}
         audio = {"audio": "mfcc"} if "mfcc" in setup.imported else {}
         options = {
-            "shard_units": 8,
             "extractors": extractors,
             "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert", **audio},
             "recogniser": setup.recogniser,
@@ -146,7 +154,7 @@ class Fixture:
         if "protocol" in scores:
             scores["protocol"] = self.protocol["name"]
         scores.to_csv(tables / "scores.csv", index=False)
-        if setup.numbers and setup.frames:
+        if setup.frames:
             tested = [s.segment_id for s in self.segments if s.part == "validation"]
             videos = report_tables.video_scores(setup, self.seeds, tested, self.rng)
             videos.to_csv(tables / "per_video.csv", index=False)
@@ -192,7 +200,7 @@ class Fixture:
         if "video" not in self.setup.modalities:
             return
         shown = self.segments[:24]
-        sheet, notes = contact_sheet([face(k) for k in range(len(shown))], shown)
+        sheet, notes = contact_sheet([face(k) for k in range(len(shown))], shown, self.labels)
         (self.folder / "tables" / "contact_sheet.jpg").write_bytes(sheet)
         (self.folder / "tables" / "contact_sheet.json").write_text(json.dumps(notes))
         if self.setup.frames:

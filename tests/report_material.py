@@ -98,7 +98,7 @@ def encoded(array) -> str:
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def contact_sheet(faces: list, segments: list[Segment]) -> tuple[bytes, dict]:
+def contact_sheet(faces: list, segments: list[Segment], labels: dict[str, str]) -> tuple[bytes, dict]:
     """A sheet in the layout of ``pipeline.inspect.contact_sheet``: 112 px crops with room for a caption below."""
     columns, height = 6, 142
     rows = -(-len(faces) // columns)
@@ -107,7 +107,8 @@ def contact_sheet(faces: list, segments: list[Segment]) -> tuple[bytes, dict]:
         top, left = k // columns * height, k % columns * 112
         sheet[top : top + 112, left : left + 112] = np.asarray(picture)
     crops = [
-        {"segment_id": s.segment_id, "speaker": s.speaker, "label": s.label, "time_s": s.start_s + 1} for s in segments
+        {"segment_id": s.segment_id, "speaker": s.speaker, "label": labels.get(s.segment_id), "time_s": s.start_s + 1}
+        for s in segments
     ]
     notes = {"columns": columns, "tile_width_px": 112, "tile_height_px": height, "crop_px": 112, "crops": crops}
     return base64.b64decode(encoded(sheet)), notes

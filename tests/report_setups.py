@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from pipeline.corpora import figures_affwild2, figures_iemocap
+from pipeline.corpora.affwild2 import AffWild2
+from pipeline.corpora.iemocap import Iemocap
 from tests.report_material import CONTRASTS, RUNS
 
 SEVEN = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
@@ -16,6 +17,13 @@ INPUTS = {"audio": "wav2vec2", "video": "expression", "text": "bert"}
 SESSION = {"name": "session", "description": "leave one session out"}
 OFFICIAL = {"name": "official", "description": "official partition"}
 WHISPER = "openai/whisper-base.en@" + "9" * 40
+
+
+def _said_by(reader) -> dict:
+    """What a reader says of its corpus, in the form of config.json."""
+    words = {"unit": reader.unit_word, "segment": reader.segment_word, "labels": dict(reader.label_words)}
+    said = {"published": list(reader.published), "departures": list(reader.departures), "citations": [reader.citation]}
+    return {"title": reader.title, "words": words, **said}
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Setup:
     titles: bool = True  # whether the models have titles
     recogniser: dict = field(default_factory=lambda: {"kind": "none"})
     imported: tuple[str, ...] = ()
+    styles: bool = False  # whether the test items are of two styles
 
     @property
     def numbers(self) -> bool:
@@ -68,11 +77,8 @@ IEMOCAP = Setup(
     "iemocap",
     levels=RUNS["iemocap"],
     contrasts=tuple(CONTRASTS["iemocap"]),
-    title=figures_iemocap.TITLE,
-    words=figures_iemocap.WORDS,
-    published=figures_iemocap.PUBLISHED,
-    departures=figures_iemocap.DEPARTURES,
-    citations=figures_iemocap.CITATIONS,
+    **_said_by(Iemocap),
+    styles=True,
 )
 AFFWILD2 = Setup(
     "affwild2",
@@ -82,11 +88,7 @@ AFFWILD2 = Setup(
     folds=1,
     clusters=76,
     protocol=dict(OFFICIAL),
-    title=figures_affwild2.TITLE,
-    words=figures_affwild2.WORDS,
-    published=figures_affwild2.PUBLISHED,
-    departures=figures_affwild2.DEPARTURES,
-    citations=figures_affwild2.CITATIONS,
+    **_said_by(AffWild2),
     recogniser={"kind": "transformers", "weights": WHISPER},
 )
 PAPERS = {"iemocap": IEMOCAP, "affwild2": AFFWILD2}
@@ -112,7 +114,7 @@ SETUPS = {
     "no contrasts": _setup(),
     "one contrast": _setup(None, *TWO[:1]),
     "one fold": _setup(None, *TWO, folds=1, protocol={"name": "parts", "description": "the corpus's own parts"}),
-    "two clusters": _setup(None, *TWO, clusters=2),
+    "two clusters": _setup(None, (*TWO[0][:3], "no verdict"), TWO[1], clusters=2),
     "four classes": replace(IEMOCAP, classes=("ang", "hap", "sad", "neu"), levels=MINE.levels, contrasts=TWO),
     "imported features": _setup(None, *TWO, imported=("mfcc", "expression", "bert")),
     "no videos": _setup({"self-A+T": 52.0, "self-A": 37.0}, ("do words help", "self-A+T", "self-A", "a better")),

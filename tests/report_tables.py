@@ -9,10 +9,15 @@ from tests.report_setups import Setup
 HARD = (0.1, 0.0, -0.18, 0.12, 0.03, -0.2, 0.04)
 
 
-def rows_of(setup: Setup, run: str, fold, seed, values: dict) -> list[dict]:
+def rows_of(setup: Setup, run: str, fold, seed, values: dict, turns: str = "all") -> list[dict]:
     model, modalities = run.rsplit("-", 1)
-    about = {"model": model, "modalities": modalities, "protocol": setup.protocol["name"], "fold": fold, "seed": seed}
-    return [{**about, "metric": metric, "value": round(float(value), 6)} for metric, value in values.items()]
+    about = {"model": model, "modalities": modalities, "protocol": setup.protocol["name"], "turns": turns}
+    about |= {"fold": fold, "seed": seed}
+    chance = {"balanced_accuracy": 1 / len(setup.classes), "ccc_mean": 0.0}
+    return [
+        {**about, "metric": metric, "value": round(float(value), 6), "chance": chance.get(metric)}
+        for metric, value in values.items()
+    ]
 
 
 def class_scores(setup: Setup, seeds: list[int], rng) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -31,6 +36,8 @@ def class_scores(setup: Setup, seeds: list[int], rng) -> tuple[pd.DataFrame, pd.
                 values |= {f"precision_{c}": r + 0.01 for c, r in zip(classes, recall)}
                 values |= {f"development_{k}": v + 0.01 for k, v in list(values.items())[:3]}
                 rows += rows_of(setup, run, fold, seed, values)
+                for turns, more in (("scripted", 0.1), ("improvised", -0.1)) if setup.styles else ():
+                    rows += rows_of(setup, run, fold, seed, {"balanced_accuracy": balanced + more}, turns)
         model, modalities = run.rsplit("-", 1)
         for i, label in enumerate(classes):
             total = max(8, int(share[i] * 740)) * len(seeds)
@@ -61,15 +68,18 @@ def number_scores(setup: Setup, seeds: list[int], rng) -> pd.DataFrame:
 
 def video_scores(setup: Setup, seeds: list[int], tested: list[str], rng) -> pd.DataFrame:
     """per_video.csv."""
-    ease, videos = rng.normal(-0.12, 0.16, (len(tested), 2)), []
+    names = [f"ccc_{t}" for t in setup.targets] if setup.numbers else ["accuracy", "balanced_accuracy"]
+    ease, videos = rng.normal(-0.12, 0.16, (len(tested), len(names))), []
     for run, level in setup.levels.items():
         model, modalities = run.rsplit("-", 1)
+        about = {"model": model, "modalities": modalities, "fold": 0}
         for seed in seeds:
             for k, segment_id in enumerate(tested):
-                a, b = np.clip(level + ease[k] + rng.normal(0, 0.04, 2), -0.4, 0.95)
-                videos.append((model, modalities, 0, seed, segment_id, 1000, a, b, (a + b) / 2))
-    columns = ["model", "modalities", "fold", "seed", "segment_id", "frames", "ccc_valence", "ccc_arousal", "ccc_mean"]
-    return pd.DataFrame(videos, columns=columns)
+                level = level if level < 1 else level / 100
+                values = dict(zip(names, np.clip(level + ease[k] + rng.normal(0, 0.04, len(names)), -0.4, 0.95)))
+                values |= {"ccc_mean": np.mean(list(values.values()))} if setup.numbers else {}
+                videos.append({**about, "seed": seed, "segment_id": segment_id, "frames": 1000, **values})
+    return pd.DataFrame(videos)
 
 
 def significance(setup: Setup, rng) -> pd.DataFrame:
@@ -80,27 +90,36 @@ def significance(setup: Setup, rng) -> pd.DataFrame:
         d = levels[a] - levels[b] + rng.normal(0, 0.001)
         half = {"equivalent": 0.007, "undecided": max(0.018, abs(d) * 1.4)}.get(verdict, abs(d) * 0.6)
         d = float(np.clip(d, -0.003, 0.003)) if verdict == "equivalent" else d
-        sure = verdict.endswith("better")
+        sure, refused = verdict.endswith("better"), verdict == "no verdict"
         equal = {"equivalent": 0.961, "undecided": 0.48}.get(verdict, 0.0004)
-        rows.append(
-            {
-                "question": question, "a": a, "b": b, "metric": setup.metric,
-                "items": 402_117 if setup.frames else 7487, "clusters": setup.clusters,
-                "cluster_kind": "video" if setup.frames else "dialog",
-                "mean_a": levels[a], "mean_b": levels[a] - d, "difference": d,
-                "ci_low": d - half, "ci_high": d + half,
-                "p_bootstrap": 0.0002 if sure else 0.31, "p_holm": 0.0018 if sure else 0.93,
-                "p_t_paper": 0.00001 if sure else 0.041, "effect_size": d * 30,
-                "effect_size_kind": "Cohen's d over runs", "p_t_corrected": 0.012 if sure else 0.52,
-                "effect_t_corrected": d * 40, "p_wilcoxon": "", "effect_wilcoxon": "",
-                "p_mcnemar": "" if setup.numbers else 0.004, "effect_mcnemar": "" if setup.numbers else 0.03,
-                "p_a_better": 0.98 if d > 0 and sure else 0.3, "p_equivalent": equal,
-                "p_b_better": 0.98 if d < 0 and sure else 0.2, "equivalence_low": d - half * 0.84,
-                "equivalence_high": d + half * 0.84, "p_equivalence": 0.012 if verdict == "equivalent" else 0.4,
-                "verdict": verdict, "note": "Wilcoxon: 5 pairs cannot reach p < 0.0625" if setup.folds == 5 else "",
-            }
-        )  # fmt: skip
-    columns = ["question", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict", "note"]
+        rough = "rough " if setup.clusters < 20 else ""
+        kind, group = ("video", None) if setup.frames else ("dialog", "session")
+        row = {
+            "question": question, "role": "planned", "turns": "all", "a": a, "b": b, "metric": setup.metric,
+            "items": 402_117 if setup.frames else 7487, "clusters": setup.clusters,
+            "effective_clusters": setup.clusters * 0.95, "cluster_kind": kind,
+            "mean_a": levels[a], "mean_b": levels[a] - d, "chance": 0.0 if setup.numbers else 1 / len(setup.classes),
+            "standing_a": "above", "standing_b": "above", "difference": d, "standard_error": half / 1.96,
+            "ci_low": d - half, "ci_high": d + half,
+            "p_bootstrap": 0.0002 if sure else 0.31, "p_holm": 0.0018 if sure else 0.93,
+            "group_kind": group, "groups": 5 if group else None,
+            "standard_error_by_group": half if group else None, "p_by_group": 0.021 if group else None,
+            "p_t_paper": 0.00001 if sure else 0.041, "effect_size": d * 30,
+            "effect_size_kind": "Cohen's d over runs", "p_t_corrected": 0.012 if sure else 0.52,
+            "effect_t_corrected": d * 40, "p_wilcoxon": "", "effect_wilcoxon": "",
+            "p_mcnemar": "" if setup.numbers else 0.004, "effect_mcnemar": "" if setup.numbers else 0.03,
+            "p_a_better": 0.98 if d > 0 and sure else 0.3, "p_equivalent": equal,
+            "p_b_better": 0.98 if d < 0 and sure else 0.2, "equivalence_low": d - half * 0.84,
+            "equivalence_high": d + half * 0.84, "p_equivalence": 0.012 if verdict == "equivalent" else 0.4,
+            "verdict": verdict, "status": "few clusters" if refused else "tested",
+            "remarks": rough + ("few_pairs" if setup.folds == 5 else ""), "b_chosen_from": "",
+            "note": "Wilcoxon: needs 6 folds that differ" if setup.folds == 5 else "",
+        }  # fmt: skip
+        row |= dict.fromkeys(("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence")) if refused else {}
+        rows.append(row)
+        for turns in ("scripted", "improvised") if setup.styles else ():
+            rows.append({**row, "role": "secondary", "turns": turns, "difference": d / 2, "items": 3000})
+    columns = ["question", "role", "turns", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict", "note"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
 

@@ -45,11 +45,9 @@ def test_the_surest_mistakes_come_first_and_every_class_has_its_turn():
 @pytest.fixture
 def results(tmp_path):
     """One video with three segments: s0 is seen, heard and says two words, s1 is silent and unseen, s2 has no files."""
+    units = ("unit", "unit", "other")
     segments = [
-        Segment(
-            f"s{k}", "unit" if k < 2 else "other", "x", 1, None, 10.0 * k, 10.0 * k + 6, "whole", "neu", text="spoken"
-        )
-        for k in range(3)
+        Segment(f"s{k}", unit, "x", None, None, 10.0 * k, 10.0 * k + 6, text="spoken") for k, unit in enumerate(units)
     ]
     write_table(tmp_path / "segments.tsv", segments, Segment)
     times = np.stack([np.arange(3) / 10, np.arange(3) / 10 + 0.1], 1)
@@ -113,8 +111,7 @@ def test_the_report_shows_them_where_they_were_made_and_only_there(tmp_path):
         chosen = list(csv.DictReader(stream, delimiter="\t"))
     assert 0 < len(chosen) <= 5
     assert all(row["truth"] != row["predicted"] for row in chosen)
-    labels = {s.segment_id: s.label for s in made.segments}
-    assert all(labels[row["segment_id"]] == row["truth"] for row in chosen)
+    assert all(made.labels[row["segment_id"]] == row["truth"] for row in chosen)
     line = {"segment_id": chosen[0]["segment_id"], "jpeg": base64.b64encode(b"x").decode(), "words": "<b>said</b>"}
     line |= {"sound": base64.b64encode(b"y").decode(), "sound_type": "audio/mpeg"}
     (tables / "examples.jsonl").write_text(json.dumps(line) + "\n")

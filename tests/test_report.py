@@ -291,7 +291,7 @@ def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
         "Scores",
         "Significance",
         "Traces",
-        "CCC by video",
+        "Scores by video",
         "Learning curves",
         "Coverage",
         "contact sheet",

@@ -117,9 +117,9 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "With A+V+T, cross-attention and self-attention score alike, but",
         ),
         (
-            {"verdict": "no verdict", "difference": 0.0, "ci_low": None, "ci_high": None, "p_holm": None},
+            {"verdict": "no verdict", "status": "few items", "difference": 0.0, "ci_low": None, "ci_high": None},
             "No verdict: these data cannot carry one.",
-            "score alike, but these data carry no verdict.",
+            "score alike, but there is no verdict: too few test items.",
         ),
     ],
 )
@@ -142,29 +142,50 @@ def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
     assert "<one> cluster" in made.with_class("lead")[0].text
 
 
-def test_cautions_stand_beside_the_verdict(fixtures):
-    for changes, said in (
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
         (
-            {"cautions": "few_clusters at_chance", "clusters": 4},
-            "There are only 4 dialogs, so interval and p are rough",
+            {"remarks": "rough few_pairs", "clusters": 4, "effective_clusters": 4.0},
+            "There are only 4 dialogs, so interval and p are rough.",
         ),
-        ({"cautions": "few_clusters at_chance", "clusters": 4}, "a model of the two does no better than guessing."),
-        ({"clusters": 12}, "There are only 12 dialogs"),
-        ({"cautions": "something_new", "clusters": 12}, "Something new."),
-    ):
-        top = with_contrast(fixtures["iemocap"], **changes).all("header")[0]
-        assert said in top.with_class("warn")[0].text
-    decided = with_contrast(fixtures["iemocap"], line=2, cautions="few_clusters", clusters=3)
-    (item,) = [
-        li.text for li in decided.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text
-    ]
+        (
+            {"remarks": "rough", "clusters": 12, "effective_clusters": 3.21},
+            "There are only 12 dialogs that count like 3.2 equal ones, so",
+        ),
+        (
+            {"remarks": "one_seed alike"},
+            "A single seed: chance in training is not in the interval; both runs predict alike",
+        ),
+        ({"standing_a": "at chance"}, "Cross-attention is not shown to be better than guessing."),
+        (
+            {"standing_a": "at chance", "standing_b": "at chance"},
+            "Neither of the two is shown to be better than guessing.",
+        ),
+        (
+            {"verdict": "a better", "p_by_group": 0.21},
+            "With other sessions, not only other dialogs, there might be no difference (p = 0.210 over 5 sessions).",
+        ),
+        ({"verdict": "undecided", "p_by_group": 0.21}, None),
+        ({"remarks": "few_pairs chosen"}, None),
+    ],
+)
+def test_cautions_stand_beside_the_verdict(fixtures, changes, said):
+    warned = with_contrast(fixtures["iemocap"], **changes).all("header")[0].with_class("warn")
+    assert (said in warned[0].text) if said else not warned
+
+
+def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
+    line = 6  # the planned row of the third contrast
+    made = with_contrast(fixtures["iemocap"], line, remarks="rough", clusters=3, effective_clusters=3.0)
+    (item,) = [li.text for li in made.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text]
+    assert "It holds if whole sessions are drawn anew, too (p = 0.021)." in item
     assert "There are only 3 dialogs, so interval and p are rough." in item
-    assert not page_of(fixtures["iemocap"]).all("header")[0].with_class("warn")
 
 
 def test_every_contrast_is_on_the_first_page_once(pages, fixtures):
     for corpus, page in pages.items():
-        table = pd.read_csv(fixtures[corpus].folder / "tables" / "significance.csv")
+        table = pd.read_csv(fixtures[corpus].folder / "tables" / "significance.csv").query("role == 'planned'")
         first = table.iloc[0]["question"]
         assert page.all("h1")[0].text == f"{first[:1].upper()}{first[1:]}?"
         top = page.all("header")[0]
@@ -192,6 +213,19 @@ def test_what_else_differs_is_said_with_the_parameters(fixtures):
 def _contrasts(page: Page) -> list:
     (table,) = [t for t in page.all("table") if t.attributes["data-name"] == "contrasts"]
     return table.all("tbody")[0].all("tr")
+
+
+def test_styles_are_shown_apart_and_decide_nothing(pages, fixtures):
+    page, folder = pages["iemocap"], fixtures["iemocap"].folder / "tables"
+    assert "By style" not in pages["affwild2"].root.text
+    scores = pd.read_csv(folder / "scores.csv").query("fold == 'all' and metric == 'balanced_accuracy'")
+    own = scores[(scores["model"] == "late") & (scores["turns"] == "scripted")]["value"]
+    shown = rows_of(page.table("Balanced accuracy, per cent on the test items of each style"))
+    assert shown["late fusion A+V+T"][1] == f"{own.mean() * 100:.1f} ± {own.std() * 100:.1f}"
+    table = page.table("The same contrasts on the test items of one style alone")
+    assert [th.text for th in table.all("th") if th.attributes["scope"] == "rowgroup"] == ["scripted", "improvised"]
+    assert len([tr for tr in table.all("tr") if tr.all("td")]) == 2 * 9
+    assert len(_contrasts(page)) == 9
 
 
 def leaks(fixture: Fixture, *rows: tuple) -> None:

@@ -54,7 +54,7 @@ def finished(tmp_path_factory):
 def settings(folder, root):
     own = {**SETTINGS["corpora"]["mine"], "root": str(root)}
     (folder / "mine.yaml").write_text(yaml.safe_dump({"corpora": {**SETTINGS["corpora"], "mine": own}}))
-    return [*TARGETS, "--configfile", "mine.yaml"]
+    return [*TARGETS, "--configfile", str(folder / "mine.yaml")]
 
 
 def run(folder, root):

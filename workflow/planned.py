@@ -164,15 +164,17 @@ class Planned:
             "parts": len(self.parts),
             "weights": {weights.slug(source): source for source in self.options.weight_sources},
             "folds": self.folds,
+            "feature_jobs": len(self.parts),
         }
 
 
 def _words(model: NetworkOptions, level: str) -> dict:
     """What the report says of a model, as its fusion has it."""
-    published = model.published
+    published, fusion = model.published, model.make_fusion(level)
     return {
         "title": model.describe(),
-        "description": model.make_fusion(level).sentence(),
+        "description": fusion.sentence(),
+        "citation": fusion.citation,
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],

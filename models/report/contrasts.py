@@ -3,10 +3,11 @@
 from models.report.charts import Axis
 from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 from models.report.settings import Settings
-from models.report.tables import Column, Table
-from models.report.verdict import UNTESTED, Verdicts, flags, remarks
+from models.report.tables import Column, Group, Table
+from models.report.verdict import UNTESTED, Answer, Verdicts, remarks
+from models.statuses import Status, Verdict
 
-SHORT = {"a better": "first better", "b better": "second better", "equivalent": "equivalent", "undecided": "undecided"}
+SHORT = {Verdict.A_BETTER: "first better", Verdict.B_BETTER: "second better"}
 
 
 def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
@@ -16,11 +17,15 @@ def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
     return Axis.covering([*reach, -2 * region, 2 * region], 5)
 
 
-def _rows(answers: list, numbers: Numbers, parameters: dict[str, int]) -> list[dict]:
+def _short(answer: Answer) -> str:
+    verdict = answer.row.get("verdict")
+    return "not tested" if answer.kind == UNTESTED else SHORT.get(verdict, str(verdict))
+
+
+def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -> list[dict]:
     out = []
     for answer in answers:
         row = answer.row
-        word = "not tested" if answer.kind == UNTESTED else SHORT.get(row.get("verdict"), "no verdict")
         between = f"against {answer.second}" + (f", {answer.shared}" if answer.shared else "")
         sizes = [parameters.get(row[side]) for side in "ab"]
         out.append(
@@ -30,9 +35,10 @@ def _rows(answers: list, numbers: Numbers, parameters: dict[str, int]) -> list[d
                 "first": sentence(answer.first),
                 "second": between,
                 "interval": numbers.interval(row.get("ci_low"), row.get("ci_high")),
-                "verdict": word,
+                "verdict": _short(answer),
                 "verdict_class": answer.kind,
-                "caution": "; ".join(flags(row)).replace("_", " ") or None,
+                "reason": None if row.get("status") in (None, Status.TESTED) else Status(row["status"]).text,
+                "caution": "; ".join(answer.cautions) or None,
                 "also": ", ".join(answer.also) or None,
                 "parameters": None if None in sizes else "parameters " + " / ".join(grouped(n) for n in sizes),
             }
@@ -53,7 +59,7 @@ def _columns(numbers: Numbers, everything: bool) -> list[Column]:
     return [
         *columns,
         Column("p_equivalence", "p (equiv.)", p_value, explain=f"{against}, two one-sided tests"),
-        Column("verdict", "Verdict", number=False, sub="caution", css="verdict"),
+        Column("verdict", "Verdict", number=False, css="verdict"),
         Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
 
@@ -83,7 +89,7 @@ def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | 
     if not rows:
         return None
     for row in rows:
-        row["why"] = row["caution"] or (row["verdict"] if row["verdict"] != "undecided" else None)
+        row["why"] = "; ".join(filter(None, (row["reason"], row["caution"]))) or None
     columns = [Column("question", "Question", lambda text: sentence(str(text)), number=False, sub="why")]
     columns += [Column("versus", "First against second", number=False), *_columns(verdicts.numbers, False)[1:]]
     for row in rows:
@@ -100,11 +106,14 @@ def tests(verdicts: Verdicts) -> Table:
         marks = ", ".join(str(notes[part]) for part in remarks(row))
         effects = {f"{key}_text": effect(row[key]) for key in EFFECTS if not missing(row.get(key))}
         between = verdicts.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
+        if not missing(row.get("standard_error_by_group")):
+            effects["by_group_text"] = f"s.e. {verdicts.numbers.score(row['standard_error_by_group'])}"
         about = {"second": f"against {row['b']}", "notes": marks or None, "equivalence_interval": between}
         rows.append({**row, **effects, **about})
     score, inner = verdicts.numbers.score, f"{percent(1 - 2 * verdicts.alpha)} interval"
     tested = {
         "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equivalence", ""),
+        "p_by_group": (f"p by {verdicts.rows[0].get('group_kind') or 'group'}", "by_group"),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
         "p_t_paper": ("p paper’s t-test", "effect_size"),
@@ -116,18 +125,48 @@ def tests(verdicts: Verdicts) -> Table:
         Column("clusters", "Clusters", grouped),
         Column("mean_a", "First", score),
         Column("mean_b", "Second", score),
+        Column("standard_error", "s.e.", score, explain="standard error of the difference, by the cluster bootstrap"),
         Column("equivalence_interval", inner, explain="of the difference; within the practical region: equivalent"),
         *(Column(k, head, p_value, sub=f"{of}_text" if of else "") for k, (head, of) in tested.items()),
         *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
         Column("notes", "Notes"),
+        Column("b_chosen_from", "Second chosen from", number=False, css="small prose"),
     ]
     note = (
         "p: probability of a difference at least this large if there were none. P: posterior probability (Bayesian "
         "correlated t-test). Below a p, its effect size: mean over standard deviation of the folds’ differences "
         "(corrected t), matched-pairs rank-biserial correlation (Wilcoxon), Cohen’s g (McNemar), Cohen’s d over "
-        "trainings (paper). A dash: not applicable, see the notes."
+        "trainings (paper). By session or speaker: the bootstrap of whole groups of clusters, with its standard error "
+        "(s.e.). A dash: not applicable, see the notes."
     )
     return Table.of("tests", "All tests", columns, rows, note=note, kind="wide").without_empty()
 
 
 EFFECTS = ("effect_t_corrected", "effect_wilcoxon", "effect_mcnemar", "effect_size")
+
+
+def by_turns(verdicts: Verdicts) -> Table | None:
+    """The planned contrasts on the test items of one style alone; None where items are of one style."""
+    if not verdicts.secondary:
+        return None
+    numbers, groups = verdicts.numbers, []
+    for turns in dict.fromkeys(row["turns"] for row in verdicts.secondary):
+        rows = []
+        for row in (row for row in verdicts.secondary if row["turns"] == turns):
+            a, b, shared = verdicts.names.pair(row["a"], row["b"])
+            second = f"against {b}" + (f", {shared}" if shared else "")
+            between = numbers.interval(row.get("ci_low"), row.get("ci_high"))
+            rows.append({**row, "first": sentence(a), "second": second, "interval": between})
+        groups.append(Group(rows, turns))
+    columns = (
+        Column("first", "First against second", number=False, sub="second"),
+        Column("items", "Test items", grouped),
+        Column("mean_a", "First", numbers.score),
+        Column("mean_b", "Second", numbers.score),
+        Column("difference", "Difference", numbers.difference),
+        Column("interval", "Interval"),
+        Column("p_bootstrap", "p", p_value, explain="of the bootstrap, adjusted for nothing"),
+    )
+    title = "The same contrasts on the test items of one style alone"
+    note = "To look at, not to decide: these were not planned, and p is adjusted for nothing."
+    return Table("contrasts_by_style", title, columns, tuple(groups), note=note)

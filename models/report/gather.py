@@ -30,7 +30,7 @@ OPTIONAL = ("leaks",)
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
     *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
-    *("scenario", "style", "reason", "cause", "status", "modality", "part", "shard"),
+    *("scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
 )
 
 
@@ -73,7 +73,7 @@ def wanted_tables(settings: Settings) -> list[str]:
     names = ["scores", "coverage"]
     names += ["significance"] if settings.contrasts else []
     names += [] if settings.task.numbers else ["confusion"]
-    return names + (["per_video"] if settings.task.frames and settings.task.numbers else [])
+    return names + (["per_video"] if settings.task.frames else [])
 
 
 def read(folder: Path, settings: Settings) -> Results:
@@ -96,8 +96,7 @@ def read(folder: Path, settings: Settings) -> Results:
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
     units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    known = {} if units is None else units["shard"].fillna(units["unit_id"]).value_counts().to_dict()
-    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, known))
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, _files(units)))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     raw = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent)
@@ -114,16 +113,24 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def _jobs(settings: Settings, shards: dict[str, int]) -> dict[str, set]:
-    """The jobs of each rule that has one for each checkpoint, shard, extractor or fold; of shards with their sizes."""
-    parts = range(settings.parts if settings.parts is not None else len(shards))
+def _files(units: pd.DataFrame | None) -> set[str]:
+    """Names of the files that faces, sound and words are in: one for each recording, or for several of them."""
+    if units is None:
+        return set()
+    shard = units["shard"] if "shard" in units else pd.Series(None, index=units.index, dtype=object)
+    return set(shard.where(shard.notna(), units["unit_id"]))
+
+
+def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
+    """The jobs of each rule that has one for each checkpoint, file of recordings, extractor or fold."""
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
-    of_parts = {f"features-{name}": {str(k) for k in parts} for name in settings.extractors}
+    parts = {str(k) for k in range(len(files) if settings.parts is None else settings.parts)}
+    of_parts = {f"features-{name}": parts for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
-    of_shards = {key: set(shards) for key in ("faces", "audio", "words")}
+    of_files = dict.fromkeys(("faces", "audio", "words"), files)
     split = {settings.protocol.name}
     single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": split}
-    return {**single, **of_shards, **of_extractors, **of_parts, **of_folds}
+    return {**single, **of_files, **of_extractors, **of_parts, **of_folds}
 
 
 def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:

@@ -55,6 +55,14 @@ def cells(scores: pd.DataFrame) -> Cells:
     return out
 
 
+def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
+    """What the best constant answer scores on all test items, as the table has it; None where it does not say."""
+    if "chance" not in scores:
+        return None
+    found = scores.loc[(scores["metric"] == metric) & (scores["fold"] == POOLED), "chance"].dropna()
+    return float(found.iloc[0]) if len(found) else None
+
+
 def ranking(held: Cells, order: Sequence[str], metric: str) -> list[str]:
     """Runs with a development score, the best first; that score is what a reader may choose a model by."""
     score = {run: held[run, DEVELOPMENT + metric].mean for run in order if (run, DEVELOPMENT + metric) in held}
@@ -99,6 +107,9 @@ def score_view(
     if not metrics:
         return None
     rows = {run: _row(run, held, metrics, names, papers) for run in order}
+    for row in rows.values():
+        low = chance is not None and row.get(metrics[0]) is not None and row[metrics[0]] <= chance
+        row["standing"] = "no better than guessing" if low else None
     between = [_line(first, found) for first, found in lines(papers)]
     everything = [*rows.values(), *between]
     shown = {id(figure) for row in everything for figure in row.pop("figures")}
@@ -157,7 +168,7 @@ def _line(first, found: dict) -> dict:
 
 
 def _columns(metrics: list[str], rows: list[dict], counts_differ: bool):
-    yield Column("model", "Model", number=False)
+    yield Column("model", "Model", number=False, sub="standing")
     families = [metric.partition("_")[0] for metric in metrics]
     for metric, family in zip(metrics, families):
         numbers, words = Numbers(metric), sentence(metric_words(metric))
@@ -187,6 +198,33 @@ def _reach(rows: list[dict], metric: str) -> list[float]:
                 spread = row.get(f"{metric}_sd") or 0 if key == metric else 0
                 out += [row[key] - spread, row[key] + spread]
     return out
+
+
+def by_turns(scores: pd.DataFrame | None, order: list[str], names: RunNames, settings: Settings) -> Table | None:
+    """The scores of each run on the test items of each style, of all folds together; None where there are no styles."""
+    if scores is None or "turns" not in scores or scores["turns"].nunique() < 2:
+        return None
+    metric, numbers = settings.metric, Numbers(settings.metric)
+    own = scores[(scores["metric"] == metric) & (scores["fold"] == POOLED)]
+    means = own.groupby(["run", "turns"])["value"].agg(["mean", "std"])
+    styles = [turns for turns in scores["turns"].unique() if turns != POOLED]
+    rows = []
+    for run in order:
+        row: dict[str, Any] = {"run": names.run(run)}
+        for turns in (POOLED, *styles):
+            if (run, turns) in means.index:
+                row |= {turns: means.loc[(run, turns), "mean"], f"{turns}_sd": means.loc[(run, turns), "std"]}
+        rows.append(row)
+    columns = [Column("run", "Run", number=False)]
+    columns += [Column(turns, turns, numbers.score, sd=f"{turns}_sd") for turns in (POOLED, *styles)]
+    per_cent = ", per cent" if numbers.percent else ""
+    return Table.of(
+        "scores_by_style",
+        f"{sentence(metric_words(metric))}{per_cent} on the test items of each style",
+        columns,
+        rows,
+        note="All folds together, mean ± standard deviation over seeds.",
+    )
 
 
 def by_input(held: Cells, order: list[str], names: RunNames, metric: str) -> Table | None:

@@ -8,7 +8,8 @@ corpus, title   its name in the configuration, and in print
 task            see :mod:`models.task`
 words           {"unit": "dialog", "segment": "turn", "labels": {"ang": "anger"}}
 protocol        {"name", "description", "caveat"}, or the name alone
-models          name -> {"title", "description", "notes": [{"title", "text"}]}, from the Fusion's class
+models          name -> {"title", "description", "citation", "notes": [{"title", "text"}]}, from the Fusion's class;
+                ``citation`` is a key of references.bib
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
 parts           how many feature jobs each extractor has
 published       figures of papers, see :mod:`models.report.published`

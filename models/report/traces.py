@@ -9,10 +9,10 @@ import pandas as pd
 
 from models.report.charts import Axis, band, blocks, path, swarm
 from models.report.gather import Results
-from models.report.names import Numbers, missing
+from models.report.names import Numbers, metric_words, missing, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
-from pipeline.records import Segment, Word, read_table
+from pipeline.records import Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
@@ -20,11 +20,11 @@ WORDS_PER_CELL = 9
 
 
 def per_video(table: pd.DataFrame | None, run: str) -> pd.DataFrame | None:
-    """The CCC of each video by one run, mean over seeds, indexed by segment id; None where there is none."""
+    """The scores of each video by one run, mean over seeds, indexed by segment id; None where there are none."""
     if table is None or not len(table[table["run"] == run]):
         return None
     rows = table[table["run"] == run]
-    columns = [c for c in rows if c.startswith("ccc_")]
+    columns = [c for c in rows if c.startswith(("ccc_", "accuracy", "balanced_accuracy"))]
     return rows.groupby("segment_id")[columns].mean().dropna(how="all")
 
 
@@ -71,12 +71,18 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
 
 
 def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
-    unit_id, shard = segment["unit_id"], segment.get("shard")
-    file = results.folder / "words" / f"{unit_id if missing(shard) else shard}.tsv"
+    shard = segment.get("shard")
+    file = results.folder / "words" / f"{segment['unit_id'] if missing(shard) else shard}.tsv"
     if not file.exists():
         return []
-    place = Segment(segment_id, unit_id, "", None, None, segment["start_s"], segment["end_s"])
-    return [word for word in read_table(file, Word) if word.belongs_to(place)]
+    return [
+        w
+        for w in read_table(file, Word)
+        if w.segment_id in (None, segment_id)
+        and w.unit_id in (None, segment["unit_id"])
+        and w.end_s > segment["start_s"]
+        and w.start_s < segment["end_s"]
+    ]
 
 
 def _strips(results: Results, wanted: list[str]) -> dict[str, dict]:
@@ -159,48 +165,49 @@ def _cells(x_axis: Axis, words: list[Word], strip: dict | None) -> list[dict]:
 
 
 def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | None:
-    """Per-video CCC of several runs as dots, with the median; the scale is the same for all of them."""
+    """Scores of each video by several runs as dots, with the median; the scale is the same for all of them."""
     tables = {run: found for run in runs if (found := per_video(results.tables["per_video"], run)) is not None}
-    targets = [t for t in results.settings.task.targets if any(f"ccc_{t}" in table for table in tables.values())]
-    if not tables or not targets:
+    task = results.settings.task
+    wanted = [f"ccc_{target}" for target in task.targets] if task.numbers else ["balanced_accuracy", "accuracy"]
+    metrics = [metric for metric in wanted if any(metric in table for table in tables.values())]
+    if not metrics:
         return None
-    axis = Axis.covering(
-        np.concatenate([t[f"ccc_{d}"].dropna().to_numpy() for t in tables.values() for d in targets]), 6
-    )
+    axis = Axis.covering(np.concatenate([t[m].dropna().to_numpy() for t in tables.values() for m in metrics]), 6)
     groups = []
     for run, table in tables.items():
         rows = []
-        for target in targets:
-            values = table[f"ccc_{target}"]
+        for metric in metrics:
+            values = table[metric]
             low, median, high = (float(values.quantile(q)) for q in (0.25, 0.5, 0.75))
-            row = {"target": target, "median": median, "low": low, "high": high, "videos": int(values.notna().sum())}
-            rows.append({**row, "dots": swarm(values.to_numpy(), axis)})
+            row = {"metric": metric_words(metric), "median": median, "low": low, "high": high}
+            rows.append({**row, "videos": int(values.notna().sum()), "dots": swarm(values.to_numpy(), axis)})
         groups.append(Group(rows, names.run(run)))
-    score = Numbers("ccc").score
+    numbers = Numbers(metrics[0])
     heads = {"low": "Lower quarter", "median": "Median", "high": "Upper quarter"}
-    columns = [Column("target", "Of", number=False), *(Column(key, head, score) for key, head in heads.items())]
-    columns.append(Column("videos", "Videos"))
-    title = "CCC of each video by itself"
-    each = _each(tables, targets, names)
+    columns = [Column("metric", "Score", number=False), *(Column(k, head, numbers.score) for k, head in heads.items())]
+    columns.append(Column("videos", sentence(f"{results.settings.words['segment']}s")))
+    of = "CCC" if task.numbers else "Accuracy"
+    title = f"{of} of each {results.settings.words['segment']} by itself{', per cent' if numbers.percent else ''}"
     return {
         "axis": axis,
+        "factor": numbers.factor,
+        "of": of,
         "videos": max(len(t) for t in tables.values()),
-        "table": Table("videos", title, tuple(columns), tuple(groups), plot="CCC of each video as dots"),
-        "each": each,
+        "table": Table("videos", title, tuple(columns), tuple(groups), plot="Each as a dot"),
+        "each": _each(tables, metrics, title, names),
     }
 
 
-def _each(tables: dict[str, pd.DataFrame], targets: list[str], names: RunNames) -> Table:
+def _each(tables: dict[str, pd.DataFrame], metrics: list[str], title: str, names: RunNames) -> Table:
     """A row for each video, for who wants to look one up."""
-    score = Numbers("ccc").score
     ids = sorted({i for table in tables.values() for i in table.index})
-    columns, rows = [Column("segment_id", "Video", number=False)], [{"segment_id": i} for i in ids]
+    columns, rows = [Column("segment_id", "Which", number=False)], [{"segment_id": i} for i in ids]
     for run, table in tables.items():
-        for target in targets:
-            key = f"{run} {target}"
-            columns.append(Column(key, target, score, over=names.run(run)))
-            values = table[f"ccc_{target}"].to_dict()
+        for metric in metrics:
+            key = f"{run} {metric}"
+            columns.append(Column(key, metric_words(metric), Numbers(metric).score, over=names.run(run)))
+            values = table[metric].to_dict()
             for row in rows:
                 value = values.get(row["segment_id"])
                 row[key] = None if missing(value) else float(value)
-    return Table.of("each_video", "CCC of each video by itself, one by one", columns, rows)
+    return Table.of("each_video", f"{title}, one by one", columns, rows)

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from models.contrast import also_differs
 from models.report.names import Numbers, count, missing, p_value, percent, sentence
 from models.report.runs import RunNames
+from models.report.settings import Settings
+from models.statuses import Remark, Role, Standing, Status, Verdict
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
-KINDS = {"a better": BETTER, "b better": BETTER, "equivalent": EQUIVALENT, "undecided": UNDECIDED}
+KINDS = {
+    Verdict.A_BETTER: BETTER,
+    Verdict.B_BETTER: BETTER,
+    Verdict.EQUIVALENT: EQUIVALENT,
+    Verdict.UNDECIDED: UNDECIDED,
+}
 DECIDED = (BETTER, EQUIVALENT)
-FEW_CLUSTERS = 20
-"""Below so many the interval and p of a cluster bootstrap are rough."""
 
 
 @dataclass(frozen=True)
@@ -39,37 +44,52 @@ def remarks(row: dict) -> list[str]:
     return [] if missing(row.get("note")) else [part for part in str(row["note"]).split("; ") if part]
 
 
-def flags(row: dict) -> list[str]:
-    """The names of the cautions that the tests themselves gave a row."""
-    given = row.get("cautions")
-    return [] if missing(given) else [name for name in str(given).replace(";", " ").split() if name]
+def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
+    """Why a verdict is to be read with care, each a clause; ``names`` are those of a and b."""
+    found = [] if missing(row.get("remarks")) else str(row["remarks"]).split()
+    out = []
+    if Remark.ROUGH in found:
+        out.append(f"there are only {_clusters(row)}, so interval and p are rough")
+    out += [Remark(name).text for name in (Remark.ONE_SEED, Remark.ALIKE) if name in found]
+    low = [name for side, name in zip("ab", names) if row.get(f"standing_{side}") == Standing.AT_CHANCE]
+    if len(low) == 2:
+        out.append("neither of the two is shown to be better than guessing")
+    out += [f"{low[0]} is not shown to be better than guessing"] if len(low) == 1 else []
+    by_group = row.get("p_by_group")
+    if KINDS.get(row.get("verdict")) == BETTER and not missing(by_group) and by_group >= alpha:
+        over = f"p {_equals(by_group)} over {count(row['groups'], row['group_kind'])}"
+        others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
+        out.append(f"with {others} there might be no difference ({over})")
+    return out
 
 
-def cautions(row: dict) -> list[str]:
-    """Why a verdict is to be read with care, each a clause."""
-    kind = str(row.get("cluster_kind") or "cluster")
-    known = {
-        "few_clusters": f"there are only {count(row.get('clusters') or 0, kind)}, so interval and p are rough",
-        "degenerate": "the scores hardly vary from one resampled test set to the next, so no interval can be trusted",
-        "at_chance": "a model of the two does no better than guessing",
-        "single_seed": "there is one seed, so chance in training is not in the interval",
-    }
-    found = flags(row)
-    clusters = row.get("clusters")
-    if "cautions" not in row and not missing(clusters) and clusters < FEW_CLUSTERS:
-        found = ["few_clusters"]
-    return [known.get(name, name.replace("_", " ")) for name in found]
+def _clusters(row: dict) -> str:
+    number, weighty = row["clusters"], row.get("effective_clusters")
+    text = count(number, str(row.get("cluster_kind") or "cluster"))
+    return text if missing(weighty) or weighty >= 0.9 * number else f"{text} that count like {weighty:.1f} equal ones"
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _why_not(row: dict) -> str:
+    status = row.get("status")
+    return "" if missing(status) or status == Status.TESTED else f": {Status(status).text}"
 
 
 class Verdicts:
     """Turn the rows of significance.csv into sentences."""
 
-    def __init__(self, rows: list[dict], names: RunNames, settings):
-        self.rows, self.names = rows, names
+    def __init__(self, rows: list[dict], names: RunNames, settings: Settings):
+        planned = [row for row in rows if missing(row.get("role")) or row["role"] == Role.PLANNED]
+        self.rows, self.names = planned, names
+        self.secondary = [row for row in rows if row not in planned]
         self.region, self.alpha = settings.practical_region, settings.alpha
-        self.numbers = Numbers(str(rows[0]["metric"]) if rows else settings.metric)
+        self.numbers = Numbers(str(planned[0]["metric"]) if planned else settings.metric)
         self.topics = {contrast.get("question"): contrast.get("topic") for contrast in settings.contrasts}
-        self.answers = [self._answer(row) for row in rows]
+        self.answers = [self._answer(row) for row in planned]
 
     def _answer(self, row: dict) -> Answer:
         a, b, shared = self.names.pair(row["a"], row["b"])
@@ -79,18 +99,19 @@ class Verdicts:
             note = row.get("note")
             word, text = "Not tested", f"{a} against {b}" + ("" if missing(note) else f": {note}")
         elif kind == REFUSED:
-            word, text = "No verdict", self._lead(a, b, row) + ", but these data carry no verdict"
+            word, text = "No verdict", f"{self._lead(a, b, row)}, but there is no verdict{_why_not(row)}"
         elif kind == EQUIVALENT:
             word, text = "Practically equivalent", self._equivalent(a, b, row)
         elif kind == UNDECIDED:
             word, text = "Undecided", self._undecided(a, b, row)
         else:
-            better, worse = (a, b) if verdict == "a better" else (b, a)
+            better, worse = (a, b) if verdict == Verdict.A_BETTER else (b, a)
             word, text = f"{sentence(better)} is better", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
         question = str(row["question"])
         also = also_differs(self.names.differences(row["a"], row["b"]), self.topics.get(question))
-        return Answer(question, word, text, kind, a, b, shared, row, cautions(row), also)
+        warned = cautions(row, self.alpha, (a, b))
+        return Answer(question, word, text, kind, a, b, shared, row, warned, also)
 
     def _better(self, better: str, worse: str, row: dict) -> str:
         by = self.numbers.amount(row["difference"])
@@ -98,6 +119,9 @@ class Verdicts:
         small = row.get("p_equivalence")
         if not missing(small) and small < self.alpha:
             text += f". The difference is real, but below {self._region}"
+        by_group = row.get("p_by_group")
+        if not missing(by_group) and by_group < self.alpha:
+            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {_equals(by_group)})"
         return text
 
     def _interval(self, row: dict) -> str:
@@ -111,8 +135,7 @@ class Verdicts:
         value = row.get("p_holm")
         if missing(value):
             return ""
-        text, adjusted = p_value(value), "Holm-adjusted " if len(self.rows) > 1 else ""
-        return f", {adjusted}p {text if text.startswith('<') else '= ' + text}"
+        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {_equals(value)}"
 
     @property
     def _region(self) -> str:

@@ -101,7 +101,7 @@ def _stands(section: str, view: dict, media: bool) -> bool:
         "classes": not numbers,
         "truth": numbers and not frames,
         "traces": numbers and frames and media,
-        "videos": numbers and frames,
+        "videos": frames,
         "speakers": view["speakers"] is not None,
         "examples": view["examples"] is not None,
         "faces": media and ("video" in settings.modalities or view["sheet"] is not None),
@@ -109,7 +109,9 @@ def _stands(section: str, view: dict, media: bool) -> bool:
 
 
 def _score_views(results: Results, table, held: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
-    empty = dict.fromkeys(("scores", "features_table", "published_table", "ranks", "recall", "precision", "chance"))
+    empty = dict.fromkeys(
+        ("scores", "style_table", "features_table", "published_table", "ranks", "recall", "precision", "chance")
+    )
     empty |= {"classes": [], "confusion": []}
     if table is None:
         return empty
@@ -117,7 +119,8 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
     told = [] if settings.task.numbers else classes.classes_of(table, settings.options.get("labels") or [])
     counts = classes.support(confusion, runs, len(settings.seeds))
     papers = published.papers(settings)
-    chance = classes.chance(settings.metric, told, counts)
+    chance = scores.chance_of(table, settings.metric)
+    chance = classes.chance(settings.metric, told, counts) if chance is None else chance
     shown = scores.score_view(held, runs, run_names, settings, papers, chance)
     of_class = {
         kind: classes.of_classes(kind, held, main, told, counts, run_names, settings) if told else None
@@ -129,6 +132,7 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
         "classes": told,
         "chance": chance,
         "scores": shown,
+        "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(held, runs, run_names, settings.metric),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
@@ -140,12 +144,13 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
 
 def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names, runs: list[str]) -> dict:
     if not verdicts.rows:
-        return {"contrasts": None, "tests": None, "forest": None}
+        return dict.fromkeys(("contrasts", "tests", "forest", "contrasts_by_style"))
     used = dict.fromkeys([*runs, *(row[side] for row in verdicts.rows for side in "ab")])
     return {
         "contrasts": contrasts.planned(verdicts, settings, costs.parameters(results, list(used))),
         "tests": contrasts.tests(verdicts),
         "forest": contrasts.forest_axis(verdicts, settings),
+        "contrasts_by_style": contrasts.by_turns(verdicts),
     }
 
 
@@ -161,7 +166,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
         "speakers": items.speakers(results, of_numbers if numbers else found, settings.metric, run_names),
         "truth": items.truth_and_prediction(of_numbers, run_names, settings.task.targets) if of_numbers else None,
         "traces": traces.traces(results, best) if numbers and frames and media and best else [],
-        "videos": traces.video_swarm(results, main, run_names) if numbers and frames else None,
+        "videos": traces.video_swarm(results, main, run_names) if frames else None,
         "examples": examples(results) if media else None,
     }
 
@@ -179,7 +184,9 @@ def departures(settings: Settings, runs: list[str]) -> list[dict]:
     options = [settings.models.get(model) or {} for model in used]
     found = list(settings.departures)
     for model in used:
-        found += (settings.about_models.get(model) or {}).get("departures") or []
+        about = settings.about_models.get(model) or {}
+        notes = about.get("notes") or []
+        found += [{**note, "title": f"{about.get('title') or model}: {note['title']}"} for note in notes]
     kept = [
         one
         for one in found

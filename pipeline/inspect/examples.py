@@ -28,7 +28,7 @@ def crop_of(faces: Faces, segment: Segment) -> bytes | None:
     """The crop nearest to the middle of a segment, small; None where it shows no face or faces were not prepared."""
     from PIL import Image
 
-    if not (faces.folder / f"{segment.unit_id}.h5").exists():
+    if not (faces.folder / f"{segment.file}.h5").exists():
         return None
     track = faces.track(segment)
     index = middle_crop(track) if track else None
@@ -42,13 +42,14 @@ def crop_of(faces: Faces, segment: Segment) -> bytes | None:
 
 def words_of(results: Path, segment: Segment) -> str:
     """What is said during a segment, as far as it is known."""
-    path = results / "words" / f"{segment.unit_id}.tsv"
+    path = results / "words" / f"{segment.file}.tsv"
     if not path.exists():
         return segment.text or ""
     own = [
         word
         for word in sorted(read_table(path, Word), key=lambda w: w.start_s)
         if word.segment_id in (None, segment.segment_id)
+        and word.unit_id in (None, segment.unit_id)
         and word.start_s < segment.end_s
         and word.end_s > segment.start_s
     ]
@@ -58,7 +59,7 @@ def words_of(results: Path, segment: Segment) -> str:
 
 def sound_of(results: Path, segment: Segment) -> bytes | None:
     """The first seconds of a segment's sound as MP3; None where there is none."""
-    path = results / "audio" / f"{segment.unit_id}.h5"
+    path = results / "audio" / f"{segment.file}.h5"
     if not path.exists():
         return None
     audio = AudioFile(path)
