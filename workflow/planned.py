@@ -161,7 +161,6 @@ class Planned:
             "scale": one.scale,
             "root": None if one.synthetic else os.path.basename(os.path.normpath(corpus.root)),
             "generated": os.path.basename(self.generated) if self.generated else None,
-            "parts": len(self.parts),
             "weights": {weights.slug(source): source for source in self.options.weight_sources},
             "folds": self.folds,
             "feature_jobs": len(self.parts),

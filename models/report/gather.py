@@ -124,7 +124,7 @@ def _files(units: pd.DataFrame | None) -> set[str]:
 def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     """The jobs of each rule that has one for each checkpoint, file of recordings, extractor or fold."""
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
-    parts = {str(k) for k in range(len(files) if settings.parts is None else settings.parts)}
+    parts = {str(k) for k in range(len(files) if settings.feature_jobs is None else settings.feature_jobs)}
     of_parts = {f"features-{name}": parts for name in settings.extractors}
     of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
     of_files = dict.fromkeys(("faces", "audio", "words"), files)

@@ -11,7 +11,7 @@ protocol        {"name", "description", "caveat"}, or the name alone
 models          name -> {"title", "description", "citation", "notes": [{"title", "text"}]}, from the Fusion's class;
                 ``citation`` is a key of references.bib
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
-parts           how many feature jobs each extractor has
+feature_jobs    into how many jobs the features of one extractor are cut
 published       figures of papers, see :mod:`models.report.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise
 citations       BibTeX entries of the corpus and of what was used
@@ -72,7 +72,7 @@ class Settings:
     published: list[dict] = field(default_factory=list)
     departures: list[dict] = field(default_factory=list)
     citations: list[str] = field(default_factory=list)
-    parts: int | None = None  # number of feature jobs
+    feature_jobs: int | None = None
     weights: dict[str, str] = field(default_factory=dict)  # folder under results/weights to where it is from
     software: dict = field(default_factory=dict)
     revision: str | None = None
@@ -109,7 +109,7 @@ class Settings:
             published=published if isinstance(published, list) else [published],
             departures=given.get("departures") or [],
             citations=given.get("citations") or [],
-            parts=given.get("parts"),
+            feature_jobs=given.get("feature_jobs"),
             weights=given.get("weights") or {},
             software=given.get("software") or {},
             created=given.get("created"),
