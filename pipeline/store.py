@@ -26,7 +26,7 @@ from pipeline.hdf5 import BROKEN, FORMAT, explained, write_checked
 from pipeline.records import InputError, replacing
 
 SCHEMA = 1
-__digest__ = "feature store, schema 1, revision 0"
+__digest__ = "feature store, schema 1, revision 1"
 CHUNK_BYTES = 1 << 16
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
@@ -267,7 +267,10 @@ class StoreWriter:
 
 
 def merge(paths: Sequence[str | Path], out: str | Path) -> None:
-    """Join the stores of several shards into one; raises InputError where they were not made the same way."""
+    """Join the stores of several parts into one; raises InputError where they were not made the same way.
+
+    Its ``inputs`` list those of the parts, so that :func:`kept` finds a part that need not be made again.
+    """
     stores = [FeatureStore(p) for p in paths]
     if not stores:
         raise InputError(f"{out}: no shard to join")
@@ -280,12 +283,22 @@ def merge(paths: Sequence[str | Path], out: str | Path) -> None:
             raise InputError(f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}")
     order = sorted((segment_id, k) for k, store in enumerate(stores) for segment_id in store)
     inputs = "+".join(store.attributes["inputs"] for store in stores)
-    from hashlib import sha256
-
-    attributes = {**reference.attributes, "inputs": sha256(inputs.encode()).hexdigest()}
+    attributes = {**reference.attributes, "inputs": inputs}
     with StoreWriter(out, attributes, reference.dim, str(reference.dtype)) as writer:
         for segment_id, k in order:
             writer.append(segment_id, stores[k][segment_id])
+
+
+def kept(path: str | Path, attributes: dict) -> FeatureStore | None:
+    """The joined store at ``path`` if it holds a part that was made as ``attributes`` say; None where it does not."""
+    if not Path(path).exists():
+        return None
+    try:
+        store = FeatureStore(path)
+    except InputError:  # it is about to be made anew
+        return None
+    same = all(store.attributes[key] == attributes[key] for key in set(ATTRIBUTES) - {"inputs", "schema"})
+    return store if same and attributes["inputs"] in store.attributes["inputs"].split("+") else None
 
 
 def _read_attributes(file, path: Path) -> dict:

@@ -12,6 +12,7 @@ from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
 from pipeline.log import log
 from pipeline.records import InputError, Segment, read_table
+from pipeline.store import StoreWriter, kept
 from pipeline.store import merge as merge_stores
 from pipeline.weights import verify
 
@@ -45,8 +46,11 @@ def parse_options(text: str) -> dict:
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--demonstration", is_flag=True, help="Mark the features as made from synthetic data or weights.")
+@click.option(
+    "--previous", type=click.Path(path_type=Path), help="The joined store of before: what is as it was is kept."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
-def features(corpus, name, kind, options, results, shards, weights, device, demonstration, out):
+def features(corpus, name, kind, options, results, shards, weights, device, demonstration, previous, out):
     """Run one extractor over the segments of some shards of recordings."""
     wanted = set(shards)
     segments = [s for s in read_table(results / "segments.tsv", Segment) if s.file in wanted]
@@ -56,6 +60,13 @@ def features(corpus, name, kind, options, results, shards, weights, device, demo
     extractor, known = build(kind, parse_options(options), weights, device)
     log.info("%s: %d segments of %d shards on %s", name, len(segments), len(wanted), extractor.device)
     facts = attributes(corpus, name, kind, extractor, known, segments, results, demonstration)
+    before = kept(previous, facts) if previous else None
+    if before is not None:
+        log.info("%s: nothing has changed for these segments, their rows are kept", name)
+        with StoreWriter(out, facts, before.dim, str(before.dtype)) as writer:
+            for segment_id, rows in before.read([s.segment_id for s in segments]):
+                writer.append(segment_id, rows)
+        return
     write_store(out, facts, extractor, read_pieces(segments, results, extractor), len(segments))
 
 

@@ -41,7 +41,7 @@ rule shard:
         observations=observations,
         weights=lambda wildcards: weights_folder(extractor_entry(wildcards).weights),
     output:
-        "results/{corpus}/shards/{extractor}/{part}.h5",
+        temp("results/{corpus}/shards/{extractor}/{part}.h5"),
     log:
         "results/{corpus}/logs/features/{extractor}-{part}.log",
     benchmark:
@@ -57,11 +57,12 @@ rule shard:
         raw=raw("features"),
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
+        previous="results/{corpus}/features/{extractor}.h5",
         code=extractor_code,
     shell:
         "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
         " --options {params.options:q} --results results/{wildcards.corpus} {params.shards}"
-        " {params.weights} {params.demonstration} --out {output} > {log} 2>&1"
+        " {params.weights} {params.demonstration} --previous {params.previous} --out {output} > {log} 2>&1"
 
 
 rule merge:
@@ -77,6 +78,10 @@ rule merge:
     benchmark:
         "results/{corpus}/benchmarks/merge/{extractor}.tsv"
     params:
+        # Parts are gone once they are joined, so what they follow is said here as well.
+        entry=lambda wildcards: extractor_entry(wildcards).model_dump_json(),
+        raw=raw("features"),
+        extractor=extractor_code,
         code=code("pipeline.features.command:merge", "pipeline.store:merge"),
     shell:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
