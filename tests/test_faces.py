@@ -16,7 +16,7 @@ from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import write_faces
 from pipeline.media import Video, read_frames
 from pipeline.records import InputError, Segment, Unit, write_table
-from tests.clips import grid_face, painted, paste, to_and_fro, write_clip
+from tests.clips import ffmpeg, grid_face, painted, paste, to_and_fro, write_clip
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
 FPS = 25
@@ -399,6 +399,81 @@ def test_frames_that_do_not_decode(shared, tmp_path):
     assert f"frame damaged in {damaged}" in got.reason
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_pictures_that_show_damage_are_no_faces(shared, tmp_path, seed):
+    import random
+
+    import av
+
+    ffmpeg("-t", 2, "-i", shared / "media/clips/WolfgangLanger_Pexels.mp4", "-c:v", "libx264", "-g", 24, "-an",
+           "-pix_fmt", "yuv420p", tmp_path / "x.mp4")  # fmt: skip
+    data, draw = bytearray((tmp_path / "x.mp4").read_bytes()), random.Random(seed)
+    for _ in range(4):
+        spot = draw.randrange(len(data) * 3 // 10, len(data) * 6 // 10)
+        data[spot : spot + 40] = draw.randbytes(40)
+    (tmp_path / "x.mp4").write_bytes(data)
+    got = track(tmp_path / "x.mp4", [segment(end_s=2.0)], tmp_path)["a"]
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        time_s = np.array([float(f.pts * f.time_base) for f in container.decode(video=0) if f.is_corrupt])
+    flagged = np.isin(got.time_s[:, 0].round(3), time_s.round(3))
+    assert flagged.any()
+    assert not got.valid[flagged].any()
+    assert (got.code[flagged] == DAMAGED).all()
+    assert got.valid.mean() > 0.3, "what was not hurt is there"
+    assert "frame damaged in" in got.reason
+
+
+def test_a_film_that_was_cut_off_or_has_a_hole_says_so(shared, tmp_path):
+    clip = shared / "media/clips/WolfgangLanger_Pexels.mp4"
+    for name in ("x.avi", "x.ts"):
+        ffmpeg("-t", 4, "-i", clip, "-c:v", "mpeg4" if name == "x.avi" else "libx264", "-g", 24, "-an", tmp_path / name)
+    data = (tmp_path / "x.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) * 4 // 10])
+    data = (tmp_path / "x.ts").read_bytes()
+    first, last = (len(data) // 188 * n // 10 * 188 for n in (4, 7))
+    (tmp_path / "hole.ts").write_bytes(data[:first] + data[last:])
+    ends = [segment("early", 0.0, 0.5), segment("over", 0.5, 4.0)]
+    cut = track(tmp_path / "cut.avi", ends, tmp_path)
+    assert cut["early"].reason == ""
+    assert "truncated: " in cut["over"].reason
+    assert "frames are there" in cut["over"].reason
+    hole = track(tmp_path / "hole.ts", ends, tmp_path)
+    assert hole["early"].reason == ""
+    assert "truncated: no picture for" in hole["over"].reason
+    assert hole["over"].time_s[:, 1].max() <= 4.01
+    assert np.ptp(hole["over"].time_s, axis=1).max() < 0.1, "no frame lasts through the hole"
+
+
+def test_oblong_pixels_show_the_same_face(shared, tmp_path):
+    clip = shared / "media/clips/WolfgangLanger_Pexels.mp4"
+    ffmpeg("-t", 1, "-i", clip, "-c:v", "libx264", "-crf", 12, "-an", tmp_path / "square.mp4")
+    ffmpeg(
+        "-t", 1, "-i", clip, "-vf", "scale=480:360,setsar=4/3", "-c:v", "libx264", "-crf", 12, "-an", tmp_path / "a.mp4"
+    )
+    ffmpeg(
+        "-t", 1, "-i", clip, "-vf", "scale=640:270,setsar=3/4", "-c:v", "libx264", "-crf", 12, "-an", tmp_path / "b.mp4"
+    )
+    square, wide, high = (
+        track(tmp_path / f"{n}.mp4", [segment()], tmp_path)["a"].crops() for n in ("square", "a", "b")
+    )
+    for crops in (wide, high):
+        assert min(look(a) @ look(b) for a, b in zip(square, crops)) > 0.97
+
+
+def test_another_size_of_picture_is_a_cut(shared, tmp_path):
+    size = {"large.ts": ("720:576", 0), "small.ts": ("360:288", 3.08), "again.ts": ("720:576", 6.16)}
+    for name, (scale, at_s) in size.items():
+        ffmpeg("-i", shared / f"media/grid/{A}.mpg", "-an", "-vf", f"scale={scale},setsar=1", "-c:v", "mpeg2video",
+               "-q:v", 2, "-output_ts_offset", at_s, tmp_path / name)  # fmt: skip
+    (tmp_path / "x.ts").write_bytes(b"".join((tmp_path / name).read_bytes() for name in size))
+    got = track(tmp_path / "x.ts", [segment(end_s=9.3)], tmp_path)["a"]
+    assert len(got) == 225
+    assert got.valid.mean() > 0.97
+    widths = np.ptp(got.landmarks[got.valid][:, :, 0], axis=1)
+    assert np.median(widths[:70]) == pytest.approx(2 * np.median(widths[80:140]), rel=0.05)
+    assert np.median(widths[-70:]) == pytest.approx(np.median(widths[:70]), rel=0.05)
+
+
 # --- the organisers' crops -----------------------------------------------------------
 
 
@@ -455,3 +530,48 @@ def test_five_points_ignore_blinks():
     plane[[33, 133]] = 0, 10 + 2j
     plane[[159, 145]] = 5 - 9j, 5 + 99j
     assert five_points(plane)[0] == 5 + 1j
+
+
+# --- quick movements ------------------------------------------------------------------
+
+
+MOVES = {  # pixels to the right and down in frame k of 50, of a face 140 pixels wide
+    "a nod": lambda k: (0, 20 * (k % 4) * (1 if k % 8 < 4 else -1) if 15 <= k < 40 else 0),
+    "a deep nod": lambda k: (0, 30 * (k % 4) * (1 if k % 8 < 4 else -1) if 15 <= k < 40 else 0),
+    "a jump": lambda k: (0, -80 if k >= 25 else 0),
+    "to the side": lambda k: (40 * (min(k - 15, 39 - k) if 15 <= k < 40 else 0) // 2, 0),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("person", [A, C])
+def test_the_mesh_does_not_slide_off_in_quick_movements(shared, tmp_path, name, person):
+    """Truth: the same pictures without the movement, whose points are then shifted by it."""
+    pictures = grid_face(shared, person)
+
+    def film(path, move):
+        frames = []
+        for k in range(50):
+            canvas = np.full((576, 720, 3), (60, 120, 140), np.uint8)
+            x, y = move(k)
+            canvas[144 + y : 432 + y, 260 + x : 460 + x] = to_and_fro(pictures, k // 3)
+            frames.append(canvas)
+        write_clip(path, frames, [k / FPS for k in range(50)])
+        return track(path, [segment(end_s=2.0)], tmp_path)["a"].landmarks
+
+    still = film(tmp_path / "still.mp4", lambda k: (0, 0))
+    moved = film(tmp_path / "moved.mp4", MOVES[name]) - np.array([MOVES[name](k) for k in range(50)])[:, None]
+    off = np.linalg.norm(moved - still, axis=2).mean(axis=1) / 140
+    assert (off > 0.1).sum() <= 1, off.round(2)
+    assert off.max() < 0.2, "before, a quarter of the frames were off by half a face"
+
+
+def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
+    from pipeline.faces.mesh import Finder
+
+    asked = []
+    monkeypatch.setattr(
+        Finder, "find_in", lambda self, rgb, origin, run=Finder.find_in: asked.append(1) or run(self, rgb, origin)
+    )
+    track(shared / "media" / "grid" / f"{A}.mpg", [segment(end_s=3.0)], tmp_path)
+    assert len(asked) <= 2, "of 75 frames: the detector costs as much as the mesh"

@@ -16,6 +16,8 @@ from pipeline.picture import Box, Picture
 from pipeline.records import Side
 
 CUT_LEVELS = 25.0  # mean change of brightness (of 255) between looked-at pictures that only a cut makes
+QUICK = 0.03  # widths from one looked-at picture to the next, beyond which the mesh may have lost its face ...
+SLID_OFF = 0.1  # ... which it has if its points differ from the detector's by so many widths
 FORGET_S = 2.0  # after such a loss a person may be anywhere
 REACH = 1.0  # widths from the expected place within which a lost face is the same person's, at once ...
 REACH_PER_S = 1.5  # ... and more for every second of loss
@@ -39,6 +41,7 @@ class Person:
     seen_s: float = -np.inf
     looks: list[np.ndarray] = field(default_factory=list)
     looked_s: float = -np.inf
+    moving: bool = False  # quickly, in the picture before
     doubted: bool = False  # found again, and unlike before: a better face is still looked for
 
     def expected(self, time_s: float) -> complex:
@@ -125,6 +128,7 @@ class Scene:
             if person.doubted and len(self.people) == 1 and time_s - person.looked_s >= LOOK_EVERY_S:
                 person.lose()  # choose anew among all faces in view
             self._follow(person, picture, region)
+            self._correct(person, picture, region)
         self._part_doubles(time_s)
         spots: list[Spot] = []
         lost = [p for p in self.people if p.now is None]
@@ -168,6 +172,28 @@ class Scene:
         if person.now is None or not person.near(person.now, picture.time_s):
             person.now = None
             person.tracker.release()
+
+    def _correct(self, person: Person, picture: Picture, region: Box) -> None:
+        """After a quick movement, go where the detector sees the face if the mesh has slid off it.
+
+        The mesh looks where the face was in the picture before, and is sure of itself on hair or neck.
+        """
+        face, moving = person.now, person.moving
+        if face is None or person.place is None:
+            return
+        person.moving = abs(face.centre - person.place) > QUICK * face.width
+        if not person.moving and not moving:  # a movement goes on, whatever the mesh makes of it
+            return
+        spots = self.finder.find_in(face.rgb, face.origin) or self.finder.find(picture, region)
+        if any(spot.differs(face) < SLID_OFF for spot in spots):
+            return
+        others = [p.now for p in self.people if p is not person and p.now is not None]
+        near = [s for s in spots if person.near(s, picture.time_s) and all(apart(s, other) for other in others)]
+        if near:
+            spot = min(near, key=lambda s: person.distance(s.centre, picture.time_s))
+            person.tracker.lock(spot.centre, spot.width, region)
+            self._follow(person, picture, region)
+            person.moving = True
 
     def _part_doubles(self, time_s: float) -> None:
         """Where both trackers hold one face, leave it to the person who should be there."""
