@@ -1,0 +1,63 @@
+"""What two runs differ in is found whatever it is, and nothing that follows from the fusion counts by itself."""
+
+import pytest
+
+from models.contrast import also_differs, differences
+from models.options import NetworkOptions
+
+SELF = {"fusion": "self", "combine": "statistics", "encoder": "gru", "width": 120, "heads": 6}
+RECURSIVE = {"fusion": "rcma", "combine": "concatenation", "encoder": "tcn", "width": 120, "recursions": 3}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "found"),
+    [
+        (SELF, SELF, {}, []),
+        (SELF, {**SELF, "width": 60}, {}, ["width"]),
+        (SELF, {**SELF, "fusion": "cross"}, {}, ["fusion"]),
+        (SELF, {**SELF, "fusion": "cross", "encoder": "tcn"}, {}, ["fusion", "encoder"]),
+        # heads and recursions are read by one fusion alone: they belong to it
+        (SELF, RECURSIVE, {}, ["fusion", "combine", "encoder"]),
+        (RECURSIVE, {**RECURSIVE, "recursions": 1}, {}, ["recursions"]),
+        (RECURSIVE, {k: v for k, v in RECURSIVE.items() if k != "recursions"}, {}, ["recursions"]),
+        (SELF, SELF, {"modalities": ("A+V", "A")}, ["modalities"]),
+        (SELF, SELF, {"modalities": ("A+V", "V+A")}, []),
+        (SELF, {**SELF, "width": 60}, {"modalities": ("A", "T")}, ["modalities", "width"]),
+        (SELF, SELF, {"inputs": ({"audio": "mfcc", "text": "bert"}, {"audio": "wav2vec2"})}, ["inputs.audio"]),
+        (SELF, SELF, {"training": ({"epochs": 3}, {"epochs": 5, "class_weights": True})},
+         ["training.epochs", "training.class_weights"]),
+        (SELF, {**SELF, "fusion": "cross"}, {"inputs": ({"audio": "x"}, {"audio": "y"}), "modalities": ("A", "A+T")},
+         ["modalities", "inputs.audio", "fusion"]),
+    ],
+)  # fmt: skip
+def test_differences(a, b, more, found):
+    assert differences(a, b, **more) == found
+    swapped = {key: pair[::-1] for key, pair in more.items()}
+    assert sorted(differences(b, a, **swapped)) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("found", "topic", "left"),
+    [
+        ([], None, []),
+        (["fusion"], None, []),
+        (["fusion", "combine"], None, ["combine"]),
+        (["fusion", "combine"], "combine", ["fusion"]),
+        (["fusion", "combine"], "question of taste", ["combine"]),
+    ],
+)
+def test_what_a_contrast_does_not_say(found, topic, left):
+    assert also_differs(found, topic) == left
+
+
+def test_networks_differ_in_what_was_set_and_settled():
+    def of(**options):
+        return NetworkOptions(**options).model_dump()
+
+    assert differences(of(fusion="self_attention"), of(fusion="cross_attention")) == ["fusion"]
+    assert differences(of(fusion="rcma"), of(fusion="rcma", recursions=1)) == ["recursions"]
+    assert differences(of(fusion="self_attention"), of(fusion="concatenation")) == ["fusion", "combine"]
+    unclean = differences(of(fusion="rcma"), of(fusion="cross_attention"))
+    assert unclean == ["fusion", "combine", "encoder"]
+    clean = of(fusion="cross_attention", combine="concatenation", encoder="tcn")
+    assert differences(of(fusion="rcma"), clean) == ["fusion"]

@@ -1,0 +1,134 @@
+"""Results folders side by side, and a run as a folder to archive."""
+
+import json
+import re
+import statistics
+from hashlib import sha256
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from models.__main__ import main
+from models.report.compare import flat
+from pipeline.records import InputError
+from tests.page import Page, rows_of
+from tests.report_fixture import Fixture
+from tests.report_runs import SAID
+
+REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
+
+
+def run(*arguments) -> str:
+    done = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """Two folders: in the second self-attention A moved by 5 points, one run is gone, and two settings differ."""
+    folder = tmp_path_factory.mktemp("compare")
+    one, two = (Fixture(folder / name, "no contrasts", about=REAL, size=20) for name in ("one", "two"))
+    file = two.folder / "tables" / "scores.csv"
+    scores = pd.read_csv(file)
+    moved = (scores["model"] == "self") & (scores["modalities"] == "A") & (scores["metric"] == "balanced_accuracy")
+    scores.loc[moved, "value"] += 0.05
+    scores[~(scores["model"] == "cross")].to_csv(file, index=False)
+    two.configure(training={"seeds": [1, 2], "epochs": 40, "learning_rate": 0.003, "batch_size": 32}, split_seed=4)
+    two.configure(runs={"self": ["A+V+T", "T", "A"]})
+    run("compare-reports", one.folder, two.folder, "--out", folder / "page.html")
+    return one, two, Page((folder / "page.html").read_text(encoding="utf-8"))
+
+
+def test_the_scores_that_moved_come_first_with_by_how_much(compared):
+    one, two, page = compared
+    rows = [
+        [cell.text for cell in tr.all("th", "td")] for tr in page.table("Balanced accuracy").all("tbody")[0].all("tr")
+    ]
+    assert [row[0] for row in rows] == [
+        "self-attention A", "self-attention A+V+T", "self-attention T", "cross-attention A+V+T",
+    ]  # fmt: skip
+    assert [row[-1] for row in rows] == ["+5.0", "0.0", "0.0", "–"]
+    values = pd.read_csv(two.folder / "tables" / "scores.csv")
+    own = values.query("model == 'self' and modalities == 'A' and metric == 'balanced_accuracy' and fold != 'all'")[
+        "value"
+    ]
+    assert rows[0][3] == f"{statistics.fmean(own) * 100:.1f} ± {statistics.stdev(own) * 100:.1f}"
+    assert rows[3][3] == "–"
+    assert page.all("h1")[0].text == "What changed between one/mine and two/mine?"
+
+
+def test_the_settings_that_differ_are_listed_and_no_others(compared):
+    rows = rows_of(compared[2].table("What differs in configuration"))
+    assert rows == {
+        "split_seed": ["–", "4"],
+        "runs.unused": ["None", "–"],
+        "runs.cross": ["A+V+T", "–"],
+        "training.epochs": ["20", "40"],
+    }
+
+
+def test_nested_settings_become_dotted_keys():
+    assert dict(flat({"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}})) == {
+        "a.b": "1",
+        "a.c": "1, 2",
+        "d": "None",
+        "e": "{}",
+    }
+
+
+def test_what_cannot_be_compared_is_said(tmp_path):
+    made = Fixture(tmp_path, "text", size=10)
+    with pytest.raises(InputError, match="give two or more results folders"):
+        run("compare-reports", made.folder, "--out", tmp_path / "x.html")
+    other = Fixture(tmp_path / "other", "text", size=10)
+    (other.folder / "tables" / "scores.csv").unlink()
+    with pytest.raises(InputError, match=r"has no tables/scores\.csv"):
+        run("compare-reports", made.folder, other.folder, "--out", tmp_path / "x.html")
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    made = Fixture(folder, "affwild2", size=24)
+    run("archive", made.folder, "--out", folder / "crate", "--license", "https://example.org/l", "--date", "2026-05-31")
+    return made, folder / "crate"
+
+
+def test_the_archive_describes_each_of_its_files(archived):
+    _, crate = archived
+    graph = json.loads((crate / "ro-crate-metadata.json").read_text())
+    assert graph["@context"] == "https://w3id.org/ro/crate/1.1/context"
+    entities = {entity["@id"]: entity for entity in graph["@graph"]}
+    assert entities["ro-crate-metadata.json"]["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.1"}
+    root = entities["./"]
+    assert (root["datePublished"], root["license"]) == ("2026-05-31", {"@id": "https://example.org/l"})
+    files = {p.relative_to(crate).as_posix() for p in crate.rglob("*") if p.is_file()} - {"ro-crate-metadata.json"}
+    assert {part["@id"] for part in root["hasPart"]} == files == set(entities) - {"ro-crate-metadata.json", "./"}
+    for name in files:
+        data = (crate / name).read_bytes()
+        assert entities[name]["sha256"] == sha256(data).hexdigest()
+        assert entities[name]["contentSize"] == str(len(data))
+    wanted = "config.json tables/scores.csv paper/scores.tex report.html features.json versions.json raw_files.tsv"
+    assert {*wanted.split(), "runs/rcma-A+V/fold0/seed1/run.json"} <= files
+
+
+def test_nothing_of_the_corpus_is_in_the_archive(archived):
+    made, crate = archived
+    texts = {p.name: p.read_text(encoding="utf-8") for p in crate.rglob("*") if p.is_file()}
+    for name, text in texts.items():
+        assert not re.search(r"image/jpe?g|/9j/", text), name  # JPEG as base64 begins so
+        for segment in made.segments:
+            assert segment.segment_id not in text, name
+        assert " ".join(SAID[:4]) not in text, name
+    assert "Coverage" in texts["report.html"]
+    assert "No face was found" in texts["report.html"]
+
+
+def test_an_archive_never_goes_over_what_is_there(archived, tmp_path):
+    made, crate = archived
+    with pytest.raises(InputError, match="already and not empty"):
+        run("archive", made.folder, "--out", crate)
+    with pytest.raises(InputError, match="write it as YYYY-MM-DD"):
+        run("archive", made.folder, "--out", tmp_path / "new", "--date", "31.5.2026")

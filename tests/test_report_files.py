@@ -1,0 +1,186 @@
+"""Every table and figure of the page as a file: CSV, LaTeX and SVG that say what the page says."""
+
+import base64
+import csv
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from models.report.charts import fitted
+from models.report.command import report
+from models.report.paper import bibliography
+from models.report.tables import LATEX, Column, Group, Table, as_csv, as_latex
+from tests.page import Page
+from tests.report_fixture import Fixture, page_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> dict[str, Page]:
+    folder = tmp_path_factory.mktemp("files")
+    return {name: page_of(Fixture(folder / name, name, size=30)) for name in ("iemocap", "affwild2", "numbers")}
+
+
+def linked(page: Page, ending: str) -> dict[str, str]:
+    """Name of a table or figure to the text of its file with this ending."""
+    out = {}
+    for section in page.by_id("downloads").all("ul"):
+        if "raw" in section.attributes["class"]:
+            continue
+        for link in section.all("a"):
+            name = link.attributes["download"].partition("_")[2].partition("_")[2]  # demonstration_<corpus>_<name>
+            if name.endswith(ending):
+                data = base64.b64decode(link.attributes["href"].partition("base64,")[2])
+                out[name.removesuffix(ending)] = data.decode()
+    return out
+
+
+@pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
+def test_every_table_of_the_page_is_there_as_csv_and_latex_with_the_same_cells(name, pages):
+    page = pages[name]
+    tables = {t.attributes["data-name"]: t for t in page.all("table")}
+    as_tables, as_tex = linked(page, ".csv"), linked(page, ".tex")
+    assert set(tables) == set(as_tables) == set(as_tex)
+    plain = {tex: char for char, tex in LATEX.items() if len(char) == 1}
+    for key, table in tables.items():
+        body = [tr for tr in table.all("tr") if tr.all("td")]
+        assert len(list(csv.reader(io.StringIO(as_tables[key])))) == len(body) + 1, key
+        lines = as_tex[key].split("\\midrule\n", 1)[1].split("\\bottomrule")[0].splitlines()
+        lines = [line for line in lines if line != "\\midrule" and not line.startswith("\\multicolumn")]
+        for tr, line in zip(body, lines, strict=True):
+            cells = [cell for cell in tr.all("th", "td") if "plot" not in cell.attributes.get("class", "")]
+            wanted = [re.sub(r"[()\s]", "", cell.text).replace("’", "'") for cell in cells]
+            for tex, char in sorted(plain.items(), key=lambda item: -len(item[0])):
+                line = line.replace(tex, char)
+            line = line.replace("’", "'")
+            found = [re.sub(r"[()\s]", "", part) for part in line.removesuffix("\\\\").split(" & ")]
+            assert found == wanted, key
+
+
+@pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
+def test_latex_is_whole(name, pages):
+    for key, text in linked(pages[name], ".tex").items():
+        columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1])
+        assert text.count("\\begin{") == text.count("\\end{") == 2
+        bare = re.sub(r"\\[{}]", "", text)
+        assert bare.count("{") == bare.count("}")
+        for line in text.splitlines():
+            if line.endswith(r"\\") and "multicolumn" not in line:
+                assert len(re.findall(r"(?<!\\)&", line)) == columns - 1, key
+            assert line.isascii() or not set(line) & {"−", "±", "×", "–", "’", "“", "”", "…"}
+        assert re.search(r"\\label\{tab:[a-z0-9]+-" + key.replace("_", "_") + r"\}", text)
+        assert "DEMONSTRATION, not a result." in text
+
+
+def test_csv_has_what_is_rounded_on_the_page_and_latex_escapes():
+    columns = (Column("name", "Name", number=False, sub="below"), Column("v", "50 %", _one, sd="v_sd", over="Both"))
+    first = Group([{"name": "a$b", "below": "under", "v": 0.123456, "v_sd": 0.2}], "first")
+    table = Table("x", "A & B_1", columns, (first, Group([{"name": "~", "v": None}], "second")), note="#1")
+    rows = list(csv.reader(io.StringIO(as_csv(table))))
+    assert rows == [
+        ["group", "name", "below", "v", "v_sd"],
+        ["first", "a$b", "under", "0.123456", "0.2"],
+        ["second", "~", "", "", ""],
+    ]
+    text = as_latex(table, "label")
+    assert r"\caption{A \& B\_1. \#1}" in text
+    assert r"a\$b (under) & 0.1 $\pm$ 0.2 \\" in text
+    assert r"\textasciitilde{} & -- \\" in text
+    assert r" & \multicolumn{1}{c}{Both} \\" in text
+    assert r"\cmidrule(lr){2-2}" in text
+    assert r"Name & 50 \% \\" in text
+
+
+def _one(value) -> str:
+    return "–" if value is None else f"{value:.1f}"
+
+
+@pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
+def test_figures_are_drawings_of_their_own(name, pages):
+    page = pages[name]
+    figures = linked(page, ".svg")
+    assert {"scores", "contrasts"} <= set(figures)
+    assert ("trace_1" in figures) == (name == "affwild2")
+    assert ("truth_1" in figures) == (name == "numbers")
+    assert ("calibration_1" in figures) == (name == "iemocap")
+    for key, text in figures.items():
+        drawing = ElementTree.fromstring(text)
+        assert float(drawing.get("width")) > 0
+        assert float(drawing.get("height")) > 0
+        assert "var(" not in text, key
+        assert "color-mix" not in text
+        assert "Demonstration: not a result" in text
+        assert not drawing.findall(f".//{SVG}script")
+        assert drawing.find(f"{SVG}title").text
+    targets = {e.attributes["href"][1:] for e in page.all("a") if e.attributes.get("href", "").startswith("#download-")}
+    assert targets == {f"download-{n}" for n in linked(page, ".csv")} | {f"download-figure-{n}" for n in figures}
+
+
+def test_the_drawing_of_scores_has_each_run_where_its_score_is(pages):
+    drawing = ElementTree.fromstring(linked(pages["iemocap"], ".svg")["scores"])
+    rows = list(csv.DictReader(io.StringIO(linked(pages["iemocap"], ".csv")["scores"])))
+    at = [float(dot.get("cx").rstrip("%")) for dot in drawing.iter(f"{SVG}circle")]
+    values = [float(row["balanced_accuracy"]) for row in rows]
+    assert len(at) == len(values)
+    slope = (at[-1] - at[0]) / (values[-1] - values[0])
+    assert at == pytest.approx([at[0] + slope * (v - values[0]) for v in values], abs=0.02)
+
+
+def test_lines_fit_a_box_of_another_size():
+    assert fitted("M0 1000L500 0M1000 250", 200, 100) == "M0.0 100.0L100.0 0.0M200.0 25.0"
+    assert fitted("M0 0L1000 1000Z", 50, 50) == "M0.0 0.0L50.0 50.0Z"
+    assert fitted("", 5, 5) == ""
+
+
+def test_the_command_writes_all_of_it_into_a_folder_and_takes_away_what_is_old(tmp_path):
+    made = Fixture(tmp_path, "text", size=24)
+    paper = tmp_path / "paper"
+    paper.mkdir()
+    (paper / "old.tex").write_text("x")
+    (paper / "my_notes.md").write_text("x")
+    arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
+    report.main(arguments, standalone_mode=False)
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    names = {path.name for path in paper.iterdir()}
+    assert names == {"my_notes.md", "methods.tex", "references.bib", *_files(page)}
+    assert (paper / "scores.csv").read_text() == linked(page, ".csv")["scores"]
+
+
+def _files(page: Page) -> set[str]:
+    return {name + ending for ending in (".csv", ".tex", ".svg") for name in linked(page, ending)}
+
+
+def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
+    made = Fixture(tmp_path, "iemocap", seeds=3, size=30)
+    paper = tmp_path / "paper"
+    arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
+    report.main([*arguments, "--revision", "abc123"], standalone_mode=False)
+    said = Page((tmp_path / "r.html").read_text(encoding="utf-8")).with_class("methods")[0].text
+    for part in (
+        "We used IEMOCAP [@busso2008iemocap]: 30 turns in 30 dialogs of 10 speakers.",
+        "Protocol: leave one session out (5 folds).",
+        "audio by transformers_audio with the weights demo:wav2vec2",
+        "9 models were trained in 18 runs: self-attention [@rajan2022], cross-attention [@rajan2022]",
+        "RCMA (3 recursions) [@praveen2024]",
+        "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
+        "9 contrasts were planned and tested by a paired bootstrap of whole dialogs (5 000 resamples) [@field2007]",
+        "at level 0.05, with Holm’s correction [@holm1979]",
+        "the 90 % interval of their difference lies within ±1 point",
+        "affectflow (revision abc123)",
+    ):
+        assert part in said, part
+    entries = re.findall(r"@\w+\{([^,]+),", (paper / "references.bib").read_text())
+    assert sorted(entries) == sorted(set(re.findall(r"@([\w]+)", said)))
+    latex = (paper / "methods.tex").read_text()
+    assert sorted(set(re.findall(r"\\cite\{([^}]+)\}", latex))) == sorted(entries)
+    assert "[@" not in latex
+
+
+def test_the_bibliography_is_whole():
+    for key, entry in bibliography().items():
+        assert entry.count("{") == entry.count("}"), key
+        for field in ("author", "title", "year"):
+            assert re.search(rf"\n  {field}\s+= \{{.+", entry), (key, field)
