@@ -42,7 +42,7 @@ def compared(tmp_path_factory):
 
 
 def test_the_scores_that_moved_come_first_with_by_how_much(compared):
-    one, two, page = compared
+    _one, two, page = compared
     rows = [
         [cell.text for cell in tr.all("th", "td")] for tr in page.table("Balanced accuracy").all("tbody")[0].all("tr")
     ]
