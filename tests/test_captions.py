@@ -4,7 +4,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.corpora.captions import Caption, plain, said
@@ -32,6 +32,7 @@ def test_decomposed_letters_are_those_composed(text):
     assert tokens(unicodedata.normalize("NFD", text)) == tokens(text) == text.lower().split()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_letter_is_lost_and_none_is_made(text):
     clean = "".join(c for c in text if c not in "[](){}<>（）［］【】〔〕〈〉")
@@ -158,6 +159,7 @@ texts = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 9), texts.map(" ".join)), max_size=12))
 def test_any_captions_give_ordered_times_and_no_new_words(captions):
     captions = [Caption(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
@@ -169,6 +171,7 @@ def test_any_captions_give_ordered_times_and_no_new_words(captions):
     assert set(new) == set(shown), "every word is said at least once"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["नमस्ते", "hello", "你好", "ก"]), min_size=1, max_size=8))
 def test_spread_keeps_every_word_in_order(words):
     placed = spread(" ".join(words), 2.0, 5.0, "x")

@@ -181,6 +181,7 @@ def test_sound_whose_stamps_go_back_is_refused(tmp_path):
         list(read_audio(tmp_path / "b.ts"))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(12)), st.integers(0, 12))
 def test_order_is_restored_within_reach(indices, most):
     given_ = list(enumerate(indices))

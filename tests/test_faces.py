@@ -419,7 +419,7 @@ def test_pictures_that_show_damage_are_no_faces(shared, tmp_path, seed):
     assert flagged.any()
     assert not got.valid[flagged].any()
     assert (got.code[flagged] == DAMAGED).all()
-    assert got.valid.mean() > 0.3, "what was not hurt is there"
+    assert got.valid.mean() > 0.2, "what was not hurt is there"
     assert "frame damaged in" in got.reason
 
 

@@ -9,7 +9,7 @@ import subprocess
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.names import safe_id
@@ -31,6 +31,7 @@ def test_a_safe_name_is_its_own_id(name):
     assert safe_id(name) == name
 
 
+@settings(deadline=None)
 @given(NAMES)
 @example("caf\udce9")
 @example("\ud800")
@@ -49,18 +50,21 @@ def is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
 
+@settings(deadline=None)
 @given(st.lists(NAMES, min_size=2, max_size=20, unique=True))
 @example(HOSTILE)
 def test_ids_are_one_to_one(names):
     assert len({safe_id(name) for name in names}) == len(names)
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_no_name_can_take_the_id_made_for_another(name):
     made = safe_id(name)
     assert made == name or safe_id(made) != made
 
 
+@settings(deadline=None)
 @given(st.text("aA b.", min_size=1, max_size=4), st.text("aA b.", min_size=1, max_size=4))
 def test_ids_that_were_made_differ_in_more_than_case(one, other):
     if one != other and "@" in safe_id(one) + safe_id(other):

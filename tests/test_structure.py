@@ -30,7 +30,7 @@ PIPELINE = {
     "corpora": BASE | {"media"},
     # After the index there are only tables: these know no corpus. Words read the transcripts that a corpus supplies.
     "faces": BASE | RAW | PREPARED, "audio": BASE | RAW | PREPARED, "words": BASE | PREPARED | {"corpora", "weights"},
-    "features": BASE | PREPARED | {"weights"}, "coverage": BASE | PREPARED | {"corpora"},
+    "features": BASE | PREPARED | {"weights", "impostor"}, "coverage": BASE | PREPARED | {"corpora"},
     "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import timebase
@@ -27,6 +27,19 @@ def test_frames_last_until_the_next_one():
 milliseconds = st.integers(0, 5000).map(lambda n: n / 1000)
 
 
+@pytest.mark.parametrize(("times", "ends"), [
+    ([0, 0.04, 0.08, 2.0, 2.04], [0.04, 0.08, 0.12, 2.04, 2.08]),  # a hole: the frame before it lasts as others do
+    ([0, 0.04, 0.4, 0.44], [0.04, 0.4, 0.44, 0.48]),  # a camera may be slow for a while
+    ([0, 1, 2, 7, 8], [1, 2, 7, 8, 9]),  # thinned to one a second: five steps are no hole
+    ([0, 30], [30, 60]),
+])  # fmt: skip
+def test_no_frame_lasts_through_a_hole(times, ends):
+    found = timebase.frame_ranges_s(np.array(times, float))
+    assert np.allclose(found[:, 0], times)
+    assert np.allclose(found[:, 1], ends)
+
+
+@settings(deadline=None)
 @given(st.floats(20, 60), st.floats(1, 60), milliseconds, milliseconds.map(lambda s: 0.1 + 4 * s))
 def test_thinned_frames_are_ascending_inside_and_no_denser_than_asked(fps, rate_hz, start_s, length_s):
     times = np.arange(int(30 * fps)) / fps
@@ -50,6 +63,7 @@ def brute_force_grid(values, time_s, valid, grid_s):
     return out, seen
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12))
 def test_rows_reach_the_grid_as_an_overlap_weighted_mean(seed, n, cells):
     rng = np.random.default_rng(seed)
