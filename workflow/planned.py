@@ -172,7 +172,8 @@ def _words(model: NetworkOptions, level: str) -> dict:
     published = model.published
     return {
         "title": model.describe(),
-        "description": model.make_fusion(level).sentence(),
+        "description": model.sentence(level),
+        "citation": model.make_fusion(level).citation,
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],
