@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.attention import Stream, observed
 from models.fusion.base import Task
 from models.network import Fused, build
-from models.options import MODALITIES, NetworkOptions
+from models.options import MODALITIES, NetworkOptions, options_from_json
 from pipeline.conformance import Wrong, say
 from pipeline.records import InputError
 
@@ -30,14 +30,10 @@ Given = tuple[dict[str, Tensor], dict[str, Tensor]]  # values and masks by modal
 def check_fusion(name, options):
     """Try fusion NAME (a name, module:Class or file.py:Class) on made-up streams and say what is wrong with it."""
     try:
-        table = json.loads(options)
-        network = NetworkOptions.model_validate({**table, "fusion": name})
+        table = {**json.loads(options), "fusion": name}
     except (ValueError, TypeError) as error:
-        problems: list = (
-            error.errors() if hasattr(error, "errors") else [{"loc": (), "msg": f"{error}; give a JSON object"}]
-        )
-        said = "; ".join(": ".join([*map(str, e["loc"]), e["msg"].removeprefix("Value error, ")]) for e in problems)
-        raise InputError(f"--options {options}: {said}") from None
+        raise InputError(f"--options {options}: {error}; give a JSON object") from None
+    network = options_from_json(NetworkOptions, json.dumps(table), "--options")
     click.echo(f"       {network.describe()}. {network.sentence()}")
     say(CHECKS, network, f"fusion {name!r}")
 

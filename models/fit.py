@@ -151,7 +151,7 @@ class Run:
         total, count = torch.zeros((), dtype=torch.float64, device=self.examples.device), 0
         for batch in batches:
             self.optimiser.adam.zero_grad()
-            if self.options.modality_dropout:
+            if self.options.modality_dropout and len(batch.masks) > 1:
                 batch = withhold(batch, self.options.modality_dropout)
             with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
                 said = self.network(batch.values, batch.masks)

@@ -1,9 +1,9 @@
 """What can be configured of a model and its training: the one definition that config.yaml is checked against."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from models.fusion.base import Fusion, Published
 from models.fusion.registry import FUSIONS
@@ -17,6 +17,21 @@ class Options(BaseModel):
     """Base of all option tables: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Kind = TypeVar("Kind", bound=Options)
+
+
+def options_from_json(kind: type[Kind], text: str, flag: str) -> Kind:
+    """Options from a command line; raises InputError naming each wrong key, what was given and what is allowed."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        problems = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        said = [f"{where}: {message}" if where else message for where, message in problems]
+        if any(e["type"] != "value_error" for e in error.errors()):  # the others say themselves what is allowed
+            said.append(f"its keys are {', '.join(kind.model_fields)}")
+        raise InputError(f"{flag} {text}: {'; '.join(said)}") from None
 
 
 class NetworkOptions(Options):

@@ -15,12 +15,11 @@ from pathlib import Path
 import click
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, choose_device, load_examples, make_repeatable
-from models.options import MODALITIES, NetworkOptions, Options, TrainingOptions, check_network
+from models.options import MODALITIES, NetworkOptions, TrainingOptions, check_network, options_from_json
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
@@ -104,14 +103,6 @@ def _is_finished(folder: Path, digest: str, predictions: str) -> bool:
     return run.get("digest") == digest and all((folder / name).is_file() for name in names)
 
 
-def _options(kind: type[Options], text: str, flag: str):
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}" for e in error.errors())
-        raise InputError(f"{flag}: {found}; allowed keys: {', '.join(kind.model_fields)}") from None
-
-
 def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
     """Modalities in the order A, V, T with their files; raises InputError where they do not match."""
     letters = modalities.split("+")
@@ -159,8 +150,8 @@ def train(task, name, modalities, split, fold, feature, labels, network, trainin
         split=split,
         features=_features(modalities, feature),
         labels=labels,
-        network=_options(NetworkOptions, network, "--network"),
-        training=_options(TrainingOptions, training, "--training"),
+        network=options_from_json(NetworkOptions, network, "--network"),
+        training=options_from_json(TrainingOptions, training, "--training"),
         out=out,
     )
     log.info("wrote %s in %.1f s", train_job(job, cores), time.monotonic() - begin_s)

@@ -172,8 +172,8 @@ def _words(model: NetworkOptions, level: str) -> dict:
     published, fusion = model.published, model.make_fusion(level)
     return {
         "title": model.describe(),
-        "description": fusion.sentence(),
-        "citation": fusion.citation,
+        "description": model.sentence(level),
+        "citation": model.make_fusion(level).citation,
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],
