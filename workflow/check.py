@@ -7,6 +7,7 @@ import click
 
 from affectflow.home import HOME
 from affectflow.run import overlays
+from models.contrast import also_differs, differences
 from pipeline.records import InputError
 
 
@@ -64,3 +65,14 @@ def plan_of(known) -> Iterator[str]:
         f"{known.folds} folds, {seeds} seeds"
     )
     yield f"{'contrasts':<12} {len(options.contrasts)}"
+    for contrast in options.contrasts:
+        for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
+            rest = also_differs(between(known.settings.models, contrast.a, b))
+            if rest:
+                yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
+
+
+def between(models: dict, a: str, b: str) -> list[str]:
+    """All in which two runs differ."""
+    (first, first_on), (second, second_on) = (run.split("-") for run in (a, b))
+    return differences(models[first].model_dump(), models[second].model_dump(), (first_on, second_on))

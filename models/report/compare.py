@@ -90,20 +90,8 @@ def material(sides: list[Side]) -> Table:
 def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     """The scores of each run on every side, those that moved most first; differences are from the first side."""
     numbers, first = Numbers(metric), sides[0]
-    ranked = []
-    for run in dict.fromkeys(run for side in sides for run in side.runs):
-        found = [side.held.get((run, metric)) for side in sides]
-        row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": []}
-        for k, cell in enumerate(found):
-            if cell is None:
-                continue
-            row |= {f"side{k}": cell.mean, f"side{k}_sd": cell.sd}
-            row["means"].append((k, cell.mean))
-            if k and found[0] is not None:
-                row[f"moved{k}"] = cell.mean - found[0].mean
-        changes = [abs(row[f"moved{k}"]) for k in range(1, len(sides)) if f"moved{k}" in row]
-        ranked.append((not changes, -max(changes, default=0), row))
-    rows = [row for _, _, row in sorted(ranked, key=lambda item: item[:2])]
+    rows = [_moved_row(run, sides, metric) for run in dict.fromkeys(run for side in sides for run in side.runs)]
+    rows.sort(key=lambda row: (row["most"] is None, -(row["most"] or 0)))
     columns = [Column("run", "Run", number=False)]
     columns += [Column(f"side{k}", s.name, numbers.score, sd=f"side{k}_sd") for k, s in enumerate(sides)]
     over = f"Change from {first.name}"
@@ -119,6 +107,16 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
         plot="Scores as a chart",
     )
     return table, Axis.covering([mean for row in rows for _, mean in row["means"]], 5)
+
+
+def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
+    """One run's means on every side where it is there, and by how much they differ from the first side's."""
+    found = [side.held.get((run, metric)) for side in sides]
+    means = [(k, cell.mean) for k, cell in enumerate(found) if cell]
+    row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": means}
+    row |= {f"side{k}": mean for k, mean in means} | {f"side{k}_sd": cell.sd for k, cell in enumerate(found) if cell}
+    changes = {f"moved{k}": mean - found[0].mean for k, mean in means if k and found[0]}
+    return {**row, **changes, "most": max(map(abs, changes.values()), default=None)}
 
 
 def verdicts(sides: list[Side]) -> Table | None:

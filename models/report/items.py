@@ -164,8 +164,8 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
     """For numbers of segments: what is predicted where the truth is about so, by ten bins of the truth."""
     charts, groups = [], []
     for run, table in items.items():
-        columns = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
-        means = table.groupby("segment_id")[columns].mean()
+        both = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
+        means = table.groupby("segment_id")[both].mean()
         for target in targets:
             truth, said = (means[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction"))
             axis = Axis.covering([*truth, *said], 4)
