@@ -328,3 +328,22 @@ def test_every_option_of_a_model_is_explained():
     own = {key for name in FUSIONS.built_in for key, *_ in FUSIONS.describe(name)}
     for key in {*NetworkOptions.model_fields, *own}:
         assert any(re.search(rf"\b{key}\b", remark) for remark in remarks), key
+
+
+@pytest.mark.parametrize("preset", sorted(path.name for path in (ROOT / "configs").glob("*.yaml")))
+def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
+    text = (ROOT / "configs" / preset).read_text()
+    assert f"--configfile configs/{preset}" in text
+    changed = resolve(patch(config, yaml.safe_load(text)), "iemocap")
+    assert changed.options != resolve(config, "iemocap").options
+
+
+@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
+def test_default_contrasts_differ_in_one_thing(config, corpus):
+    from models.contrast import also_differs
+    from workflow.check import between
+
+    found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
+    for contrast in found.options.contrasts:
+        for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
+            assert not also_differs(between(found.models, contrast.a, b)), contrast.question

@@ -169,7 +169,7 @@ class Planned:
 
 def _words(model: NetworkOptions, level: str) -> dict:
     """What the report says of a model, as its fusion has it."""
-    published, fusion = model.published, model.make_fusion(level)
+    published = model.published
     return {
         "title": model.describe(),
         "description": model.sentence(level),
