@@ -21,13 +21,14 @@ EXPLAINED = {"option", "argument", "command", "group", "Field"}
 
 
 @cache
-def stages() -> dict[str, str]:
-    """The definition behind each command."""
+def stages() -> dict[tuple[str, str], str]:
+    """The definition behind each command of each package."""
     found = {}
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("__main__.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STAGES":
-                found |= {name: target for name, (target, _) in ast.literal_eval(node.value).items()}
+                package = ".".join(path.relative_to(ROOT).parent.parts)
+                found |= {(package, name): target for name, (target, _) in ast.literal_eval(node.value).items()}
     return found
 
 
@@ -40,10 +41,10 @@ def rules() -> dict[str, tuple[str, list[str]]]:
     found = {}
     for path in [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]:
         for block in re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.M)[1:]:
-            command = re.search(r"(?:python -m [\w.]+|affectflow) ([a-z-]+) ", block)
+            command = re.search(r"python -m ([\w.]+) ([a-z-]+) ", block)
             said = re.search(r"^ {8}(?:code|tables)=(.*?)(?=^ {8}\w+=|^ {4}\w+:)", block, re.M | re.S)
             if command:
-                runs = stages()[command[1]]
+                runs = stages()[command.groups()]
                 named = re.findall(r"\"((?:pipeline|models|workflow)[\w.]+(?::\w+)?)\"", said[1] if said else "")
                 found[re.match(r"rule (\w+)", block)[1]] = runs, (named or [runs]) if said else []
     return found
