@@ -121,6 +121,8 @@ def _meant(key: str, allowed: Iterable[str]) -> str:
 @cache
 def _import_file(path: Path):
     """Import a file under a name of its own, so that it can be called like any other module."""
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # what lies beside it may be imported by it
     name = f"{path.stem}_{zlib.crc32(str(path).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
