@@ -48,7 +48,7 @@ def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
     """Why a verdict is to be read with care, each a clause; ``names`` are those of a and b."""
     found = [] if missing(row.get("remarks")) else str(row["remarks"]).split()
     out = []
-    if Remark.ROUGH in found:
+    if Remark.ROUGH in found and not missing(row.get("p_bootstrap")):
         out.append(f"there are only {_clusters(row)}, so interval and p are rough")
     out += [Remark(name).text for name in (Remark.ONE_SEED, Remark.ALIKE) if name in found]
     low = [name for side, name in zip("ab", names) if row.get(f"standing_{side}") == Standing.AT_CHANCE]
