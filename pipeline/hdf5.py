@@ -32,8 +32,16 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
         return InputError(f"{path}: another program has it open for writing; wait for it or close it, then run again")
     if isinstance(error, PermissionError):
         return InputError(f"{path}: cannot be read (permission denied); correct its permissions, then run again")
-    said = impostor(path) if path.is_file() else "a folder"
-    return InputError(f"{path}: not {called}, or damaged ({said or error}); {remedy}")
+    return InputError(f"{path}: not {called}, or damaged ({impostor(path) or error}); {remedy}")
+
+
+def open_to_read(path: Path, **options):
+    """An open h5py file; raises InputError for what is no plain file, which may never answer."""
+    import h5py
+
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; name the file")
+    return h5py.File(path, "r", **options)
 
 
 def write_checked(file, name: str, data: np.ndarray) -> None:

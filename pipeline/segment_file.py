@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, explained, write_checked
+from pipeline.hdf5 import BROKEN, FORMAT, explained, open_to_read, write_checked
 from pipeline.records import replacing
 
 
@@ -29,12 +29,10 @@ class SegmentFile(Mapping, ABC):
     called: ClassVar[str]  # in words
 
     def __init__(self, path: str | Path):
-        import h5py
-
         self.path = Path(path)
         self._file = None
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_to_read(self.path) as file:
                 if file.attrs.get("kind") != self.kind or int(file.attrs["schema"]) != self.schema:
                     raise KeyError(f"kind and schema are not {self.kind}, {self.schema}")
                 self.segment_ids = [s.decode() for s in file["segment_id"][:]]

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, explained, write_checked
+from pipeline.hdf5 import BROKEN, FORMAT, explained, open_to_read, write_checked
 from pipeline.records import InputError, replacing
 
 SCHEMA = 1
@@ -70,13 +70,11 @@ class FeatureStore(Mapping):
     """
 
     def __init__(self, path: str | Path):
-        import h5py
-
         self.path = Path(path)
         self._file = self._values = None
         self._rows_table: tuple[np.ndarray, np.ndarray] | None = None
         try:
-            with h5py.File(self.path, "r") as file:
+            with open_to_read(self.path) as file:
                 self.attributes = _read_attributes(file, self.path)
                 self.segment_ids = [s.decode() for s in file["segment_id"][:]]
                 self.offset = file["offset"][:]

@@ -221,3 +221,46 @@ def test_any_damage_is_an_error_or_right_times(films, tmp_path, name, hurts):
         assert picture.index > last
         assert picture.time_s == video.time_s[picture.index]
         last = picture.index
+
+
+SOUNDS = {
+    "x.wav": "pcm_s16le", "x.mp3": "libmp3lame", "x.m4a": "aac", "x.flac": "flac", "x.ogg": "libvorbis", "x.mkv": "aac",
+    "x.ts": "mp2", "x.avi": "libmp3lame",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for name, codec in SOUNDS.items():
+        ffmpeg("-f", "lavfi", "-i", "sine=440:d=8", "-c:a", codec, folder / name)
+    return folder
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(list(SOUNDS)),
+    hurts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=40), st.integers(0, 4000)), min_size=1, max_size=4),
+)
+def test_damaged_sound_is_an_error_or_ordered_and_bounded(sounds, tmp_path, name, hurts):
+    data = bytearray((sounds / name).read_bytes())
+    for share, new, old in hurts:
+        spot = int(share * len(data))
+        data[spot : spot + old] = new
+    (tmp_path / name).write_bytes(data)
+    heard, last_s = 0, -10.0
+    try:
+        for start_s, samples in read_audio(tmp_path / name):
+            assert np.isfinite(samples).all()
+            assert start_s >= last_s - 2.01
+            last_s, heard = start_s, heard + len(samples)
+    except MediaError:
+        pass
+    assert heard <= 16_000 * 200, "a header that claims other sound may slow it down, but no more"
+
+
+def test_packets_lost_from_an_avi_leave_their_places_empty(films, tmp_path):
+    ffmpeg("-i", films["x.avi"], "-c", "copy", "-bsf:v", "noise=drop=between(n\\,60\\,76)", tmp_path / "x.avi")
+    shown = {round(p.time_s * FPS): number_in(p.rgb()) for p in Video(tmp_path / "x.avi").pictures() if not p.damaged}
+    assert all(shown[k] == k for k in [*range(60), *range(100, 200)])
+    assert not set(range(60, 76)) & set(shown)

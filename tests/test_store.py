@@ -1,3 +1,4 @@
+import os
 import pickle
 import random
 import subprocess
@@ -189,3 +190,11 @@ def test_what_lies_in_place_of_a_store_is_named(tmp_path, text, says):
     (tmp_path / "toy.h5").write_text(text)
     with pytest.raises(InputError, match=says):
         FeatureStore(tmp_path / "toy.h5")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "toy.h5")
+    with pytest.raises(InputError, match="a pipe or device, not a file"):
+        FeatureStore(tmp_path / "toy.h5")
+    with pytest.raises(InputError, match="a folder, not a file"):
+        FeatureStore(tmp_path)

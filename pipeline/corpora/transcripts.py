@@ -77,6 +77,8 @@ def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = tran
 
 def read_cues(path: Path) -> list[Cue]:
     """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; remove it")
     try:
         cues = list(READERS[path.suffix.lower()](path))
     except UnicodeDecodeError as error:

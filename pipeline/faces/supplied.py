@@ -4,6 +4,7 @@ Crop number n belongs to frame n - 1 of the video, whatever is missing around it
 without a face. The pictures are 112 pixels wide and high in the official release and are brought to that otherwise.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,9 @@ def numbered(folder: Path) -> dict[int, Path]:
     """Crop files by their number; anything else in the folder is left out."""
     if not folder.is_dir():
         return {}
-    found = ((_NAME.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file())
+    found = ((_NAME.fullmatch(name), folder / name) for name in names)
     return {int(match[1]): path for match, path in found if match}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, explained
+from pipeline.hdf5 import BROKEN, explained, open_to_read
 from pipeline.interchange.arrays import claimed
 from pipeline.records import InputError, replacing
 from pipeline.store import FeatureStore, Rows
@@ -51,10 +51,8 @@ def write(store: FeatureStore, out: Path) -> None:
 
 def read(path: Path) -> Iterator[tuple[str, Rows]]:
     """Yield the segments of a computational sequence, sorted; raises InputError where the file is none."""
-    import h5py
-
     try:
-        with h5py.File(path, "r") as file:
+        with open_to_read(path) as file:
             roots = [name for name in file if _is_root(_own(path, file, name))]
             if len(roots) != 1:
                 raise InputError(f"{path}: expected one root with a group 'data', found {roots or list(file)}")
