@@ -1,12 +1,12 @@
 """From feature sequences to predictions: encoders -> fusion -> (mean over time) -> combination -> head.
 
-One structure serves both tasks, a label per segment and valence and arousal per frame. Nothing here depends on how far
-a batch is padded, on what absent rows hold, or on the other items of the batch. Modules hold no state but parameters
-and draw random numbers from torch alone, so that ``torch.func`` can run several seeds at once (on CUDA, set
-``stepwise`` of every GatedRecurrence).
+One structure serves every task, classes or numbers, of a segment or of each frame. Nothing here depends on how far a
+batch is padded, on what absent rows hold, or on the other items of the batch. Modules hold no state that training
+changes but parameters, and draw random numbers from torch alone, so that ``torch.func`` can run several seeds at once
+(on CUDA, set ``stepwise`` of every GatedRecurrence).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from models.attention import Stream, concatenation, mean_over_time, observed, st
 from models.encoders import Encoder
 from models.fusion.base import Fusion
 from models.options import MODALITIES, NetworkOptions, check_network
+from models.task import Task
 from pipeline.records import InputError
 
 COMBINE = {"statistics": statistics, "concatenation": concatenation}
@@ -47,16 +48,24 @@ class Fused(nn.Module):
 class Network(nn.Module):
     """One fusion model for one task; ``forward(values, masks)`` with dicts of (B, T, D) and (B, T), True = observed.
 
-    Returns (B, outputs) logits for task segment, (B, T, outputs) in [-1, 1] for task frame. For task frame, and on both
-    with ``one_grid``, all modalities share one time grid; otherwise each has its own length. An item or frame
-    without any observation gets an answer too: the one that zeros give. Raises InputError where lengths differ that
-    must not.
+    Returns (B, outputs), for tasks of frames (B, T, outputs): logits of classes, or numbers, in [-1, 1] if ``bounded``.
+    For tasks of frames, and on all with ``one_grid``, all modalities share one time grid; otherwise each has its own
+    length. An item or frame without any observation gets an answer too: the one that zeros give. Raises InputError
+    where lengths differ that must not.
     """
 
-    def __init__(self, options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, strides: dict[str, int]):
+    def __init__(
+        self,
+        options: NetworkOptions,
+        dims: dict[str, int],
+        task: Task,
+        outputs: int,
+        strides: dict[str, int],
+        bounded: bool,
+    ):
         super().__init__()
-        self.task, self.modalities = task, list(dims)
-        self.one_grid = task == "frame" or options.one_grid
+        self.task, self.modalities, self.bounded = task, list(dims), bounded
+        self.one_grid = task.frames or options.one_grid
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
@@ -92,7 +101,7 @@ class Network(nn.Module):
     def _fuse(self, encoded: dict[str, Stream]) -> Tensor:
         """Fuse, average over time where the task is one answer for an item, and combine: (B[, T], F)."""
         groups = self.fusion(encoded)
-        if self.task == "segment":
+        if not self.task.frames:
             groups = [[mean_over_time(stream) for stream in group] for group in groups]
         return torch.cat([self.combine(group) for group in groups], -1)
 
@@ -109,38 +118,38 @@ class Network(nn.Module):
         return streams
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
-        """Predict: (B, outputs) for task segment, (B, T, outputs) for task frame."""
+        """Predict: (B, outputs), for tasks of frames (B, T, outputs)."""
         streams = self._streams(values, masks)
         x = self.head(self._fuse({m: self.encoders[m](stream) for m, stream in streams.items()}))
-        return torch.tanh(x) if self.task == "frame" else x
+        return torch.tanh(x) if self.bounded else x
 
 
 class Late(nn.Module):
     """Late fusion: a model for each modality, and the mean of what those say that observed anything.
 
-    Task segment: the mean of log-probabilities, (B, outputs), which serve as logits. Task frame: the mean of outputs,
-    per frame. All are trained together on the loss of their mean.
+    Of classes the mean of log-probabilities, which serve as logits, of numbers their mean: of each segment or frame. All
+    are trained together on the loss of their mean.
     """
 
-    def __init__(self, models: dict[str, Network], task: str):
+    def __init__(self, models: dict[str, Network], task: Task):
         super().__init__()
         self.models, self.task = nn.ModuleDict(models), task
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
         """Predict with every modality and average."""
-        if self.task == "frame":
+        if self.task.frames:
             _require_one_grid(masks, self.models)
         said = {m: model(values, masks) for m, model in self.models.items()}
-        if self.task == "segment":
+        if not self.task.numbers:
             said = {m: x.log_softmax(-1) for m, x in said.items()}
-        present = {m: masks[m] if self.task == "frame" else masks[m].any(1) for m in said}
+        present = {m: masks[m] if self.task.frames else masks[m].any(1) for m in said}
         present = torch.stack([present[m] for m in said]).unsqueeze(-1)  # (M, B[, T], 1)
         present = present | ~present.any(0)  # where nobody observed anything, all speak
         return (torch.stack(list(said.values())) * present).sum(0) / present.sum(0)
 
 
 class Separate(nn.Module):
-    """One model for each target, side by side: (B, T, 1) each -> (B, T, targets).
+    """One model for each number, side by side: (B[, T], 1) each -> (B[, T], targets).
 
     No parameter is shared and the loss is a mean over targets, so each learns as if alone; only the epoch to stop at is
     common.
@@ -151,19 +160,40 @@ class Separate(nn.Module):
         self.models = nn.ModuleList(models)
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
-        """Predict every target: (B, T, targets)."""
+        """Predict every number: (B[, T], targets)."""
         return torch.cat([model(values, masks) for model in self.models], -1)
 
 
+class Scaled(nn.Module):
+    """Numbers in their own unit, of a model that says how many spreads they are from the centre."""
+
+    def __init__(self, model: nn.Module, centre: Sequence[float], spread: Sequence[float]):
+        super().__init__()
+        self.model = model
+        self.register_buffer("centre", torch.tensor(centre), persistent=False)  # run.json has them
+        self.register_buffer("spread", torch.tensor(spread), persistent=False)
+
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+        """Predict in the unit of the numbers, at least in float32."""
+        said = self.model(values, masks)
+        return said.to(torch.promote_types(said.dtype, torch.float32)) * self.spread + self.centre
+
+
 def build(
-    options: NetworkOptions, dims: dict[str, int], task: str, outputs: int, max_steps: dict[str, int]
+    options: NetworkOptions,
+    dims: dict[str, int],
+    task: Task,
+    outputs: int,
+    max_steps: dict[str, int],
+    scale: Mapping[str, Sequence[float]] | None = None,
 ) -> nn.Module:
     """Build a network: ``forward(values, masks)`` as in Network, whatever the options.
 
-    ``dims``: feature width per modality (audio, video, text); ``task``: "segment" (``outputs`` classes) or "frame"
-    (``outputs`` targets); ``max_steps``: the longest sequence per modality in rows, from which the encoder's stride
-    follows (and the fixed lengths of a faithful model; ignored otherwise). A faithful model is float64 and takes no
-    notice of masks but to put zeros there. Raises InputError for combinations that cannot be, naming those that can.
+    ``dims``: feature width per modality (audio, video, text); ``outputs``: how many classes or numbers; ``max_steps``:
+    the longest sequence per modality in rows, from which the encoder's stride follows (and the fixed lengths of a
+    faithful model; ignored otherwise); ``scale``: ``centre`` and ``spread`` of each number, where they do not all lie
+    in [-1, 1]. A faithful model is float64 and takes no notice of masks but to put zeros there. Raises InputError for
+    combinations that cannot be, naming those that can.
     """
     check_network(options, list(dims), task)
     if outputs < 1 or min(dims.values()) < 1:
@@ -171,18 +201,22 @@ def build(
     dims = {m: dims[m] for m in MODALITIES.values() if m in dims}  # one order, whatever the caller's
     fusion = options.make_fusion(task)
     if options.faithful:
-        return _published(options, fusion, dims, outputs, max_steps)
+        network = _published(options, fusion, dims, outputs, max_steps)
+        return Scaled(network, **scale) if scale else network
 
     # How many rows each encoded step stands for: one where frames must stay frames.
-    longest = {m: 1 if task == "frame" or options.one_grid else max_steps.get(m) or 1 for m in dims}
+    longest = {m: 1 if task.frames or options.one_grid else max_steps.get(m) or 1 for m in dims}
     strides = {m: -(-steps // options.encoder_steps) for m, steps in longest.items()}
+
+    bounded = task.numbers and not scale
 
     def one(count: int) -> nn.Module:
         if not fusion.apart:
-            return Network(options, dims, task, count, strides)
-        return Late({m: Network(options, {m: dim}, task, count, strides) for m, dim in dims.items()}, task)
+            return Network(options, dims, task, count, strides, bounded)
+        return Late({m: Network(options, {m: dim}, task, count, strides, bounded) for m, dim in dims.items()}, task)
 
-    return Separate([one(1) for _ in range(outputs)]) if options.separate_targets else one(outputs)
+    network = Separate([one(1) for _ in range(outputs)]) if options.separate_targets else one(outputs)
+    return Scaled(network, **scale) if scale else network
 
 
 def _published(

@@ -5,8 +5,9 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from models.fusion.base import Fusion, Published
+from models.fusion.base import CLASSES, Fusion, Published
 from models.fusion.registry import FUSIONS
+from models.task import Task
 from pipeline.records import InputError
 
 Rate = Annotated[float, Field(gt=0)]
@@ -62,10 +63,10 @@ class NetworkOptions(Options):
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
-        250, gt=0, description="per-segment task: longer sequences are strided to at most so many encoded steps"
+        250, gt=0, description="tasks of segments: longer sequences are strided to at most so many encoded steps"
     )
     separate_targets: bool = Field(
-        False, description="valence and arousal by two models instead of one (published rjcma: always)"
+        False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
     )
 
     @model_validator(mode="before")
@@ -81,7 +82,7 @@ class NetworkOptions(Options):
         left = {key: getattr(kind, key) for key in ("combine", "encoder", "one_grid") if given.get(key) is None}
         return {**given, **own, **left}
 
-    def make_fusion(self, task: str = "segment") -> Fusion:
+    def make_fusion(self, task: Task = CLASSES) -> Fusion:
         """The fusion with its options, as layers and as words."""
         config = FUSIONS.options_for(self.fusion, self.model_extra)
         return FUSIONS.load(self.fusion)(config, self.width, self.dropout, task)
@@ -100,7 +101,7 @@ class NetworkOptions(Options):
         details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else [])]
         return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
 
-    def sentence(self, task: Literal["segment", "frame"] = "segment") -> str:
+    def sentence(self, task: Task = CLASSES) -> str:
         """Say in a sentence how its modalities meet, for the methods part of a paper."""
         return self.published.sentence if self.faithful else self.make_fusion(task).sentence()
 
@@ -112,19 +113,17 @@ def _list_fusions(schema: dict) -> None:
         schema["properties"] |= TypeAdapter(FUSIONS.load(name).Config).json_schema().get("properties", {})
 
 
-def check_network(options: NetworkOptions, modalities: list[str], task: str) -> None:
+def check_network(options: NetworkOptions, modalities: list[str], task: Task) -> None:
     """Refuse what cannot be built or would not mean anything; needs no data, so it can be asked before any work.
 
-    ``modalities`` by name (audio, video, text), ``task`` segment or frame. Raises InputError that names what is
-    allowed.
+    ``modalities`` by name (audio, video, text). Raises InputError that names what is allowed.
     """
-    here = f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task!r}"
+    here = f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task}"
 
     def require(condition: bool, message: str) -> None:
         if not condition:
             raise InputError(f"{here}: {message}")
 
-    require(task in ("segment", "frame"), "the task is one of segment, frame")
     known = list(MODALITIES.values())
     require(
         bool(modalities) and len(set(modalities)) == len(modalities) and set(modalities) <= set(known),
@@ -145,8 +144,8 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
         f"width {options.width} must be even, half for each direction of the gru",
     )
     require(
-        task == "frame" or not options.separate_targets,
-        "separate_targets is for valence and arousal, task 'frame'; set it to false",
+        task.numbers or not options.separate_targets,
+        "separate_targets is for numbers such as valence and arousal; set it to false",
     )
     if options.faithful:
         having = {name: FUSIONS.load(name).published for name in FUSIONS.built_in}
@@ -154,10 +153,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: str) -> 
             fusion.published is not None,
             f"faithful is there for {', '.join(name for name in having if having[name])}; set it to false",
         )
-        wanted = (fusion.published.task, fusion.published.encoder)
+        wanted = (fusion.published.task.what, fusion.published.encoder)
         require(
-            (task, options.encoder) == wanted,
-            f"the published model is for task {wanted[0]!r} with encoder {wanted[1]!r}; "
+            (task.what, options.encoder) == wanted,
+            f"the published model is for task {wanted[0]} with encoder {wanted[1]!r}; "
             "choose these or set faithful to false",
         )
         require(

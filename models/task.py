@@ -20,7 +20,7 @@ class Task:
     def __post_init__(self):
         if self.kind not in get_args(Kind) or self.level not in get_args(Level):
             raise InputError(
-                f"task {self.kind}/{self.level}: write classes or numbers, a slash, and segment or frame: "
+                f"task {self.what}: write classes or numbers, a slash, and segment or frame: "
                 "classes/segment, numbers/frame:valence,arousal"
             )
         if bool(self.targets) != self.numbers or len(set(self.targets)) != len(self.targets) or "" in self.targets:
@@ -37,6 +37,11 @@ class Task:
         return cls(cast(Kind, kind), cast(Level, level), tuple(targets.split(",")) if ":" in text else ())
 
     @property
+    def what(self) -> str:
+        """What for what, whatever the numbers are called: ``numbers/frame``."""
+        return f"{self.kind}/{self.level}"
+
+    @property
     def numbers(self) -> bool:
         """Whether numbers are predicted, not classes."""
         return self.kind == "numbers"
@@ -47,4 +52,4 @@ class Task:
         return self.level == "frame"
 
     def __str__(self) -> str:
-        return f"{self.kind}/{self.level}" + (f":{','.join(self.targets)}" if self.targets else "")
+        return self.what + (f":{','.join(self.targets)}" if self.targets else "")

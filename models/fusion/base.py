@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from models.task import Task
 from pipeline.registry import NoOptions
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from models.attention import Stream
 
-Task = Literal["segment", "frame"]
 Combination = Literal["statistics", "concatenation"]
 EncoderKind = Literal["gru", "tcn"]
+CLASSES = Task("classes", "segment")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Published:
     sentence: str
     """What it is, for the methods part of a paper."""
     task: Task
+    """Whatever its numbers are called."""
     encoder: EncoderKind
     steps: Mapping[str, int] | None = None
     """Fixed lengths in rows by modality; None: the window of the training options."""
@@ -71,7 +73,7 @@ class Fusion(ABC):
         super().__init_subclass__(**kwargs)
         cls.title = cls.__dict__.get("title", cls.__name__)
 
-    def __init__(self, config=None, width: int = 120, dropout: float = 0.1, task: Task = "segment"):
+    def __init__(self, config=None, width: int = 120, dropout: float = 0.1, task: Task = CLASSES):
         self.config = self.Config() if config is None else config
         self.width, self.dropout, self.task = width, dropout, task
 

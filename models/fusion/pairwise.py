@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.fusion.base import Fusion, Published
+from models.task import Task
 from pipeline.registry import options
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class PairwiseAttention(Fusion):
     published = Published(
         sentence="The model of Rajan et al. 2022 as published: fixed lengths without padding masks, convolutions that "
         "take time for the channel axis, a GRU and attention, means over time and statistics across them.",
-        task="segment",
+        task=Task("classes", "segment"),
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},
         training={"plateau_threshold": 1e-4, "class_weights": False, "modality_dropout": 0.0},
@@ -80,7 +81,7 @@ class PairwiseAttention(Fusion):
         def one() -> nn.Module:
             if self.config.block == "pre_norm":
                 return TransformerBlock(self.width, self.config.heads, self.dropout)
-            return MaskedAttention(self.width, self.config.heads, self.dropout, residual=self.task == "frame")
+            return MaskedAttention(self.width, self.config.heads, self.dropout, residual=self.task.frames)
 
         return {f"{target}_{source}": one() for pairs in self.groups(modalities) for target, source in pairs}
 
@@ -112,9 +113,9 @@ class PairwiseAttention(Fusion):
     def sentence(self) -> str:
         """Say who attends to whom, and in which block."""
         block = {
-            "bare": "without residual connection or layer norm"
-            if self.task == "segment"
-            else "added to what it attends from, without layer norm",
+            "bare": "added to what it attends from, without layer norm"
+            if self.task.frames
+            else "without residual connection or layer norm",
             "pre_norm": "in pre-norm transformer blocks",
         }[self.config.block]
         return f"Each modality attends to {self.attends} by {self.config.heads}-head attention {block}."

@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.fusion.base import Fusion, Published
+from models.task import Task
 from pipeline.records import InputError
 from pipeline.registry import options
 
@@ -154,7 +155,7 @@ class Rjcma(RecursiveAttention):
     published = Published(
         sentence="The model of Praveen and Alam 2024 as its code has it: a window of fixed length without masks, "
         "features correlated through a linear map over its frames, stacked layers, a model for each target.",
-        task="frame",
+        task=Task("numbers", "frame", ("valence", "arousal")),
         encoder="tcn",
         one_target=True,
         training={"ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
