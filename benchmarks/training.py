@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from models.task import Task
 from pipeline.log import peak_memory_mb
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
+TURNS_TASK, FRAMES_TASK = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
 TURNS, CLASSES = 96, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 PUBLISHED = {"audio": (120, 0.01), "video": (2048, 1 / 3), "text": (300, 0.4)}  # width and hop of paper 1's features
 FRAMES_PER_VIDEO, FRAME_S = 5000, 1 / 30  # the average of Aff-Wild2
@@ -23,7 +25,8 @@ STREAMED_WIDTH, CORPUS_FRAMES = 1500, 2_900_000
 def _attributes(modality: str, corpus: str) -> dict:
     return {
         "corpus": corpus, "name": modality, "modality": modality, "extractor": "bench", "extractor_version": "1",
-        "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
+        "config": {"columns": ["valence", "arousal"]} if modality == "label" else {},
+        "weights": {}, "software": {}, "inputs": "", "demonstration": True,
     }  # fmt: skip
 
 
@@ -76,8 +79,8 @@ def _run(examples, network, options):
     from models.network import build
 
     torch.manual_seed(0)
-    outputs = len(examples.classes) or 2
-    return Run(build(network, examples.dims, examples.task, outputs, examples.max_steps), examples, options, 0, False)
+    network = build(network, examples.dims, examples.task, len(examples.names), examples.max_steps, examples.scale)
+    return Run(network, examples, options, 0, False)
 
 
 def _seconds(function, repeats: int = 2) -> float:
@@ -102,17 +105,21 @@ def published_recipe() -> dict[str, float]:
     from models.data import read_fold
     from models.examples import segment_examples
     from models.options import NetworkOptions, TrainingOptions
+    from models.truth import segment_truth
 
     options = TrainingOptions(seeds=[0], max_steps={"audio": 1000, "video": 32, "text": 128})
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         stores = {m: FeatureStore(path) for m, path in turns(Path(folder)).items()}
-        rows = read_fold(Path(folder) / "split.tsv", 0)
+        split = Path(folder) / "split.tsv"
+        rows = read_fold(split, 0)
+        truth = segment_truth(TURNS_TASK, split, rows, None)
         for fusion in ("self_attention", "cross_attention"):
             seconds = {}
             for faithful in (True, False):
                 network = NetworkOptions(fusion=fusion, faithful=faithful)
-                run = _run(segment_examples(stores, rows, list(CLASSES), network, options), network, options)
+                examples = segment_examples(stores, rows, TURNS_TASK, truth, network, options)
+                run = _run(examples, network, options)
                 seconds[faithful] = _epoch(run)
             figures[f"epoch, {fusion}: published recipe / ours (at least 3)"] = seconds[True] / seconds[False]
     return figures
@@ -133,7 +140,7 @@ def loading_by_item() -> dict[str, float]:
         files, labels = _videos(Path(folder), len(parts))
         stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
         split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
-        run = _run(frame_examples(stores, truth, split, network, options), network, options)
+        run = _run(frame_examples(stores, truth, split, FRAMES_TASK, network, options), network, options)
         examples = run.examples
         groups = training_batches(run.items, examples.length, options.batch_size, np.random.default_rng(0))
 
@@ -202,7 +209,7 @@ def _peak_of_streaming(frames: int) -> float:
         options = TrainingOptions(seeds=[0], memory_budget_gb=1e-3)
         split = [Assignment(part, 0, part) for part in parts]
         examples = frame_examples(
-            stores, FeatureStore(paths["label"]), split, NetworkOptions(fusion="self_attention"), options
+            stores, FeatureStore(paths["label"]), split, FRAMES_TASK, NetworkOptions(fusion="self_attention"), options
         )
         for batch in examples.batches([examples.items("training")[:12], examples.items("test")[:12]]):
             assert len(batch) == 12

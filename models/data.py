@@ -6,7 +6,8 @@
 >>> data = SegmentDataset.from_split(features, "splits/session.tsv", fold=0, part="training") # doctest: +SKIP
 >>> for batch in DataLoader(data, batch_size=32, collate_fn=collate): ...                     # doctest: +SKIP
 
-``batch.values["audio"]`` is (B, T, D), ``batch.masks["audio"]`` (B, T) bool, ``batch.target`` (B,) class indices.
+``batch.values["audio"]`` is (B, T, D), ``batch.masks["audio"]`` (B, T) bool, ``batch.target`` (B,) class indices; with
+``task="numbers/segment:valence,arousal"`` and ``labels="labels.tsv"`` it is (B, 2) numbers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.sources import StoredRows
+from models.task import Task
+from models.truth import UNKNOWN, segment_truth
 from pipeline.records import Assignment, InputError, read_table
 from pipeline.store import FeatureStore
 
@@ -27,9 +30,9 @@ from pipeline.store import FeatureStore
 class Batch:
     """Padded sequences of B items: what a network takes, and what it should say.
 
-    ``values`` (B, T, D) and ``masks`` (B, T) per modality, True = observed; values are 0 elsewhere. ``target``: (B,)
-    class indices, or (B, T, 2) valence and arousal with ``target_mask`` (B, T), True where the label counts. ``items``:
-    which items of the data these are.
+    ``values`` (B, T, D) and ``masks`` (B, T) per modality, True = observed; values are 0 elsewhere. ``target``: numbers
+    of classes (B,), for tasks of frames (B, T), UNKNOWN where none is known; or numbers (B, K), of frames (B, T, K).
+    ``target_mask`` (B,) or (B, T): True where it is known. ``items``: which items of the data these are.
     """
 
     values: dict[str, Tensor]
@@ -80,12 +83,12 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Example:
-    """One segment: ``values`` (T, D) and ``masks`` (T,) per modality, and the index of its class."""
+    """One segment: ``values`` (T, D) and ``masks`` (T,) per modality, and the index of its class or its numbers."""
 
     segment_id: str
     values: dict[str, Tensor]
     masks: dict[str, Tensor]
-    target: int | None
+    target: int | Tensor | None
     item: int
 
 
@@ -97,7 +100,7 @@ class SegmentDataset(Dataset):
     Args:
         features: feature store, or its path, per modality.
         segment_ids: which segments, in which order.
-        labels: the class name of each segment, or None.
+        labels: the class name of each segment, None where it is not known; or its numbers; or None altogether.
         classes: class names in the order of their indices; default: sorted.
         max_steps: rows kept per modality; longer sequences are cut at their end.
         normalisers: applied per modality where given.
@@ -109,7 +112,7 @@ class SegmentDataset(Dataset):
         self,
         features: Mapping[str, str | Path | FeatureStore],
         segment_ids: Sequence[str],
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str | None] | np.ndarray | None = None,
         classes: Sequence[str] | None = None,
         max_steps: Mapping[str, int] | None = None,
         normalisers: Mapping[str, Normaliser] | None = None,
@@ -117,7 +120,8 @@ class SegmentDataset(Dataset):
         stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
         self.rows = {m: StoredRows(store, segment_ids, (max_steps or {}).get(m)) for m, store in stores.items()}
         self.segment_ids, self.labels = list(segment_ids), labels
-        self.classes = sorted(set(labels or ())) if classes is None else list(classes)
+        named = () if labels is None or isinstance(labels, np.ndarray) else set(labels) - {None}
+        self.classes = sorted(named) if classes is None else list(classes)
         self.normalisers = dict(normalisers or {})
 
     @classmethod
@@ -129,16 +133,23 @@ class SegmentDataset(Dataset):
         part: str,
         normalise: bool = True,
         max_steps: Mapping[str, int] | None = None,
+        task: str = "classes/segment",
+        labels: str | Path | None = None,
     ) -> "SegmentDataset":
-        """Take one part of one fold of a split; with ``normalise``, by the moments of that fold's training part."""
+        """Take one part of one fold of a split; with ``normalise``, by the moments of that fold's training part.
+
+        Numbers are read from ``labels``, which is labels.tsv. Raises InputError for a task of frames.
+        """
+        wanted = Task.parse(task)
+        if wanted.frames:
+            raise InputError(f"task {task}: a data set of segments has labels of segments; take labels.h5 for frames")
         rows = read_fold(split, fold)
         chosen = [row for row in rows if row.part == part]
         if not chosen:
             raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
-        classes = sorted({row.label for row in rows if row.label})
-        data = cls(
-            features, [r.segment_id for r in chosen], [r.label for r in chosen], classes=classes, max_steps=max_steps
-        )
+        truth = segment_truth(wanted, split, chosen, labels)
+        known = truth.values if wanted.numbers else [None if k == UNKNOWN else truth.names[k] for k in truth.values]
+        data = cls(features, [r.segment_id for r in chosen], known, truth.names, max_steps)
         if normalise:
             training = [row.segment_id for row in rows if row.part == "training"]
             data.normalisers = {
@@ -157,8 +168,15 @@ class SegmentDataset(Dataset):
             if modality in self.normalisers:
                 x = self.normalisers[modality](x, mask)
             values[modality], masks[modality] = (x, mask) if len(x) else (x.new_zeros(1, x.shape[1]), mask.new_zeros(1))
-        target = self.classes.index(self.labels[item]) if self.labels else None
-        return Example(self.segment_ids[item], values, masks, target, item)
+        return Example(self.segment_ids[item], values, masks, self._target(item), item)
+
+    def _target(self, item: int) -> int | Tensor | None:
+        if self.labels is None:
+            return None
+        label = self.labels[item]
+        if isinstance(label, np.ndarray):
+            return torch.from_numpy(label).float()
+        return UNKNOWN if label is None else self.classes.index(label)
 
 
 def _fit(store: FeatureStore, training: Sequence[str], max_steps: int | None) -> Normaliser:
@@ -176,11 +194,15 @@ def collate(examples: Sequence[Example]) -> Batch:
         return torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True)
 
     first = examples[0]
+    target = known = None
+    if first.target is not None:
+        target = torch.stack([torch.as_tensor(e.target) for e in examples])
+        known = target.isfinite().all(-1) if target.is_floating_point() else target != UNKNOWN
     return Batch(
         values={m: pad([e.values[m] for e in examples]) for m in first.values},
         masks={m: pad([e.masks[m] for e in examples]) for m in first.masks},
-        target=None if first.target is None else torch.tensor([e.target for e in examples]),
-        target_mask=None,
+        target=target,
+        target_mask=known,
         items=np.array([e.item for e in examples]),
     )
 

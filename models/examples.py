@@ -13,6 +13,8 @@ from torch import Tensor
 from models.data import Batch, Normaliser
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table, place_tables
+from models.task import Task
+from models.truth import UNKNOWN, Truth, frame_names
 from models.windows import cut_windows
 from pipeline.log import log
 from pipeline.records import Assignment, InputError
@@ -26,9 +28,13 @@ BUCKET = 16  # batches whose items are sorted by length together
 class Examples:
     """Items over tables of features: item i covers rows ``first[i]`` to ``first[i] + count[m][i]`` of its segment.
 
-    A segment of the segment task is one item; of the frame task it is one item per window. ``pad_to``: the fixed length
-    of each modality, for models that need one.
+    Where segments are predicted each is one item, where frames are each window of a segment. ``pad_to``: the fixed
+    length of each modality, for models that need one. ``scale``: centre and spread of each number, where those of the
+    training part do not all lie in [-1, 1].
     """
+
+    task: Task
+    names: list[str]  # of the classes, or of the numbers
 
     segment_ids: list[str]  # of the tables, sorted
     tables: dict[str, Table]
@@ -39,14 +45,9 @@ class Examples:
     count: dict[str, np.ndarray]  # (I,) per modality
     pad_to: dict[str, int]
     dtype: torch.dtype
-    classes: list[str]  # () for the frame task
-    target: np.ndarray | None = None  # (I,) class index
-    labels: Table | None = None  # valence and arousal of the frames
-
-    @property
-    def task(self) -> str:
-        """Either segment or frame."""
-        return "segment" if self.labels is None else "frame"
+    target: np.ndarray | None = None  # of segments, as in Truth
+    labels: Table | None = None  # of frames: numbers, or the number of a class
+    scale: dict[str, list[float]] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -83,12 +84,26 @@ class Examples:
         target, target_mask = self._target(items, segment, first, masks)
         return Batch(values, masks, target, target_mask, items)
 
-    def _target(self, items, segment, first, masks) -> tuple[Tensor | None, Tensor | None]:
+    def _target(self, items, segment, first, masks) -> tuple[Tensor, Tensor]:
         if self.labels is not None:
             count = next(iter(self.count.values()))[items]
-            target, mask = self.labels.gather(segment, first, count, next(iter(masks.values())).shape[1])
-            return target.to(self.dtype), mask
-        return torch.as_tensor(self.target[items], device=self.device), None
+            target, known = self.labels.gather(segment, first, count, next(iter(masks.values())).shape[1])
+        else:
+            target = torch.as_tensor(self.target[items], device=self.device)
+            known = target.isfinite().all(-1) if self.task.numbers else target != UNKNOWN
+        if self.task.numbers:
+            return target.to(self.dtype), known
+        return (target[..., 0].long().where(known, UNKNOWN) if self.task.frames else target), known
+
+    def known(self, *parts: str) -> np.ndarray:
+        """What is known of some parts, each segment or frame once: (N,) numbers of classes, or (N, numbers)."""
+        if self.labels is None:
+            target = self.target[self.items(*parts)]
+            return target[np.isfinite(target).all(1) if self.task.numbers else target != UNKNOWN]
+        ranges = [self.labels.range(i) for i in np.unique(self.segment[self.items(*parts)])]
+        values = [self.labels.values[r][self.labels.valid[r]].cpu().numpy() for r in ranges]
+        found = np.concatenate([np.zeros((0, self.labels.dim), np.float32), *values])
+        return found if self.task.numbers else found[:, 0].astype(np.int64)
 
     def batches(self, groups: Sequence[np.ndarray]) -> Iterator[Batch]:
         """Yield the batch of each group of items; what must be read or copied is read while the last batch is used."""
@@ -134,12 +149,13 @@ def evaluation_batches(items: np.ndarray, length: np.ndarray, size: int) -> list
 def segment_examples(
     stores: dict[str, FeatureStore],
     assignments: Sequence[Assignment],
-    classes: list[str],
+    task: Task,
+    truth: Truth,
     network: NetworkOptions,
     training: TrainingOptions,
     device: str = "cpu",
 ) -> Examples:
-    """Items of the segment task, with normalisers fitted on the training part.
+    """Segments as items, of which ``truth`` is known, with normalisers fitted on the training part.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in the stored rows. The
     fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
@@ -154,8 +170,9 @@ def segment_examples(
     else:
         rows = {m: StoredRows(store, segment_ids, steps.get(m)) for m, store in stores.items()}
     segment = np.array([index[a.segment_id] for a in assignments])
-    number = {label: i for i, label in enumerate(classes)}
     examples = Examples(
+        task=task,
+        names=truth.names,
         segment_ids=segment_ids,
         tables=place_tables(rows, device, training.memory_budget_gb),
         normalisers={},
@@ -165,10 +182,9 @@ def segment_examples(
         count={m: r.count[segment] for m, r in rows.items()},
         pad_to={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
-        classes=classes,
-        target=np.array([number[a.label] for a in assignments]),
+        target=truth.values,
     )
-    return _normalised(examples)
+    return _fitted(examples, network.faithful)
 
 
 def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
@@ -189,6 +205,7 @@ def frame_examples(
     stores: dict[str, FeatureStore],
     labels: FeatureStore,
     assignments: Sequence[Assignment],
+    task: Task,
     network: NetworkOptions,
     training: TrainingOptions,
     device: str = "cpu",
@@ -197,9 +214,12 @@ def frame_examples(
 
     Training windows without any labelled frame are left out; of the other parts every frame is covered.
     """
+    names = frame_names(task, labels)
     segment_ids = sorted({a.segment_id for a in assignments})
     index = {s: i for i, s in enumerate(segment_ids)}
     truth = Table(StoredRows(labels, segment_ids), "device" if device != "cpu" else "host", device)
+    if not task.numbers:
+        _check_classes(truth, names)
     time_s = labels.file["time_s"][:]
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
     rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
@@ -227,6 +247,8 @@ def frame_examples(
     segment, first = np.array(segments, np.int64), np.array(starts, np.int64)
     count = np.minimum(truth.count[segment] - first, training.window)
     examples = Examples(
+        task=task,
+        names=names,
         segment_ids=segment_ids,
         tables=place_tables(rows, device, training.memory_budget_gb),
         normalisers={},
@@ -236,14 +258,24 @@ def frame_examples(
         count=dict.fromkeys(rows, count),
         pad_to=dict.fromkeys(rows, training.window) if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
-        classes=[],
         labels=truth,
     )
-    return _normalised(examples)
+    return _fitted(examples, network.faithful)
 
 
-def _normalised(examples: Examples) -> Examples:
-    """Fit the normalisers on the segments that train, and say what is missing."""
+def _check_classes(labels: Table, names: list[str]) -> None:
+    """Raise InputError where a label is not the number of a class."""
+    found = labels.values[:-1, 0][labels.valid[:-1]]  # the last row is padding
+    wrong = found[(found < 0) | (found >= len(names)) | (found != found.floor())]
+    if len(wrong):
+        raise InputError(
+            f"{labels.rows.store.path}: a frame has class {wrong[0]:g}; the classes are numbered from 0 to "
+            f"{len(names) - 1} ({', '.join(names)}); correct the reader's annotate"
+        )
+
+
+def _fitted(examples: Examples, faithful: bool) -> Examples:
+    """Fit normalisers and scale on what trains, and say what is missing."""
     counts = Counter(examples.part.tolist())
     for needed in ("training", "development", "test"):
         if not counts[needed]:
@@ -255,4 +287,25 @@ def _normalised(examples: Examples) -> Examples:
         if examples.absent[m]:
             log.info("%s: %d of %d segments have no valid row; all masked", m, examples.absent[m], len(trains))
         normalisers[m] = Normaliser.fit(table.blocks(trains), table.dim).to(examples.device, examples.dtype)
-    return replace(examples, normalisers=normalisers)
+    return replace(examples, normalisers=normalisers, scale=_scale(examples, faithful))
+
+
+def _scale(examples: Examples, faithful: bool) -> dict[str, list[float]] | None:
+    """Mean and standard deviation of each number where any leaves [-1, 1], which a network's tanh can reach.
+
+    A faithful model has its tanh all the same: the middle of the range, and half of it. Raises InputError for a number
+    that is always the same, from which nothing can be learned.
+    """
+    if not examples.task.numbers:
+        return None
+    known = examples.known("training").astype(np.float64)
+    low, high = known.min(0), known.max(0)
+    for name, value, constant in zip(examples.names, low, low == high):
+        if constant:
+            raise InputError(f"{name} is {value:g} in the whole training part; take it out of the task {examples.task}")
+    if low.min() >= -1 and high.max() <= 1:
+        return None
+    ranges = ", ".join(f"{name} {a:g} to {b:g}" for name, a, b in zip(examples.names, low, high))
+    log.info("the training part has %s: the network's numbers are scaled to that", ranges)
+    centre, spread = ((low + high) / 2, (high - low) / 2) if faithful else (known.mean(0), known.std(0))
+    return {"centre": centre.tolist(), "spread": spread.tolist()}

@@ -23,61 +23,69 @@ from models.losses import ccc_loss, inverse_frequencies
 from models.metrics import accuracy, ccc, confusion_matrix, moments
 from models.optimiser import Optimiser
 from models.options import TrainingOptions
-from models.predict import TARGETS, frame_outputs, outputs
+from models.predict import answers, outputs
+from models.truth import UNKNOWN
 from pipeline.records import InputError, replacing
 
 EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
 
 
 class Objective:
-    """What is minimised, and what selects the epoch: cross-entropy and accuracy, or 1 - CCC and the mean CCC."""
+    """What is minimised, and what selects the epoch.
+
+    Classes: cross-entropy over what is labelled, and accuracy. Numbers: 1 - CCC or the squared error, and the mean CCC.
+    """
 
     def __init__(self, examples: Examples, options: TrainingOptions):
         self.examples, self.options = examples, options
-        self.score = "accuracy" if examples.task == "segment" else "ccc_mean"
+        self.score = "ccc_mean" if examples.task.numbers else "accuracy"
         self.weights = None
-        if options.class_weights and examples.task == "segment":
-            target = torch.as_tensor(examples.target[examples.items("training")])
-            self.weights = inverse_frequencies(target, len(examples.classes)).to(examples.device, examples.dtype)
+        if options.class_weights and not examples.task.numbers:
+            labels = torch.from_numpy(examples.known("training"))
+            self.weights = inverse_frequencies(labels, len(examples.names)).to(examples.device, examples.dtype)
 
     def loss(self, said: Tensor, batch: Batch) -> Tensor:
         """The loss of one batch."""
         said = said.to(torch.promote_types(said.dtype, torch.float32))
-        if self.examples.task == "frame":
-            return ccc_loss(said, batch.target, batch.target_mask, self.options.ccc_over)
-        return F.cross_entropy(said, batch.target, weight=self.weights)
+        if not self.examples.task.numbers:
+            return self.cross_entropy(said.flatten(0, -2), batch.target.flatten())
+        if self.options.loss == "mse":
+            return self.squared_error(said[batch.target_mask], batch.target[batch.target_mask])
+        return ccc_loss(said, batch.target, batch.target_mask, self.options.ccc_over)
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean over what is labelled, weighed by class if asked for: (N, classes) and (N,)."""
+        weights = None if self.weights is None else self.weights.to(logits.device, logits.dtype)
+        return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
+
+    def squared_error(self, said: Tensor, target: Tensor) -> Tensor:
+        """Mean over items and numbers, each in its spread: (N, numbers) both."""
+        spread = (self.examples.scale or {}).get("spread", [1.0] * said.shape[-1])
+        return ((said - target) / said.new_tensor(spread)).square().mean()
 
     def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
         """Loss and scores over the whole development part."""
-        examples = self.examples
-        items = examples.items("development")
-        said = outputs(network, examples, items, self.options.batch_size, mixed)
-        if examples.task == "segment":
-            logits, target = torch.from_numpy(np.stack(said)), torch.as_tensor(examples.target[items])
-            weights = None if self.weights is None else self.weights.cpu().to(logits.dtype)
-            confusion = confusion_matrix(target.numpy(), logits.argmax(1).numpy(), len(examples.classes))
-            return {
-                "loss": float(F.cross_entropy(logits, target, weight=weights)),
-                "accuracy": float(accuracy(confusion)),
-            }
-        truth, predicted = _labelled(examples, frame_outputs(examples, items, said))
-        each = np.nan_to_num([float(ccc(moments(truth[:, k], predicted[:, k]))) for k in range(len(TARGETS))])
+        examples, items = self.examples, self.examples.items("development")
+        found = answers(examples, items, outputs(network, examples, items, self.options.batch_size, mixed))
+        truth, said = found.truth[found.known], found.said[found.known]
+        if not len(truth):
+            raise InputError(
+                f"the development part holds no labelled {examples.task.level}, so no epoch can be selected; "
+                "change the split"
+            )
+        if not examples.task.numbers:
+            confusion = confusion_matrix(truth, said.argmax(1), len(examples.names))
+            loss = self.cross_entropy(torch.from_numpy(said), torch.from_numpy(truth))
+            return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
+        each = np.nan_to_num([float(ccc(moments(truth[:, k], said[:, k]))) for k in range(truth.shape[1])])
+        loss = 1 - float(each.mean())
+        if self.options.loss == "mse":
+            loss = float(self.squared_error(torch.from_numpy(said), torch.from_numpy(truth)))
         return {
-            "loss": 1 - float(each.mean()),
-            **{f"ccc_{name}": float(value) for name, value in zip(TARGETS, each)},
+            "loss": loss,
+            **{f"ccc_{name}": float(value) for name, value in zip(examples.names, each)},
             "ccc_mean": float(each.mean()),
         }
-
-
-def _labelled(examples: Examples, averaged: list[tuple[int, str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction of every labelled frame, (frames, 2) each."""
-    labels = examples.labels
-    ranges = [slice(labels.offset[i], labels.offset[i + 1]) for i, _, _ in averaged]
-    valid = np.concatenate([labels.valid[r].cpu().numpy() for r in ranges])
-    if not valid.any():
-        raise InputError("the development part holds no labelled frame, so no epoch can be selected; change the split")
-    truth = np.concatenate([labels.values[r].cpu().numpy() for r in ranges])
-    return truth[valid], np.concatenate([values for _, _, values in averaged])[valid]
 
 
 @dataclass

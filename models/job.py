@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from models import predict
 from models.data import read_fold
 from models.examples import Examples, frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
-from pipeline.records import Assignment, InputError, read_table
+from models.task import Task
+from models.truth import segment_truth
+from pipeline.records import InputError
 from pipeline.store import FeatureStore
 
 
@@ -19,12 +20,12 @@ class Job:
     """All that decides what comes out of a training job."""
 
     name: str
-    task: str  # segment or frame
+    task: Task
     modalities: str  # letters joined by +
     fold: int
     split: Path
     features: dict[str, Path]
-    labels: Path | None
+    labels: Path | None  # of frames labels.h5, of numbers of segments labels.tsv
     network: NetworkOptions
     training: TrainingOptions
     out: Path
@@ -36,14 +37,12 @@ class Job:
 
 
 def open_stores(job: Job) -> tuple[dict[str, FeatureStore], FeatureStore | None]:
-    """Open features and labels; raises InputError where they are not of one corpus and kind."""
+    """Open features and frame-wise labels; raises InputError where they are not of one corpus and kind."""
     stores = {m: FeatureStore(path) for m, path in job.features.items()}
     for m, store in stores.items():
         if store.attributes["modality"] != m:
             raise InputError(f"{store.path}: holds {store.attributes['modality']} features, given as --feature {m}")
-    labels = FeatureStore(job.labels) if job.labels else None
-    if labels and labels.dim != len(predict.TARGETS):
-        raise InputError(f"{labels.path}: labels are {labels.dim} wide, expected {len(predict.TARGETS)}")
+    labels = FeatureStore(job.labels) if job.task.frames else None
     first = next(iter(stores.values()))
     for store in [*stores.values(), *([labels] if labels else [])]:
         if store.attributes["corpus"] != first.attributes["corpus"]:
@@ -65,21 +64,10 @@ def load_examples(job: Job, device: str) -> Examples:
     """Read what the job trains and predicts on."""
     stores, labels = open_stores(job)
     rows = read_fold(job.split, job.fold)
-    if job.task == "frame":
-        return frame_examples(stores, labels, rows, job.network, job.training, device)
-    return segment_examples(stores, rows, _classes(job.split), job.network, job.training, device)
-
-
-def _classes(split: Path) -> list[str]:
-    """All labels of a split, whichever of them a fold holds: the outputs are the same in every fold."""
-    rows = read_table(split, Assignment)
-    unlabelled = [row.segment_id for row in rows if row.label is None]
-    if unlabelled:
-        raise InputError(f"{split}: {unlabelled[0]} has no label, but task segment needs one; use task frame")
-    classes = sorted({row.label for row in rows})
-    if len(classes) < 2:
-        raise InputError(f"{split}: holds only the label {classes}; there is nothing to tell apart")
-    return classes
+    if job.task.frames:
+        return frame_examples(stores, labels, rows, job.task, job.network, job.training, device)
+    truth = segment_truth(job.task, job.split, rows, job.labels)
+    return segment_examples(stores, rows, job.task, truth, job.network, job.training, device)
 
 
 def choose_device(wanted: str) -> str:

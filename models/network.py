@@ -127,8 +127,8 @@ class Network(nn.Module):
 class Late(nn.Module):
     """Late fusion: a model for each modality, and the mean of what those say that observed anything.
 
-    Of classes the mean of log-probabilities, which serve as logits, of numbers their mean: of each segment or frame. All
-    are trained together on the loss of their mean.
+    Of classes the mean of log-probabilities, which serve as logits, of numbers their mean; of each segment or frame.
+    All are trained together on the loss of their mean.
     """
 
     def __init__(self, models: dict[str, Network], task: Task):

@@ -182,8 +182,8 @@ class TrainingOptions(Options):
     plateau_patience: int = Field(
         10,
         ge=0,
-        description="epochs without a lower development loss (frame-wise task: a higher CCC) before the learning rate "
-        "falls tenfold",
+        description="epochs without a lower development loss (numbers: a higher CCC) before the learning rate falls "
+        "tenfold",
     )
     plateau_threshold: float = Field(
         1e-4, ge=0, lt=1, description="share by which that loss must fall to count (faithful rjcma: any fall counts)"
@@ -191,14 +191,17 @@ class TrainingOptions(Options):
     stop_patience: int = Field(
         10,
         ge=1,
-        description="epochs without a better development score (accuracy; frame-wise task: CCC) before stopping",
+        description="epochs without a better development score (classes: accuracy; numbers: CCC) before stopping",
     )
     reload_best: bool = Field(
         False, description="after an epoch without a better development score go on from the best weights"
     )
+    loss: Literal["ccc", "mse"] = Field(
+        "ccc", description="of numbers: 1 - CCC, or the mean squared error (classes: always cross-entropy)"
+    )
     ccc_over: Literal["batch", "window", "window_unbiased"] = Field(
         "batch",
-        description="frame-wise task: the loss is one CCC over all frames of a batch, or one for each window, averaged "
+        description="numbers of frames: the loss is one CCC over all frames of a batch, or one per window, averaged "
         "(window_unbiased: as in paper 2's code, with a variance of n - 1; faithful rjcma always)",
     )
     modality_dropout: float = Field(

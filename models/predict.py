@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,17 @@ from torch import nn
 from models.data import Normaliser
 from models.examples import Examples, evaluation_batches
 from models.options import NetworkOptions
+from models.task import Task
+from models.truth import UNKNOWN
 from models.windows import average_windows
 from pipeline.records import InputError, replacing
-
-TARGETS = ("valence", "arousal")
 
 
 @torch.inference_mode()
 def outputs(
     network: nn.Module, examples: Examples, items: np.ndarray, batch_size: int, mixed: bool = False
 ) -> list[np.ndarray]:
-    """What the network says of each item: (outputs,) logits, or (steps, targets) of a window without its padding."""
+    """What the network says of each item: (outputs,), or (steps, outputs) of a window without its padding."""
     network.eval()
     order = evaluation_batches(items, examples.length, batch_size)
     said: dict[int, np.ndarray] = {}
@@ -30,7 +31,7 @@ def outputs(
         with torch.autocast(examples.device.type, torch.bfloat16, enabled=mixed):
             values = network(batch.values, batch.masks)
         values = values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
-        if examples.task == "frame":
+        if examples.task.frames:
             count = next(iter(examples.count.values()))[group]
             said.update((item, x[:n]) for item, x, n in zip(group.tolist(), values, count))
         else:
@@ -38,61 +39,80 @@ def outputs(
     return [said[item] for item in items.tolist()]
 
 
-def probabilities(logits: Sequence[np.ndarray]) -> np.ndarray:
-    """Softmax in float64: I of (classes,) -> (I, classes)."""
-    x = np.stack(logits).astype(np.float64)
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax in float64: (N, classes) -> (N, classes)."""
+    x = logits.astype(np.float64)
     x = np.exp(x - x.max(1, keepdims=True))
     return x / x.sum(1, keepdims=True)
 
 
-def segment_columns(examples: Examples, items: np.ndarray, logits: Sequence[np.ndarray], seed: int) -> dict:
-    """Columns of predictions.parquet of classes of segments, ordered by part and segment."""
-    order = np.lexsort((examples.segment[items], examples.part[items]))
-    items, p = items[order], probabilities(logits)[order]
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of N segments, or of all their frames, ordered by part, segment and frame; and the truth."""
+
+    segment: np.ndarray  # (N,) index into the examples' segments
+    part: np.ndarray  # (N,) index into parts
+    parts: list[str]
+    frame: np.ndarray | None  # (N,) number of the frame in its segment; None: of segments
+    truth: np.ndarray  # (N,) numbers of classes, or (N, numbers)
+    known: np.ndarray  # (N,) whether the truth is known
+    said: np.ndarray  # (N, outputs) logits of classes, or numbers
+
+
+def answers(examples: Examples, items: np.ndarray, said: Sequence[np.ndarray]) -> Answers:
+    """Put together what was said of each of ``items``: see ``outputs``."""
     parts, part = np.unique(examples.part[items], return_inverse=True)
-    return {
-        "segment_id": (examples.segment[items], examples.segment_ids),
-        "seed": np.full(len(items), seed, np.int64),
-        "part": (part, parts.tolist()),
-        "label": (examples.target[items], examples.classes),
-        "predicted": (p.argmax(1), examples.classes),
-        **{f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(examples.classes)},
+    if examples.task.frames:
+        return _of_frames(examples, items, said, part, parts.tolist())
+    order = np.lexsort((examples.segment[items], part))
+    truth = examples.target[items[order]]
+    known = np.isfinite(truth).all(1) if examples.task.numbers else truth != UNKNOWN
+    return Answers(
+        examples.segment[items[order]], part[order], parts.tolist(), None, truth, known, np.stack(said)[order]
+    )
+
+
+def _of_frames(examples: Examples, items: np.ndarray, windows, part: np.ndarray, parts: list[str]) -> Answers:
+    """Average the windows that cover a frame; of classes, their probabilities, given back as logits."""
+    labels, classes = examples.labels, not examples.task.numbers
+    groups: dict[tuple[int, int], list[int]] = {}
+    for k, key in enumerate(zip(part.tolist(), examples.segment[items].tolist())):
+        groups.setdefault(key, []).append(k)
+    averaged = []
+    for (_, segment), ks in sorted(groups.items()):
+        said = [probabilities(windows[k]) if classes else windows[k] for k in ks]
+        mean = average_windows(said, examples.first[items[ks]], int(labels.count[segment]))
+        averaged.append(np.log(mean.clip(np.finfo(mean.dtype).tiny)) if classes else mean)
+    frames = [len(said) for said in averaged]
+    of_part, of_segment = (np.repeat([key[i] for key in sorted(groups)], frames) for i in (0, 1))
+    ranges = [labels.range(segment) for _, segment in sorted(groups)]
+    known = np.concatenate([labels.valid[r].cpu().numpy() for r in ranges])
+    truth = np.concatenate([labels.values[r].cpu().numpy() for r in ranges])
+    truth = np.where(known, truth[:, 0], UNKNOWN).astype(np.int64) if classes else truth
+    frame = np.concatenate([np.arange(n) for n in frames])
+    return Answers(of_segment, of_part, parts, frame, truth, known, np.concatenate(averaged))
+
+
+def columns(examples: Examples, found: Answers, seed: int) -> dict[str, Any]:
+    """Columns of predictions.parquet, as models.predictions describes them; a text is given as codes and texts."""
+    table: dict[str, Any] = {
+        "segment_id": (found.segment, examples.segment_ids),
+        "seed": np.full(len(found.segment), seed, np.int64),
+        "part": (found.part, found.parts),
     }
-
-
-def frame_outputs(
-    examples: Examples, items: np.ndarray, windows: Sequence[np.ndarray]
-) -> list[tuple[int, str, np.ndarray]]:
-    """Average overlapping windows: (segment index, part, (frames, targets)) of each segment and part."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for k, item in enumerate(items):
-        groups.setdefault((int(examples.segment[item]), str(examples.part[item])), []).append(k)
-    return [
-        (i, part, average_windows([windows[k] for k in ks], examples.first[items[ks]], int(examples.labels.count[i])))
-        for (i, part), ks in sorted(groups.items(), key=lambda group: (group[0][1], group[0][0]))
-    ]
-
-
-def frame_columns(examples: Examples, averaged: Sequence[tuple[int, str, np.ndarray]], seed: int) -> dict:
-    """Columns of predictions.parquet, ordered by part, segment and frame; labels are NaN where they do not count."""
-    segment, part = np.array([a[0] for a in averaged]), [a[1] for a in averaged]
-    frames = [len(a[2]) for a in averaged]
-    ranges = [slice(examples.labels.offset[i], examples.labels.offset[i + 1]) for i in segment]
-    valid = np.concatenate([examples.labels.valid[r].cpu().numpy() for r in ranges])
-    truth = np.concatenate([examples.labels.values[r].cpu().numpy() for r in ranges])
-    predicted = np.concatenate([a[2] for a in averaged]).astype(np.float32)
-    rows: Any = next(iter(examples.tables.values())).rows
-    grids = rows.grids
-    return {
-        "segment_id": (np.repeat(segment, frames), examples.segment_ids),
-        "seed": np.full(len(valid), seed, np.int64),
-        "part": (np.repeat([sorted(set(part)).index(p) for p in part], frames), sorted(set(part))),
-        "frame": np.concatenate([np.arange(n) for n in frames]),
-        "time_s": np.concatenate([grids[i][:, 0] for i in segment]),
-        "valid": valid,
-        **{f"truth_{name}": np.where(valid, truth[:, k], np.float32(np.nan)) for k, name in enumerate(TARGETS)},
-        **{f"prediction_{name}": predicted[:, k] for k, name in enumerate(TARGETS)},
-    }
+    if found.frame is not None:
+        rows: Any = next(iter(examples.tables.values())).rows
+        time_s = [rows.grids[i][:, 0] for i in found.segment[found.frame == 0]]
+        table |= {"frame": found.frame, "time_s": np.concatenate(time_s), "valid": found.known}
+    names = examples.names
+    if examples.task.numbers:
+        truth = np.where(found.known[:, None], found.truth, np.float32(np.nan))
+        table |= {f"truth_{name}": truth[:, k] for k, name in enumerate(names)}
+        return table | {f"prediction_{name}": found.said[:, k].astype(np.float32) for k, name in enumerate(names)}
+    p = probabilities(found.said)
+    table["label"] = np.where(found.known, found.truth, len(names)), [*names, ""]
+    table["predicted"] = p.argmax(1), names
+    return table | {f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(names)}
 
 
 def write_columns(path: Path, columns: dict) -> None:
@@ -135,7 +155,8 @@ def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], 
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     tensors = load_file(folder / "checkpoint.safetensors")
     options, model = NetworkOptions.model_validate(run["network"]), run["model"]
-    network = build(options, model["dims"], run["task"], len(model["outputs"]), model["max_steps"])
+    task = Task.parse(run["task"])
+    network = build(options, model["dims"], task, len(model["outputs"]), model["max_steps"], model["scale"])
     network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
     normalisers = {
         m: Normaliser(tensors[f"normaliser.{m}.mean"], tensors[f"normaliser.{m}.std"]) for m in model["dims"]

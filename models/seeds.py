@@ -62,12 +62,18 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     for path in folder.iterdir():
         if not path.name.startswith("resume"):
             path.unlink()
-    names = list(predict.TARGETS) if job.task == "frame" else examples.classes
-    model: dict[str, Any] = {"dims": examples.dims, "outputs": names, "max_steps": examples.max_steps}
+    model: dict[str, Any] = {
+        "dims": examples.dims,
+        "outputs": examples.names,
+        "max_steps": examples.max_steps,
+        "scale": examples.scale,
+    }
 
     def make(learning_rate: float) -> Run:
         torch.manual_seed(seed)
-        network = networks.build(job.network, model["dims"], job.task, len(names), model["max_steps"])
+        network = networks.build(
+            job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale
+        )
         return Run(network.to(examples.device), examples, job.training, seed, mixed, learning_rate)
 
     def say(text: str) -> None:
@@ -77,11 +83,8 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     network = run.network
     items = examples.items("development", "test", "unlabelled")
     said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
-    if job.task == "segment":
-        columns = predict.segment_columns(examples, items, said, seed)
-    else:
-        columns = predict.frame_columns(examples, predict.frame_outputs(examples, items, said), seed)
-    predict.write_columns(folder / FILE, columns)
+    found = predict.answers(examples, items, said)
+    predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():

@@ -104,6 +104,10 @@ class Table:
         if keep != "file":
             self._load(torch.device("cpu") if keep == "host" else self.device)
 
+    def range(self, segment: int) -> slice:
+        """The rows of a segment."""
+        return slice(int(self.offset[segment]), int(self.offset[segment + 1]))
+
     @property
     def immediate(self) -> bool:
         """Whether rows are where they are computed with, so that there is nothing to prepare."""

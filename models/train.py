@@ -27,7 +27,6 @@ from pipeline.log import log
 from pipeline.records import InputError
 
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
-TRAINED = (Task("classes", "segment"), Task("numbers", "frame", predict.TARGETS))
 
 
 def facts(job: Job, device: str) -> dict:
@@ -39,7 +38,7 @@ def facts(job: Job, device: str) -> dict:
 
     return {
         "name": job.name,
-        "task": job.task,
+        "task": str(job.task),
         "modalities": job.modalities,
         "fold": job.fold,
         "device": device,
@@ -117,13 +116,13 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 
 
 @click.command()
-@click.option("--task", required=True, help="classes/segment or numbers/frame:valence,arousal")
+@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
 @click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--fold", required=True, type=click.IntRange(min=0))
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
-@click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="frame: labels.h5")
+@click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
 @click.option(
@@ -137,14 +136,15 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 def train(task, name, modalities, split, fold, feature, labels, network, training, cores, out):
     """Train one model on one modality set and fold, all seeds."""
     wanted = Task.parse(task)
-    if wanted not in TRAINED:
-        raise InputError(f"--task {task}: no model trains on it; there are {' and '.join(map(str, TRAINED))}")
-    if wanted.frames != (labels is not None):
-        raise InputError("--labels is needed for tasks of frames, and for those only")
+    if (wanted.frames or wanted.numbers) != (labels is not None):
+        raise InputError(
+            f"--task {task}: give --labels labels.h5 for tasks of frames, --labels labels.tsv for numbers of segments, "
+            "and none for classes of segments, which stand in the split"
+        )
     begin_s = time.monotonic()
     job = Job(
         name=name,
-        task=wanted.level,
+        task=wanted,
         modalities=modalities,
         fold=fold,
         split=split,

@@ -106,6 +106,10 @@ class Label:
     dominance: float | None = None
 
 
+NUMBERS = ("valence", "arousal", "dominance")
+"""What of a label is a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """One row of a split: the part of a segment in a fold; a segment may have several parts in a fold, or none."""

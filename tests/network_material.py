@@ -2,12 +2,14 @@
 
 from itertools import combinations
 
+import pytest
 import torch
 
 from models.attention import observed
 from models.fusion.registry import FUSIONS
 from models.network import build
 from models.options import NetworkOptions
+from models.task import Task
 
 DIMS = {"audio": 4, "video": 5, "text": 3}
 LENGTHS = {"audio": 24, "video": 9, "text": 6}
@@ -33,16 +35,17 @@ def plug(variant):
     return FUSIONS.load(VARIANTS[variant].get("fusion", variant))
 
 
-TASKS = ["segment", "frame"]
+SEGMENTS, FRAMES = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
+TASKS = [SEGMENTS, Task("numbers", "segment", ("valence", "arousal")), Task("classes", "frame"), FRAMES]
 CASES = [
-    (fusion, task, modalities)
+    pytest.param(fusion, task, modalities, id=f"{fusion}-{task.what}-{'+'.join(modalities)}")
     for fusion in VARIANTS
     for task in TASKS
     for count in (1, 2, 3)
     for modalities in combinations(DIMS, count)
     if count >= plug(fusion).min_modalities
 ]
-THREE = [case for case in CASES if len(case[2]) == 3]
+THREE = [case for case in CASES if len(case.values[2]) == 3]
 
 
 def small(fusion, **options):
@@ -73,7 +76,7 @@ def random_streams(seed, width, *shapes, absent=0.4):
 def batch(fusion, task, modalities, items=4, absent=0.3, seed=1):
     """Draw values and masks, each modality with its own length where the model allows it."""
     generator = torch.Generator().manual_seed(seed)
-    one_grid = task == "frame" or plug(fusion).one_grid
+    one_grid = task.frames or plug(fusion).one_grid
     values, masks = {}, {}
     for m in modalities:
         shape = items, 10 if one_grid else LENGTHS[m]

@@ -91,7 +91,7 @@ SAID = {
     "Overwrites": ("streams", "changes the streams that it is given"),
     "Crowded": ("batches", "between a batch and alone"),
     "Divides": ("nothing observed", "an item of which nothing, or only audio, was observed gives NaN"),
-    "Deaf": ("modalities", "A.V, task segment: video has no say"),
+    "Deaf": ("modalities", "A.V, task classes/segment: video has no say"),
     "Idle": ("gradients", r"no gradient reaches .*unused.weight"),
     "Noisy": ("determinism", "another outcome the second time"),
     "Sums": ("builds", r"RuntimeError: The size of tensor a .*wrong.py, line"),

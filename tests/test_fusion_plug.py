@@ -11,7 +11,7 @@ import pytest
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
 from models.options import NetworkOptions
-from tests.network_material import DIMS, MAX_STEPS, batch
+from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """
@@ -104,7 +104,7 @@ def test_words_for_the_report(given, words):
 
 @pytest.mark.parametrize("name", FUSIONS.built_in)
 def test_every_built_in_fusion_says_what_it_is(name):
-    fusion = NetworkOptions(fusion=name).make_fusion("frame")
+    fusion = NetworkOptions(fusion=name).make_fusion(FRAMES)
     assert fusion.sentence().endswith(".")
     assert len(fusion.sentence()) > 40
     assert (
@@ -119,8 +119,8 @@ def test_ones_own_fusion_is_built_and_trained_from_its_file(own):
     given = NetworkOptions(fusion=f"{own}:Gate", sharpness=2, width=12, embedding=8)
     assert given.describe() == "gated sum"
     assert given.make_fusion().config.sharpness == 2.0
-    network = build(given, DIMS, "segment", 2, MAX_STEPS)
-    assert network(*batch("rcma", "segment", DIMS)).shape == (4, 2)
+    network = build(given, DIMS, SEGMENTS, 2, MAX_STEPS)
+    assert network(*batch("rcma", SEGMENTS, DIMS)).shape == (4, 2)
     assert code_of(f"{own}:Gate") != code_of("rcma")
 
 
@@ -160,9 +160,10 @@ def test_options_and_words_load_no_heavy_library():
         import sys
         from models.fusion.registry import FUSIONS, code_of
         from models.options import NetworkOptions, check_network
+        from models.task import Task
         for name in FUSIONS.built_in:
             network = NetworkOptions(fusion=name)
-            check_network(network, ["audio", "video"], "segment")
+            check_network(network, ["audio", "video"], Task("classes", "segment"))
             network.describe(), network.make_fusion().sentence(), code_of(name)
         heavy = {"torch", "scipy", "h5py", "pandas"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)

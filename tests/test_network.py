@@ -16,7 +16,9 @@ from pipeline.records import InputError
 from tests.network_material import (
     CASES,
     DIMS,
+    FRAMES,
     MAX_STEPS,
+    SEGMENTS,
     TASKS,
     THREE,
     VARIANTS,
@@ -24,6 +26,7 @@ from tests.network_material import (
     check_device,
     make,
     plug,
+    small,
 )
 
 torch.set_num_threads(1)
@@ -35,8 +38,8 @@ def test_shapes_gradients_and_absent_content(fusion, task, modalities):
     network = make(fusion, task, modalities)
     values, masks = batch(fusion, task, modalities)
     outcome = network(values, masks)
-    assert outcome.shape == ((4, 2) if task == "segment" else (4, 10, 2))
-    if task == "frame":
+    assert outcome.shape == ((4, 10, 2) if task.frames else (4, 2))
+    if task.numbers:
         assert outcome.abs().max() <= 1
 
     (outcome * torch.randn_like(outcome)).sum().backward()
@@ -65,7 +68,7 @@ def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalit
             {m: F.pad(v, (0, 0, 0, 7), value=3.0) for m, v in values.items()},
             {m: F.pad(v, (0, 7)) for m, v in masks.items()},
         )
-        padded = padded[:, :10] if task == "frame" else padded
+        padded = padded[:, :10] if task.frames else padded
         torch.testing.assert_close(padded, together, atol=1e-10, rtol=0)
 
 
@@ -94,7 +97,7 @@ def test_absent_modalities_and_empty_items_are_survived(fusion, task, modalities
     assert torch.isfinite(outcome).all()
     outcome.sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
-    if task == "segment":
+    if not task.frames:
         empty = {"text": values["text"][:, :0]}, {"text": masks["text"][:, :0]}
         if not plug(fusion).one_grid:  # a batch in which nobody has any row
             silent = masks | {"text": torch.zeros_like(masks["text"])}
@@ -102,7 +105,7 @@ def test_absent_modalities_and_empty_items_are_survived(fusion, task, modalities
 
 
 @pytest.mark.parametrize("fusion", ["rcma", "rjcma", "rjcma, features"])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS, ids=str)
 @pytest.mark.parametrize("share", [False, True])
 def test_recursions(fusion, task, share):
     """More recursions compute something else; shared ones need no more parameters."""
@@ -121,7 +124,7 @@ def test_recursions(fusion, task, share):
 @pytest.mark.parametrize("fusion", ["rcma", "rjcma", "rcma, features"])
 @pytest.mark.parametrize("window", [1, 7, 300, 411])
 def test_any_window_length(fusion, window):
-    network = make(fusion, "frame", DIMS).eval()
+    network = make(fusion, FRAMES, DIMS).eval()
     values = {m: torch.randn(2, window, d) for m, d in DIMS.items()}
     masks = {m: torch.ones(2, window, dtype=bool) for m in DIMS}
     assert network(values, masks).shape == (2, window, 2)
@@ -140,24 +143,43 @@ def test_pooling_sizes_of_the_head():
         ("concatenation", None): 3,
     }
     for (fusion, combine), size in sizes.items():
-        assert make(fusion, "segment", DIMS, combine=combine).head[0].in_features == 12 * size
+        assert make(fusion, SEGMENTS, DIMS, combine=combine).head[0].in_features == 12 * size
 
 
-def test_late_fusion_is_the_mean_of_those_who_observed():
-    network = make("late", "segment", DIMS)
-    values, masks = batch("late", "segment", DIMS, absent=0.0)
-    masks["text"][1] = False
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_late_fusion_is_the_mean_of_those_who_observed(task):
+    network, (values, masks) = make("late", task, DIMS), batch("late", task, DIMS, absent=0.0)
     assert isinstance(network, Late)
-    said = torch.stack([network.models[m](values, masks).log_softmax(-1) for m in DIMS])
+    masks["text"][1] = False
+    said = torch.stack([network.models[m](values, masks) for m in DIMS])
+    said = said if task.numbers else said.log_softmax(-1)
     outcome = network(values, masks)
     torch.testing.assert_close(outcome[0], said[:, 0].mean(0))
     torch.testing.assert_close(outcome[1], said[:2, 1].mean(0))
 
 
-def test_separate_targets_share_nothing():
-    network = make("rjcma", "frame", DIMS, separate_targets=True)
+@pytest.mark.parametrize("task", [task for task in TASKS if task.numbers], ids=str)
+@pytest.mark.parametrize(("fusion", "options"), [("rcma", {}), ("late", {}), ("rcma", {"separate_targets": True})])
+def test_numbers_beyond_1_come_in_their_own_unit(task, fusion, options):
+    """The same weights say without tanh how many spreads they are from the centre."""
+    centre, spread = [3.0, -2.0], [0.5, 4.0]
+    networks = []
+    for scale in (None, {"centre": centre, "spread": spread}):
+        torch.manual_seed(0)
+        networks.append(build(small(fusion, **options), DIMS, task, 2, MAX_STEPS, scale).eval())
+    values, masks = batch(fusion, task, DIMS)
+    bounded, own = (network({m: v.float() for m, v in values.items()}, masks) for network in networks)
+    assert set(networks[1].state_dict()) == {f"model.{name}" for name in networks[0].state_dict()}
+    if fusion != "late":  # of which the tanh is of each modality
+        torch.testing.assert_close(torch.tanh((own - torch.tensor(centre)) / torch.tensor(spread)), bounded)
+    assert (own.abs() > 1).any()
+
+
+@pytest.mark.parametrize("task", [task for task in TASKS if task.numbers], ids=str)
+def test_separate_targets_share_nothing(task):
+    network = make("rjcma", task, DIMS, separate_targets=True)
     assert isinstance(network, Separate)
-    values, masks = batch("rjcma", "frame", DIMS)
+    values, masks = batch("rjcma", task, DIMS)
     network(values, masks)[..., 0].sum().backward()
     assert all(p.grad.any() for p in network.models[0].parameters())
     assert not any(p.grad.any() for p in network.models[1].parameters())
@@ -167,47 +189,46 @@ def test_long_sequences_are_strided_for_segments_only():
     def stride(task, fusion="self_attention", **options):
         return make(fusion, task, DIMS, **options).encoders["audio"].convolution.stride
 
-    assert stride("segment") == 3  # 24 rows to at most 8
-    assert stride("frame") == stride("segment", "rcma") == stride("segment", one_grid=True) == 1
+    assert stride(SEGMENTS) == 3  # 24 rows to at most 8
+    assert stride(FRAMES) == stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 1
 
 
 def test_the_order_of_modalities_changes_nothing():
-    values, masks = batch("cross_attention", "segment", DIMS)
-    one, other = make("cross_attention", "segment", DIMS), make("cross_attention", "segment", list(DIMS)[::-1])
+    values, masks = batch("cross_attention", SEGMENTS, DIMS)
+    one, other = make("cross_attention", SEGMENTS, DIMS), make("cross_attention", SEGMENTS, list(DIMS)[::-1])
     assert torch.equal(one(values, masks), other(values, masks))
 
 
 def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
-    values, masks = batch("self_attention", "segment", DIMS)
-    for fusion, task in [("rcma", "segment"), ("self_attention", "frame"), ("late", "frame")]:
+    values, masks = batch("self_attention", SEGMENTS, DIMS)
+    for fusion, task in [("rcma", SEGMENTS), ("self_attention", FRAMES), ("late", FRAMES)]:
         with pytest.raises(InputError, match=r"one time grid.*'audio': 24"):
             make(fusion, task, DIMS)(values, masks)
     with pytest.raises(InputError, match="one time grid"):
-        make("self_attention", "segment", DIMS, one_grid=True)(values, masks)
+        make("self_attention", SEGMENTS, DIMS, one_grid=True)(values, masks)
 
 
 @pytest.mark.parametrize(
     ("options", "modalities", "task", "message"),
     [
-        ({"fusion": "cross_attention"}, ["text"], "segment", "at least 2; one alone goes with self_attention, conc"),
-        ({"fusion": "rcma"}, ["video"], "frame", "at least 2"),
-        ({"fusion": "rjcma"}, ["video"], "segment", "at least 2"),
-        ({"fusion": "cross_self_attention"}, ["audio"], "segment", "at least 2"),
-        ({"fusion": "self_attention"}, [], "segment", "one or more of"),
-        ({"fusion": "self_attention"}, ["audio", "smell"], "segment", "audio.*video.*text"),
-        ({"fusion": "self_attention"}, ["audio"], "word", "segment, frame"),
-        ({"fusion": "self_attention", "width": 15, "heads": 5}, ["audio"], "segment", "must be even"),
-        ({"fusion": "self_attention", "width": 16, "heads": 6}, ["audio"], "segment", "multiple of heads 6"),
-        ({"fusion": "late", "combine": "statistics"}, ["audio", "text"], "segment", "leave 'combine' out"),
-        ({"fusion": "rcma", "separate_targets": True}, ["audio", "text"], "segment", "task 'frame'"),
-        ({"fusion": "late", "faithful": True}, ["audio", "text"], "segment", "self_attention, cross_attention"),
-        ({"fusion": "rcma", "faithful": True}, ["audio", "text"], "frame", "rjcma; set it to false"),
-        ({"fusion": "self_attention", "faithful": True}, ["audio"], "frame", "task 'segment' with encoder 'gru'"),
-        ({"fusion": "rjcma", "faithful": True}, ["audio", "text"], "segment", "task 'frame' with encoder 'tcn'"),
-        ({"fusion": "self_attention", "faithful": True, "block": "pre_norm"}, ["audio"], "segment", "bare attention"),
-        ({"fusion": "self_attention", "faithful": True, "one_grid": True}, ["audio"], "segment", "at its own rate"),
-        ({"fusion": "rcma", "one_grid": False}, ["audio", "text"], "segment", "leave one_grid out"),
-        ({"fusion": "rjcma", "faithful": True, "share_recursions": True}, ["audio", "text"], "frame", "shares no"),
+        ({"fusion": "cross_attention"}, ["text"], SEGMENTS, "at least 2; one alone goes with self_attention, conc"),
+        ({"fusion": "rcma"}, ["video"], FRAMES, "at least 2"),
+        ({"fusion": "rjcma"}, ["video"], SEGMENTS, "at least 2"),
+        ({"fusion": "cross_self_attention"}, ["audio"], SEGMENTS, "at least 2"),
+        ({"fusion": "self_attention"}, [], SEGMENTS, "one or more of"),
+        ({"fusion": "self_attention"}, ["audio", "smell"], SEGMENTS, "audio.*video.*text"),
+        ({"fusion": "self_attention", "width": 15, "heads": 5}, ["audio"], SEGMENTS, "must be even"),
+        ({"fusion": "self_attention", "width": 16, "heads": 6}, ["audio"], SEGMENTS, "multiple of heads 6"),
+        ({"fusion": "late", "combine": "statistics"}, ["audio", "text"], SEGMENTS, "leave 'combine' out"),
+        ({"fusion": "rcma", "separate_targets": True}, ["audio", "text"], SEGMENTS, "is for numbers such as"),
+        ({"fusion": "late", "faithful": True}, ["audio", "text"], SEGMENTS, "self_attention, cross_attention"),
+        ({"fusion": "rcma", "faithful": True}, ["audio", "text"], FRAMES, "rjcma; set it to false"),
+        ({"fusion": "self_attention", "faithful": True}, ["audio"], FRAMES, "task classes/segment with encoder 'gru'"),
+        ({"fusion": "rjcma", "faithful": True}, ["audio", "text"], SEGMENTS, "task numbers/frame with encoder 'tcn'"),
+        ({"fusion": "self_attention", "faithful": True, "block": "pre_norm"}, ["audio"], SEGMENTS, "bare attention"),
+        ({"fusion": "self_attention", "faithful": True, "one_grid": True}, ["audio"], SEGMENTS, "at its own rate"),
+        ({"fusion": "rcma", "one_grid": False}, ["audio", "text"], SEGMENTS, "leave one_grid out"),
+        ({"fusion": "rjcma", "faithful": True, "share_recursions": True}, ["audio", "text"], FRAMES, "shares no"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_can(options, modalities, task, message):
@@ -220,9 +241,9 @@ def test_what_cannot_be_is_refused_with_what_can(options, modalities, task, mess
 
 def test_faithful_models_need_their_lengths():
     with pytest.raises(InputError, match=r"none is given for text; set training.max_steps"):
-        build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, "segment", 2, {"audio": 10})
+        build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, SEGMENTS, 2, {"audio": 10})
     with pytest.raises(InputError, match="share one window"):
-        build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, "frame", 2, MAX_STEPS)
+        build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, FRAMES, 2, MAX_STEPS)
 
 
 @pytest.mark.parametrize("fusion", ["cross_self_attention", "cross_attention, pre-norm", "rcma, features", "rjcma"])
@@ -230,10 +251,10 @@ def test_faithful_models_need_their_lengths():
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_several_seeds_run_at_once(fusion, encoder):
     """Modules hold no state but parameters: torch.func maps a network over the stacked parameters of several."""
-    values, masks = batch(fusion, "frame", DIMS)
+    values, masks = batch(fusion, FRAMES, DIMS)
     networks = []
     for seed in range(3):
-        networks.append(make(fusion, "frame", DIMS, encoder=encoder).eval())
+        networks.append(make(fusion, FRAMES, DIMS, encoder=encoder).eval())
         for p in networks[-1].parameters():
             torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(seed))
     assert any(isinstance(module, GatedRecurrence) for module in networks[0].modules()) == (encoder == "gru")
@@ -254,9 +275,9 @@ def learn(network, values, masks, loss_of, steps=40):
 
 @pytest.mark.parametrize("fusion", VARIANTS)
 def test_learns_a_handful_of_segments(fusion):
-    values, masks = batch(fusion, "segment", DIMS, items=8)
+    values, masks = batch(fusion, SEGMENTS, DIMS, items=8)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
-    network = make(fusion, "segment", DIMS, outputs=3, dropout=0.1)
+    network = make(fusion, SEGMENTS, DIMS, outputs=3, dropout=0.1)
     predicted = learn(network, values, masks, lambda x: F.cross_entropy(x, labels))
     assert predicted.argmax(-1).tolist() == labels.tolist()
 
@@ -264,28 +285,28 @@ def test_learns_a_handful_of_segments(fusion):
 @pytest.mark.parametrize("fusion", VARIANTS)
 def test_learns_a_handful_of_frames(fusion):
     """Valence is in the picture, arousal in the sound, shortly before; nobody can know it where that is absent."""
-    values, masks = batch(fusion, "frame", DIMS, items=4, absent=0.1)
+    values, masks = batch(fusion, FRAMES, DIMS, items=4, absent=0.1)
     target = torch.stack([torch.tanh(values["video"][..., 0]), torch.tanh(values["audio"][..., 1])], -1)
     valid = torch.stack([masks["video"], masks["audio"]], -1)
-    network = make(fusion, "frame", DIMS)
+    network = make(fusion, FRAMES, DIMS)
     predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, valid), steps=80)
     assert concordance(predicted, target, valid).min() > 0.9
 
 
 @pytest.mark.parametrize("fusion", ["self_attention", "cross_attention", "cross_self_attention"])
 def test_published_models_learn(fusion):
-    values, masks = batch(fusion, "segment", DIMS, items=8)
+    values, masks = batch(fusion, SEGMENTS, DIMS, items=8)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
-    network = make(fusion, "segment", DIMS, outputs=3, faithful=True)
+    network = make(fusion, SEGMENTS, DIMS, outputs=3, faithful=True)
     predicted = learn(network, values, masks, lambda x: F.cross_entropy(x, labels))
     assert predicted.argmax(-1).tolist() == labels.tolist()
 
 
 def test_published_rjcma_learns():
-    values, masks = batch("rjcma", "frame", DIMS, items=4, absent=0.0)
+    values, masks = batch("rjcma", FRAMES, DIMS, items=4, absent=0.0)
     target = torch.stack([torch.tanh(values["video"][..., 0]), torch.tanh(values["audio"][..., 1])], -1)
     options = NetworkOptions(fusion="rjcma", faithful=True, width=12, embedding=8, recursions=2)
-    network = build(options, DIMS, "frame", 2, dict.fromkeys(DIMS, 10))
+    network = build(options, DIMS, FRAMES, 2, dict.fromkeys(DIMS, 10))
     predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, masks["video"]), steps=80)
     assert concordance(predicted, target, masks["video"]).min() > 0.7
 

@@ -14,6 +14,7 @@ from models.fusion.registry import FUSIONS
 from models.losses import ccc_loss
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
+from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference
 
 torch.set_num_threads(1)
@@ -32,7 +33,7 @@ def dropouts(module):
 )
 def test_dropout_of_paper_1(fusion, attentions):
     """0.25 on the text features, 0.1 in each attention, and nowhere else."""
-    model = build(NetworkOptions(fusion=fusion, faithful=True), DIMS, "segment", 7, STEPS)
+    model = build(NetworkOptions(fusion=fusion, faithful=True), DIMS, SEGMENTS, 7, STEPS)
     assert isinstance(model, AttentionModel)
     assert dropouts(model) == {0.25: 1, 0.1: attentions}
 
@@ -40,7 +41,7 @@ def test_dropout_of_paper_1(fusion, attentions):
 def test_dropout_of_paper_2():
     """0.6 in both places of both fusion layers, 0.1 in the four levels of each TCN, none in the head."""
     options = NetworkOptions(fusion="rjcma", faithful=True, width=4, embedding=6, recursions=2)
-    (model,) = build(options, DIMS, "frame", 1, dict.fromkeys(DIMS, 20)).models
+    (model,) = build(options, DIMS, FRAMES, 1, dict.fromkeys(DIMS, 20)).models
     assert isinstance(model, RecursiveModel)
     assert dropouts(model.encoder) == {0.1: 4 * 3}
     assert dropouts(model.attention) == {0.6: 2}
@@ -118,7 +119,7 @@ def test_the_manual_names_every_departure(name):
 def test_the_1x1_convolution_of_a_tcn_begins_as_published():
     """Xavier uniform with gain sqrt(2): within its bound, and filling it."""
     options = NetworkOptions(fusion="rjcma", faithful=True, width=64, embedding=6, recursions=1)
-    (model,) = build(options, {"video": 300, "audio": 200}, "frame", 1, {"video": 20, "audio": 20}).models
+    (model,) = build(options, {"video": 300, "audio": 200}, FRAMES, 1, {"video": 20, "audio": 20}).models
     for m, inputs, outputs in (("video", 300, 128), ("audio", 200, 64)):
         weight = model.encoder[m][0].network[0].downsample.weight
         bound = np.sqrt(2) * np.sqrt(6 / (inputs + outputs))

@@ -9,6 +9,7 @@ from models.network import build
 from models.options import NetworkOptions
 from models.reference import KINDS, from_published
 from pipeline.records import InputError
+from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference, written_down
 
 torch.set_num_threads(1)
@@ -55,7 +56,7 @@ def test_every_parameter_matters_but_the_one_that_published_code_ignores(kind):
 def test_published_sizes(fusion, count):
     for model in (
         AttentionModel(DIMS, STEPS, NetworkOptions(fusion=fusion).make_fusion().groups(list(DIMS)), 7),
-        build(NetworkOptions(fusion=fusion, faithful=True), DIMS, "segment", 7, STEPS),
+        build(NetworkOptions(fusion=fusion, faithful=True), DIMS, SEGMENTS, 7, STEPS),
     ):
         assert sum(p.numel() for p in model.parameters()) == count
 
@@ -70,7 +71,7 @@ def test_published_sizes(fusion, count):
     ],
 )
 def test_widths_of_what_the_classifier_sees(fusion, combine, seen):
-    model = build(NetworkOptions(fusion=fusion, combine=combine, faithful=True), DIMS, "segment", 7, STEPS)
+    model = build(NetworkOptions(fusion=fusion, combine=combine, faithful=True), DIMS, SEGMENTS, 7, STEPS)
     assert model.classifier.weight.shape == (7, seen)
 
 
@@ -78,9 +79,9 @@ def test_an_order_of_modalities_does_not_change_the_published_model():
     options = NetworkOptions(fusion="cross_attention", faithful=True, width=12, embedding=6)
     dims, steps = {"audio": 4, "video": 5, "text": 6}, {"audio": 20, "video": 32, "text": 10}
     torch.manual_seed(0)
-    one = build(options, dims, "segment", 3, steps)
+    one = build(options, dims, SEGMENTS, 3, steps)
     torch.manual_seed(0)
-    other = build(options, dict(reversed(dims.items())), "segment", 3, steps)
+    other = build(options, dict(reversed(dims.items())), SEGMENTS, 3, steps)
     for a, b in zip(one.parameters(), other.parameters()):
         assert torch.equal(a, b)
 
@@ -88,7 +89,7 @@ def test_an_order_of_modalities_does_not_change_the_published_model():
 def test_the_published_model_pads_and_cuts():
     dims, steps = {"audio": 4, "video": 5, "text": 6}, {"audio": 20, "video": 32, "text": 10}
     options = NetworkOptions(fusion="self_attention", faithful=True, width=12, embedding=6)
-    model = build(options, dims, "segment", 3, steps).eval()
+    model = build(options, dims, SEGMENTS, 3, steps).eval()
     given = {"audio": 26, "video": 9, "text": 10}
     values = {m: torch.randn(2, given[m], dims[m]) for m in dims}
     masks = {m: torch.rand(2, given[m]) > 0.2 for m in dims}
@@ -104,7 +105,7 @@ def test_the_published_model_pads_and_cuts():
 
 def test_one_modality_has_no_deviation():
     options = NetworkOptions(fusion="self_attention", faithful=True, width=12, embedding=6)
-    model = build(options, {"text": 6}, "segment", 3, {"text": 10}).eval()
+    model = build(options, {"text": 6}, SEGMENTS, 3, {"text": 10}).eval()
     values, masks = {"text": torch.randn(2, 10, 6).double()}, {"text": torch.ones(2, 10, dtype=bool)}
     before = model(values, masks)
     assert torch.isfinite(before).all()
@@ -115,7 +116,7 @@ def test_one_modality_has_no_deviation():
 def test_rjcma_has_its_published_widths_and_window():
     dims = {"video": 512, "audio": 128, "text": 768}
     options = NetworkOptions(fusion="rjcma", faithful=True, width=128, embedding=256, recursions=2)
-    model = build(options, dims, "frame", 2, dict.fromkeys(dims, 300)).models[0]
+    model = build(options, dims, FRAMES, 2, dict.fromkeys(dims, 300)).models[0]
     assert isinstance(model, RecursiveModel)
     assert model.embedding.weight.shape == (256, 512)
     assert [layer.key["video"].weight.shape for layer in model.attention] == [(300, 300)] * 2
@@ -126,7 +127,7 @@ def test_rjcma_has_its_published_widths_and_window():
 def test_rjcma_pads_short_windows_and_refuses_long_ones():
     dims = {"video": 5, "audio": 4}
     options = NetworkOptions(fusion="rjcma", faithful=True, width=4, embedding=6)
-    model = build(options, dims, "frame", 2, dict.fromkeys(dims, 20)).eval()
+    model = build(options, dims, FRAMES, 2, dict.fromkeys(dims, 20)).eval()
 
     def run(steps):
         return model(

@@ -14,6 +14,7 @@ from math import isinf
 
 from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count
+from models.task import Task
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints
@@ -155,7 +156,7 @@ class Planned:
             "citations": [corpus.citation] if corpus.citation else [],
             "published": list(corpus.published),
             "departures": list(corpus.departures),
-            "models": {name: _words(one.models[name], one.task.level) for name in models},
+            "models": {name: _words(one.models[name], one.task) for name in models},
             "protocol": {"name": one.protocol, "description": protocol.description, "caveat": protocol.caveat},
             "demonstration": one.demonstration,
             "scale": one.scale,
@@ -167,13 +168,13 @@ class Planned:
         }
 
 
-def _words(model: NetworkOptions, level: str) -> dict:
+def _words(model: NetworkOptions, task: Task) -> dict:
     """What the report says of a model, as its fusion has it."""
     published = model.published
     return {
         "title": model.describe(),
-        "description": model.sentence(level),
-        "citation": model.make_fusion(level).citation,
+        "description": model.sentence(task),
+        "citation": model.make_fusion(task).citation,
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],

@@ -201,7 +201,7 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         if model not in models:
             raise InputError(f"{where('runs')}: no model {model!r}; there are {sorted(models)}")
         parts = [MODALITIES[letter] for letter in letters.split("+")]
-        ask(partial(check_network, models[model], parts, task.level), "runs", model)
+        ask(partial(check_network, models[model], parts, task), "runs", model)
 
 
 def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pipeline.log import log
-from pipeline.records import InputError, Label
+from pipeline.records import NUMBERS, InputError, Label
 
 
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
@@ -40,9 +40,8 @@ def choose_numbers(labels: Sequence[Label], targets: Sequence[str]) -> dict[str,
 
     Raises InputError where there is no such segment or no such number in the table.
     """
-    known = ("valence", "arousal", "dominance")
-    if not targets or not set(targets) <= set(known):
-        raise InputError(f"targets {', '.join(targets) or 'none'}: name some of {', '.join(known)}")
+    if not targets or not set(targets) <= set(NUMBERS):
+        raise InputError(f"targets {', '.join(targets) or 'none'}: name some of {', '.join(NUMBERS)}")
     kept = {row.segment_id: None for row in labels if all(getattr(row, name) is not None for name in targets)}
     if not kept:
         raise InputError(f"no segment has a number for each of {', '.join(targets)}; complete the corpus's table")

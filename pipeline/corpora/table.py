@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.table_file import COLUMNS, NUMBERS, TableFile, number
+from pipeline.corpora.table_file import COLUMNS, TableFile, number
 from pipeline.corpora.table_rows import Places, read_rows
 from pipeline.corpora.tree import below, read_text
-from pipeline.records import Finding, InputError, Segment
+from pipeline.records import NUMBERS, Finding, InputError, Segment
 from pipeline.registry import options
 
 if TYPE_CHECKING:

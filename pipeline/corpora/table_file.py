@@ -10,10 +10,9 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.corpora.tree import read_text
-from pipeline.records import InputError
+from pipeline.records import NUMBERS, InputError
 
 FILES = ("video", "audio", "transcript", "alignment", "crops", "annotation")
-NUMBERS = ("valence", "arousal", "dominance")
 COLUMNS = (
     *FILES, "start_s", "end_s", "segment_id", "speaker", "session", "group", "dialog", "scenario", "style", "part",
     "picture", "side", "text", "label", *NUMBERS,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpora.annotation import FrameRows, to_frames
-from pipeline.corpora.table_file import NUMBERS, SEPARATORS, number
+from pipeline.corpora.table_file import SEPARATORS, number
 from pipeline.corpora.tree import lines
-from pipeline.records import InputError
+from pipeline.records import NUMBERS, InputError
 from pipeline.store import Rows
 from pipeline.timebase import frame_ranges_s
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
-from pipeline.corpora.table_file import NUMBERS, PARTS, Row, TableFile, number
+from pipeline.corpora.table_file import PARTS, Row, TableFile, number
 from pipeline.corpora.tree import Folders, below, is_litter
 from pipeline.names import safe_id, safe_ids
-from pipeline.records import Finding, InputError, Label, Picture, Segment, Side, Unit
+from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")

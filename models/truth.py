@@ -1,0 +1,82 @@
+"""What is known of segments and frames, which a network learns to say: classes or numbers, by the names of its outputs.
+
+Classes of segments stand in the split, numbers of segments in labels.tsv, both of frames in labels.h5.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.task import Task
+from pipeline.records import NUMBERS, Assignment, InputError, Label, read_table
+from pipeline.store import FeatureStore
+
+UNKNOWN = -1  # the number of a class where none is known
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of some segments."""
+
+    names: list[str]  # of the classes, or of the numbers
+    values: np.ndarray  # (I,) numbers of classes, UNKNOWN where none is known; or (I, numbers), NaN where unknown
+
+
+def segment_truth(task: Task, split: str | Path, rows: Sequence[Assignment], labels: str | Path | None) -> Truth:
+    """What is known of ``rows`` of a split, numbers from ``labels``, which is labels.tsv.
+
+    Raises InputError where something is not known that trains or is tested.
+    """
+    truth = _numbers(task, labels, rows) if task.numbers else _classes(task, split, rows)
+    unknown = ~np.isfinite(truth.values).all(1) if task.numbers else truth.values == UNKNOWN
+    lacking = [row for row, nothing in zip(rows, unknown) if nothing and row.part != "unlabelled"]
+    if lacking:
+        what = " or ".join(truth.names) if task.numbers else "label"
+        raise InputError(
+            f"{labels if task.numbers else split}: {lacking[0].segment_id} ({lacking[0].part}) has no {what}, which "
+            f"task {task} needs; delete {split} and let the workflow make it again for this task"
+        )
+    return truth
+
+
+def _classes(task: Task, split: str | Path, rows: Iterable[Assignment]) -> Truth:
+    """Classes of the whole split, whichever of them a fold holds: the outputs are the same in every fold."""
+    names = sorted({row.label for row in read_table(split, Assignment) if row.label is not None})
+    if len(names) < 2:
+        raise InputError(f"{split}: holds only the label {names}; there is nothing to tell apart")
+    number = {name: i for i, name in enumerate(names)}
+    return Truth(names, np.array([UNKNOWN if row.label is None else number[row.label] for row in rows]))
+
+
+def _numbers(task: Task, labels: str | Path | None, rows: Sequence[Assignment]) -> Truth:
+    if labels is None:
+        raise InputError(f"task {task} needs labels.tsv, in which the numbers stand")
+    strange = sorted(set(task.targets) - set(NUMBERS))
+    if strange:
+        raise InputError(f"task {task}: segments have no {strange[0]}; name some of {', '.join(NUMBERS)}")
+    known = {row.segment_id: row for row in read_table(labels, Label)}
+    nothing = Label("")
+    found = [[getattr(known.get(row.segment_id, nothing), name) for name in task.targets] for row in rows]
+    return Truth(list(task.targets), np.array(found, np.float64).reshape(len(rows), -1))  # None becomes NaN
+
+
+def frame_names(task: Task, labels: FeatureStore) -> list[str]:
+    """Names of what a store of frame-wise labels holds for a task; raises InputError where it is of another."""
+    said = labels.attributes["config"]
+    if not task.numbers:
+        names = list(said.get("classes") or ())
+        if labels.dim != 1 or len(names) < 2:
+            raise InputError(
+                f"{labels.path}: its labels are {', '.join(said.get('columns') or ['of one kind'])}, not the number of "
+                f"one of at least two classes, which task {task} needs; delete it and let the workflow make it again"
+            )
+        return names
+    columns = tuple(said.get("columns") or ())
+    if columns != task.targets or labels.dim != len(columns):
+        raise InputError(
+            f"{labels.path}: its labels are {', '.join(columns) or 'unnamed'}, {labels.dim} wide, and task {task} "
+            f"wants {', '.join(task.targets)}; delete it and let the workflow make it again"
+        )
+    return list(columns)
