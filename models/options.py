@@ -55,7 +55,7 @@ class NetworkOptions(Options):
     )
     one_grid: bool | None = Field(
         None,
-        description="per-segment task: all modalities on one time grid of training.grid_hop_s, not each at its own "
+        description="tasks of segments: all modalities on one time grid of training.grid_hop_s, not each at its own "
         "rate; null: where the fusion needs it",
     )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
@@ -214,16 +214,15 @@ class TrainingOptions(Options):
     max_steps: dict[Literal["audio", "video", "text"], int] = Field(
         default_factory=dict,
         description="longest sequence per modality in rows; longer ones are cut at the end (faithful models of the "
-        "per-segment task: always the published text 128, video 32, audio 1000)",
+        "segments: always the published text 128, video 32, audio 1000)",
     )
     grid_hop_s: float = Field(
         0.1,
         gt=0,
-        description="segment task: cells of the common time grid of rcma and rjcma; the frame-wise task uses the video "
-        "frames",
+        description="tasks of segments: cells of the common time grid of rcma and rjcma; of frames it is the video's",
     )
-    window: int = Field(300, ge=1, description="frame-wise task: frames in a window")
-    window_hop: int = Field(200, ge=1, description="frame-wise task: frames between windows")
+    window: int = Field(300, ge=1, description="tasks of frames: frames in a window")
+    window_hop: int = Field(200, ge=1, description="tasks of frames: frames between windows")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = Field(
         False, description="bfloat16 on CUDA: faster, not bit-identical; faithful models stay exact"

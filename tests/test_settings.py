@@ -278,7 +278,7 @@ def test_the_schemas_on_disk_are_those_of_the_models(name):
     )
 
 
-SEGMENT_ONLY = {"class_weights", "max_steps", "grid_hop_s"}
+SEGMENT_ONLY = {"max_steps", "grid_hop_s"}
 FRAME_ONLY = {"window", "window_hop", "ccc_over"}
 NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
 OF_A_CORPUS = {"reader", "root", "protocol"}

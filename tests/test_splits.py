@@ -217,6 +217,16 @@ def test_a_corpus_brings_its_own_parts():
     assert not groups_of(without, parts["development"], "speaker") & groups_of(without, parts["training"], "speaker")
 
 
+def test_a_segment_without_a_part_is_in_none(caplog):
+    caplog.set_level("INFO")
+    names = ["train", "dev", "test", None]
+    segments = [replace(s, part=names[i % 4]) for i, s in enumerate(alone(40))]
+    (parts,) = by_fold(class_split(segments, "parts", SEVEN)).values()
+    assert {i for part in parts.values() for i in part} == {s.segment_id for s in segments if s.part}
+    without = [s.segment_id for s in segments if not s.part]
+    assert f"{len(without)} of {len(segments)} segments have no part and are in none: {without[0]}" in caplog.text
+
+
 def test_turns_of_one_style(caplog):
     caplog.set_level("INFO")
     segments = [replace(s, style="scripted" if s.scenario > "impro02" else s.style) for s in emotional_turns()]
@@ -250,6 +260,20 @@ def test_labels_are_merged_and_others_left_out_with_their_counts(caplog):
     assert "none 1" in caplog.text
     made = class_split(segments, classes=["ang", "hap", "neu"], merge={"exc": "hap"}, labels=labels)
     assert {a.segment_id: a.label for a in made} == kept
+
+
+def test_where_no_classes_are_named_all_that_occur_are_taken():
+    segments = emotional_turns()
+    labels = labels_of(segments, ("ang", "exc", "hap"))
+    labels[0] = replace(labels[0], label=None)
+    named = {row.segment_id: row.label for row in labels[1:]}
+    assert choose_classes(labels, [], {}) == named
+    merged = choose_classes(labels, [], {"exc": "hap"})
+    assert merged == {segment_id: {"exc": "hap"}.get(label, label) for segment_id, label in named.items()}
+    with pytest.raises(InputError, match="have no label but 'ang', and at least two classes are needed"):
+        choose_classes([replace(row, label=row.label and "ang") for row in labels], [], {})
+    with pytest.raises(InputError, match="have no label, and at least two classes"):
+        choose_classes([replace(row, label=None) for row in labels], [], {})
 
 
 def test_segments_without_their_numbers_are_predicted_only(caplog):
@@ -316,7 +340,12 @@ def test_blocks_are_connected_components(pairs):
         (emotional_turns(2, 1), "session", "at least two dialogs"),
         (emotional_turns(1, 1), "group", "segments of at least two videos"),
         (emotional_turns(1, 1, 6), "utterance", "too few"),
-        (alone(4), "parts", r"segment 000_text0 has part None; write train, dev, .* test"),
+        (alone(4), "parts", "no segment has the part training"),
+        (
+            [replace(s, part="fifth") for s in alone(4)],
+            "parts",
+            r"000_text0 has part 'fifth'; write train, dev, .* test",
+        ),
         ([replace(s, part="train") for s in alone(4)], "parts", "no segment has the part test"),
     ],
 )

@@ -35,7 +35,7 @@ def attributes(modality, corpus="iemocap", demonstration=True, **changes):
         "modality": modality,
         "extractor": "synthetic",
         "extractor_version": "1",
-        "config": {},
+        "config": {"columns": ["valence", "arousal"]} if modality == "label" else {},
         "weights": {},
         "software": {},
         "inputs": "0",
@@ -159,7 +159,7 @@ def train_arguments(folder, task, split, features, out, network, training, label
     letters = "+".join(m for m in "AVT" if {"A": "audio", "V": "video", "T": "text"}[m] in features)
     given = [x for m, path in features.items() for x in ("--feature", f"{m}={path}")]
     return [
-        *("--task", TASKS[task], "--name", network["fusion"], "--modalities", letters, "--split", str(split)),
+        *("--task", TASKS.get(task, task), "--name", network["fusion"], "--modalities", letters, "--split", str(split)),
         *("--fold", str(fold), *given, *(("--labels", str(labels)) if labels else ())),
         *("--network", json.dumps(network), "--training", json.dumps(training), "--out", str(folder / out)),
     ]

@@ -1,6 +1,9 @@
-"""What of the defaults a corpus has no use for: runs on modalities that it lacks, and features that no run reads."""
+"""What of the defaults a corpus has no use for: runs that cannot be of it, and features that no run reads."""
 
-from models.options import MODALITIES
+from collections.abc import Mapping
+
+from models.options import MODALITIES, NetworkOptions
+from models.task import Task
 from pipeline.corpora.base import Index
 
 
@@ -32,6 +35,14 @@ def drop_absent(merged: dict, own: dict, present: set[str]) -> dict:
         for model, sets in (merged.get("runs") or {}).items()
     }
     return {**merged, "runs": {model: sets for model, sets in kept.items() if sets or sets is None}}
+
+
+def drop_other_tasks(merged: dict, own: dict, models: Mapping[str, NetworkOptions], task: Task) -> dict:
+    """Without the default runs of models that are as published for another task."""
+    if "runs" in own:
+        return merged
+    other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
+    return {**merged, "runs": {model: sets for model, sets in (merged.get("runs") or {}).items() if model not in other}}
 
 
 def drop_contrasts(merged: dict, own: dict) -> dict:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from models.metrics import overall
+from models.metrics import main_metric, overall
 from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
@@ -21,7 +21,7 @@ from pipeline.corpora.registry import READERS, make
 from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
 from workflow.demo import plan
 from workflow.explain import explain, place
-from workflow.modalities import drop_absent, drop_contrasts, drop_unread, modalities_of
+from workflow.modalities import drop_absent, drop_contrasts, drop_other_tasks, drop_unread, modalities_of
 from workflow.options import Config, CorpusOptions, check_source
 from workflow.trial import with_small_weights
 
@@ -141,11 +141,16 @@ def _open(name: str, entry: dict, checked: Config) -> Corpus:
 
 def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Index | None) -> CorpusOptions:
     """A corpus's own keys over the defaults of its level, without what no run reads."""
-    level = Task.parse(corpus.task).level
+    task = Task.parse(corpus.task)
+    level = task.level
     defaults, own = checked.defaults.get(level, {}), checked.corpora[name] or {}
     merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in own)}, own)
     for key in ("extractors", "inputs", "merge"):
         merged[key] = {k: v for k, v in (merged.get(key) or {}).items() if v is not None}
+    tests = merged.get("significance")
+    if isinstance(tests, dict) and tests.get("metric") is None:
+        merged["significance"] = {**tests, "metric": main_metric(task)}
+    merged = drop_other_tasks(merged, own, checked.models, task)
     if index is not None:
         merged = drop_absent(merged, own, modalities_of(index, merged))
     merged = drop_unread(drop_contrasts(merged, own), own)
@@ -205,7 +210,12 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
 
 
 def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:
-    """Refuse labels that the release of a corpus does not have."""
+    """Refuse labels where none are chosen, and those that the release of a corpus does not have."""
+    for key in ("labels", "merge"):
+        if getattr(options, key) and corpus.task != "classes/segment":
+            raise InputError(
+                f"{where(key)}: classes of segments are chosen and merged, and the task is {corpus.task}; leave it out"
+            )
     official = corpus.official_labels
     if not official:
         return

@@ -198,7 +198,12 @@ def _cut_utterances(segments: Sequence[Segment], labelled: Labelled, seed: int) 
 
 def _cut_parts(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
     given: dict[str, list[Segment]] = {"training": [], "development": [], "test": []}
+    lacking = [s.segment_id for s in segments if s.part is None]
+    if lacking:
+        log.info("%d of %d segments have no part and are in none: %s, ...", len(lacking), len(segments), lacking[0])
     for s in segments:
+        if s.part is None:
+            continue
         if s.part not in PARTS:
             raise InputError(f"protocol parts: segment {s.segment_id} has part {s.part!r}; write {', '.join(PARTS)}")
         given[PARTS[s.part]].append(s)

@@ -12,7 +12,13 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
 
     No classes named: all that occur. Raises InputError where merge and classes contradict each other or none is left.
     """
-    classes = classes or sorted({merge.get(row.label, row.label) for row in labels if row.label})
+    if not classes:
+        classes = sorted({merge.get(row.label, row.label) for row in labels if row.label})
+        if len(classes) < 2:
+            but = f" but {classes[0]!r}" if classes else ""
+            raise InputError(
+                f"the segments have no label{but}, and at least two classes are needed; complete the corpus's labels"
+            )
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise InputError(f"classes {list(classes)}: give at least two, each once")
     for source, target in merge.items():

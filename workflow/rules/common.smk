@@ -84,9 +84,15 @@ def shards_of(wildcards):
     return list(planned(wildcards).shards)
 
 
-def labels_of(wildcards):
+def frame_labels_of(wildcards):
     """The frame-wise labels, where a corpus has them."""
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
+
+
+def labels_of(wildcards):
+    """Where training finds labels: of frames, and numbers of segments; classes of segments stand in the split."""
+    numbers = planned(wildcards).settings.task.numbers
+    return frame_labels_of(wildcards) or (f"results/{wildcards.corpus}/labels.tsv" if numbers else [])
 
 
 def extractor_entry(wildcards):

@@ -5,7 +5,7 @@ rule split:
     input:
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
-        store=labels_of,
+        store=frame_labels_of,
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -15,19 +15,15 @@ rule split:
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
         store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
-        classes=lambda wildcards: (
-            f"--classes {','.join(planned(wildcards).settings.labels)}"
-            f" --merge {shlex.quote(json.dumps(options(wildcards).merge))}"
-            if planned(wildcards).settings.labels
-            else ""
-        ),
+        classes=lambda wildcards: ",".join(planned(wildcards).settings.labels),
+        merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
         code=code("models.protocols.split:split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
-        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} {params.classes} --seed {params.seed}"
-        " --out {output} > {log} 2>&1"
+        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} --classes {params.classes:q}"
+        " --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1"
 
 
 rule train:

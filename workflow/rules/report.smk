@@ -72,7 +72,7 @@ rule coverage:
         "results/{corpus}/findings.tsv",
         "results/{corpus}/labels.tsv",
         lambda wildcards: planned(wildcards).prepared_for_features,
-        labels_of,
+        frame_labels_of,
         lambda wildcards: planned(wildcards).stores,
         split=split_file,
     output:
