@@ -48,9 +48,8 @@ class Corpus:
     def words(self, shard: str, recogniser: str = "none") -> Cost:
         """Place one video's words in time."""
         given = [f"--shard={shard}", f"--audio={self.results}/audio/{shard}.h5"]
-        kind = json.dumps({"kind": recogniser})
         out = f"--out={self.results}/words/{shard}.tsv"
-        return self._run("pipeline", "words", *self._media, *given, f"--recogniser={kind}", out)
+        return self._run("pipeline", "words", *self._media, *given, f"--recogniser={recogniser}", out)
 
     def features(self, extractor: str, shards: list[str], weights: Path | None = None, **options) -> Cost:
         """Make one part of the features."""

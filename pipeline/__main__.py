@@ -31,6 +31,10 @@ STAGES = {
     ),
     "export": ("pipeline.interchange.command:export", "write a feature store in another tool's format"),
     "import": ("pipeline.interchange.command:import_", "make a feature store from another tool's file"),
+    "check-recogniser": (
+        "pipeline.words.check:check_recogniser",
+        "try a recogniser on silence, noise, music and speech",
+    ),
     "check-extractor": ("pipeline.features.check:check_extractor", "try an extractor on a built-in clip"),
 }
 

@@ -1,6 +1,7 @@
 """What every stage's command line shares: lazy commands, and errors that say what to do."""
 
 import importlib
+import json
 import os
 import platform
 import re
@@ -91,3 +92,14 @@ def there(context, parameter, root: Path) -> Path:
             "make the corpus visible there by the same path, then run again"
         )
     return root
+
+
+def parse_options(text: str) -> dict:
+    """Options from the command line; raises InputError where they are not a JSON object."""
+    try:
+        table = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--options {text!r} is not JSON ({error})") from None
+    if not isinstance(table, dict):
+        raise InputError(f"--options {text!r}: expected an object of option names and values")
+    return table

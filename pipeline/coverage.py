@@ -29,6 +29,7 @@ SHARED = {
     "scenario": "the same script or scene",
 }
 PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
+UNHEARD = "unheard"  # beside words, by the same file names: what a recogniser failed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
     words = sorted(read_table(path, Word), key=lambda w: w.start_s)
+    failed = path.parents[1] / UNHEARD / path.name
+    unheard = {f.segment: f for f in (read_table(failed, Finding) if failed.exists() else ())}
     shared = defaultdict(list)
     marked = defaultdict(list)
     for word in words:
@@ -117,7 +120,10 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         for word in sorted(own, key=lambda w: w.start_s):
             spoken_s += max(0.0, min(word.end_s, segment.end_s) - max(word.start_s, until_s))
             until_s = max(until_s, min(word.end_s, segment.end_s))
-        found[segment.segment_id] = _of_text(segment, own, min(1.0, spoken_s / segment.duration_s))
+        state = _of_text(segment, own, min(1.0, spoken_s / segment.duration_s))
+        if not own and (why := unheard.get(segment.segment_id)):
+            state = graded(0.0, Cause.NOT_HEARD, why.reason)
+        found[segment.segment_id] = state
     return found
 
 

@@ -132,6 +132,17 @@ def test_no_word_because_of_the_sound(tmp_path):
     assert brief(rows["b", "text"]) == ("absent", "no word was found", 0.0)
 
 
+def test_no_word_because_the_recogniser_failed(tmp_path):
+    results = write_corpus(tmp_path, [segment("a", 0, 4), segment("b", 4, 8)])
+    write_table(tmp_path / "words" / "u1.tsv", [Word("hi", 5, 7, "forced_alignment", "b")], Word)
+    failed = [Finding("u1", name, "text", "absent", "X failed: it broke", 0.0, "not_heard") for name in "ab"]
+    write_table(tmp_path / "unheard" / "u1.tsv", failed, Finding)
+    rows = table(results)
+    assert brief(rows["a", "text"]) == ("absent", "X failed: it broke", 0.0)
+    assert rows["a", "text"].cause == "not_heard"
+    assert brief(rows["b", "text"]) == ("ok", None, 0.5), "words that there are count"
+
+
 def test_findings_of_the_index_are_merged_or_stand_alone(tmp_path):
     findings = [
         Finding("corpus", None, "corpus", "partial", "part of the release"),

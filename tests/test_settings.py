@@ -9,7 +9,7 @@ from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
-from pipeline.words.recogniser import RecogniserConfig
+from pipeline.words.registry import RECOGNISERS
 from workflow.settings import Unreadable, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,7 +117,7 @@ DEMO_WEIGHTS = "there is no such demonstration checkpoint; there are demo:wav2ve
         ("iemocap", "significance.metric", "ccc_mean", "metric: 'ccc_mean' does not fit; choose one of accuracy"),
         ("affwild2", "significance.metric", "accuracy", "metric: 'accuracy' .* choose one of ccc_valence"),
         ("affwild2", "significance.metric", "rmse_mean", "metric: 'rmse_mean' does not fit"),
-        ("affwild2", "recogniser.weights", None, "recogniser: kind transformers needs weights: give ORG/NAME@COMMIT"),
+        ("affwild2", "recogniser.weights", None, "recogniser 'faster_whisper' needs weights: give ORG/NAME@COMMIT"),
         ("affwild2", "recogniser.weights", "demo:whisper", f"affwild2.recogniser.*{DEMO_WEIGHTS}"),
         ("affwild2", "recogniser.weights", "openai/whisper", "affwild2.recogniser: .*no pinned revision"),
         ("iemocap", "crops", "organisers", "reader 'iemocap': unknown option 'crops'"),
@@ -182,14 +182,58 @@ def test_a_model_left_out_takes_its_contrasts_with_it(config):
     assert gone == ["attention or early concatenation"]
 
 
-def test_every_option_of_the_recogniser_can_be_set(config):
-    given = {"kind": "none", "weights": None, "language": "en", "beams": 4, "piece_s": 20.0, "context_s": 1.0}
-    assert set(given) == set(RecogniserConfig.model_fields)
-    config["corpora"]["affwild2"]["recogniser"] = given
-    assert resolve(config, "affwild2").options.recogniser.model_dump() == given
-    message = r"recogniser.beam: unknown key; did you mean beams\? Allowed: beams, context_s, kind"
-    with pytest.raises(InputError, match=message):
-        resolve(change(config, "corpora.affwild2.recogniser.beam", 2), "affwild2")
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("none", {}),
+        ("pocketsphinx", {"piece_s": 20.0, "context_s": 1.0}),
+        ("transformers", {"piece_s": 20.0, "context_s": 1.0, "language": "en", "beams": 4}),
+        ("faster_whisper", {"language": "en", "beams": 4, "batch_size": 2, "compute_type": "int8", "speech": 0.4}),
+    ],
+)
+def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
+    if kind != "none":
+        assert set(given) == {name for name, *_ in RECOGNISERS.describe(kind)}
+    weights = "/weights" if kind in ("transformers", "faster_whisper") else None
+    config["corpora"]["affwild2"]["recogniser"] = {"kind": kind, "weights": weights, **given}
+    found = resolve(config, "affwild2").options.recogniser
+    assert (found.kind, found.weights, found.options) == (kind, weights, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"beam": 2},
+            r"unknown option 'beam' \(did you mean beams\?\). Its options are: language, beams, batch_size, ",
+        ),
+        ({"beams": "many"}, r"beams: Input should be a valid integer.*given 'many'.*, speech, kind, weights"),
+        ({"piece_s": 20}, r"recogniser 'faster_whisper': unknown option 'piece_s'"),
+        (
+            {"kind": "sphinx"},
+            r"no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and your own",
+        ),
+        ({"kind": "pocketsphinx"}, r"'pocketsphinx' uses no weights; say weights: null in place of Systran/"),
+    ],
+)
+def test_what_is_wrong_with_a_recogniser_is_said(config, given, said):
+    config["corpora"]["affwild2"]["recogniser"].update(given)
+    with pytest.raises(InputError, match=f"corpora.affwild2.recogniser: .*{said}"):
+        resolve(config, "affwild2")
+
+
+def test_another_recogniser_by_two_words_of_an_overlay(config):
+    config["corpora"]["affwild2"]["recogniser"].update({"language": "en"})
+    config["corpora"]["affwild2"]["recogniser"].update({"kind": "pocketsphinx", "weights": None, "language": None})
+    assert resolve(config, "affwild2").options.recogniser.options == {}
+
+
+def test_the_recogniser_says_what_stands_in_for_it_in_a_trial(config, tmp_path):
+    heard = {"kind": "faster_whisper", "weights": "acme/whisper@" + "0" * 40}
+    config["corpora"]["affwild2"]["recogniser"] = heard
+    assert resolve(config, "affwild2").options.recogniser.kind == "pocketsphinx"
+    config["corpora"]["affwild2"]["recogniser"] = {**heard, "weights": str(tmp_path)}
+    assert resolve(config, "affwild2").options.recogniser.kind == "faster_whisper"
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from pipeline.features.base import Extractor
 from pipeline.features.pieces import read_pieces
 from pipeline.inspect.show import draw
 from pipeline.records import Label, Segment, Unit, Word, read_table, write_table
-from pipeline.words import recogniser
+from pipeline.words import base, registry
 from pipeline.words.place import place_words
 from tests.clips import beeps, grid_face, paste, write_clip
 
@@ -106,15 +106,16 @@ def results(root, tmp_path_factory):
     stage("faces", *given, "--out", results / f"faces/{SHARD}.h5")
     stage("audio", *given, "--out", results / f"audio/{SHARD}.h5")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recogniser, "make_recogniser", lambda *given: Counting())
-        heard = ["--audio", results / f"audio/{SHARD}.h5", "--recogniser", '{"kind": "pocketsphinx"}']
+        patch.setattr(registry, "make", lambda *given: Counting())
+        heard = ["--audio", results / f"audio/{SHARD}.h5", "--recogniser", "pocketsphinx"]
         stage("words", *given, *heard, "--out", results / f"words/{SHARD}.tsv")
     return results
 
 
-class Counting(recogniser.Recogniser):
+class Counting(base.Recogniser):
     """Hears one word in each stretch of sound, which says how many it has heard before."""
 
+    finds_speech = True
     count = 0
 
     def hear(self, samples, sample_rate_hz):
@@ -257,7 +258,8 @@ def test_a_stretch_of_sound_that_is_shared_is_heard_once(tmp_path, changes, list
     segments = [replace(segment(name, "u"), **more) for name, more in zip("abc", changes)]
     asked = []
 
-    def listen(s):
+    def listen(group):
+        s = group[0]
         asked.append(s.segment_id)
         return [Word("um", s.start_s, s.start_s + 0.2, "recogniser")]
 

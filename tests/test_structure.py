@@ -38,7 +38,7 @@ LATE = {
     "comparison", "significance", "report", "contrast",
 }  # fmt: skip
 WITHOUT_TORCH = LATE | {"protocols", "options", "task", "submission"}
-PLUGS = ("pipeline/corpora", "workflow/demo", "pipeline/features", "models/fusion")
+PLUGS = ("pipeline/corpora", "workflow/demo", "pipeline/features", "models/fusion", "pipeline/words")
 
 
 def modules(package):
@@ -90,8 +90,9 @@ def plugs() -> set[str]:
     from models.fusion.registry import FUSIONS
     from pipeline.corpora.registry import READERS
     from pipeline.features.registry import EXTRACTORS
+    from pipeline.words.registry import RECOGNISERS
 
-    return {name for registry in (READERS, EXTRACTORS, FUSIONS) for name in registry.built_in}
+    return {name for registry in (READERS, EXTRACTORS, FUSIONS, RECOGNISERS) for name in registry.built_in}
 
 
 @pytest.mark.parametrize("package", ["pipeline", "models", "workflow", "affectflow"])

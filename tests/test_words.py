@@ -1,10 +1,6 @@
 """Words and their times: alignment files, supplied transcripts, and recognisers on real speech."""
 
-import json
 import re
-import shutil
-import socket
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,52 +10,17 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio_file import AudioFile, AudioWriter
+from pipeline.audio_file import AudioFile
 from pipeline.corpora.iemocap import Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
-from pipeline.records import Finding, InputError, Segment, Unit, Word, read_table, write_table
-from pipeline.weights import seal
+from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
-from pipeline.words.pieces import cut, join
+from pipeline.words.pieces import PieceOptions, cut, join
 from pipeline.words.place import place_words, read_transcript
-from pipeline.words.recogniser import Recogniser, RecogniserConfig, make_recogniser, parse_config, recognise
+from pipeline.words.recognise import recognise
 from pipeline.words.text import spread, tokens
-
-RATE_HZ = 16_000
-
-
-def write_audio(path: Path, samples: np.ndarray, segment_id: str = "clip", start_s: float = 0.0) -> Path:
-    """An audio file of one segment."""
-    with AudioWriter(path, {segment_id: (start_s, len(samples))}) as writer:
-        writer.write(segment_id, 0, samples.astype(np.float32))
-        writer.describe(segment_id, "video", (start_s, start_s + len(samples) / RATE_HZ))
-    return path
-
-
-def speech(shared: Path, name: str) -> np.ndarray:
-    """(n,) float32 at 16 kHz of one GRID clip."""
-    import imageio_ffmpeg
-
-    source = str(shared / "media" / "grid" / f"{name}.mpg")
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", source, "-f", "f32le", "-ac", "1"]
-    raw = subprocess.run([*command, "-ar", str(RATE_HZ), "-"], check=True, capture_output=True).stdout
-    return np.frombuffer(raw, np.float32)
-
-
-def run_words(root: Path, folder: Path, unit: Unit, segments: list[Segment], **options) -> list[Word]:
-    """Call the stage on tables written for it."""
-    write_table(folder / "units.tsv", [unit], Unit)
-    write_table(folder / "segments.tsv", segments, Segment)
-    arguments = ["--root", str(root), "--tables", str(folder), "--shard", unit.unit_id]
-    arguments += ["--audio", str(folder / "audio.h5"), "--out", str(folder / "words.tsv")]
-    arguments += [item for key, value in options.items() for item in (f"--{key}", str(value))]
-    CliRunner().invoke(words_command, arguments, catch_exceptions=False)
-    return read_table(folder / "words.tsv", Word)
-
-
-def subject(segment_id: str, end_s: float, unit_id: str = "clip") -> Segment:
-    return Segment(segment_id, unit_id, segment_id, None, "train", 0.0, end_s)
+from tests.word_material import RATE_HZ, Scripted, run_words, subject, write_audio
 
 
 def supplied(root: Path, unit_id: str, video: str) -> Unit:
@@ -205,7 +166,7 @@ def test_turn_without_usable_alignment_gets_its_text_spread(tmp_path, damage):
 
 
 def test_turn_without_text_is_listened_to(tmp_path):
-    words = place_words(tmp_path, UNIT, [turn(None)], lambda s: [Word("yes", 10.5, 11.0, "recogniser")])
+    words = place_words(tmp_path, UNIT, [turn(None)], lambda group: [Word("yes", 10.5, 11.0, "recogniser")])
     assert words == [Word("yes", 10.5, 11.0, "recogniser", "Ses01F_impro01_F000", "Ses01F_impro01")]
 
 
@@ -225,7 +186,7 @@ def test_supplied_transcript_wins(tmp_path, suffix, folder):
     (tmp_path / folder / f"clip.v2{suffix}").write_text(TRANSCRIPTS[suffix])
     unit = supplied(tmp_path, "clip.v2", "videos/b/clip.v2.mp4")
     segments = [subject("clip.v2_left", 9.0, "clip.v2"), subject("clip.v2_right", 9.0, "clip.v2")]
-    words = run_words(tmp_path, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
+    words = run_words(tmp_path, tmp_path, unit, segments, recogniser="pocketsphinx")
     assert [(w.word, w.source, w.segment_id) for w in words] == [
         ("hello", "transcript", None),
         ("there", "transcript", None),
@@ -325,8 +286,8 @@ def test_video_with_an_unusable_transcript_is_listened_to(tmp_path, monkeypatch,
     root = with_files(tmp_path / "corpus", **{name: text})
     write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 3 * RATE_HZ))
     unit, segments = supplied(root, "clip", "videos/clip.mp4"), [subject("clip", 3.0)]
-    monkeypatch.setattr("pipeline.words.recogniser.make_recogniser", lambda *given: Scripted())
-    words = run_words(root, tmp_path, unit, segments, recogniser='{"kind": "pocketsphinx"}')
+    monkeypatch.setattr("pipeline.words.registry.make", lambda *given: Scripted())
+    words = run_words(root, tmp_path, unit, segments, recogniser="pocketsphinx")
     assert [(w.word, w.source) for w in words] == [("um", "recogniser")] * 3
     assert reason in caplog.text.replace(f"{root}/", "")
     assert "the transcript is not used" in caplog.text
@@ -427,7 +388,7 @@ def test_pieces_meet_in_silence():
         assert begin_s < seam_s < end_s
 
 
-class Oracle(Recogniser):
+class Oracle:
     """Hears every word that lies whole within a piece, at a time that is off by a little, anew in each piece."""
 
     def __init__(self, words, jitter_s, seed):
@@ -442,9 +403,6 @@ class Oracle(Recogniser):
             heard = [(w, a + off(), b + off()) for w, a, b in self.words if first_s <= a and b <= last_s]
             yield (np.inf if piece.core_end == count else piece.core_end / 100), heard
 
-    def hear(self, samples, sample_rate_hz):
-        raise NotImplementedError
-
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.16, 1.2)), max_size=60), st.integers(0, 99))
@@ -458,25 +416,13 @@ def test_every_word_is_heard_exactly_once(lengths, seed):
     assert [w for w, *_ in heard] == [w for w, *_ in words]
 
 
-class Scripted(Recogniser):
-    """Hears one word a second, and remembers how much sound it was given at once."""
-
-    def __init__(self):
-        self.longest = 0
-
-    def hear(self, samples, sample_rate_hz):
-        self.longest = max(self.longest, len(samples))
-        return [("um", n + 0.2, n + 0.5) for n in range(len(samples) // sample_rate_hz)]
-
-
 def test_long_sound_is_read_in_blocks(tmp_path, monkeypatch):
     write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 600 * RATE_HZ), start_s=3.0)
     track = AudioFile(tmp_path / "audio.h5")["clip"]
     read = type(track).samples
     blocks = []
     monkeypatch.setattr(type(track), "samples", lambda self, a=0, b=None: blocks.append(read(self, a, b)) or blocks[-1])
-    config = RecogniserConfig(kind="pocketsphinx", piece_s=20, context_s=1)
-    words = list(recognise(Scripted(), config, track))
+    words = list(recognise(Scripted(PieceOptions(piece_s=20, context_s=1)), track))
     assert max(map(len, blocks)) <= 22 * RATE_HZ
     assert 500 < len(words) < 660
     assert all(3.0 <= w.start_s < w.end_s <= 603.0 for w in words)
@@ -487,196 +433,10 @@ def test_long_sound_is_read_in_blocks(tmp_path, monkeypatch):
 def test_silence_is_not_given_to_the_recogniser(tmp_path):
     write_audio(tmp_path / "audio.h5", np.zeros(3 * RATE_HZ))
     recogniser = Scripted()
+    recogniser.finds_speech = False
     track = AudioFile(tmp_path / "audio.h5")["clip"]
-    assert list(recognise(recogniser, RecogniserConfig(), track)) == []
+    assert list(recognise(recogniser, track)) == []
     assert recogniser.longest == 0
-
-
-# --- recognisers -------------------------------------------------------------------------------------------------
-
-SPHINX = '{"kind": "pocketsphinx", "piece_s": 5}'
-
-
-def test_pocketsphinx_hears_real_speech(shared, tmp_path):
-    """Four GRID sentences in a row; swwp2s.align holds the times of its words in 1/25000 s."""
-    clips = ["brbk7n", "sbwe5n", "sbia1a", "swwp2s"]
-    sounds = [speech(shared, name) for name in clips]
-    begin_s = np.cumsum([0, *map(len, sounds)]) / RATE_HZ
-    write_audio(tmp_path / "audio.h5", np.concatenate(sounds))
-    unit, segment = Unit("clip", "videos/clip.mp4"), subject("clip", float(begin_s[-1]))
-    words = run_words(tmp_path, tmp_path, unit, [segment], recogniser=SPHINX)
-    said = [{"bin", "red", "by", "k", "seven", "now"}, {"set", "blue", "with", "e", "five", "now"},
-            {"set", "blue", "in", "a", "one", "again"}, {"set", "white", "with", "p", "two", "soon"}]  # fmt: skip
-    right = 0
-    for expected, first_s, last_s in zip(said, begin_s, begin_s[1:]):
-        heard = {w.word for w in words if first_s <= (w.start_s + w.end_s) / 2 < last_s}
-        right += len(heard & expected)
-    assert right >= 5, "of 24 words; a wrong time or a lost end would leave fewer"
-    lines = (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()
-    soon_s = [int(t) / 25_000 + begin_s[3] for t in next(line for line in lines if "soon" in line).split()[:2]]
-    assert words[-1].word == "soon", "the last word of the file is not lost"
-    assert words[-1].start_s == pytest.approx(soon_s[0], abs=0.1)
-    assert words[-1].end_s == pytest.approx(soon_s[1], abs=0.1)
-    assert all(0 <= w.start_s < w.end_s <= begin_s[-1] for w in words)
-    assert {(w.source, w.segment_id) for w in words} == {("recogniser", "clip")}
-
-
-def test_pocketsphinx_does_not_lose_a_word_at_the_very_end(shared, tmp_path):
-    sound = speech(shared, "swwp2s")[: int(55_250 / 25_000 * RATE_HZ)]  # ends with the last word
-    write_audio(tmp_path / "audio.h5", sound)
-    config = RecogniserConfig(kind="pocketsphinx")
-    words = list(recognise(make_recogniser(config), config, AudioFile(tmp_path / "audio.h5")["clip"]))
-    assert words[-1].word == "soon"
-    assert words[-1].end_s <= len(sound) / RATE_HZ
-
-
-@pytest.mark.parametrize("samples", [np.zeros(0), np.full(50, 0.5), np.zeros(RATE_HZ)])
-def test_pocketsphinx_hears_nothing_in_nothing(samples, tmp_path):
-    write_audio(tmp_path / "audio.h5", samples)
-    config = RecogniserConfig(kind="pocketsphinx")
-    assert list(recognise(make_recogniser(config), config, AudioFile(tmp_path / "audio.h5")["clip"])) == []
-
-
-@pytest.fixture(scope="module")
-def whisper(tmp_path_factory) -> Path:
-    """A Whisper of random weights with a byte tokenizer that can only say small letters and blanks."""
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizer
-
-    folder = tmp_path_factory.mktemp("whisper")
-    vocab = {c: i for i, c in enumerate(sorted(ByteLevel.alphabet()))}
-    tokenizer = WhisperTokenizer(vocab=vocab, merges=[])
-    special = [
-        "startoftranscript",
-        "en",
-        "translate",
-        "transcribe",
-        "startoflm",
-        "startofprev",
-        "nospeech",
-        "notimestamps",
-    ]
-    tokenizer.add_special_tokens({"additional_special_tokens": [f"<|{s}|>" for s in special]})
-    tokenizer.add_tokens([f"<|{i * 0.02:.2f}|>" for i in range(1501)])
-    ids = {s: tokenizer.convert_tokens_to_ids(f"<|{s}|>") for s in ["endoftext", *special]}
-    speakable = {"Ġ", *"abcdefghijklmnopqrstuvwxyz"}
-    config = WhisperConfig(
-        vocab_size=len(tokenizer), d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_target_positions=40,
-        decoder_start_token_id=ids["startoftranscript"], eos_token_id=ids["endoftext"], bos_token_id=ids["endoftext"],
-        pad_token_id=ids["endoftext"], suppress_tokens=[i for c, i in vocab.items() if c not in speakable],
-        begin_suppress_tokens=[],
-    )  # fmt: skip
-    import torch
-
-    torch.set_num_threads(1)
-    torch.manual_seed(3)
-    model = WhisperForConditionalGeneration(config)
-    generation = model.generation_config
-    generation._from_model_config = False
-    for key, value in {
-        "alignment_heads": [[0, 0], [1, 1]], "no_timestamps_token_id": ids["notimestamps"], "is_multilingual": True,
-        "lang_to_id": {"<|en|>": ids["en"]}, "prev_sot_token_id": ids["startofprev"], "max_length": 30,
-        "task_to_id": {"transcribe": ids["transcribe"], "translate": ids["translate"]},
-        "max_initial_timestamp_index": 50,
-    }.items():  # fmt: skip
-        setattr(generation, key, value)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    WhisperFeatureExtractor().save_pretrained(folder)
-    return folder
-
-
-def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
-    def refuse(*arguments, **options):
-        raise AssertionError("weights are local; nothing may ask the network")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    rng = np.random.default_rng(0)
-    sound = rng.normal(0, 0.1, 33 * RATE_HZ)  # longer than the 30 s that Whisper hears at once
-    write_audio(tmp_path / "audio.h5", sound, start_s=100.0)
-    unit, segment = Unit("clip", "videos/clip.mp4"), subject("clip", 133.0)
-    options = {"recogniser": '{"kind": "transformers", "language": "en"}', "weights": whisper, "device": "cpu"}
-    first = run_words(tmp_path, tmp_path, unit, [segment], **options)
-    assert first
-    assert all(re.fullmatch("[a-z]+", w.word) for w in first)
-    assert all(100 <= w.start_s < w.end_s <= 133 for w in first)
-    assert {(w.source, w.segment_id) for w in first} == {("recogniser", "clip")}
-    assert run_words(tmp_path, tmp_path, unit, [segment], **options) == first
-
-
-def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, caplog):
-    recogniser = make_recogniser(RecogniserConfig(kind="transformers"), whisper, "cpu")
-
-    def failing(*given, **options):
-        if options.get("return_timestamps") == "word":
-            raise IndexError("index 0 is out of bounds for dimension 1 with size 0")
-        return {"text": " One, two: three. Four"}
-
-    monkeypatch.setattr(recogniser, "_pipeline", failing)
-    heard = recogniser.hear(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
-    assert [w for w, *_ in heard] == ["one", "two", "three", "four"]
-    assert (heard[0][1], heard[-1][2]) == (0.0, 4.0)
-    assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
-
-
-def test_whisper_that_is_not_as_it_was_fetched_is_refused(whisper, tmp_path):
-    for path in whisper.iterdir():
-        shutil.copy(path, tmp_path / path.name)
-    seal(tmp_path, "org/whisper@1f")
-    (tmp_path / "vocab.json").write_text("{}")
-    with pytest.raises(InputError, match=r"not as fetched from org/whisper@1f: .*vocab.json"):
-        make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
-
-
-def test_whisper_without_alignment_heads_is_refused(whisper, tmp_path):
-    for path in whisper.iterdir():
-        (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "generation_config.json").unlink()
-    settings_ = json.loads((whisper / "generation_config.json").read_text())
-    del settings_["alignment_heads"]
-    (tmp_path / "generation_config.json").write_text(json.dumps(settings_))
-    with pytest.raises(InputError, match="no alignment_heads"):
-        make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
-
-
-def test_ctc_models_give_words_too(tmp_path):
-    import torch
-    from transformers import Wav2Vec2Config, Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
-
-    torch.manual_seed(0)
-    vocab = {c: i for i, c in enumerate(["<pad>", "<unk>", "|", *"abcdefgh"])}
-    (tmp_path / "vocab.json").write_text(json.dumps(vocab))
-    tokenizer = Wav2Vec2CTCTokenizer(str(tmp_path / "vocab.json"), bos_token=None, eos_token=None)
-    config = Wav2Vec2Config(
-        vocab_size=len(vocab), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        conv_dim=(16,) * 7, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2, pad_token_id=0,
-    )  # fmt: skip
-    Wav2Vec2ForCTC(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
-    recogniser = make_recogniser(RecogniserConfig(kind="transformers"), tmp_path, "cpu")
-    heard = recogniser.hear(np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ).astype(np.float32), RATE_HZ)
-    assert heard
-    assert all(0 <= start_s <= end_s <= 2 for _, start_s, end_s in heard)
-
-
-@pytest.mark.parametrize("weights", [None, "nowhere"])
-def test_recogniser_without_weights_says_what_to_do(weights, tmp_path):
-    with pytest.raises(InputError, match=r"is not a checkpoint folder.*fetch the weights first"):
-        make_recogniser(RecogniserConfig(kind="transformers"), weights and tmp_path / weights)
-
-
-@pytest.mark.parametrize(("text", "says"), [
-    ('{"kind": "sphinx"}', "kind: Input should be 'none', 'pocketsphinx' or 'transformers'"),
-    ('{"kind": "none", "model": 1}', "model: Extra inputs are not permitted"),
-    ('{"beams": "many"}', "beams: Input should be a valid integer"),
-    ("pocketsphinx", "Invalid JSON"),
-])  # fmt: skip
-def test_recogniser_configuration_is_checked(text, says):
-    with pytest.raises(InputError, match=re.escape(says)):
-        parse_config(text)
 
 
 def test_no_recogniser_and_no_transcript_gives_no_words(tmp_path):

@@ -166,9 +166,14 @@ def test_a_mistake_is_a_sentence_before_any_work_starts(tmp_path, changes, messa
 
 @pytest.mark.parametrize(
     ("scale", "recogniser", "expected"),
-    [("research", {}, {"1"}), ("research", {"kind": "pocketsphinx", "weights": None}, {"0"}), ("demo", {}, {"0"})],
+    [
+        ("research", {"kind": "transformers"}, {"1"}),
+        ("research", {}, {"0"}),
+        ("research", {"kind": "pocketsphinx", "weights": None}, {"0"}),
+        ("demo", {"kind": "transformers"}, {"0"}),
+    ],
 )
-def test_words_ask_for_a_gpu_where_a_network_hears_them(real_corpora, tmp_path, scale, recogniser, expected):
+def test_words_ask_for_a_gpu_where_the_recogniser_uses_one(real_corpora, tmp_path, scale, recogniser, expected):
     checkout = copy_checkout(tmp_path / "checkout")
     functions = checkout / "workflow/rules/common.smk"
     text = functions.read_text()

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_val
 
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
 from pipeline.records import InputError
-from pipeline.words.recogniser import RecogniserConfig
+from pipeline.words.registry import NONE, RECOGNISERS
+from pipeline.words.registry import check as check_recogniser
 
 
 def _spelled(what: str, signs: str = "") -> AfterValidator:
@@ -40,16 +41,33 @@ class FaceOptions(Options):
     sample_rate_hz: float | None = Field(None, gt=0, description="frames looked at per second; null: every frame")
 
 
-class RecogniserOptions(RecogniserConfig):
-    """How words are found where a corpus gives none, with the weights that are fetched for it."""
+class RecogniserEntry(BaseModel, extra="allow"):
+    """How words are found where a corpus gives none: which recogniser, with its options (checked by itself)."""
 
-    @model_validator(mode="after")
-    def _has_weights(self):
-        if self.kind == "transformers" and not self.weights:
-            raise ValueError(
-                "kind transformers needs weights: give ORG/NAME@COMMIT or a folder, or choose kind pocketsphinx or none"
-            )
-        return self
+    kind: str = Field(
+        "none", description="none | pocketsphinx | faster_whisper | transformers | module:Class | file.py:Class"
+    )
+    weights: str | None = Field(None, description="ORG/NAME@COMMIT or a folder, where it needs some")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The recogniser's own options; null leaves one as it is by default."""
+        return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
+
+    @property
+    def listens(self) -> bool:
+        """Whether speech is recognised at all."""
+        return self.kind != NONE
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU makes it faster."""
+        return self.listens and RECOGNISERS.load(self.kind).uses_gpu
+
+    def check(self) -> None:
+        """Raise InputError where the recogniser, its options or its weights cannot be used."""
+        check_source(self.weights)
+        check_recogniser(self.kind, self.options, self.weights, tuple(RecogniserEntry.model_fields))
 
 
 class ExtractorEntry(BaseModel, extra="allow"):
@@ -109,7 +127,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     )
     root: str | None = Field(None, description="folder of the corpus; null: the synthetic corpus, where there is one")
     faces: FaceOptions = FaceOptions()
-    recogniser: RecogniserOptions = RecogniserOptions()
+    recogniser: RecogniserEntry = RecogniserEntry()
     media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
     shard_units: int | None = Field(None, ge=1, description="recordings per feature job; null: by their number")
     extractors: dict[StoreName, ExtractorEntry]

@@ -22,7 +22,7 @@ from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
 from workflow.demo import plan
 from workflow.explain import explain, place
 from workflow.modalities import drop_absent, drop_contrasts, drop_other_tasks, drop_unread, modalities_of
-from workflow.options import Config, CorpusOptions, check_source
+from workflow.options import Config, CorpusOptions
 from workflow.trial import with_small_weights
 
 REPLACED = ("runs", "contrasts", "labels", "merge")
@@ -196,7 +196,7 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
     _check_labels(options, corpus, where)
     for store, entry in options.extractors.items():
         ask(entry.check, "extractors", store)
-    ask(partial(check_source, options.recogniser.weights), "recogniser")
+    ask(options.recogniser.check, "recogniser")
     for modality, store in options.inputs.items():
         found = options.extractors[store].modality
         if found != modality:

@@ -3,18 +3,26 @@
 from pipeline.features import registry
 from pipeline.records import InputError
 from pipeline.weights import parse
+from pipeline.words.registry import RECOGNISERS
 
 
 def with_small_weights(entry: dict) -> dict:
-    """A corpus's entry with small random checkpoints in place of those from a hub, and speech heard by pocketsphinx.
+    """A corpus's entry with small random checkpoints in place of those from a hub, and a small recogniser.
 
     Weights of one's own, from a folder or a file, stay: they are there already.
     """
     extractors = {name: _small(one) for name, one in (entry.get("extractors") or {}).items()}
-    recogniser = entry.get("recogniser") or {}
-    if _from_hub(recogniser.get("weights")):
-        recogniser = {"kind": "pocketsphinx"}
-    return {**entry, "extractors": extractors, "recogniser": recogniser}
+    return {**entry, "extractors": extractors, "recogniser": _instead(entry.get("recogniser") or {})}
+
+
+def _instead(recogniser: dict) -> dict:
+    if not _from_hub(recogniser.get("weights")):
+        return recogniser
+    try:
+        other = RECOGNISERS.load(recogniser["kind"]).demonstration
+    except (InputError, KeyError):  # said when the entry itself is checked
+        return recogniser
+    return {"kind": other} if other else recogniser
 
 
 def _small(entry: dict) -> dict:

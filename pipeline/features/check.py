@@ -8,9 +8,10 @@ from typing import Any
 import click
 import numpy as np
 
+from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
 from pipeline.features.base import Extractor, Piece
-from pipeline.features.command import build, parse_options
+from pipeline.features.command import build
 from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_rows
 from pipeline.features.synthetic import clip

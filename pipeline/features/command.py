@@ -1,17 +1,17 @@
 """Command lines of the feature stages: run one extractor over one shard of videos, and join shards."""
 
-import json
 from pathlib import Path
 
 import click
 
+from pipeline.cli import parse_options
 from pipeline.devices import choose_device
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
 from pipeline.log import log
-from pipeline.records import InputError, Segment, read_table
+from pipeline.records import Segment, read_table
 from pipeline.store import StoreWriter, kept
 from pipeline.store import merge as merge_stores
 from pipeline.weights import verify
@@ -23,17 +23,6 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
     config = registry.options_for(kind, options)
     known = verify(weights) if weights is not None else {}
     return extractor_class(config, weights, choose_device(device)), known
-
-
-def parse_options(text: str) -> dict:
-    """Options from the command line; raises InputError where they are not a JSON object."""
-    try:
-        table = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--options {text!r} is not JSON ({error})") from None
-    if not isinstance(table, dict):
-        raise InputError(f"--options {text!r}: expected an object of option names and values")
-    return table
 
 
 @click.command()

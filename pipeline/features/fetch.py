@@ -23,15 +23,17 @@ _TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
 _PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
 _ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
+_CTRANSLATE2 = re.compile(r"model\.bin|(shared_)?vocabulary\.(json|txt)")
 
 
 def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str]:
     """Those files of a model's folder that loading it needs: configuration, tokenizer or processor, and weights.
 
-    Weights are safetensors, else ONNX, else a pickle where that is allowed. Raises InputError where there are none.
+    Weights are safetensors, else ONNX, else CTranslate2's model.bin, else a pickle where that is allowed. Raises
+    InputError where there are none.
     """
     small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
-    for pattern in (_SAFE, _ONNX):
+    for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else [])):
         if found := [n for n in names if pattern.fullmatch(n)]:
             return sorted(small + found)
     pickles = [n for n in names if _PICKLE.fullmatch(n)]
@@ -43,7 +45,9 @@ def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str
             "Choose a revision or model with model.safetensors, or trust it and set allow_pickle: true beside weights"
         )
     there = ", ".join(sorted(names)[:20]) or "no files"
-    raise InputError(f"{where}: holds no weights (model.safetensors or *.onnx); there are {there}")
+    raise InputError(
+        f"{where}: holds no weights (model.safetensors, *.onnx or CTranslate2's model.bin); there are {there}"
+    )
 
 
 def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = None) -> dict:

@@ -6,13 +6,14 @@ from pathlib import Path
 from pipeline.impostor import impostor
 from pipeline.records import InputError
 
+CTRANSLATE2 = "model.bin"  # its format is its own, no pickle
 REMEDY = "delete it and fetch the weights again, or take them from another source"
 
 
 def check_openable(folder: Path, source: str) -> None:
     """Raise InputError for the first file that is not what its name says: a pointer, a web page, cut short, hostile."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        check = _CHECKS.get(path.suffix.lower())
+        check = _ctranslate2 if path.name == CTRANSLATE2 else _CHECKS.get(path.suffix.lower())
         said = impostor(path)
         if said is None and check is not None:
             try:
@@ -49,6 +50,12 @@ def _onnx(path: Path) -> None:
     import onnxruntime
 
     onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _ctranslate2(path: Path) -> None:
+    import ctranslate2
+
+    ctranslate2.models.Whisper(str(path.parent), device="cpu")  # reads all of it
 
 
 _CHECKS = {".json": _json, ".safetensors": _safetensors, ".bin": _pickle, ".onnx": _onnx}

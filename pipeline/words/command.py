@@ -1,12 +1,13 @@
 """The ``words`` stage: the words of some recordings, placed in time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from pipeline.cli import there
+from pipeline.cli import parse_options, there
 from pipeline.log import log
-from pipeline.records import Segment, Word, read_shard, write_table
+from pipeline.records import Finding, Segment, Word, read_shard, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -16,31 +17,37 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--tables", required=True, type=click.Path(path_type=Path), help="Folder of units.tsv and segments.tsv.")
 @click.option("--shard", required=True, help="Which recordings: the shard's name in these tables.")
 @click.option("--audio", type=FILE, help="The shard's audio file, for speech recognition.")
-@click.option(
-    "--recogniser", default='{"kind": "none"}', help="JSON: kind none, pocketsphinx or transformers, options."
-)
-@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint folder of the kind transformers.")
+@click.option("--recogniser", default="none", help="none, a name, module:Class or file.py:Class.")
+@click.option("--options", default="{}", help="The recogniser's options as JSON.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint folder, where it needs one.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), help="Where a model runs.")
 @click.option("--out", required=True, type=FILE, help="Table of words to write.")
-def words(root, tables, shard, audio, recogniser, weights, device, out):
+@click.option("--unheard", type=FILE, help="Table to write of segments on which the recogniser failed, and why.")
+def words(root, tables, shard, audio, recogniser, options, weights, device, out, unheard):
     """Place words in time, from transcripts, forced alignments, texts or speech recognition."""
+    from pipeline.words import registry
     from pipeline.words.place import place_words
-    from pipeline.words.recogniser import make_recogniser, parse_config, recognise
 
-    config = parse_config(recogniser)
-    model = None
+    given, listen = parse_options(options), None
+    missed: list[Finding] = []
+    registry.check(recogniser, given, str(weights) if weights else None)
 
-    def listen(segment: Segment) -> list[Word]:
-        nonlocal model
-        if config.kind == "none" or audio is None:
-            log.warning("words: %s: no usable transcript, and the recogniser is none: no words", segment.segment_id)
+    def hear(group: Sequence[Segment]) -> list[Word]:
+        nonlocal listen
+        if recogniser == registry.NONE or audio is None:
+            log.warning("words: %s: no usable transcript, and the recogniser is none: no words", group[0].segment_id)
             return []
-        from pipeline.audio_file import AudioFile
+        if listen is None:  # the model is loaded once, and only where there is something to hear
+            from pipeline.audio_file import AudioFile
+            from pipeline.words.recognise import listener
 
-        model = model or make_recogniser(config, weights, device)
-        return list(recognise(model, config, AudioFile(audio)[segment.segment_id]))
+            model = registry.make(recogniser, given, weights, device)
+            listen = listener(model, AudioFile(audio).__getitem__, missed)
+        return listen(group)
 
-    found = [word for unit, own in read_shard(tables, shard) for word in place_words(root, unit, own, listen)]
+    found = [word for unit, own in read_shard(tables, shard) for word in place_words(root, unit, own, hear)]
     write_table(out, found, Word)
+    if unheard:
+        write_table(unheard, missed, Finding)
     sources = sorted({w.source for w in found})
     log.info("words: %s: %d words%s", shard, len(found), f" ({', '.join(sources)})" if sources else "")

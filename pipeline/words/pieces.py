@@ -6,8 +6,17 @@ that a word at a seam is whole in at least one of them.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from pydantic import Field
+
+from pipeline.log import log
+from pipeline.registry import options
+from pipeline.words.base import Heard, Recogniser
+
+if TYPE_CHECKING:
+    from pipeline.audio_file import AudioTrack
 
 HOP_S = 0.02
 QUIET_S = 0.2
@@ -57,10 +66,6 @@ def _quietest(samples: np.ndarray, rate_hz: int) -> int:
     return (len(stretch) - 1 - int(np.argmin(stretch[::-1])) + width // 2) * hop
 
 
-Heard = tuple[str, float, float]
-"""A word with its start and end in seconds."""
-
-
 def join(pieces: Iterable[tuple[float, list[Heard]]]) -> Iterator[Heard]:
     """Join what was heard in overlapping pieces: (end of the core, words in order of time), times on one axis.
 
@@ -74,3 +79,35 @@ def join(pieces: Iterable[tuple[float, list[Heard]]]) -> Iterator[Heard]:
             if answered_s <= (start_s + end_s) / 2 < core_end_s:
                 yield word, start_s, end_s
                 until_s = max(until_s, min(end_s, core_end_s + SLACK_S))
+
+
+@options
+class PieceOptions:
+    """How long sound is cut."""
+
+    piece_s: float = Field(26.0, gt=2, description="length of the pieces; Whisper hears 30 s, context included")
+    context_s: float = Field(
+        1.5, ge=0.5, description="how much of its neighbours each piece hears, so that no word is cut in two"
+    )
+
+
+class PieceRecogniser(Recogniser):
+    """A recogniser whose model takes some seconds at a time: long sound is cut, and the words of the pieces joined."""
+
+    Config: ClassVar[type] = PieceOptions
+
+    def listen(self, track: "AudioTrack") -> Iterator[Heard]:
+        """Words of a whole track, with times in seconds from the unit's first frame."""
+        pieces = cut(track.samples, len(track), track.sample_rate_hz, self.config.piece_s, self.config.context_s)
+        return join(self._hear(track, piece) for piece in pieces)
+
+    def _hear(self, track: "AudioTrack", piece: Piece) -> tuple[float, list[Heard]]:
+        """End of the piece's core and its words, on the time axis of the unit."""
+        rate_hz = track.sample_rate_hz
+        begin_s = track.start_s + piece.first / rate_hz
+        core_end_s = track.start_s + piece.core_end / rate_hz
+        log.info("words: %s: heard up to %.0f s", track.segment_id, core_end_s)
+        heard = self.hear_speech(piece.samples, rate_hz)
+        if piece.core_end == piece.first + len(piece.samples):  # the last piece answers for all that it heard
+            core_end_s = np.inf
+        return core_end_s, [(word, begin_s + start_s, begin_s + end_s) for word, start_s, end_s in heard]

@@ -13,8 +13,8 @@ from pipeline.words.text import spread
 
 SUPPLIED = "transcript"
 EVEN = "transcript_even"
-Listen = Callable[[Segment], list[Word]]
-"""Recognise the speech of a segment; gives no word where no recogniser is configured."""
+Listen = Callable[[Sequence[Segment]], list[Word]]
+"""Recognise the speech of segments that share a stretch of sound; no word where no recogniser is configured."""
 
 
 def place_words(root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
@@ -69,7 +69,7 @@ def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment],
             words += own
     if not unheard:
         return words
-    heard = listen(unheard[0])
+    heard = listen(unheard)
     if len(unheard) == len(segments) > 1:
         return heard  # everybody's
     return words + [replace(word, segment_id=segment.segment_id) for segment in unheard for word in heard]

@@ -6,18 +6,18 @@ import numpy as np
 
 from pipeline.timebase import alignment_range_s
 from pipeline.words.alignment import spoken
-from pipeline.words.pieces import Heard
-from pipeline.words.recogniser import Recogniser, RecogniserConfig
+from pipeline.words.base import Heard
+from pipeline.words.pieces import PieceRecogniser
 
 SHORTEST_S = 0.1  # less than some analysis frames: nothing to decode
 
 
-class Sphinx(Recogniser):
+class Sphinx(PieceRecogniser):
     """The US English model of the package."""
 
-    def __init__(self, config: RecogniserConfig):
-        self._decoder: Any = None
-        self._rate_hz = 0
+    title = "PocketSphinx"
+    _decoder: Any = None
+    _rate_hz = 0
 
     def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
         """Words of the piece, decoded as one utterance and closed at its end, which brings out the last words."""
@@ -28,6 +28,7 @@ class Sphinx(Recogniser):
         if len(samples) < SHORTEST_S * sample_rate_hz:
             return []
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+        self._decoder.reinit_feat()  # else words depend on what was heard before
         self._decoder.start_utt()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()

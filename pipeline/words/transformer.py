@@ -4,26 +4,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
+from pipeline.registry import options
 from pipeline.weights import verify
-from pipeline.words.pieces import Heard
-from pipeline.words.recogniser import Recogniser, RecogniserConfig
+from pipeline.words.base import Heard
+from pipeline.words.pieces import PieceOptions, PieceRecogniser
 from pipeline.words.text import spread
 
 OPEN_WORD_S = 0.5  # how long a word lasts for which the model gives no end
 
 
-class Transformer(Recogniser):
+@options
+class TransformerOptions(PieceOptions):
+    """How long sound is cut, and how Whisper searches."""
+
+    language: str | None = Field(None, description="Whisper: spoken language, such as en; null: the model decides")
+    beams: int = Field(1, ge=1, description="Whisper: beams of the search; more are slower and sometimes better")
+
+
+class Transformer(PieceRecogniser):
     """A local checkpoint folder, run offline; raises InputError where it is missing or cannot give word times."""
 
-    def __init__(self, config: RecogniserConfig, weights: Path | None, device: str = "auto"):
-        if weights is None or not (Path(weights) / "config.json").is_file():
+    title = "a speech model of the transformers library"
+    needs_weights = uses_gpu = True
+    demonstration = "pocketsphinx"
+    Config = TransformerOptions
+
+    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "auto"):
+        super().__init__(config, weights, device)
+        if not (Path(weights) / "config.json").is_file():
             raise InputError(
-                f"recogniser transformers: {weights or '--weights'} is not a checkpoint folder with a config.json; "
-                "fetch the weights first (python -m pipeline weights fetch) or choose the kind pocketsphinx"
+                f"recogniser transformers: {weights} holds no config.json; fetch the weights again, or give the folder "
+                "of a Whisper or CTC model"
             )
         verify(weights)
         import torch
@@ -46,9 +62,9 @@ class Transformer(Recogniser):
                     f"recogniser transformers: {weights}: generation_config.json has no alignment_heads, without which "
                     "Whisper gives no word times; take a checkpoint that has them, such as openai/whisper-small"
                 )
-            self._options = {"num_beams": config.beams}
+            self._options = {"num_beams": self.config.beams}
             if getattr(generation, "is_multilingual", False):
-                self._options |= {"task": "transcribe", "language": config.language}
+                self._options |= {"task": "transcribe", "language": self.config.language}
 
     def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
         """Words of the piece; a word without end lasts half a second.

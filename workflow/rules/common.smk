@@ -17,6 +17,7 @@ from workflow.demo import plan
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
+from pipeline.words import registry as recognisers
 from workflow.overlay import check_files
 from workflow.planned import Corpora
 from workflow.progress import Reporter
@@ -112,7 +113,7 @@ def observations(wildcards):
 
 def heard(wildcards):
     """The sound of a shard, where speech is recognised; written words need none."""
-    if options(wildcards).recogniser.kind == "none":
+    if not options(wildcards).recogniser.listens:
         return []
     return planned(wildcards).prepared("audio", [wildcards.shard])[0]
 
@@ -170,9 +171,13 @@ def shard_gpus(wildcards):
 
 
 def word_gpus(wildcards):
-    """A GPU for a recogniser with weights, also where a video turns out to have a transcript."""
-    recogniser = options(wildcards).recogniser
-    return gpus(wildcards, recogniser.kind == "transformers" and recogniser.weights)
+    """A GPU for a recogniser that uses one, also where a video turns out to have a transcript."""
+    return gpus(wildcards, options(wildcards).recogniser.uses_gpu)
+
+
+def words_code(wildcards):
+    """Digest of the sources that decide what is heard, a recogniser of the user's own included."""
+    return recognisers.code_of(options(wildcards).recogniser.kind)
 
 
 def training_code(wildcards):

@@ -58,7 +58,8 @@ rule words:
         audio=heard,
         weights=lambda wildcards: weights_folder(options(wildcards).recogniser.weights),
     output:
-        "results/{corpus}/words/{shard}.tsv",
+        words="results/{corpus}/words/{shard}.tsv",
+        unheard="results/{corpus}/unheard/{shard}.tsv",
     log:
         "results/{corpus}/logs/words/{shard}.log",
     benchmark:
@@ -70,11 +71,12 @@ rule words:
     params:
         root=root,
         raw=raw("words"),
-        recogniser=lambda wildcards: options(wildcards).recogniser.model_dump_json(exclude={"weights"}),
+        recogniser=lambda wildcards: options(wildcards).recogniser.kind,
+        options=lambda wildcards: json.dumps(options(wildcards).recogniser.options),
         audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
-        code=code("pipeline.words.command:words"),
+        code=words_code,
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"
-        " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} {params.weights}"
-        " --out {output:q} > {log:q} 2>&1"
+        " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} --options {params.options:q}"
+        " {params.weights} --out {output.words:q} --unheard {output.unheard:q} > {log:q} 2>&1"

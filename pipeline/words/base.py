@@ -1,0 +1,78 @@
+"""What a recogniser is: speech in, words with times out.
+
+A recogniser of one's own is a class with a ``hear``, in a file of one's own; docs/recognisers.md has a worked example.
+One that takes only some seconds at a time derives from :class:`pipeline.words.pieces.PieceRecogniser`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from pipeline.records import InputError
+from pipeline.registry import NoOptions
+from pipeline.words.voice import voiced
+
+if TYPE_CHECKING:
+    from pipeline.audio_file import AudioTrack
+
+Heard = tuple[str, float, float]
+"""A word with its start and end in seconds; one that is several words is spread over its time later."""
+
+
+class Recogniser(ABC):
+    """Turns sound into words; made once for all recordings of a job.
+
+    What it raises while it hears costs the words of that recording alone, which is said where coverage is. Same sound,
+    same words. ``python -m pipeline check-recogniser`` tries that, noise and music.
+    """
+
+    title: ClassVar[str] = ""
+    """What the report calls it; the name of the class where it says nothing."""
+    needs_weights: ClassVar[bool] = False
+    uses_gpu: ClassVar[bool] = False
+    """Whether a GPU makes it faster; a job of one that does asks for a GPU where there is one."""
+    finds_speech: ClassVar[bool] = False
+    """Whether it leaves out by itself where nobody speaks; where not, words outside of speech are taken out."""
+    demonstration: ClassVar[str | None] = None
+    """The recogniser that stands in where the scale is demo and weights would come from a hub."""
+    Config: ClassVar[type] = NoOptions
+
+    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "cpu"):
+        self.config = self.Config() if config is None else config
+        self.weights, self.device = weights, device
+        if self.needs_weights and (weights is None or not Path(weights).is_dir()):
+            raise InputError(
+                f"recogniser {self.called()}: {weights or 'weights'} is not a checkpoint folder; fetch the weights "
+                "first (python -m pipeline weights fetch) or choose a recogniser that needs none, such as pocketsphinx"
+            )
+
+    @classmethod
+    def called(cls) -> str:
+        """Its title, or else its name."""
+        return cls.title or cls.__name__
+
+    @abstractmethod
+    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+        """Words of sound (n,) float32 in -1 to 1, in order, with times in seconds from its first sample."""
+
+    def listen(self, track: "AudioTrack") -> Iterable[Heard]:
+        """Words of a whole track, with times in seconds from the unit's first frame."""
+        heard = self.hear_speech(track.samples(), track.sample_rate_hz)
+        return [(word, track.start_s + start_s, track.start_s + end_s) for word, start_s, end_s in heard]
+
+    def hear_speech(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+        """As ``hear``, without words where nobody speaks: recognisers make some up in silence, noise and music."""
+        if self.finds_speech:
+            return self.hear(samples, sample_rate_hz)
+        speech_s = voiced(samples, sample_rate_hz)
+        if not len(speech_s):
+            return []
+        begin_s, stop_s = speech_s.T
+        return [
+            (word, start_s, end_s)
+            for word, start_s, end_s in self.hear(samples, sample_rate_hz)
+            if ((begin_s <= (start_s + end_s) / 2) & ((start_s + end_s) / 2 < stop_s)).any()
+        ]

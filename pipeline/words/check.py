@@ -1,0 +1,130 @@
+"""Try a recogniser on sound in which nobody speaks and on a voice, and say what is wrong with it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from pipeline.audio_file import SAMPLE_RATE_HZ
+from pipeline.cli import parse_options
+from pipeline.conformance import Wrong, say
+from pipeline.words.base import Heard, Recogniser
+from pipeline.words.registry import make
+
+SECONDS = 6.0
+OVER_S = 0.5  # by so much a word may reach over the end, of which the rest is cut off
+
+
+@click.command()
+@click.argument("name")
+@click.option("--options", default="{}", help="The recogniser's options as JSON.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint, where it needs one.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--sound", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A recording (wav, flac) of somebody who speaks; else a made-up voice, which says no words.",
+)  # fmt: skip
+def check_recogniser(name, options, weights, device, sound):
+    """Try recogniser NAME (a name, module:Class or file.py:Class) and say what is wrong with it."""
+    recogniser = make(name, parse_options(options), weights, device)
+    say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
+
+
+def nobody() -> Iterator[tuple[str, np.ndarray]]:
+    """Sounds in which nobody speaks, by what they are: silence, noise, and music of sorts."""
+    rng = np.random.default_rng(0)
+    time_s = np.arange(round(SECONDS * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+
+    def tones(*hz: float) -> np.ndarray:
+        return sum(0.1 * np.sin(2 * np.pi * each * time_s) for each in hz)
+
+    beat = 0.5 + 0.5 * np.sign(np.sin(2 * np.pi * 1.5 * time_s))
+    yield "silence", 0 * time_s
+    yield "white noise", rng.normal(0, 0.1, len(time_s))
+    yield "hum", tones(50, 150, 250)
+    yield "a chord", tones(261.6, 329.6, 392.0, 523.3)
+    yield "chords in a beat", beat * tones(*(k * hz for hz in (220.0, 277.2, 329.6) for k in (1, 2, 3, 4)))
+
+
+def murmur() -> np.ndarray:
+    """(n,) a pulse train through moving formants, loud and soft by syllables: a voice that says no words."""
+    from scipy.signal import lfilter
+
+    count = round(SECONDS * SAMPLE_RATE_HZ)
+    time_s = np.arange(count) / SAMPLE_RATE_HZ
+    phase = np.cumsum(120 + 20 * np.sin(2 * np.pi * 0.7 * time_s)) / SAMPLE_RATE_HZ
+    out = np.diff(np.floor(phase), prepend=0.0) + np.random.default_rng(0).normal(0, 0.005, count)
+    syllables = np.array_split(out, round(SECONDS * 5))
+    vowels_hz = [(730, 1090, 2440), (390, 1990, 2550), (300, 870, 2240), (530, 1840, 2480), (570, 840, 2410)]
+    for k, part in enumerate(syllables):
+        for hz in vowels_hz[k % len(vowels_hz)]:
+            radius = np.exp(-np.pi * 90 / SAMPLE_RATE_HZ)
+            part = lfilter([1.0], [1.0, -2 * radius * np.cos(2 * np.pi * hz / SAMPLE_RATE_HZ), radius**2], part)
+        syllables[k] = part * np.hanning(len(part))
+    voice = np.concatenate(syllables)
+    return 0.3 * voice / np.abs(voice).max()
+
+
+def _read(path: Path) -> np.ndarray:
+    import librosa
+
+    return librosa.load(path, sr=SAMPLE_RATE_HZ, mono=True)[0]
+
+
+def _heard(recogniser: Recogniser, samples: np.ndarray) -> list[Heard]:
+    return [(str(word).strip(), start_s, end_s) for word, start_s, end_s in recogniser.hear_speech(
+        samples.astype(np.float32), SAMPLE_RATE_HZ
+    )]  # fmt: skip
+
+
+def _said(heard: list[Heard]) -> str:
+    return f"{len(heard)} words" + (f": {' '.join(word for word, *_ in heard[:8])}" if heard else "")
+
+
+def checks(voice: np.ndarray) -> dict[str, Callable[[Recogniser], str]]:
+    """Each check by its title, of a recogniser on a voice (n,) at 16 kHz and on what is none."""
+
+    def quiet(recogniser: Recogniser) -> str:
+        for what, samples in nobody():
+            if heard := _heard(recogniser, samples):
+                raise Wrong(
+                    f"hears {_said(heard)} in {what}; leave finds_speech False, so that words outside of speech are "
+                    "taken out"
+                )
+        return f"no words in {', '.join(what for what, _ in nobody())}"
+
+    def times(recogniser: Recogniser) -> str:
+        heard, end_s = _heard(recogniser, voice), len(voice) / SAMPLE_RATE_HZ
+        for word, start_s, stop_s in heard:
+            if not (0 <= start_s <= stop_s <= end_s + OVER_S):
+                raise Wrong(
+                    f"{word!r} is said from {start_s} to {stop_s} s of {end_s:.2f} s; count from the first sample"
+                )
+        if heard != sorted(heard, key=lambda each: each[1]):
+            raise Wrong("words are not in order of time")
+        return _said(heard)
+
+    def repeats(recogniser: Recogniser) -> str:
+        first = _heard(recogniser, voice)
+        recogniser.hear(voice[len(voice) // 2 :].astype(np.float32), SAMPLE_RATE_HZ)
+        if _heard(recogniser, voice) != first:
+            raise Wrong("the same sound gives other words the second time; nothing of what was heard before may count")
+        return "the same sound gives the same words, whatever was heard in between"
+
+    def short(recogniser: Recogniser) -> str:
+        for count in (0, 1, 160, 1600):
+            _heard(recogniser, voice[:count])
+        return "sound of 0 to 100 ms is survived"
+
+    def untouched(recogniser: Recogniser) -> str:
+        samples = voice.astype(np.float32)
+        recogniser.hear(samples, SAMPLE_RATE_HZ)
+        if not np.array_equal(samples, voice.astype(np.float32)):
+            raise Wrong("hear changes the samples; work on a copy")
+        return "the sound is left as it was"
+
+    return {
+        "nobody speaks": quiet, "words and times": times, "determinism": repeats, "short sound": short,
+        "input": untouched,
+    }  # fmt: skip

@@ -1,0 +1,42 @@
+"""Which recognisers there are, by name; :mod:`pipeline.registry` finds them."""
+
+from pathlib import Path
+
+from pipeline.digest import code
+from pipeline.records import InputError
+from pipeline.registry import Registry
+from pipeline.words.base import Recogniser
+
+NONE = "none"  # speech is not recognised
+BUILT_IN = {
+    "pocketsphinx": "pipeline.words.sphinx:Sphinx",
+    "faster_whisper": "pipeline.words.faster_whisper:FasterWhisper",
+    "transformers": "pipeline.words.transformer:Transformer",
+}
+RECOGNISERS = Registry("recogniser", "pipeline.words.base:Recogniser", "affectflow.recognisers", BUILT_IN)
+STAGE = "pipeline.words.command:words"
+
+
+def check(kind: str, options: dict, weights: str | None, beside: tuple[str, ...] = ()) -> None:
+    """Raise InputError for an unknown recogniser or option, and for weights that are missing or of no use."""
+    if kind == NONE:
+        return
+    needs = RECOGNISERS.load(kind).needs_weights
+    RECOGNISERS.options_for(kind, options, beside)
+    if needs and not weights:
+        raise InputError(
+            f"recogniser {kind!r} needs weights: give ORG/NAME@COMMIT or a folder, or choose one that needs none, such "
+            "as pocketsphinx, or none"
+        )
+    if weights and not needs and kind in BUILT_IN:
+        raise InputError(f"recogniser {kind!r} uses no weights; say weights: null in place of {weights}")
+
+
+def make(kind: str, options: dict, weights: Path | None = None, device: str = "auto") -> Recogniser:
+    """Load a recogniser; raises InputError for wrong options, and where its weights are missing or cannot be used."""
+    return RECOGNISERS.load(kind)(RECOGNISERS.options_for(kind, options), weights, device)
+
+
+def code_of(kind: str) -> str:
+    """Digest of the sources that decide what is heard: the stage's, and the recogniser's where there is one."""
+    return code(STAGE) if kind == NONE else RECOGNISERS.code_of(kind, STAGE)
