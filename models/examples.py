@@ -166,7 +166,7 @@ def segment_examples(
     rows: dict[str, StoredRows]
     if network.one_grid:
         grids = _grids(stores, segment_ids, training.grid_hop_s)
-        rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
+        rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
     else:
         rows = {m: StoredRows(store, segment_ids, steps.get(m)) for m, store in stores.items()}
     segment = np.array([index[a.segment_id] for a in assignments])
@@ -222,7 +222,7 @@ def frame_examples(
         _check_classes(truth, names)
     time_s = labels.file["time_s"][:]
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
-    rows = {m: GridRows(store, segment_ids, grids) for m, store in stores.items()}
+    rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
     part: list[str] = []
     segments: list[int] = []
     starts: list[int] = []

@@ -221,6 +221,11 @@ class TrainingOptions(Options):
         gt=0,
         description="tasks of segments: cells of the common time grid of rcma and rjcma; of frames it is the video's",
     )
+    grid_rows: Literal["mean", "nearest"] = Field(
+        "mean",
+        description="what a cell of a time grid takes of the rows that it overlaps: their mean, weighted by overlap, "
+        "or the one whose centre is nearest, for rows much longer than a cell",
+    )
     window: int = Field(300, ge=1, description="tasks of frames: frames in a window")
     window_hop: int = Field(200, ge=1, description="tasks of frames: frames between windows")
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -64,14 +64,16 @@ class StoredRows:
 class GridRows(StoredRows):
     """Rows brought to the cells of a time grid per segment: (cells, 2) start and end in seconds."""
 
-    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], grids: Sequence[np.ndarray]):
+    def __init__(
+        self, store: FeatureStore, segment_ids: Sequence[str], grids: Sequence[np.ndarray], nearest: bool = False
+    ):
         super().__init__(store, segment_ids)
         self.time_s = store.file["time_s"][:]
-        self.grids = grids
+        self.grids, self.nearest = grids, nearest
         self.count = np.array([len(grid) for grid in grids], np.int64)
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-        """Values and validity of some cells of a segment: means of the valid rows that they overlap."""
+        """Values and validity of some cells of a segment, from the valid rows that they overlap: ``to_grid``."""
         cells = self.grids[segment][first:last]
         begin = self.begin[segment]
         time_s = self.time_s[begin : begin + self.stored[segment]]
@@ -80,7 +82,7 @@ class GridRows(StoredRows):
             met = np.flatnonzero((time_s[:, 1] > cells[0, 0]) & (time_s[:, 0] < cells[-1, 1]))
         a, b = (met[0], met[-1] + 1) if len(met) else (0, 0)
         values, valid = super().read(segment, a, b)
-        values, valid = to_grid(values, time_s[a:b], valid, cells)
+        values, valid = to_grid(values, time_s[a:b], valid, cells, self.nearest)
         return values.astype(self.store.dtype), valid
 
     def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:

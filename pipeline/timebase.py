@@ -70,7 +70,7 @@ def select_frames(frame_time_s: np.ndarray, start_s: float, end_s: float, sample
 
 
 def to_grid(
-    values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, grid_s: np.ndarray
+    values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, grid_s: np.ndarray, nearest: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring rows to grid cells by time: the overlap-weighted mean of the valid rows that a cell overlaps.
 
@@ -79,6 +79,8 @@ def to_grid(
         time_s: (N, 2) start and end of each row.
         valid: (N,) bool.
         grid_s: (G, 2) start and end of each cell.
+        nearest: take of these rows the one whose centre is nearest to the cell's, the earlier of two, instead of their
+            mean; right for rows much longer than a cell, which a mean would smear over all that they overlap.
 
     Returns:
         (G, D) float32 values, zero where nothing valid overlaps, and (G,) bool.
@@ -96,6 +98,13 @@ def to_grid(
     row = np.repeat(np.arange(len(keep)), span)
     cell = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span) + np.repeat(first, span)
     overlap_s = np.minimum(end_s[row], grid_s[cell, 1]) - np.maximum(start_s[row], grid_s[cell, 0])
+    if nearest:
+        away_s = np.abs(time_s[keep[row]].mean(1) - grid_s[cell].mean(1)).round(9)
+        chosen = np.lexsort((row, away_s, cell))
+        chosen = chosen[(overlap_s > 0)[chosen]]
+        cells, first_of = np.unique(cell[chosen], return_index=True)
+        out[cells], weight[cells] = values[keep[row[chosen[first_of]]]], 1
+        return out, weight > 0
     from scipy.sparse import csr_array
 
     share = csr_array((overlap_s, (cell, row)), shape=(len(grid_s), len(keep)))

@@ -17,6 +17,7 @@ from models.sources import GridRows, StoredRows, Table
 from models.windows import average_windows, cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
+from pipeline.timebase import to_grid
 from tests.training_material import (
     CLASSES,
     DIMS,
@@ -311,12 +312,16 @@ def test_overlapping_windows_are_averaged_per_frame(frames, window, data):
         np.testing.assert_allclose(found[t], np.mean(said, axis=0))
 
 
-def test_grid_rows_in_pieces_equal_the_whole(tracks):
+@pytest.mark.parametrize("nearest", [False, True])
+def test_grid_rows_in_pieces_equal_the_whole(tracks, nearest):
     _, labels, rows, stores, _, _ = tracks
     ids = sorted(labels)
-    table = GridRows(stores["text"], ids, [labels[i].time_s for i in ids])
+    table = GridRows(stores["text"], ids, [labels[i].time_s for i in ids], nearest)
     whole, seen = table.read(2, 0, len(labels[ids[2]]))
     expected, expected_seen = brute_grid(rows["text"][ids[2]], labels[ids[2]].time_s)
+    if nearest:
+        mine = rows["text"][ids[2]]
+        expected, _ = to_grid(mine.values, mine.time_s, mine.valid, labels[ids[2]].time_s, nearest=True)
     assert np.array_equal(seen, expected_seen)
     np.testing.assert_allclose(whole, expected, atol=1e-6)
     pieces = [table.read(2, a, min(a + 7, len(whole))) for a in range(0, len(whole), 7)]

@@ -54,6 +54,16 @@ def test_thinned_frames_are_ascending_inside_and_no_denser_than_asked(fps, rate_
     assert np.array_equal(times[timebase.select_frames(times, start_s, start_s + length_s, None)], inside)
 
 
+def brute_force_nearest(values, time_s, valid, grid_s):
+    out, seen = np.zeros((len(grid_s), values.shape[1])), np.zeros(len(grid_s), bool)
+    for g, (a, b) in enumerate(grid_s):
+        met = [k for k, (s, e) in enumerate(time_s) if valid[k] and min(b, e) - max(a, s) > 1e-9]
+        if met:
+            out[g] = values[min(met, key=lambda k: (round(abs(time_s[k].mean() - (a + b) / 2), 9), k))]
+            seen[g] = True
+    return out, seen
+
+
 def brute_force_grid(values, time_s, valid, grid_s):
     out, seen = np.zeros((len(grid_s), values.shape[1])), np.zeros(len(grid_s), bool)
     for g, (a, b) in enumerate(grid_s):
@@ -64,17 +74,31 @@ def brute_force_grid(values, time_s, valid, grid_s):
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12))
-def test_rows_reach_the_grid_as_an_overlap_weighted_mean(seed, n, cells):
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12), st.booleans())
+def test_rows_reach_the_grid_as_an_overlap_weighted_mean_or_the_nearest_of_them(seed, n, cells, nearest):
     rng = np.random.default_rng(seed)
     start = np.sort(rng.uniform(0, 3, n))
     time_s = np.stack([start, start + rng.uniform(0.05, 1.0, n)], 1)  # windows may overlap one another
     values, valid = rng.normal(size=(n, 3)).astype(np.float32), rng.random(n) < 0.8
     grid_s = timebase.uniform_grid_s(0.5, 0.5 + 0.25 * cells, 0.25)
-    out, seen = timebase.to_grid(values, time_s, valid, grid_s)
-    expected, expected_seen = brute_force_grid(values, time_s, valid, grid_s)
+    out, seen = timebase.to_grid(values, time_s, valid, grid_s, nearest)
+    expected, expected_seen = (brute_force_nearest if nearest else brute_force_grid)(values, time_s, valid, grid_s)
     assert np.array_equal(seen, expected_seen)
     np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+def test_a_patch_of_a_second_is_not_smeared_over_the_frames_that_it_overlaps():
+    """Patches of 0.96 s that begin with each frame of 1/30 s: a frame takes the one patch that is centred on it."""
+    frames = timebase.uniform_grid_s(0.0, 2.0, 1 / 30)
+    begin = frames[:-28, :1]
+    patches = np.hstack([begin, begin + 0.96])
+    out, seen = timebase.to_grid(
+        np.arange(len(begin))[:, None], patches, np.ones(len(begin), bool), frames, nearest=True
+    )
+    assert seen.all()
+    centre = frames.mean(1)
+    expected = np.clip(np.round((centre - 0.48) * 30), 0, len(begin) - 1)
+    np.testing.assert_array_equal(out[:, 0], expected)
 
 
 def test_a_grid_covers_its_range():

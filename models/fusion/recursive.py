@@ -158,7 +158,7 @@ class Rjcma(RecursiveAttention):
         task=Task("numbers", "frame", ("valence", "arousal")),
         encoder="tcn",
         one_target=True,
-        training={"ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
+        training={"loss": "ccc", "ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
         departures=(
             "frames without a label count in no window, where published windows end in zeros",
             "the learning rate warms up from epoch to epoch, not anew with the batches of each",
