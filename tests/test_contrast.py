@@ -58,6 +58,6 @@ def test_networks_differ_in_what_was_set_and_settled():
     assert differences(of(fusion="rcma"), of(fusion="rcma", recursions=1)) == ["recursions"]
     assert differences(of(fusion="self_attention"), of(fusion="concatenation")) == ["fusion", "combine"]
     unclean = differences(of(fusion="rcma"), of(fusion="cross_attention"))
-    assert unclean == ["fusion", "combine", "encoder"]
-    clean = of(fusion="cross_attention", combine="concatenation", encoder="tcn")
+    assert unclean == ["fusion", "combine", "encoder", "one_grid"]
+    clean = of(fusion="cross_attention", combine="concatenation", encoder="tcn", one_grid=True)
     assert differences(of(fusion="rcma"), clean) == ["fusion"]

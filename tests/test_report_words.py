@@ -198,6 +198,16 @@ def test_every_contrast_is_on_the_first_page_once(pages, fixtures):
         assert all(verdicts[q] != "undecided" for q in decided)
 
 
+def test_planned_contrasts_whose_table_is_not_there_are_not_called_unplanned(tmp_path):
+    made = Fixture(tmp_path, "one contrast", size=20)
+    (made.folder / "tables" / "significance.csv").unlink()
+    page = page_of(made)
+    assert page.all("h1")[0].text == "Attention or early fusion?"
+    assert page.with_class("answer")[0].text == "Not tested."
+    assert "No comparison was planned" not in page.root.text
+    assert "Best by its development score" in page.all("header")[0].text
+
+
 def test_what_else_differs_is_said_with_the_parameters(fixtures):
     made = fixtures["iemocap"]
     page = page_of(made)
@@ -245,7 +255,7 @@ def test_protocols_that_flatter_are_marked(tmp_path):
     )
     (warned,) = page_of(made).all("header")[0].with_class("warn")
     said = (
-        "the script or scene of 100 % of the test items also trains; the dialog of < 1 % of the test items also selects"
+        "the script or scene of 100 % of the test items also trains; the dialog of under 1 % of the test items also selects"
     )
     assert said in warned.text
     protocol = {"name": "session", "description": "random folds", "caveat": "speakers also train: optimistic"}

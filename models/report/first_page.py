@@ -58,6 +58,9 @@ def first_page(
     first = verdicts.answers[0] if verdicts.answers else None
     if first:
         question, answer, lead = _question(first.question), _answer(first), first.sentence
+    elif settings.contrasts:
+        question, answer = _question(settings.contrasts[0]["question"]), "Not tested."
+        lead = "The table of tests was not there when this report was written."
     else:
         question, answer, lead = _without_contrasts(settings, names, held, runs, best, said)
         said = ""

@@ -19,8 +19,7 @@ def split_table(split: pd.DataFrame, segments: pd.DataFrame | None, settings: Se
     if "dialog" in known and (segments["dialog"].fillna("") == segments["unit_id"]).all():
         known.remove("dialog")
     group_of = {g: dict(zip(segments["segment_id"], segments[g])) for g in known}
-    words = {"unit_id": settings.words["unit"], "scenario": "script or scene"}
-    words = {group: words.get(group, group) for group in known}
+    words = {group: _words(group, settings) for group in known}
     rows, leaks = [], {}
     for fold, members in split.groupby("fold", sort=False):
         counts = members["part"].value_counts()
@@ -29,12 +28,20 @@ def split_table(split: pd.DataFrame, segments: pd.DataFrame | None, settings: Se
             tested, trained = (_groups(members, part, group_of[group]) for part in ("test", "training"))
             shared = len(tested & trained)
             row[group] = f"{shared} of {len(tested)}"
-            leaks |= {group: words[group]} if shared else {}
+            leaks |= {group: words[group][1]} if shared else {}
         rows.append(row)
     columns = [Column("fold", "Fold", number=False), *(Column(part, part, grouped) for part in parts)]
-    columns += [Column(group, f"Test {word}s that also train") for group, word in words.items()]
+    columns += [Column(group, f"Test {many} that also train") for group, (_, many) in words.items()]
     title = f"{sentence(settings.words['segment'])}s by fold and part, counted in the split itself"
     return {"table": Table.of("folds", title, columns, rows), "leaks": leaks, "tested": _tested(split), "known": known}
+
+
+def _words(group: str, settings: Settings) -> tuple[str, str]:
+    """What one and many groups of a kind are called."""
+    unit = settings.words["unit"]
+    return {"unit_id": (unit, f"{unit}s"), "scenario": ("script or scene", "scripts or scenes")}.get(
+        group, (group, f"{group}s")
+    )
 
 
 def _groups(members: pd.DataFrame, part: str, group_of: dict) -> set:
@@ -50,11 +57,10 @@ def apart(split: dict | None, settings: Settings) -> str:
     """What of the test part does not train, as a sentence; empty where nothing is known."""
     if split is None or not split["known"]:
         return ""
-    words = {"unit_id": settings.words["unit"], "scenario": "script or scene"}
-    kept = [words.get(group, group) for group in split["known"] if group not in split["leaks"]]
+    kept = [_words(group, settings)[0] for group in split["known"] if group not in split["leaks"]]
     said = f"No {listing(kept, 'or')} of the test part trains." if kept else ""
     if split["leaks"]:
-        said += f" {sentence(listing([f'{word}s' for word in split['leaks'].values()]))} of the test part also train."
+        said += f" {sentence(listing(list(split['leaks'].values())))} of the test part also train."
     return said.strip()
 
 

@@ -71,8 +71,8 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
     page = view["first_page"]
-    best = page.best or ("" if page.first else page.lead)
-    if best:
+    best = page.best or ("" if settings.contrasts else page.lead)
+    if best and runs:
         yield [best]
     versions = dict(view["provenance"]["software"])
     found = [f"{name} {versions[name]}" for name in ("python", "torch", "transformers") if name in versions]
