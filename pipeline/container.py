@@ -7,6 +7,8 @@ from pipeline.impostor import impostor
 from pipeline.log import log
 from pipeline.records import InputError
 
+MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
+
 
 class MediaError(InputError):
     """A media file cannot be used; ``reason`` says why in a few words."""
@@ -83,11 +85,16 @@ def packets(container, stream) -> Iterator:
     """Packets up to the end of the file and one that empties the decoder, which is None where the file breaks off."""
     import av
 
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError as error:
-        log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
-        yield None
+    for _ in range(MOST_STRAY):
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # a packet of a stream that was not there when the file was opened, as after damage
+            continue
+        except av.error.FFmpegError as error:
+            log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
+            break
+    yield None
 
 
 def decoded(container, stream, lost: list[int | None]) -> Iterator:

@@ -24,14 +24,16 @@ from pipeline.stamps import (
     demuxed,
     holes,
     in_order,
-    is_recorded,
     missing,
     skips_every_other,
     strictly_increasing,
 )
 from pipeline.timebase import seconds
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".3gp")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".mts", ".m2ts",
+    ".ogv", ".3gp",
+)  # fmt: skip
 """How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
 """The same of files that hold sound alone."""
@@ -58,7 +60,7 @@ class Video:
             self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio
             avi, rate = container.format.name == "avi", stream.average_rate
             found = demuxed(container, stream)
-            stamps = found.shown(is_recorded(container))
+            stamps = found.shown()
             self.truncated = missing(container, stream, found)
         self._reorder, self._counted = 0, False
         head = self._decoded_stamps(HEAD_FRAMES)

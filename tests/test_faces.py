@@ -436,7 +436,7 @@ def test_a_film_that_was_cut_off_or_has_a_hole_says_so(shared, tmp_path):
     cut = track(tmp_path / "cut.avi", ends, tmp_path)
     assert cut["early"].reason == ""
     assert "truncated: " in cut["over"].reason
-    assert "frames are there" in cut["over"].reason
+    assert "of 4.0 s of pictures are there" in cut["over"].reason
     hole = track(tmp_path / "hole.ts", ends, tmp_path)
     assert hole["early"].reason == ""
     assert "truncated: no picture for" in hole["over"].reason
