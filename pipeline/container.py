@@ -1,6 +1,7 @@
 """Opening a media file: what is no media is named for what it is, and of several streams the right one is taken."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.impostor import impostor
@@ -36,6 +37,18 @@ def open_media(path: Path):
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", advice) from None
+
+
+@contextmanager
+def as_media_error(path: Path) -> Iterator[None]:
+    """Raise MediaError for what libav cannot do with a file after it was opened, so that it costs that file alone."""
+    import av
+
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        text = f"cannot be decoded ({error.strerror or error})"
+        raise MediaError(path, text, "replace it by a whole copy, or remove it from the corpus") from None
 
 
 def video_streams(container) -> list:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
+from pipeline.container import MediaError, as_media_error, decoded, open_media, say_which, video_stream, video_streams
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
 from pipeline.records import Side
@@ -53,7 +53,7 @@ class Video:
 
     def __init__(self, path: str | Path):
         self.path, self.dropped = Path(path), 0
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             say_which(self.path, video_streams(container), "pictures")
             self.time_base: Fraction = stream.time_base
@@ -82,7 +82,7 @@ class Video:
         self._packets = found
 
     def _decoded_stamps(self, count: int | None = None) -> list[int | None]:
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "SLICE"
@@ -101,7 +101,7 @@ class Video:
         damage = Damage(self._packets, self.time_base)
         lost: list[int | None] = []
         counts = Counter()
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.container import (
     MediaError,
+    as_media_error,
     audio_stream,
     audio_streams,
     decoded,
@@ -32,7 +33,7 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     that are no numbers. Raises MediaError where the file has no sound, or its stamps are impossible.
     """
     path = Path(path)
-    with open_media(path) as container:
+    with as_media_error(path), open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
         zero_s = first_picture_s(path) if video_streams(container) else 0.0
