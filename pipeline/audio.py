@@ -114,6 +114,7 @@ def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
         _read_sentence(path, track)
         return None
     except MediaError as error:
+        track.heard, track.peak = [], 0.0  # what came before it broke counts for nothing
         what = "missing" if not path.exists() else f"unusable ({error.reason})"
         log.warning("%s: sound file %s%s", path, what, ", cut from the recording instead" if otherwise else "")
         return [f"sound file {what}{': cut from the recording' if otherwise else ''}"]

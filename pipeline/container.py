@@ -1,11 +1,14 @@
 """Opening a media file: what is no media is named for what it is, and of several streams the right one is taken."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.impostor import impostor
 from pipeline.log import log
 from pipeline.records import InputError
+
+MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
 
 
 class MediaError(InputError):
@@ -34,6 +37,18 @@ def open_media(path: Path):
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", advice) from None
+
+
+@contextmanager
+def as_media_error(path: Path) -> Iterator[None]:
+    """Raise MediaError for what libav cannot do with a file after it was opened, so that it costs that file alone."""
+    import av
+
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        text = f"cannot be decoded ({error.strerror or error})"
+        raise MediaError(path, text, "replace it by a whole copy, or remove it from the corpus") from None
 
 
 def video_streams(container) -> list:
@@ -83,11 +98,16 @@ def packets(container, stream) -> Iterator:
     """Packets up to the end of the file and one that empties the decoder, which is None where the file breaks off."""
     import av
 
-    try:
-        yield from container.demux(stream)
-    except av.error.FFmpegError as error:
-        log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
-        yield None
+    for _ in range(MOST_STRAY):
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # a packet of a stream that was not there when the file was opened, as after damage
+            continue
+        except av.error.FFmpegError as error:
+            log.warning("%s: cannot be read to its end (%s)", container.name, error.strerror)
+            break
+    yield None
 
 
 def decoded(container, stream, lost: list[int | None]) -> Iterator:

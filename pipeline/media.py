@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
+from pipeline.container import MediaError, as_media_error, decoded, open_media, say_which, video_stream, video_streams
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
 from pipeline.records import Side
@@ -24,14 +24,16 @@ from pipeline.stamps import (
     demuxed,
     holes,
     in_order,
-    is_recorded,
     missing,
     skips_every_other,
     strictly_increasing,
 )
 from pipeline.timebase import seconds
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".3gp")
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".mts", ".m2ts",
+    ".ogv", ".3gp",
+)  # fmt: skip
 """How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
 """The same of files that hold sound alone."""
@@ -51,14 +53,14 @@ class Video:
 
     def __init__(self, path: str | Path):
         self.path, self.dropped = Path(path), 0
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             say_which(self.path, video_streams(container), "pictures")
             self.time_base: Fraction = stream.time_base
             self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio
             avi, rate = container.format.name == "avi", stream.average_rate
             found = demuxed(container, stream)
-            stamps = found.shown(is_recorded(container))
+            stamps = found.shown()
             self.truncated = missing(container, stream, found)
         self._reorder, self._counted = 0, False
         head = self._decoded_stamps(HEAD_FRAMES)
@@ -80,7 +82,7 @@ class Video:
         self._packets = found
 
     def _decoded_stamps(self, count: int | None = None) -> list[int | None]:
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "SLICE"
@@ -99,7 +101,7 @@ class Video:
         damage = Damage(self._packets, self.time_base)
         lost: list[int | None] = []
         counts = Counter()
-        with open_media(self.path) as container:
+        with as_media_error(self.path), open_media(self.path) as container:
             stream = video_stream(container, self.path)
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"

@@ -8,24 +8,20 @@ import numpy as np
 
 from pipeline.container import (
     MediaError,
+    as_media_error,
     audio_stream,
     audio_streams,
     decoded,
-    is_shown,
     open_media,
-    packets,
     say_which,
-    video_stream,
     video_streams,
 )
 from pipeline.log import log
-from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, is_recorded
-from pipeline.timebase import seconds
+from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
 LOSS_S = 0.002  # ... except behind a packet that was lost
-HEAD_PACKETS = 64  # among which the first picture is, where none is marked as a key frame
 LOUDEST = 1e6  # of full scale 1; what is beyond, or no number, is no sound
 
 
@@ -37,10 +33,10 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     that are no numbers. Raises MediaError where the file has no sound, or its stamps are impossible.
     """
     path = Path(path)
-    with open_media(path) as container:
+    with as_media_error(path), open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
-        zero_s = _first_picture_s(path) if video_streams(container) else 0.0
+        zero_s = first_picture_s(path) if video_streams(container) else 0.0
         blocks, lost = _Blocks(path, sample_rate_hz), []
         for frame in decoded(container, stream, lost):
             yield from blocks.add(frame, zero_s, len(lost))
@@ -108,21 +104,3 @@ class _Blocks:
             raise MediaError(self.path, f"impossible time stamps of the sound: they jump by {jump_s:.0f} s", ADVICE)
         if jump_s < -(BACK_S if self._resampler else MOST_PAUSE_S):
             raise MediaError(self.path, f"time stamps of the sound go back by {-jump_s:.0f} s", ADVICE)
-
-
-def _first_picture_s(path: Path) -> float:
-    """Stamp of the first picture, as in pipeline.stamps; an AVI has none, its first picture is at its start."""
-    with open_media(path) as container:
-        stream = video_stream(container, path)
-        if container.format.name == "avi":
-            return seconds(stream.start_time or 0, stream.time_base)
-        stamps = []
-        for packet in packets(container, stream):
-            if packet is None or len(stamps) == HEAD_PACKETS:
-                break
-            stamp = packet.dts if packet.pts is None else packet.pts
-            if stamp is not None and is_shown(packet):
-                if packet.is_keyframe or not is_recorded(container):
-                    return seconds(stamp, stream.time_base)
-                stamps.append(stamp)
-        return seconds(min(stamps, default=0), stream.time_base)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.container import MediaError, audio_streams, is_shown, packets
+from pipeline.container import MediaError, audio_streams, is_shown, open_media, packets, video_stream
 from pipeline.timebase import longest_step_s, seconds
 
 Item = TypeVar("Item")
@@ -23,6 +23,7 @@ MOST_PAUSES = 10.0  # ... nor so many times as long as all the rest of it, ...
 LEAST_PAUSE_S = 60.0  # ... if it pauses longer than this
 MOST_FRAME_S = 10.0  # of a film of some length; rarer pictures are none
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
+HEAD_PACKETS = 300  # among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
 FEWER_FRAMES = 2  # than promised: so differently do programs count
 SHORTER_S = 0.5
@@ -43,29 +44,23 @@ class Packets:
     spare: list[bool] = field(default_factory=list)
     broken: list[bool] = field(default_factory=list)
     count: int = 0  # of all packets, those that are not seen included
+    begin: int | None = None  # stamp of the packet with which decoding can begin ...
+    begin_at: int = 0  # ... and how many pictures to be seen lie in front of it
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
     back: int = 0  # most ticks by which the stamps of decoding go back
 
-    def shown(self, recorded: bool) -> list[int | None]:
-        """Stamps in ascending order, None last, without those of pictures that need one before the beginning.
-
-        ``recorded``: the stream may begin anywhere, and the first key frame is the beginning, not the first packet.
-        """
-        first = self.keys.index(True) if recorded and True in self.keys else 0
+    def shown(self) -> list[int | None]:
+        """Stamps in ascending order, None last, without those of pictures that need one before the beginning."""
+        first = self.begin_at
         stamps = self.stamps[first:]
-        begin = next((s for s in stamps if s is not None), None)
-        return sorted(s for s in stamps if s is not None and s >= begin) + [None] * stamps.count(None)
+        known = sorted(s for s in stamps if s is not None and (self.begin is None or s >= self.begin))
+        return known + [None] * stamps.count(None)
 
     def until_key(self, at: int, reach: int) -> set[int]:
         """Stamps from packet ``at`` up to the next key frame, within ``reach`` ticks."""
         last = next((i for i in range(at + 1, len(self.keys)) if self.keys[i]), len(self.keys))
         known = [s for s in self.stamps[at:last] if s is not None]
         return {s for s in known if s < known[0] + reach}
-
-
-def is_recorded(container) -> bool:
-    """Whether a file is a part of a broadcast, which begins wherever somebody began to record."""
-    return container.format.name in ("mpegts", "mpeg")
 
 
 class Damage:
@@ -99,17 +94,23 @@ class Damage:
         return frame.is_corrupt or frame.pts in self._stamps
 
 
-def demuxed(container, stream) -> Packets:
-    """Read all packets of a stream, decoding none."""
+def demuxed(container, stream, most: int | None = None) -> Packets:
+    """Read all packets of a stream, or the first ``most``, decoding none."""
+    recorded = container.format.name in (
+        "mpegts",
+        "mpeg",
+    )  # of a broadcast, which begins where somebody began to record
     found, first, last, before = Packets(), None, 0, None
     for packet in packets(container, stream):
-        if packet is None or (not packet.size and packet.dts is None):
+        if packet is None or (not packet.size and packet.dts is None) or found.count == most:
             break
         found.count += 1
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is not None:
             end = stamp + (packet.duration or 0)
             first, last = (stamp, end) if first is None else (min(first, stamp), max(last, end))
+        if found.begin is None and (packet.is_keyframe or not recorded):
+            found.begin, found.begin_at = stamp, len(found.stamps)
         if packet.dts is not None:
             found.back = max(found.back, 0 if before is None else before - packet.dts)
             before = packet.dts
@@ -120,6 +121,19 @@ def demuxed(container, stream) -> Packets:
             found.broken.append(packet.is_corrupt)
     found.reach = 0 if first is None else last - first
     return found
+
+
+def first_picture_s(path: Path) -> float:
+    """Stamp of the first picture in seconds; raises MediaError where there is no video.
+
+    An AVI numbers its packets instead, and its first picture is at its start.
+    """
+    with open_media(path) as container:
+        stream = video_stream(container, path)
+        if container.format.name == "avi":
+            return seconds(stream.start_time or 0, stream.time_base)
+        stamps = demuxed(container, stream, HEAD_PACKETS).shown()
+        return seconds(stamps[0], stream.time_base) if stamps and stamps[0] is not None else 0.0
 
 
 def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
@@ -139,10 +153,14 @@ def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
 
 def missing(container, stream, found: Packets) -> str:
     """By how much a file holds less than its header, or its sound, promises; '' where it does not."""
-    if stream.frames and found.count + FEWER_FRAMES < stream.frames:
-        return f"truncated: {found.count} of {stream.frames} frames are there"
-    there_s, own_s = seconds(found.reach, stream.time_base), _stream_s(stream)
-    if not stream.frames and there_s + SHORTER_S < own_s:
+    there_s, own_s, shorter_s = seconds(found.reach, stream.time_base), _stream_s(stream), SHORTER_S
+    if container.format.name == "avi":  # its header counts ticks, not frames
+        own_s, shorter_s = seconds(stream.frames, stream.time_base), FEWER_FRAMES * there_s / max(found.count, 1)
+    elif stream.frames:
+        if found.count + FEWER_FRAMES < stream.frames:
+            return f"truncated: {found.count} of {stream.frames} frames are there"
+        own_s = there_s
+    if there_s + shorter_s < own_s:
         return f"truncated: {there_s:.1f} of {own_s:.1f} s of pictures are there"
     sound_s = max((_stream_s(s) for s in audio_streams(container)), default=0.0)
     longest_s = sound_s or (0.0 if own_s else (container.duration or 0) / 1_000_000)

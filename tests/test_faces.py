@@ -436,7 +436,7 @@ def test_a_film_that_was_cut_off_or_has_a_hole_says_so(shared, tmp_path):
     cut = track(tmp_path / "cut.avi", ends, tmp_path)
     assert cut["early"].reason == ""
     assert "truncated: " in cut["over"].reason
-    assert "frames are there" in cut["over"].reason
+    assert "of 4.0 s of pictures are there" in cut["over"].reason
     hole = track(tmp_path / "hole.ts", ends, tmp_path)
     assert hole["early"].reason == ""
     assert "truncated: no picture for" in hole["over"].reason
@@ -575,3 +575,26 @@ def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
     )
     track(shared / "media" / "grid" / f"{A}.mpg", [segment(end_s=3.0)], tmp_path)
     assert len(asked) <= 2, "of 75 frames: the detector costs as much as the mesh"
+
+
+def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path, monkeypatch):
+    import av
+
+    from pipeline.picture import Converter
+
+    good, bad = shared / "media" / "grid" / f"{A}.mpg", shared / "media" / "grid" / f"{B}.mpg"
+    run, count = Converter.rgb, []
+
+    def failing(self, frame, box):
+        count.append(1)
+        if len(count) == 20:
+            raise av.error.InvalidDataError(1, "Invalid argument")
+        return run(self, frame, box)
+
+    monkeypatch.setattr(Converter, "rgb", failing)
+    recordings = [(bad, [segment("b", unit="b")]), (good, [segment("a", unit="a")])]
+    write_faces(recordings, tmp_path / "faces.h5")
+    got = FaceFile(tmp_path / "faces.h5")
+    assert 5 < got["b"].valid.sum() < 20
+    assert "video unreadable from somewhere on: cannot be decoded (Invalid argument)" in got["b"].reason
+    assert got["a"].valid.all()

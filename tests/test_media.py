@@ -1,5 +1,6 @@
 """Frames and sound lie where their files' own time stamps put them; truth is painted into synthetic clips."""
 
+import os
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -123,6 +124,11 @@ def test_damaged_packets_do_not_shift_the_frames_behind(folder):
         (lambda path: path.write_text("not a video at all"), "not a media file"),
         (lambda path: path.write_bytes(b""), "not a media file"),
         (lambda path: path.mkdir(), "not a media file"),
+        (lambda path: os.mkfifo(path), "a pipe or device"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "git lfs pull"),
+        (lambda path: path.write_text("/annex/objects/SHA256E-s1--x.avi\n"), "git annex get"),
+        (lambda path: path.write_text("\n <!DOCTYPE HTML PUBLIC><html>404"), "a web page"),
+        (lambda path: path.write_text('<?xml version="1.0"?><Error>AccessDenied</Error>'), "an XML text"),
     ],
 )
 def test_what_is_no_video_says_so(tmp_path, make, says):

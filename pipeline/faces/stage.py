@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.container import MediaError
+from pipeline.container import MediaError, as_media_error
 from pipeline.crops import CODES, DAMAGED, FaceWriter
 from pipeline.faces.plan import Plan, lacking, plan_frames
 from pipeline.faces.supplied import copy_crops
@@ -79,10 +79,17 @@ def _open(path: Path | None) -> Video | str:
 def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:
     counts = {s.segment_id: Counter() for s in segments}
     most_faces: dict[str, int] = {}
+    failure = []
     if any(len(index) for _, index in plan.values()):
-        most_faces = _track(video, segments, plan, writer, counts)
+        try:
+            with as_media_error(video.path):
+                most_faces = _track(video, segments, plan, writer, counts)
+        except MediaError as error:
+            log.warning("%s", error)
+            failure = [f"video unreadable from somewhere on: {error.reason}"]
     for segment in segments:
-        reasons = [*lacking(segment, video), _summary(counts[segment.segment_id], plan[segment.segment_id][1])]
+        summary = _summary(counts[segment.segment_id], plan[segment.segment_id][1])
+        reasons = [*lacking(segment, video), *failure, summary]
         expected = 1 if segment.side == "whole" else 2
         if segment.picture == "whole" and most_faces.get(segment.segment_id, 0) > expected:
             reasons.append(f"up to {most_faces[segment.segment_id]} faces in view")
