@@ -12,7 +12,7 @@ from models.report.settings import Settings
 from models.report.tables import Table, as_csv, as_latex, latex
 from models.report.verdict import Verdicts
 
-BIBLIOGRAPHY = Path(__file__).parent / "references.bib"
+BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
 KEY = re.compile(r"@\w+\{([^,\s]+),")
 
 
