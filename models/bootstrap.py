@@ -98,21 +98,20 @@ def resample(run: RunTally, metric: Metric, weights: np.ndarray) -> Resampled:
         free = len(run.seeds) - 1
         spread = float((deviations[0] ** 2).sum() / free)
         noise = float(np.nanvar(deviations[1:], axis=0, ddof=1).sum() / free)
-    return Resampled(float(scores[0]), scores[1:], spread, noise, len(run.seeds), run.folds)
+    folds = len(np.unique(run.fold))
+    return Resampled(float(scores[0]), scores[1:], spread, noise, len(run.seeds), folds)
 
 
 def _score(run: RunTally, metric: Metric, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Scores (R,), and what each fold's seeds do to them apart from the folds' mean, (R, folds, S)."""
     by_fold = []
-    for k in range(run.folds):
+    for k in np.unique(run.fold):
         cells = run.fold == k
-        sums = run.sums[cells]
-        drawn = weights[:, run.cluster[cells]] @ sums.reshape(len(sums), -1)
-        by_fold.append(drawn.reshape(len(weights), *sums.shape[1:]))
+        by_fold.append(np.tensordot(weights[:, run.cluster[cells]], run.sums[cells], 1))
     total = np.sum(by_fold, axis=0)
     scores = metric(total).mean(-1)
     if len(run.seeds) == 1:
-        return scores, np.zeros((len(weights), run.folds, 1))
+        return scores, np.zeros((len(weights), len(by_fold), 1))
     typical = total.mean(1, keepdims=True)
     deviations = []
     for sums in by_fold:  # one fold's training exchanged for another seed's, the other folds held at their mean

@@ -99,7 +99,7 @@ def score_run(results, run: str, folds: int, task: Task, protocol: str, styles: 
                 scores += _rows((model, modalities, protocol, turns, str(fold)), prefix, task, first, sums)
             if task.frames and part == "test":
                 per_video += _video_rows((model, modalities, str(fold)), task, predictions, by_segment)
-    for (turns, prefix), sums in sorted(pooled.items(), key=lambda item: item[0][0] != POOLED):
+    for (turns, prefix), sums in sorted(pooled.items(), key=lambda item: (item[0][0] != POOLED, item[0][0])):
         scores += _rows((model, modalities, protocol, turns, POOLED), prefix, task, first, sums)
     if len({row.turns for row in scores}) == 2:  # one style alone is what all items are
         scores = [row for row in scores if row.turns == POOLED]

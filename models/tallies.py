@@ -97,9 +97,8 @@ class RunTally:
         return float(function(self.sums.sum(0)).mean())
 
     def fold_scores(self, function: Metric) -> np.ndarray:
-        """A metric by fold and seed, (folds, S): one number for each training run; NaN for a fold without items."""
-        with np.errstate(invalid="ignore"):
-            return np.stack([function(self.sums[self.fold == k].sum(0)) for k in range(self.folds)])
+        """A metric by fold and seed, (folds, S): one number for each training run; folds without items have none."""
+        return np.stack([function(self.sums[self.fold == k].sum(0)) for k in np.unique(self.fold)])
 
     def development_score(self, name: str) -> float:
         """A metric of the development items of all folds together, mean over seeds; NaN without a development part."""

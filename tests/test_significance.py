@@ -284,6 +284,25 @@ def test_the_error_by_session_is_that_of_drawing_sessions():
     assert outcome(a, b, metric="ccc_mean").standard_error_by_group is None
 
 
+def test_a_fold_that_tests_no_turn_of_a_style_does_not_count_for_it():
+    """Fold 0 tests scripted dialogs alone: for improvised turns it is as if there were no fold 0."""
+    pair = Emotions(dialogs=60, turns=15, seeds=2).draw(np.random.default_rng(15))
+    styled, without = [], []
+    for run in pair:
+        style = np.where(run.fold == 0, "scripted", run.style)
+        items = np.full(len(run.right), "improvised")  # whose right ones are not looked at here
+        styled.append(replace(run, style=style, right_style=items).of_style("improvised"))
+        keep = (run.fold > 0) & (run.style == "improvised")
+        left, cluster = np.unique(run.cluster[keep], return_inverse=True)
+        cells = {"sums": run.sums[keep], "fold": run.fold[keep] - 1, "cluster": cluster, "style": run.style[keep]}
+        clusters = {"clusters": tuple(run.clusters[i] for i in left), "group": run.group[left] - 1}
+        without.append(replace(run, **cells, **clusters, fingerprints=("same",) * 4))
+    found, expected = outcome(*styled), outcome(*without)
+    assert found.p_t_corrected == pytest.approx(expected.p_t_corrected)
+    for name in ("clusters", "mean_a", "ci_low", "ci_high", "p_bootstrap", "p_t_paper", "standard_error_by_group"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
+
+
 def test_size_ratio_is_a_mean_over_folds():
     split = [Assignment(f"s{i}", 0, "test" if i < 2 else "training") for i in range(10)]
     split += [Assignment(f"s{i}", 1, "test" if i < 5 else "training") for i in range(10)]
