@@ -135,7 +135,9 @@ def test_every_run_scores_every_part(damaged):
         scores = pd.read_csv(folder / f"results/{corpus}/tables/scores.csv")
         assert {(m, x) for m, sets in runs.items() for x in sets} == set(zip(scores.model, scores.modalities))
         significance = pd.read_csv(folder / f"results/{corpus}/tables/significance.csv")
-        assert len(significance) == 1
+        styles = {"iemocap": ["all", "improvised", "scripted"], "affwild2": ["all"]}
+        assert significance.turns.tolist() == styles[corpus]
+        assert significance.role.tolist() == ["planned", *["secondary"] * (len(styles[corpus]) - 1)]
         assert significance.verdict.notna().all()
 
 
