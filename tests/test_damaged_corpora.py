@@ -47,7 +47,7 @@ def damage_iemocap(root: Path) -> dict[str, tuple[str, str]]:
     return {
         nothing.stem: ("video", "not a media file"),
         cut.stem: ("video", "after the last frame"),
-        mute.stem: ("audio", "sentence wav missing: cut from the video; no audio stream"),
+        mute.stem: ("audio", "sound file missing: cut from the recording; no audio stream"),
         untold.stem: ("text", "no usable forced alignment"),
     }
 
@@ -102,11 +102,11 @@ def damaged(real_corpora, tmp_path_factory):
         "affwild2": damage_affwild2(roots["AffWild2"]),
     }
     config = small_config(dict(zip(done, roots.values())), {"demo": {"models": PUBLISHED}})
-    for corpus in done:
-        config["corpora"][corpus].update(runs=RUNS[corpus], contrasts=CONTRASTS[corpus])
-        demo = config["demo"]["corpora"][corpus]
-        demo["training"].update(seeds=[1], epochs=1)
-        demo["recogniser"] = {"kind": "none", "weights": None}  # tests/test_words.py and the demonstration hear speech
+    for corpus, level in zip(done, ("segment", "frame")):
+        config["defaults"][level].update(runs=RUNS[corpus], contrasts=CONTRASTS[corpus])
+        config["demo"]["defaults"][level]["training"].update(seeds=[1], epochs=1)
+    deaf = {"recogniser": {"kind": "none", "weights": None}}  # tests/test_words.py and the demonstration hear speech
+    config["demo"]["corpora"]["affwild2"] = deaf
     write_config(folder, config)
     snakemake(folder, *REPORTS)
     return folder, done
@@ -135,7 +135,9 @@ def test_every_run_scores_every_part(damaged):
         scores = pd.read_csv(folder / f"results/{corpus}/tables/scores.csv")
         assert {(m, x) for m, sets in runs.items() for x in sets} == set(zip(scores.model, scores.modalities))
         significance = pd.read_csv(folder / f"results/{corpus}/tables/significance.csv")
-        assert len(significance) == 1
+        styles = {"iemocap": ["all", "improvised", "scripted"], "affwild2": ["all"]}
+        assert significance.turns.tolist() == styles[corpus]
+        assert significance.role.tolist() == ["planned", *["secondary"] * (len(styles[corpus]) - 1)]
         assert significance.verdict.notna().all()
 
 
