@@ -4,23 +4,38 @@ import json
 import re
 import shutil
 import socket
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from pipeline.audio_file import AudioFile
-from pipeline.records import InputError, Unit
+from pipeline.audio_file import AudioFile, AudioWriter
+from pipeline.conformance import verdicts
+from pipeline.digest import closure
+from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.weights import seal
+from pipeline.words.check import check_recogniser, checks, murmur, nobody
 from pipeline.words.recognise import recognise
-from pipeline.words.registry import make
-from tests.whisper_checkpoints import make_whisper
+from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
+from pipeline.words.voice import voiced
+from tests.whisper_checkpoints import convert, make_whisper
 from tests.word_material import RATE_HZ, run_words, speech, subject, write_audio
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
 def whisper(tmp_path_factory) -> Path:
     return make_whisper(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(scope="module")
+def converted(whisper, tmp_path_factory) -> Path:
+    return convert(whisper, tmp_path_factory.mktemp("converted") / "whisper")
 
 
 def test_pocketsphinx_hears_real_speech(shared, tmp_path):
@@ -61,17 +76,24 @@ def test_pocketsphinx_hears_nothing_in_nothing(samples, tmp_path):
     assert list(recognise(make("pocketsphinx", {}), AudioFile(tmp_path / "audio.h5")["clip"])) == []
 
 
-def test_whisper_gives_words_with_times_offline(whisper, tmp_path, monkeypatch):
+def voice(duration_s: float) -> np.ndarray:
+    """A voice that says no words, with a pause after each six seconds."""
+    one = np.concatenate([murmur(), np.zeros(RATE_HZ)])
+    return np.resize(one, round(duration_s * RATE_HZ)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["transformers", "faster_whisper"])
+def test_whisper_gives_words_with_times_offline(kind, whisper, converted, tmp_path, monkeypatch):
+    folder = converted if kind == "faster_whisper" else whisper
+
     def refuse(*arguments, **options):
         raise AssertionError("weights are local; nothing may ask the network")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    rng = np.random.default_rng(0)
-    sound = rng.normal(0, 0.1, 33 * RATE_HZ)  # longer than the 30 s that Whisper hears at once
-    write_audio(tmp_path / "audio.h5", sound, start_s=100.0)
+    write_audio(tmp_path / "audio.h5", voice(33.0), start_s=100.0)  # longer than the 30 s that Whisper hears at once
     unit, segment = Unit("clip", "videos/clip.mp4"), subject("clip", 133.0)
-    options = {"recogniser": "transformers", "options": '{"language": "en"}', "weights": whisper, "device": "cpu"}
+    options = {"recogniser": kind, "options": '{"language": "en"}', "weights": folder, "device": "cpu"}
     first = run_words(tmp_path, tmp_path, unit, [segment], **options)
     assert first
     assert all(re.fullmatch("[a-z]+", w.word) for w in first)
@@ -140,3 +162,191 @@ def test_ctc_models_give_words_too(tmp_path):
 def test_recogniser_without_weights_says_what_to_do(weights, tmp_path):
     with pytest.raises(InputError, match=r"is not a checkpoint folder.*fetch the weights first"):
         make("transformers", {}, weights and tmp_path / weights)
+
+
+def test_a_converted_whisper_that_cannot_be_used_is_refused(converted, tmp_path):
+    shutil.copytree(converted, tmp_path / "whisper")
+    with pytest.raises(InputError, match=r"\(did you mean batch_size\?\)"):
+        make("faster_whisper", {"batchsize": 4}, tmp_path / "whisper")
+    with pytest.raises(InputError, match=r"knows no language 'de'; it knows en"):
+        make("faster_whisper", {"language": "de"}, tmp_path / "whisper")
+    whole = (tmp_path / "whisper" / "model.bin").read_bytes()
+    (tmp_path / "whisper" / "model.bin").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"cannot be read"):
+        make("faster_whisper", {}, tmp_path / "whisper")
+    (tmp_path / "whisper" / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"holds no tokenizer.json; take a Whisper converted to CTranslate2"):
+        make("faster_whisper", {}, tmp_path / "whisper")
+
+
+# --- what is no speech -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["pocketsphinx", "faster_whisper", "transformers"])
+def test_nobody_is_heard_in_silence_noise_and_music(kind, whisper, converted):
+    folder = {"faster_whisper": converted, "transformers": whisper}.get(kind)
+    recogniser = make(kind, {}, folder, "cpu")
+    for what, samples in nobody():
+        assert recogniser.hear_speech(samples.astype(np.float32), RATE_HZ) == [], what
+
+
+def test_the_filter_is_what_keeps_words_out_of_music_and_not_out_of_speech(shared):
+    """PocketSphinx alone hears a word in a chord; Silero says where the speech of a GRID clip is."""
+    chord = dict(nobody())["a chord"].astype(np.float32)
+    assert make("pocketsphinx", {}).hear(chord, RATE_HZ)
+    ((begin_s, end_s),) = voiced(speech(shared, "swwp2s"), RATE_HZ)
+    lines = (shared / "media" / "grid" / "swwp2s.align").read_text().split("\n")
+    words_s = [[int(t) / 25_000 for t in line.split()[:2]] for line in lines if line and "sil" not in line]
+    assert begin_s <= words_s[0][0]
+    assert end_s >= words_s[-1][1]
+    sound = np.concatenate([chord, speech(shared, "swwp2s"), chord])
+    heard = make("pocketsphinx", {}).hear_speech(sound, RATE_HZ)
+    assert heard
+    assert all(6 <= (start_s + end_s) / 2 < 9 for _, start_s, end_s in heard)
+
+
+# --- plugs of one's own --------------------------------------------------------------------------------------------
+
+OWN = """
+    from affectflow import Recogniser, options
+
+    @options
+    class Limit:
+        loudest: float = 0.5
+
+    class Picky(Recogniser):
+        Config = Limit
+        finds_speech = True
+
+        def hear(self, samples, sample_rate_hz):
+            if abs(samples).max() > self.config.loudest:
+                raise ZeroDivisionError("too loud\\nfor me")
+            return [("fine", 0.1, 0.4)]
+
+    class Hungry(Recogniser):
+        finds_speech = True
+
+        def hear(self, samples, sample_rate_hz):
+            raise RuntimeError("CUDA out of memory")
+
+    class Eager(Recogniser):
+        finds_speech = True
+        count = 0
+
+        def hear(self, samples, sample_rate_hz):
+            Eager.count += 1
+            samples *= 2
+            return [("um", 20.0, 21.0), (f"number {Eager.count}", 0.2, 0.3)][: len(samples)]
+"""
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(textwrap.dedent(OWN))
+    return path
+
+
+def two_recordings(folder: Path) -> tuple[Unit, list[Segment]]:
+    """A quiet one and, after it, a loud one that two people share."""
+    quiet, loud = np.full(RATE_HZ, 0.2), np.full(RATE_HZ, 0.9)
+    with AudioWriter(folder / "audio.h5", {"a": (0.0, RATE_HZ), "b": (1.0, RATE_HZ), "c": (1.0, RATE_HZ)}) as writer:
+        for name, start_s, samples in (("a", 0.0, quiet), ("b", 1.0, loud), ("c", 1.0, loud)):
+            writer.write(name, 0, samples.astype(np.float32))
+            writer.describe(name, "video", (start_s, start_s + 1))
+    segments = [Segment(n, "clip", n, None, None, s, s + 1.0) for n, s in (("a", 0.0), ("b", 1.0), ("c", 1.0))]
+    return Unit("clip", "videos/clip.mp4"), segments
+
+
+def test_a_recogniser_that_fails_on_one_recording_costs_its_words_and_says_so(own, tmp_path, caplog):
+    unheard = tmp_path / "unheard.tsv"
+    words = run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", unheard=unheard)
+    assert [(w.word, w.start_s, w.end_s, w.segment_id) for w in words] == [("fine", 0.1, 0.4, "a")]
+    found = read_table(unheard, Finding)
+    assert [(f.segment, f.modality, f.status, f.cause) for f in found] == [
+        (name, "text", "absent", "not_heard") for name in "bc"
+    ]
+    assert {f.reason for f in found} == {"Picky failed: ZeroDivisionError: too loud for me"}
+    assert "b: Picky failed" in caplog.text
+    options = '{"loudest": 1.0}'
+    run_words(
+        tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", options=options, unheard=unheard
+    )
+    assert read_table(unheard, Finding) == []
+
+
+def test_memory_that_gives_out_is_no_fault_of_the_recording(own, tmp_path):
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Hungry")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{own}:Picky", "--options", '{"loud": 1}'], "unknown option 'loud'.*Its options are: loudest"),
+        (["{own}:Limit"], "is not a subclass of pipeline.words.base.Recogniser"),
+        (["sphinx"], "there is no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and your"),
+        (["transformers"], "is not a checkpoint folder"),
+        (["{own}:Eager"], "5 checks failed"),
+    ],
+)
+def test_check_recogniser_says_what_is_wrong(own, arguments, said):
+    with pytest.raises(InputError, match=said):
+        CliRunner().invoke(check_recogniser, [a.format(own=own) if "own" in a else a for a in arguments],
+                           catch_exceptions=False)  # fmt: skip
+
+
+def test_each_check_finds_its_fault(own):
+    found = {title: (good, said) for title, said, good in verdicts(checks(murmur()), make(f"{own}:Eager", {}))}
+    assert "hears 2 words: um number" in found["nobody speaks"][1]
+    assert "'um' is said from 20.0 to 21.0 s of 6.00 s" in found["words and times"][1]
+    assert "other words the second time" in found["determinism"][1]
+    assert found["input"] == (False, "hear changes the samples; work on a copy")
+
+
+def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path):
+    """The class as printed in the docs: checked, and run over two loud stretches of a voice between silence."""
+    text = (REPOSITORY / "docs" / "recognisers.md").read_text()
+    code = re.search(r"```python\n(.*?class \w+\(Recogniser\).*?)```", text, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    path = tmp_path / "mine" / "own.py"
+    path.parent.mkdir()
+    path.write_text(code)
+    name = f"{path}:{re.search(r'class (.+)[(]Recogniser', code)[1]}"
+    command = [sys.executable, "-m", "pipeline", "check-recogniser", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("ok  ") == len(checks(murmur()))
+    loud = murmur()[: 2 * RATE_HZ]
+    pause = np.zeros(RATE_HZ)
+    write_audio(tmp_path / "audio.h5", np.concatenate([pause, loud, pause, loud, pause]), start_s=3.0)
+    words = run_words(tmp_path, tmp_path, Unit("clip", "clip.mp4"), [subject("clip", 10.0)], recogniser=name)
+    assert {w.word for w in words} == {"la"}
+    for word in words:
+        assert 3.95 <= word.start_s < word.end_s <= 6.05 or 6.95 <= word.start_s < word.end_s <= 9.05
+    assert len(words) == 20, "five syllables a second"
+
+
+def test_the_tables_of_the_docs_are_what_there_is():
+    text = (REPOSITORY / "docs" / "recognisers.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text.split("## What there is")[1].split("## ")[0], re.MULTILINE))
+    assert set(rows) == set(RECOGNISERS.built_in)
+    for name, cells in rows.items():
+        recogniser = RECOGNISERS.load(name)
+        *_, runs_on, weights = cells.split(" | ")
+        assert ("GPU" in runs_on, weights.strip() == "yes") == (recogniser.uses_gpu, recogniser.needs_weights)
+        section = text.split(f"### `{name}`")[1].split("\n#")[0]
+        listed = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", section, re.MULTILINE)
+        assert set(listed) == set(RECOGNISERS.describe(name))
+
+
+def test_a_recogniser_s_digest_is_its_own(own, tmp_path):
+    names = [NONE, *RECOGNISERS.built_in, f"{own}:Picky"]
+    before = {name: code_of(name) for name in names}
+    assert len(set(before.values())) == len(names)
+    edited = tmp_path / "edited.py"
+    edited.write_text(own.read_text().replace("loudest: float = 0.5", "loudest: float = 0.6"))
+    assert code_of(f"{edited}:Picky") != before[f"{own}:Picky"]
+    assert "pipeline.words.pieces" not in closure("pipeline.words.command:words", RECOGNISERS.load("faster_whisper"))
+    plugs = {target.partition(":")[0] for target in RECOGNISERS.built_in.values()}
+    assert not plugs & set(closure("pipeline.words.command:words")), "a new recogniser reruns nothing that is there"

@@ -203,16 +203,10 @@ def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (
-            {"beam": 2},
-            r"unknown option 'beam' \(did you mean beams\?\). Its options are: language, beams, batch_size, ",
-        ),
+        ({"beam": 2}, r"unknown option 'beam' \(did you mean beams\?\). Its options are: language, beams, "),
         ({"beams": "many"}, r"beams: Input should be a valid integer.*given 'many'.*, speech, kind, weights"),
         ({"piece_s": 20}, r"recogniser 'faster_whisper': unknown option 'piece_s'"),
-        (
-            {"kind": "sphinx"},
-            r"no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and your own",
-        ),
+        ({"kind": "sphinx"}, r"no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and"),
         ({"kind": "pocketsphinx"}, r"'pocketsphinx' uses no weights; say weights: null in place of Systran/"),
     ],
 )

@@ -25,6 +25,7 @@ from pipeline.features.fetch import fetch, needed
 from pipeline.features.weights_command import weights as weights_command
 from pipeline.records import InputError
 from tests.checkpoint_families import onnx_mean_of_channels
+from tests.whisper_checkpoints import convert, make_whisper
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 SOURCE = f"acme/tiny@{REVISION}"
@@ -441,3 +442,26 @@ def test_a_vocabulary_of_letters_or_of_another_script_is_enough(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join([*special, "the", "of", "x1"]) + "\n")
     with pytest.raises(InputError, match="it knows 8 tokens"):
         load_processor(tmp_path, "text")
+
+
+CONVERTED = ["config.json", "model.bin", "preprocessor_config.json", "tokenizer.json"]
+
+
+@pytest.mark.parametrize("vocabulary", ["vocabulary.json", "vocabulary.txt"])
+def test_a_ctranslate2_checkpoint_is_taken_without_allowing_a_pickle(vocabulary):
+    names = [*CONVERTED, vocabulary, "README.md", ".gitattributes"]
+    assert needed(names, "x") == sorted([*CONVERTED, vocabulary])
+    assert "model.bin" not in needed([*names, "model.safetensors"], "x")
+
+
+def test_a_ctranslate2_checkpoint_is_fetched_and_opened(tmp_path):
+    """A Whisper as Systran publishes them; one that was cut off, and a pickle of that name, are refused."""
+    (tmp_path / "whisper").mkdir()
+    converted = convert(make_whisper(tmp_path / "whisper"), tmp_path / "converted")
+    manifest = fetch(str(converted), tmp_path / "out")
+    assert set(manifest["files"]) == {*CONVERTED, "vocabulary.json"}
+    whole = (converted / "model.bin").read_bytes()
+    for content in (whole[: len(whole) // 2], FILES["pytorch_model.bin"]):
+        (converted / "model.bin").write_bytes(content)
+        with pytest.raises(InputError, match=r"model.bin is no such file: cannot be opened"):
+            fetch(str(converted), tmp_path / "other")

@@ -36,6 +36,9 @@ def make_whisper(folder: Path) -> Path:
     torch.set_num_threads(1)
     torch.manual_seed(3)
     model = WhisperForConditionalGeneration(config)
+    with torch.no_grad():  # what cannot be said scores 0, also where a library suppresses nothing
+        said = torch.tensor([i in {vocab[c] for c in speakable} for i in range(len(tokenizer))])
+        model.model.decoder.embed_tokens.weight.mul_(50 * said[:, None])
     generation = model.generation_config
     generation._from_model_config = False
     for key, value in {

@@ -61,9 +61,8 @@ def murmur() -> np.ndarray:
         for hz in vowels_hz[k % len(vowels_hz)]:
             radius = np.exp(-np.pi * 90 / SAMPLE_RATE_HZ)
             part = lfilter([1.0], [1.0, -2 * radius * np.cos(2 * np.pi * hz / SAMPLE_RATE_HZ), radius**2], part)
-        syllables[k] = part * np.hanning(len(part))
-    voice = np.concatenate(syllables)
-    return 0.3 * voice / np.abs(voice).max()
+        syllables[k] = 0.3 * part / np.abs(part).max() * np.hanning(len(part))
+    return np.concatenate(syllables)
 
 
 def _read(path: Path) -> np.ndarray:

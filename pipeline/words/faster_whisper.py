@@ -47,7 +47,7 @@ class FasterWhisper(Recogniser):
                 "such as Systran/faster-whisper-base.en, or the recogniser transformers"
             )
         verify(folder)
-        from faster_whisper import BatchedInferencePipeline, WhisperModel
+        from faster_whisper import WhisperModel
 
         if device == "cuda":
             raise InputError(f"--device cuda: {self.title} runs on the processor; use auto or cpu, or transformers")
@@ -59,14 +59,17 @@ class FasterWhisper(Recogniser):
         if language is not None and language not in model.supported_languages:
             known = ", ".join(sorted(model.supported_languages))
             raise InputError(f"recogniser {self.title}: {weights} knows no language {language!r}; it knows {known}")
-        self._pipeline = BatchedInferencePipeline(model)
+        self._model = model
 
     def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
         """Words of the sound (16 kHz, as the audio stage makes it)."""
         if not len(samples):
             return []
+        from faster_whisper import BatchedInferencePipeline
+
         voice = {"threshold": self.config.speech, "min_silence_duration_ms": PAUSE_MS, "speech_pad_ms": PAD_MS}
-        segments, _ = self._pipeline.transcribe(
+        pipeline = BatchedInferencePipeline(self._model)  # it remembers where speech ended; a new one costs nothing
+        segments, _ = pipeline.transcribe(
             np.asarray(samples, np.float32),
             language=self.config.language,
             beam_size=self.config.beams,
