@@ -43,7 +43,7 @@ class AffWild2(Corpus):
 
     title = "Aff-Wild2"
     task = "numbers/frame:valence,arousal"
-    protocols = ("official", "official_paper", "sixfold")
+    protocols = ("official", "official_paper", "sixfold", "sixfold_paper")
     unit_word, segment_word = "video", "person"
     published, departures = figures_affwild2.PUBLISHED, figures_affwild2.DEPARTURES
     Config = AffWild2Options
