@@ -29,7 +29,7 @@ def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: Over = "bat
     covariance of n.
     """
     valid = _of_each(valid, predicted)
-    if over == "batch":
+    if over == "batch" or predicted.dim() == 2:  # segments are of no window
         predicted, target, valid = (v.reshape(1, -1, v.shape[-1]) for v in (predicted, target, valid))
     loss = 1 - _concordance(predicted, target, valid, unbiased=over == "window_unbiased")  # (windows, outputs)
     seen = valid.any(-2)

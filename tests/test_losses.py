@@ -29,6 +29,13 @@ def test_concordance_is_lins_over_valid_frames(frames, seed, absent, offset):
     np.testing.assert_allclose(found, [lin(x[valid][:, k], y[valid][:, k]) for k in (0, 1)], atol=1e-9)
 
 
+@pytest.mark.parametrize("over", ["batch", "window"])
+def test_segments_are_of_no_window(over):
+    x, y = torch.randn(20, 2, dtype=torch.float64), torch.randn(20, 2, dtype=torch.float64)
+    expected = 1 - np.mean([lin(x[:, k].numpy(), y[:, k].numpy()) for k in (0, 1)])
+    assert ccc_loss(x, y, torch.ones(20, 2, dtype=torch.bool), over).item() == pytest.approx(expected, abs=1e-9)
+
+
 def test_perfect_opposite_shifted():
     y = torch.linspace(-1, 1, 50)[:, None]
     valid = torch.ones(50, dtype=bool)
