@@ -58,8 +58,9 @@ class Picture:
         """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""
         left, top, right, bottom = box or self.half("whole")
         frame = self._frame
-        if frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb:
-            plane = frame.planes[0]
+        plane = frame.planes[0]
+        bytes_ = frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb
+        if bytes_ and plane.line_size > 0:  # a picture turned upside down has its lines in reverse
             pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
             part = pixels[top:bottom, left:right]
         else:
