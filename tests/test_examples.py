@@ -14,6 +14,7 @@ from PIL import Image
 
 from models.report.examples import choose, command
 from pipeline.audio_file import AudioWriter
+from pipeline.corpora.iemocap import Iemocap
 from pipeline.crops import NO_FACE, FaceWriter
 from pipeline.inspect.examples import SOUND_S, examples, mp3
 from pipeline.records import InputError, Segment, Word, write_table
@@ -119,7 +120,8 @@ def test_the_report_shows_them_where_they_were_made_and_only_there(tmp_path):
     (item,) = section.all("li")
     assert item.all("audio")[0].attributes["src"] == "data:audio/mpeg;base64,eQ=="
     assert "“<b>said</b>”" in item.text
-    assert f"{chosen[0]['truth']} taken for {chosen[0]['predicted']} with" in item.text
+    truth, said = (Iemocap.label_words[chosen[0][key]] for key in ("truth", "predicted"))
+    assert f"{truth} taken for {said} with" in item.text
     (tables / "examples.jsonl").write_text(json.dumps({**line, "sound_type": "text/html"}) + "\n")
     with pytest.raises(InputError, match="sound of type 'text/html'"):
         page_of(made)

@@ -106,3 +106,13 @@ def test_the_workflow_s_configuration_says_all_that_the_report_asks(corpus, tmp_
         assert about["description"].endswith(".")
     assert {about["citation"] for about in settings.about_models.values()} >= {"rajan2022", "praveen2024"}
     assert all(re.match(r"@\w+\{\w+,", text) for text in settings.citations)
+
+
+def test_published_figures_may_also_name_their_runs(tmp_path):
+    made = Fixture(tmp_path, "no videos", size=40)
+    row = {"run": "self-A", "metric": "balanced_accuracy", "mean": 0.651, "sd": 0.012, "source": "somewhere"}
+    made.tell(published=[row, {**row, "run": "nobody-A", "what": "another system", "part": "test"}])
+    page = page_of(made)
+    shown = [[cell.text for cell in tr.all("th", "td")] for tr in page.table("Test scores").all("tr") if tr.all("td")]
+    assert [cells[3] for cells in shown] == ["–", "65.1 ± 1.2"]
+    assert "another system" in page.table("Published figures").text
