@@ -12,6 +12,7 @@ from models import fit as fitting
 from models.__main__ import main
 from models.data import Batch
 from models.losses import ccc_loss
+from models.task import Task
 from pipeline.records import Assignment, InputError, write_table
 from tests.training_material import (
     NETWORKS,
@@ -164,7 +165,7 @@ def test_the_loss_is_the_one_that_the_options_name(over):
     from models.options import TrainingOptions
 
     class Frames:
-        task = "frame"
+        task = Task("numbers", "frame", ("valence", "arousal"))
 
     torch.manual_seed(0)
     said, target, valid = torch.randn(3, 8, 2), torch.randn(3, 8, 2), torch.rand(3, 8) > 0.2
