@@ -14,6 +14,8 @@ from models.data import Normaliser, SegmentDataset, collate, read_fold
 from models.examples import evaluation_batches, frame_examples, segment_examples, training_batches
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table
+from models.task import Task
+from models.truth import segment_truth
 from models.windows import average_windows, cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
@@ -32,6 +34,7 @@ from tests.training_material import (
 )
 
 torch.set_num_threads(1)
+SEGMENTS, FRAMES = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
 SELF, RCMA = NetworkOptions(fusion="self_attention"), NetworkOptions(fusion="rcma")
 
 
@@ -63,6 +66,12 @@ def tracks(tmp_path_factory):
 
 def options(**changes):
     return TrainingOptions(seeds=[1], **changes)
+
+
+def segments_of(stores, split, *rest, rows=None):
+    """Fold 0 of a split as examples of classes of segments."""
+    rows = read_fold(split, 0) if rows is None else rows
+    return segment_examples(stores, rows, SEGMENTS, segment_truth(SEGMENTS, split, rows, None), *rest)
 
 
 def brute_grid(rows, cells):
@@ -121,8 +130,8 @@ def test_only_training_rows_decide_the_normalisation(turns, tmp_path, network):
     for m in DIMS:
         other = {i: r if i in training else Rows(r.values * 100 + 1000, r.time_s, r.valid) for i, r in rows[m].items()}
         spoiled[m] = FeatureStore(write_store(tmp_path / f"{m}.h5", other, m, str(stores[m].dtype)))
-    one = segment_examples(stores, fold, list(CLASSES), network, options())
-    other = segment_examples(spoiled, fold, list(CLASSES), network, options())
+    one = segments_of(stores, split, network, options())
+    other = segments_of(spoiled, split, network, options())
     for m in DIMS:
         assert torch.equal(one.normalisers[m].mean, other.normalisers[m].mean)
         assert torch.equal(one.normalisers[m].std, other.normalisers[m].std)
@@ -138,7 +147,7 @@ def test_only_training_rows_decide_the_normalisation(turns, tmp_path, network):
 def test_segment_batches_hold_every_row_normalised_and_masked(turns):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
-    examples = segment_examples(stores, fold, list(CLASSES), SELF, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}))
     training = [a.segment_id for a in fold if a.part == "training"]
     seen = 0
     for group in evaluation_batches(np.arange(len(fold)), examples.length, 7):
@@ -167,7 +176,7 @@ def test_a_missing_modality_is_one_masked_step_and_is_told(turns, caplog):
     segments, _, stores, split = turns
     caplog.set_level("INFO")
     fold = read_fold(split, 0)
-    examples = segment_examples(stores, fold, list(CLASSES), SELF, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}))
     (item,) = (k for k, a in enumerate(fold) if a.segment_id == segments[5].segment_id)
     batch = examples.batch(np.array([item]))
     assert batch.values["video"].shape == (1, 1, DIMS["video"])
@@ -182,7 +191,7 @@ def test_a_missing_modality_is_one_masked_step_and_is_told(turns, caplog):
 def test_a_faithful_model_gets_the_published_lengths_in_float64(turns):
     _, _, stores, split = turns
     faithful = NetworkOptions(fusion="self_attention", faithful=True)
-    examples = segment_examples(stores, read_fold(split, 0), list(CLASSES), faithful, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, faithful, options(max_steps={"audio": 60}))
     for items in (examples.items("test")[:3], examples.items("training")[:2]):
         batch = examples.batch(items)
         assert {m: v.shape[1] for m, v in batch.values.items()} == {"audio": 1000, "video": 32, "text": 128}
@@ -194,7 +203,7 @@ def test_a_faithful_model_gets_the_published_lengths_in_float64(turns):
 def test_a_network_of_one_grid_gets_all_modalities_on_it(turns, network):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
-    examples = segment_examples(stores, fold, list(CLASSES), network, options(grid_hop_s=0.25))
+    examples = segments_of(stores, split, network, options(grid_hop_s=0.25))
     items = examples.items("test")[[0, 3, 7]]
     batch = examples.batch(items)
     for b, item in enumerate(items):
@@ -219,9 +228,8 @@ def test_a_network_of_one_grid_gets_all_modalities_on_it(turns, network):
 @pytest.mark.parametrize("network", [SELF, RCMA])
 def test_features_read_from_their_files_are_those_in_memory(turns, network):
     _, _, stores, split = turns
-    fold = read_fold(split, 0)
-    memory = segment_examples(stores, fold, list(CLASSES), network, options())
-    files = segment_examples(stores, fold, list(CLASSES), network, options(memory_budget_gb=1e-9))
+    memory = segments_of(stores, split, network, options())
+    files = segments_of(stores, split, network, options(memory_budget_gb=1e-9))
     assert {t.keep for t in memory.tables.values()} == {"host"}
     assert {t.keep for t in files.tables.values()} == {"file"}
     groups = training_batches(memory.items("training"), memory.length, 8, np.random.default_rng(0))
@@ -235,7 +243,7 @@ def test_features_read_from_their_files_are_those_in_memory(turns, network):
 
 def test_a_failing_read_is_not_swallowed(turns):
     _, _, stores, split = turns
-    examples = segment_examples(stores, read_fold(split, 0), list(CLASSES), SELF, options(memory_budget_gb=1e-9))
+    examples = segments_of(stores, split, SELF, options(memory_budget_gb=1e-9))
     with pytest.raises(IndexError):
         list(examples.batches([np.array([0]), np.array([10**6])]))
 
@@ -245,7 +253,7 @@ def test_a_failing_read_is_not_swallowed(turns):
 
 def test_frames_get_the_features_of_their_own_time(tracks):
     _, labels, rows, stores, truth, split = tracks
-    examples = frame_examples(stores, truth, split, RCMA, options(window=20, window_hop=15))
+    examples = frame_examples(stores, truth, split, FRAMES, RCMA, options(window=20, window_hop=15))
     for item in [*examples.items("test")[[0, 4]], examples.items("unlabelled")[0], examples.items("training")[2]]:
         batch = examples.batch(np.array([item]))
         segment_id, first = examples.segment_ids[examples.segment[item]], examples.first[item]
@@ -269,7 +277,7 @@ def test_every_frame_is_predicted_and_only_labelled_windows_train(tracks, tmp_pa
     changed = dict(labels)
     changed[dark] = Rows(labels[dark].values, labels[dark].time_s, np.zeros(len(labels[dark]), bool))
     truth = FeatureStore(write_store(tmp_path / "labels.h5", changed, "label", corpus="affwild2"))
-    examples = frame_examples(stores, truth, split, RCMA, options(window=20, window_hop=15))
+    examples = frame_examples(stores, truth, split, FRAMES, RCMA, options(window=20, window_hop=15))
     covered = {}
     for item in range(len(examples.part)):
         key = examples.segment_ids[examples.segment[item]]
@@ -373,7 +381,7 @@ def test_a_data_set_in_five_lines(turns):
     batches = list(loader)
     assert sum(map(len, batches)) == len(data) == 24
     fold = read_fold(split, 0)
-    examples = segment_examples(stores, fold, list(CLASSES), SELF, options())
+    examples = segments_of(stores, split, SELF, options())
     items = examples.items("test")
     assert [fold[i].segment_id for i in items] == data.segment_ids
     for k, batch in enumerate(batches):
@@ -399,7 +407,7 @@ def test_what_cannot_be_read_is_refused(turns):
         SegmentDataset.from_split(stores, split, 0, "train")
     only = [a for a in read_fold(split, 0) if a.part != "development"]
     with pytest.raises(InputError, match="the development part of this fold holds no item"):
-        segment_examples(stores, only, list(CLASSES), SELF, options())
+        segments_of(stores, split, SELF, options(), rows=only)
 
 
 def test_tables_gather_nothing_for_nothing(turns):

@@ -244,7 +244,7 @@ def predicted_by_hand(network, normalisers, stores, label, segment_id):
 
 
 @pytest.mark.parametrize("fusion", ["cross_attention", "cross_self_attention", "concatenation", "late", "rjcma"])
-def test_every_fusion_trains_on_both_tasks(tmp_path, turns, tracks, fusion):
+def test_every_fusion_trains_on_segments_and_frames(tmp_path, turns, tracks, fusion):
     network = {"fusion": fusion, "width": 12, "embedding": 8}
     run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
     run(frame_job(tmp_path, tracks, "f", network, seeds=[1], epochs=1))
@@ -443,8 +443,9 @@ def test_a_state_of_another_training_is_not_gone_on_from(tmp_path, turns):
         ({"--training": '{"seeds": [1], "max_steps": {"sound": 3}}'}, "max_steps"),
         ({"--training": '{"seeds": [1], "window": 10, "window_hop": 20}'}, "skips frames"),
         ({"--training": '{"seeds": [1], "learning_rate": 1e30}'}, "lower training.learning_rate"),
-        ({"--task": "numbers/frame:valence,arousal"}, "--labels is needed for tasks of frames"),
-        ({"--task": "classes/frame"}, "no model trains on it; there are classes/segment and numbers/frame"),
+        ({"--task": "frame"}, "write classes or numbers, a slash, and segment or frame"),
+        ({"--task": "classes/frame"}, "give --labels labels.h5 for tasks of frames, --labels labels.tsv for numbers"),
+        ({"--task": "numbers/segment:valence"}, "--labels labels.tsv for numbers of segments, and none for classes"),
     ],
 )
 def test_bad_arguments_are_refused(tmp_path, turns, change, says):

@@ -1,0 +1,151 @@
+"""Every task from a table corpus to its report; scores against scikit-learn and scipy on the written predictions."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import pearsonr
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, root_mean_squared_error
+
+from models.metrics import main_metric
+from models.predict import load_network
+from models.report.names import metric_words
+from tests.task_corpora import CLASSES, FRAMES, TURNS, VIDEOS, Corpus, to_the_report
+
+CASES = [
+    ("classes/segment", {}),
+    ("classes/frame", {}),
+    ("numbers/segment:valence,arousal,dominance", {"low": 0.5, "high": 5.5}),  # IEMOCAP's scale
+    ("numbers/segment:arousal", {}),
+    ("numbers/frame:valence,arousal", {}),
+    ("numbers/frame:dominance", {"low": 1.0, "high": 9.0}),
+]
+
+
+def ccc(truth, predicted):
+    """Lin's coefficient, by its definition."""
+    (s_xx, s_xy), (_, s_yy) = np.cov(truth, predicted, bias=True)
+    return 2 * s_xy / (s_xx + s_yy + (np.mean(truth) - np.mean(predicted)) ** 2)
+
+
+def expected(rows, task):
+    """Every metric of all items, by other libraries."""
+    if not task.numbers:
+        known = rows[rows["label"] != ""]
+        truth, said = known["label"], known["predicted"]
+        return {
+            "accuracy": accuracy_score(truth, said),
+            "balanced_accuracy": balanced_accuracy_score(truth, said),
+            "macro_f1": f1_score(truth, said, average="macro"),
+        }
+    known = rows.dropna(subset=[f"truth_{name}" for name in task.targets])
+    pairs = {name: (known[f"truth_{name}"], known[f"prediction_{name}"]) for name in task.targets}
+    measures = {"ccc": ccc, "pearson": lambda x, y: pearsonr(x, y).statistic, "rmse": root_mean_squared_error}
+    found = {f"{measure}_{name}": of(*pairs[name]) for measure, of in measures.items() for name in pairs}
+    return found | {f"{m}_mean": np.mean([found[f"{m}_{name}"] for name in pairs]) for m in measures}
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case[0])
+def made(request, tmp_path_factory):
+    """A corpus, its plan, and the report made of it."""
+    task, numbers = request.param
+    corpus = Corpus(tmp_path_factory.mktemp("corpus"), task, **numbers)
+    plan = corpus.plan()
+    corpus.index()
+    return corpus, plan, to_the_report(corpus, plan)
+
+
+def predictions(corpus, plan, run):
+    """Everything that a run predicted, with the fold."""
+    files = [corpus.results / "runs" / run / f"fold{k}" / "predictions.parquet" for k in range(plan.folds)]
+    return pd.concat([pd.read_parquet(path).assign(fold=str(k)) for k, path in enumerate(files)])
+
+
+def test_scores_are_those_of_other_libraries(made):
+    corpus, plan, _ = made
+    scores = pd.read_csv(corpus.results / "tables" / "scores.csv", dtype={"fold": str})
+    checked = 0
+    for run in plan.options.run_names:
+        model, modalities = run.split("-")
+        rows = predictions(corpus, plan, run)
+        mine = scores[(scores["model"] == model) & (scores["modalities"] == modalities)]
+        for (part, seed), of_seed in rows[rows["part"] != "unlabelled"].groupby(["part", "seed"], observed=True):
+            prefix = {"test": "", "development": "development_"}[part]
+            for fold, chosen in [*of_seed.groupby("fold"), ("all", of_seed)]:
+                found = mine[(mine["seed"] == seed) & (mine["fold"] == fold)].set_index("metric")["value"]
+                for name, value in expected(chosen, corpus.task).items():
+                    assert found[prefix + name] == pytest.approx(value, abs=2e-6), (run, part, seed, fold, name)
+                    checked += 1
+    assert checked > 100
+
+
+def test_everything_is_predicted_and_what_is_known_stands_beside_it(made):
+    corpus, plan, _ = made
+    rows = predictions(corpus, plan, "early-A")
+    tested = rows[(rows["part"] == "test") & (rows["seed"] == 1)]
+    recordings = 3 * VIDEOS
+    if corpus.task.frames:
+        assert len(tested) == recordings * FRAMES
+        assert tested["valid"].sum() == recordings * (FRAMES - 1)  # the last of each has no label
+    else:
+        assert len(tested) == recordings * TURNS - 1
+        unlabelled = rows[rows["part"] == "unlabelled"]
+        assert len(unlabelled) == (2 * plan.folds if corpus.task.numbers else 0)  # classes are known or left out
+    if corpus.task.numbers:
+        said = tested[[f"prediction_{name}" for name in corpus.task.targets]]
+        assert np.isfinite(said).all(axis=None)
+        middle, half = (corpus.low + corpus.high) / 2, (corpus.high - corpus.low) / 2
+        assert (abs(said.mean() - middle) < half / 2).all()
+        assert (abs(tested[[f"truth_{name}" for name in corpus.task.targets]].max() - corpus.high) < half / 5).all()
+    else:
+        p = tested[[f"p_{name}" for name in CLASSES]].to_numpy()
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+        assert tested["predicted"].tolist() == [CLASSES[k] for k in p.argmax(1)]
+
+
+def test_the_epoch_is_selected_by_the_score_of_the_task(made):
+    corpus, plan, _ = made
+    rows = predictions(corpus, plan, "late-A+V")
+    score = "ccc_mean" if corpus.task.numbers else "accuracy"
+    for seed in (1, 2):
+        folder = corpus.results / "runs" / "late-A+V" / "fold1" / f"seed{seed}"
+        history, facts = pd.read_csv(folder / "history.csv"), json.loads((folder / "run.json").read_text())
+        best = history.loc[history[f"development_{score}"].idxmax()]
+        assert facts["selected"]["epoch"] == best["epoch"]
+        chosen = rows[(rows["part"] == "development") & (rows["fold"] == "1") & (rows["seed"] == seed)]
+        assert best[f"development_{score}"] == pytest.approx(expected(chosen, corpus.task)[score], abs=2e-6)
+        assert facts["task"] == str(corpus.task)
+        network, _, _ = load_network(folder)
+        beyond = corpus.task.numbers and corpus.high > 1
+        assert hasattr(network, "spread") == (facts["model"]["scale"] is not None) == beyond
+
+
+def test_contrasts_are_tested_on_what_the_task_is_measured_by(made):
+    corpus, plan, _ = made
+    table = pd.read_csv(corpus.results / "tables" / "significance.csv")
+    metric = main_metric(corpus.task)
+    assert set(table["metric"]) == {metric}
+    for row in table.to_dict("records"):
+        for side in "ab":
+            rows = predictions(corpus, plan, row[side])
+            rows = rows[rows["part"] == "test"]
+            means = [expected(rows[rows["seed"] == seed], corpus.task)[metric] for seed in (1, 2)]
+            assert row[f"mean_{side}"] == pytest.approx(np.mean(means), abs=2e-5)
+    if not corpus.task.numbers:
+        counts = pd.read_csv(corpus.results / "tables" / "confusion.csv").query("model == 'late'")["count"]
+        rows = predictions(corpus, plan, "late-A+V").query("part == 'test' and label != ''")
+        assert counts.tolist() == confusion_matrix(rows["label"], rows["predicted"]).ravel().tolist()
+
+
+def test_the_report_speaks_of_the_task(made):
+    corpus, _, page = made
+    text = page.read_text()
+    assert metric_words(main_metric(corpus.task)) in text
+    for name in corpus.task.targets or CLASSES:
+        assert name in text
+    scores = pd.read_csv(corpus.results / "tables" / "scores.csv", dtype={"fold": str})
+    pooled = scores[(scores["fold"] == "all") & (scores["metric"] == main_metric(corpus.task))]
+    best = pooled.groupby(["model", "modalities"])["value"].mean().max()
+    shown = f"{best:.3f}" if corpus.task.numbers else f"{100 * best:.1f}"
+    assert shown in text
