@@ -12,10 +12,7 @@ from models import fit as fitting
 from models.__main__ import main
 from models.data import Batch
 from models.losses import ccc_loss
-<<<<<<< HEAD
 from models.options import TrainingOptions
-=======
->>>>>>> tasks
 from models.task import Task
 from pipeline.records import Assignment, InputError, write_table
 from tests.training_material import (
