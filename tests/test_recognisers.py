@@ -263,9 +263,7 @@ def test_a_recogniser_that_fails_on_one_recording_costs_its_words_and_says_so(ow
     words = run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", unheard=unheard)
     assert [(w.word, w.start_s, w.end_s, w.segment_id) for w in words] == [("fine", 0.1, 0.4, "a")]
     found = read_table(unheard, Finding)
-    assert [(f.segment, f.modality, f.status, f.cause) for f in found] == [
-        (name, "text", "absent", "not_heard") for name in "bc"
-    ]
+    assert [(f.segment, f.modality, f.status) for f in found] == [(name, "text", "absent") for name in "bc"]
     assert {f.reason for f in found} == {"Picky failed: ZeroDivisionError: too loud for me"}
     assert "b: Picky failed" in caplog.text
     options = '{"loudest": 1.0}'

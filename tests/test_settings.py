@@ -198,6 +198,7 @@ def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
     config["corpora"]["affwild2"]["recogniser"] = {"kind": kind, "weights": weights, **given}
     found = resolve(config, "affwild2").options.recogniser
     assert (found.kind, found.weights, found.options) == (kind, weights, given)
+    assert (found.listens, found.uses_gpu) == (kind != "none", kind == "transformers")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class Recogniser(ABC):
     """
 
     title: ClassVar[str] = ""
-    """What the report calls it; the name of the class where it says nothing."""
+    """What messages call it; the name of the class where it says nothing."""
     needs_weights: ClassVar[bool] = False
     uses_gpu: ClassVar[bool] = False
     """Whether a GPU makes it faster; a job of one that does asks for a GPU where there is one."""

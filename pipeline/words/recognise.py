@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.causes import Cause, Status
 from pipeline.log import log
 from pipeline.records import Finding, Segment, Word
 from pipeline.words.base import Recogniser
@@ -44,9 +43,7 @@ def listener(
                 raise
             reason = f"{recogniser.called()} failed: {' '.join(f'{type(error).__name__}: {error}'.split())[:200]}"
         log.warning("words: %s: %s; it has no words", group[0].segment_id, reason)
-        missed.extend(
-            Finding(s.unit_id, s.segment_id, "text", Status.ABSENT, reason, 0.0, Cause.NOT_HEARD) for s in group
-        )
+        missed.extend(Finding(s.unit_id, s.segment_id, "text", "absent", reason, 0.0) for s in group)
         return []
 
     return listen
