@@ -7,7 +7,10 @@ from pipeline.__main__ import STAGES as PIPELINE
 from pipeline.cli import StageGroup, run
 
 STAGES = PIPELINE | MODELS
-TOOLS = ("info", "diff", "show", "export", "import", "check-extractor", "check-fusion")  # what people call by hand
+TOOLS = (  # what people call by hand
+    "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser", "compare-reports",
+    "archive",
+)  # fmt: skip
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
     "report": ("affectflow.run:report", "from raw media to the report of one corpus"),

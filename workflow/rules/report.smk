@@ -130,7 +130,8 @@ rule html_report:
         contact_sheet,
         config=rules.configuration.output,
     output:
-        report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
+        page=report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
+        paper=directory("results/{corpus}/paper"),
     log:
         "results/{corpus}/logs/report.log",
     params:
@@ -138,4 +139,5 @@ rule html_report:
     shell:
         "revision=$(python -c 'from affectflow.home import revision; print(revision())');"
         " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
-        ' --config-json {input.config} --revision "$revision" --out {output} > {log} 2>&1'
+        ' --config-json {input.config} --revision "$revision" --paper {output.paper}'
+        " --out {output.page} > {log} 2>&1"
