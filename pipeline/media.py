@@ -30,14 +30,6 @@ from pipeline.stamps import (
 )
 from pipeline.timebase import seconds
 
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".mts", ".m2ts",
-    ".ogv", ".3gp",
-)  # fmt: skip
-"""How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
-"""The same of files that hold sound alone."""
-
 HEAD_FRAMES = 32  # decoded to check the stamps that demuxing found
 REORDER = 16  # frames that a decoder may give out of order, by the standards
 

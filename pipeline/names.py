@@ -1,4 +1,4 @@
-"""From the name of any file to an id that every later stage can use."""
+"""What names of files tell: which are recordings, and ids that every later stage can use."""
 
 import os
 import re
@@ -6,6 +6,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
+
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".mts", ".m2ts",
+    ".ogv", ".3gp",
+)  # fmt: skip
+"""How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
+"""The same of files that hold sound alone."""
 
 MOST_BYTES = 120  # an id becomes part of file names, which end at 255
 MARK = "@"  # never part of a name that is kept as it is, so an id that was made is never one that was kept

@@ -9,6 +9,7 @@ from models.fusion.registry import FUSIONS, code_of
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.features import registry
+from pipeline.names import safe_id
 from tests.digest_table import rules
 from tests.workflow_runs import ROOT, planned, small_config, snakemake, write_config
 from workflow.planned import Corpora
@@ -39,9 +40,10 @@ def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_pat
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": root}
     write_config(tmp_path, small_config(roots))
     commands = [line for line in shell_lines(tmp_path, *SHARDS) if " features " in line]
-    assert "--unit 'a (1) & b'" in commands[0]
-    snakemake(tmp_path, "results/affwild2/audio/a (1) & b.h5")
-    assert (tmp_path / "results/affwild2/audio/a (1) & b.h5").is_file()
+    unit = safe_id("a (1) & b")
+    assert f"--shard {unit} " in commands[0]
+    snakemake(tmp_path, f"results/affwild2/audio/{unit}.h5")
+    assert (tmp_path / f"results/affwild2/audio/{unit}.h5").is_file()
 
 
 def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):

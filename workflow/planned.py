@@ -41,6 +41,7 @@ class Planned:
         self.shards = shards([unit.unit_id for unit in self.index.units], self.options.media_units)
         self.memory = f".snakemake/fingerprints/{settings.name}.json"
         self.prints = Fingerprints(settings.corpus.root, self.memory)
+        self._digests: dict[tuple, str] = {}
 
     @property
     def results(self) -> str:
@@ -119,10 +120,14 @@ class Planned:
         """What a stage depends on of the segments and raw files of some shards."""
         if self.settings.synthetic:
             return self.generator_code
-        wanted = [unit_id for shard in some for unit_id in self.shards[shard]]
+        key = (stage, tuple(some))
+        if key in self._digests:
+            return self._digests[key]
+        wanted = [unit_id for shard in key[1] for unit_id in self.shards[shard]]
         units = [self._units[unit_id] for unit_id in wanted]
         found = self.prints.stage(stage, units, [s for unit_id in wanted for s in self._segments.get(unit_id, ())])
         self.prints.save()
+        self._digests[key] = found
         return found
 
     @cached_property

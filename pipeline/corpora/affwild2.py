@@ -124,7 +124,7 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
 
 def _videos(root: Path, key: str) -> dict[str, Path]:
     """Path of each video by its stem; raises InputError for two with one stem and for none."""
-    from pipeline.media import VIDEO_SUFFIXES
+    from pipeline.names import VIDEO_SUFFIXES
 
     videos: dict[str, Path] = {}
     seen = set()

@@ -47,7 +47,7 @@ class Places:
         found = self.file(text)
         if found or not _PATTERN.search(text):
             return [found] if found else []
-        from pipeline.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+        from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
         suffixes = VIDEO_SUFFIXES if kind == "video" else AUDIO_SUFFIXES + VIDEO_SUFFIXES
         matches = (self.file(path) for path in glob.glob(text, root_dir=self.root, recursive=True))

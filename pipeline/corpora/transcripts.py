@@ -17,7 +17,7 @@ from textwrap import shorten
 
 from pipeline.corpora.captions import Caption, said
 from pipeline.corpora.tree import below
-from pipeline.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit
 
 FOLDER = "transcripts"

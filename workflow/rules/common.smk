@@ -28,7 +28,7 @@ os.environ["PYTHONSAFEPATH"] = "1"  # a models.py in the folder of the results m
 os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks; every file has one writer
 
 try:
-    if not workflow.dryrun:
+    if {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv):  # workflow.dryrun is not known yet
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
@@ -76,6 +76,15 @@ def raw(stage):
     return digest
 
 
+def raw_of_all(stage):
+    """The same for all recordings of a corpus."""
+
+    def digest(wildcards):
+        return planned(wildcards).raw(stage, planned(wildcards).shards)
+
+    return digest
+
+
 def shards_of(wildcards):
     """The shards of recordings that a job works on."""
     if "shard" in wildcards.keys():
@@ -90,6 +99,22 @@ def frame_labels_of(wildcards):
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
 
 
+def tables(output, *deciding):
+    """The index's tables, as input of the job that makes ``output`` (or that output's part) from ``deciding`` parameters.
+
+    Where these are as they were, tables that were written anew are no reason to run. Where they are not, the job comes
+    after the index: Snakemake asks no job behind one that runs for changes of its own.
+    """
+
+    def files(wildcards):
+        paths = [f"results/{wildcards.corpus}/{name}.tsv" for name in ("units", "segments")]
+        recorded = set(workflow.persistence.params(output.format(**wildcards)) or ())
+        same = all(repr(each(wildcards) if callable(each) else each) in recorded for each in deciding)
+        return [ancient(path) for path in paths] if same else paths
+
+    return files
+
+
 def labels_of(wildcards):
     """Where training finds labels: of frames, and numbers of segments; classes of segments stand in the split."""
     numbers = planned(wildcards).settings.task.numbers
@@ -101,6 +126,11 @@ def extractor_entry(wildcards):
     return options(wildcards).extractors[wildcards.extractor]
 
 
+def store_entry(wildcards):
+    """The same, as text."""
+    return extractor_entry(wildcards).model_dump_json()
+
+
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
     return registry.code_of(extractor_entry(wildcards).extractor)
@@ -109,6 +139,22 @@ def extractor_code(wildcards):
 def observations(wildcards):
     """The files of a feature job's recordings that an extractor reads."""
     return planned(wildcards).prepared(extractor_entry(wildcards).modality, shards_of(wildcards))
+
+
+def rate(wildcards):
+    """How many frames a second are looked at for faces."""
+    rate_hz = options(wildcards).faces.sample_rate_hz
+    return f"--sample-rate-hz {rate_hz}" if rate_hz else ""
+
+
+def recogniser(wildcards):
+    """Which recogniser hears a corpus's speech."""
+    return options(wildcards).recogniser.kind
+
+
+def recogniser_options(wildcards):
+    """Its own options, as JSON."""
+    return json.dumps(options(wildcards).recogniser.options)
 
 
 def heard(wildcards):

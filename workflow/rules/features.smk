@@ -37,7 +37,7 @@ rule weights:
 
 rule shard:
     input:
-        segments=ancient("results/{corpus}/segments.tsv"),
+        tables("results/{corpus}/features/{extractor}.h5", store_entry, raw_of_all("features"), extractor_code),
         observations=observations,
         weights=lambda wildcards: weights_folder(extractor_entry(wildcards).weights),
     output:
@@ -79,8 +79,8 @@ rule merge:
         "results/{corpus}/benchmarks/merge/{extractor}.tsv"
     params:
         # Parts are gone once they are joined, so what they follow is said here as well.
-        entry=lambda wildcards: extractor_entry(wildcards).model_dump_json(),
-        raw=raw("features"),
+        entry=store_entry,
+        raw=raw_of_all("features"),
         extractor=extractor_code,
         code=code("pipeline.features.command:merge", "pipeline.store:merge"),
     shell:

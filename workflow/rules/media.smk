@@ -4,8 +4,7 @@
 
 rule faces:
     input:
-        units=ancient("results/{corpus}/units.tsv"),
-        segments=ancient("results/{corpus}/segments.tsv"),
+        tables("results/{corpus}/faces/{shard}.h5", raw("faces"), rate, code("pipeline.faces.command:faces")),
     output:
         "results/{corpus}/faces/{shard}.h5",
     log:
@@ -18,11 +17,7 @@ rule faces:
     params:
         root=root,
         raw=raw("faces"),
-        rate=lambda wildcards: (
-            f"--sample-rate-hz {options(wildcards).faces.sample_rate_hz}"
-            if options(wildcards).faces.sample_rate_hz
-            else ""
-        ),
+        rate=rate,
         code=code("pipeline.faces.command:faces"),
     shell:
         "python -m pipeline faces --root {params.root:q} --tables results/{wildcards.corpus}"
@@ -31,8 +26,7 @@ rule faces:
 
 rule audio:
     input:
-        units=ancient("results/{corpus}/units.tsv"),
-        segments=ancient("results/{corpus}/segments.tsv"),
+        tables("results/{corpus}/audio/{shard}.h5", raw("audio"), code("pipeline.audio:audio")),
     output:
         "results/{corpus}/audio/{shard}.h5",
     log:
@@ -53,8 +47,7 @@ rule audio:
 
 rule words:
     input:
-        units=ancient("results/{corpus}/units.tsv"),
-        segments=ancient("results/{corpus}/segments.tsv"),
+        tables("results/{corpus}/words/{shard}.tsv", raw("words"), recogniser, recogniser_options, words_code),
         audio=heard,
         weights=lambda wildcards: weights_folder(options(wildcards).recogniser.weights),
     output:
@@ -71,8 +64,8 @@ rule words:
     params:
         root=root,
         raw=raw("words"),
-        recogniser=lambda wildcards: options(wildcards).recogniser.kind,
-        options=lambda wildcards: json.dumps(options(wildcards).recogniser.options),
+        recogniser=recogniser,
+        options=recogniser_options,
         audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
         weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
         code=words_code,
