@@ -57,15 +57,14 @@ class Picture:
     def thumbnail(self, box: Box | None = None, size: int = 32) -> np.ndarray:
         """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""
         left, top, right, bottom = box or self.half("whole")
+        every = slice(None, None, max(1, (bottom - top) // size)), slice(None, None, max(1, (right - left) // size))
         frame = self._frame
         plane = frame.planes[0]
         bytes_ = frame.format.is_planar and frame.format.components[0].bits == 8 and not frame.format.is_rgb
         if bytes_ and plane.line_size > 0:  # a picture turned upside down has its lines in reverse
             pixels = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            part = pixels[top:bottom, left:right]
-        else:
-            part = self.rgb((left, top, right, bottom))[:, :, 1]
-        return part[:: max(1, (bottom - top) // size), :: max(1, (right - left) // size)].copy()
+            return pixels[top:bottom, left:right][every].copy()
+        return self.rgb((left, top, right, bottom))[every].mean(axis=2).astype(np.uint8)
 
 
 class Converter:

@@ -577,24 +577,31 @@ def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
     assert len(asked) <= 2, "of 75 frames: the detector costs as much as the mesh"
 
 
-def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["a picture", "the file"])
+def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path, monkeypatch, where):
     import av
 
+    from pipeline import media
     from pipeline.picture import Converter
 
     good, bad = shared / "media" / "grid" / f"{A}.mpg", shared / "media" / "grid" / f"{B}.mpg"
-    run, count = Converter.rgb, []
+    count, convert, order = [], Converter.rgb, media.in_order
 
-    def failing(self, frame, box):
+    def failing(run, *given):
         count.append(1)
         if len(count) == 20:
             raise av.error.InvalidDataError(1, "Invalid argument")
-        return run(self, frame, box)
+        return run(*given)
 
-    monkeypatch.setattr(Converter, "rgb", failing)
-    recordings = [(bad, [segment("b", unit="b")]), (good, [segment("a", unit="a")])]
-    write_faces(recordings, tmp_path / "faces.h5")
+    if where == "a picture":
+        monkeypatch.setattr(Converter, "rgb", lambda *given: failing(convert, *given))
+    else:
+        monkeypatch.setattr(media, "in_order", lambda *given: (failing(lambda x: x, pair) for pair in order(*given)))
+    write_faces([(bad, [segment("b", unit="b")]), (good, [segment("a", unit="a")])], tmp_path / "faces.h5")
     got = FaceFile(tmp_path / "faces.h5")
-    assert 5 < got["b"].valid.sum() < 20
-    assert "video unreadable from somewhere on: cannot be decoded (Invalid argument)" in got["b"].reason
     assert got["a"].valid.all()
+    if where == "a picture":
+        assert got["b"].reason == "frame damaged in 1 of 25 frames"
+    else:
+        assert got["b"].valid.sum() == 19
+        assert "video unreadable from somewhere on: cannot be decoded (Invalid argument)" in got["b"].reason

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.container import MediaError, as_media_error
+from pipeline.container import MediaError
 from pipeline.crops import CODES, DAMAGED, FaceWriter
 from pipeline.faces.plan import Plan, lacking, plan_frames
 from pipeline.faces.supplied import copy_crops
@@ -82,8 +82,7 @@ def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer
     failure = []
     if any(len(index) for _, index in plan.values()):
         try:
-            with as_media_error(video.path):
-                most_faces = _track(video, segments, plan, writer, counts)
+            most_faces = _track(video, segments, plan, writer, counts)
         except MediaError as error:
             log.warning("%s", error)
             failure = [f"video unreadable from somewhere on: {error.reason}"]
@@ -98,6 +97,7 @@ def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer
 
 def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> dict[str, int]:
     import cv2
+    from av.error import FFmpegError
 
     from pipeline.faces.mesh import Finder
 
@@ -120,7 +120,10 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
                 continue
             fresh = not begun.issuperset(s for s, _ in here)
             begun.update(s for s, _ in here)
-            found = scene.look(picture, fresh)
+            try:
+                found = scene.look(picture, fresh)
+            except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+                continue
             jpegs: dict[Side, np.ndarray] = {}
             for segment_id, row in here:
                 side = sides[by_id[segment_id].side]
