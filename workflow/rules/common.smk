@@ -7,6 +7,7 @@ import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import IOFile
 from snakemake.logging import DefaultFormatter, logger
 
 from affectflow.home import check_installed
@@ -108,7 +109,7 @@ def tables(output, *deciding):
 
     def files(wildcards):
         paths = [f"results/{wildcards.corpus}/{name}.tsv" for name in ("units", "segments")]
-        recorded = set(workflow.persistence.params(output.format(**wildcards)) or ())
+        recorded = set(workflow.persistence.params(IOFile(output.format(**wildcards))) or ())
         same = all(repr(each(wildcards) if callable(each) else each) in recorded for each in deciding)
         return [ancient(path) for path in paths] if same else paths
 
