@@ -30,7 +30,7 @@ def write_corpus(root: Path, films: Path) -> list[str]:
                 write_transcript(film.with_suffix(".tsv"), seconds)
             annotation = root / "annotations" / "VA_Estimation_Challenge" / part / f"{name}.txt"
             annotation.parent.mkdir(parents=True, exist_ok=True)
-            rows = (f"{k % 300 / 300:.3f},-0.2\n" for k in range(seconds * FRAMES_PER_SECOND))
+            rows = (f"{k % 300 / 300:.3f},{k % 70 / 70 - 0.5:.3f}\n" for k in range(seconds * FRAMES_PER_SECOND))
             annotation.write_text("valence,arousal\n" + "".join(rows))
     return [name for names in PARTS.values() for name in names]
 
