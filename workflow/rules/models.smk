@@ -22,8 +22,8 @@ rule split:
         code=code("models.protocols.split:split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
-        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol} --classes {params.classes:q}"
-        " --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1"
+        " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol}"
+        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1'
 
 
 rule train:
