@@ -15,53 +15,23 @@ import torch
 from models.attention import Stream, observed
 from models.encoders import GatedRecurrence
 from pipeline.features.command import build
-from pipeline.records import Assignment, write_table
 from tests.checkpoint_families import ALL, make_checkpoint, pieces_of
-from tests.network_material import THREE, check_device
-from tests.training_material import (
-    DIMS,
-    NETWORKS,
-    TRAINING,
-    class_split,
-    contents,
-    emotional_turns,
-    frame_labels,
-    frame_rows,
-    frame_split,
-    start,
-    train_arguments,
-    turn_rows,
-    videos,
-    write_store,
-)
+from tests.network_material import TASKS, THREE, check_device
+from tests.training_material import contents, start, task_job, write_material
 
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(params=["segment", "frame"])
+@pytest.fixture(params=TASKS, ids=str)
 def job(request, tmp_path):
     """Arguments of a small training of each task."""
+    pytest.importorskip("pyarrow", reason="predictions are Parquet files")
+    pytest.importorskip("scipy", reason="features are brought to the frames by a sparse matrix")
     task = request.param
-    if task == "segment":
-        segments, labels = emotional_turns(), None
-        rows = {m: turn_rows(segments, m) for m in DIMS}
-        assignments = class_split(segments)
-    else:
-        pytest.importorskip("pyarrow", reason="predictions of frames are Parquet files")
-        pytest.importorskip("scipy", reason="features are brought to the frames by a sparse matrix")
-        segments = videos()
-        truth = frame_labels(segments)
-        rows = {m: frame_rows(truth, m) for m in DIMS}
-        assignments = frame_split(segments)
-        labels = write_store(tmp_path / "labels.h5", truth, "label", corpus="affwild2")
-    corpus = "iemocap" if task == "segment" else "affwild2"
-    stores = {m: write_store(tmp_path / f"{m}.h5", r, m, corpus=corpus) for m, r in rows.items()}
-    write_table(tmp_path / "split.tsv", assignments, Assignment)
+    material = write_material(tmp_path, task)
 
     def arguments(out, cores=1, **changes):
-        training = TRAINING[task] | changes
-        given = train_arguments(tmp_path, task, tmp_path / "split.tsv", stores, out, NETWORKS[task], training, labels)
-        return ["--cores", str(cores), *given]
+        return ["--cores", str(cores), *task_job(tmp_path, task, *material, out, **changes)]
 
     return arguments
 

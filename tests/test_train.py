@@ -29,6 +29,7 @@ from models.windows import cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
+from tests.network_material import TASKS
 from tests.training_material import (
     CLASSES,
     DIMS,
@@ -41,9 +42,11 @@ from tests.training_material import (
     frame_rows,
     frame_split,
     start,
+    task_job,
     train_arguments,
     turn_rows,
     videos,
+    write_material,
     write_store,
 )
 
@@ -313,6 +316,18 @@ def test_two_runs_give_the_same_bytes(tmp_path, turns, tracks, task):
     other = contents(run(make(tmp_path, corpus, "four", seeds=[2, 5])))
     assert other["seed2/history.csv"] == one["seed2/history.csv"]  # a seed does not depend on the others
     assert other["seed5/history.csv"] != one["seed1/history.csv"]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_every_task_learns_and_repeats_itself(tmp_path, task):
+    material = write_material(tmp_path, task)
+    one, two = (run(task_job(tmp_path, task, *material, out, epochs=6)) for out in ("one", "two"))
+    assert contents(one) == contents(two)
+    for seed in (1, 2):
+        history = [{k: float(v) for k, v in r.items()} for r in rows(one / f"seed{seed}" / "history.csv")]
+        score = "development_ccc_mean" if task.numbers else "development_accuracy"
+        assert history[-1]["training_loss"] < history[0]["training_loss"]
+        assert max(r[score] for r in history) > (0.3 if task.numbers else 0.5)
 
 
 class Killed(BaseException):

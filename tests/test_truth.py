@@ -20,6 +20,7 @@ from pipeline.records import Assignment, InputError, Label, write_table
 from pipeline.store import FeatureStore
 from tests.training_material import (
     class_split,
+    classes_of_frames,
     emotional_turns,
     frame_labels,
     frame_rows,
@@ -61,7 +62,7 @@ def frames(tmp_path_factory):
     """Stores of classes and of numbers of frames, features, and a split."""
     folder, segments = tmp_path_factory.mktemp("frames"), videos()
     numbers = frame_labels(segments)
-    named = {k: replace(r, values=np.digitize(r.values[:, :1], [-0.3, 0.2]).astype("f4")) for k, r in numbers.items()}
+    named = classes_of_frames(numbers)
     of = {"corpus": "affwild2"}
     classes = write_store(folder / "c.h5", named, "label", config={"columns": ["label"], "classes": NAMES}, **of)
     stores = {"audio": FeatureStore(write_store(folder / "a.h5", frame_rows(numbers, "audio"), "audio", **of))}

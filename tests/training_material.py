@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from models.protocols.split import assign, usable
 from models.task import Task
-from pipeline.records import Assignment, Label, Segment
+from pipeline.records import Assignment, Label, Segment, write_table
 from pipeline.store import Rows, StoreWriter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -84,6 +85,14 @@ def labels_of(segments, names=CLASSES, seed=0) -> list[Label]:
     return [Label(s.segment_id, Random(f"{seed} {s.segment_id}").choice(names)) for s in segments]
 
 
+def numbers_of(segments, seed=0) -> list[Label]:
+    """Valence and arousal from 1 to 5 for each segment, which its label tells."""
+    rng = np.random.default_rng(seed)
+    centre = {name: rng.uniform(1.5, 4.5, 2) for name in CLASSES}
+    drawn = (centre[row.label] + rng.uniform(-0.5, 0.5, 2) for row in labels_of(segments))
+    return [Label(s.segment_id, None, float(v), float(a)) for s, (v, a) in zip(segments, drawn)]
+
+
 def class_split(segments, protocol="session", classes=CLASSES, merge=None, labels=None, **options) -> list[Assignment]:
     """The split of segments that are told apart by class; those of ``labels_of`` where no labels are given."""
     labels = labels_of(segments, classes) if labels is None else labels
@@ -139,6 +148,11 @@ def frame_labels(segments, fps=10.0, seed=0) -> dict[str, Rows]:
     return rows
 
 
+def classes_of_frames(labels) -> dict[str, Rows]:
+    """A class for each frame, by its valence."""
+    return {k: replace(r, values=np.digitize(r.values[:, :1], [-0.3, 0.2]).astype("f4")) for k, r in labels.items()}
+
+
 def frame_rows(labels, modality, seed=0) -> dict[str, Rows]:
     """Features at their own rate that show the labels of their time, with noise."""
     rng = np.random.default_rng([seed, len(modality)])
@@ -163,6 +177,32 @@ def train_arguments(folder, task, split, features, out, network, training, label
         *("--fold", str(fold), *given, *(("--labels", str(labels)) if labels else ())),
         *("--network", json.dumps(network), "--training", json.dumps(training), "--out", str(folder / out)),
     ]
+
+
+def write_material(folder, task) -> tuple[Path, dict[str, Path], Path | None]:
+    """Split, feature stores and labels of a small corpus of any task."""
+    if task.frames:
+        segments = videos()
+        truth = numbers = frame_labels(segments)
+        rows, assignments = {m: frame_rows(numbers, m) for m in DIMS}, frame_split(segments)
+        config = {"columns": list(task.targets)}
+        if not task.numbers:
+            truth, config = classes_of_frames(numbers), {"columns": ["label"], "classes": CLASSES}
+        labels = write_store(folder / "labels.h5", truth, "label", config=config)
+    else:
+        segments, labels = emotional_turns(), None
+        rows, assignments = {m: turn_rows(segments, m) for m in DIMS}, class_split(segments)
+        if task.numbers:
+            labels = folder / "labels.tsv"
+            write_table(labels, numbers_of(segments), Label)
+    write_table(folder / "split.tsv", assignments, Assignment)
+    return folder / "split.tsv", {m: write_store(folder / f"{m}.h5", r, m) for m, r in rows.items()}, labels
+
+
+def task_job(folder, task, split, stores, labels, out, **changes) -> list[str]:
+    """Arguments of a small training of any task on what ``write_material`` gave."""
+    training = TRAINING[task.level] | changes
+    return train_arguments(folder, str(task), split, stores, out, NETWORKS[task.level], training, labels)
 
 
 def start(arguments) -> str:
