@@ -253,6 +253,41 @@ def test_three_lines_are_a_corpus_and_the_rest_comes_from_the_defaults_of_its_ta
     assert found.options.reader_options == {"segments": "labels.csv"}
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "without"),
+    [
+        ("classes/segment", "balanced_accuracy", set()),
+        ("numbers/segment:valence,dominance", "ccc_mean", {"self_published", "cross_published"}),
+        ("classes/frame", "balanced_accuracy", {"rjcma_published"}),
+        ("numbers/frame:pain", "ccc_mean", set()),
+    ],
+)
+def test_defaults_fit_the_task(config, mine, task, metric, without):
+    config["scale"] = "research"
+    found = resolve(change(config, "corpora.mine", {**mine, "task": task}), "mine", tables(text="hello"))
+    runs = config["defaults"][found.task.level]["runs"]
+    assert found.options.significance.metric == metric
+    assert set(runs) - set(found.options.runs) == without
+    named = [run for contrast in found.options.contrasts for run in [contrast.a, *contrast.b]]
+    assert not any(model in run for run in named for model in without)
+    if task != "classes/segment":
+        with pytest.raises(InputError, match=f"classes of segments are chosen and merged, and the task is {task}"):
+            resolve(change(config, "corpora.mine.labels", ["glad", "sad"]), "mine", tables(text="hello"))
+    if without:
+        asked = change(config, "corpora.mine", {**mine, "task": task, "runs": {without.pop(): ["A+V"]}})
+        with pytest.raises(InputError, match="the published model is for task"):
+            resolve(asked, "mine", tables(text="hello"))
+
+
+def test_numbers_of_iemocap_on_request(config):
+    numbers = resolve(change(config, "corpora.iemocap.task", "numbers/segment:valence,arousal,dominance"), "iemocap")
+    assert numbers.task.targets == ("valence", "arousal", "dominance")
+    assert numbers.labels == []
+    assert resolve(change(config, "corpora.iemocap.task", "classes/segment"), "iemocap").labels[:2] == ["ang", "exc"]
+    with pytest.raises(InputError, match=r"corpora.iemocap.*task.*numbers/segment"):
+        resolve(change(config, "corpora.iemocap.task", "numbers/segment:anger"), "iemocap")
+
+
 def test_a_corpus_of_sound_alone_keeps_the_runs_on_sound_and_what_they_read(config, mine):
     found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
     assert found.run_names == ["self-A"]

@@ -257,7 +257,8 @@ def test_labels_are_merged_and_others_left_out_with_their_counts(caplog):
     raw = Counter(row.label for row in labels)
     assert Counter(kept.values()) == {"ang": raw["ang"], "hap": raw["hap"] + raw["exc"], "neu": raw["neu"]}
     assert f"xxx {raw['xxx']}" in caplog.text
-    assert "none 1" in caplog.text
+    assert f"1 of {len(segments)} segments have no label: predicted only" in caplog.text
+    assert usable(Task("classes", "segment"), segments, labels, ["ang", "hap"])[1] == [labels[0].segment_id]
     made = class_split(segments, classes=["ang", "hap", "neu"], merge={"exc": "hap"}, labels=labels)
     assert {a.segment_id: a.label for a in made} == kept
 

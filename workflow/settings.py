@@ -58,8 +58,9 @@ class Resolved:
 
     @property
     def labels(self) -> list[str]:
-        """The classes that are predicted; none listed: all that occur."""
-        return self.options.labels or list(self.reader.default_labels)
+        """The classes of segments that are predicted; none listed: all that occur."""
+        known = self.task.numbers or self.task.frames  # numbers have none, and those of frames stand in labels.h5
+        return [] if known else self.options.labels or list(self.reader.default_labels)
 
     @property
     def protocol(self) -> str:

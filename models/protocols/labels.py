@@ -31,7 +31,10 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
     if not kept:
         found = ", ".join(sorted({row.label or "none" for row in labels}))
         raise InputError(f"no segment has a label of {list(classes)}; the corpus has {found}")
-    left_out = Counter(label or "none" for label in merged.values() if label not in classes)
+    unlabelled = sum(not label for label in merged.values())
+    if unlabelled:
+        log.info("%d of %d segments have no label: predicted only", unlabelled, len(merged))
+    left_out = Counter(label for label in merged.values() if label and label not in classes)
     if left_out:
         names = ", ".join(f"{label} {count}" for label, count in left_out.most_common())
         log.info("left out %d of %d segments, label not in the set: %s", left_out.total(), len(merged), names)

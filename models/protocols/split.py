@@ -107,7 +107,8 @@ def usable(
     if task.numbers:
         kept = choose_numbers(labels, task.targets)
         return kept, sorted(here - set(kept))
-    return choose_classes(labels, classes, merge or {}), []
+    known = {row.segment_id for row in labels if row.label}
+    return choose_classes(labels, classes, merge or {}), sorted(here - known)
 
 
 def _without_frames(path: str) -> list[str]:

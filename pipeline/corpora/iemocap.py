@@ -27,9 +27,10 @@ from pipeline.corpora.iemocap_files import (
 )
 from pipeline.corpora.iemocap_release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
-from pipeline.records import Finding, InputError, Label, Picture, Segment, Unit
+from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Unit
 from pipeline.registry import options
 
+NUMBER = f"({'|'.join(NUMBERS)})"
 LAYOUT = ("Session*/dialog/EmoEvaluation",)
 
 
@@ -40,13 +41,17 @@ class IemocapOptions:
     audio: Literal["sentences", "video"] = Field(
         "sentences", description="the wav cut for each turn (the speaker's own microphone), or the dialog's video"
     )
+    task: str = Field(
+        "classes/segment",
+        pattern=rf"^(classes/segment|numbers/segment:{NUMBER}(,{NUMBER})*)$",
+        description="classes/segment, or numbers/segment: with some of valence, arousal and dominance (0.5 to 5.5)",
+    )
 
 
 class Iemocap(Corpus):
     """IEMOCAP: what each turn of a dialog expresses."""
 
     title = "IEMOCAP"
-    task = "classes/segment"
     protocols = ("scenario", "session", "speaker", "utterance")
     unit_word, segment_word = "dialog", "turn"
     label_words = MappingProxyType(figures_iemocap.EMOTIONS)
@@ -71,6 +76,11 @@ class Iemocap(Corpus):
     )
     published, departures = figures_iemocap.PUBLISHED, figures_iemocap.DEPARTURES
     Config = IemocapOptions
+
+    @property
+    def task(self) -> str:  # type: ignore[override]
+        """What is predicted of a turn, as the options say."""
+        return self.config.task
 
     def list_units(self) -> list[str]:
         """Names of all dialogs, from folder listings alone."""
