@@ -18,7 +18,8 @@ from tests.workflow_runs import small_config, snakemake, write_config
 def test_labels_of_a_synthetic_corpus_are_marked_and_those_of_a_rehearsal_are_not(own, real_corpora, tmp_path):
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"} if own else None
     write_config(tmp_path, small_config(roots))
-    said = snakemake(tmp_path, "--dry-run", "--printshellcmds", "results/affwild2/features/log_mel.h5")
+    targets = ["results/affwild2/features/log_mel.h5", "results/affwild2/labels.h5"]
+    said = snakemake(tmp_path, "--dry-run", "--printshellcmds", *targets)
     labels = next(line for line in said.splitlines() if "python -m pipeline frame-labels" in line)
     features = next(line for line in said.splitlines() if "python -m pipeline features" in line)
     assert ("--demonstration" in labels) != own
