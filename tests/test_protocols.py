@@ -17,7 +17,8 @@ def test_every_protocol_of_these_corpora_is_known():
 
 @pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
 def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
-    write_config(tmp_path, small_config(changes={"corpora": {corpus: {"protocol": protocol}}}))
+    at_either_scale = {"corpora": {corpus: {"protocol": protocol}}}
+    write_config(tmp_path, small_config(changes=at_either_scale | {"demo": at_either_scale}))
     jobs = planned(tmp_path, f"results/{corpus}_report.html")
     runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())
     assert jobs["train"] == runs * FOLDS[corpus][protocol]
