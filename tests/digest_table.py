@@ -123,6 +123,8 @@ class Changed(ast.NodeTransformer):
 class Reworded(ast.NodeTransformer):
     """The same code in other words: docstrings, annotations, texts of errors, of logs and of options."""
 
+    opening = "'Other words.'\nlog.info('%d things', len(''))"
+
     def visit_FunctionDef(self, node):
         self.generic_visit(node)
         node.returns = ast.Name("object")
@@ -130,7 +132,7 @@ class Reworded(ast.NodeTransformer):
             each.annotation = ast.Name("object")
         if ast.get_docstring(node) is not None:
             del node.body[0]
-        node.body[:0] = ast.parse("'Other words.'\nlog.info('%d things', len(''))").body
+        node.body[:0] = ast.parse(self.opening).body
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef
