@@ -118,7 +118,7 @@ def test_two_workflows_in_one_folder(untroubled, roots, tmp_path):
         command(tmp_path, AUDIO), cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     locks = tmp_path / ".snakemake/locks"
-    end_s = time.monotonic() + 60
+    end_s = time.monotonic() + 300
     while not (locks.exists() and any(locks.iterdir())):
         assert time.monotonic() < end_s, "the first workflow took no lock"
         time.sleep(0.05)
