@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.measure import Cost, run
 from models.task import Task
-from pipeline.corpora.registry import READERS
+from pipeline.corpora.registry import make
 
 
 class Corpus:
@@ -17,7 +17,7 @@ class Corpus:
 
     def __init__(self, reader: str, root: Path, results: Path):
         self.name, self.root, self.results = reader, root, results
-        self.task = Task.parse(READERS.load(reader).task)
+        self.task = Task.parse(make(reader, reader, root).task)
         self._tree = [f"--corpus={reader}", f"--reader={reader}", f"--root={root}"]
         self._media = [f"--root={root}", f"--tables={results}"]
 

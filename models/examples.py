@@ -191,7 +191,7 @@ def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float
     """Cells from the first to the last row of any modality; one cell where a segment has no row at all."""
     begin, end = np.full(len(segment_ids), np.inf), np.full(len(segment_ids), -np.inf)
     for store in stores.values():
-        time_s = store.file["time_s"][:]
+        time_s = store.array("time_s")
         for i, segment_id in enumerate(segment_ids):
             a, b = store.row_range(segment_id)
             if b > a:
@@ -220,7 +220,7 @@ def frame_examples(
     truth = Table(StoredRows(labels, segment_ids), "device" if device != "cpu" else "host", device)
     if not task.numbers:
         _check_classes(truth, names)
-    time_s = labels.file["time_s"][:]
+    time_s = labels.array("time_s")
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
     rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
     part: list[str] = []

@@ -70,14 +70,6 @@ def load_examples(job: Job, device: str) -> Examples:
     return segment_examples(stores, rows, job.task, truth, job.network, job.training, device)
 
 
-def choose_device(wanted: str) -> str:
-    """Resolve "auto"; raises InputError where CUDA is asked for and absent."""
-    available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
-        raise InputError("training.device is cuda, but torch sees no CUDA device; set it to auto or cpu")
-    return "cuda" if available and wanted != "cpu" else "cpu"
-
-
 def make_repeatable(exact: bool, threads: int) -> None:
     """Let torch give the same numbers in every run on one machine; with ``exact`` off, let CUDA be fast instead."""
     torch.set_num_threads(threads)

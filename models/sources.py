@@ -44,13 +44,13 @@ class StoredRows:
     @property
     def observed(self) -> np.ndarray:
         """(S,) whether a segment has any valid row."""
-        before = np.concatenate([[0], np.cumsum(self.store.file["valid"][:])])
+        before = np.concatenate([[0], np.cumsum(self.store.array("valid"))])
         return before[self.begin + self.stored] > before[self.begin]
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and validity of some rows of a segment."""
         a, b = self.begin[segment] + first, self.begin[segment] + last
-        return self.store.file["values"][a:b], self.store.file["valid"][a:b]
+        return self.store.array("values", a, b), self.store.array("valid", a, b)
 
     def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
         """Yield (segment, first row, values, validity) of the wanted segments, in few large reads."""
@@ -68,7 +68,7 @@ class GridRows(StoredRows):
         self, store: FeatureStore, segment_ids: Sequence[str], grids: Sequence[np.ndarray], nearest: bool = False
     ):
         super().__init__(store, segment_ids)
-        self.time_s = store.file["time_s"][:]
+        self.time_s = store.array("time_s")
         self.grids, self.nearest = grids, nearest
         self.count = np.array([len(grid) for grid in grids], np.int64)
 

@@ -18,11 +18,12 @@ import torch
 
 from models import predict
 from models.fusion.registry import code_of
-from models.job import Job, choose_device, load_examples, make_repeatable
+from models.job import Job, load_examples, make_repeatable
 from models.options import MODALITIES, NetworkOptions, TrainingOptions, check_network, options_from_json
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
+from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -58,7 +59,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     begin_s = time.monotonic()
     check_network(job.network, list(job.features), job.task)
     job = replace(job, training=job.training.for_network(job.network))
-    device = choose_device(job.training.device)
+    device = choose_device(job.training.device, "training.device")
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)
     known = facts(job, device)

@@ -48,13 +48,13 @@ class AudioTrack:
     def samples(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """(n,) float32 samples ``first`` to ``last`` (not included); fewer at the end."""
         last = len(self) if last is None else min(last, len(self))
-        return self._file.file["samples"][self._first + first : self._first + max(first, last)]
+        return self._file.array("samples", self._first + first, self._first + max(first, last))
 
 
 class AudioFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`AudioTrack`; raises InputError for any other file."""
 
-    kind, schema, called = "audio", SCHEMA, "an audio file"
+    kind, schema, called = "audio", SCHEMA, f"an audio file of schema {SCHEMA}"
 
     def _read(self, file) -> None:
         self.sources = [s.decode() for s in file["source"][:]]

@@ -66,7 +66,7 @@ def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     from pipeline.crops import CODES, FaceFile
 
     faces = FaceFile(path)
-    valid, code = faces.file["valid"][:], faces.file["code"][:]
+    valid, code = faces.array("valid"), faces.array("code")
     faces.close()
     found = {}
     states = of_rows(faces.offset, valid, Cause.NO_FACE, "nothing", "frames")
@@ -167,7 +167,7 @@ def of_store(path: Path, cause: Cause, nothing: str, what: str) -> dict[str, Sta
     if not path.exists():
         return None
     store = FeatureStore(path)
-    states = of_rows(store.offset, store.file["valid"][:], cause, nothing, what)
+    states = of_rows(store.offset, store.array("valid"), cause, nothing, what)
     store.close()
     return dict(zip(store.segment_ids, states))
 

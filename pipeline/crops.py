@@ -54,7 +54,7 @@ class FaceTrack:
 
     def _read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
         last = len(self) if last is None else min(last, len(self))
-        return self._file.file[name][self._first + first : self._first + max(first, last)]
+        return self._file.array(name, self._first + first, self._first + max(first, last))
 
     @property
     def time_s(self) -> np.ndarray:
@@ -101,12 +101,11 @@ class FaceTrack:
             return out
         # One read where the bytes of other people do not lie between; else row by row.
         begin, end = int(spans[held, 0].min()), int(spans[held, 1].max())
-        jpeg = self._file.file["jpeg"]
         dense = end - begin <= 4 * int((spans[held, 1] - spans[held, 0]).sum())
-        block = jpeg[begin:end] if dense else None
+        block = self._file.array("jpeg", begin, end) if dense else None
         for i in held:
             a, b = spans[i]
-            data = jpeg[a:b] if block is None else block[a - begin : b - begin]
+            data = self._file.array("jpeg", a, b) if block is None else block[a - begin : b - begin]
             with Image.open(io.BytesIO(data.tobytes())) as picture:
                 out[i] = np.asarray(picture.convert("RGB"))
         return out
@@ -115,7 +114,7 @@ class FaceTrack:
 class FaceFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
 
-    kind, schema, called = "faces", 1, "a face file"
+    kind, schema, called = "faces", 1, "a face file of schema 1"
 
     def _track(self, index: int) -> FaceTrack:
         return FaceTrack(self, index)

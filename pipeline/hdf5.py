@@ -1,6 +1,7 @@
 """HDF5 files that notice damage, and what is wrong with one in words."""
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +43,46 @@ def open_to_read(path: Path, **options):
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; name the file")
     return h5py.File(path, "r", **options)
+
+
+class LazyFile:
+    """An HDF5 file opened at the first read, in each process anew, and kept open; what is pickled is its path."""
+
+    called: ClassVar[str]  # in words
+    options: ClassVar[dict[str, int]] = {}  # to open it with
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._file: Any = None
+        self._datasets: dict[str, Any] = {}
+
+    def dataset(self, name: str):
+        """The h5py dataset of that name."""
+        if self._file is None:
+            self._file = open_to_read(self.path, **self.options)
+        if name not in self._datasets:
+            self._datasets[name] = self._file[name]
+        return self._datasets[name]
+
+    def array(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows ``first`` to ``last`` (not included) of a dataset; raises InputError where the file is damaged there."""
+        try:
+            return self.dataset(name)[first:last]
+        except BROKEN as error:
+            raise self.unreadable(error) from None
+
+    def unreadable(self, error: Exception) -> InputError:
+        """The error to raise where reading ends in one."""
+        return explained(self.path, error, self.called, "delete it and let the workflow make it again")
+
+    def close(self) -> None:
+        """Close the file; a later read opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file, self._datasets = None, {}
+
+    def __getstate__(self):
+        return {**self.__dict__, "_file": None, "_datasets": {}}
 
 
 def write_checked(file, name: str, data: np.ndarray) -> None:

@@ -17,20 +17,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, explained, open_to_read, write_checked
+from pipeline.hdf5 import BROKEN, FORMAT, LazyFile, open_to_read, write_checked
 from pipeline.records import replacing
 
 
-class SegmentFile(Mapping, ABC):
+class SegmentFile(LazyFile, Mapping, ABC):
     """Lazy, picklable, read-only mapping from segment id to its track; raises InputError for any other file."""
 
     kind: ClassVar[str]
     schema: ClassVar[int]
-    called: ClassVar[str]  # in words
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self._file = None
+        super().__init__(path)
         try:
             with open_to_read(self.path) as file:
                 if file.attrs.get("kind") != self.kind or int(file.attrs["schema"]) != self.schema:
@@ -41,9 +39,7 @@ class SegmentFile(Mapping, ABC):
                 self.attributes = json.loads(file.attrs["attributes"])
                 self._read(file)
         except BROKEN as error:
-            called = f"{self.called} of schema {self.schema}"
-            remedy = "delete it and let the workflow make it again"
-            raise explained(self.path, error, called, remedy) from None
+            raise self.unreadable(error) from None
         self._index = {s: i for i, s in enumerate(self.segment_ids)}
 
     def _read(self, file) -> None:
@@ -53,18 +49,6 @@ class SegmentFile(Mapping, ABC):
     def _track(self, index: int):
         """What is to be had of one segment."""
 
-    @property
-    def file(self):
-        """The open h5py file; opened at the first read, in each process anew."""
-        if self._file is None:
-            import h5py
-
-            self._file = h5py.File(self.path, "r")
-        return self._file
-
-    def __getstate__(self):
-        return {**self.__dict__, "_file": None}
-
     def __len__(self) -> int:
         return len(self.segment_ids)
 
@@ -73,12 +57,6 @@ class SegmentFile(Mapping, ABC):
 
     def __getitem__(self, segment_id: str):
         return self._track(self._index[segment_id])
-
-    def close(self) -> None:
-        """Close the file; a later read opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 class SegmentWriter(ABC):

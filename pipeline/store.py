@@ -19,10 +19,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, explained, open_to_read, write_checked
+from pipeline.hdf5 import BROKEN, FORMAT, LazyFile, open_to_read, write_checked
 from pipeline.records import InputError, replacing
 
 SCHEMA = 1
@@ -60,7 +61,7 @@ class Rows:
         return cls(np.zeros((0, dim), np.float32), np.zeros((0, 2)), np.zeros(0, bool))
 
 
-class FeatureStore(Mapping):
+class FeatureStore(LazyFile, Mapping):
     """Lazy, picklable, read-only mapping from segment id to its :class:`Rows`.
 
     Raises InputError where the file is not a feature store of schema 1.
@@ -69,9 +70,11 @@ class FeatureStore(Mapping):
     >>> values, time_s, valid = (store["Ses01F_impro01_F000"].values, ...)  # doctest: +SKIP
     """
 
+    called = f"a feature store of schema {SCHEMA}"
+    options: ClassVar = {"rdcc_nbytes": 64 * CHUNK_BYTES}
+
     def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self._file = self._values = None
+        super().__init__(path)
         self._rows_table: tuple[np.ndarray, np.ndarray] | None = None
         try:
             with open_to_read(self.path) as file:
@@ -86,19 +89,8 @@ class FeatureStore(Mapping):
                 f"{self.path}: no such feature store; build it with the workflow (snakemake features)"
             ) from None
         except BROKEN as error:
-            raise self._unreadable(error) from None
+            raise self.unreadable(error) from None
         self._index = {s: i for i, s in enumerate(self.segment_ids)}
-
-    def _unreadable(self, error: Exception) -> InputError:
-        called = f"a feature store of schema {SCHEMA}"
-        return explained(self.path, error, called, "delete it and let the workflow make it again")
-
-    def array(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
-        """Rows of ``values``, ``time_s`` or ``valid``; raises InputError where the file is damaged there."""
-        try:
-            return (self.values if name == "values" else self.file[name])[first:last]
-        except BROKEN as error:
-            raise self._unreadable(error) from None
 
     @property
     def dim(self) -> int:
@@ -106,20 +98,9 @@ class FeatureStore(Mapping):
         return self.shape[1]
 
     @property
-    def file(self):
-        """The open h5py file; opened at the first read, in each process anew."""
-        if self._file is None:
-            import h5py
-
-            self._file = h5py.File(self.path, "r", rdcc_nbytes=64 * CHUNK_BYTES)
-        return self._file
-
-    @property
     def values(self):
         """The (N, D) h5py dataset of all rows, kept open."""
-        if self._values is None:
-            self._values = self.file["values"]
-        return self._values
+        return self.dataset("values")
 
     @property
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +110,7 @@ class FeatureStore(Mapping):
         return self._rows_table
 
     def __getstate__(self):
-        return {**self.__dict__, "_file": None, "_values": None, "_rows_table": None}
+        return {**super().__getstate__(), "_rows_table": None}
 
     def __len__(self) -> int:
         return len(self.segment_ids)
@@ -168,12 +149,6 @@ class FeatureStore(Mapping):
         for i in group:
             a, b = int(self.offset[i]) - first, int(self.offset[i + 1]) - first
             yield self.segment_ids[i], Rows(values[a:b], time_s[a:b], valid[a:b])
-
-    def close(self) -> None:
-        """Close the file; a later read opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = self._values = None
 
 
 class StoreWriter:

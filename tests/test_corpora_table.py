@@ -260,21 +260,21 @@ def test_files_with_one_name_in_two_folders_have_two_ids(tmp_path):
 
 def test_paths_in_other_forms(tmp_path):
     outside = tmp_path / "elsewhere" / "b.wav"
-    text = f"audio,label\n{tmp_path}/root/s/a.wav,x\n{outside},y\n../elsewhere/c.wav,y\ns\\d.wav,z\ns/e\u0301.wav,z\n"
+    text = f"audio,label\n{tmp_path}/corpus/s/a.wav,x\n{outside},y\n../elsewhere/c.wav,y\ns\\d.wav,z\ns/e\u0301.wav,z\n"
     files = [
-        "root/s/a.wav",
+        "corpus/s/a.wav",
         "elsewhere/b.wav",
         "elsewhere/b.srt",
         "elsewhere/c.wav",
-        "root/s/d.wav",
-        "root/s/\u00e9.wav",
+        "corpus/s/d.wav",
+        "corpus/s/\u00e9.wav",
     ]
     table(tmp_path, "", *files)
-    found = index(table(tmp_path / "root", text))
+    found = index(table(tmp_path / "corpus", text))
     assert [u.audio for u in found.units] == [
         "s/a.wav", str(outside), str(tmp_path / "elsewhere" / "c.wav"), "s/d.wav", "s/\u00e9.wav",
     ]  # fmt: skip
-    assert all((tmp_path / "root" / u.audio).is_file() for u in found.units)
+    assert all((tmp_path / "corpus" / u.audio).is_file() for u in found.units)
     assert [u.transcript for u in found.units if u.transcript] == [str(outside.with_suffix(".srt"))]
     assert found.findings == []
 

@@ -155,7 +155,7 @@ def elsewhere(data):
 
 def whole_elsewhere(data):
     del data["a"]
-    data["a"] = h5py.ExternalLink("other.csd", "/root/data/a")
+    data["a"] = h5py.ExternalLink("other.csd", "/other/data/a")
 
 
 def outside(data):

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.sources import GridRows, StoredRows
+from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.records import InputError
 from pipeline.store import FeatureStore, Rows, StoreWriter, merge
 
@@ -163,6 +165,38 @@ def test_a_damaged_store_is_never_read_without_a_word(tmp_path, kind):
         except InputError as error:
             noticed += str(tmp_path / "hurt.h5") in str(error)
     assert noticed > 100
+
+
+def spoil(path, name):
+    """Flip a bit in the first chunk of a dataset."""
+    with h5py.File(path) as file:
+        chunk = file[name].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + chunk.size // 3] ^= 4
+    path.write_bytes(data)
+
+
+READERS = {
+    "values": lambda store: StoredRows(store, ["a"]).read(0, 0, 2),
+    "valid": lambda store: StoredRows(store, ["a"]).observed,
+    "time_s": lambda store: GridRows(store, ["a"], [np.array([[0.0, 0.1]])]),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_training_names_the_store_that_is_damaged(tmp_path, name):
+    write(tmp_path / "toy.h5", {"a": 9})
+    spoil(tmp_path / "toy.h5", name)
+    with pytest.raises(InputError, match=r"toy\.h5: not a feature store of schema 1, or damaged .* delete it"):
+        READERS[name](FeatureStore(tmp_path / "toy.h5"))
+
+
+def test_damaged_sound_is_named(tmp_path):
+    with AudioWriter(tmp_path / "unit.h5", {"a": (0.0, 900)}) as writer:
+        writer.write("a", 0, np.linspace(-1, 1, 900))
+    spoil(tmp_path / "unit.h5", "samples")
+    with pytest.raises(InputError, match=r"unit\.h5: not an audio file of schema 2, or damaged .* delete it"):
+        AudioFile(tmp_path / "unit.h5")["a"].samples()
 
 
 def test_a_locked_store_is_not_to_be_deleted(tmp_path):

@@ -114,7 +114,7 @@ def usable(
 def _without_frames(path: str) -> list[str]:
     """Segments of a store of frame-wise labels that have none."""
     store = FeatureStore(path)
-    valid = np.concatenate([[0], np.cumsum(store.file["valid"][:])])
+    valid = np.concatenate([[0], np.cumsum(store.array("valid"))])
     counts = valid[store.offset[1:]] - valid[store.offset[:-1]]
     store.close()
     return [segment_id for segment_id, count in zip(store.segment_ids, counts) if not count]

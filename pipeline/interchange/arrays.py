@@ -17,7 +17,7 @@ MOST_PACKED = 100  # times that compression makes numbers smaller, beyond which 
 
 def write(store: FeatureStore, out: Path) -> None:
     """Write segment_id, offset, values, time_s and valid, in blocks, so that memory does not grow with the store."""
-    ragged = {key: store.file[key] for key in ("values", "time_s", "valid")}
+    ragged = {key: store.dataset(key) for key in ("values", "time_s", "valid")}
     with replacing(out) as temporary, zipfile.ZipFile(temporary, "w", allowZip64=True) as archive:
         for key, array in (("segment_id", np.array(store.segment_ids, dtype=str)), ("offset", store.offset)):
             with archive.open(f"{key}.npy", "w") as member:
@@ -27,7 +27,7 @@ def write(store: FeatureStore, out: Path) -> None:
             with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, header)
                 for first in range(0, len(dataset), BLOCK_ROWS):
-                    member.write(np.ascontiguousarray(dataset[first : first + BLOCK_ROWS]).tobytes())
+                    member.write(np.ascontiguousarray(store.array(key, first, first + BLOCK_ROWS)).tobytes())
 
 
 def read(path: Path) -> Iterator[tuple[str, Rows]]:
