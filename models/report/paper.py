@@ -92,12 +92,8 @@ def _corpus(results: Results, own: list[str]) -> Text:
 
 
 def _input(settings: Settings, modality: str) -> str:
-    stores = dict.fromkeys(run.inputs[modality] for run in settings.runs.values() if modality in run.inputs)
-    told = []
-    for name in stores:
-        entry = settings.extractors.get(name) or {}
-        weights = entry.get("weights")
-        told.append(f"{entry.get('extractor', name)}{f' with the weights {weights}' if weights else ''}")
+    made = settings.made_by(modality).items()
+    told = [f"{by or name}{f' with the weights {weights}' if weights else ''}" for name, (by, weights) in made]
     return f"{modality} by {listing(told)}"
 
 

@@ -146,6 +146,12 @@ class Settings:
         """Names of the feature stores that some run reads."""
         return sorted({name for run in self.runs.values() for name in run.inputs.values()})
 
+    def made_by(self, modality: str) -> dict[str, tuple[str | None, str | None]]:
+        """Of each store that some run reads for a modality: the extractor that made it, and its weights."""
+        stores = dict.fromkeys(run.inputs[modality] for run in self.runs.values() if modality in run.inputs)
+        entries = {name: self.extractors.get(name) or {} for name in stores}
+        return {name: (entry.get("extractor"), entry.get("weights")) for name, entry in entries.items()}
+
     @property
     def extractors(self) -> dict[str, dict]:
         """Configured extractors by the name of their store."""

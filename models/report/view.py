@@ -200,12 +200,8 @@ def feature_lines(settings: Settings) -> list[str]:
     """What each modality is made of, in words: one line for each that some run reads."""
     out = []
     for modality in settings.modalities:
-        stores = dict.fromkeys(run.inputs[modality] for run in settings.runs.values() if modality in run.inputs)
-        told = []
-        for name in stores:
-            entry = settings.extractors.get(name) or {}
-            weights = entry.get("weights")
-            told.append(f"{name} (extractor {entry.get('extractor', 'not known')}{f', {weights}' if weights else ''})")
+        made = settings.made_by(modality).items()
+        told = [f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made]
         out.append(f"{names.sentence(modality)}: {names.listing(told)}.")
     return out
 
