@@ -117,7 +117,6 @@ class Table:
 
     def _load(self, place: torch.device) -> None:
         total = int(self.offset[-1])
-        self._offset = torch.as_tensor(self.offset, device=place)
         self.values = torch.zeros((total + 1, self.dim), dtype=self.dtype, device=place)  # the last row is padding
         self.valid = torch.zeros(total + 1, dtype=torch.bool, device=place)
         for segment, first, values, valid in self.rows.blocks(np.ones(len(self.count), bool)):

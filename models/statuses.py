@@ -1,18 +1,6 @@
 """What tables say in a word, for code, and in a sentence, for people: verdicts, why there is none, and remarks."""
 
-from enum import StrEnum
-
-
-class Worded(StrEnum):
-    """A value as it stands in a table, with the sentence that it means."""
-
-    text: str
-
-    def __new__(cls, value: str, text: str = ""):
-        """A member from the two."""
-        member = str.__new__(cls, value)
-        member._value_, member.text = value, text
-        return member
+from pipeline.causes import Worded
 
 
 class Role(Worded):

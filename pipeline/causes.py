@@ -3,29 +3,28 @@
 from enum import StrEnum
 
 
-class Status(StrEnum):
-    """How much of a segment is there in one modality."""
-
-    OK = "ok"
-    PARTIAL = "partial"
-    ABSENT = "absent"
-
-    @property
-    def text(self) -> str:
-        """The status as people read it."""
-        return "whole" if self is Status.OK else self.value
-
-
-class Cause(StrEnum):
-    """Why a segment is not whole in one modality, or what must be known of it although it is."""
+class Worded(StrEnum):
+    """A value as it stands in a table, with what it says to people."""
 
     text: str
 
-    def __new__(cls, name: str, text: str = ""):
-        """A member that equals its name and carries its text."""
-        member = str.__new__(cls, name)
-        member._value_, member.text = name, text
+    def __new__(cls, value: str, text: str = ""):
+        """A member that equals its value and carries its text."""
+        member = str.__new__(cls, value)
+        member._value_, member.text = value, text
         return member
+
+
+class Status(Worded):
+    """How much of a segment is there in one modality."""
+
+    OK = "ok", "whole"
+    PARTIAL = "partial", "partial"
+    ABSENT = "absent", "absent"
+
+
+class Cause(Worded):
+    """Why a segment is not whole in one modality, or what must be known of it although it is."""
 
     CORPUS = "corpus", "noted while the corpus was read"
     NOT_PREPARED = "not_prepared", "nothing of this modality was prepared"

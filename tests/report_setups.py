@@ -13,7 +13,6 @@ STORES = {  # name: modality, extractor, weights
     "mfcc": ("audio", "mfcc", None),
     "wav2vec2": ("audio", "transformers_audio", "demo:wav2vec2"),
 }
-INPUTS = {"audio": "wav2vec2", "video": "expression", "text": "bert"}
 SESSION = {"name": "session", "description": "leave one session out"}
 OFFICIAL = {"name": "official", "description": "official partition"}
 WHISPER = "openai/whisper-base.en@" + "9" * 40

@@ -10,7 +10,7 @@ from models.report.charts import BOX, fitted
 from models.report.names import Numbers, metric_words, sentence
 
 WIDTH_PX, LEFT_PX = 560, 56
-ROWS_LEFT_PX, ROW_PX, HEAD_PX = 300, 26, 48
+ROW_PX, HEAD_PX = 26, 48
 
 
 IN_PAGE = {"box": (BOX, BOX), "fit": str}
