@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from models.evaluation.scores import POOLED, Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file
-from models.scores import POOLED, Score
 from models.task import Task
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from models.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
+from models.evaluation.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
 from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
 from models.report.gather import Results
