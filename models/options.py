@@ -210,6 +210,9 @@ class TrainingOptions(Options):
         lt=1,
         description="share of the training items from which a modality is taken, whole and at random; one always stays",
     )
+    normalise: bool = Field(
+        True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
+    )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[Literal["audio", "video", "text"], int] = Field(
         default_factory=dict,
