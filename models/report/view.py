@@ -192,6 +192,7 @@ def departures(settings: Settings, runs: list[str]) -> list[dict]:
         for one in found
         if ("models" not in one or any(matches(one["models"], of_model) for of_model in options))
         and ("modality" not in one or one["modality"] in settings.modalities)
+        and ("unless" not in one or not matches(one["unless"], settings.options))
     ]
     return list({(one["title"], one["text"]): one for one in kept}.values())
 
