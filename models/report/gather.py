@@ -24,9 +24,10 @@ TABLES = {  # name: columns the report needs
     "coverage": ("unit", "segment", "modality", "status", "reason"),
     "confusion": ("model", "modalities", "fold", "seed", "label", "predicted", "count"),
     "per_video": ("model", "modalities", "fold", "seed", "segment_id"),
+    "missing_modalities": ("model", "modalities", "fold", "seed", "without", "metric", "value"),
     "leaks": ("fold", "part", "known_from", "group", "items", "shared"),
 }
-OPTIONAL = ("leaks",)
+OPTIONAL = ("leaks", "missing_modalities")
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
     *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
@@ -87,7 +88,7 @@ def read(folder: Path, settings: Settings) -> Results:
         tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], absent)
     for name in OPTIONAL:
         tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [])
-    for name in ("scores", "confusion", "per_video"):
+    for name in ("scores", "confusion", "per_video", "missing_modalities"):
         if tables[name] is not None:
             tables[name] = with_run(tables[name])
     segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)

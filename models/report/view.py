@@ -13,6 +13,7 @@ from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
 from models.report.tables import data_uri
 from models.report.verdict import Verdicts
+from models.report.without import without_table
 
 TITLES = {
     "scores": "Scores",
@@ -109,9 +110,8 @@ def _stands(section: str, view: dict, media: bool) -> bool:
 
 
 def _score_views(results: Results, table, held: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
-    empty = dict.fromkeys(
-        ("scores", "style_table", "features_table", "published_table", "ranks", "recall", "precision", "chance")
-    )
+    tables = ("style_table", "features_table", "without_table", "published_table")
+    empty = dict.fromkeys(("scores", *tables, "ranks", "recall", "precision", "chance"))
     empty |= {"classes": [], "confusion": []}
     if table is None:
         return empty
@@ -134,6 +134,7 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
         "scores": shown,
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(held, runs, run_names, settings.metric),
+        "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
             table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)
