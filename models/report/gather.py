@@ -31,7 +31,7 @@ OPTIONAL = ("leaks", "missing_modalities")
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
     *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
-    *("scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
+    *("rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
 )
 
 
@@ -59,6 +59,7 @@ class Results:
     benchmarks: pd.DataFrame | None
     raw_files: list[dict]
     absent: list[str] = field(default_factory=list)
+    ratings: pd.DataFrame | None = None
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""
@@ -102,7 +103,8 @@ def read(folder: Path, settings: Settings) -> Results:
         absent.append("benchmarks/<rule>/*.tsv")
     raw = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent)
     raw_files = [] if raw is None else raw.to_dict("records")
-    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent)
+    ratings = _table(folder, "raters.tsv", ("segment_id", "rater", "labels"), [])
+    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent, ratings)
 
 
 def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Path]:

@@ -9,6 +9,7 @@ from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
 from models.report.paper import paper
 from models.report.provenance import provenance
+from models.report.raters import agreement_of
 from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
 from models.report.tables import data_uri
@@ -111,7 +112,7 @@ def _stands(section: str, view: dict, media: bool) -> bool:
 
 def _score_views(results: Results, table, held: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
     tables = ("style_table", "features_table", "without_table", "published_table")
-    empty = dict.fromkeys(("scores", *tables, "ranks", "recall", "precision", "chance"))
+    empty = dict.fromkeys(("scores", "raters", *tables, "ranks", "recall", "precision", "chance"))
     empty |= {"classes": [], "confusion": []}
     if table is None:
         return empty
@@ -134,6 +135,7 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
         "scores": shown,
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(held, runs, run_names, settings.metric),
+        "raters": agreement_of(results, settings, told),
         "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(

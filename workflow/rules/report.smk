@@ -129,6 +129,7 @@ rule html_report:
         rules.leaks.output,
         rules.coverage.output,
         contact_sheet,
+        "results/{corpus}/raters.tsv",
         config=rules.configuration.output,
     output:
         page=report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
