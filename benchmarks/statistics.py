@@ -180,6 +180,31 @@ def sessions(experiments: int = 400) -> str:
     return table(header, rows)
 
 
+TRIED = {
+    "one rate on both sides": ((1, 1), "development"),
+    "three on both sides, chosen on the development part": ((3, 3), "development"),
+    "three on both sides, chosen on the test part": ((3, 3), "test"),
+    "three on one side alone, chosen on the development part": ((3, 1), "development"),
+    "three on one side alone, chosen on the test part": ((3, 1), "test"),
+}
+
+
+def learning_rates(experiments: int = 400) -> str:
+    """Two models of equal skill, of which each learning rate is as good as another and trainings differ by chance."""
+    rows = []
+    for name, (rates, part) in TRIED.items():
+        rng, differences, alarms = np.random.default_rng(4), [], []
+        setting = Hits(151, 50, 0.6, seeds=3, training_points=0.02, rates=rates, chosen_on=part)
+        for _ in range(experiments):
+            a, _ = pair = setting.draw(rng)
+            of_classes = a.class_items.sum(keepdims=True)
+            found = bootstrap.difference(*resampled(pair, accuracy, rng), a.cluster_items, of_classes)
+            differences.append(found.observed)
+            alarms.append(found.p < ALPHA)
+        rows.append([name, f"{np.mean(differences) * 100:.1f}", percent(float(np.mean(alarms)))])
+    return table(["learning rates tried", "mean difference, points", "called different"], rows)
+
+
 def written(text: str, found: dict[str, str]) -> str:
     """A page with the figures between its marks ``<!-- figures: name -->`` and ``<!-- end -->``."""
     for name, new in found.items():
@@ -191,7 +216,13 @@ def written(text: str, found: dict[str, str]) -> str:
     return text
 
 
-ALL = {"leaks": leaking, "false alarms": false_alarms, "few clusters": few_clusters, "sessions": sessions}
+ALL = {
+    "leaks": leaking,
+    "false alarms": false_alarms,
+    "few clusters": few_clusters,
+    "sessions": sessions,
+    "learning rates": learning_rates,
+}
 
 
 @click.command()

@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def without(self, modality: str) -> "Batch":
+        """The same items as if nothing of a modality had been observed."""
+        values = {**self.values, modality: torch.zeros_like(self.values[modality])}
+        masks = {**self.masks, modality: torch.zeros_like(self.masks[modality])}
+        return replace(self, values=values, masks=masks)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def segment_examples(
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
     )
-    return _fitted(examples, network.faithful)
+    return _fitted(examples, network.faithful, training.normalise)
 
 
 def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
@@ -260,7 +260,7 @@ def frame_examples(
         dtype=torch.float64 if network.faithful else torch.float32,
         labels=truth,
     )
-    return _fitted(examples, network.faithful)
+    return _fitted(examples, network.faithful, training.normalise)
 
 
 def _check_classes(labels: Table, names: list[str]) -> None:
@@ -274,7 +274,7 @@ def _check_classes(labels: Table, names: list[str]) -> None:
         )
 
 
-def _fitted(examples: Examples, faithful: bool) -> Examples:
+def _fitted(examples: Examples, faithful: bool, normalise: bool) -> Examples:
     """Fit normalisers and scale on what trains, and say what is missing."""
     counts = Counter(examples.part.tolist())
     for needed in ("training", "development", "test"):
@@ -286,7 +286,8 @@ def _fitted(examples: Examples, faithful: bool) -> Examples:
     for m, table in examples.tables.items():
         if examples.absent[m]:
             log.info("%s: %d of %d segments have no valid row; all masked", m, examples.absent[m], len(trains))
-        normalisers[m] = Normaliser.fit(table.blocks(trains), table.dim).to(examples.device, examples.dtype)
+        seen = table.blocks(trains) if normalise else ()  # of nothing: features stay as they are
+        normalisers[m] = Normaliser.fit(seen, table.dim).to(examples.device, examples.dtype)
     return replace(examples, normalisers=normalisers, scale=_scale(examples, faithful))
 
 

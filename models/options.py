@@ -1,9 +1,9 @@
 """What can be configured of a model and its training: the one definition that config.yaml is checked against."""
 
 from dataclasses import asdict
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from models.fusion.base import CLASSES, Fusion, Published
 from models.fusion.registry import FUSIONS
@@ -68,6 +68,9 @@ class NetworkOptions(Options):
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
     )
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="training options of this model, over those of the corpus; not its seeds"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -81,6 +84,14 @@ class NetworkOptions(Options):
             raise ValueError(f"fusion {given['fusion']!r}: its option {twice[0]!r} is one of every network; rename it")
         left = {key: getattr(kind, key) for key in ("combine", "encoder", "one_grid") if given.get(key) is None}
         return {**given, **own, **left}
+
+    @field_validator("training")
+    @classmethod
+    def _are_of_training(cls, given: dict[str, Any]):
+        if "seeds" in given:
+            raise ValueError("training.seeds: runs are compared seed by seed; all models of a corpus have the same")
+        TrainingOptions(seeds=[0], **given)
+        return given
 
     def make_fusion(self, task: Task = CLASSES) -> Fusion:
         """The fusion with its options, as layers and as words."""
@@ -98,7 +109,8 @@ class NetworkOptions(Options):
         if self.faithful:
             return f"{fusion.title}, as published"
         pooling = {"statistics": "statistical pooling", "concatenation": "no pooling"}[self.combine]
-        details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else [])]
+        own = [f"{key.replace('_', ' ')} {value}" for key, value in self.training.items()]
+        details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else []), *own]
         return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
 
     def sentence(self, task: Task = CLASSES) -> str:
@@ -210,6 +222,9 @@ class TrainingOptions(Options):
         lt=1,
         description="share of the training items from which a modality is taken, whole and at random; one always stays",
     )
+    normalise: bool = Field(
+        True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
+    )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[Literal["audio", "video", "text"], int] = Field(
         default_factory=dict,
@@ -258,8 +273,9 @@ class TrainingOptions(Options):
         return self.learning_rate if isinstance(self.learning_rate, list) else [self.learning_rate]
 
     def for_network(self, network: NetworkOptions) -> "TrainingOptions":
-        """These options for one network: a published model brings what belongs to its own training."""
-        return self.model_copy(update=dict(network.published.training)) if network.published else self
+        """These options for one network, with its own; a published model brings what belongs to its training."""
+        own = TrainingOptions(**{**self.model_dump(), **network.training})
+        return own.model_copy(update=dict(network.published.training)) if network.published else own
 
 
 class Contrast(Options):

@@ -21,13 +21,22 @@ from pipeline.records import InputError, replacing
 
 @torch.inference_mode()
 def outputs(
-    network: nn.Module, examples: Examples, items: np.ndarray, batch_size: int, mixed: bool = False
+    network: nn.Module,
+    examples: Examples,
+    items: np.ndarray,
+    batch_size: int,
+    mixed: bool = False,
+    without: str | None = None,
 ) -> list[np.ndarray]:
-    """What the network says of each item: (outputs,), or (steps, outputs) of a window without its padding."""
+    """What the network says of each item: (outputs,), or (steps, outputs) of a window without its padding.
+
+    ``without`` names a modality that is taken away, as if nothing of it had been observed.
+    """
     network.eval()
     order = evaluation_batches(items, examples.length, batch_size)
     said: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):
+        batch = batch.without(without) if without else batch
         with torch.autocast(examples.device.type, torch.bfloat16, enabled=mixed):
             values = network(batch.values, batch.masks)
         values = values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
+from models import missing, predict
 from models import network as networks
-from models import predict
 from models.examples import Examples
 from models.fit import Run, fit_best
 from models.job import Job, make_repeatable
@@ -85,6 +85,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
     found = predict.answers(examples, items, said)
     predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
+    without = missing.scores_without(network, examples, job.training.batch_size, mixed)
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():
@@ -106,6 +107,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "segments_without_rows": examples.absent,
         "tried": [asdict(one) for one in tried],
         "chosen": {"learning_rate": run.learning_rate},
+        "without": without,
         "selected": history[run.progress.best_epoch - 1],
         "epochs": run.progress.epoch,
         "seconds": round(sum(one.seconds for one in tried), 3),

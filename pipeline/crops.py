@@ -23,6 +23,8 @@ import numpy as np
 from pipeline.segment_file import SegmentFile, SegmentWriter
 
 CROP_PX = 112
+PICTURE_PX = {"face": CROP_PX, "half": 224}
+"""What a row shows, and its width and height: an aligned face, or the middle of the person's part of the picture."""
 LANDMARKS = ("image-left eye", "image-right eye", "nose tip", "image-left mouth corner", "image-right mouth corner")
 CODES = ("ok", "no face found", "only the face of somebody else", "frame damaged")
 OK, NO_FACE, OTHER_FACE, DAMAGED = range(4)
@@ -91,11 +93,12 @@ class FaceTrack:
         return self._read("mesh", first, last)
 
     def crops(self, first: int = 0, last: int | None = None) -> np.ndarray:
-        """(n, 112, 112, 3) uint8 RGB aligned faces; zeros where invalid."""
+        """(n, px, px, 3) uint8 RGB, see PICTURE_PX: aligned faces of 112; zeros where invalid."""
         from PIL import Image
 
         spans = self._read("jpeg_range", first, last)
-        out = np.zeros((len(spans), CROP_PX, CROP_PX, 3), np.uint8)
+        side_px = self._file.picture_px
+        out = np.zeros((len(spans), side_px, side_px, 3), np.uint8)
         held = np.flatnonzero(spans[:, 1] > spans[:, 0])
         if len(held) == 0:
             return out
@@ -115,6 +118,10 @@ class FaceFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
 
     kind, schema, called = "faces", 1, "a face file of schema 1"
+
+    def _read(self, file) -> None:
+        self.picture: str = self.attributes.get("picture", "face")
+        self.picture_px = PICTURE_PX[self.picture]
 
     def _track(self, index: int) -> FaceTrack:
         return FaceTrack(self, index)

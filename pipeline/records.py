@@ -106,6 +106,15 @@ class Label:
     dominance: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one person said of a segment, before the raters' votes became its label."""
+
+    segment_id: str
+    rater: str  # E1, E2...: who watched; F1, M1: the actors about themselves
+    labels: str  # one or several, joined by commas
+
+
 NUMBERS = ("valence", "arousal", "dominance")
 """What of a label is a number."""
 

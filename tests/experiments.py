@@ -131,6 +131,10 @@ class Hits:
     sd_dialog: float = 0.4
     sd_dialog_model: float = 0.15
     sd_item_model: float = 0.7
+    training_points: float = 0.0  # standard deviation over trainings of what one scores, as a share
+    rates: tuple[int, int] = (1, 1)  # learning rates that each run tries for each seed; none is better than another
+    chosen_on: str = "development"  # or test
+    development: int = 1500  # turns
 
     def draw(self, rng) -> tuple[RunTally, RunTally]:
         """Two runs on the same items."""
@@ -143,11 +147,18 @@ class Hits:
         session = np.arange(self.dialogs) * min(SESSIONS, self.dialogs) // self.dialogs
         shared = self.sd_dialog * rng.normal(size=(self.dialogs, 1)) + rng.normal(size=shape)
         runs = []
-        for share in (self.right + self.advantage, self.right):
+        for share, rates in zip((self.right + self.advantage, self.right), self.rates):
             latent = shared + spread * normal.inv_cdf(share) + self.sd_dialog_model * rng.normal(size=(self.dialogs, 1))
             latent = latent + sd_session * rng.normal(size=SESSIONS)[session][:, None]
-            latent = latent + self.sd_item_model * rng.normal(size=(self.seeds, *shape))
-            hits = (latent > 0).sum(-1).T  # (dialogs, seeds)
+            latent = latent + self.sd_item_model * rng.normal(size=(rates, self.seeds, *shape))
+            if self.training_points:
+                quality = self.training_points * rng.normal(size=(rates, self.seeds))
+                latent = latent + quality[..., None, None] / slope
+            hits = (latent > 0).sum(-1)  # (rates, seeds, dialogs)
+            score = hits.sum(-1)
+            if rates > 1 and self.chosen_on == "development":
+                score = rng.binomial(self.development, np.clip(share + quality, 0, 1))
+            hits = hits[score.argmax(0), np.arange(self.seeds)].T  # (dialogs, seeds)
             sums = np.zeros((*hits.shape, 2, 2))
             sums[..., 0, 0], sums[..., 0, 1] = hits, self.turns - hits
             cells = {"fold": session * 0, "right": None, "right_style": None}

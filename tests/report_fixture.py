@@ -158,6 +158,7 @@ class Fixture:
             tested = [s.segment_id for s in self.segments if s.part == "validation"]
             videos = report_tables.video_scores(setup, self.seeds, tested, self.rng)
             videos.to_csv(tables / "per_video.csv", index=False)
+        report_tables.missing_modalities(setup, self.seeds).to_csv(tables / "missing_modalities.csv", index=False)
         report_tables.significance(setup, self.rng).to_csv(tables / "significance.csv", index=False)
         rows = report_tables.coverage(setup, self.segments)
         write_table(tables / "coverage.csv", rows, type(rows[0]))

@@ -1,5 +1,7 @@
 """Tables of a made-up results folder: plausible scores, verdicts and coverage for any configuration."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -80,6 +82,21 @@ def video_scores(setup: Setup, seeds: list[int], tested: list[str], rng) -> pd.D
                 values |= {"ccc_mean": np.mean(list(values.values()))} if setup.numbers else {}
                 videos.append({**about, "seed": seed, "segment_id": segment_id, "frames": 1000, **values})
     return pd.DataFrame(videos)
+
+
+def missing_modalities(setup: Setup, seeds: list[int]) -> pd.DataFrame:
+    """missing_modalities.csv of the runs of several modalities."""
+    rows, metric = [], setup.metric
+    for run, level in setup.levels.items():
+        model, modalities = run.rsplit("-", 1)
+        letters = modalities.split("+") if "+" in modalities else []
+        level = level if level < 1 or setup.numbers else level / 100
+        names = {"A": "audio", "V": "video", "T": "text"}
+        for k, absent in enumerate(["nothing", *(names[x] for x in letters)] if letters else []):
+            for fold, seed in product(range(setup.folds), seeds):
+                key = {"model": model, "modalities": modalities, "fold": fold, "seed": seed, "without": absent}
+                rows.append({**key, "metric": metric, "value": level - 0.03 * k + 0.01 * (seed % 2)})
+    return pd.DataFrame(rows, columns=["model", "modalities", "fold", "seed", "without", "metric", "value"])
 
 
 def significance(setup: Setup, rng) -> pd.DataFrame:

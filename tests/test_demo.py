@@ -362,7 +362,8 @@ def probes(tmp_path_factory):
     from sklearn.preprocessing import StandardScaler
     from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
 
-    from workflow.demo.checkpoints import KINDS, write_checkpoint
+    from workflow.demo.checkpoints import NETWORKS as KINDS
+    from workflow.demo.checkpoints import write_checkpoint
 
     folder = tmp_path_factory.mktemp("weights")
     for kind in KINDS:
@@ -432,7 +433,7 @@ def test_checkpoints_are_small_and_repeat_byte_for_byte(tmp_path):
     for kind in KINDS:
         for name in "ab":
             write_checkpoint(kind, tmp_path / name / kind)
-    a, b = (files_below(tmp_path / x, ".safetensors", ".json") for x in "ab")
+    a, b = (files_below(tmp_path / x, ".safetensors", ".json", ".txt") for x in "ab")
     assert a == b
     assert {name.split("/")[1] for name in a} >= {"model.safetensors", "config.json", "weights.json"}
     assert max(map(len, a.values())) < 2_000_000

@@ -231,9 +231,21 @@ def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
     processor = AutoImageProcessor.from_pretrained(checkpoint("transformers_image", family), local_files_only=True)
     crops = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     expected = processor(list(crops), return_tensors="pt")["pixel_values"]
-    got = preparation_of(processor, family)(torch.from_numpy(crops))
+    prepare = preparation_of(processor, family)
+    got = prepare(torch.from_numpy(crops))
     assert got.shape == expected.shape
     assert (got - expected).abs().max() < 2 / 255 / min(processor.image_std) + 1e-5
+
+
+def test_a_picture_as_large_as_what_the_network_sees_loses_no_edge():
+    import torch
+
+    from pipeline.features.image_preparation import ImagePreparation
+
+    prepare = ImagePreparation(size=(256, 256), crop=(224, 224))
+    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8))
+    assert torch.equal(prepare(picture), picture.permute(0, 3, 1, 2).float())
+    assert prepare(picture[:, :112, :112]).shape == (1, 3, 224, 224)
 
 
 def test_wrong_modality(checkpoint):

@@ -477,6 +477,24 @@ def test_another_size_of_picture_is_a_cut(shared, tmp_path):
 # --- the organisers' crops -----------------------------------------------------------
 
 
+def test_the_middle_of_the_persons_half_is_taken_whatever_it_shows(tmp_path):
+    ys, xs = np.mgrid[:480, :720]
+    frames = [
+        np.stack([xs * 255 / 719, ys * 255 / 479, np.full_like(xs, 9 * k)], -1).astype(np.uint8) for k in range(25)
+    ]
+    write_clip(tmp_path / "film.mp4", frames, np.arange(25) / FPS, pixels="yuv444p")
+    write_clip(tmp_path / "small.mp4", [f[:96, :160] for f in frames], np.arange(25) / FPS, pixels="yuv444p")
+    turns = [replace(segment(part, side="whole"), picture=part) for part in ("left_half", "right_half", "whole")]
+    got = track(tmp_path / "film.mp4", turns, tmp_path, picture="half", sample_rate_hz=5)
+    for part, left in (("left_half", 68), ("right_half", 428), ("whole", 248)):
+        assert got[part].frame_index.tolist() == [0, 5, 10, 15, 20]
+        assert got[part].valid.all()
+        expected = np.stack([frames[k][128:352, left : left + 224] for k in (0, 5, 10, 15, 20)])
+        assert np.abs(got[part].crops().astype(int) - expected).mean() < 3
+    got = track(tmp_path / "small.mp4", turns[:1], tmp_path, picture="half")
+    assert got["left_half"].crops().shape == (25, 224, 224, 3)
+
+
 def test_organisers_crops_are_joined_by_number(tmp_path):
     write_clip(tmp_path / "v.mp4", [painted(k % 1000) for k in range(1010)], [k / FPS for k in range(1010)])
     folder = tmp_path / "cropped_aligned" / "v_left"

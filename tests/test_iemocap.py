@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.iemocap import picture_of
-from pipeline.corpora.iemocap_files import parse_evaluation_line, parse_transcript_line, split_turn
+from pipeline.corpora.iemocap_files import parse_evaluation_line, parse_rating_line, parse_transcript_line, split_turn
 from pipeline.corpora.iemocap_release import TURNS_OF_LABEL, TURNS_OF_SESSION, check_release
 from pipeline.corpora.prepare import read
 from pipeline.corpora.registry import make
@@ -147,6 +147,36 @@ def test_evaluation_line_never_fails_in_another_way(text):
 )  # fmt: skip
 def test_lines_of_raters_are_no_turns(line):
     assert parse_evaluation_line(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("C-E2:\tNeutral; Anger;\t()", ("E2", ["neu", "ang"])),
+        ("C-F1:\tNeutral state;\t(curious; a bit)", ("F1", ["neu"])),
+        ("C-E4:\tOther;\t(exasperated, annoyed", ("E4", ["oth"])),
+        ("C-E1:\tExcited; Happiness; Happiness;\t()", ("E1", ["exc", "hap"])),
+        ("A-E3:\tval 3; act 2; dom  2;\t()", None),
+        ("", None),
+    ],
+)
+def test_a_rater_s_line_says_who_named_what(line, said):
+    assert parse_rating_line(line) == said
+
+
+def test_raters_are_kept_by_turn_and_a_line_that_cannot_be_read_is_told(tmp_path):
+    root = make_tree(tmp_path)
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    path.write_text(path.read_text().replace("Anger;", "Anger;\t()\nC-E2:\tJoyous;", 1))
+    found = index(root)
+    assert [(r.segment_id[-4:], r.rater, r.labels) for r in found.ratings] == [
+        ("F000", "E1", "neu,ang"),
+        ("M000", "E1", "neu,ang"),
+    ]
+    (finding,) = [f for f in found.findings if "Joyous" in f.reason]
+    assert "line 5: 'C-E2:" in finding.reason
+    assert "is not 'C-rater: emotion; ...', of fru, neu, ang" in finding.reason
+    assert len(found.segments) == 2
 
 
 @given(turn_ids, times, times, sentences)

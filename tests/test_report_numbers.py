@@ -240,6 +240,19 @@ def test_provenance_shows_what_the_stores_say(pages):
     assert read["splits/session.tsv"] == [trainings, "02" * 32]
 
 
+@pytest.mark.parametrize(("corpus", "factor", "decimals"), [("iemocap", 100, 1), ("affwild2", 1, 3)])
+def test_what_a_missing_modality_costs_equals_the_table(pages, fixtures, corpus, factor, decimals):
+    table = pd.DataFrame(of(fixtures[corpus], "missing_modalities.csv")).astype({"value": float})
+    shown = rows_of(pages[corpus].table("With a modality taken away at test"))
+    assert len(shown) == table.groupby(["model", "modalities"]).ngroups
+    assert len(shown) < len(RUNS[corpus]) or corpus == "affwild2"  # of one modality none can be taken away
+    for cells, (_, rows) in zip(shown.values(), table.groupby(["model", "modalities"], sort=False), strict=True):
+        held = rows.groupby("without")["value"].agg(["mean", "std"]) * factor
+        order = [absent for absent in ("nothing", "audio", "video", "text") if absent in held.index]
+        texts = [f"{held['mean'][x]:.{decimals}f} ± {held['std'][x]:.{decimals}f}" for x in order]
+        assert [cell for cell in cells if cell not in ("–", "")] == texts
+
+
 def test_the_recogniser_s_weights_are_named_where_it_is_used(pages):
     text = pages["affwild2"].by_id("provenance").text
     assert f"found by transformers with {WHISPER}, digests as fetched." in text

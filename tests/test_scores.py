@@ -1,6 +1,7 @@
 """Score tables against scikit-learn on the very rows of the prediction files."""
 
 import csv
+import json
 from itertools import product
 
 import numpy as np
@@ -96,6 +97,25 @@ def test_scores_equal_scikit_learn_on_the_rows(segment_tables, part):
             for name, value in expected.items():
                 assert float(table[turns, fold, str(seed), prefix + name]) == pytest.approx(value, abs=1e-9), name
             assert table[turns, fold, str(seed), f"{prefix}recall_sad"] == ""  # nobody is sad: undefined, not 0
+
+
+def test_scores_without_a_modality_are_gathered_from_the_trainings(tmp_path):
+    rows = make_run(tmp_path, "self-A+V+T")
+    for fold, seed in product((0, 1), (1, 2)):
+        folder = tmp_path / f"runs/self-A+V+T/fold{fold}/seed{seed}"
+        folder.mkdir()
+        without = {"nothing": {"accuracy": 0.5 + fold / 10}, "text": {"accuracy": None}}
+        (folder / "run.json").write_text(json.dumps({"seed": seed, "without": without}))
+    call(
+        score,
+        *("--task", "classes/segment", "--results", tmp_path, "--segments", styles_of(tmp_path, rows)),
+        *("--protocol", "session", "--run", "self-A+V+T", "--folds", 2),
+        *("--out", tmp_path / "scores.csv", "--missing", tmp_path / "missing_modalities.csv"),
+    )
+    table = read(tmp_path / "missing_modalities.csv")
+    assert len(table) == 8
+    found = {(r["fold"], r["seed"], r["without"]): r["value"] for r in table if r["model"] == "self"}
+    assert (found["0", "2", "nothing"], found["1", "1", "nothing"], found["1", "1", "text"]) == ("0.5", "0.6", "")
 
 
 def test_confusion_is_pooled_and_complete(segment_tables):

@@ -408,8 +408,10 @@ def test_every_option_of_a_model_is_explained():
 def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
     text = (ROOT / "configs" / preset).read_text()
     assert f"--configfile configs/{preset}" in text
-    changed = resolve(patch(config, yaml.safe_load(text)), "iemocap")
-    assert changed.options != resolve(config, "iemocap").options
+    own = yaml.safe_load(text)
+    for corpus in own["corpora"]:
+        assert f"results/{corpus}_report.html" in text
+        assert resolve(patch(config, own), corpus).options != resolve(config, corpus).options
 
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])

@@ -16,7 +16,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from pyarrow.parquet import read_table
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 from torch.utils.data import DataLoader
 
 from models import fit as fitting
@@ -182,6 +182,37 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
         np.testing.assert_allclose([float(r[f"p_{c}"]) for c in CLASSES], said[segment_id], atol=2e-5)
     with pytest.raises(InputError, match="no finished training"):
         load_network(tmp_path)
+
+
+def test_scores_without_a_modality_are_those_of_items_that_lack_it(tmp_path, turns):
+    out = run(segment_job(tmp_path, turns, seeds=[4]))
+    network, _, facts = load_network(out / "seed4")
+    split, stores = turns
+    features = {m: stores[m] for m in facts["model"]["dims"]}
+    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=SEGMENT["max_steps"])
+    truth, said = [], {"nothing": [], "audio": [], "text": []}
+    for i in range(len(data)):
+        truth.append(data[i].target)
+        for absent, answers in said.items():
+            batch = collate([data[i]])
+            kept = {m: mask & (m != absent) for m, mask in batch.masks.items()}
+            with torch.inference_mode():
+                answers.append(int(network({m: v * (m != absent) for m, v in batch.values.items()}, kept).argmax()))
+    assert facts["without"].keys() == said.keys()
+    for absent, answers in said.items():
+        assert math.isclose(facts["without"][absent]["accuracy"], accuracy_score(truth, answers))
+        assert math.isclose(facts["without"][absent]["balanced_accuracy"], balanced_accuracy_score(truth, answers))
+    assert facts["without"]["nothing"] != facts["without"]["audio"]
+    alone = run(segment_job(tmp_path, turns, "alone", modalities=["audio"], seeds=[4], epochs=1))
+    assert json.loads((alone / "seed4" / "run.json").read_text())["without"] == {}
+
+
+def test_a_model_may_train_in_its_own_way(tmp_path, turns):
+    network = SELF | {"training": {"modality_dropout": 0.4}}
+    out = run(segment_job(tmp_path, turns, network=network, seeds=[4], epochs=1))
+    facts = json.loads((out / "seed4" / "run.json").read_text())
+    assert facts["training"]["modality_dropout"] == 0.4
+    assert facts["training"]["epochs"] == 1
 
 
 def ccc_by_definition(x, y):

@@ -1,6 +1,7 @@
 """The workflow as a person runs it, on the generated corpora: once to the end, then what reruns what."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -8,8 +9,10 @@ import time
 
 import pandas as pd
 import pytest
+import yaml
 from sklearn import metrics
 
+from pipeline.crops import FaceFile
 from tests.digest_table import Changed, Reworded, edited
 from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
 
@@ -152,6 +155,33 @@ def test_a_new_extractor_is_exactly_one_new_file(finished):
         write_config(finished, small_config())
     assert "mfcc13.h5 belongs to no extractor" in snakemake(finished, "--dry-run", REPORT)
     (finished / stores).unlink()
+
+
+def preset(name: str) -> dict:
+    """A file of configs/ over the small configuration, both at demo scale."""
+    return small_config(changes=yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize(("name", "corpus"), [("rajan2022", "iemocap"), ("praveen2024", "affwild2")])
+def test_the_papers_settings_plan_their_report(tmp_path, name, corpus):
+    write_config(tmp_path, preset(name))
+    jobs = planned(tmp_path, f"results/{corpus}_report.html")
+    assert jobs["train"] == {"iemocap": 5 * 2, "affwild2": 2}[corpus]
+    assert jobs["merge"] == 3 + (corpus == "affwild2")  # log_mel is the corpus's own entry
+
+
+@pytest.mark.slow
+def test_paper_1_s_settings_train_its_published_model(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    write_config(tmp_path / "run", preset("rajan2022"))
+    target = "results/iemocap/runs/self_published-A+V+T/fold0/predictions.parquet"
+    snakemake(tmp_path / "run", target)
+    facts = json.loads((tmp_path / "run" / target).with_name("seed1").joinpath("run.json").read_text())
+    assert facts["model"]["dims"] == {"audio": 120, "video": 96, "text": 64}  # of demo:vit and demo:glove
+    assert facts["model"]["max_steps"] == {"audio": 1000, "video": 32, "text": 128}
+    assert (facts["training"]["normalise"], facts["network"]["faithful"]) == (False, True)
+    faces = FaceFile(next((tmp_path / "run/results/iemocap/faces").glob("*.h5")))
+    assert (faces.picture, faces.attributes["sample_rate_hz"]) == ("half", 3)
 
 
 @pytest.mark.slow

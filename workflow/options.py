@@ -36,9 +36,12 @@ def runs_of(contrast: Contrast) -> list[str]:
 
 
 class FaceOptions(Options):
-    """How faces are tracked."""
+    """What extractors of faces see."""
 
     sample_rate_hz: float | None = Field(None, gt=0, description="frames looked at per second; null: every frame")
+    picture: Literal["face", "half"] = Field(
+        "face", description="aligned faces, or the middle 224 pixels of the person's part of the picture, as in paper 1"
+    )
 
 
 class RecogniserEntry(BaseModel, extra="allow"):

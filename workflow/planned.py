@@ -107,7 +107,8 @@ class Planned:
         if self.settings.synthetic:
             return self.generator_code
         digest = sha256(code("pipeline.corpora.command:index").encode())
-        for row in (*self.index.units, *self.index.segments, *self.index.labels, *self.index.findings):
+        index = self.index
+        for row in (*index.units, *index.segments, *index.labels, *index.findings, *index.ratings):
             digest.update(repr(row).encode(errors="surrogateescape"))
         open_ended = {segment.unit_id for segment in self.index.segments if isinf(segment.end_s)}
         for unit in self.index.units:

@@ -1,7 +1,9 @@
 """Every metric of every run, from item-level predictions to tidy tables."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, make_dataclass
+from pathlib import Path
 
 import click
 import numpy as np
@@ -30,6 +32,19 @@ class Score:
     value: float | None
     chance: float | None  # what the best constant answer scores on these items, where that means anything
     above_chance: str | None  # yes or no
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """One value of one metric of the test part, with all modalities (``nothing`` taken away) or without one."""
+
+    model: str
+    modalities: str
+    fold: str
+    seed: int
+    without: str
+    metric: str
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,19 @@ def _video_rows(key, task: Task, predictions: Predictions, by_segment: np.ndarra
             yield record(*key, seed, segment_id, int(items[i]), *(number(value[i, s]) for value in values))
 
 
+def without_rows(results, run: str, folds: int) -> list[Without]:
+    """What each training of a run scores on its test part where a modality is taken away; none of a single modality."""
+    model, modalities = model_and_modalities(run)
+    rows = []
+    for fold in range(folds):
+        for path in sorted(Path(results, "runs", run, f"fold{fold}").glob("seed*/run.json")):
+            info = json.loads(path.read_text(encoding="utf-8"))
+            for absent, values in (info.get("without") or {}).items():
+                for name, value in values.items():
+                    rows.append(Without(model, modalities, str(fold), info["seed"], absent, name, value))
+    return rows
+
+
 @click.command()
 @click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
@@ -152,7 +180,8 @@ def _video_rows(key, task: Task, predictions: Predictions, by_segment: np.ndarra
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/scores.csv")
 @click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for numbers")
 @click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for tasks of segments")
-def score(task, results, segments, protocol, runs, folds, out, confusion, per_video):
+@click.option("--missing", type=click.Path(dir_okay=False), help="tables/missing_modalities.csv")
+def score(task, results, segments, protocol, runs, folds, out, confusion, per_video, missing):
     """Compute every metric from item-level predictions."""
     task = Task.parse(task)
     styles = {s.segment_id: s.style for s in read_table(segments, Segment) if s.style is not None}
@@ -163,3 +192,5 @@ def score(task, results, segments, protocol, runs, folds, out, confusion, per_vi
         write_table(confusion, [row for one in found for row in one.confusion], Count)
     if per_video:
         write_table(per_video, [row for one in found for row in one.per_video], video_record(task))
+    if missing:
+        write_table(missing, [row for run in runs for row in without_rows(results, run, folds)], Without)

@@ -20,7 +20,7 @@ from pipeline.records import InputError
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 METADATA = "ro-crate-metadata.json"
-TABLES = ("scores.csv", "significance.csv", "confusion.csv", "leaks.csv")  # of runs, not of single segments
+TABLES = tuple(f"{name}.csv" for name in ("scores", "missing_modalities", "significance", "confusion", "leaks"))
 KINDS = {
     ".json": "application/json", ".csv": "text/csv", ".tsv": "text/tab-separated-values", ".html": "text/html",
     ".tex": "application/x-tex", ".svg": "image/svg+xml", ".bib": "application/x-bibtex", ".txt": "text/plain",

@@ -24,13 +24,14 @@ TABLES = {  # name: columns the report needs
     "coverage": ("unit", "segment", "modality", "status", "reason"),
     "confusion": ("model", "modalities", "fold", "seed", "label", "predicted", "count"),
     "per_video": ("model", "modalities", "fold", "seed", "segment_id"),
+    "missing_modalities": ("model", "modalities", "fold", "seed", "without", "metric", "value"),
     "leaks": ("fold", "part", "known_from", "group", "items", "shared"),
 }
-OPTIONAL = ("leaks",)
+OPTIONAL = ("leaks", "missing_modalities")
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
     *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
-    *("scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
+    *("rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
 )
 
 
@@ -58,6 +59,7 @@ class Results:
     benchmarks: pd.DataFrame | None
     raw_files: list[dict]
     absent: list[str] = field(default_factory=list)
+    ratings: pd.DataFrame | None = None
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""
@@ -87,7 +89,7 @@ def read(folder: Path, settings: Settings) -> Results:
         tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], absent)
     for name in OPTIONAL:
         tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [])
-    for name in ("scores", "confusion", "per_video"):
+    for name in ("scores", "confusion", "per_video", "missing_modalities"):
         if tables[name] is not None:
             tables[name] = with_run(tables[name])
     segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)
@@ -101,7 +103,8 @@ def read(folder: Path, settings: Settings) -> Results:
         absent.append("benchmarks/<rule>/*.tsv")
     raw = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent)
     raw_files = [] if raw is None else raw.to_dict("records")
-    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent)
+    ratings = _table(folder, "raters.tsv", ("segment_id", "rater", "labels"), [])
+    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent, ratings)
 
 
 def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Path]:

@@ -101,13 +101,15 @@ class RunNames:
 
 
 def matches(wanted: Mapping, options: Mapping) -> bool:
-    """Whether options hold all that is wanted of them; a list of strings asks for the same set, or for one of it."""
+    """Whether options hold all that is wanted of them, at any depth; a list asks for the same set, or for one of it."""
     return all(_fits(value, options.get(key)) for key, value in wanted.items())
 
 
 def _fits(wanted, found) -> bool:
     if isinstance(wanted, list):
         return sorted(wanted) == sorted(found) if isinstance(found, list) else found in wanted
+    if wanted and isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and matches(wanted, found)
     return (wanted or None) == (found or None)
 
 

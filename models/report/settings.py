@@ -13,7 +13,8 @@ models          name -> {"title", "description", "citation", "notes": [{"title",
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
 feature_jobs    into how many jobs the features of one extractor are cut
 published       figures of papers, see :mod:`models.report.published`
-departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise
+departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise; not where the corpus's
+                options hold what ``unless`` says
 citations       BibTeX entries of the corpus and of what was used
 ==============  ======================================================================================================
 """

@@ -9,10 +9,12 @@ from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
 from models.report.paper import paper
 from models.report.provenance import provenance
+from models.report.raters import agreement_of
 from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
 from models.report.tables import data_uri
 from models.report.verdict import Verdicts
+from models.report.without import without_table
 
 TITLES = {
     "scores": "Scores",
@@ -109,9 +111,8 @@ def _stands(section: str, view: dict, media: bool) -> bool:
 
 
 def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
-    empty = dict.fromkeys(
-        ("scores", "style_table", "features_table", "published_table", "ranks", "recall", "precision", "chance")
-    )
+    tables = ("style_table", "features_table", "without_table", "published_table")
+    empty = dict.fromkeys(("scores", "raters", *tables, "ranks", "recall", "precision", "chance"))
     empty |= {"classes": [], "confusion": []}
     if table is None:
         return empty
@@ -134,6 +135,8 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
         "scores": shown,
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(cells, runs, run_names, settings.metric),
+        "raters": agreement_of(results, settings, told),
+        "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
             table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)
@@ -192,6 +195,7 @@ def departures(settings: Settings, runs: list[str]) -> list[dict]:
         for one in found
         if ("models" not in one or any(matches(one["models"], of_model) for of_model in options))
         and ("modality" not in one or one["modality"] in settings.modalities)
+        and ("unless" not in one or not matches(one["unless"], settings.options))
     ]
     return list({(one["title"], one["text"]): one for one in kept}.values())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from pipeline.records import Finding, Label, Segment, Unit
+from pipeline.records import Finding, Label, Rating, Segment, Unit
 from pipeline.registry import NoOptions
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ WHOLE_CORPUS = "corpus"
 
 @dataclass
 class Index:
-    """What a corpus holds: recordings, segments, labels of whole segments, and what could not be used."""
+    """What a corpus holds: recordings, segments, labels of whole segments, what could not be used, and single votes."""
 
     units: list[Unit] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    ratings: list[Rating] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
 from pipeline.corpora.registry import make
 from pipeline.log import log
-from pipeline.records import Finding, InputError, Label, Segment, Unit, read_table, write_table
+from pipeline.records import Finding, InputError, Label, Rating, Segment, Unit, read_table, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 SAID = 10  # findings of one kind in the log; all are in findings.tsv
@@ -54,6 +54,7 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
     write_table(out / "units.tsv", found.units, Unit)
     write_table(out / "segments.tsv", found.segments, Segment)
     write_table(out / "labels.tsv", found.labels, Label)
+    write_table(out / "raters.tsv", found.ratings, Rating)
     write_table(out / "findings.tsv", found.findings, Finding)
     write_table(out / "raw_files.tsv", raw_files(known, found, prints), RawFiles)
     prints.save()

@@ -19,6 +19,7 @@ from pipeline.corpora.iemocap_files import (
     Turn,
     alignment_folder,
     parse_evaluation_line,
+    parse_rating_line,
     parse_transcript_line,
     scenario_of,
     sentence_path,
@@ -27,7 +28,7 @@ from pipeline.corpora.iemocap_files import (
 )
 from pipeline.corpora.iemocap_release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
-from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Unit
+from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
 
 NUMBER = f"({'|'.join(NUMBERS)})"
@@ -141,7 +142,7 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
     aligned = {path.stem: path for path in files(alignment_folder(root, session, dialog), ".wdseg")}
     if not video.is_file():
         found.findings.append(Finding(dialog, None, "video", "absent", f"there is no {video.relative_to(root)}"))
-    turns, findings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog)
+    turns, ratings, findings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog)
     found.findings += findings
     texts, findings = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns})
     found.findings += findings
@@ -169,26 +170,32 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
             found.findings.append(Finding(dialog, turn.turn_id, "corpus", "absent", str(error)))
             continue
         found.segments.append(segment)
+        found.ratings += ratings.get(turn.turn_id, [])
         found.labels.append(Label(turn.turn_id, turn.label, turn.valence, turn.arousal, turn.dominance))
         if turn.label not in LABELS:
             reason = f"label {turn.label!r} is none of the release's {', '.join(LABELS)}; kept as it is"
             found.findings.append(Finding(dialog, turn.turn_id, "label", "partial", reason))
 
 
-def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], list[Finding]]:
-    """The usable turns of one EmoEvaluation file in order of time, and what was wrong with the others."""
+def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, list[Rating]], list[Finding]]:
+    """The usable turns of one EmoEvaluation file in order of time, what each rater said, and what was wrong."""
     turns: list[Turn] = []
+    said: dict[str, dict[str, Rating]] = {}
     findings = []
     try:
         text, note = read_text(path)
     except InputError as error:
-        return [], [Finding(dialog, None, "label", "absent", str(error))]
+        return [], {}, [Finding(dialog, None, "label", "absent", str(error))]
     if note:
         findings.append(Finding(dialog, None, "label", "partial", note))
     for number, line in enumerate(lines(text), start=1):
         try:
             turn = parse_evaluation_line(line)
             if turn is None:
+                rating = parse_rating_line(line)
+                if rating and turns:
+                    of_turn = said.setdefault(turns[-1].turn_id, {})
+                    of_turn[rating[0]] = Rating(turns[-1].turn_id, rating[0], ",".join(rating[1]))
                 continue
             if split_turn(turn.turn_id)[0] != dialog:
                 raise InputError(f"turn {turn.turn_id} belongs to another dialog")
@@ -210,7 +217,8 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], list[Finding]
             findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
     if not kept:
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
-    return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), findings
+    ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in said.items()}
+    return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings, findings
 
 
 def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[str, str], list[Finding]]:

@@ -42,7 +42,7 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
             names = [s.segment_id for s in found.segments if s.unit_id == unit.unit_id]
             found.findings += [Finding(unit.unit_id, name, "text", "partial", problem) for name in names]
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
-    return Index(units, segments, found.labels, found.findings)
+    return Index(units, segments, found.labels, found.findings, found.ratings)
 
 
 def _check_ids(corpus: Corpus, found: Index) -> None:

@@ -75,7 +75,8 @@ def with_ends(root: Path, found: Index) -> Index:
         else:
             segments.append(replace(segment, end_s=end_s))
     kept = {s.segment_id for s in segments}
-    return Index(found.units, segments, [row for row in found.labels if row.segment_id in kept], findings)
+    labels = [row for row in found.labels if row.segment_id in kept]
+    return Index(found.units, segments, labels, findings, [row for row in found.ratings if row.segment_id in kept])
 
 
 def frame_labels(

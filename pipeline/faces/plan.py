@@ -1,6 +1,6 @@
 """Which frames of a video each segment wants."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -42,3 +42,19 @@ def lacking(segment: Segment, video: Video) -> list[str]:
     if video.dropped:
         reasons.append(f"{video.dropped} pictures of the video have no place in time")
     return reasons
+
+
+def wishes_of(plan: Plan) -> tuple[np.ndarray, Callable[[int], Iterator[tuple[str, int]]]]:
+    """All wanted frames in order, and a function from a frame's index to the (segment id, row) that want it."""
+    ids = list(plan)
+    index = np.concatenate([plan[s][1] for s in ids])
+    owner = np.repeat(np.arange(len(ids)), [len(plan[s][1]) for s in ids])
+    row = np.concatenate([np.arange(len(plan[s][1])) for s in ids])
+    order = np.argsort(index, kind="stable")
+    index, owner, row = index[order], owner[order], row[order]
+
+    def of(frame: int) -> Iterator[tuple[str, int]]:
+        first, last = np.searchsorted(index, (frame, frame + 1))
+        return ((ids[owner[i]], int(row[i])) for i in range(first, last))
+
+    return np.unique(index), of

@@ -4,16 +4,17 @@ Each video is decoded once. A frame that several segments want is looked at once
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from pipeline.container import MediaError
 from pipeline.crops import CODES, DAMAGED, FaceWriter
-from pipeline.faces.plan import Plan, lacking, plan_frames
+from pipeline.faces.halves import HALVES, take_halves
+from pipeline.faces.plan import Plan, lacking, plan_frames, wishes_of
 from pipeline.faces.supplied import copy_crops
 from pipeline.log import log, progress
 from pipeline.media import Video
@@ -24,8 +25,6 @@ from pipeline.records import Segment, Side
 if TYPE_CHECKING:
     from pipeline.faces.people import Scene
 
-HALVES: dict[Part, Side] = {"whole": "whole", "left_half": "left", "right_half": "right"}
-
 
 def write_faces(
     recordings: Sequence[tuple[Path | None, Sequence[Segment]]],
@@ -33,6 +32,7 @@ def write_faces(
     sample_rate_hz: float | None = None,
     root: Path = Path(),
     attributes: dict | None = None,
+    picture: Literal["face", "half"] = "face",
 ) -> None:
     """Find the faces of the segments of some recordings and write one face file.
 
@@ -43,6 +43,7 @@ def write_faces(
         sample_rate_hz: thin the frames to this rate; None looks at every frame.
         root: the folder that segments name supplied crops in.
         attributes: how the file is made, stored in it.
+        picture: track faces, or take the middle of each segment's part of the picture, whatever it shows.
     """
     opened = [(_open(path), segments) for path, segments in recordings]
     plan: Plan = {}
@@ -51,18 +52,19 @@ def write_faces(
             plan |= {s.segment_id: (np.zeros((0, 2)), np.zeros(0, np.int64)) for s in segments}
         else:
             plan |= plan_frames(video.time_s, segments, sample_rate_hz)
-    with FaceWriter(out, plan, attributes) as writer:
+    look = _track if picture == "face" else take_halves
+    with FaceWriter(out, plan, {"picture": picture, **(attributes or {})}) as writer:
         for video, segments in opened:
             if isinstance(video, str):
                 for segment in segments:
                     writer.reason(segment.segment_id, video)
                 continue
-            supplied = [s for s in segments if s.crops]
+            supplied = [s for s in segments if s.crops and picture == "face"]
             if supplied:
                 copy_crops(root, supplied, video, plan, writer)
-            tracked = [s for s in segments if not s.crops]
-            if tracked:
-                _write_tracked(video, tracked, {s.segment_id: plan[s.segment_id] for s in tracked}, writer)
+            shown = [s for s in segments if s not in supplied]
+            if shown:
+                _write_shown(video, shown, {s.segment_id: plan[s.segment_id] for s in shown}, writer, look)
 
 
 def _open(path: Path | None) -> Video | str:
@@ -76,13 +78,13 @@ def _open(path: Path | None) -> Video | str:
         return f"video unreadable: {error.reason}"
 
 
-def _write_tracked(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:
+def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, look: Callable) -> None:
     counts = {s.segment_id: Counter() for s in segments}
     most_faces: dict[str, int] = {}
     failure = []
     if any(len(index) for _, index in plan.values()):
         try:
-            most_faces = _track(video, segments, plan, writer, counts)
+            most_faces = look(video, segments, plan, writer, counts)
         except MediaError as error:
             log.warning("%s", error)
             failure = [f"video unreadable from somewhere on: {error.reason}"]
@@ -109,7 +111,7 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
         s.segment_id: next(i for i, (part, sides, _) in enumerate(scenes) if part == s.picture and s.side in sides)
         for s in segments
     }
-    wanted, wishes = _wishes(plan)
+    wanted, wishes = wishes_of(plan)
     begun: set[str] = set()
     for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
         if picture.damaged:
@@ -163,22 +165,6 @@ def _people(named: set[Side]) -> list[dict[Side, Side]]:
     if len(pair) == 1:  # some videos name one of two people by a side and the other by nothing
         return [{**pair, "whole": "right" if "left" in pair else "left"}]
     return [pair, {"whole": "whole"}] if pair else [{"whole": "whole"}]
-
-
-def _wishes(plan: Plan):
-    """All wanted frames in order, and a function from a frame's index to the (segment id, row) that want it."""
-    ids = list(plan)
-    index = np.concatenate([plan[s][1] for s in ids])
-    owner = np.repeat(np.arange(len(ids)), [len(plan[s][1]) for s in ids])
-    row = np.concatenate([np.arange(len(plan[s][1])) for s in ids])
-    order = np.argsort(index, kind="stable")
-    index, owner, row = index[order], owner[order], row[order]
-
-    def of(frame: int) -> Iterator[tuple[str, int]]:
-        first, last = np.searchsorted(index, (frame, frame + 1))
-        return ((ids[owner[i]], int(row[i])) for i in range(first, last))
-
-    return np.unique(index), of
 
 
 def _summary(counts: Counter, index: np.ndarray) -> str:

@@ -62,6 +62,7 @@ class FacePiece:
 
     ``crops`` (n, 112, 112, 3) uint8 RGB, ``time_s`` (n, 2), ``valid`` (n,) bool, ``landmarks`` (n, 5, 2) in pixels of
     the full frame, ``mesh`` (n, 468, 3) in pixels of the crop. Where ``valid`` is false there was no face: all zero.
+    With ``faces: {picture: half}`` in config.yaml ``crops`` are (n, 224, 224, 3), of no face in particular, no mesh.
     """
 
     segment_id: str

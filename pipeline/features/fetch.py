@@ -23,17 +23,18 @@ _TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
 _PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
 _ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
+_VECTORS = re.compile(r"[\w.-]+\.vec|[\w.-]*\d+d\.txt")  # of words, as in glove.840B.300d.txt
 _CTRANSLATE2 = re.compile(r"model\.bin|(shared_)?vocabulary\.(json|txt)")
 
 
 def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str]:
     """Those files of a model's folder that loading it needs: configuration, tokenizer or processor, and weights.
 
-    Weights are safetensors, else ONNX, else CTranslate2's model.bin, else a pickle where that is allowed. Raises
-    InputError where there are none.
+    Weights are safetensors, else ONNX, else CTranslate2's model.bin, else word vectors, else a pickle where that is
+    allowed. Raises InputError where there are none.
     """
     small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
-    for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else [])):
+    for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else []), _VECTORS):
         if found := [n for n in names if pattern.fullmatch(n)]:
             return sorted(small + found)
     pickles = [n for n in names if _PICKLE.fullmatch(n)]
@@ -46,7 +47,8 @@ def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str
         )
     there = ", ".join(sorted(names)[:20]) or "no files"
     raise InputError(
-        f"{where}: holds no weights (model.safetensors, *.onnx or CTranslate2's model.bin); there are {there}"
+        f"{where}: holds no weights (model.safetensors, *.onnx, CTranslate2's model.bin, or word vectors *.vec or "
+        f"*NNNd.txt); there are {there}"
     )
 
 

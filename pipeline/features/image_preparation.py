@@ -9,7 +9,10 @@ RESAMPLING = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 
 @dataclass(frozen=True, slots=True)
 class ImagePreparation:
-    """Resize to ``size`` (height, width), cut ``crop`` from the middle, times ``factor``, less ``mean``, by ``std``."""
+    """Resize to ``size`` (height, width), cut ``crop`` from the middle, times ``factor``, less ``mean``, by ``std``.
+
+    A picture that is as large as ``crop`` already was cut from the middle of a larger one, and is left as it is.
+    """
 
     size: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
@@ -24,7 +27,7 @@ class ImagePreparation:
         from torch.nn.functional import interpolate
 
         images = crops.permute(0, 3, 1, 2).float()
-        if self.size and self.size != tuple(images.shape[2:]):
+        if self.size and tuple(images.shape[2:]) not in (self.size, self.crop):
             smooth = self.mode != "nearest-exact"
             for size in ((images.shape[2], self.size[1]), self.size):  # across, then down, rounded to 8 bits like PIL
                 images = interpolate(images, size, mode=self.mode, antialias=smooth).round().clamp(0, 255)

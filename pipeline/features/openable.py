@@ -59,4 +59,4 @@ def _ctranslate2(path: Path) -> None:
 
 
 _CHECKS = {".json": _json, ".safetensors": _safetensors, ".bin": _pickle, ".onnx": _onnx}
-_LARGE = {".model", ".txt", ".data", ".onnx_data"}
+_LARGE = {".model", ".txt", ".vec", ".data", ".onnx_data"}

@@ -12,6 +12,7 @@ BUILT_IN = {
     "opensmile": "pipeline.features.opensmile_sets:OpenSmile",
     "face_geometry": "pipeline.features.face_geometry:FaceGeometry",
     "onnx_image": "pipeline.features.onnx_image:OnnxImage",
+    "static_vectors": "pipeline.features.static_vectors:StaticVectors",
     "transformers_audio": "pipeline.features.transformers_audio:TransformersAudio",
     "transformers_image": "pipeline.features.transformers_image:TransformersImage",
     "transformers_text": "pipeline.features.transformers_text:TransformersText",

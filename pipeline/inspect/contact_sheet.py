@@ -105,7 +105,7 @@ def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str,
         draw.text((8, 8), "no face in any segment", "black", font)
     for k, (segment, time_s, picture) in enumerate(crops):
         left, top = k % COLUMNS * CROP_PX, k // COLUMNS * (CROP_PX + CAPTION_PX)
-        sheet.paste(Image.fromarray(picture), (left, top))
+        sheet.paste(Image.fromarray(picture).resize((CROP_PX, CROP_PX)), (left, top))
         second = ", ".join(filter(None, [_class(segment, labels), f"{time_s:.1f} s"]))
         for line, text in enumerate((segment.segment_id, second)):
             while text and draw.textlength(text, font) > CROP_PX - 4:

@@ -2,7 +2,8 @@
 
 Nothing is trained. Purely random weights would blur most of what a face or a voice shows, so the first layer of each is
 what training tends to arrive at: band-pass filters for sound, wavelets for faces, one random vector for each word. All
-later weights are random and small. Files are those of any checkpoint of the transformers library.
+later weights are random and small. Files are those of any checkpoint of the transformers library; static word vectors
+are a text file.
 """
 
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 
 from pipeline.weights import seal
 
-KINDS = ("wav2vec2", "bert", "vit")
+NETWORKS = ("wav2vec2", "bert", "vit")
+KINDS = (*NETWORKS, "glove")
 SEED = 20_220
 SAMPLE_RATE_HZ = 16_000
 AUDIO_WIDTH, AUDIO_BANDS = 48, 40
@@ -26,6 +28,23 @@ def write_checkpoint(kind: str, folder: Path) -> None:
 
     The folder is sealed with a manifest of its files, as fetched weights are.
     """
+    if kind == "glove":
+        _vectors(folder)
+    else:
+        _network(kind, folder)
+    seal(folder, f"demo:{kind}")
+
+
+def _vectors(folder: Path) -> None:
+    from workflow.demo.words import vocabulary
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(SEED)
+    lines = [" ".join([word, *map("{:.4f}".format, rng.standard_normal(TEXT_WIDTH))]) for word in vocabulary()]
+    (folder / f"vectors.{TEXT_WIDTH}d.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _network(kind: str, folder: Path) -> None:
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -35,7 +54,6 @@ def write_checkpoint(kind: str, folder: Path) -> None:
     processor.save_pretrained(folder)
     for path in folder.iterdir():
         path.chmod(0o644)
-    seal(folder, f"demo:{kind}")
 
 
 def band_filters(rng: np.random.Generator) -> np.ndarray:

@@ -142,10 +142,11 @@ def observations(wildcards):
     return planned(wildcards).prepared(extractor_entry(wildcards).modality, shards_of(wildcards))
 
 
-def rate(wildcards):
-    """How many frames a second are looked at for faces."""
-    rate_hz = options(wildcards).faces.sample_rate_hz
-    return f"--sample-rate-hz {rate_hz}" if rate_hz else ""
+def face_options(wildcards):
+    """How many frames a second are looked at for faces, and whether for faces at all."""
+    faces = options(wildcards).faces
+    rate = [f"--sample-rate-hz {faces.sample_rate_hz}"] if faces.sample_rate_hz else []
+    return " ".join(rate + ([f"--picture {faces.picture}"] if faces.picture != "face" else []))
 
 
 def recogniser(wildcards):

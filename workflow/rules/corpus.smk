@@ -25,6 +25,7 @@ rule index:
         units="results/{corpus}/units.tsv",
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
+        raters="results/{corpus}/raters.tsv",
         findings="results/{corpus}/findings.tsv",
         raw_files="results/{corpus}/raw_files.tsv",
     log:

@@ -4,7 +4,7 @@
 
 rule faces:
     input:
-        tables("results/{corpus}/faces/{shard}.h5", raw("faces"), rate, code("pipeline.faces.command:faces")),
+        tables("results/{corpus}/faces/{shard}.h5", raw("faces"), face_options, code("pipeline.faces.command:faces")),
     output:
         "results/{corpus}/faces/{shard}.h5",
     log:
@@ -17,11 +17,11 @@ rule faces:
     params:
         root=root,
         raw=raw("faces"),
-        rate=rate,
+        options=face_options,
         code=code("pipeline.faces.command:faces"),
     shell:
         "python -m pipeline faces --root {params.root:q} --tables results/{wildcards.corpus}"
-        " --shard {wildcards.shard:q} {params.rate} --out {output:q} > {log:q} 2>&1"
+        " --shard {wildcards.shard:q} {params.options} --out {output:q} > {log:q} 2>&1"
 
 
 rule audio:

@@ -10,6 +10,7 @@ rule scores:
         scores=report("results/{corpus}/tables/scores.csv", caption="../report/scores.rst", category="{corpus}"),
         confusion="results/{corpus}/tables/confusion.csv",
         per_video="results/{corpus}/tables/per_video.csv",
+        missing="results/{corpus}/tables/missing_modalities.csv",
     log:
         "results/{corpus}/logs/scores.log",
     benchmark:
@@ -23,7 +24,7 @@ rule scores:
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
         " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
-        " --per-video {output.per_video} > {log} 2>&1"
+        " --per-video {output.per_video} --missing {output.missing} > {log} 2>&1"
 
 
 rule significance:
@@ -128,6 +129,7 @@ rule html_report:
         rules.leaks.output,
         rules.coverage.output,
         contact_sheet,
+        "results/{corpus}/raters.tsv",
         config=rules.configuration.output,
     output:
         page=report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),

@@ -1,0 +1,61 @@
+"""The middle of a person's part of the picture, whatever it shows: what paper 1 gave its image network.
+
+No face is sought, so nothing is said of who is seen: the actor, or the empty chair.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.crops import PICTURE_PX, FaceWriter
+from pipeline.faces.align import JPEG_QUALITY
+from pipeline.faces.plan import Plan, wishes_of
+from pipeline.log import progress
+from pipeline.media import Video
+from pipeline.picture import Box
+from pipeline.records import Picture as Part
+from pipeline.records import Segment, Side
+
+HALVES: dict[Part, Side] = {"whole": "whole", "left_half": "left", "right_half": "right"}
+
+
+def take_halves(
+    video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts: Mapping[str, Counter]
+) -> dict[str, int]:
+    """Write the middle of each segment's part of every wanted frame, without landmarks or mesh (zeros)."""
+    from av.error import FFmpegError
+
+    part_of = {s.segment_id: s.picture for s in segments}
+    wanted, wishes = wishes_of(plan)
+    for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
+        if picture.damaged:
+            continue  # its rows say so if nobody writes them
+        jpegs: dict[Part, np.ndarray] = {}
+        for segment_id, row in wishes(picture.index):
+            part = part_of[segment_id]
+            try:
+                if part not in jpegs:
+                    jpegs[part] = _jpeg(picture.rgb(middle(picture.half(HALVES[part]))))
+            except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+                break
+            writer.found(segment_id, row, jpegs[part])
+            counts[segment_id]["found"] += 1
+    return {}
+
+
+def middle(box: Box) -> Box:
+    """The square of PICTURE_PX in the middle of a part of the picture; of a smaller part, the largest there is."""
+    left, top, right, bottom = box
+    size = min(PICTURE_PX["half"], right - left, bottom - top)
+    x, y = left + (right - left - size) // 2, top + (bottom - top - size) // 2
+    return x, y, x + size, y + size
+
+
+def _jpeg(rgb: np.ndarray) -> np.ndarray:
+    import cv2
+
+    size = (PICTURE_PX["half"],) * 2
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    bgr = bgr if bgr.shape[:2] == size else cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR)
+    return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
