@@ -1,6 +1,7 @@
 """What stands in for large networks where the scale is demo, so that a trial needs no download."""
 
 from pipeline.features import registry
+from pipeline.features.layers import for_small_network
 from pipeline.records import InputError
 from pipeline.weights import parse
 from pipeline.words.registry import RECOGNISERS
@@ -32,7 +33,7 @@ def _small(entry: dict) -> dict:
         small = registry.load(entry["extractor"]).demonstration_weights
     except (InputError, KeyError):  # said when the entry itself is checked
         return entry
-    return {**entry, "weights": small} if small else entry
+    return {**for_small_network(entry), "weights": small} if small else entry
 
 
 def _from_hub(weights: str | None) -> bool:

@@ -140,6 +140,8 @@ class Extractor(ABC):
     needs_weights: ClassVar[bool] = False
     demonstration_weights: ClassVar[str | None] = None
     """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
+    pool_s: float = 0.0
+    """Sound: seconds over which the driver averages rows; ``cut.grid`` is then a multiple of it."""
     needs_crops: ClassVar[bool] = True
     """Video: whether the pictures are looked at; where not, they are left undecoded and all zero."""
     Config: ClassVar[type] = Options

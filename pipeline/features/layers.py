@@ -39,6 +39,13 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
     return [n % count for n in layers]
 
 
+def for_small_network(options: dict) -> dict:
+    """The options with all layers in place of those counted from below, of which a small network may have fewer."""
+    layers = options.get("layers")
+    counted = isinstance(layers, list) and any(isinstance(n, int) and n >= 0 for n in layers)
+    return {**options, "layers": "all"} if counted else options
+
+
 def only_last(layers) -> bool:
     """Whether the layers below the last need not be kept."""
     return layers in ("last", [-1])
