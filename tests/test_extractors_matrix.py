@@ -223,6 +223,32 @@ def test_words_come_with_their_space(extractor):
     assert made.tokenizer.tokenize(["hello", "that"], is_split_into_words=True) == ["Ġhello", "Ġthat"]
 
 
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_the_written_form_is_read_and_its_punctuation_has_no_row(extractor, family):
+    """Asked of the model itself: what words with their commas look like, and of each its own sub-words alone."""
+    import torch
+
+    written, time_s = ["Hello,", "you --", "THAT!"], np.array([[0, 1], [1, 2], [2, 3]], float)
+    piece = TextPiece("s", ["hello", "you", "that"], time_s, written)
+    made = extractor("transformers_text", family, layers=[2])
+    inputs = made.tokenizer(written, is_split_into_words=True, return_tensors="pt", return_offsets_mapping=True)
+    lengths = [len("hello"), len("you"), len("that")]
+    own = [
+        [k for k, w in enumerate(inputs.word_ids()) if w == i and inputs["offset_mapping"][0, k, 0] < lengths[i]]
+        for i in range(3)
+    ]
+    given = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    with torch.inference_mode():
+        state = made.model(**given, output_hidden_states=True).hidden_states[2][0].numpy()
+    rows = made.extract([piece])[0]
+    np.testing.assert_allclose(rows.values, np.stack([state[k].mean(axis=0) for k in own]), atol=1e-5)
+    assert np.array_equal(rows.time_s, time_s)
+    spoken = extractor("transformers_text", family, layers=[2], form="spoken").extract([piece])[0].values
+    plain = made.extract([TextPiece("s", piece.words, time_s)])[0].values
+    assert np.array_equal(spoken, plain)
+    assert np.abs(spoken - rows.values).max() > 1e-3
+
+
 def test_whole_texts(extractor):
     piece = clip("text", 2.0)
     made = extractor("transformers_text", "mpnet", layers=[2], pooling="mean")

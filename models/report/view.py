@@ -7,6 +7,7 @@ from models.report.curves import learning_curves
 from models.report.examples import examples
 from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
+from models.report.layers import layers_table
 from models.report.paper import paper
 from models.report.provenance import provenance
 from models.report.runs import Run, RunNames, in_order, matches
@@ -70,6 +71,7 @@ def build(results: Results, media: bool = True) -> dict:
     view["first_page"] = first_page(results, verdicts, held, runs, ranked, view["chance"])
     view |= {
         "models_table": costs.models_table(results, runs, run_names),
+        "layers_table": layers_table(results, runs, run_names),
         "curves": learning_curves(results, main, settings.metric) if main else None,
         "coverage": None
         if results.tables["coverage"] is None

@@ -15,8 +15,10 @@ class LayerOptions(Options):
     layers: Literal["last", "all"] | list[int] = Field(
         "last", description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"
     )
-    combine: Literal["mean", "sum", "concat"] = Field(
-        "mean", description="how several layers become one row; concat multiplies the width"
+    combine: Literal["mean", "sum", "concat", "keep"] = Field(
+        "mean",
+        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
+        "learn how to weigh them",
     )
 
     def __post_init__(self):
@@ -51,16 +53,25 @@ def only_last(layers) -> bool:
     return layers in ("last", [-1])
 
 
+def chosen_states(output, layers, what: str) -> tuple[list, list[int]]:
+    """The hidden states that ``layers`` names of a model's output, and their numbers; of the last alone it has none."""
+    if only_last(layers):
+        return [output.last_hidden_state], []
+    hidden = [*output.hidden_states[:-1], output.last_hidden_state]
+    numbers = layer_indices(layers, len(hidden), what)
+    return [hidden[i] for i in numbers], numbers
+
+
 def combine(states: list, how: str, what: str):
     """One tensor (..., D) out of several; raises InputError where layers of different widths cannot be added."""
     import torch
 
     if len(states) == 1:
         return states[0]
-    if how == "concat":
-        return torch.cat(states, dim=-1)
     widths = [state.shape[-1] for state in states]
-    if len(set(widths)) > 1:
+    if how != "concat" and len(set(widths)) > 1:
         raise InputError(f"combine: {how} needs layers of one width, those of {what} have {widths}; use concat")
+    if how in ("concat", "keep"):
+        return torch.cat(states, dim=-1)
     total = sum(states[1:], states[0])
     return total / len(states) if how == "mean" else total

@@ -138,7 +138,8 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
     for begin in range(0, len(own), length):
         some = own[begin : begin + length]
         time_s = np.array([(w.start_s, w.end_s) for w in some], np.float64)
-        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s))
+        written = [w.written or w.word for w in some]
+        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s, written))
 
 
 def own_rows(rows: Rows, job: Job, pool_s: float = 0.0) -> Rows:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import AudioPiece, Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -126,13 +126,9 @@ class TransformersAudio(Extractor):
 
         with torch.inference_mode():
             inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
-            keep = not only_last(self.config.layers)
-            output = self.model(**inputs, output_hidden_states=keep)
-            states = [output.last_hidden_state]
-            if keep:
-                hidden = [*output.hidden_states[:-1], output.last_hidden_state]
-                chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
-                states = [hidden[i] for i in chosen]
+            output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
+            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
+            self.layers = numbers if self.config.combine == "keep" else []
             values = combine(states, self.config.combine, self.name).float().cpu().numpy()
         expected = self.row_count(max(len(piece) for piece in pieces))
         if values.shape[1] != expected and not self.whisper:
