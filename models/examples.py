@@ -60,6 +60,12 @@ class Examples:
         return {m: table.dim for m, table in self.tables.items()}
 
     @property
+    def layers(self) -> dict[str, list[int]]:
+        """Numbers of the layers that stand side by side in a row, of the modalities where several do."""
+        found = {m: table.rows.store.layers for m, table in self.tables.items()}
+        return {m: numbers for m, numbers in found.items() if len(numbers) > 1}
+
+    @property
     def absent(self) -> dict[str, int]:
         """How many segments have no valid row, per modality."""
         return {m: int((~table.rows.observed).sum()) for m, table in self.tables.items()}

@@ -1,5 +1,7 @@
 """From feature sequences to predictions: encoders -> fusion -> (mean over time) -> combination -> head.
 
+Where features are several layers of a network side by side, a learned mix of them comes first.
+
 One structure serves every task, classes or numbers, of a segment or of each frame. Nothing here depends on how far a
 batch is padded, on what absent rows hold, or on the other items of the batch. Modules hold no state that training
 changes but parameters, and draw random numbers from torch alone, so that ``torch.func`` can run several seeds at once
@@ -7,6 +9,7 @@ changes but parameters, and draw random numbers from torch alone, so that ``torc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -15,10 +18,12 @@ from torch import Tensor, nn
 from models.attention import Stream, concatenation, mean_over_time, observed, statistics
 from models.encoders import Encoder
 from models.fusion.base import Fusion
+from models.layer_mix import LayerMix
 from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.records import InputError
 
+NONE: Mapping[str, int] = MappingProxyType({})
 COMBINE = {"statistics": statistics, "concatenation": concatenation}
 
 
@@ -62,15 +67,17 @@ class Network(nn.Module):
         outputs: int,
         strides: dict[str, int],
         bounded: bool,
+        layers: Mapping[str, int] = NONE,
     ):
         super().__init__()
         self.task, self.modalities, self.bounded = task, list(dims), bounded
         self.one_grid = task.frames or options.one_grid
+        self.mixes = nn.ModuleDict({m: LayerMix(layers[m]) for m in dims if m in layers})
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
                     options.encoder,
-                    dim,
+                    dim // layers.get(m, 1),
                     options.width,
                     strides[m],
                     options.dropout,
@@ -112,7 +119,7 @@ class Network(nn.Module):
             x, mask = values[m].to(kind), masks[m]
             if not mask.shape[1]:  # nobody in the batch has a row: one absent row says the same
                 x, mask = F.pad(x, (0, 0, 0, 1)), F.pad(mask, (0, 1))
-            streams[m] = observed(x, mask)
+            streams[m] = self.mixes[m](observed(x, mask)) if m in self.mixes else observed(x, mask)
         if self.one_grid:
             _require_one_grid(masks, self.modalities)
         return streams
@@ -186,14 +193,16 @@ def build(
     outputs: int,
     max_steps: dict[str, int],
     scale: Mapping[str, Sequence[float]] | None = None,
+    layers: Mapping[str, int] = NONE,
 ) -> nn.Module:
     """Build a network: ``forward(values, masks)`` as in Network, whatever the options.
 
     ``dims``: feature width per modality (audio, video, text); ``outputs``: how many classes or numbers; ``max_steps``:
     the longest sequence per modality in rows, from which the encoder's stride follows (and the fixed lengths of a
     faithful model; ignored otherwise); ``scale``: ``centre`` and ``spread`` of each number, where they do not all lie
-    in [-1, 1]. A faithful model is float64 and takes no notice of masks but to put zeros there. Raises InputError for
-    combinations that cannot be, naming those that can.
+    in [-1, 1]; ``layers``: how many layers of one network stand side by side in a modality's features, for which a mix
+    is learned (published models see them all). A faithful model is float64 and takes no notice of masks but to put
+    zeros there. Raises InputError for combinations that cannot be, naming those that can.
     """
     check_network(options, list(dims), task)
     if outputs < 1 or min(dims.values()) < 1:
@@ -212,8 +221,9 @@ def build(
 
     def one(count: int) -> nn.Module:
         if not fusion.apart:
-            return Network(options, dims, task, count, strides, bounded)
-        return Late({m: Network(options, {m: dim}, task, count, strides, bounded) for m, dim in dims.items()}, task)
+            return Network(options, dims, task, count, strides, bounded, layers)
+        apart = {m: Network(options, {m: dim}, task, count, strides, bounded, layers) for m, dim in dims.items()}
+        return Late(apart, task)
 
     network = Separate([one(1) for _ in range(outputs)]) if options.separate_targets else one(outputs)
     return Scaled(network, **scale) if scale else network

@@ -165,7 +165,8 @@ def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], 
     tensors = load_file(folder / "checkpoint.safetensors")
     options, model = NetworkOptions.model_validate(run["network"]), run["model"]
     task = Task.parse(run["task"])
-    network = build(options, model["dims"], task, len(model["outputs"]), model["max_steps"], model["scale"])
+    counts = {m: len(numbers) for m, numbers in model["layers"].items()}
+    network = build(options, model["dims"], task, len(model["outputs"]), model["max_steps"], model["scale"], counts)
     network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
     normalisers = {
         m: Normaliser(tensors[f"normaliser.{m}.mean"], tensors[f"normaliser.{m}.std"]) for m in model["dims"]

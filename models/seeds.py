@@ -15,6 +15,7 @@ from models import network as networks
 from models.examples import Examples
 from models.fit import Run, fit_best
 from models.job import Job, make_repeatable
+from models.layer_mix import learned_weights
 from models.predictions import FILE
 from pipeline.log import log, log_to_stderr, peak_memory_mb
 from pipeline.records import InputError, replacing
@@ -67,12 +68,14 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "outputs": examples.names,
         "max_steps": examples.max_steps,
         "scale": examples.scale,
+        "layers": examples.layers,
     }
+    counts = {m: len(numbers) for m, numbers in examples.layers.items()}
 
     def make(learning_rate: float) -> Run:
         torch.manual_seed(seed)
         network = networks.build(
-            job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale
+            job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale, counts
         )
         return Run(network.to(examples.device), examples, job.training, seed, mixed, learning_rate)
 
@@ -108,6 +111,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "tried": [asdict(one) for one in tried],
         "chosen": {"learning_rate": run.learning_rate},
         "without": without,
+        "layer_weights": learned_weights(network),
         "selected": history[run.progress.best_epoch - 1],
         "epochs": run.progress.epoch,
         "seconds": round(sum(one.seconds for one in tried), 3),

@@ -131,7 +131,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word over ``[start_s, end_s)``, in seconds from the unit's first video frame."""
+    """One word, as it is spoken, over ``[start_s, end_s)``, in seconds from the unit's first video frame."""
 
     word: str
     start_s: float
@@ -139,6 +139,7 @@ class Word:
     source: str  # forced_alignment, transcript, transcript_even, recogniser
     segment_id: str | None = None  # None: the word belongs to every segment of its unit that it overlaps
     unit_id: str | None = None  # None: of the only unit of its file
+    written: str | None = None  # with its case and punctuation; None: as it is spoken, in lower case
 
     def belongs_to(self, segment: Segment) -> bool:
         """Whether the word is of a segment: of its unit, and either marked with it or of nobody and said within it."""

@@ -31,9 +31,11 @@ __digest__ = "feature store, schema 1, revision 1"
 CHUNK_BYTES = 1 << 16
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
-    "inputs", "demonstration",
+    "inputs", "demonstration", "layers",
 )  # fmt: skip
-JSON_ATTRIBUTES = ("config", "weights", "software")
+JSON_ATTRIBUTES = ("config", "weights", "software", "layers")
+LAYERS: dict[str, list[int]] = {"layers": []}
+"""An attribute of some stores, and what holds without it: see :attr:`FeatureStore.layers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,11 @@ class FeatureStore(LazyFile, Mapping):
         return self.shape[1]
 
     @property
+    def layers(self) -> list[int]:
+        """Numbers of a network's layers that stand side by side in each row, all of one width; empty: one vector."""
+        return self.attributes["layers"]
+
+    @property
     def values(self):
         """The (N, D) h5py dataset of all rows, kept open."""
         return self.dataset("values")
@@ -158,6 +165,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: str | Path, attributes: dict, dim: int | None = None, dtype: str = "float32"):
+        attributes = {**LAYERS, **attributes}
         missing = set(ATTRIBUTES) - {"schema"} - set(attributes)
         if missing:
             raise InputError(f"{path}: a feature store needs the attributes {sorted(missing)}")
@@ -235,6 +243,8 @@ class StoreWriter:
         write_checked(self._file, "offset", np.array(self.offset, np.int64))
         for key in ATTRIBUTES[1:]:
             value = self.attributes[key]
+            if key in LAYERS and value == LAYERS[key]:
+                continue
             self._file.attrs[key] = json.dumps(value, sort_keys=True) if key in JSON_ATTRIBUTES else value
         self._file.attrs["schema"] = SCHEMA
 
@@ -281,13 +291,13 @@ def _read_attributes(file, path: Path) -> dict:
             f"{path}: schema {found.get('schema', 'missing')}, this version reads schema {SCHEMA}; "
             "delete the file and let the workflow make it again"
         )
-    missing = set(ATTRIBUTES) - set(found)
+    missing = set(ATTRIBUTES) - set(LAYERS) - set(found)
     if missing:
         raise InputError(
             f"{path}: lacks the attributes {sorted(missing)}; delete it and let the workflow make it again"
         )
-    found = {k: json.loads(found[k]) if k in JSON_ATTRIBUTES else found[k] for k in ATTRIBUTES}
-    return {**found, "schema": int(found["schema"]), "demonstration": bool(found["demonstration"])}
+    found = {k: json.loads(found[k]) if k in JSON_ATTRIBUTES else found[k] for k in ATTRIBUTES if k in found}
+    return {**LAYERS, **found, "schema": int(found["schema"]), "demonstration": bool(found["demonstration"])}
 
 
 def _check_layout(file, store: FeatureStore) -> None:

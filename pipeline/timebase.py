@@ -69,6 +69,25 @@ def select_frames(frame_time_s: np.ndarray, start_s: float, end_s: float, sample
     return inside[np.flatnonzero(np.diff(cell, prepend=-1) > 0)]
 
 
+def pool_rows(
+    values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, hop_s: float, start_s: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean of the valid rows whose centre lies in each cell ``[start_s + k * hop_s, start_s + (k + 1) * hop_s)``.
+
+    ``values`` (N, D), ``time_s`` (N, 2), ``valid`` (N,) in order of time become the same of the G cells that hold any
+    row; a cell is valid where any of its rows is.
+    """
+    cell = np.floor((time_s.mean(axis=1) - start_s) / hop_s + 1e-6)
+    cells, first = np.unique(cell, return_index=True)
+    if not len(cells):
+        return values, time_s, valid
+    count = np.add.reduceat(valid.astype(np.int64), first)
+    total = np.add.reduceat(np.where(valid[:, None], values, 0), first, axis=0, dtype=np.float64)
+    begin_s = start_s + cells * hop_s
+    mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
+    return mean, np.stack([begin_s, begin_s + hop_s], axis=1), count > 0
+
+
 def to_grid(
     values: np.ndarray, time_s: np.ndarray, valid: np.ndarray, grid_s: np.ndarray, nearest: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from pipeline.features import registry
 from pipeline.features.base import AudioPiece, FacePiece, TextPiece
 from pipeline.features.check import CHECKS
 from pipeline.features.command import build
+from pipeline.features.pieces import Job
+from pipeline.features.run import extract_all
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from tests.checkpoint_families import ALL, FAMILIES, WORDS, make_checkpoint, pieces_of
@@ -159,13 +161,22 @@ def test_whisper_rows(extractor):
     assert made.cut.length + 2 * made.cut.context <= 30
 
 
-def test_pooling_over_time_is_a_mean_of_rows(extractor):
-    piece = clip("audio", 1.0, start_s=0.0)
-    every = extractor("transformers_audio", "wav2vec2").extract([piece])[0]
-    pooled = extractor("transformers_audio", "wav2vec2", pool_s=0.1).extract([piece])[0]
-    assert len(pooled) == 10
-    np.testing.assert_allclose(pooled.values[3], every.values[15:20].mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(pooled.time_s[3], [every.time_s[15, 0], every.time_s[19, 1]])
+def test_pooling_is_the_mean_of_the_rows_centred_in_each_tenth(extractor):
+    """However the sound is cut, and of what was recorded alone: the last 0.45 s of it were not."""
+    sound, heard_s = clip("audio", 3.0, start_s=7.0), np.array([[7.0, 9.55]])
+    every = extractor("transformers_audio", "wav2vec2").extract([sound])[0]
+    made = extractor("transformers_audio", "wav2vec2", pool_s=0.1)
+    jobs = [Job("s", sound, observed_s=heard_s, span_s=(7.0, 10.0))]
+    ((_, pooled),) = extract_all(made, jobs)
+    centre_s = 0.0125 + 0.02 * np.arange(len(every))
+    tenth = (centre_s * 10).astype(int)
+    assert np.array_equal(pooled.time_s[:, 0].round(9), (7 + 0.1 * np.arange(30)).round(9))
+    assert np.array_equal(pooled.time_s[:, 1].round(9), (7.1 + 0.1 * np.arange(30)).round(9))
+    for k in range(30):
+        mine = every.values[(tenth == k) & (centre_s <= 2.55)]  # at least half of a row is heard
+        assert pooled.valid[k] == bool(len(mine))
+        np.testing.assert_allclose(pooled.values[k], mine.mean(axis=0) if len(mine) else 0, atol=1e-5)
+    assert made.cut.grid == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("combine", ["mean", "sum", "concat"])
@@ -210,6 +221,32 @@ def test_words_come_with_their_space(extractor):
     """Byte-level vocabularies hold words with the space before them: words given one by one must find those."""
     made = extractor("transformers_text", "roberta", layers=[2])
     assert made.tokenizer.tokenize(["hello", "that"], is_split_into_words=True) == ["Ġhello", "Ġthat"]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_the_written_form_is_read_and_its_punctuation_has_no_row(extractor, family):
+    """Asked of the model itself: what words with their commas look like, and of each its own sub-words alone."""
+    import torch
+
+    written, time_s = ["Hello,", "you --", "THAT!"], np.array([[0, 1], [1, 2], [2, 3]], float)
+    piece = TextPiece("s", ["hello", "you", "that"], time_s, written)
+    made = extractor("transformers_text", family, layers=[2])
+    inputs = made.tokenizer(written, is_split_into_words=True, return_tensors="pt", return_offsets_mapping=True)
+    lengths = [len("hello"), len("you"), len("that")]
+    own = [
+        [k for k, w in enumerate(inputs.word_ids()) if w == i and inputs["offset_mapping"][0, k, 0] < lengths[i]]
+        for i in range(3)
+    ]
+    given = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    with torch.inference_mode():
+        state = made.model(**given, output_hidden_states=True).hidden_states[2][0].numpy()
+    rows = made.extract([piece])[0]
+    np.testing.assert_allclose(rows.values, np.stack([state[k].mean(axis=0) for k in own]), atol=1e-5)
+    assert np.array_equal(rows.time_s, time_s)
+    spoken = extractor("transformers_text", family, layers=[2], form="spoken").extract([piece])[0].values
+    plain = made.extract([TextPiece("s", piece.words, time_s)])[0].values
+    assert np.array_equal(spoken, plain)
+    assert np.abs(spoken - rows.values).max() > 1e-3
 
 
 def test_whole_texts(extractor):

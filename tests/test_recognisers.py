@@ -112,7 +112,7 @@ def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, cap
 
     monkeypatch.setattr(recogniser, "_pipeline", failing)
     heard = recogniser.hear(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
-    assert [w for w, *_ in heard] == ["one", "two", "three", "four"]
+    assert [w for w, *_ in heard] == ["One,", "two:", "three.", "Four"]
     assert (heard[0][1], heard[-1][2]) == (0.0, 4.0)
     assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
 

@@ -231,6 +231,16 @@ def test_the_recogniser_says_what_stands_in_for_it_in_a_trial(config, tmp_path):
     assert resolve(config, "affwild2").options.recogniser.kind == "faster_whisper"
 
 
+@pytest.mark.parametrize(
+    ("layers", "small"), [([4, 5], "all"), ([0], "all"), ([-2, -1], [-2, -1]), ("last", "last"), (None, None)]
+)
+def test_layers_counted_from_below_are_all_those_of_a_small_network(config, layers, small):
+    wavlm = {"extractor": "transformers_audio", "weights": "microsoft/wavlm-large@" + "0" * 40}
+    config["corpora"]["iemocap"]["extractors"]["wavlm"] = wavlm | ({"layers": layers} if layers else {})
+    found = resolve(config, "iemocap").options.extractors["wavlm"]
+    assert (found.weights, found.options.get("layers")) == ("demo:wav2vec2", small)
+
+
 @pytest.fixture
 def mine(tmp_path):
     """Three lines: a corpus by a table."""

@@ -142,6 +142,45 @@ def test_what_counts_as_a_word():
     assert spread("?!", 0, 1, "x") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("[LAUGHTER] No: I don’t -- well-known, 3 o'clock!", ["No:", "I", "don't --", "well-known,", "3", "o'clock!"]),
+        ('"Oh," he said (sighs). It costs $5, OK?', ['"Oh,"', "he", "said .", "It", "costs", "$5,", "OK?"]),
+        ("... Yes,no; İstanbul", ["... Yes,", "no;", "İstanbul"]),
+        ("你好，世界。", ["你", "好，", "世", "界。"]),
+        ("yes no", ["yes", "no"]),
+    ],
+)
+def test_a_word_keeps_its_case_and_punctuation(text, written):
+    placed = spread(text, 0.0, 1.0, "x")
+    assert [w.written or w.word for w in placed] == written
+    assert [w.word for w in placed] == tokens(text)
+    assert {w.written for w in placed} - {None} == {each for each in written if each not in tokens(text)}
+
+
+@given(st.text("aB .,'-\t\n(é", max_size=30))
+def test_nothing_of_a_text_is_lost_but_spaces_and_remarks(text):
+    plain = re.sub(r"\([^)]*\)", " ", text)
+    if tokens(text):
+        written = "".join(w.written or w.word for w in spread(text, 0.0, 1.0, "x"))
+        assert re.sub(r"\s", "", written) == re.sub(r"\s", "", plain)
+
+
+def test_aligned_words_take_case_and_punctuation_from_the_text_of_their_turn(tmp_path):
+    """The alignment has other words where it heard other words; times stay its own."""
+    lines = ["SFrm EFrm SegAScr Word", *(f"{10 * k} {10 * k + 9} -5 {w}" for k, w in enumerate(
+        ["<sil>", "WELL", "I'M(2)", "NOT", "GONNA", "GO", "JOHN"]
+    )), "Total score: -35"]  # fmt: skip
+    (tmp_path / "a.wdseg").write_text("\n".join(lines) + "\n")
+    words = place_words(tmp_path, UNIT, [turn("Well, I'm NOT going to go... John!", "a.wdseg")], never)
+    assert [(w.word, w.written) for w in words] == [
+        ("well", "Well,"), ("i'm", "I'm"), ("not", "NOT"), ("gonna", None), ("go", "go..."), ("john", "John!"),
+    ]  # fmt: skip
+    assert [round(w.start_s - 10, 3) for w in words] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert {w.source for w in words} == {"forced_alignment"}
+
+
 def turn(text: str | None = "Well, now: yes.", alignment: str | None = None) -> Segment:
     name = "Ses01F_impro01_F000"
     return Segment(name, "Ses01F_impro01", "Ses01F", "1", None, 10.0, 12.4, text=text, alignment=alignment)

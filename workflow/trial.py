@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.features import registry
+from pipeline.features.layers import for_small_network
 from pipeline.records import InputError
 from pipeline.weights import parse
 from pipeline.words.registry import RECOGNISERS
@@ -34,7 +35,7 @@ def _small(entry: dict) -> dict:
         small = registry.load(entry["extractor"]).demonstration_weights
     except (InputError, KeyError):  # said when the entry itself is checked
         return entry
-    return {**entry, "weights": small} if small else entry
+    return {**for_small_network(entry), "weights": small} if small else entry
 
 
 def _must_be_fetched(weights: str | None) -> bool:

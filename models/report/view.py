@@ -7,6 +7,7 @@ from models.report.curves import learning_curves
 from models.report.examples import examples
 from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
+from models.report.layers import layers_table
 from models.report.paper import paper
 from models.report.provenance import provenance
 from models.report.raters import agreement_of
@@ -72,6 +73,7 @@ def build(results: Results, media: bool = True) -> dict:
     view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
         "models_table": costs.models_table(results, runs, run_names),
+        "layers_table": layers_table(results, runs, run_names),
         "curves": learning_curves(results, main, settings.metric) if main else None,
         "coverage": None
         if results.tables["coverage"] is None
@@ -117,31 +119,31 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
     if table is None:
         return empty
     settings, confusion = results.settings, results.tables["confusion"]
-    told = [] if settings.task.numbers else classes.classes_of(table, settings.options.get("labels") or [])
+    class_names = [] if settings.task.numbers else classes.classes_of(table, settings.options.get("labels") or [])
     counts = classes.support(confusion, runs, len(settings.seeds))
     papers = published.papers(settings)
     chance = scores.chance_of(table, settings.metric)
-    chance = classes.chance(settings.metric, told, counts) if chance is None else chance
+    chance = classes.chance(settings.metric, class_names, counts) if chance is None else chance
     shown = scores.score_view(cells, runs, run_names, settings, papers, chance)
     of_class = {
-        kind: classes.of_classes(kind, cells, main, told, counts, run_names, settings) if told else None
+        kind: classes.of_classes(kind, cells, main, class_names, counts, run_names, settings) if class_names else None
         for kind in ("recall", "precision")
     }
     return {
         **empty,
         **of_class,
-        "classes": told,
+        "classes": class_names,
         "chance": chance,
         "scores": shown,
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(cells, runs, run_names, settings.metric),
-        "raters": agreement_of(results, settings, told),
+        "raters": agreement_of(results, settings, class_names),
         "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
             table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)
         ),
-        "confusion": classes.confusions(confusion, main, told, run_names) if told else [],
+        "confusion": classes.confusions(confusion, main, class_names, run_names) if class_names else [],
     }
 
 
@@ -205,8 +207,8 @@ def feature_lines(settings: Settings) -> list[str]:
     out = []
     for modality in settings.modalities:
         made = settings.made_by(modality).items()
-        told = [f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made]
-        out.append(f"{names.sentence(modality)}: {names.listing(told)}.")
+        stores = [f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made]
+        out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
     return out
 
 

@@ -6,6 +6,7 @@ one's own is a class with a ``modality`` and an ``extract``; docs/extractors.md 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,11 +85,12 @@ class FacePiece:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextPiece:
-    """Words in the order spoken, each over its ``time_s`` (n, 2)."""
+    """Words in the order spoken, each over its ``time_s`` (n, 2); ``written``: with their case and punctuation."""
 
     segment_id: str
     words: list[str]
     time_s: np.ndarray
+    written: Sequence[str] = ()  # empty: as they are spoken
 
     def __len__(self) -> int:
         return len(self.words)
@@ -141,6 +143,11 @@ class Extractor(ABC):
     needs_weights: ClassVar[bool] = False
     demonstration_weights: ClassVar[str | None] = None
     """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
+    pool_s: float = 0.0
+    """Sound: seconds over which the driver averages rows; ``cut.grid`` is then a multiple of it."""
+    layers: Sequence[int] = ()
+    """Numbers of a network's layers that stand side by side in each row, as models are to mix them; known once ``dim``
+    is. Empty: a row is one vector."""
     needs_crops: ClassVar[bool] = True
     """Video: whether the pictures are looked at; where not, they are left undecoded and all zero."""
     Config: ClassVar[type] = Options

@@ -15,8 +15,10 @@ class LayerOptions(Options):
     layers: Literal["last", "all"] | list[int] = Field(
         "last", description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"
     )
-    combine: Literal["mean", "sum", "concat"] = Field(
-        "mean", description="how several layers become one row; concat multiplies the width"
+    combine: Literal["mean", "sum", "concat", "keep"] = Field(
+        "mean",
+        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
+        "learn how to weigh them",
     )
 
     def __post_init__(self):
@@ -39,9 +41,25 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
     return [n % count for n in layers]
 
 
+def for_small_network(options: dict) -> dict:
+    """The options with all layers in place of those counted from below, of which a small network may have fewer."""
+    layers = options.get("layers")
+    counted = isinstance(layers, list) and any(isinstance(n, int) and n >= 0 for n in layers)
+    return {**options, "layers": "all"} if counted else options
+
+
 def only_last(layers) -> bool:
     """Whether the layers below the last need not be kept."""
     return layers in ("last", [-1])
+
+
+def chosen_states(output, layers, what: str) -> tuple[list, list[int]]:
+    """The hidden states that ``layers`` names of a model's output, and their numbers; of the last alone it has none."""
+    if only_last(layers):
+        return [output.last_hidden_state], []
+    hidden = [*output.hidden_states[:-1], output.last_hidden_state]
+    numbers = layer_indices(layers, len(hidden), what)
+    return [hidden[i] for i in numbers], numbers
 
 
 def combine(states: list, how: str, what: str):
@@ -50,10 +68,10 @@ def combine(states: list, how: str, what: str):
 
     if len(states) == 1:
         return states[0]
-    if how == "concat":
-        return torch.cat(states, dim=-1)
     widths = [state.shape[-1] for state in states]
-    if len(set(widths)) > 1:
+    if how != "concat" and len(set(widths)) > 1:
         raise InputError(f"combine: {how} needs layers of one width, those of {what} have {widths}; use concat")
+    if how in ("concat", "keep"):
+        return torch.cat(states, dim=-1)
     total = sum(states[1:], states[0])
     return total / len(states) if how == "mean" else total

@@ -12,6 +12,7 @@ from pipeline.crops import CROP_PX
 from pipeline.features.base import AudioPiece, Cut, Extractor, FacePiece, Modality, Piece, TextPiece
 from pipeline.records import InputError, Segment, Word, read_table
 from pipeline.store import Rows
+from pipeline.timebase import pool_rows
 
 FOLDERS = {"audio": ("audio", ".h5"), "video": ("faces", ".h5"), "text": ("words", ".tsv")}
 _EPSILON_S = 1e-6
@@ -137,15 +138,22 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
     for begin in range(0, len(own), length):
         some = own[begin : begin + length]
         time_s = np.array([(w.start_s, w.end_s) for w in some], np.float64)
-        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s))
+        written = [w.written or w.word for w in some]
+        yield Job(segment.segment_id, TextPiece(segment.segment_id, [w.word for w in some], time_s, written))
 
 
-def own_rows(rows: Rows, job: Job) -> Rows:
-    """A job's own rows, without those made from context, masked where nothing was recorded, clipped to the segment."""
+def own_rows(rows: Rows, job: Job, pool_s: float = 0.0) -> Rows:
+    """A job's own rows, without those made from context, masked where nothing was recorded, clipped to the segment.
+
+    With ``pool_s`` they are means over so many seconds, counted from the start of the segment.
+    """
     centre_s = rows.time_s.mean(axis=1) + _EPSILON_S if len(rows) else np.zeros(0)
     keep = (centre_s >= job.keep_s[0]) & (centre_s < job.keep_s[1])
     inside = True if job.observed_s is None else _seen(rows.time_s, job.observed_s)
-    return Rows(rows.values[keep], np.clip(rows.time_s[keep], *job.span_s), (rows.valid & inside)[keep])
+    values, time_s, valid = rows.values[keep], rows.time_s[keep], (rows.valid & inside)[keep]
+    if pool_s:
+        values, time_s, valid = pool_rows(values, time_s, valid, pool_s, job.span_s[0])
+    return Rows(values, np.clip(time_s, *job.span_s), valid)
 
 
 def _seen(time_s: np.ndarray, observed_s: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ def attributes(
         "software": software(extractor),
         "inputs": _inputs(segments, results, extractor.modality),
         "demonstration": demonstration,
+        "layers": list(extractor.layers) if extractor.dim else [],  # known once the width is
     }
 
 

@@ -55,7 +55,7 @@ def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str
             if len(found) != len(pieces):
                 raise InputError(f"{_who(extractor)}: gave rows of {len(found)} pieces for a batch of {len(pieces)}")
             for i, rows in zip(batch, found, strict=True):
-                results[i] = own_rows(check_rows(extractor, group[i].piece, rows), group[i])
+                results[i] = own_rows(check_rows(extractor, group[i].piece, rows), group[i], extractor.pool_s)
         for i, job in enumerate(group):
             yield job.segment_id, results.pop(i, None) or Rows.empty(extractor.dim)
 

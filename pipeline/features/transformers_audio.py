@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import AudioPiece, Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -21,7 +21,9 @@ class TransformersAudioOptions(LayerOptions):
     """Layers, pooling, and how long sound is cut."""
 
     pool_s: float | None = Field(
-        None, gt=0, description="mean of the rows within so many seconds, rounded to whole rows; null keeps every row"
+        None,
+        gt=0,
+        description="mean of the rows centred within so many seconds, rounded to whole rows; null keeps every row",
     )
     piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of so many seconds")
     context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model hears, too")
@@ -53,7 +55,9 @@ class TransformersAudio(Extractor):
             raise InputError(f"{weights}: {self.name} hears sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz")
         self.whisper = self.name == "whisper"
         self.stride, self.field, self.lead = self._geometry()
-        self.pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
+        pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
+        self.grid_s = pool * self.stride / SAMPLE_RATE_HZ
+        self.pool_s = self.grid_s if pool > 1 else 0.0
         self.batched = self.whisper or self._padding_is_harmless()
 
     def _geometry(self) -> tuple[int, int, int]:
@@ -86,7 +90,7 @@ class TransformersAudio(Extractor):
     @property
     def cut(self) -> Cut:
         """Pieces on the grid of rows; Whisper hears 30 s at once, context included."""
-        c, grid = self.config, self.pool * self.stride / SAMPLE_RATE_HZ
+        c, grid = self.config, self.grid_s
         if self.whisper:
             heard_s = self.processor.n_samples / SAMPLE_RATE_HZ
             context_s = min(c.context_s, heard_s / 4)
@@ -101,11 +105,6 @@ class TransformersAudio(Extractor):
     def _rows(self, piece: AudioPiece, values: np.ndarray) -> Rows:
         hop_s, field_s, lead_s = (n / SAMPLE_RATE_HZ for n in (self.stride, self.field, self.lead))
         time_s = window_ranges_s(len(values), field_s, hop_s, piece.start_s - lead_s)
-        if self.pool > 1:
-            starts = np.arange(0, len(values), self.pool)
-            sizes = np.diff(np.append(starts, len(values)))
-            values = np.add.reduceat(values, starts, axis=0) / sizes[:, None]
-            time_s = np.stack([time_s[starts, 0], time_s[starts + sizes - 1, 1]], axis=1)
         return Rows(np.asarray(values, np.float32), time_s, np.ones(len(values), bool))
 
     def row_count(self, samples: int) -> int:
@@ -127,13 +126,9 @@ class TransformersAudio(Extractor):
 
         with torch.inference_mode():
             inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
-            keep = not only_last(self.config.layers)
-            output = self.model(**inputs, output_hidden_states=keep)
-            states = [output.last_hidden_state]
-            if keep:
-                hidden = [*output.hidden_states[:-1], output.last_hidden_state]
-                chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
-                states = [hidden[i] for i in chosen]
+            output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
+            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
+            self.layers = numbers if self.config.combine == "keep" else []
             values = combine(states, self.config.combine, self.name).float().cpu().numpy()
         expected = self.row_count(max(len(piece) for piece in pieces))
         if values.shape[1] != expected and not self.whisper:

@@ -81,6 +81,7 @@ class TransformersImage(Extractor):
             return last
         hidden = [*output.hidden_states[:-1], output.last_hidden_state]
         chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
+        self.layers = chosen if self.config.combine == "keep" else []
         states = [last if i == len(hidden) - 1 else self._pooled(hidden[i], None) for i in chosen]
         return combine(states, self.config.combine, self.name)
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import category
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, TextPiece, options
-from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -25,8 +26,13 @@ class TransformersTextOptions(LayerOptions):
         default_factory=lambda: [-4, -3, -2, -1],
         description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last",
     )
-    combine: Literal["mean", "sum", "concat"] = Field(
-        "sum", description="how several layers become one row; concat multiplies the width"
+    combine: Literal["mean", "sum", "concat", "keep"] = Field(
+        "sum",
+        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
+        "learn how to weigh them",
+    )
+    form: Literal["written", "spoken"] = Field(
+        "written", description="words with the case and punctuation of their text, or in lower case without"
     )
     pooling: Literal["words", "mean", "cls"] = Field(
         "words", description="a row for each word, or one for the whole text: mean of all tokens, or the first token"
@@ -48,6 +54,7 @@ class Window:
 class TransformersText(Extractor):
     """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
 
+    Punctuation is read with the words and has no row of its own, nor a share in that of its word.
     Texts longer than the model can read are cut into windows; each word is taken from the window in which it stands
     furthest from the edge. A word of which the tokenizer leaves nothing is invalid.
     """
@@ -89,7 +96,8 @@ class TransformersText(Extractor):
     def extract(self, batch: list[TextPiece]) -> list[Rows]:
         """Rows of each piece."""
         windows = [w for i, piece in enumerate(batch) for w in self._windows(i, piece)]
-        encoded = [self._encode(batch[w.piece].words[w.first : w.last]) for w in windows]
+        words = [self._words(batch[w.piece])[w.first : w.last] for w in windows]
+        encoded = [self._encode(some) for some in words]
         vectors: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         order = sorted(range(len(windows)), key=lambda i: -len(encoded[i]["input_ids"]))
         while order:
@@ -97,14 +105,19 @@ class TransformersText(Extractor):
             some, order = order[:most], order[most:]
             states = self._forward([encoded[i] for i in some])
             for i, state in zip(some, states, strict=True):
-                vectors[i] = self._of_words(state, encoded[i], windows[i])
+                vectors[i] = self._of_words(state, encoded[i], words[i])
         return [self._rows(i, piece, windows, vectors) for i, piece in enumerate(batch)]
 
+    def _words(self, piece: TextPiece) -> list[str]:
+        return list((self.config.form == "written" and piece.written) or piece.words)
+
     def _encode(self, words: list[str]):
-        return self.tokenizer(words, is_split_into_words=True, truncation=True, max_length=self.limit)
+        return self.tokenizer(
+            words, is_split_into_words=True, truncation=True, max_length=self.limit, return_offsets_mapping=True
+        )
 
     def _windows(self, index: int, piece: TextPiece) -> list[Window]:
-        plain = self.tokenizer(piece.words, is_split_into_words=True, add_special_tokens=False)
+        plain = self.tokenizer(self._words(piece), is_split_into_words=True, add_special_tokens=False)
         words = np.array([w for w in plain.word_ids() if w is not None], int)
         tokens = np.bincount(words, minlength=len(piece))
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
@@ -117,23 +130,19 @@ class TransformersText(Extractor):
             {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
         with torch.inference_mode():
-            keep = not only_last(self.config.layers)
-            output = self.model(**padded, output_hidden_states=keep)
-            states = [output.last_hidden_state]
-            if keep:
-                hidden = [*output.hidden_states[:-1], output.last_hidden_state]
-                chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
-                states = [hidden[i] for i in chosen]
+            output = self.model(**padded, output_hidden_states=not only_last(self.config.layers))
+            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
+            self.layers = numbers if self.config.combine == "keep" else []
             values = combine(states, self.config.combine, self.name).float().cpu().numpy()
         return [state[: len(e["input_ids"])] for state, e in zip(values, encoded, strict=True)]
 
-    def _of_words(self, state: np.ndarray, encoded, window: Window) -> tuple[np.ndarray, np.ndarray]:
+    def _of_words(self, state: np.ndarray, encoded, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """(words, D) and (words,) whether the word has any token; for pooled text one row instead."""
         if self.config.pooling != "words":
             pooled = state[0] if self.config.pooling == "cls" else state.mean(axis=0)
             return pooled[None], np.ones(1, bool)
-        word = np.array([-1 if w is None else w for w in encoded.word_ids()])
-        values = np.zeros((window.last - window.first, state.shape[1]), np.float32)
+        word = np.array(own_tokens(encoded, words))
+        values = np.zeros((len(words), state.shape[1]), np.float32)
         np.add.at(values, word[word >= 0], state[word >= 0])
         count = np.bincount(word[word >= 0], minlength=len(values))
         self._say_unknown(int((np.array(encoded["input_ids"]) == self.tokenizer.unk_token_id).sum()), len(values))
@@ -158,6 +167,19 @@ class TransformersText(Extractor):
         spans = [piece.time_s[w.keep[0] : w.keep[1]] for w, _, _ in parts]
         time_s = np.array([(span[:, 0].min(), span[:, 1].max()) for span in spans])
         return Rows(np.concatenate([v for _, v, _ in parts]), time_s, np.ones(len(parts), bool))
+
+
+def own_tokens(encoded, words: list[str]) -> list[int]:
+    """Of each token the word that it is a part of; -1 of special tokens, and of the punctuation of a word."""
+
+    def speaks(text: str) -> bool:
+        return any(category(sign)[0] in "LMN" for sign in text)  # letters, their marks, numbers
+
+    found = []
+    for word, (first, last) in zip(encoded.word_ids(), encoded["offset_mapping"], strict=True):
+        silent = word is not None and speaks(words[word]) and not speaks(words[word][first:last])
+        found.append(-1 if word is None or silent else word)
+    return found
 
 
 def words_begin_with_a_space(tokenizer) -> None:

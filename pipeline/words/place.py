@@ -9,7 +9,7 @@ from pipeline.corpora.tree import read_text
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, Word
 from pipeline.words.alignment import parse_alignment
-from pipeline.words.text import spread
+from pipeline.words.text import as_written, spread
 
 SUPPLIED = "transcript"
 EVEN = "transcript_even"
@@ -80,7 +80,8 @@ def _written(root: Path, segment: Segment) -> list[Word] | None:
     if segment.alignment:
         path = root / segment.alignment
         try:
-            return parse_alignment(read_text(path)[0], segment.start_s, segment.segment_id)
+            words = parse_alignment(read_text(path)[0], segment.start_s, segment.segment_id)
+            return as_written(words, segment.text or "")
         except InputError as error:
             log.warning("words: %s: %s; the transcript is used instead", path.name, error)
     if segment.text:

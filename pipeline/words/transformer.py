@@ -79,7 +79,7 @@ class Transformer(PieceRecogniser):
                 raise
             log.warning("words: no word times for a piece of %.0f s (%s); they are estimates", duration_s, error)
             text = self._run(samples, sample_rate_hz)["text"]
-            return [(w.word, w.start_s, w.end_s) for w in spread(text, 0.0, duration_s, "")]
+            return [(w.written or w.word, w.start_s, w.end_s) for w in spread(text, 0.0, duration_s, "")]
         words: list[Heard] = []
         for chunk in heard.get("chunks", []):
             start_s, end_s = chunk["timestamp"]
