@@ -8,8 +8,8 @@ from pipeline.cli import StageGroup, run
 
 STAGES = PIPELINE | MODELS
 TOOLS = (  # what people call by hand
-    "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser",
-    "compare-reports", "archive",
+    "predict", "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser",
+    "compare-reports", "archive", "pack",
 )  # fmt: skip
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
