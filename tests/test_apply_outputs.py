@@ -9,12 +9,14 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from models.apply.answer import Answer, Face, Row, Spoken
-from models.apply.outputs import curves, page, stretches, subtitles, table
+from models.apply.outputs import curves, overlay, page, stretches, subtitles, table, timeline
 from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
-from tests.clips import beeps, painted, write_clip
+from pipeline.faces.align import TEMPLATE
+from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -217,3 +219,107 @@ def test_small_recordings_are_held_in_the_page_and_others_referred_to(clip, tmp_
     assert refused.element is None
     assert ".avi" in refused.reason
     assert "mpeg4" in refused.reason
+
+
+# The timeline.
+
+
+def test_the_timeline_changes_colour_where_the_prediction_does(tmp_path):
+    write_outputs(classes(demonstration=True, notes=("To know. " * 40,), outputs=("$a^$", "_b", "ä")), tmp_path)
+    with Image.open(tmp_path / "two.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    colours = [np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in curves.LIGHT[:2]]
+    first, second = (np.abs(pixels - colour).sum(axis=2) < 12 for colour in colours)
+    row = int(np.argmax((first.sum(axis=1) > 500) & (second.sum(axis=1) > 900)))  # of the strongest class
+    axis_px = 120 * np.array([1.6, 16 - 0.4])
+    expected_px = axis_px[0] + np.ptp(axis_px) * SWITCH_S / 4
+    assert np.flatnonzero(first[row]).max() == pytest.approx(expected_px, abs=1.5)
+    assert np.flatnonzero(second[row]).min() == pytest.approx(expected_px, abs=1.5)
+    alarm = np.abs(pixels - [255, 233, 201]).sum(axis=2) < 12
+    assert alarm[:80].sum() > 5000
+
+
+@pytest.mark.parametrize("seconds", [1.0, 60.0, 3600.0])
+def test_a_timeline_has_a_handful_of_round_ticks_at_any_length(seconds):
+    axes = timeline.figure(classes(duration_s=seconds)).axes[-1]
+    assert 3 <= len(axes.get_xticks()) <= 17
+    assert axes.get_xticklabels()[0].get_text() in ("0:00", "0:00.0")
+
+
+# The overlay.
+
+LEFT_TOP = 100 + 50j  # where the crop's corner lies in the picture
+
+
+def seen(person: str, time_s: np.ndarray) -> Face:
+    """A face whose landmarks are the template's, moved: its crop is the square of 112 pixels at LEFT_TOP."""
+    points = np.array([[p.real, p.imag] for p in np.array(TEMPLATE) + LEFT_TOP])
+    spans = np.stack([time_s, np.append(time_s[1:], time_s[-1] + 0.04)], axis=1)
+    return Face(person, spans, np.repeat(points[None], len(time_s), axis=0), spans[:, 0] < 3.0)
+
+
+@pytest.fixture(scope="module")
+def drawn(clip, tmp_path_factory) -> Path:
+    faces = (seen("ann", np.arange(100) / 25),)
+    answer = classes(source=clip, faces=faces, demonstration=True)
+    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), overlay=True)[4]
+
+
+def near(pixels: np.ndarray, colour: str) -> np.ndarray:
+    return np.abs(pixels.astype(int) - [int(colour[k : k + 2], 16) for k in (1, 3, 5)]).sum(axis=-1) < 90
+
+
+def test_an_overlay_has_every_picture_at_its_time(drawn):
+    with av.open(str(drawn)) as container:
+        frames = [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    assert [time for time, _ in frames] == pytest.approx((np.arange(100) / 25).tolist(), abs=1e-4)
+    # The strip of a demonstration covers the numbers, so the box tells the pictures before and after the switch apart.
+    edge_x, edge_y = int(LEFT_TOP.real), int(LEFT_TOP.imag) + 60
+    for k, (_, picture) in enumerate(frames):
+        expected = None if k >= 75 else curves.DARK[0] if k < 37 else curves.DARK[1]
+        beside, inside = picture[edge_y, edge_x - 1 : edge_x + 1], picture[edge_y, edge_x + 20]
+        assert not near(inside, curves.DARK[0])
+        assert not near(inside, curves.DARK[1])
+        for colour in curves.DARK[:2]:
+            assert near(beside, colour).any() == (colour == expected), (k, beside)
+    assert near(frames[0][1][2:6, 2:40], "#ffe9c9").mean() > 0.9
+
+
+def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp_path):
+    """Of uneven frame times, with sound that starts before the picture and ends after it."""
+    path, times_s = tmp_path / "two.mp4", [0.25 + k / 20 + 0.01 * (k % 3) for k in range(60)]
+    sound = beeps([1.25], 4.0, 44_100)
+    write_clip(path, [painted(k) for k in range(60)], times_s, sound=(sound, 44_100, 0.0, "aac"))
+    out = tmp_path / "out.mp4"
+    overlay.write_overlay(classes(source=path, rows=()), out)
+    with av.open(str(out)) as container:
+        frames = [(f.time, number_in(f.to_ndarray(format="rgb24"))) for f in container.decode(video=0)]
+    assert [number for _, number in frames] == list(range(60))
+    assert [time for time, _ in frames] == pytest.approx([t - 0.25 for t in times_s], abs=1e-3)
+    with av.open(str(out)) as container:
+        heard = [(f.time, f.to_ndarray().mean(axis=0)) for f in container.decode(audio=0)]
+        rate = container.streams.audio[0].rate
+    samples = np.concatenate([block for _, block in heard])
+    assert rate == 44_100
+    assert heard[0][0] + len(samples) / rate == pytest.approx(3.75, abs=0.05)
+    loud = heard[0][0] + np.flatnonzero(np.abs(samples) > 0.2) / rate
+    assert (loud.min(), loud.max()) == pytest.approx((1.0, 1.06), abs=0.01)
+
+
+def test_a_box_glides_between_looked_at_frames_and_is_gone_where_the_face_is():
+    face = seen("ann", np.array([0.0, 0.2, 2.9, 3.1]))
+    face.landmarks[1] += [10, 0]
+    assert overlay.box_at(face, 0.0)[0] == pytest.approx((100, 50))
+    assert overlay.box_at(face, 0.1)[[0, 2]] == pytest.approx(np.array([[105, 50], [217, 162]]))
+    assert overlay.box_at(face, 1.0)[0] == pytest.approx((110, 50))  # too far from the next to glide
+    assert overlay.box_at(face, 3.2) is None
+    assert overlay.box_at(None, 0.0) is None
+
+
+def test_sound_alone_has_a_page_that_plays_it_and_no_overlay(tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", beeps([1.0], 2.0, 16_000), 16_000)
+    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path, overlay=True)
+    assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "png", "html"]
+    assert Page(written[-1].read_text()).by_id("media").tag == "audio"

@@ -34,9 +34,11 @@ def environment() -> jinja2.Environment:
     )
 
 
-def write_page(answer: Answer, path: Path, embed_below_mb: float = EMBED_BELOW_MB, plays: Path | None = None) -> None:
-    """Write the page; ``plays`` is a file to show in place of the recording, such as its overlay."""
-    shown = player(plays or answer.source, path.parent, embed_below_mb)
+def write_page(answer: Answer, path: Path, embed_below_mb: float = EMBED_BELOW_MB, drawn: Path | None = None) -> None:
+    """Write the page; ``drawn`` is the overlay, if there is one, to play where browsers do not play the recording."""
+    shown = player(answer.source, path.parent, embed_below_mb)
+    if drawn and not shown.element:
+        shown = player(drawn, path.parent, embed_below_mb)
     with replacing(path) as temporary:
         temporary.write_text(render(answer, shown), encoding="utf-8", errors="backslashreplace")
 
