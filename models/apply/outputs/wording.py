@@ -1,0 +1,70 @@
+"""How predictions are put into words, the same in every output."""
+
+import math
+
+import numpy as np
+
+from models.apply.answer import Answer, Row
+
+MARK = "demonstration"
+WARNING = "Demonstration: these predictions mean nothing"
+WHY = (
+    "The model was trained on generated material, with small random-weight extractors. What you see shows that the "
+    "path from a video to its predictions works, not what anybody feels."
+)
+
+
+def winner(values: np.ndarray) -> int | None:
+    """Index of the most probable class; None where nothing is predicted."""
+    return int(np.argmax(values)) if len(values) and np.isfinite(values).all() else None
+
+
+def value_text(answer: Answer, output: int, value: float) -> str:
+    """One probability as per cent, or one number in the unit of the corpus, with a sign where the corpus has signs."""
+    if not math.isfinite(value):
+        return "–"
+    if not answer.numbers:
+        return f"{100 * value:.0f} %"
+    signed = "+" if limits(answer, output)[0] < 0 else ""
+    return f"{value:{signed}.2f}".replace("-", "\u2212")
+
+
+def headline(answer: Answer, row: Row) -> str:
+    """What a row says in a few words: the class and how probable it is, or each number."""
+    if answer.numbers:
+        return ", ".join(f"{name} {value_text(answer, k, row.values[k])}" for k, name in enumerate(answer.outputs))
+    best = winner(row.values)
+    return (
+        "nothing predicted" if best is None else f"{answer.outputs[best]} {value_text(answer, best, row.values[best])}"
+    )
+
+
+def limits(answer: Answer, output: int) -> tuple[float, float]:
+    """Lowest and highest value of an output: of probabilities, of the corpus, or else of what is predicted."""
+    if not answer.numbers:
+        return 0.0, 1.0
+    if answer.outputs[output] in answer.ranges:
+        low, high = answer.ranges[answer.outputs[output]]
+        return float(low), float(high)
+    found = [row.values[output] for row in answer.rows if math.isfinite(row.values[output])] or [0.0]
+    low, high = float(min(found)), float(max(found))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def several_people(answer: Answer) -> bool:
+    """Whether predictions must say whose they are."""
+    return len({row.person for row in answer.rows}) > 1
+
+
+def title(answer: Answer) -> str:
+    """The name of the recording; bytes of it that are no text are shown as such."""
+    return answer.source.name.encode("utf-8", "backslashreplace").decode()
+
+
+def clock(time_s: float, decimals: int = 0) -> str:
+    """A position in a recording: 0:05, 12:34, 1:02:03, with tenths where asked for."""
+    ticks = round(time_s * 10**decimals)
+    whole, part = divmod(ticks, 10**decimals)
+    hours, minutes, seconds = whole // 3600, whole // 60 % 60, whole % 60
+    text = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{text}.{part:0{decimals}d}" if decimals else text
