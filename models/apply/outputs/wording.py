@@ -9,8 +9,8 @@ from models.apply.answer import Answer, Row
 MARK = "demonstration"
 WARNING = "Demonstration: these predictions mean nothing"
 WHY = (
-    "The model was trained on generated material, with small random-weight extractors. What you see shows that the "
-    "path from a video to its predictions works, not what anybody feels."
+    "The model was made to show that the path from a video to its predictions works, with small random or briefly "
+    "trained weights. What you see does not tell what anybody feels."
 )
 
 
