@@ -97,7 +97,7 @@ def _data(answer: Answer, people: list[Track]) -> dict:
         }
         for track in people
     ]
-    signed = [wording.limits(answer, k)[0] < 0 for k in range(len(answer.outputs))]
+    signed = [wording.has_signs(answer, k) for k in range(len(answer.outputs))]
     return {"outputs": answer.outputs, "numbers": answer.numbers, "signed": signed, "steps": steps}
 
 

@@ -79,7 +79,8 @@ def _strips(answer: Answer, people: list[Track]) -> Iterator[_Strip]:
         room_in = (WIDTH_IN - LEFT_IN - RIGHT_IN) / len(answer.words)
         yield _Strip("words" if room_in > WORD_IN else "speech")
     for track in people:
-        yield _Strip("person", track)
+        if len(people) > 1:
+            yield _Strip("person", track)
         if track.seen_s is not None:
             yield _Strip("face", track)
         if not answer.numbers:
