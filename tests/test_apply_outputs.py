@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from models.apply.answer import Answer, Face, Row, Spoken
-from models.apply.outputs import curves, overlay, page, stretches, subtitles, table, timeline
+from models.apply.outputs import curves, overlay, page, stretches, subtitles, table, timeline, wording
 from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
@@ -131,6 +131,17 @@ def test_frames_are_said_phrase_by_phrase(tmp_path):
     assert [cue[:2] for cue in found] == [(0.0, SWITCH_S), (SWITCH_S, 3.0), (3.0, 4.0)]
     assert found[0][2] == "yes\nvalence \u22120.50, arousal +0.18 (demonstration)"  # the mean of 0, 0.01 ... 0.36
     assert found[1][2].startswith("valence +0.50")
+
+
+def test_frames_of_which_nothing_is_predicted_do_not_count_and_those_beyond_the_corpus_are_within_the_picture():
+    rows = list(numbers().rows)
+    rows[10] = replace(rows[10], values=np.full(2, np.nan))
+    rows[20] = replace(rows[20], values=np.array([-0.5, -1.5]))
+    answer = numbers(rows=tuple(rows))
+    mean = (36 * -0.5 + 63 * 0.5) / 99
+    assert stretches.readable(answer)[0].values[0] == pytest.approx(mean)
+    assert curves.tracks(answer, most=50)[0].values[5].tolist() == [-0.5, 0.11]
+    assert wording.limits(answer, 1) == (-1.5, 1.0)
 
 
 def test_a_long_turn_is_followed_and_nothing_said_is_lost(tmp_path):

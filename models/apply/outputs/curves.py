@@ -61,10 +61,17 @@ def _track(person: str, rows: Sequence[Row], face: Face | None, outputs: int, mo
     each = max(1, -(-len(shown) // most))
     first = np.arange(0, len(shown), each)
     if each > 1:
-        counts = np.diff(np.append(first, len(shown)))[:, None]
-        values, spread = (np.add.reduceat(array, first) / counts for array in (values, spread))
+        values, spread = _means(values, first), _means(spread, first)
         time_s = np.stack([time_s[first, 0], time_s[np.append(first[1:], len(shown)) - 1, 1]], axis=1)
     return Track(person, time_s, values, spread, each, None if face is None else joined(face.time_s[face.valid]))
+
+
+def _means(array: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Means of the finite rows from each of ``first`` to the next; NaN where there is none."""
+    finite = np.isfinite(array)
+    sums = np.add.reduceat(np.where(finite, array, 0.0), first)
+    counts = np.add.reduceat(finite.astype(np.float64), first)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
 def joined(time_s: np.ndarray) -> np.ndarray:

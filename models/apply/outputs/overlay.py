@@ -25,19 +25,9 @@ from pipeline.timebase import frame_ranges_s
 
 TIME_BASE = Fraction(1, 90_000)  # holds the stamps of all usual frame rates exactly
 SOUND_RATES_HZ = (
-    96_000,
-    88_200,
-    64_000,
-    48_000,
-    44_100,
-    32_000,
-    24_000,
-    22_050,
-    16_000,
-    12_000,
-    11_025,
-    8_000,
-)  # of AAC
+    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
+)  # fmt: skip
+"""What AAC knows."""
 THREADS = 2
 PLATE = (20, 23, 27)
 ALARM, ALARM_PLATE = "#7a2e00", (255, 233, 201)

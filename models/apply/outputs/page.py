@@ -56,13 +56,14 @@ def render(answer: Answer, shown: Player) -> str:
     script, report, own = (made.loader.get_source(made, name)[0] for name in ("page.js", "report.css", "page.css"))
     style = report + _colours() + own
     people, spoken = curves.tracks(answer), Said(answer.words)
+    turns = sorted(readable(answer), key=lambda row: (row.start_s, row.end_s))  # as a conversation runs
     return made.get_template("page.html.j2").render(
         answer=answer,
         shown=shown,
         people=[_person(answer, track) for track in people],
         data=_data(answer, people),
         phrases=[_phrase(phrase) for phrase in phrases(answer.words)],
-        turns=[_turn(answer, row, spoken.within(row.start_s, row.end_s)) for row in readable(answer)],
+        turns=[_turn(answer, row, spoken.within(row.start_s, row.end_s)) for row in turns],
         several=wording.several_people(answer),
         end_s=max(answer.duration_s, 1e-3),
         wording=wording,
@@ -96,7 +97,7 @@ def _data(answer: Answer, people: list[Track]) -> dict:
         }
         for track in people
     ]
-    signed = [wording.limits(answer, k)[0] < 0 for k in range(len(answer.outputs))]
+    signed = [wording.has_signs(answer, k) for k in range(len(answer.outputs))]
     return {"outputs": answer.outputs, "numbers": answer.numbers, "signed": signed, "steps": steps}
 
 

@@ -23,7 +23,8 @@ Span = tuple[float, float]
 def readable(answer: Answer) -> list[Row]:
     """Rows to be read one by one, ordered by person and start: the answer's own, or means of its frames over phrases.
 
-    The spread of a mean is the mean of the frames' spreads: members that are wrong together stay wrong together.
+    Frames of which nothing is predicted are left out of a mean. Its spread is the mean of the frames' spreads: members
+    that are wrong together stay wrong together.
     """
     if not answer.frames:
         return list(answer.rows)
@@ -37,7 +38,8 @@ def readable(answer: Answer) -> list[Row]:
 
 
 def _mean(rows: Sequence[Row], span: Span) -> Row:
-    values, spread = (np.mean([getattr(row, name) for row in rows], axis=0) for name in ("values", "spread"))
+    told = [row for row in rows if np.isfinite(row.values).all()] or rows[:1]
+    values, spread = (np.mean([getattr(row, name) for row in told], axis=0) for name in ("values", "spread"))
     observed = {name: float(np.mean([row.observed.get(name, 0.0) for row in rows])) for name in rows[0].observed}
     start_s, end_s = max(span[0], rows[0].start_s), min(span[1], rows[-1].end_s)
     return Row(rows[0].person, start_s, end_s, values, spread, observed)

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 INK, MUTED, RULE, FAINT = "#1b1e23", "#565d68", "#d9dce1", "#eceef1"
 SPEECH = "#8b929d"
 ALARM, ALARM_BACK = "#7a2e00", "#ffe9c9"
-PLAIN = {"text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}
+PLAIN: Any = {"text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 9, "text.color": INK}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def _strips(answer: Answer, people: list[Track]) -> Iterator[_Strip]:
         room_in = (WIDTH_IN - LEFT_IN - RIGHT_IN) / len(answer.words)
         yield _Strip("words" if room_in > WORD_IN else "speech")
     for track in people:
-        yield _Strip("person", track)
+        if len(people) > 1:
+            yield _Strip("person", track)
         if track.seen_s is not None:
             yield _Strip("face", track)
         if not answer.numbers:
@@ -94,15 +95,12 @@ def _head(made: "Figure", answer: Answer, notes: list[str], height_in: float) ->
     at_in, x = height_in - 0.32, 0.2 / WIDTH_IN
     if answer.demonstration:
         box = {"facecolor": ALARM_BACK, "edgecolor": ALARM, "boxstyle": "square,pad=0.45", "linewidth": 1.5}
-        style = {"color": ALARM, "weight": "bold", "size": 11, "va": "center"}
-        made.text(x + 0.005, at_in / height_in, wording.WARNING, bbox=box, **style)
+        said = made.text(x + 0.005, at_in / height_in, wording.WARNING, bbox=box, size=11, va="center")
+        said.set(color=ALARM, weight="bold")
         at_in -= 0.45
     made.text(x, at_in / height_in, wording.title(answer), size=14, weight="bold", va="center")
-    right, by = (
-        1 - RIGHT_IN / WIDTH_IN,
-        f"predicted by {answer.model}; bands: one standard deviation between its members",
-    )
-    made.text(right, at_in / height_in, by, ha="right", va="center", color=MUTED)
+    by = f"predicted by {answer.model}; bands: one standard deviation between its members"
+    made.text(1 - RIGHT_IN / WIDTH_IN, at_in / height_in, by, ha="right", va="center", color=MUTED)
     for note in notes:
         at_in -= LINE_IN
         made.text(x, (at_in - 0.08) / height_in, note, va="center", color=MUTED)

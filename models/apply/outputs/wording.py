@@ -9,8 +9,8 @@ from models.apply.answer import Answer, Row
 MARK = "demonstration"
 WARNING = "Demonstration: these predictions mean nothing"
 WHY = (
-    "The model was trained on generated material, with small random-weight extractors. What you see shows that the "
-    "path from a video to its predictions works, not what anybody feels."
+    "The model was made to show that the path from a video to its predictions works, with small random or briefly "
+    "trained weights. What you see does not tell what anybody feels."
 )
 
 
@@ -25,7 +25,7 @@ def value_text(answer: Answer, output: int, value: float) -> str:
         return "–"
     if not answer.numbers:
         return f"{100 * value:.0f} %"
-    signed = "+" if limits(answer, output)[0] < 0 else ""
+    signed = "+" if has_signs(answer, output) else ""
     return f"{value:{signed}.2f}".replace("-", "\u2212")
 
 
@@ -40,15 +40,18 @@ def headline(answer: Answer, row: Row) -> str:
 
 
 def limits(answer: Answer, output: int) -> tuple[float, float]:
-    """Lowest and highest value of an output: of probabilities, of the corpus, or else of what is predicted."""
+    """Lowest and highest value of an output: of probabilities, or of the corpus and what is predicted together."""
     if not answer.numbers:
         return 0.0, 1.0
-    if answer.outputs[output] in answer.ranges:
-        low, high = answer.ranges[answer.outputs[output]]
-        return float(low), float(high)
-    found = [row.values[output] for row in answer.rows if math.isfinite(row.values[output])] or [0.0]
-    low, high = float(min(found)), float(max(found))
+    found = np.array([row.values[output] for row in answer.rows] + [*answer.ranges.get(answer.outputs[output], ())])
+    found = found[np.isfinite(found)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 0.0)
     return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def has_signs(answer: Answer, output: int) -> bool:
+    """Whether a number is written with its sign: unless the corpus has none below zero."""
+    return answer.numbers and answer.ranges.get(answer.outputs[output], (-1.0, 1.0))[0] < 0
 
 
 def several_people(answer: Answer) -> bool:
