@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
-from models.bootstrap import draw_weights, level, resample
-from models.clusters import clusters_of
-from models.metrics import metrics, overall
+from models.evaluation.bootstrap import draw_weights, level, resample
+from models.evaluation.clusters import clusters_of
+from models.evaluation.metrics import metrics, overall
+from models.evaluation.scores import number
+from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file
-from models.scores import number
-from models.tallies import tally_run
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
