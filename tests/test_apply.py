@@ -41,9 +41,9 @@ def stored(results: Path, run: str, fold: int, segments: set[str]) -> dict[str, 
     """Test predictions as training wrote them, by segment: (seeds, rows, outputs)."""
     table = pd.read_parquet(results / "runs" / run / f"fold{fold}" / "predictions.parquet")
     table = table[(table.part == "test") & table.segment_id.isin(segments)]
-    said = [name for name in table if name.startswith(("p_", "prediction_"))]
+    outputs = [name for name in table if name.startswith(("p_", "prediction_"))]
     return {
-        name: np.stack([rows[said].to_numpy() for _, rows in of_segment.groupby("seed")])
+        name: np.stack([rows[outputs].to_numpy() for _, rows in of_segment.groupby("seed")])
         for name, of_segment in table.groupby("segment_id", observed=True)
     }
 
@@ -60,11 +60,11 @@ def test_raw_video_gives_the_stored_test_predictions(made, tmp_path, name):
     recording = Recording(root, of_unit, own, own[-1].end_s, frame_times_s(root / of_unit.video))
     recording, prepared = predictor.stages.run(recording, tmp_path)
     examples = predictor.examples(recording, prepared, tmp_path)
-    said, found = predictor.said(examples)
+    values, found = predictor.predictions(examples)
     compared = 0
     for number, segment in enumerate(examples.segment_ids):
         if segment in expected:
-            np.testing.assert_allclose(said[:, found.segment == number], expected[segment], atol=1e-4)
+            np.testing.assert_allclose(values[:, found.segment == number], expected[segment], atol=1e-4)
             compared += expected[segment].size
     assert compared >= 2 * 4 * 7
 
@@ -76,11 +76,11 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     from models.apply.recordings import open_recording
 
     recording, prepared = predictor.stages.run(open_recording(path, False, Wish(spans=spans)), tmp_path)
-    said, _ = predictor.said(predictor.examples(recording, prepared, tmp_path))
-    assert len(said) == 4
-    expected = softmax(np.log(said.mean(0, dtype=float)) / predictor.model.about.temperature, axis=1)
+    values, _ = predictor.predictions(predictor.examples(recording, prepared, tmp_path))
+    assert len(values) == 4
+    expected = softmax(np.log(values.mean(0, dtype=float)) / predictor.model.about.temperature, axis=1)
     np.testing.assert_allclose([row.values for row in answer.rows], expected, atol=1e-6)
-    np.testing.assert_allclose([row.spread for row in answer.rows], said.std(0, dtype=float), atol=1e-6)
+    np.testing.assert_allclose([row.spread for row in answer.rows], values.std(0, dtype=float), atol=1e-6)
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, 1.0), (1.0, 2.5)]
     assert answer.rows[0].observed["video"] == pytest.approx(1, abs=0.3)  # a face is there all the time
     assert not any(row.observed["text"] for row in answer.rows)
@@ -138,8 +138,8 @@ def silent_film(tmp_path):
 
 def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film, shared, tmp_path):
     answer = predictors["iemocap"].answer(silent_film)
-    said = " ".join(answer.notes)
-    assert all(text in said for text in ("No face", "silent throughout", "Nobody is heard to speak"))
+    notes = " ".join(answer.notes)
+    assert all(text in notes for text in ("No face", "silent throughout", "Nobody is heard to speak"))
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, answer.duration_s)]
     from tests.clips import ffmpeg
 
