@@ -4,6 +4,7 @@
 #   snakemake --cores 8                                 both (only those with a root, once one has a root)
 #   snakemake --cores 8 features                        the feature stores alone
 #   snakemake --cores 8 results/affwild2/submission     test predictions as the Aff-Wild2 challenge takes them
+#   snakemake --cores 8 results/iemocap/models/self-A+V+T   a trained run as a folder that predicts on any recording
 #   snakemake --cores 1 all_weights                     what needs internet, and nothing else
 #
 # What lies where under results/ ({corpus} is its name in the configuration):
@@ -12,6 +13,7 @@
 #   {corpus}/features/{extractor}.h5                    the public feature stores (features.smk)
 #   {corpus}/splits/{protocol}.tsv                      folds and parts           (models.smk)
 #   {corpus}/runs/{model}-{modalities}/fold{fold}/      checkpoints, histories, predictions
+#   {corpus}/models/{model}-{modalities}/               the same, packed to predict on any recording
 #   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)
 #   {corpus}/logs/, {corpus}/benchmarks/                what each job said and cost
 import os

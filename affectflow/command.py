@@ -8,8 +8,8 @@ from pipeline.cli import StageGroup, run
 
 STAGES = PIPELINE | MODELS
 TOOLS = (  # what people call by hand
-    "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser",
-    "compare-reports", "archive",
+    "predict", "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser",
+    "compare-reports", "archive", "pack",
 )  # fmt: skip
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
@@ -29,7 +29,8 @@ COMMANDS = {
 def group():
     """From raw video to fusion models, significance tables and a report, in the folder where you are.
 
-    A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`.
+    A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`. Any video, by a trained model:
+    `affectflow predict results/mine/models/RUN VIDEO --out DIR`.
     """
 
 

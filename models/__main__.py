@@ -11,6 +11,8 @@ STAGES = {
     "score": ("models.evaluation.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.evaluation.significance:significance", "test the planned contrasts"),
     "submission": ("models.submission:submission", "write test predictions as the Aff-Wild2 challenge takes them"),
+    "pack": ("models.apply.pack:pack", "put a trained run into a folder that predicts on any recording"),
+    "predict": ("models.apply.command:predict", "say what a packed model makes of recordings"),
     "check-fusion": ("models.check:check_fusion", "try a fusion on made-up streams and say what is wrong with it"),
     "report": ("models.report.command:report", "write the report as one HTML file"),
     "examples": ("models.report.examples:command", "choose mistakes of a run to look at and listen to"),

@@ -161,7 +161,21 @@ def segment_examples(
     training: TrainingOptions,
     device: str = "cpu",
 ) -> Examples:
-    """Segments as items, of which ``truth`` is known, with normalisers fitted on the training part.
+    """Segments as items, of which ``truth`` is known, with normalisers fitted on the training part."""
+    items = segment_items(stores, assignments, task, truth, network, training, device)
+    return _fitted(items, network.faithful, training.normalise)
+
+
+def segment_items(
+    stores: dict[str, FeatureStore],
+    assignments: Sequence[Assignment],
+    task: Task,
+    truth: Truth,
+    network: NetworkOptions,
+    training: TrainingOptions,
+    device: str = "cpu",
+) -> Examples:
+    """Segments as items, without normalisers.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in the stored rows. The
     fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
@@ -176,7 +190,7 @@ def segment_examples(
     else:
         rows = {m: StoredRows(store, segment_ids, steps.get(m)) for m, store in stores.items()}
     segment = np.array([index[a.segment_id] for a in assignments])
-    examples = Examples(
+    return Examples(
         task=task,
         names=truth.names,
         segment_ids=segment_ids,
@@ -190,7 +204,6 @@ def segment_examples(
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
     )
-    return _fitted(examples, network.faithful, training.normalise)
 
 
 def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
@@ -216,7 +229,21 @@ def frame_examples(
     training: TrainingOptions,
     device: str = "cpu",
 ) -> Examples:
-    """Windows over the video frames of ``labels``, features brought to them by time, normalised by the training part.
+    """Windows over the video frames of ``labels`` with normalisers fitted on the training part."""
+    items = frame_items(stores, labels, assignments, task, network, training, device)
+    return _fitted(items, network.faithful, training.normalise)
+
+
+def frame_items(
+    stores: dict[str, FeatureStore],
+    labels: FeatureStore,
+    assignments: Sequence[Assignment],
+    task: Task,
+    network: NetworkOptions,
+    training: TrainingOptions,
+    device: str = "cpu",
+) -> Examples:
+    """Windows over the video frames of ``labels``, features brought to them by time; without normalisers.
 
     Training windows without any labelled frame are left out; of the other parts every frame is covered.
     """
@@ -252,7 +279,7 @@ def frame_examples(
         log.info("left out %d training windows without any labelled frame", unlabelled)
     segment, first = np.array(segments, np.int64), np.array(starts, np.int64)
     count = np.minimum(truth.count[segment] - first, training.window)
-    examples = Examples(
+    return Examples(
         task=task,
         names=names,
         segment_ids=segment_ids,
@@ -266,7 +293,6 @@ def frame_examples(
         dtype=torch.float64 if network.faithful else torch.float32,
         labels=truth,
     )
-    return _fitted(examples, network.faithful, training.normalise)
 
 
 def _check_classes(labels: Table, names: list[str]) -> None:

@@ -56,6 +56,31 @@ rule train:
         " --network {params.network:q} --training {params.training:q} --cores {threads} --out {params.folder} > {log} 2>&1"
 
 
+# Asked for by name alone: snakemake --cores 8 results/iemocap/models/self-A+V+T
+rule pack:
+    input:
+        unpack(run_features),
+        predictions=lambda wildcards: [
+            f"results/{wildcards.corpus}/runs/{wildcards.model}-{wildcards.modalities}/fold{fold}/predictions.parquet"
+            for fold in range(planned(wildcards).folds)
+        ],
+        segments="results/{corpus}/segments.tsv",
+        split=split_file,
+        config="results/{corpus}/config.json",
+        weights=lambda wildcards: [weights_folder(source) for source in options(wildcards).weight_sources],
+    output:
+        directory("results/{corpus}/models/{model}-{modalities}"),
+    log:
+        "results/{corpus}/logs/models/{model}-{modalities}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/pack/{model}-{modalities}.tsv"
+    params:
+        code=code("models.apply.pack:pack"),
+    shell:
+        "python -m models pack --results results/{wildcards.corpus} --run {wildcards.model}-{wildcards.modalities}"
+        " --config-json {input.config} --split {input.split} --out {output} > {log} 2>&1"
+
+
 # Asked for by name alone: snakemake --cores 8 results/affwild2/submission
 rule submission:
     input:

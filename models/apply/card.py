@@ -1,0 +1,142 @@
+"""What is known of a packed model: scores with intervals, recalls, calibration, and who trained it; and its page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.evaluation.bootstrap import draw_weights, level, resample
+from models.evaluation.clusters import clusters_of
+from models.evaluation.metrics import metrics, overall
+from models.evaluation.scores import number
+from models.evaluation.tallies import tally_run
+from models.predictions import prediction_file
+from models.task import Task
+from pipeline.records import Assignment, Segment
+
+SAMPLES, LEVEL, FEWEST_CLUSTERS = 2000, 0.95, 3
+
+
+def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[Segment]) -> list[dict]:
+    """Metrics of the test parts of all folds together, mean over seeds, with intervals where there are enough clusters.
+
+    Intervals come from a bootstrap over clusters (dialogs, videos or speakers) and seeds, as in the report.
+    """
+    found = tally_run(results, run, folds, task, clusters_of(segments, task))
+    drawn = draw_weights(len(found.clusters), SAMPLES, seed=0)
+    classes = found.class_items if found.classes else None
+    rows = []
+    for name, function in metrics(task, found.classes).items():
+        row = {"metric": name, "value": number(found.score(function))}
+        if name in overall(task) and row["value"] is not None and len(found.clusters) >= FEWEST_CLUSTERS:
+            estimate = level(resample(found, function, drawn), found.cluster_items, classes)
+            if estimate is not None:
+                row["low"], row["high"] = map(number, estimate.interval(LEVEL))
+        rows.append(row)
+    return rows
+
+
+def calibration(results: Path, run: str, members: dict[int, list[int]], task: Task) -> dict:
+    """The temperature that fits the development parts, and the error of calibration of the test parts with and without.
+
+    ``members`` lists the seeds of each fold; each fold's are averaged before. Numbers have none, nor has a split
+    without development parts: the temperature is then 1.
+    """
+    if task.numbers:
+        return {"temperature": 1.0}
+    parts = {}
+    for part in ("development", "test"):
+        found = [
+            _probabilities(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()
+        ]
+        parts[part] = np.concatenate([p for p, _ in found]), np.concatenate([truth for _, truth in found])
+    p, truth = parts["development"]
+    temperature = fit_temperature(p, truth) if len(truth) else 1.0
+    p, truth = parts["test"]
+    return {
+        "temperature": temperature,
+        "test_error_before": calibration_error(p, truth),
+        "test_error_after": calibration_error(tempered(p, temperature), truth),
+    }
+
+
+def _probabilities(path: Path, part: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean probabilities over seeds (N, classes) of the items of one part whose class is known, and that class (N,)."""
+    from pyarrow import parquet
+
+    names = [name for name in parquet.read_schema(path).names if name.startswith("p_")]
+    table = parquet.read_table(path, columns=["seed", "label", *names], filters=[("part", "=", part)])
+    p = np.stack([table[name].to_numpy() for name in names], 1).astype(np.float64)
+    number_of = {name[2:]: k for k, name in enumerate(names)}
+    label, seed = np.array(table["label"].to_pylist(), object), table["seed"].to_numpy()
+    truth = np.array([number_of.get(name, -1) for name in label[seed == seeds[0]]], np.int64)
+    mean = np.mean([p[seed == one] for one in seeds], axis=0)
+    return mean[truth >= 0], truth[truth >= 0]
+
+
+def ranges(results: Path, run: str, folds: Sequence[int], task: Task) -> dict[str, tuple[float, float]]:
+    """Lowest and highest of each number among the items of development and test parts."""
+    from pyarrow import parquet
+
+    found = {}
+    for name in task.targets:
+        paths = [prediction_file(results, run, fold, task) for fold in folds]
+        known = [parquet.read_table(path, columns=[f"truth_{name}"])[0].to_numpy() for path in paths]
+        found[name] = (float(min(map(np.nanmin, known))), float(max(map(np.nanmax, known))))
+    return found
+
+
+def people(segments: Sequence[Segment], assignments: Sequence[Assignment]) -> dict[str, int]:
+    """How many people and segments trained any of the networks."""
+    trained = {a.segment_id for a in assignments if a.part == "training"}
+    return {
+        "people": len({s.speaker for s in segments if s.segment_id in trained}),
+        "segments": len(trained),
+    }
+
+
+def page(about) -> str:
+    """README.md of a model folder, from what its model.json says."""
+    card, demonstration = about.card, "**A demonstration: trained on synthetic data or random encoders.**"
+    lines = [f"# {about.run} of {about.title}", ""]
+    if about.demonstration:
+        lines += [f"{demonstration} What it says of a recording means nothing.", ""]
+    lines += [
+        f"It predicts {_listed(about.outputs)} (task `{about.task}`) from {_listed(list(about.features))}.",
+        "",
+        f"    affectflow predict {about.run} VIDEO --out DIR",
+        "",
+        f"- Networks: {card['networks']} ({card['folds']} folds, seeds {_listed(card['seeds'])}); an answer is their "
+        "mean, its spread the standard deviation between them.",
+        f"- Trained on {card['people']} people, {card['segments']} segments. Protocol: {card['protocol']}.",
+    ]
+    if "test_error_after" in card:
+        lines.append(
+            f"- Temperature {about.temperature:.3f}, fitted on the development parts; the expected calibration "
+            f"error of the test parts is {card['test_error_before']:.3f} without it and "
+            f"{card['test_error_after']:.3f} with it."
+        )
+    lines += ["", "| test part, mean over seeds | value | 95 % interval |", "|---|---|---|"]
+    for row in (row for row in card["scores"] if not row["metric"].startswith("precision_")):
+        interval = f"{row['low']:.3f} to {row['high']:.3f}" if "low" in row else ""
+        value = "undefined" if row["value"] is None else f"{row['value']:.3f}"
+        lines.append(f"| {row['metric']} | {value} | {interval} |")
+    lines += ["", "| modality | extractor | weights |", "|---|---|---|"]
+    for modality, feature in about.features.items():
+        lines.append(f"| {modality} | {feature.extractor} | {feature.weights.source if feature.weights else ''} |")
+    return "\n".join([*lines, "", *_LIMITS, ""])
+
+
+def _listed(words: Sequence) -> str:
+    words = [str(word) for word in words]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+_LIMITS = (
+    "The scores are those of the test parts of that protocol, in recordings of the same corpus. Other people, cameras, "
+    "rooms and languages lower them, by how much nobody has measured.",
+    "",
+    "What was trained on a corpus is bound by its licence, and encoders are by theirs: read both before you pass this "
+    "folder on, or use it for anything but research.",
+)

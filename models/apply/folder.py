@@ -1,0 +1,172 @@
+"""A model folder: all that a prediction needs, as safetensors and JSON, and nothing of the corpus.
+
+::
+
+    model.json   what the model reads, says and scored; digests of every other file (ModelFile)
+    README.md    the same for people: the model card
+    members/fold0/seed1/checkpoint.safetensors, run.json    a network with its normalisers, as training left them
+    weights/<slug>/                                         checkpoints of encoders that cannot be fetched again
+
+It travels by copying. Encoders that a hub has are named by revision and digests, and looked up or fetched.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError
+
+from models.options import NetworkOptions, Options, TrainingOptions
+from models.task import Task
+from pipeline import weights as checkpoints
+from pipeline.records import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.data import Normaliser
+
+FORMAT = 1
+FILE, CARD, MEMBERS, WEIGHTS = "model.json", "README.md", "members", "weights"
+
+
+class Weights(Options):
+    """A checkpoint of an encoder or a recogniser, by where it comes from and the SHA-256 of each of its files."""
+
+    source: str
+    slug: str = Field(pattern=r"^\w[\w.-]*$")
+    allow_pickle: bool = False
+    sha256: dict[str, str] = Field(default_factory=dict, description="empty: whichever is there")
+
+
+class Feature(Options):
+    """How one modality becomes features: an extractor with its options."""
+
+    name: str
+    extractor: str
+    version: str
+    options: dict[str, Any]
+    weights: Weights | None = None
+
+
+class Listener(Options):
+    """What recognises speech where a recording has no words of its own."""
+
+    kind: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    weights: Weights | None = None
+
+
+class ModelFile(Options):
+    """What model.json holds."""
+
+    format: int
+    corpus: str
+    title: str
+    run: str
+    task: str
+    outputs: list[str]
+    demonstration: bool
+    face_rate_hz: float | None
+    recogniser: Listener
+    features: dict[str, Feature]  # by modality
+    temperature: float
+    ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus
+    card: dict[str, Any]
+    files: dict[str, dict[str, Any]]  # of members: digests
+
+
+class Model:
+    """An open model folder; raises InputError for one of another format, and for files that are not as packed."""
+
+    def __init__(self, folder: str | Path, plugs: bool = False):
+        """Read and verify ``folder``; ``plugs`` allows it to name code that does not come with affectflow."""
+        self.folder = Path(folder)
+        self.about, self.digest = _read(self.folder)
+        problems = checkpoints.compare(self.about.files, checkpoints.digest_files(self.folder / MEMBERS))
+        if problems:
+            raise InputError(f"{self.folder}: not as it was packed: {'; '.join(problems)}; copy or pack it again")
+        self.names = sorted(Path(name).parent.as_posix() for name in self.about.files if name.endswith("run.json"))
+        run = json.loads((self.folder / MEMBERS / self.names[0] / "run.json").read_text(encoding="utf-8"))
+        if not plugs:
+            self._refuse_plugs(run["network"]["fusion"])
+        self.task = Task.parse(self.about.task)
+        self.network = NetworkOptions.model_validate(run["network"])
+        self.training = TrainingOptions.model_validate({**run["training"], "seeds": [0]})
+
+    def _refuse_plugs(self, fusion: str) -> None:
+        """Raise InputError where opening the model would run code that does not come with affectflow."""
+        from models.fusion.registry import FUSIONS
+        from pipeline.features.registry import EXTRACTORS
+        from pipeline.words.registry import NONE, RECOGNISERS
+
+        named = [(EXTRACTORS, each.extractor) for each in self.about.features.values()]
+        named += [(FUSIONS, fusion), (RECOGNISERS, self.about.recogniser.kind)]
+        strange = [name for registry, name in named if name not in (*registry.names(), NONE)]
+        if strange:
+            raise InputError(
+                f"{self.folder}: it runs code of its author's own ({', '.join(strange)}); "
+                "where you have that code and trust it, add --plugs"
+            )
+
+    def members(self, folds: Sequence[int] = ()) -> "list[tuple[nn.Module, dict[str, Normaliser]]]":
+        """The networks with their normalisers, of some folds or of all; raises InputError for a fold it has not."""
+        from models.predict import load_network
+
+        known = sorted({int(name.partition("/")[0].removeprefix("fold")) for name in self.names})
+        if unknown := sorted(set(folds) - set(known)):
+            raise InputError(f"{self.folder}: has no fold {unknown[0]}; it has {', '.join(map(str, known))}")
+        wanted = [name for name in self.names if not folds or int(name.partition("/")[0][4:]) in folds]
+        return [load_network(self.folder / MEMBERS / name)[:2] for name in wanted]
+
+    def weights(self, wanted: Weights | None, kept: Path) -> Path | None:
+        """The folder of a checkpoint: in the model, in ``kept``, or fetched to there; None where none is wanted.
+
+        Raises InputError where it cannot be had, or is not the one that the model was trained with.
+        """
+        if wanted is None:
+            return None
+        found = next((p for p in (self.folder / WEIGHTS / wanted.slug, kept / wanted.slug) if p.is_dir()), None)
+        if found is None:
+            from pipeline.features.fetch import fetch
+
+            source = checkpoints.parse(wanted.source)
+            if source.kind == "demo" or (source.kind == "path" and not Path(source.location).exists()):
+                raise InputError(f"{self.folder}: its {WEIGHTS}/{wanted.slug} is missing; copy the whole model folder")
+            found = kept / wanted.slug
+            fetch(wanted.source, found, wanted.allow_pickle)
+        known, pinned = checkpoints.verify(found)["sha256"], wanted.sha256
+        problems = checkpoints.compare(*({n: {"sha256": d} for n, d in each.items()} for each in (pinned, known)))
+        if pinned and problems:
+            raise InputError(
+                f"{found}: not the weights that {self.folder} was trained with: {'; '.join(problems)}; "
+                f"delete the folder, and {wanted.source} is fetched again"
+            )
+        return found
+
+
+def _read(folder: Path) -> tuple[ModelFile, str]:
+    """What model.json says, and its digest."""
+    path = folder / FILE
+    try:
+        data = path.read_bytes()
+        table = json.loads(data)
+        version = table["format"]
+    except FileNotFoundError:
+        raise InputError(
+            f"{folder}: no model folder, it has no {FILE}; make one with snakemake results/CORPUS/models/RUN"
+        ) from None
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f"{path}: is not what describes a model; copy or pack the folder again") from None
+    if version != FORMAT:
+        raise InputError(
+            f"{folder}: a model of format {version}, and this version of affectflow reads format {FORMAT}; "
+            f"{'install a newer affectflow' if version > FORMAT else 'pack it again'}"
+        )
+    try:
+        return ModelFile.model_validate(table), sha256(data).hexdigest()
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise InputError(f"{path}: {where}: {error.errors()[0]['msg']}; copy or pack the folder again") from None

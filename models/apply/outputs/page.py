@@ -1,0 +1,137 @@
+"""The prediction as one HTML file that opens offline: the recording, curves with a cursor that runs with it, words."""
+
+import base64
+import hashlib
+from functools import cache
+from html import escape
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+from models.apply.answer import Answer, Row
+from models.apply.outputs import curves, wording
+from models.apply.outputs.curves import Track
+from models.apply.outputs.player import Player, player
+from models.apply.outputs.stretches import Said, phrases, readable
+from pipeline.records import replacing
+
+TEMPLATES = Path(__file__).parent / "templates"
+REPORT_TEMPLATES = Path(__file__).parents[2] / "report" / "templates"  # whose style sheet the page shares
+EMBED_BELOW_MB = 20.0
+NOTEBOOK_PX = 760
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Templates that escape whatever comes from a recording and stop at a name that nobody gave."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def write_page(answer: Answer, path: Path, embed_below_mb: float = EMBED_BELOW_MB, drawn: Path | None = None) -> None:
+    """Write the page; ``drawn`` is the overlay, if there is one, to play where browsers do not play the recording."""
+    shown = player(answer.source, path.parent, embed_below_mb)
+    if drawn and not shown.element:
+        shown = player(drawn, path.parent, embed_below_mb)
+    with replacing(path) as temporary:
+        temporary.write_text(render(answer, shown), encoding="utf-8", errors="backslashreplace")
+
+
+def html(answer: Answer) -> str:
+    """The page in a frame of a notebook, without the recording: what ``_repr_html_`` returns."""
+    text = render(answer, Player(reason="The page that affectflow predict writes has the recording beside the curves."))
+    style = f"width: 100%; height: {NOTEBOOK_PX}px; border: 0"
+    return f'<iframe title="{escape(wording.title(answer))}" style="{style}" srcdoc="{escape(text)}"></iframe>'
+
+
+def render(answer: Answer, shown: Player) -> str:
+    """The page; a content security policy allows its style and script alone, and no address but the recording's."""
+    made = environment()
+    script, report, own = (made.loader.get_source(made, name)[0] for name in ("page.js", "report.css", "page.css"))
+    style = report + _colours() + own
+    people, spoken = curves.tracks(answer), Said(answer.words)
+    turns = sorted(readable(answer), key=lambda row: (row.start_s, row.end_s))  # as a conversation runs
+    return made.get_template("page.html.j2").render(
+        answer=answer,
+        shown=shown,
+        people=[_person(answer, track) for track in people],
+        data=_data(answer, people),
+        phrases=[_phrase(phrase) for phrase in phrases(answer.words)],
+        turns=[_turn(answer, row, spoken.within(row.start_s, row.end_s)) for row in turns],
+        several=wording.several_people(answer),
+        end_s=max(answer.duration_s, 1e-3),
+        wording=wording,
+        rows_per_step=max((track.rows_per_step for track in people), default=1),
+        style=style,
+        script=script,
+        script_hash=_digest(script),
+    )
+
+
+def _person(answer: Answer, track: Track) -> dict:
+    lanes = []
+    for k, name in enumerate(answer.outputs):
+        low, high = wording.limits(answer, k)
+        line, band = curves.line_path(track, k, high), curves.band_path(track, k, low, high)
+        zero = high if low < 0 < high else None
+        lanes.append({"name": name, "low": low, "high": high, "line": line, "band": band, "zero": zero})
+    best = [] if answer.numbers else [curves.blocks_path(s) for s in curves.winners(track, len(answer.outputs))]
+    seen = None if track.seen_s is None else curves.blocks_path(track.seen_s)
+    return {"name": track.person, "lanes": lanes, "best": best, "seen": seen}
+
+
+def _data(answer: Answer, people: list[Track]) -> dict:
+    """What the script reads: the steps of everybody."""
+    steps = [
+        {
+            "start": _rounded(track.time_s[:, 0]),
+            "end": _rounded(track.time_s[:, 1]),
+            "values": _rounded(track.values),
+            "spread": _rounded(track.spread),
+        }
+        for track in people
+    ]
+    signed = [wording.has_signs(answer, k) for k in range(len(answer.outputs))]
+    return {"outputs": answer.outputs, "numbers": answer.numbers, "signed": signed, "steps": steps}
+
+
+def _rounded(array: np.ndarray) -> list:
+    """Four decimals; what is no number becomes None, which JSON can hold."""
+    return np.where(np.isfinite(array), np.round(array, 4), None).tolist()
+
+
+def _phrase(words: list) -> dict:
+    return {"start_s": words[0].start_s, "end_s": words[-1].end_s, "words": words}
+
+
+def _turn(answer: Answer, row: Row, words: str) -> dict:
+    best = None if answer.numbers else wording.winner(row.values)
+    spread = row.spread if answer.numbers else row.spread[[] if best is None else [best]]
+    texts = [wording.value_text(answer, k, row.values[k]) for k in range(len(answer.outputs))]
+    return {
+        "row": row,
+        "best": best,
+        "texts": texts,
+        "headline": wording.headline(answer, row),
+        "spread": max(spread, default=0.0),
+        "said": words,
+    }
+
+
+def _colours() -> str:
+    """The colours of outputs as style variables, light and dark; paper is white."""
+    light, dark = (
+        "".join(f"--output-{k}: {colour};" for k, colour in enumerate(colours))
+        for colours in (curves.LIGHT, curves.DARK)
+    )
+    return f":root {{{light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{{dark}}} }}\n"
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,82 @@
+"""What a page can play: a recording that browsers know, held in the page or referred to, or a sentence why not."""
+
+import base64
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.container import MediaError, audio_streams, open_media, video_streams
+from pipeline.stamps import first_picture_s
+
+# What current Chromium, Firefox and Safari all play, by the name of the format in libav; and by suffix where libav
+# gives several formats one name.
+TYPES = {
+    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm",
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".flac": "audio/flac",
+}  # fmt: skip
+PICTURES = {"h264", "vp8", "vp9", "av1"}
+SOUNDS = {"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_u8"}
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Player:
+    """How a page plays a recording.
+
+    ``element`` is video or audio, None where nothing plays, and then ``reason`` says why. ``data`` holds the file in
+    base 64; where it is None, ``address`` leads to it from the page. ``offset_s`` is the first picture's time
+    in the player.
+    """
+
+    element: str | None = None
+    type: str = ""
+    address: str = ""
+    data: str | None = None
+    offset_s: float = 0.0
+    reason: str = ""
+
+
+def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
+    """How a page in ``folder`` plays a file; it is held in the page where it is smaller than so many megabytes."""
+    try:
+        element, lacks, offset_s = _looked_into(path)
+    except MediaError as error:
+        return Player(reason=f"The recording cannot be played here: {error.reason}.")
+    if lacks:
+        return Player(
+            reason=f"Browsers do not play {lacks}; the curves, words and table work without. "
+            "Run the prediction with --overlay to get an mp4 that plays."
+        )
+    kind = TYPES[path.suffix.lower()].replace("video", element) if element == "audio" else TYPES[path.suffix.lower()]
+    if path.stat().st_size < embed_below_mb * MEGABYTE:
+        return Player(element, kind, data=base64.b64encode(path.read_bytes()).decode(), offset_s=offset_s)
+    address = quote(os.fsencode(Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()))
+    return Player(element, kind, address=f"./{address}", offset_s=offset_s)
+
+
+def _looked_into(path: Path) -> tuple[str, str, float]:
+    """The element that plays a file, what of it browsers do not play, and where its first picture lies."""
+    with open_media(path) as container:
+        pictures, sounds = video_streams(container), audio_streams(container)
+        lacks = ", ".join(_lacking(path, pictures, sounds))
+        zero_s = (container.start_time or 0) / 1e6
+    return "video" if pictures else "audio", lacks, first_picture_s(path) - zero_s if pictures else 0.0
+
+
+def _lacking(path: Path, pictures: list, sounds: list) -> Iterator[str]:
+    if path.suffix.lower() not in TYPES:
+        yield f"files of the kind {path.suffix or 'without a suffix'}"
+    for name, known in ((pictures[0].codec_context.name if pictures else None, PICTURES),):
+        if name and _codec(name) not in known:
+            yield f"pictures coded as {_codec(name)}"
+    if sounds and _codec(sounds[0].codec_context.name) not in SOUNDS:
+        yield f"sound coded as {_codec(sounds[0].codec_context.name)}"
+
+
+def _codec(name: str) -> str:
+    """What a decoder's name stands for."""
+    return {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "mp3float": "mp3", "libopus": "opus"}.get(
+        name, name
+    )

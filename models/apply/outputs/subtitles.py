@@ -1,0 +1,78 @@
+"""Predictions as WebVTT subtitles: what is said, and under it what is predicted of whom."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from pathlib import Path
+
+from models.apply.answer import Answer, Spoken
+from models.apply.outputs.stretches import Span, apart, phrases, readable
+from models.apply.outputs.wording import MARK, WARNING, headline, several_people
+from pipeline.records import replacing
+
+
+@dataclass(frozen=True)
+class Cue:
+    """One subtitle: when it stands, the words, and a line for each person."""
+
+    start_s: float
+    end_s: float
+    words: str
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The lines of the subtitle, unescaped."""
+        return "\n".join([self.words, *self.lines] if self.words else self.lines)
+
+
+def cues(answer: Answer) -> list[Cue]:
+    """Subtitles by time: one for each row, or phrase of frames; a row of many words is followed phrase by phrase."""
+    lines: dict[Span, list[str]] = defaultdict(list)
+    several = several_people(answer)
+    for person, rows in groupby(readable(answer), key=lambda row: row.person):
+        for row in apart(list(rows)):
+            whose = f"{_one_line(person)}: " if several else ""
+            mark = f" ({MARK})" if answer.demonstration else ""
+            lines[row.start_s, row.end_s].append(f"{whose}{headline(answer, row)}{mark}")
+    words = sorted(answer.words, key=_middle_s)
+    out = []
+    for (start_s, end_s), said_of in sorted(lines.items()):
+        within = words[bisect_left(words, start_s, key=_middle_s) : bisect_left(words, end_s, key=_middle_s)]
+        out += [Cue(a, b, words, tuple(said_of)) for a, b, words in _followed(within, start_s, end_s)]
+    return out
+
+
+def _middle_s(word: Spoken) -> float:
+    return (word.start_s + word.end_s) / 2
+
+
+def _followed(words: list[Spoken], start_s: float, end_s: float) -> Iterator[tuple[float, float, str]]:
+    """A stretch cut where its phrases begin."""
+    spoken = list(phrases(words))
+    edges = [start_s, *(phrase[0].start_s for phrase in spoken[1:]), end_s]
+    texts = [" ".join(word.word for word in phrase) for phrase in spoken] or [""]
+    for a, b, text in zip(edges, edges[1:], texts):
+        yield a, b, _one_line(text)
+
+
+def write_vtt(answer: Answer, path: Path) -> None:
+    """Write subtitles as WebVTT, https://www.w3.org/TR/webvtt1/; a demonstration says so in each of them."""
+    head = ["WEBVTT", *([f"NOTE {WARNING}"] if answer.demonstration else [])]
+    blocks = [f"{_stamp(cue.start_s)} --> {_stamp(cue.end_s)}\n{escape(cue.text, quote=False)}" for cue in cues(answer)]
+    with replacing(path) as temporary:
+        text = "\n\n".join([*head, *blocks]) + "\n"
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _stamp(time_s: float) -> str:
+    seconds, thousandths = divmod(round(max(0.0, time_s) * 1000), 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{thousandths:03d}"
+
+
+def _one_line(text: str) -> str:
+    """Without what would end a subtitle: line ends."""
+    return " ".join(text.split())

@@ -1,0 +1,144 @@
+"""The ``pack`` stage: a trained run as a folder that predicts on any recording."""
+
+import json
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import click
+
+from models.apply import card
+from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, Listener, ModelFile, Weights
+from models.options import MODALITIES
+from models.predictions import AGAIN, model_and_modalities
+from models.task import Task
+from pipeline import weights as checkpoints
+from pipeline.log import log
+from pipeline.records import Assignment, InputError, Segment, read_table
+from pipeline.store import FeatureStore
+
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--results", required=True, type=FOLDER, help="results/CORPUS")
+@click.option("--run", required=True, help="MODEL-MODALITIES")
+@click.option("--config-json", "config", required=True, type=TABLE, help="config.json of the results")
+@click.option("--split", required=True, type=TABLE, help="the split that the run was trained on")
+@click.option("--weights", default="results/weights", show_default=True, type=click.Path(path_type=Path))
+@click.option("--fold", "chosen", multiple=True, type=click.IntRange(0), help="only the networks of these folds")
+@click.option("--best", is_flag=True, help="of each fold only the seed with the best development score")
+@click.option("--include-weights", is_flag=True, help="copy the encoders too, so that nothing need be fetched")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
+def pack(results, run, config, split, weights, chosen, best, include_weights, out):
+    """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
+    known = json.loads(config.read_text(encoding="utf-8"))
+    task, folds = Task.parse(known["task"]), range(known["folds"])
+    if unknown := sorted(set(chosen) - set(folds)):
+        raise InputError(f"--fold {unknown[0]}: {config} has folds {folds.start} to {folds.stop - 1}")
+    partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
+    shutil.rmtree(partial, ignore_errors=True)
+    best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
+    members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
+    options = known["config"][known["corpus"]]
+    reads = [MODALITIES[letter] for letter in model_and_modalities(run)[1].split("+")]
+    features = {m: _feature(results, options["inputs"][m], options["extractors"]) for m in reads}
+    listener = _listener(options["recogniser"] if "text" in reads else {"kind": "none"}, weights)
+    for each in (*(feature.weights for feature in features.values()), listener.weights):
+        if each and (include_weights or checkpoints.parse(each.source).kind != "hub"):
+            _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
+    first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
+    segments, assignments = read_table(results / "segments.tsv", Segment), read_table(split, Assignment)
+    calibrated = card.calibration(results, run, members, task)
+    about = ModelFile(
+        format=FORMAT,
+        corpus=known["corpus"],
+        title=known["title"],
+        run=run,
+        task=str(task),
+        outputs=first["model"]["outputs"],
+        demonstration=known["demonstration"],
+        face_rate_hz=options["faces"]["sample_rate_hz"],
+        recogniser=listener,
+        features=features,
+        temperature=calibrated["temperature"],
+        ranges=card.ranges(results, run, folds, task),
+        card={
+            "protocol": known["protocol"]["description"],
+            "folds": len(members),
+            "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
+            "networks": sum(map(len, members.values())),
+            **card.people(segments, [a for a in assignments if a.fold in members]),
+            **{name: value for name, value in calibrated.items() if name != "temperature"},
+            "scores": card.scores(results, run, len(folds), task, segments),
+            "words": known["words"]["labels"],
+        },
+        files=checkpoints.digest_files(partial / MEMBERS),
+    )
+    (partial / CARD).write_text(card.page(about), encoding="utf-8")
+    (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
+
+
+def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | None) -> dict[int, list[int]]:
+    """Copy the networks of some folds, or the best of each, and return their seeds; raises InputError where none is."""
+    found = defaultdict(list)
+    for fold in folds:
+        runs = {int(path.parent.name[4:]): path for path in (trained / f"fold{fold}").glob("seed*/run.json")}
+        if not runs:
+            raise InputError(f"{trained}/fold{fold}: holds no trained seed; train the run first")
+        seeds = sorted(runs)
+        if best_by:
+            chosen = {seed: json.loads(path.read_text(encoding="utf-8"))["selected"] for seed, path in runs.items()}
+            seeds = [max(seeds, key=lambda seed: chosen[seed][best_by])]
+        for seed in seeds:
+            target = out / f"fold{fold}" / f"seed{seed}"
+            target.mkdir(parents=True)
+            for name in ("checkpoint.safetensors", "run.json"):
+                shutil.copyfile(runs[seed].with_name(name), target / name)
+            found[fold].append(seed)
+    return dict(found)
+
+
+def _feature(results: Path, name: str, entries: dict) -> Feature:
+    """How a feature store was made, as the store says; raises InputError where another tool made it."""
+    made, entry = FeatureStore(results / "features" / f"{name}.h5").attributes, entries[name]
+    if entry["extractor"] == "import":
+        raise InputError(f"features {name} were imported: what made them cannot be asked about another recording")
+    source = entry.get("weights")
+    found = None
+    if source:
+        allowed, digests = bool(entry.get("allow_pickle")), made["weights"]["sha256"]
+        found = Weights(source=source, slug=checkpoints.slug(source), allow_pickle=allowed, sha256=digests)
+    return Feature(
+        name=name,
+        extractor=made["extractor"],
+        version=made["extractor_version"],
+        options=made["config"],
+        weights=found,
+    )
+
+
+def _listener(entry: dict, weights: Path) -> Listener:
+    """What recognised the speech of the corpus."""
+    options = {key: value for key, value in entry.items() if key not in ("kind", "weights") and value is not None}
+    source, found = entry.get("weights"), None
+    if source:
+        manifest = checkpoints.read_manifest(weights / checkpoints.slug(source))
+        if manifest is None:
+            raise InputError(f"{weights / checkpoints.slug(source)}: holds no weights of {source}; {AGAIN}")
+        digests = {name: each["sha256"] for name, each in manifest["files"].items()}
+        found = Weights(source=source, slug=checkpoints.slug(source), sha256=digests)
+    return Listener(kind=entry["kind"], options=options, weights=found)
+
+
+def _copy_weights(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        raise InputError(f"{source}: the weights to be copied are not there; give their folder with --weights")
+    if not target.exists():
+        marks = shutil.ignore_patterns(*(checkpoints.NOT_OF_THE_CHECKPOINT - {checkpoints.MANIFEST}))
+        shutil.copytree(source, target, ignore=marks)

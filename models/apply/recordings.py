@@ -1,0 +1,158 @@
+"""From what a user names to recordings with segments: the tables that a reader would give, one recording at a time."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.apply.turns import WINDOW_S, Span, speech, windows
+from pipeline.container import MediaError
+from pipeline.corpora.resolve import end_of
+from pipeline.corpora.transcripts import find_transcript
+from pipeline.log import log
+from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id
+from pipeline.records import InputError, Segment, Side, Unit
+
+PERSON = "person"  # who is not told from anybody else
+FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
+
+
+ONE: tuple[Side, ...] = ("whole",)  # the most prominent face
+ALL: tuple[Side, ...] = ("left", "right")  # up to two people, by who is further left
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Of which stretches something is to be said, and of whom; where none are given of all speech, or of each frame."""
+
+    sides: tuple[Side, ...] = ONE
+    spans: Sequence[Span] | None = None
+    window_s: float | None = None
+    hop_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording as the stages know it; ``speaker`` of a segment is the person of an answer."""
+
+    root: Path
+    unit: Unit
+    segments: tuple[Segment, ...]
+    duration_s: float
+    frame_time_s: np.ndarray | None = None  # (N,) start of each frame; None: there is no picture
+    whoever: bool = False  # how many people there are, the faces tell
+    notes: tuple[str, ...] = ()
+
+
+def find(given: Sequence[str]) -> list[Path]:
+    """The recordings that paths, folders and patterns name; raises InputError for one that names nothing."""
+    found: list[Path] = []
+    for text in given:
+        path = Path(text)
+        if path.is_dir():
+            names = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+            if not names:
+                raise InputError(f"{path}: this folder holds no recording (such as {', '.join(VIDEO_SUFFIXES[:4])})")
+            found += names
+        elif path.exists() or not glob.has_magic(text):
+            found.append(path)
+        else:
+            matches = sorted(map(Path, glob.glob(text, recursive=True)))
+            if not matches:
+                raise InputError(f"{text}: nothing matches this pattern")
+            found += matches
+    return list(dict.fromkeys(found))
+
+
+def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
+    """Look at a recording and decide of which stretches something is said.
+
+    Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
+    """
+    unit, end_s, time_s, notes = _look(path)
+    spans, why = _spans(path, end_s, frames, wish)
+    sides = ONE if time_s is None else wish.sides  # voices are not told apart
+    segments = tuple(_segments(unit, spans, sides))
+    whoever = len(sides) > 1 and not any(span.person or span.side for span in spans)
+    return Recording(path.absolute().parent, unit, segments, end_s, time_s, whoever, (*notes, *why))
+
+
+def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
+    from pipeline.media import frame_times_s, read_audio
+
+    root, name = path.absolute().parent, path.name
+    unit, notes = Unit(safe_id(path.stem), video=name), []
+    try:
+        time_s = frame_times_s(path)
+    except MediaError as error:
+        unit = Unit(unit.unit_id, audio=name)
+        end_s = end_of(root, unit, [])
+        if isinstance(end_s, InputError):  # neither picture nor sound
+            raise error from None
+        return _with_transcript(root, unit), end_s, None, [f"There is no picture: {error.reason}."]
+    if len(time_s) == 1:
+        try:
+            next(iter(read_audio(path)), None)
+        except MediaError:
+            raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
+    end_s = end_of(root, unit, [])
+    if isinstance(end_s, InputError):
+        raise end_s
+    return _with_transcript(root, unit), end_s, time_s, notes
+
+
+def _with_transcript(root: Path, unit: Unit) -> Unit:
+    """The unit with the transcript that lies beside its recording."""
+    try:
+        found = find_transcript(root, unit.video or unit.audio)
+    except InputError as error:
+        log.warning("%s; none is used", error)
+        return unit
+    return replace(unit, transcript=found.relative_to(root).as_posix()) if found else unit
+
+
+def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:
+    """Of which stretches something is said, and what a user must know about the choice."""
+    if wish.spans is not None:
+        inside = [replace(s, end_s=min(s.end_s, end_s)) for s in wish.spans if s.start_s < end_s]
+        if not inside:
+            raise InputError(f"{path}: none of the given times lies in it; it lasts {end_s:.2f} s")
+        left = len(wish.spans) - len(inside)
+        return inside, [f"{left} of the given times lie after its end at {end_s:.2f} s."] if left else []
+    if frames:
+        return [Span(0.0, end_s)], []
+    if wish.window_s:
+        return windows(end_s, wish.window_s, wish.hop_s or wish.window_s), []
+    try:
+        found = speech(path, end_s)
+    except MediaError as error:
+        found, why = [], f"There is no sound to find speech in ({error.reason})"
+    else:
+        why = "Nobody is heard to speak"
+    if found:
+        return found, []
+    return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}: what is said is of windows of {WINDOW_S:g} s."]
+
+
+def _segments(unit: Unit, spans: Sequence[Span], sides: Sequence[Side]) -> Iterator[Segment]:
+    """A segment for each stretch and person; a stretch that names a person is that one's alone."""
+    number = 0
+    for span in sorted(spans, key=lambda s: (s.start_s, s.end_s)):
+        for side in sides:
+            yield Segment(
+                segment_id=f"{number:08d}",
+                unit_id=unit.unit_id,
+                speaker=span.person or span.side or (PERSON if side == "whole" else side),
+                session=None,
+                part=None,
+                start_s=span.start_s,
+                end_s=span.end_s,
+                side=span.side or side,
+                picture=span.picture or "whole",
+                text=span.text,
+            )
+            number += 1
+            if span.side or span.person:
+                break

@@ -1,0 +1,156 @@
+"""When something is said of a recording: speech turns by voice activity, windows, or the times of a file."""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.corpora.transcripts import read_cues
+from pipeline.records import InputError, Picture, Side
+
+SAMPLE_RATE_HZ = 16_000
+HEARD_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
+LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
+PAUSE_MS, PAD_MS = 500, 200  # as pipeline.words.voice has them
+SILENCE = 1e-3  # of full scale 1
+WINDOW_S = 5.0  # where nobody speaks, and nobody chose
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a recording of which something is to be said, and whose it is."""
+
+    start_s: float
+    end_s: float
+    person: str | None = None
+    side: Side | None = None
+    picture: Picture | None = None
+    text: str | None = None
+
+
+def windows(end_s: float, window_s: float, hop_s: float) -> list[Span]:
+    """Windows over a whole recording; the last one ends with it, a little shorter or longer than the others."""
+    starts = np.arange(0.0, max(end_s - hop_s / 2, 1e-9), hop_s)
+    found = [Span(float(start_s), float(min(start_s + window_s, end_s))) for start_s in starts]
+    return [*found[:-1], Span(found[-1].start_s, end_s)]
+
+
+def speech(path: Path, end_s: float) -> list[Span]:
+    """The stretches in which somebody speaks, up to ``end_s``; none in silence, noise and music.
+
+    Silero's network, whose weights come with faster-whisper, looks at ten minutes at once. Raises MediaError where the
+    recording has no sound.
+    """
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    options = VadOptions(min_silence_duration_ms=PAUSE_MS, speech_pad_ms=PAD_MS, max_speech_duration_s=LONGEST_TURN_S)
+    found: list[Span] = []
+    for start_s, samples in _stretches(path, end_s):
+        if np.abs(samples).max(initial=0) < SILENCE:
+            continue
+        for each in get_speech_timestamps(samples, options, sampling_rate=SAMPLE_RATE_HZ):
+            begin_s, stop_s = (max(0.0, start_s + each[key] / SAMPLE_RATE_HZ) for key in ("start", "end"))
+            if stop_s > begin_s:
+                found.append(Span(begin_s, min(stop_s, end_s)))
+    return found
+
+
+def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
+    """The sound in stretches of at most HEARD_S, each with the time of its first sample; gaps are filled with zeros."""
+    from pipeline.sound import read_audio
+
+    length = round(HEARD_S * SAMPLE_RATE_HZ)
+    held, number, touched = np.zeros(length, np.float32), 0, False
+    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
+        first = round(start_s * SAMPLE_RATE_HZ)
+        while len(samples) and start_s < end_s:
+            if first < 0:
+                first, samples = 0, samples[-first:]
+                continue
+            if first >= (number + 1) * length:
+                if touched:
+                    yield number * HEARD_S, held
+                held, number, touched = np.zeros(length, np.float32), number + 1, False
+                continue
+            at = max(first - number * length, 0)
+            part = samples[: length - at]
+            held[at : at + len(part)], touched = part, True
+            first, samples = first + len(part), samples[len(part) :]
+    if touched:
+        yield number * HEARD_S, held[: max(1, min(length, round((end_s - number * HEARD_S) * SAMPLE_RATE_HZ)))]
+
+
+def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
+    """The times that a file gives for each recording: CSV or TSV, SRT or VTT, or RTTM.
+
+    Raises InputError where the file cannot be used, is of another kind, or does not say of which recording it speaks.
+    """
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".tsv", ".srt", ".vtt", ".rttm"):
+        raise InputError(f"--segments {path}: is none of .csv, .tsv, .srt, .vtt and .rttm")
+    if not path.is_file():
+        raise InputError(f"--segments {path}: there is no such file")
+    try:
+        if kind == ".rttm":
+            pairs = list(_read_rttm(path))
+        elif kind in (".srt", ".vtt"):
+            pairs = [(None, Span(c.start_s, c.end_s, text=c.text)) for c in read_cues(path)]
+        else:
+            pairs = list(_read_table(path, "\t" if kind == ".tsv" else ","))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"--segments {path}: cannot be read as text ({error}); save it as UTF-8") from None
+    if any(name is None for name, _ in pairs) and len(recordings) > 1:
+        raise InputError(
+            f"--segments {path}: does not say of which of {len(recordings)} recordings it speaks; give one recording, "
+            "or a CSV with a column video"
+        )
+    found: dict[Path, list[Span]] = {recording: [] for recording in recordings}
+    for recording in recordings:
+        found[recording] = [span for name, span in pairs if name in (None, recording.name, recording.stem)]
+    return found
+
+
+def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
+    """Speaker turns as NIST's RTTM writes them: SPEAKER, file, channel, onset, duration, two fields, name."""
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        fields = line.split()
+        if not fields or fields[0] != "SPEAKER":
+            continue
+        if len(fields) < 8:
+            raise InputError(f"{path}, line {number}: has {len(fields)} fields, expected at least 8; correct the file")
+        start_s, lasts_s = _seconds(fields[3], path, number), _seconds(fields[4], path, number)
+        yield fields[1], _span(start_s, start_s + lasts_s, path, number, person=fields[7])
+
+
+def _read_table(path: Path, delimiter: str) -> Iterator[tuple[str | None, Span]]:
+    """Rows of start_s and end_s, and of video, person, side, picture and text where there are such columns."""
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream, delimiter=delimiter)
+        if not {"start_s", "end_s"} <= set(reader.fieldnames or ()):
+            columns = ", ".join(reader.fieldnames or ()) or "no columns"
+            raise InputError(f"--segments {path}: has {columns}; start_s and end_s are needed")
+        for row in reader:
+            start_s, end_s = (_seconds(row[key], path, reader.line_num) for key in ("start_s", "end_s"))
+            own: dict[str, Any] = {key: row.get(key) or None for key in ("person", "side", "picture", "text")}
+            yield row.get("video") or None, _span(start_s, end_s, path, reader.line_num, **own)
+
+
+def _seconds(text: str | None, path: Path, line: int) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        raise InputError(f"{path}, line {line}: {text!r} is no number of seconds; correct the file") from None
+
+
+def _span(start_s: float, end_s: float, path: Path, line: int, **own: Any) -> Span:
+    if not (math.isfinite(end_s) and 0 <= start_s < end_s):
+        raise InputError(f"{path}, line {line}: {start_s:g} to {end_s:g} s is no stretch of time; correct the file")
+    allowed: dict[str, tuple] = {"side": (None, "left", "right"), "picture": (None, "whole", "left_half", "right_half")}
+    for key, values in allowed.items():
+        if own.get(key) not in values:
+            raise InputError(f"{path}, line {line}: {key} {own[key]!r} is none of {', '.join(values[1:])}")
+    return Span(start_s, end_s, **own)

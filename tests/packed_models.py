@@ -1,0 +1,97 @@
+"""Small models trained on real faces and voices, from raw media to a model folder, by the stages in this process."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+from models.__main__ import main as models
+from models.options import MODALITIES
+from pipeline.__main__ import main as pipeline
+from pipeline.corpora.prepare import read
+from tests.task_corpora import ROOT, invoke
+from workflow.__main__ import main as workflow
+from workflow.planned import Planned
+from workflow.settings import patch, resolve
+
+SMALL = {"width": 12, "embedding": 8, "encoder_steps": 16}
+TRAINING = {"seeds": [1, 2], "epochs": 2, "learning_rate": 0.01}
+CORPORA = {  # by name: folder of the real corpus, run, settings
+    "iemocap": (
+        "IEMOCAP_full_release",
+        "self-A+V+T",
+        {
+            "protocol": "session",
+            "runs": {"self": ["A+V+T"]},
+            "extractors": {"face": {"extractor": "face_geometry"}},
+            "inputs": {"audio": "mfcc", "video": "face", "text": "bert"},
+            "faces": {"sample_rate_hz": 4},
+        },
+    ),
+    "affwild2": (
+        "AffWild2",
+        "rcma-A+V",
+        {
+            "runs": {"rcma": ["A+V"]},
+            "extractors": {"face": {"extractor": "face_geometry"}},
+            "inputs": {"audio": "log_mel", "video": "face"},
+            "faces": {"sample_rate_hz": 4},
+        },
+    ),
+}
+
+
+def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path]:
+    """Prepare, train and pack; returns the raw corpus, its results, and the model folder."""
+    tree, run, own = CORPORA[name]
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    entry = {"root": str(corpora / tree), "contrasts": [], "training": TRAINING, **own}
+    changes = {"scale": "demo", "corpora": {name: entry}, "models": dict.fromkeys(("self", "rcma"), SMALL)}
+    config = patch(config, changes)
+    config["demo"] = {"models": {}}  # nothing but small weights
+    plan = Planned(resolve(config, name, read))
+    results, root = folder / "results" / name, ["--root", corpora / tree]
+    known = ["--corpus", name, "--reader", plan.options.reader, *root]
+    known += ["--options", json.dumps(plan.options.reader_options)]
+    invoke(pipeline, "index", *known, "--shard-units", 1, "--out", results)
+    task, tables = plan.settings.task, ["--tables", results]
+    labels = results / ("labels.h5" if task.frames else "labels.tsv")
+    if task.frames:
+        columns = ["--columns", ",".join(task.targets), "--findings", results / "label_findings.tsv"]
+        invoke(pipeline, "frame-labels", *known, *tables, *columns, "--out", labels)
+    reads = {MODALITIES[letter]: plan.options.inputs[MODALITIES[letter]] for letter in run.split("-")[1].split("+")}
+    for shard in plan.shards:
+        which = [*root, *tables, "--shard", shard]
+        rate = ["--sample-rate-hz", plan.options.faces.sample_rate_hz]
+        invoke(pipeline, "faces", *which, *rate, "--out", results / "faces" / f"{shard}.h5")
+        invoke(pipeline, "audio", *which, "--out", results / "audio" / f"{shard}.h5")
+        if "text" in reads:
+            invoke(pipeline, "words", *which, "--out", results / "words" / f"{shard}.tsv")
+    weights = folder / "results" / "weights"
+    for modality, store in reads.items():
+        one = plan.options.extractors[store]
+        given = ["--extractor", one.extractor, "--options", json.dumps(one.options), "--results", results]
+        given += [part for shard in plan.shards for part in ("--shard", shard)]
+        if one.weights:
+            kind = one.weights.removeprefix("demo:")
+            invoke(workflow, "demo-weights", kind, "--out", weights / f"demo--{kind}")
+            given += ["--weights", weights / f"demo--{kind}"]
+        out = results / "features" / f"{store}.h5"
+        invoke(pipeline, "features", "--corpus", name, "--name", store, *given, "--demonstration", "--out", out)
+        reads[modality] = out
+    protocol = plan.settings.protocol
+    split = results / "splits" / f"{protocol}.tsv"
+    given = ["--task", task, "--segments", results / "segments.tsv", "--labels-table", results / "labels.tsv"]
+    given += ["--labels-store", labels] if task.frames else ["--classes", ",".join(plan.settings.labels)]
+    invoke(models, "split", *given, "--protocol", protocol, "--out", split)
+    model, letters = run.split("-")
+    given = ["--task", task, "--name", model, "--modalities", letters, "--split", split]
+    given += [part for modality, path in reads.items() for part in ("--feature", f"{modality}={path}")]
+    given += ["--network", plan.settings.models[model].model_dump_json()]
+    given += ["--training", plan.options.training.model_dump_json(), *(["--labels", labels] if task.frames else [])]
+    for fold in range(plan.folds):
+        invoke(models, "train", *given, "--fold", fold, "--out", results / "runs" / run / f"fold{fold}")
+    (results / "config.json").write_text(json.dumps(plan.configuration))
+    out, facts = results / "models" / run, ["--config-json", results / "config.json", "--split", split]
+    invoke(models, "pack", "--results", results, "--run", run, *facts, "--weights", weights, "--out", out)
+    return corpora / tree, results, out

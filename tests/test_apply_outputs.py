@@ -1,0 +1,336 @@
+"""What comes out of a prediction: tables, subtitles, timeline, page and overlay of answers with known numbers."""
+
+import html
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from models.apply.answer import Answer, Face, Row, Spoken
+from models.apply.outputs import curves, overlay, page, stretches, subtitles, table, timeline, wording
+from models.apply.outputs.player import player
+from models.apply.outputs.write import write_outputs
+from pipeline.faces.align import TEMPLATE
+from tests.clips import beeps, number_in, painted, write_clip
+from tests.page import Page
+
+CLASSES = ("anger", "happiness", "sadness")
+ODD = 'O\'Brien & <b>"Zoë"</b> 😀, the 2nd'
+SWITCH_S = 1.48  # frame 37 of the clip
+
+
+def classes(**changes) -> Answer:
+    """Three turns of two people over four seconds; the first person turns from anger to happiness at SWITCH_S."""
+    all_there = {"audio": 1.0, "video": 0.25, "text": 1.0}
+    rows = (
+        Row("ann", 0.0, SWITCH_S, np.array([0.7, 0.2, 0.1]), np.array([0.05, 0.04, 0.0]), all_there),
+        Row("ann", SWITCH_S, 4.0, np.array([0.1, 0.8, 0.1]), np.array([0.123456, 0.1, 0.0]), all_there),
+        Row(ODD, 2.0, 3.0, np.array([0.2, 0.3, 0.5]), np.zeros(3), {"audio": 0.5}),
+    )
+    words = (Spoken("<i>R&D", 0.2, 0.5), Spoken("-->", 0.6, 0.8), Spoken("später", 2.2, 2.6))
+    made = Answer(Path("two.mp4"), "self-A+V+T of iemocap", False, False, False, CLASSES, 4.0, rows, words=words)
+    return replace(made, **changes)
+
+
+def numbers(**changes) -> Answer:
+    """A hundred frames of 40 ms: valence is -0.5 before SWITCH_S and 0.5 from there; arousal rises."""
+    start_s = np.arange(100) / 25
+    rows = tuple(
+        Row(
+            "one",
+            t,
+            t + 0.04,
+            np.array([-0.5 if t < SWITCH_S - 1e-9 else 0.5, k / 100]),
+            np.array([0.1, 0.0]),
+            {"video": 1.0},
+        )
+        for k, t in enumerate(start_s.tolist())
+    )
+    ranges = {"valence": (-1.0, 1.0), "arousal": (-1.0, 1.0)}
+    outputs = ("valence", "arousal")
+    made = Answer(Path("one.mp4"), "rcma-A+V of affwild2", False, True, True, outputs, 4.0, rows, ranges=ranges)
+    return replace(made, **changes)
+
+
+# Tables.
+
+
+def test_a_table_has_a_line_for_each_row_and_says_what_is_missing():
+    rows = table.table(classes())
+    assert rows.columns.tolist() == [
+        "person", "start_s", "end_s", "predicted", "p_anger", "p_happiness", "p_sadness", "spread_anger",
+        "spread_happiness", "spread_sadness", "observed_audio", "observed_video", "observed_text", "said", "model",
+        "demonstration",
+    ]  # fmt: skip
+    assert rows["predicted"].tolist() == ["anger", "happiness", "sadness"]
+    assert rows["said"].tolist() == ["<i>R&D -->", "später", "später"]
+    assert rows["observed_text"].isna().tolist() == [False, False, True]
+    assert table.table(numbers()).columns[3:5].tolist() == ["valence", "arousal"]
+    assert table.table(classes(rows=())).shape == (0, 16)
+
+
+def test_a_row_without_a_prediction_predicts_nothing():
+    row = replace(classes().rows[0], values=np.full(3, np.nan))
+    assert table.table(classes(rows=(row,)))["predicted"].tolist() == [None]
+    assert subtitles.cues(classes(rows=(row,)))[0].lines == ("nothing predicted",)
+
+
+@pytest.mark.parametrize("answer", [classes(), numbers(), classes(rows=(), demonstration=True)])
+def test_csv_and_parquet_read_back_equal(answer, tmp_path):
+    write_outputs(answer, tmp_path)
+    rows, name = table.table(answer), answer.source.stem
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), rows)
+    read = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=True)
+    assert read.columns.tolist() == rows.columns.tolist()
+    pd.testing.assert_frame_equal(read.fillna({"said": ""}), rows, atol=5.1e-5, rtol=0, check_dtype=bool(len(rows)))
+    assert max(len(text) for text in (tmp_path / f"{name}.csv").read_text().splitlines()) < 250
+
+
+def test_one_table_of_all_recordings(tmp_path):
+    files = []
+    for answer in (classes(), numbers()):
+        files += [f for f in write_outputs(answer, tmp_path) if f.suffix == ".parquet"]
+    rows = table.join(files)
+    assert rows["recording"].value_counts().to_dict() == {"one": 100, "two": 3}
+    assert rows["valence"].notna().sum() == 100
+    assert table.join([]).columns.tolist() == ["recording"]
+
+
+# Subtitles, read by libav's own demuxer.
+
+
+def read_vtt(path: Path) -> list[tuple[float, float, str]]:
+    with av.open(str(path)) as container:
+        base = container.streams[0].time_base
+        return [
+            (float(p.pts * base), float((p.pts + p.duration) * base), bytes(p).decode())
+            for p in container.demux()
+            if p.size
+        ]
+
+
+def test_subtitles_stand_when_their_turns_do(tmp_path):
+    write_outputs(classes(), tmp_path)
+    found = read_vtt(tmp_path / "two.vtt")
+    assert [cue[:2] for cue in found] == [(0.0, SWITCH_S), (SWITCH_S, 4.0), (2.0, 3.0)]
+    assert [html.unescape(cue[2]) for cue in found] == [
+        "<i>R&D -->\nann: anger 70 %", "später\nann: happiness 80 %", f"später\n{ODD}: sadness 50 %",
+    ]  # fmt: skip
+    assert not any(character in text for _, _, text in found for character in "<>")
+
+
+def test_frames_are_said_phrase_by_phrase(tmp_path):
+    said = (Spoken("yes", 0.0, SWITCH_S), Spoken("no", 3.0, 4.0))
+    write_outputs(numbers(words=said, demonstration=True), tmp_path)
+    found = read_vtt(tmp_path / "one.vtt")
+    assert [cue[:2] for cue in found] == [(0.0, SWITCH_S), (SWITCH_S, 3.0), (3.0, 4.0)]
+    assert found[0][2] == "yes\nvalence \u22120.50, arousal +0.18 (demonstration)"  # the mean of 0, 0.01 ... 0.36
+    assert found[1][2].startswith("valence +0.50")
+
+
+def test_frames_of_which_nothing_is_predicted_do_not_count_and_those_beyond_the_corpus_are_within_the_picture():
+    rows = list(numbers().rows)
+    rows[10] = replace(rows[10], values=np.full(2, np.nan))
+    rows[20] = replace(rows[20], values=np.array([-0.5, -1.5]))
+    answer = numbers(rows=tuple(rows))
+    mean = (36 * -0.5 + 63 * 0.5) / 99
+    assert stretches.readable(answer)[0].values[0] == pytest.approx(mean)
+    assert curves.tracks(answer, most=50)[0].values[5].tolist() == [-0.5, 0.11]
+    assert wording.limits(answer, 1) == (-1.5, 1.0)
+
+
+def test_a_long_turn_is_followed_and_nothing_said_is_lost(tmp_path):
+    words = tuple(Spoken(f"word{k}", k / 2, k / 2 + 0.4) for k in range(120))
+    row = replace(classes().rows[0], start_s=0.0, end_s=60.0)
+    found = subtitles.cues(classes(rows=(row,), words=words, duration_s=60.0))
+    assert " ".join(cue.words for cue in found).split() == [word.word for word in words]
+    assert all(cue.end_s - cue.start_s < 7 for cue in found)
+    assert [a.end_s for a in found[:-1]] == [b.start_s for b in found[1:]]
+
+
+def test_windows_that_overlap_are_shown_around_their_middles():
+    rows = [replace(classes().rows[0], start_s=float(k), end_s=k + 4.0) for k in range(3)]
+    assert [(row.start_s, row.end_s) for row in stretches.apart(rows)] == [(0.0, 2.5), (2.5, 3.5), (3.5, 6.0)]
+
+
+# Curves.
+
+
+def test_curves_change_where_predictions_do():
+    track = curves.tracks(numbers())[0]
+    line = curves.line_path(track, 0, 1.0)
+    found = [(float(x), float(y)) for y, x in re.findall(r"[ V]([\d.]+)H([\d.]+)", line)]
+    assert max(x for x, y in found if y == 1.5) == SWITCH_S
+    assert {y for x, y in found if x > SWITCH_S} == {0.5}
+    assert track.at(SWITCH_S) == 37
+
+
+def test_an_hour_of_frames_keeps_its_means_and_ends():
+    answer = numbers()
+    rows = tuple(
+        replace(answer.rows[0], start_s=k / 25, end_s=(k + 1) / 25, values=np.array([k / 90_000, 0]))
+        for k in range(90_000)
+    )
+    track = curves.tracks(replace(answer, rows=rows, duration_s=3600.0))[0]
+    assert len(track.values) <= curves.MOST_POINTS
+    assert track.time_s[[0, -1], [0, 1]].tolist() == [0.0, 3600.0]
+    assert np.abs(track.values[:, 0] - track.time_s.mean(axis=1) / 3600).max() < 1e-4
+
+
+def test_faces_that_nobody_predicted_and_gaps_between_them_are_shown():
+    time_s = np.array([[0, 1], [1, 2], [2, 3], [3, 4]], float)
+    face = Face("zed", time_s, np.zeros((4, 5, 2)), np.array([True, True, False, True]))
+    track = curves.tracks(classes(faces=(face,)))[-1]
+    assert (track.person, track.seen_s.tolist()) == ("zed", [[0.0, 2.0], [3.0, 4.0]])
+
+
+# The page.
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    """Four seconds of numbered pictures with a beep, at 25 frames a second."""
+    path = tmp_path_factory.mktemp("clip") / "two.mp4"
+    pictures = [painted(k, 320, 192) for k in range(100)]
+    sound = (beeps([1.0], 4.0, 48_000), 48_000, 0.0, "aac")
+    write_clip(path, pictures, [k / 25 for k in range(100)], sound=sound)
+    return path
+
+
+def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
+    note = "Nobody speaks in <this> recording."
+    write_outputs(classes(demonstration=True, notes=(note,)), tmp_path)
+    made = Page((tmp_path / "two.html").read_text())
+    assert note in made.with_class("notes")[0].text
+    assert "these predictions mean nothing" in made.with_class("banner")[0].text
+    assert ODD in [cell.text for cell in made.all("td")]
+    assert [word.text for word in made.with_class("word")] == ["<i>R&D", "-->", "später"]
+    assert "no such file" in made.with_class("stage")[0].text
+
+
+def test_a_notebook_draws_it_in_a_frame():
+    frame = Page(page.html(classes())).all("iframe")[0]
+    assert Page(frame.attributes["srcdoc"]).by_id("timeline")
+
+
+def test_small_recordings_are_held_in_the_page_and_others_referred_to(clip, tmp_path):
+    held, referred = player(clip, tmp_path, 20), player(clip, tmp_path, 0)
+    assert (held.element, held.type, bool(held.data)) == ("video", "video/mp4", True)
+    assert referred.data is None
+    assert (tmp_path / referred.address).resolve() == clip.resolve()
+    assert not referred.address.startswith("/")
+    avi = tmp_path / "old.avi"
+    write_clip(avi, [painted(0)] * 5, [k / 25 for k in range(5)], codec="mpeg4")
+    refused = player(avi, tmp_path, 20)
+    assert refused.element is None
+    assert ".avi" in refused.reason
+    assert "mpeg4" in refused.reason
+
+
+# The timeline.
+
+
+def test_the_timeline_changes_colour_where_the_prediction_does(tmp_path):
+    write_outputs(classes(demonstration=True, notes=("To know. " * 40,), outputs=("$a^$", "_b", "ä")), tmp_path)
+    with Image.open(tmp_path / "two.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    colours = [np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in curves.LIGHT[:2]]
+    first, second = (np.abs(pixels - colour).sum(axis=2) < 12 for colour in colours)
+    row = int(np.argmax((first.sum(axis=1) > 500) & (second.sum(axis=1) > 900)))  # of the strongest class
+    axis_px = 120 * np.array([1.6, 16 - 0.4])
+    expected_px = axis_px[0] + np.ptp(axis_px) * SWITCH_S / 4
+    assert np.flatnonzero(first[row]).max() == pytest.approx(expected_px, abs=1.5)
+    assert np.flatnonzero(second[row]).min() == pytest.approx(expected_px, abs=1.5)
+    alarm = np.abs(pixels - [255, 233, 201]).sum(axis=2) < 12
+    assert alarm[:80].sum() > 5000
+
+
+@pytest.mark.parametrize("seconds", [1.0, 60.0, 3600.0])
+def test_a_timeline_has_a_handful_of_round_ticks_at_any_length(seconds):
+    axes = timeline.figure(classes(duration_s=seconds)).axes[-1]
+    assert 3 <= len(axes.get_xticks()) <= 17
+    assert axes.get_xticklabels()[0].get_text() in ("0:00", "0:00.0")
+
+
+# The overlay.
+
+LEFT_TOP = 100 + 50j  # where the crop's corner lies in the picture
+
+
+def seen(person: str, time_s: np.ndarray) -> Face:
+    """A face whose landmarks are the template's, moved: its crop is the square of 112 pixels at LEFT_TOP."""
+    points = np.array([[p.real, p.imag] for p in np.array(TEMPLATE) + LEFT_TOP])
+    spans = np.stack([time_s, np.append(time_s[1:], time_s[-1] + 0.04)], axis=1)
+    return Face(person, spans, np.repeat(points[None], len(time_s), axis=0), spans[:, 0] < 3.0)
+
+
+@pytest.fixture(scope="module")
+def drawn(clip, tmp_path_factory) -> Path:
+    faces = (seen("ann", np.arange(100) / 25),)
+    answer = classes(source=clip, faces=faces, demonstration=True)
+    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), overlay=True)[4]
+
+
+def near(pixels: np.ndarray, colour: str) -> np.ndarray:
+    return np.abs(pixels.astype(int) - [int(colour[k : k + 2], 16) for k in (1, 3, 5)]).sum(axis=-1) < 90
+
+
+def test_an_overlay_has_every_picture_at_its_time(drawn):
+    with av.open(str(drawn)) as container:
+        frames = [(f.time, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    assert [time for time, _ in frames] == pytest.approx((np.arange(100) / 25).tolist(), abs=1e-4)
+    # The strip of a demonstration covers the numbers, so the box tells the pictures before and after the switch apart.
+    edge_x, edge_y = int(LEFT_TOP.real), int(LEFT_TOP.imag) + 60
+    for k, (_, picture) in enumerate(frames):
+        expected = None if k >= 75 else curves.DARK[0] if k < 37 else curves.DARK[1]
+        beside, inside = picture[edge_y, edge_x - 1 : edge_x + 1], picture[edge_y, edge_x + 20]
+        assert not near(inside, curves.DARK[0])
+        assert not near(inside, curves.DARK[1])
+        for colour in curves.DARK[:2]:
+            assert near(beside, colour).any() == (colour == expected), (k, beside)
+    assert near(frames[0][1][2:6, 2:40], "#ffe9c9").mean() > 0.9
+
+
+def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp_path):
+    """Of uneven frame times, with sound that starts before the picture and ends after it."""
+    path, times_s = tmp_path / "two.mp4", [0.25 + k / 20 + 0.01 * (k % 3) for k in range(60)]
+    sound = beeps([1.25], 4.0, 44_100)
+    write_clip(path, [painted(k) for k in range(60)], times_s, sound=(sound, 44_100, 0.0, "aac"))
+    out = tmp_path / "out.mp4"
+    overlay.write_overlay(classes(source=path, rows=()), out)
+    with av.open(str(out)) as container:
+        frames = [(f.time, number_in(f.to_ndarray(format="rgb24"))) for f in container.decode(video=0)]
+    assert [number for _, number in frames] == list(range(60))
+    assert [time for time, _ in frames] == pytest.approx([t - 0.25 for t in times_s], abs=1e-3)
+    with av.open(str(out)) as container:
+        heard = [(f.time, f.to_ndarray().mean(axis=0)) for f in container.decode(audio=0)]
+        rate = container.streams.audio[0].rate
+    samples = np.concatenate([block for _, block in heard])
+    assert rate == 44_100
+    assert heard[0][0] + len(samples) / rate == pytest.approx(3.75, abs=0.05)
+    loud = heard[0][0] + np.flatnonzero(np.abs(samples) > 0.2) / rate
+    assert (loud.min(), loud.max()) == pytest.approx((1.0, 1.06), abs=0.01)
+
+
+def test_a_box_glides_between_looked_at_frames_and_is_gone_where_the_face_is():
+    face = seen("ann", np.array([0.0, 0.2, 2.9, 3.1]))
+    face.landmarks[1] += [10, 0]
+    assert overlay.box_at(face, 0.0)[0] == pytest.approx((100, 50))
+    assert overlay.box_at(face, 0.1)[[0, 2]] == pytest.approx(np.array([[105, 50], [217, 162]]))
+    assert overlay.box_at(face, 1.0)[0] == pytest.approx((110, 50))  # too far from the next to glide
+    assert overlay.box_at(face, 3.2) is None
+    assert overlay.box_at(None, 0.0) is None
+
+
+def test_sound_alone_has_a_page_that_plays_it_and_no_overlay(tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "voice.wav", beeps([1.0], 2.0, 16_000), 16_000)
+    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path, overlay=True)
+    assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "png", "html"]
+    assert Page(written[-1].read_text()).by_id("media").tag == "audio"
