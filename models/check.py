@@ -36,6 +36,7 @@ def check_fusion(name, options):
         raise InputError(f"--options {options}: {error}; give a JSON object") from None
     network = options_from_json(NetworkOptions, json.dumps(table), "--options")
     click.echo(f"       {network.describe()}. {network.sentence()}")
+    torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute
     say(CHECKS, network, f"fusion {name!r}")
 
 

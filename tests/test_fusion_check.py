@@ -1,8 +1,6 @@
 """The conformance check finds what is wrong with a fusion, and the worked example of the docs works from its file."""
 
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -127,20 +125,6 @@ def test_what_is_wrong_is_said(wrong, name):
     good, said = found[title]
     assert not good
     assert re.search(words, said), said
-
-
-def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path, monkeypatch):
-    text = (REPOSITORY / "docs" / "fusions.md").read_text()
-    code = re.search(r"```python\n(.*?class \w+\(Fusion\).*?)```", text, re.DOTALL)[1]
-    assert len([line for line in code.splitlines() if line.strip()]) <= 10
-    name = re.search(r"class (\w+)", code)[1]
-    path = tmp_path / "mine.py"
-    path.write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    command = [sys.executable, "-m", "models", "check-fusion", f"{path}:{name}", "--options", '{"width": 12}']
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok  ") == len(CHECKS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,305 @@
+"""README and docs as a reader types them: every block is run, planned or validated as it stands, from the top.
+
+A shell block is one that is indented or says ``sh``; a settings block that begins with ``# NAME.yaml`` is that file.
+"""
+
+import itertools
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from click.testing import CliRunner
+from snakemake.cli import get_argument_parser
+
+from affectflow.command import COMMANDS, group
+from models.__main__ import main as models_stages
+from pipeline.__main__ import main as pipeline_stages
+from pipeline.records import Assignment, write_table
+from tests.conftest import REPOSITORY
+from tests.report_fixture import Fixture
+from tests.test_iemocap import make_tree
+from tests.training_material import class_split, emotional_turns, turn_rows, write_store
+from tests.workflow_runs import snakemake
+from workflow import overlay
+from workflow.settings import check, names, patch, resolve
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+STAGES = {"pipeline": pipeline_stages, "models": models_stages}
+STARTS = {"report", "features", "weights"}  # commands of affectflow that become snakemake
+ROOTS = {"/data": "data", "/shared/corpora": "data", "/home/me": "me"}  # folders of the reader, made by the fixture
+
+# What cannot be typed here, by how it begins, and why.
+ELSEWHERE = {
+    "git clone": "it needs the address of a clone",
+    "pip install": "a scheduler's plugin that the lock does not hold",
+    "sacct": "a cluster: tests/test_slurm.py starts one",
+    "--executor cluster-generic": "the same plugin",
+    "apiVersion": "Kubernetes",
+    "watch": "a run under way; tests/test_progress.py has one",
+    "weights verify": "checkpoints that were fetched; tests/test_weights.py has some",
+    "check-recogniser pocketsphinx": "a sound of the reader's own; tests/test_recognisers.py runs it on speech",
+}
+
+torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a page: where it begins, its language, and its lines without their indentation."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self):
+        return f"{self.page}:{self.line}"
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The words of each command of a shell block."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [shlex.split(part, comments=True) for line in lines if line.strip() for part in line.split(" && ")]
+
+
+def blocks(page: Path) -> list[Block]:
+    """Every fenced and every indented block of a page."""
+    out, lines = [], page.read_text(encoding="utf-8").splitlines() + [""]
+    k = 0
+    while k < len(lines):
+        fence = re.fullmatch(r"( *)```(\w*)", lines[k])
+        start = k
+        if fence:
+            k = next(n for n in range(k + 1, len(lines)) if lines[n] == f"{fence[1]}```")
+            text = [line.removeprefix(fence[1]) for line in lines[start + 1 : k]]
+            out.append(Block(page.name, start + 1, fence[2], "\n".join(text) + "\n"))
+        elif lines[k].startswith("    ") and not lines[k - 1].strip():
+            while lines[k].startswith("    "):
+                k += 1
+            out.append(Block(page.name, start + 1, "sh", "\n".join(line.strip() for line in lines[start:k]) + "\n"))
+        k += 1
+    return out
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+TYPED = [b for b in BLOCKS if not any(begins in b.text.splitlines()[0] for begins in ELSEWHERE)]
+SETTINGS = {m[1]: b.text for b in BLOCKS if b.language == "yaml" and (m := re.match(r"# (\w+\.yaml)\n", b.text))}
+
+
+def own(text: str, folder: Path) -> str:
+    """A block whose paths of the reader's machine lie in ``folder``."""
+    for root, here in ROOTS.items():
+        text = re.sub(rf"(?<![\w/]){root}(?=/)", str(folder / here), text)
+    return text
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory) -> Path:
+    """A reader's folder: plugs and settings as printed, a table of sounds, two dialogs of IEMOCAP, a finished run."""
+    folder = tmp_path_factory.mktemp("reader")
+    for name in ("me", "data/mine", "data/talks", "data/moods", "data/MELD.Raw"):
+        (folder / name).mkdir(parents=True)
+    for block in BLOCKS:
+        plug = re.search(r"^class (\w+)\((Corpus|Extractor|Fusion|Recogniser)\)", block.text, re.M)
+        if block.language == "python" and plug and not (path := folder / "me" / f"{plug[1].lower()}.py").exists():
+            path.write_text(block.text)
+    (folder / "data" / "openface.csd").touch()
+    for name, text in SETTINGS.items():
+        (folder / name).write_text(own(text, folder))
+    shutil.copy(REPOSITORY / "config.yaml", folder)
+    (folder / "data" / "talks" / "labels.csv").write_text(next(b.text for b in BLOCKS if b.language == "csv"))
+    rows = ["audio,speaker,label,text"]
+    for k in range(12):
+        soundfile.write(folder / "data" / "mine" / f"{k}.wav", np.full(8000, 0.1), 16_000)
+        rows.append(f"{k}.wav,s{k // 3},{'ab'[k % 2]},so it is")
+    (folder / "data" / "mine" / "labels.csv").write_text("\n".join(rows) + "\n")
+    release = folder / "data" / "IEMOCAP_full_release"
+    for dialog, (n, label) in itertools.product(("Ses01F_impro01", "Ses02M_impro01"), enumerate(("neu", "ang", "hap"))):
+        turns = [(f"{dialog}_{who}00{k}", 2.0 * k, 2.0 * k + 1, label, "Hello.") for who in "FM" for k in range(3)]
+        make_tree(
+            release, f"{dialog[:-1]}{n + 1}", [(t[0].replace(dialog, f"{dialog[:-1]}{n + 1}"), *t[1:]) for t in turns]
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(machine) -> Path:
+    """The same folder with the results of a run on IEMOCAP."""
+    Fixture(machine / "results", "iemocap", size=20)
+    shutil.copytree(machine / "results", machine / "other" / "results")
+    return machine
+
+
+def arguments(words: list[str]):
+    """What Snakemake understands of a command line; exits where it does not."""
+    return get_argument_parser().parse_args(words)
+
+
+def started(words: list[str], monkeypatch) -> list[str]:
+    """The command line of snakemake that ``affectflow report`` and its like become."""
+    became = []
+    monkeypatch.setattr("affectflow.run.os.execv", lambda _, line: became.extend(line))
+    invoke(group, words)
+    return became[3:]
+
+
+def invoke(command, words: list[str]) -> None:
+    done = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+
+
+def type_in(words: list[str], monkeypatch) -> None:
+    """Run one command of a shell block; of what starts the workflow, its command line alone (see the plans below)."""
+    match words:
+        case ["snakemake", *rest]:
+            arguments(rest)
+        case ["affectflow", name, *rest] if name in STARTS:
+            arguments(started([name, *rest], monkeypatch))
+        case ["affectflow", *rest]:
+            invoke(group, rest)
+        case ["python", "-m", package, *rest]:
+            invoke(STAGES[package], rest)
+        case ["make", *targets]:
+            subprocess.run(["make", "-n", *targets], cwd=REPOSITORY, check=True, capture_output=True)
+        case ["source", ".venv/bin/activate"]:
+            assert {"activate", "affectflow", "snakemake"} <= {p.name for p in Path(sys.executable).parent.iterdir()}
+        case _:
+            raise AssertionError(f"not typed here, nor listed in ELSEWHERE: {words}")
+
+
+@pytest.mark.parametrize("block", [b for b in TYPED if b.language == "sh"], ids=str)
+def test_shell_lines_run(block, finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    for words in block.commands:
+        type_in([own(word, finished) for word in words], monkeypatch)
+
+
+@pytest.mark.parametrize("block", [b for b in TYPED if b.language == "yaml"], ids=str)
+def test_settings_are_taken_over_config_yaml(block, machine):
+    path = machine / "laid_over.yaml"
+    path.write_text(own(block.text, machine))
+    overlay.check_files([path], REPOSITORY / "config.yaml")
+    base = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    config = patch(base, yaml.safe_load(path.read_text()))
+    for name in names(config):
+        resolve(config, name)
+    assert check(config) != check(base), "it changes nothing"
+
+
+@pytest.mark.parametrize("block", [b for b in TYPED if b.language == "python"], ids=str)
+def test_python_runs(block, finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    exec(compile(block.text, str(block), "exec"), {"__name__": "typed"})
+
+
+def test_the_notebook_learns_what_was_put_into_a_store(tmp_path, monkeypatch):
+    """On noise whose mean the label tells, ten lines of own code are far above chance on people they never heard."""
+    turns = emotional_turns()
+    for name in ("features", "splits"):
+        (tmp_path / "results" / "iemocap" / name).mkdir(parents=True)
+    write_store(tmp_path / "results/iemocap/features/wav2vec2.h5", turn_rows(turns, "audio"), "audio")
+    write_table(tmp_path / "results/iemocap/splits/scenario.tsv", class_split(turns), Assignment)
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((REPOSITORY / "docs" / "features.ipynb").read_text(encoding="utf-8"))["cells"]
+    codes, names = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"], {}
+    for code in codes:
+        exec(compile(code, "features.ipynb", "exec"), names)
+    assert names["score"] > 0.6
+    assert len(codes[2].splitlines()) == 10
+    assert not any(cell.get("outputs") for cell in cells)
+
+
+def test_every_block_says_what_it_is():
+    assert {b.language for b in BLOCKS} == {"sh", "yaml", "python", "csv", "text"}
+    for begins in ELSEWHERE:
+        assert any(begins in b.text.splitlines()[0] for b in BLOCKS), f"nothing begins with {begins!r} any more"
+
+
+# What snakemake would do: a dry run for each choice of settings, with all targets that are typed with it.
+
+
+def plans() -> dict[str, set[str]]:
+    """The options that matter to a plan, to all targets that README and docs make with them."""
+    out: dict[str, set[str]] = {}
+    for text in ["\n".join(b.text for b in TYPED if b.language == "sh"), *(page.read_text("utf-8") for page in PAGES)]:
+        for line in re.findall(r"(?:^|`)(snakemake [^`\n#]*?)(?:   |`|$)", text.replace("\\\n", " "), re.M):
+            found = arguments(shlex.split(line)[1:])
+            files = [str(path) for path in found.configfile or []]
+            options = [
+                *(["--configfile", *files] if files else []),
+                *(["--config", *found.config] if found.config else []),
+            ]
+            profile = ["--workflow-profile", str(found.workflow_profile)] if found.workflow_profile else []
+            out.setdefault(shlex.join(profile + options), set()).update(found.targets)
+    return {options: targets for options, targets in out.items() if targets}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", plans())
+def test_what_snakemake_is_asked_for_can_be_planned(options, machine):
+    words = [str(machine / word) if word in SETTINGS else word for word in shlex.split(options)]
+    said = snakemake(machine, *sorted(plans()[options]), "--dry-run", "--quiet", "rules", *words)
+    assert "This was a dry-run" in said
+
+
+# What stands in the text.
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"], ids=lambda p: p.name
+)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_commands_and_options_that_are_named_exist(page):
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for line in re.findall(r"`((?:affectflow|python -m (?:pipeline|models)) [^`]+)`", text):
+        *program, name = re.match(r"(affectflow|python -m \w+) ([\w-]+)", line).groups()
+        commands = group if program == ["affectflow"] else STAGES[program[0].split()[-1]]
+        command = commands.get_command(None, name)
+        assert command, line
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert set(re.findall(r" (--[\w-]+)", line)) <= known, line
+        assert program != ["affectflow"] or name in COMMANDS
+
+
+def test_the_readme_is_short():
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) < 200
+
+
+@pytest.mark.parametrize("plug", ["Extractor", "Fusion", "Recogniser", "Corpus"])
+def test_a_plug_of_the_docs_has_ten_lines(plug):
+    first = next(b.text for b in BLOCKS if b.page != "README.md" and f"({plug}):" in b.text)
+    assert sum(bool(line.strip()) for line in first.splitlines()) <= 10
+
+
+def test_the_extractor_of_the_readme_is_that_of_the_docs():
+    """Which test_features_check runs, its numbers known beforehand."""
+    first, second = (
+        next(b.text for b in BLOCKS if b.page == page and "class Loudness" in b.text)
+        for page in ("README.md", "extractors.md")
+    )
+    assert first == second
+
+
+def test_models_that_are_named_exist_as_they_are_described():
+    config = check(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8")))
+    named = set(re.findall(r"`(r\w*cma\w*)`", PAGES[0].read_text(encoding="utf-8")))
+    assert {"rcma", "rjcma_published"} <= named <= set(config.models)
+    assert config.models["rcma"].recursions == 3
+    assert config.models["rjcma_published"].recursions == 2
+    assert not any(config.models[name].separate_targets for name in named if name != "rjcma_published")
