@@ -4,7 +4,7 @@ import numpy as np
 from torch import nn
 
 from models.examples import Examples
-from models.metrics import confusion_matrix, metric, moments, overall
+from models.evaluation.metrics import confusion_matrix, metric, moments, overall
 from models.predict import Answers, answers, outputs
 from models.task import Task
 

@@ -207,7 +207,9 @@ def feature_lines(settings: Settings) -> list[str]:
     out = []
     for modality in settings.modalities:
         made = settings.made_by(modality).items()
-        stores = [f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made]
+        stores = [
+            f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made
+        ]
         out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
     return out
 
