@@ -3,12 +3,11 @@
 import numpy as np
 from torch import nn
 
-from models.examples import Examples
 from models.evaluation.metrics import confusion_matrix, metric, moments, overall
+from models.evaluation.scores import NOTHING
+from models.examples import Examples
 from models.predict import Answers, answers, outputs
 from models.task import Task
-
-NOTHING = "nothing"
 
 
 def scores_without(

@@ -1,7 +1,5 @@
 """What stands in for large networks where the scale is demo, so that a trial needs no download."""
 
-from pathlib import Path
-
 from pipeline.features import registry
 from pipeline.features.layers import for_small_network
 from pipeline.records import InputError
@@ -10,16 +8,16 @@ from pipeline.words.registry import RECOGNISERS
 
 
 def with_small_weights(entry: dict) -> dict:
-    """A corpus's entry with small random checkpoints in place of what must be fetched, and a small recogniser.
+    """A corpus's entry with small random checkpoints in place of those from a hub, and a small recogniser.
 
-    Weights of one's own, from a folder or a file that is there, stay.
+    Weights of one's own, from a folder or a file, stay: they are there already.
     """
     extractors = {name: _small(one) for name, one in (entry.get("extractors") or {}).items()}
     return {**entry, "extractors": extractors, "recogniser": _instead(entry.get("recogniser") or {})}
 
 
 def _instead(recogniser: dict) -> dict:
-    if not _must_be_fetched(recogniser.get("weights")):
+    if not _from_hub(recogniser.get("weights")):
         return recogniser
     try:
         other = RECOGNISERS.load(recogniser["kind"]).demonstration
@@ -29,7 +27,7 @@ def _instead(recogniser: dict) -> dict:
 
 
 def _small(entry: dict) -> dict:
-    if not isinstance(entry, dict) or not _must_be_fetched(entry.get("weights")):
+    if not isinstance(entry, dict) or not _from_hub(entry.get("weights")):
         return entry
     try:
         small = registry.load(entry["extractor"]).demonstration_weights
@@ -38,9 +36,8 @@ def _small(entry: dict) -> dict:
     return {**for_small_network(entry), "weights": small} if small else entry
 
 
-def _must_be_fetched(weights: str | None) -> bool:
+def _from_hub(weights: str | None) -> bool:
     try:
-        source = parse(weights or "")
-        return source.kind == "hub" or (source.kind == "path" and not Path(source.location).exists())
+        return bool(weights) and parse(weights).kind == "hub"
     except (InputError, TypeError):  # said when the entry itself is checked
         return False

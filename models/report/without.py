@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.missing import NOTHING
+from models.evaluation.scores import NOTHING
 from models.options import MODALITIES
 from models.report.names import Numbers, metric_words
 from models.report.runs import RunNames
