@@ -171,7 +171,10 @@ def weights_folder(source):
 
 def run_of(wildcards):
     """The run that a training job is of."""
-    return options(wildcards).planned_runs[f"{wildcards.model}-{wildcards.modalities}"]
+    runs, name = options(wildcards).planned_runs, f"{wildcards.model}-{wildcards.modalities}"
+    if name not in runs:
+        raise WorkflowError(f"{wildcards.corpus}: no run {name}; there are {', '.join(runs)}. Add it under runs")
+    return runs[name]
 
 
 def network(wildcards):
