@@ -462,7 +462,7 @@ def test_runs_may_name_their_inputs(config):
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
 def test_default_contrasts_differ_in_one_thing(config, corpus):
-    from models.contrast import also_differs
+    from models.evaluation.contrast import also_differs
     from workflow.check import between
 
     found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
