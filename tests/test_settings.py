@@ -68,6 +68,21 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfccs"}, "extractors.mfcc: there is no extractor 'mfccs'"),
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfcc", "hopp_s": 1}, "unknown option 'hopp_s'"),
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
+        (
+            "corpora.iemocap.runs",
+            {"low": {"model": "self", "modalities": ["A"], "inputs": {"audio": "mfc"}}},
+            "runs.low.inputs.audio: no extractor 'mfc'; there are .*mfcc",
+        ),
+        (
+            "corpora.iemocap.runs",
+            {"low": {"model": "self", "modalities": ["T"], "inputs": {"text": "mfcc"}}},
+            "runs.low.inputs.text: mfcc is made from audio; use one from text",
+        ),
+        (
+            "corpora.iemocap.runs",
+            {"low": {"model": "selv", "modalities": ["A"], "inputs": {"audio": "mfcc"}}},
+            "no model 'selv'; there are",
+        ),
         ("scale", "research", "scale is research, but corpora.iemocap.root is null"),
         (
             "defaults.segment.runs.cross",
@@ -424,6 +439,29 @@ def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
         assert resolve(patch(config, own), corpus).options != resolve(config, corpus).options
 
 
+def test_runs_may_name_their_inputs(config):
+    """A feature set is compared by a run that reads it and a contrast, in the defaults or in a corpus's own entry."""
+    from workflow.check import between
+    from workflow.planned import Planned
+
+    low = {"model": "self", "modalities": ["A", "A+T"], "inputs": {"audio": "pitch"}}
+    changes = {
+        "extractors": {"pitch": {"extractor": "prosody"}, "spare": {"extractor": "log_mel"}},
+        "runs": {"low": low},
+        "contrasts": [{"question": "wav2vec2 or prosody", "a": "self-A", "b": "low-A"}],
+    }
+    found = resolve(patch(config, {"defaults": {"segment": changes}}), "iemocap")
+    runs = found.options.planned_runs
+    assert runs["low-A+T"].inputs == {"audio": "pitch", "text": "bert"}
+    assert (runs["low-A"].model, runs["self-A"].inputs) == ("self", {"audio": "wav2vec2"})
+    assert "spare" not in found.options.extractors, "of the defaults only what a run reads is made"
+    assert found.options.unread == ["mfcc"], "of the corpus's own everything is"
+    assert between(found, "self-A", "low-A") == ["inputs.audio"]
+    rows = {row["run"]: row for row in Planned(found).configuration["runs"]}
+    assert rows["low-A"] == {"run": "low-A", "model": "self", "modalities": "A", "inputs": {"audio": "pitch"}}
+    assert "low" not in Planned(found).configuration["models"]
+
+
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
 def test_default_contrasts_differ_in_one_thing(config, corpus):
     from models.evaluation.contrast import also_differs
@@ -432,4 +470,4 @@ def test_default_contrasts_differ_in_one_thing(config, corpus):
     found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
     for contrast in found.options.contrasts:
         for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
-            assert not also_differs(between(found.models, contrast.a, b)), contrast.question
+            assert not also_differs(between(found, contrast.a, b)), contrast.question

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,6 +10,9 @@ from affectflow.home import HOME
 from affectflow.run import overlays
 from models.evaluation.contrast import also_differs, differences
 from pipeline.records import InputError
+
+if TYPE_CHECKING:
+    from workflow.settings import Resolved
 
 
 @click.command()
@@ -58,6 +62,8 @@ def plan_of(known) -> Iterator[str]:
     runs, seeds = len(options.run_names), len(options.training.seeds)
     yield f"{'scale':<12} {scale}{': small random networks, to try the path' if scale == 'demo' else ''}"
     yield f"{'features':<12} {', '.join(stores) or 'none'}"
+    if options.unread:
+        yield f"{'unread':<12} {', '.join(options.unread)}: made, and read by no run"
     yield f"{'weights':<12} {', '.join(options.weight_sources) or 'none'}"
     yield f"{'protocol':<12} {known.settings.protocol}, {known.folds} folds"
     yield (
@@ -67,12 +73,17 @@ def plan_of(known) -> Iterator[str]:
     yield f"{'contrasts':<12} {len(options.contrasts)}"
     for contrast in options.contrasts:
         for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
-            rest = also_differs(between(known.settings.models, contrast.a, b))
+            rest = also_differs(between(known.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
 
 
-def between(models: dict, a: str, b: str) -> list[str]:
+def between(settings: "Resolved", a: str, b: str) -> list[str]:
     """All in which two runs differ."""
-    (first, first_on), (second, second_on) = (run.split("-") for run in (a, b))
-    return differences(models[first].model_dump(), models[second].model_dump(), (first_on, second_on))
+    first, second = (settings.options.planned_runs[run] for run in (a, b))
+    return differences(
+        settings.models[first.model].model_dump(),
+        settings.models[second.model].model_dump(),
+        (first.modalities, second.modalities),
+        (first.inputs, second.inputs),
+    )

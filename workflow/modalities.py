@@ -30,11 +30,12 @@ def drop_absent(merged: dict, own: dict, present: set[str]) -> dict:
     if "runs" in own:
         return merged
     letters = {letter for letter, modality in MODALITIES.items() if modality in present}
-    kept = {
-        model: sets and [one for one in sets if letters.issuperset(one.split("+"))]
-        for model, sets in (merged.get("runs") or {}).items()
-    }
-    return {**merged, "runs": {model: sets for model, sets in kept.items() if sets or sets is None}}
+    kept = {}
+    for key, entry in (merged.get("runs") or {}).items():
+        sets = [one for one in _sets(entry) if letters.issuperset(one.split("+"))]
+        if entry is None or sets:
+            kept[key] = {**entry, "modalities": sets} if isinstance(entry, dict) else entry and sets
+    return {**merged, "runs": kept}
 
 
 def drop_other_tasks(merged: dict, own: dict, models: Mapping[str, NetworkOptions], task: Task) -> dict:
@@ -42,15 +43,22 @@ def drop_other_tasks(merged: dict, own: dict, models: Mapping[str, NetworkOption
     if "runs" in own:
         return merged
     other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
-    return {**merged, "runs": {model: sets for model, sets in (merged.get("runs") or {}).items() if model not in other}}
+    runs = (merged.get("runs") or {}).items()
+    kept = {key: entry for key, entry in runs if (entry.get("model") if isinstance(entry, dict) else key) not in other}
+    return {**merged, "runs": kept}
 
 
 def drop_contrasts(merged: dict, own: dict) -> dict:
     """Without the default contrasts of runs that are not there."""
     if "contrasts" in own:
         return merged
-    there = {f"{model}-{one}" for model, sets in (merged.get("runs") or {}).items() for one in sets or ()}
+    there = {f"{key}-{one}" for key, entry in (merged.get("runs") or {}).items() for one in _sets(entry)}
     return {**merged, "contrasts": [x for x in merged.get("contrasts") or [] if there.issuperset(_runs_of(x))]}
+
+
+def _sets(entry: dict | list | None) -> list[str]:
+    """The modality sets of an entry under ``runs``."""
+    return list((entry.get("modalities") if isinstance(entry, dict) else entry) or ())
 
 
 def _runs_of(contrast: dict) -> list[str]:
@@ -61,12 +69,14 @@ def _runs_of(contrast: dict) -> list[str]:
 def drop_unread(merged: dict, own: dict) -> dict:
     """Without the default inputs and extractors that no run reads; those in the corpus's own entry are always made."""
     out = dict(merged)
-    letters = {letter for sets in (out.get("runs") or {}).values() for one in sets or () for letter in one.split("+")}
-    used = {MODALITIES.get(letter) for letter in letters}
+    runs = (out.get("runs") or {}).values()
+    used = {MODALITIES.get(letter) for entry in runs for one in _sets(entry) for letter in one.split("+")}
     named = set(own.get("inputs") or {})
     out["inputs"] = {m: name for m, name in (out.get("inputs") or {}).items() if m in used or m in named}
-    if not set(out["inputs"].values()) <= set(out.get("extractors") or {}):
+    of_runs = {name for entry in runs if isinstance(entry, dict) for name in (entry.get("inputs") or {}).values()}
+    read = {*out["inputs"].values(), *of_runs}
+    if not read <= set(out.get("extractors") or {}):
         return out  # a mistake, about which the whole list is told
-    wanted = {*out["inputs"].values(), *(own.get("extractors") or {})}
+    wanted = {*read, *(own.get("extractors") or {})}
     out["extractors"] = {name: entry for name, entry in (out.get("extractors") or {}).items() if name in wanted}
     return out

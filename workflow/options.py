@@ -1,6 +1,7 @@
 """The definition of config.yaml: every key, what is allowed there, and what must fit together."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,9 @@ LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
 CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
+
+
+Modality = Literal["audio", "video", "text"]
 
 
 def runs_of(contrast: Contrast) -> list[str]:
@@ -122,6 +126,23 @@ def check_source(weights: str | None) -> None:
         raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
 
 
+class RunEntry(Options):
+    """Runs under a name of their own: a model that reads other features than the corpus's inputs."""
+
+    model: str = Field(description="one of the models")
+    modalities: list[str] = Field(description="modality sets, such as A+V")
+    inputs: dict[Modality, str] = Field({}, description="which feature store a modality reads; else the corpus's input")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model on one modality set, with the feature store that it reads for each."""
+
+    model: str
+    modalities: str
+    inputs: dict[str, str]
+
+
 class CorpusOptions(BaseModel, extra="allow"):
     """What holds for one corpus; keys that are not listed here are options of its reader, which checks them."""
 
@@ -134,14 +155,15 @@ class CorpusOptions(BaseModel, extra="allow"):
     media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
     shard_units: int | None = Field(None, ge=1, description="recordings per feature job; null: by their number")
     extractors: dict[StoreName, ExtractorEntry]
-    inputs: dict[Literal["audio", "video", "text"], str] = Field(description="which feature store each modality reads")
+    inputs: dict[Modality, str] = Field(description="which feature store each modality reads")
     labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")
     merge: dict[str, LabelName] = Field(default_factory=dict, description="labels that count as another")
     protocol: str | None = Field(None, description="how the corpus is split; null: the reader's first")
     turns: str = Field("all", description="segments of one style alone, such as improvised or scripted")
     split_seed: int = Field(337, ge=0, description="of every random choice of a split")
-    runs: dict[str, list[str] | None] = Field(
-        description="model: modality sets; null leaves a model out, and each contrast that names it"
+    runs: dict[ModelName, list[str] | RunEntry | None] = Field(
+        description="model: modality sets; or a name: {model, modalities, inputs} for other features than the corpus's "
+        "inputs; null leaves runs out, and each contrast that names them"
     )
     training: TrainingOptions
     contrasts: list[Contrast] = Field(default_factory=list)
@@ -165,14 +187,18 @@ class CorpusOptions(BaseModel, extra="allow"):
         for modality, name in self.inputs.items():
             if name not in self.extractors:
                 raise ValueError(f"inputs.{modality}: no extractor {name!r}; there are {sorted(self.extractors)}")
-        for model, sets in self.runs.items():
-            for modalities in sets or ():
+        for key, entry in self._entries.items():
+            for modality, store in entry.inputs.items():
+                if store not in self.extractors:
+                    there = sorted(self.extractors)
+                    raise ValueError(f"runs.{key}.inputs.{modality}: no extractor {store!r}; there are {there}")
+            for modalities in entry.modalities:
                 letters = modalities.split("+")
                 if letters != [letter for letter in MODALITIES if letter in letters]:
-                    raise ValueError(f"runs.{model}: {modalities!r}; write letters of A, V, T in that order: A+V+T")
-                missing = [MODALITIES[x] for x in letters if MODALITIES[x] not in self.inputs]
+                    raise ValueError(f"runs.{key}: {modalities!r}; write letters of A, V, T in that order: A+V+T")
+                missing = [MODALITIES[x] for x in letters if MODALITIES[x] not in {**self.inputs, **entry.inputs}]
                 if missing:
-                    raise ValueError(f"runs.{model}: {modalities} needs inputs.{missing[0]}, which is not given")
+                    raise ValueError(f"runs.{key}: {modalities} needs inputs.{missing[0]}, which is not given")
         names = set(self.run_names)
         for contrast in self.contrasts:
             unknown = [run for run in runs_of(contrast) if run not in names]
@@ -208,9 +234,32 @@ class CorpusOptions(BaseModel, extra="allow"):
         return {source: any(allowed for other, allowed in named if other == source) for source, _ in named if source}
 
     @property
+    def _entries(self) -> dict[str, RunEntry]:
+        """The runs as entries, those left out not among them."""
+        given = {key: entry for key, entry in self.runs.items() if entry is not None}
+        return {k: RunEntry(model=k, modalities=e) if isinstance(e, list) else e for k, e in given.items()}
+
+    @property
+    def planned_runs(self) -> dict[str, Run]:
+        """Every run by its name, which is its key under ``runs`` and its modalities: self-A+V."""
+        found = {}
+        for key, entry in self._entries.items():
+            for modalities in entry.modalities:
+                read = [MODALITIES[letter] for letter in modalities.split("+")]
+                inputs = {str(m): store for m, store in {**self.inputs, **entry.inputs}.items() if m in read}
+                found[f"{key}-{modalities}"] = Run(entry.model, modalities, inputs)
+        return found
+
+    @property
     def run_names(self) -> list[str]:
-        """Every run as model-modalities."""
-        return [f"{model}-{modalities}" for model, sets in self.runs.items() for modalities in sets or ()]
+        """The names of all runs."""
+        return list(self.planned_runs)
+
+    @property
+    def unread(self) -> list[str]:
+        """The feature stores that are made and read by no run."""
+        read = {store for run in self.planned_runs.values() for store in run.inputs.values()}
+        return [store for store in self.extractors if store not in read]
 
 
 class Config(Options):

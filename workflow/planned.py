@@ -7,6 +7,7 @@ first run reruns what depends on it; a corrected label tracks no face again; a c
 import os
 import shlex
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from json import dumps
@@ -147,7 +148,8 @@ class Planned:
         """All that decided the results, for the report's provenance, and the words in which it speaks of them."""
         one, corpus, protocol = self.settings, self.settings.corpus, PROTOCOLS[self.settings.protocol]
         of_corpus = {**self.options.model_dump(exclude={"root"}), "labels": one.labels, "protocol": one.protocol}
-        models = {name: one.models[name].model_dump() for name, sets in self.options.runs.items() if sets}
+        runs = self.options.planned_runs
+        models = {run.model: one.models[run.model].model_dump() for run in runs.values()}
         return {
             "config": {"scale": one.scale, one.name: of_corpus, "models": models},
             "corpus": one.name,
@@ -162,6 +164,7 @@ class Planned:
             "citations": [corpus.citation] if corpus.citation else [],
             "published": list(corpus.published),
             "departures": list(corpus.departures),
+            "runs": [{"run": name, **asdict(run)} for name, run in runs.items()],
             "models": {name: _words(one.models[name], one.task) for name in models},
             "protocol": {"name": one.protocol, "description": protocol.description, "caveat": protocol.caveat},
             "demonstration": one.demonstration,

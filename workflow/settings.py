@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from models.evaluation.metrics import main_metric, overall
-from models.options import MODALITIES, NetworkOptions, check_network
+from models.options import NetworkOptions, check_network
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
@@ -202,12 +202,17 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         found = options.extractors[store].modality
         if found != modality:
             raise InputError(f"{where('inputs', modality)}: {store} is made from {found}; use one from {modality}")
-    for run in options.run_names:
-        model, _, letters = run.partition("-")
-        if model not in models:
-            raise InputError(f"{where('runs')}: no model {model!r}; there are {sorted(models)}")
-        parts = [MODALITIES[letter] for letter in letters.split("+")]
-        ask(partial(check_network, models[model], parts, task), "runs", model)
+    for name, run in options.planned_runs.items():
+        key = name.partition("-")[0]
+        if run.model not in models:
+            raise InputError(f"{where('runs')}: no model {run.model!r}; there are {sorted(models)}")
+        ask(partial(check_network, models[run.model], list(run.inputs), task), "runs", key)
+        for wanted, store in run.inputs.items():
+            found = options.extractors[store].modality
+            if found != wanted:
+                raise InputError(
+                    f"{where('runs', key, 'inputs', wanted)}: {store} is made from {found}; use one from {wanted}"
+                )
 
 
 def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:

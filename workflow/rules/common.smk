@@ -12,7 +12,6 @@ from snakemake.logging import logger
 
 from affectflow.home import check_installed
 from models.fusion import registry as fusions
-from models.options import MODALITIES
 from pipeline import weights
 from workflow.demo import plan
 from pipeline.digest import code
@@ -171,11 +170,23 @@ def weights_folder(source):
     return f"results/weights/{weights.slug(source)}" if source else []
 
 
+def run_of(wildcards):
+    """The run that a training job is of."""
+    runs, name = options(wildcards).planned_runs, f"{wildcards.model}-{wildcards.modalities}"
+    if name not in runs:
+        raise WorkflowError(f"{wildcards.corpus}: no run {name}; there are {', '.join(runs)}. Add it under runs")
+    return runs[name]
+
+
+def network(wildcards):
+    """The model that a training job trains."""
+    return planned(wildcards).settings.models[run_of(wildcards).model]
+
+
 def run_features(wildcards):
     """The feature stores one run reads, by modality."""
-    read = [MODALITIES[letter] for letter in wildcards.modalities.split("+")]
-    names = options(wildcards).inputs
-    return {modality: f"results/{wildcards.corpus}/features/{names[modality]}.h5" for modality in read}
+    stores = run_of(wildcards).inputs.items()
+    return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
 
 
 def predictions(wildcards):
@@ -230,7 +241,7 @@ def words_code(wildcards):
 
 def training_code(wildcards):
     """Digest of the sources one model's training consists of, a fusion of the user's own included."""
-    return fusions.code_of(planned(wildcards).settings.models[wildcards.model].fusion)
+    return fusions.code_of(network(wildcards).fusion)
 
 
 def training_gpus(wildcards):
@@ -248,6 +259,8 @@ def training_memory(wildcards, input, threads, attempt):
 for _name, _reason in CORPORA.unreadable.items():
     logger.warning(f"corpus {_name} is left out: {_reason}")
 for _name, _corpus in CORPORA.items():
+    if _name in CORPORA.active and _corpus.options.unread:
+        logger.info(f"{_name}: features that no run reads: {', '.join(_corpus.options.unread)}")
     for _store in sorted(glob_wildcards(f"results/{_name}/features/{{name,[^/.]+}}.h5").name):
         if _store not in _corpus.options.extractors:
             logger.warning(

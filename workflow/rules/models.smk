@@ -46,7 +46,7 @@ rule train:
         task=lambda wildcards: planned(wildcards).settings.task,
         features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
         labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
-        network=lambda wildcards: planned(wildcards).settings.models[wildcards.model].model_dump_json(),
+        network=lambda wildcards: network(wildcards).model_dump_json(),
         training=lambda wildcards: options(wildcards).training.model_dump_json(),
         folder=lambda wildcards, output: os.path.dirname(output[0]),
         code=training_code,
