@@ -3,6 +3,8 @@
 import pytest
 
 from models.report.raters import agreement
+from pipeline.records import Rating, write_table
+from tests.report_fixture import Fixture, page_of
 
 VOTES = {
     "a": {"E1": ["ang"], "E2": ["ang"], "E3": ["ang"]},  # everybody is right
@@ -27,3 +29,14 @@ def test_agreement_is_that_of_a_count_by_hand():
     assert found.balanced_accuracy == pytest.approx((sum(ang) / 4 + sum(neu) / 7) / 2)
     assert (found.segments, found.of) == (4, 7)
     assert agreement({"d": VOTES["d"], "e": VOTES["e"]}, ["ang", "sad"]) is None
+
+
+def test_the_report_says_how_far_people_agree(tmp_path):
+    made = Fixture(tmp_path, "iemocap")
+    said = {"E1": "ang", "E2": "ang", "E4": "neu", "F1": "sad"}  # E4 alone faces two who agree, and is never right
+    rows = [Rating(s.segment_id, rater, label) for s in made.segments for rater, label in said.items()]
+    write_table(made.folder / "raters.tsv", rows, Rating)
+    text = page_of(made).by_id("scores").text
+    assert "one rater against the others scores 0 % balanced accuracy and 0 % accuracy, on the" in text
+    tested = made.split.loc[made.split["part"] == "test", "segment_id"].nunique()
+    assert f"{tested} of {tested} rated test turns on which more than half of the others agree" in text
