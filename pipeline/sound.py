@@ -18,6 +18,7 @@ from pipeline.container import (
 )
 from pipeline.log import log
 from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
+from pipeline.timebase import seconds
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
@@ -29,14 +30,16 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
-    a picture it counts from the file's own zero. A gap between blocks is a gap in the sound's time stamps, or samples
-    that are no numbers. Raises MediaError where the file has no sound, or its stamps are impossible.
+    a picture it counts from the first sample, which MP3 stamps some milliseconds after zero. A gap between blocks is a
+    gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the file has no sound, or
+    its stamps are impossible.
     """
     path = Path(path)
     with as_media_error(path), open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
-        zero_s = first_picture_s(path) if video_streams(container) else 0.0
+        alone = not video_streams(container)
+        zero_s = seconds(stream.start_time or 0, stream.time_base) if alone else first_picture_s(path)
         blocks, lost = _Blocks(path, sample_rate_hz), []
         for frame in decoded(container, stream, lost):
             yield from blocks.add(frame, zero_s, len(lost))

@@ -8,6 +8,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from pipeline.media import MediaError, Video, frame_times_s, read_frames
 from pipeline.records import InputError
@@ -164,6 +165,16 @@ def test_beeps_are_heard_at_their_times(tmp_path, offset_s, name, codec, rate):
     write_clip(tmp_path / name, [painted(k) for k in range(75)], times, sound=(wave, rate, first_s + offset_s, codec))
     heard = _onsets(read_audio(tmp_path / name))
     assert np.allclose(heard, np.array(at_s) + offset_s, atol=0.004)
+
+
+@pytest.mark.parametrize("name", ["x.mp3", "x.m4a", "x.ogg", "x.flac", "x.ts"])
+def test_sound_alone_counts_from_its_first_sample(tmp_path, name):
+    """Whatever stamps it has: what an encoder puts before the sound is not of it."""
+    soundfile.write(tmp_path / "x.wav", beeps([0.5, 1.2], 2.0, 44_100), 44_100)
+    ffmpeg("-i", tmp_path / "x.wav", *(["-c:a", "mp2"] if name == "x.ts" else []), tmp_path / name)
+    blocks = list(read_audio(tmp_path / name))
+    assert blocks[0][0] == pytest.approx(0, abs=1e-6)
+    assert np.allclose(_onsets(blocks), [0.5, 1.2], atol=0.012)
 
 
 def test_stereo_keeps_its_level(tmp_path):

@@ -142,6 +142,7 @@ def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str])
         absent.append(name)
         return None
     options = {"sep": "\t" if path.suffix == ".tsv" else ",", "keep_default_na": False}
+    options["encoding_errors"] = "backslashreplace"  # names of raw files that are not UTF-8
     try:
         header = pd.read_csv(path, nrows=0, **options).columns
         kinds = {name: str for name in TEXT_COLUMNS if name in header}
