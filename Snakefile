@@ -40,7 +40,7 @@ include: "workflow/rules/report.smk"
 
 # One line per finished rule, at the end the slowest rules and what failed; at any moment: python -m workflow.progress
 onstart:
-    REPORTER.start(log, workflow.dag)
+    REPORTER.start(workflow.dag)
 
 
 onsuccess:

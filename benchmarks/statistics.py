@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models import bootstrap
-from models.difference_tests import corrected_t_test, mcnemar_test, paper_t_test
-from models.metrics import accuracy, metric
+from models.evaluation import bootstrap
+from models.evaluation.difference_tests import corrected_t_test, mcnemar_test, paper_t_test
+from models.evaluation.metrics import accuracy, metric
 from models.protocols.leaks import leaks, share_of
 from models.protocols.split import assign, usable
 from tests.experiments import CLASSES, Emotions, Hits

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data import Batch
+from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
 from models.examples import Examples, training_batches
 from models.losses import ccc_loss, inverse_frequencies
-from models.metrics import accuracy, ccc, confusion_matrix, moments
 from models.optimiser import Optimiser
 from models.options import TrainingOptions
 from models.predict import answers, outputs

@@ -29,10 +29,10 @@ def options_from_json(kind: type[Kind], text: str, flag: str) -> Kind:
         return kind.model_validate_json(text)
     except ValidationError as error:
         problems = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-        said = [f"{where}: {message}" if where else message for where, message in problems]
+        lines = [f"{where}: {message}" if where else message for where, message in problems]
         if any(e["type"] != "value_error" for e in error.errors()):  # the others say themselves what is allowed
-            said.append(f"its keys are {', '.join(kind.model_fields)}")
-        raise InputError(f"{flag} {text}: {'; '.join(said)}") from None
+            lines.append(f"its keys are {', '.join(kind.model_fields)}")
+        raise InputError(f"{flag} {text}: {'; '.join(lines)}") from None
 
 
 class NetworkOptions(Options):

@@ -84,12 +84,12 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
             np.stack([rows.columns[name] for name in of(task)], axis=-1).astype(np.float64)
             for of in (truth_columns, prediction_columns)
         )
-        known, said = np.isfinite(truth).all(-1), np.isfinite(predicted).all(-1)
+        known, predictable = np.isfinite(truth).all(-1), np.isfinite(predicted).all(-1)
     else:
         truth, predicted = (_class_codes(path, name, rows) for name in ("label", "predicted"))
-        known, said = truth >= 0, predicted >= 0
+        known, predictable = truth >= 0, predicted >= 0
     valid = rows.columns.setdefault("valid", known)
-    for what, wrong in (("label", valid & ~known), ("prediction", ~said)):
+    for what, wrong in (("label", valid & ~known), ("prediction", ~predictable)):
         if wrong.any():
             kind = "a number" if task.numbers else "a class"
             raise InputError(f"{path}: a {what} of the {part} part is not {kind}; {AGAIN}")

@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import numpy as np
 
+from models.evaluation.scores import POOLED, Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file
-from models.scores import POOLED, Score
 from models.task import Task
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
@@ -74,7 +74,7 @@ def average_of_seeds(path: str | Path, frames: Mapping[str, int]) -> dict[str, n
     from pyarrow import dataset
 
     sums = {name: np.zeros((n, len(COLUMNS))) for name, n in frames.items()}
-    said = {name: np.zeros(n, np.int64) for name, n in frames.items()}  # by how many seeds, for each frame
+    seeds_of = {name: np.zeros(n, np.int64) for name, n in frames.items()}  # by how many seeds, for each frame
     seeds = set()
     columns = ["segment_id", "seed", "frame", *(f"prediction_{name}" for name in COLUMNS)]
     source = dataset.dataset(path)
@@ -88,8 +88,8 @@ def average_of_seeds(path: str | Path, frames: Mapping[str, int]) -> dict[str, n
             if name not in frames or frame[own].max() >= frames[name]:
                 raise InputError(f"{path}: {name} has other frames than labels.h5; {AGAIN}")
             np.add.at(sums[name], frame[own], values[own])
-            np.add.at(said[name], frame[own], 1)
-    for name, count in said.items():
+            np.add.at(seeds_of[name], frame[own], 1)
+    for name, count in seeds_of.items():
         wrong = np.flatnonzero((count != len(seeds)) | (count == 0) | ~np.isfinite(sums[name]).all(axis=1))
         if len(wrong):
             raise InputError(

@@ -64,16 +64,16 @@ def _numbers(task: Task, labels: str | Path | None, rows: Sequence[Assignment]) 
 
 def frame_names(task: Task, labels: FeatureStore) -> list[str]:
     """Names of what a store of frame-wise labels holds for a task; raises InputError where it is of another."""
-    said = labels.attributes["config"]
+    config = labels.attributes["config"]
     if not task.numbers:
-        names = list(said.get("classes") or ())
+        names = list(config.get("classes") or ())
         if labels.dim != 1 or len(names) < 2:
             raise InputError(
-                f"{labels.path}: its labels are {', '.join(said.get('columns') or ['of one kind'])}, not the number of "
-                f"one of at least two classes, which task {task} needs; delete it and let the workflow make it again"
+                f"{labels.path}: its labels are {', '.join(config.get('columns') or ['of one kind'])}, not the number "
+                f"of one of at least two classes, which task {task} needs; delete it and let the workflow make it again"
             )
         return names
-    columns = tuple(said.get("columns") or ())
+    columns = tuple(config.get("columns") or ())
     if columns != task.targets or labels.dim != len(columns):
         raise InputError(
             f"{labels.path}: its labels are {', '.join(columns) or 'unnamed'}, {labels.dim} wide, and task {task} "

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics import confusion_matrix, moments
-from models.tallies import RunTally
+from models.evaluation.metrics import confusion_matrix, moments
+from models.evaluation.tallies import RunTally
 from models.task import Task
 
 CLASSES, NUMBERS = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from models import bootstrap
-from models.clusters import Clusters
-from models.comparison import Resampler, compare, decide
-from models.metrics import accuracy, balanced_accuracy, metric
+from models.evaluation import bootstrap
+from models.evaluation.clusters import Clusters
+from models.evaluation.comparison import Resampler, compare, decide
+from models.evaluation.metrics import accuracy, balanced_accuracy, metric
+from models.evaluation.tallies import tally_run
 from models.options import SignificanceOptions
-from models.tallies import tally_run
 from tests.experiments import CLASSES as EMOTION
 from tests.experiments import NUMBERS, Affect, Emotions
 from tests.prediction_files import write_segments

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from models.clusters import clusters_of
+from models.evaluation.clusters import clusters_of
 from models.task import Task
 from pipeline.records import Segment
 from tests.iemocap_turns import turns_and_labels

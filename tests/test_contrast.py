@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.contrast import also_differs, differences
+from models.evaluation.contrast import also_differs, differences
 from models.options import NetworkOptions
 
 SELF = {"fusion": "self", "combine": "statistics", "encoder": "gru", "width": 120, "heads": 6}

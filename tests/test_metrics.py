@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as truth
 
-from models import metrics
+from models.evaluation import metrics
 from models.task import Task
 from pipeline.records import InputError
 

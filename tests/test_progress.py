@@ -14,10 +14,10 @@ from workflow.progress import account, duration, headline, table
 from workflow.run_log import Run, read_run
 
 SNAKEFILE = """
-from snakemake.logging import DefaultFormatter, logger
+from snakemake.logging import logger
 from workflow.progress import Reporter
-REPORTER = Reporter(logger, DefaultFormatter())
-onstart: REPORTER.start(log, workflow.dag)
+REPORTER = Reporter(logger)
+onstart: REPORTER.start(workflow.dag)
 onsuccess: REPORTER.end()
 onerror: REPORTER.end()
 rule all:
@@ -56,8 +56,8 @@ def run(folder, *arguments, fails=False):
     return done.stderr
 
 
-def newest_log(folder):
-    return max((folder / ".snakemake/log").glob("*.log"))
+def newest_events(folder):
+    return max((folder / ".snakemake/log").glob("*.events.jsonl"))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def good(folder):
     """What a run said in which one job failed at first, and its log."""
-    return run(folder), newest_log(folder)
+    return run(folder), newest_events(folder)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def bad(folder, good):
     (folder / "future.txt").touch()
     later_s = time.time() + 3600
     os.utime(folder / "future.txt", (later_s, later_s))
-    return run(folder, "broken.txt", "starved.txt", "skewed.txt", fails=True), newest_log(folder)
+    return run(folder, "broken.txt", "starved.txt", "skewed.txt", fails=True), newest_events(folder)
 
 
 def test_a_finished_rule_is_told_in_one_line(good):
@@ -94,7 +94,7 @@ def test_a_finished_rule_is_told_in_one_line(good):
 
 
 def test_a_fault_in_telling_is_told_and_ends_no_run(tmp_path):
-    broken = "\nREPORTER.run.feed = lambda lines: 1 / 0\n"
+    broken = "\nREPORTER._complete = lambda rule: 1 / 0\n"
     (tmp_path / "Snakefile").write_text(SNAKEFILE.replace("\nonstart:", broken + "onstart:", 1))
     said = run(tmp_path, "nap/0.txt")
     assert "--- Logging error ---" in said
@@ -119,7 +119,7 @@ def test_the_table_at_the_end_has_the_slowest_rule_first(good):
     assert rows[2].split()[:4] == ["nap", "3", "0", "0"]
     assert rows[2].endswith("k=2"), "the longest sleep"
     state = read_run(log)
-    assert account(state, state.clock_s).splitlines()[1:] == rows[1:5]
+    assert account(state, state.begin_s).splitlines()[1:] == rows[1:5]
 
 
 def test_failed_jobs_are_listed_with_log_and_last_words(bad):
@@ -139,7 +139,7 @@ def test_a_second_terminal_sees_the_same(bad, folder):
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     first, *rest = done.stdout.splitlines()
-    assert first.endswith(".snakemake.log: over")
+    assert first.endswith(".events.jsonl: over")
     assert rest[0].startswith("0 of 3 jobs done, 3 failed after")
     assert "\n".join(line for line in rest if line.startswith(("failed:", "  "))) in said
 
@@ -156,23 +156,15 @@ def test_a_folder_without_a_run_is_named(tmp_path):
 def test_time_left_on_a_run_of_known_pace(tmp_path):
     """Two workers, ten jobs of 100 s: 350 s after the start six are done, two are half done, and two are waiting."""
 
-    def at(second, line):
-        minute, second = divmod(second, 60)
-        return [f"[Fri Nov 20 19:{minute:02d}:{second:02d} 2026]", line]
-
-    def started(k, second):
-        return [*at(second, "localrule long:"), f"    output: {k}", f"    log: {k}.log", f"    jobid: {k}"]
-
-    lines = ["  Date: 2026-11-20 19:00:00"]
+    begin_s = 1e9
+    jobs = {str(k): ["long", f"k={k}", [f"{k}.log"], ""] for k in range(10)} | {"10": ["report", "", [], ""]}
+    state = Run(tmp_path).feed([{"event": "planned", "time_s": begin_s, "jobs": jobs}])
     for pair in range(4):
-        lines += started(2 * pair, 100 * pair) + started(2 * pair + 1, 100 * pair)
+        two = [str(2 * pair), str(2 * pair + 1)]
+        at, end = {"time_s": begin_s + 100 * pair}, {"time_s": begin_s + 100 * pair + 100}
+        state.feed({"event": "started", "job": k, **at} for k in two)
         if pair < 3:
-            for k in (2 * pair, 2 * pair + 1):
-                lines += at(100 * pair + 100, f"Finished jobid: {k} (Rule: long)")
-    state = Run(tmp_path)
-    state.load([{"id": str(k), "job": ["long", f"k={k}", [f"{k}.log"], ""]} for k in range(10)])
-    state.load([{"id": "10", "job": ["report", "", [], ""]}])
-    state.feed(lines)
+            state.feed({"event": "finished", "job": k, **end} for k in two)
     assert [len(state.select(s, "long")) for s in ("finished", "under way", "waiting")] == [6, 2, 2]
 
     now_s = state.begin_s + 350
@@ -186,18 +178,15 @@ def test_time_left_on_a_run_of_known_pace(tmp_path):
     assert headline(state, now_s) == "6 of 11 jobs done, about 2 min 30 s left and 1 jobs of rules not timed yet"
 
 
-def test_jobs_of_a_cluster_begin_when_they_are_submitted():
-    state = Run().feed([
-        "  Date: 2026-11-20 19:00:00",
-        "Job 7 has been submitted with SLURM jobid 3 (log: /x/rule_faces/a/3.log).",
-        "Submitted array job with Snakemake IDs 8,9 and SLURM job ID 4. The individual task IDs are 1-2.",
-        "[Fri Nov 20 19:00:30 2026]",
-        "Finished jobid: 9 (Rule: faces)",
-    ])  # fmt: skip
-    assert {number: job.state for number, job in state.jobs.items()} == {
-        "7": "under way", "8": "under way", "9": "finished"
-    }  # fmt: skip
-    assert state.jobs["9"].seconds == 30
+def test_a_line_that_is_still_being_written_waits(good):
+    _, events = good
+    whole = events.read_text()
+    half = events.with_name("half.events.jsonl")
+    half.write_text(whole[: whole.rindex('"ended"')])
+    state = read_run(half)
+    half.unlink()
+    assert not state.over
+    assert len(state.select("finished")) == len(state.jobs) == 5
 
 
 @pytest.mark.parametrize(

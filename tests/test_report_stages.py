@@ -9,8 +9,8 @@ import yaml
 from click.testing import CliRunner
 
 from models.__main__ import main
+from models.evaluation.statuses import Verdict
 from models.report.settings import Settings
-from models.statuses import Verdict
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 from tests.workflow_runs import ROOT

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from sklearn import metrics as truth
 
+from models.evaluation.scores import score
 from models.predictions import model_and_modalities, read_predictions
-from models.scores import score
 from models.task import Task
 from pipeline.records import InputError
 from tests.prediction_files import write_corpus, write_frame_classes, write_frames, write_numbers, write_segments

@@ -414,7 +414,7 @@ def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
 def test_default_contrasts_differ_in_one_thing(config, corpus):
-    from models.contrast import also_differs
+    from models.evaluation.contrast import also_differs
     from workflow.check import between
 
     found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)

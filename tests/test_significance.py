@@ -10,13 +10,13 @@ from click.testing import CliRunner
 from pyarrow.parquet import read_table as read_parquet
 from scipy import integrate, special, stats
 
-from models import difference_tests
-from models.comparison import Comparison, Resampler, compare, decide
-from models.metrics import accuracy, confusion_matrix
+from models.evaluation import difference_tests
+from models.evaluation.comparison import Comparison, Resampler, compare, decide
+from models.evaluation.metrics import accuracy, confusion_matrix
+from models.evaluation.significance import significance, size_ratio
+from models.evaluation.statuses import Remark, Role, Standing, Status
 from models.options import SignificanceOptions
 from models.predictions import FILE
-from models.significance import significance, size_ratio
-from models.statuses import Remark, Role, Standing, Status
 from models.task import Task
 from pipeline.records import Assignment, InputError
 from tests.experiments import Affect, Emotions
@@ -416,7 +416,7 @@ def test_from_files_to_table(corpus):
 
 def test_means_and_t_tests_follow_from_the_score_table(corpus):
     """The same numbers from scores.csv, which is tested against scikit-learn."""
-    from models.scores import score_run
+    from models.evaluation.scores import score_run
 
     row = call(corpus, CONTRASTS[:1])[0]
     table = {}

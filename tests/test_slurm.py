@@ -76,7 +76,7 @@ def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, tmp_path):
     assert code == 0, said.read_text()[-6000:]
     assert tables(remote)
     assert tables(remote) == tables(local)
-    state = read_run(max((remote / ".snakemake/log").glob("*.log")))
+    state = read_run(max((remote / ".snakemake/log").glob("*.events.jsonl")))
     assert {job.state for job in state.jobs.values()} == {"finished"}
     for rule, what in (("faces", "on the node that vanished"), ("shard", "killed"), ("words", "short of memory")):
         assert max(job.attempts for job in state.select("finished", rule)) > 1, f"no {rule} job was {what}"

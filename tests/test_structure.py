@@ -33,10 +33,7 @@ PIPELINE = {
     "features": BASE | PREPARED | {"weights", "impostor"}, "coverage": BASE | PREPARED | {"corpora"},
     "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
-LATE = {
-    "metrics", "predictions", "tallies", "scores", "clusters", "bootstrap", "difference_tests", "statuses",
-    "comparison", "significance", "report", "contrast",
-}  # fmt: skip
+LATE = {"predictions", "evaluation", "report"}
 WITHOUT_TORCH = LATE | {"protocols", "options", "task", "submission"}
 PLUGS = ("pipeline/corpora", "workflow/demo", "pipeline/features", "models/fusion", "pipeline/words")
 

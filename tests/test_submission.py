@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from models.scores import Score
+from models.evaluation.scores import Score
 from models.submission import submission
 from pipeline.records import InputError, Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter

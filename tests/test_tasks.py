@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, root_mean_squared_error
 
-from models.metrics import main_metric
+from models.evaluation.metrics import main_metric
 from models.predict import load_network
 from models.report.names import metric_words
 from tests.task_corpora import CLASSES, FRAMES, TURNS, VIDEOS, Corpus, to_the_report

@@ -117,7 +117,7 @@ def test_changed_options_rerun_one_extractor_and_what_needs_it(finished, extract
     [
         ("pipeline/features/mfcc.py", {"shard", "merge", "coverage", "html_report"}),
         ("models/report/command.py", {"html_report"}),
-        ("models/metrics.py", {"train", "scores", "significance", "html_report"}),
+        ("models/evaluation/metrics.py", {"train", "scores", "significance", "html_report"}),
         ("pipeline/cli.py", set()),
     ],
 )

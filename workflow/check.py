@@ -7,7 +7,7 @@ import click
 
 from affectflow.home import HOME
 from affectflow.run import overlays
-from models.contrast import also_differs, differences
+from models.evaluation.contrast import also_differs, differences
 from pipeline.records import InputError
 
 

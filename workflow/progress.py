@@ -1,12 +1,14 @@
-"""How far a run is, what is slow and what failed, read from Snakemake's own log and the benchmark files of the jobs.
+"""How far a run is, what is slow and what failed, from Snakemake's own events and the benchmark files of the jobs.
 
     watch -n 10 .venv/bin/affectflow progress        in a second terminal, in the folder of the run
 
-The Snakefile feeds the same reader while it runs: one line per finished rule, one every ten minutes, tables at the end.
+The Snakefile's listener writes the events down and tells of them while it runs: one line per finished rule, one every
+ten minutes, tables at the end.
 """
 
 import json
 import logging
+import os
 import shutil
 import sys
 import time
@@ -14,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from workflow.run_log import FINISHED, Job, Run, plan_path, read_run
+from workflow.run_log import FOLDER, SUFFIX, Job, Run, events_of, planned, read_run
 
 QUIET_S = 600  # between two lines of a rule that takes days
 FULL_BYTES = 100_000
@@ -106,36 +108,42 @@ def account(run: Run, now_s: float) -> str:
 
 
 class Reporter(logging.Handler):
-    """Listens to Snakemake's logger and tells of each finished rule in one line."""
+    """Listens to Snakemake's logger, writes its events down and tells of each finished rule in one line."""
 
-    def __init__(self, logger: logging.Logger, formatter: logging.Formatter):
+    def __init__(self, logger: logging.Logger):
         super().__init__()
-        self.setFormatter(formatter)
         self.run, self.logger, self.told_s = Run(), logger, time.time()
+        self.path = Path()
 
-    def start(self, logs: list[str], dag) -> None:
-        """Note the planned jobs, for a second terminal too, and listen from now on."""
-        planned = self.run.plan(dag)
-        for log in logs:
-            plan_path(Path(log)).write_text(json.dumps(planned))
+    def start(self, dag) -> None:
+        """Note the planned jobs and listen from now on."""
+        self.path = FOLDER / (time.strftime("%Y-%m-%dT%H%M%S.") + f"{os.getpid()}{SUFFIX}")
+        self._take(planned(dag))
         self.logger.addHandler(self)
 
     def end(self) -> None:
         """Tell what the run has cost and what has failed."""
-        self.run.end()
+        self._take({"event": "ended", "time_s": time.time()})
         self.logger.info(f"\n{account(self.run, time.time())}\n")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Read one message; on the end of a rule's last job, or after ten quiet minutes, tell how things stand."""
+        """Take in one message; on the end of a rule's last job, or after ten quiet minutes, tell how things stand."""
         try:
-            lines = self.format(record).splitlines()
-            self.run.feed(lines)
-            match, now_s = FINISHED.match(lines[-1]) if lines else None, time.time()
-            if match and (self._complete(match[2]) or now_s - self.told_s > QUIET_S):
-                self.told_s = now_s
-                self.logger.info(f"{rule_line(self.run, match[2])} | {headline(self.run, now_s)}")
+            for event in events_of(record):
+                self._take(event)
+                now_s = time.time()
+                if event["event"] == "finished" and event["job"] in self.run.jobs:
+                    rule = self.run.jobs[event["job"]].rule
+                    if self._complete(rule) or now_s - self.told_s > QUIET_S:
+                        self.told_s = now_s
+                        self.logger.info(f"{rule_line(self.run, rule)} | {headline(self.run, now_s)}")
         except Exception:  # whatever it is, it is told with its trace, and does not end a run of days
             self.handleError(record)
+
+    def _take(self, event: dict) -> None:
+        self.run.feed([event])
+        with self.path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(event) + "\n")
 
     def _complete(self, rule: str) -> bool:
         return all(job.state == "finished" for job in self.run.jobs.values() if job.rule == rule)
@@ -144,15 +152,13 @@ class Reporter(logging.Handler):
 @click.command()
 def main() -> None:
     """Print how the newest run in this folder stands."""
-    logs = sorted(Path(".snakemake/log").glob("*.snakemake.log"))
-    if not logs:
-        sys.exit(
-            f"no run has been started in {Path.cwd()}: there is no .snakemake/log; change to the folder of the run"
-        )
-    run = read_run(logs[-1])
-    now_s = logs[-1].stat().st_mtime if run.over else time.time()
-    state = "over" if run.over else f"last heard of {duration(now_s - logs[-1].stat().st_mtime)} ago"
-    print(f"{logs[-1]}: {state}\n{account(run, now_s)}")
+    files = sorted(FOLDER.glob(f"*{SUFFIX}"))
+    if not files:
+        sys.exit(f"no run has been started in {Path.cwd()}: there is no {FOLDER}; change to the folder of the run")
+    run, now_s = read_run(files[-1]), time.time()
+    heard_s = files[-1].stat().st_mtime
+    state = "over" if run.over else f"last heard of {duration(now_s - heard_s)} ago"
+    print(f"{files[-1]}: {state}\n{account(run, heard_s if run.over else now_s)}")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,28 @@
-"""What the jobs of a run are doing, read from Snakemake's log and from the benchmark files that the jobs leave."""
+"""What the jobs of a run are doing: Snakemake's own events, kept beside its log, and the benchmark files of the jobs.
+
+A file of events has one JSON object a line, each with ``event`` and ``time_s``, seconds since the epoch: first the
+planned ``jobs``, then what of Snakemake's events decides the state of a job.
+"""
 
 import json
-import re
+import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BLOCK = re.compile(r"^(?:local)?(?:rule|checkpoint) (\w+):$")
-ERROR = re.compile(r"^Error in rule (\w+):$")
-FINISHED = re.compile(r"^Finished jobid: (\d+) \(Rule: (\w+)\)$")
-SUBMITTED = re.compile(r"^(?:Job (\d+) has been submitted|Submitted array job with Snakemake IDs ([\d,]+) )")
-FIELD = re.compile(r"^    (jobid|output|log|message): (.+)$")
-EXIT = re.compile(r"returned non-zero exit status (\d+)\.$|died with <Signals\.(SIG\w+)")
-REFUSED = re.compile(r"^WorkflowError in rule (\w+) in file ")
-CLOCK = re.compile(r"^\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\]$")
-DATE = re.compile(r"^  Date: (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)$")
-EXIT_CODES = {
-    137: "was killed (SIGKILL); if nobody did that, the machine ran out of memory: run fewer jobs at once (--cores)",
-    139: "crashed (SIGSEGV)",
-    143: "was asked to stop (SIGTERM)",
+FOLDER, SUFFIX = Path(".snakemake/log"), ".events.jsonl"
+ENDINGS = {  # of what Snakemake says of a command, and what that means
+    "exit status 137.": "was killed (SIGKILL); if nobody did that, the machine ran out of memory: run fewer jobs at "
+    "once (--cores)",
+    "exit status 139.": "crashed (SIGSEGV)",
+    "exit status 143.": "was asked to stop (SIGTERM)",
 }
 
 
 @dataclass
 class Job:
-    """One job; times are seconds since the epoch, from a log that writes whole seconds."""
+    """One job; times are seconds since the epoch."""
 
     rule: str
     name: str = ""  # its wildcards
@@ -39,47 +36,54 @@ class Job:
     message: str = ""
 
 
+def planned(dag) -> dict:
+    """The event that says which jobs are planned, from Snakemake's graph of jobs."""
+    jobs = {}
+    for job in dag.needrun_jobs():
+        name = ", ".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
+        jobs[str(dag.jobid(job))] = [job.rule.name, name, list(map(str, job.log)), str(job.benchmark or "")]
+    return {"event": "planned", "time_s": time.time(), "jobs": jobs}
+
+
+def events_of(record: logging.LogRecord) -> Iterator[dict]:
+    """What one message of Snakemake's logger says of jobs; nothing, as a rule."""
+    fields, at = vars(record), {"time_s": record.created}
+    event = str(fields.get("event"))
+    if event in ("job_info", "job_started"):
+        for number in fields.get("jobs") or [fields["jobid"]]:
+            yield {"event": "started", **at, "job": str(number)}
+    elif event == "job_finished":
+        yield {"event": "finished", **at, "job": str(fields["job_id"])}
+    elif event == "job_error":
+        why = {
+            "logs": list(map(str, fields["log"])),
+            "message": fields["rule_msg"] or "",
+            "command": fields["shellcmd"],
+        }
+        yield {"event": "failed", **at, "job": str(fields["jobid"]), **why}
+    elif event == "error":  # in words only: why a command ended, or why what a job made was not accepted
+        yield {"event": "error", **at, "text": record.getMessage()}
+
+
 class Run:
-    """The state of a run: the jobs that were planned, and what its log has told of them so far."""
+    """The state of a run: the jobs that were planned, and what became of them so far."""
 
     def __init__(self, folder: Path = Path()):
         self.folder = folder
         self.jobs: dict[str, Job] = {}  # by Snakemake's job id
-        self.begin_s = self.clock_s = 0.0
+        self.begin_s = 0.0
         self.over = False
-        self._part = self._rule = ""  # which of Snakemake's messages the next lines belong to, and which rule
-        self._fields: dict[str, str] = {}
-        self._exits: dict[str, str] = {}  # by command: how those ended of which no error was told yet
-        self._refused: dict[str, str] = {}  # by rule: why Snakemake did not accept what a job had made
-        self._fence = ""  # the rule of = signs around a failed job's own log, which is none of ours
+        self._errors: list[str] = []  # of which no failed job is known yet
 
-    def plan(self, dag) -> list[dict]:
-        """Take the jobs from Snakemake's graph of jobs; returns them for ``load``."""
-        self.begin_s = self.clock_s = time.time()
-        rows = []
-        for job in dag.needrun_jobs():
-            name = ", ".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
-            logs, benchmark = list(map(str, job.log)), str(job.benchmark or "")
-            rows.append({"id": str(dag.jobid(job)), "job": [job.rule.name, name, logs, benchmark]})
-        return self.load(rows)
-
-    def load(self, rows: list[dict]) -> list[dict]:
-        """Take the jobs that another process has planned."""
-        self.jobs.update({row["id"]: Job(*row["job"]) for row in rows})
-        return rows
-
-    def feed(self, lines: Iterable[str]) -> "Run":
-        """Read further whole messages of the log."""
-        for line in lines:
-            self._line(line)
-        self._close()
+    def feed(self, events: Iterable[dict]) -> "Run":
+        """Take in further events; jobs that were not planned, such as groups of those that were, do not count."""
+        for event in events:
+            take = getattr(self, f"_{event['event']}")
+            if "job" not in event:
+                take(event)
+            elif job := self.jobs.get(event["job"]):
+                take(job, event)
         return self
-
-    def end(self) -> None:
-        """Note that no more will come: what is under way has not ended well."""
-        self.over = True
-        for job in self.select("under way"):
-            job.state, job.message = "failed", self._refused.get(job.rule, "was not finished when the run ended")
 
     def select(self, state: str, rule: str | None = None) -> list[Job]:
         """The jobs in one state, of one rule or of all."""
@@ -112,83 +116,45 @@ class Run:
         begun = not job.logs or (self.folder / job.logs[0]).exists()
         return max(0.0, now_s - job.started_s) if begun else 0.0
 
-    def _line(self, line: str) -> None:
-        if self._fence:
-            self._fence = "" if line == self._fence else self._fence
-        elif self._part == "shown log" and line and set(line) == {"="}:
-            self._fence, self._part = line, ""
-        elif match := CLOCK.match(line):
-            self._close()
-            self.clock_s = time.mktime(time.strptime(match[1]))
-        elif match := DATE.match(line):
-            self.begin_s = self.clock_s = time.mktime(time.strptime(match[1], "%Y-%m-%d %H:%M:%S"))
-        elif match := BLOCK.match(line):
-            self._part, self._rule = "job", match[1]
-        elif match := ERROR.match(line):
-            self._part, self._rule = "error", match[1]
-        elif match := EXIT.search(line):
-            self._exits[line] = EXIT_CODES.get(int(match[1]), "") if match[1] else f"was ended by {match[2]}"
-        elif match := REFUSED.match(line):
-            self._close()
-            self._part, self._rule = "refused", match[1]
-        elif self._part == "refused":
-            self._refused[self._rule], self._part = line, ""
-        elif match := FIELD.match(line):
-            self._fields[match[1]] = match[2]
-        elif line.startswith("Logfile ") and self._part == "error":
-            self._close()
-            self._part = "shown log"
-        elif match := SUBMITTED.match(line):
-            self._close()
-            for number in (match[1] or match[2]).split(","):
-                self._start(self.jobs.setdefault(number, Job("job")))
-        elif match := FINISHED.match(line):
-            self._finish(self.jobs.setdefault(match[1], Job(match[2])))
-        elif line and not line.startswith(" "):
-            self._close()
-            if line.startswith("Complete log(s):"):
-                self.end()
+    def _planned(self, event: dict) -> None:
+        self.begin_s = event["time_s"]
+        self.jobs.update({number: Job(*job) for number, job in event["jobs"].items()})
 
-    def _close(self) -> None:
-        """Take in a message whose last line was read."""
-        if self._part in ("job", "error") and "jobid" in self._fields:
-            job = self.jobs.setdefault(self._fields["jobid"], Job(self._rule))
-            if self._part == "job":
-                self._start(job)
-            else:
-                self._fail(job, self._fields)
-        self._part, self._fields = "", {}
+    def _started(self, job: Job, event: dict) -> None:
+        if job.state != "under way":  # Snakemake says it twice: of the job, and of all that it starts at once
+            job.state, job.started_s, job.attempts = "under way", event["time_s"], job.attempts + 1
 
-    def _start(self, job: Job) -> None:
-        if job.state != "under way":  # a cluster's jobs may be told of twice: as begun and as submitted
-            job.state, job.started_s, job.attempts = "under way", self.clock_s, job.attempts + 1
-
-    def _fail(self, job: Job, fields: dict[str, str]) -> None:
-        job.state, job.seconds = "failed", self.clock_s - job.started_s
-        logs = re.sub(r" \(check log file\(s\).*", "", fields.get("log", ""))
-        job.logs = logs.split(", ") if logs else []  # a cluster's own log among them
-        command = next((c for c in self._exits if fields.get("output", "\n").split(", ")[0] in c), "")
-        job.message = fields.get("message", "").removeprefix("None") or self._exits.pop(command, "")
-
-    def _finish(self, job: Job) -> None:
-        job.state, job.seconds = "finished", self.clock_s - job.started_s
+    def _finished(self, job: Job, event: dict) -> None:
+        job.state, job.seconds = "finished", event["time_s"] - job.started_s
         if job.benchmark:
             try:
                 names, values = (self.folder / job.benchmark).read_text().splitlines()[:2]
                 measured = dict(zip(names.split("\t"), values.split("\t")))
                 job.seconds, job.peak_mb = float(measured["s"]), float(measured["max_rss"])
             except (OSError, ValueError, KeyError):
-                pass  # very short jobs are not measured; the log's clock has to do
+                pass  # very short jobs are not measured; the times of the events have to do
+
+    def _failed(self, job: Job, event: dict) -> None:
+        job.state, job.seconds, job.logs = "failed", event["time_s"] - job.started_s, event["logs"]
+        why = next((text for text in self._errors if event["command"] and event["command"] in text), "")
+        self._errors = [text for text in self._errors if text != why]
+        ending = next((meaning for end, meaning in ENDINGS.items() if why.rstrip().endswith(end)), "")
+        job.message = event["message"] or ending
+
+    def _error(self, event: dict) -> None:
+        self._errors.append(event["text"])
+
+    def _ended(self, event: dict) -> None:
+        """Note that no more will come: what is under way has not ended well."""
+        self.over = True
+        for job in self.select("under way"):
+            refused = next((text for text in self._errors if f" rule {job.rule} in " in text), "")
+            job.state, job.message = "failed", "was not finished when the run ended"
+            if refused:
+                job.message = refused.partition("\n")[2].strip().splitlines()[0]
 
 
-def plan_path(log: Path) -> Path:
-    """Where the planned jobs of the run with this log are kept."""
-    return log.with_suffix(".jobs.json")
-
-
-def read_run(log: Path) -> Run:
-    """The state of the run that writes, or has written, this log in its folder's .snakemake/log."""
-    run = Run(log.absolute().parents[2])
-    if plan_path(log).exists():
-        run.load(json.loads(plan_path(log).read_text()))
-    return run.feed(log.read_text(errors="replace").splitlines())
+def read_run(path: Path) -> Run:
+    """The state of the run that writes, or has written, this file of events in its folder's .snakemake/log."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return Run(path.absolute().parents[2]).feed(json.loads(line) for line in lines if line.endswith("\n"))

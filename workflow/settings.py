@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from models.metrics import main_metric, overall
+from models.evaluation.metrics import main_metric, overall
 from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index

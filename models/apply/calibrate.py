@@ -25,8 +25,8 @@ def fit_temperature(p: np.ndarray, truth: np.ndarray) -> float:
     rows = np.arange(len(truth))
 
     def loss(log_temperature: float) -> float:
-        said = tempered(p, float(np.exp(log_temperature)))[rows, truth]
-        return float(-np.log(np.clip(said, TINY, None)).mean())
+        likelihood = tempered(p, float(np.exp(log_temperature)))[rows, truth]
+        return float(-np.log(np.clip(likelihood, TINY, None)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=RANGE, method="bounded").x))
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
-from models.bootstrap import draw_weights, level, resample
-from models.clusters import clusters_of
-from models.metrics import metrics, overall
+from models.evaluation.bootstrap import draw_weights, level, resample
+from models.evaluation.clusters import clusters_of
+from models.evaluation.metrics import metrics, overall
+from models.evaluation.scores import number
+from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file
-from models.scores import number
-from models.tallies import tally_run
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
@@ -47,7 +47,9 @@ def calibration(results: Path, run: str, members: dict[int, list[int]], task: Ta
         return {"temperature": 1.0}
     parts = {}
     for part in ("development", "test"):
-        found = [_said(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()]
+        found = [
+            _probabilities(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()
+        ]
         parts[part] = np.concatenate([p for p, _ in found]), np.concatenate([truth for _, truth in found])
     p, truth = parts["development"]
     temperature = fit_temperature(p, truth) if len(truth) else 1.0
@@ -59,17 +61,17 @@ def calibration(results: Path, run: str, members: dict[int, list[int]], task: Ta
     }
 
 
-def _said(path: Path, part: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _probabilities(path: Path, part: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Mean probabilities over seeds (N, classes) of the items of one part whose class is known, and that class (N,)."""
     from pyarrow import parquet
 
     names = [name for name in parquet.read_schema(path).names if name.startswith("p_")]
     table = parquet.read_table(path, columns=["seed", "label", *names], filters=[("part", "=", part)])
-    said = np.stack([table[name].to_numpy() for name in names], 1).astype(np.float64)
+    p = np.stack([table[name].to_numpy() for name in names], 1).astype(np.float64)
     number_of = {name[2:]: k for k, name in enumerate(names)}
     label, seed = np.array(table["label"].to_pylist(), object), table["seed"].to_numpy()
     truth = np.array([number_of.get(name, -1) for name in label[seed == seeds[0]]], np.int64)
-    mean = np.mean([said[seed == one] for one in seeds], axis=0)
+    mean = np.mean([p[seed == one] for one in seeds], axis=0)
     return mean[truth >= 0], truth[truth >= 0]
 
 

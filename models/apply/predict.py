@@ -66,8 +66,8 @@ class Predictor:
         with tempfile.TemporaryDirectory(prefix="affectflow-") as folder:
             recording, prepared = self.stages.run(recording, Path(folder))
             examples = self.examples(recording, prepared, Path(folder))
-            said, found = self.said(examples)
-            return self._answer(source, recording, prepared, examples, said, found)
+            values, items = self.predictions(examples)
+            return self._answer(source, recording, prepared, examples, values, items)
 
     def examples(self, recording: Recording, prepared: Prepared, folder: Path) -> Examples:
         """The items of a recording, as training has them; normalisers are those of each network."""
@@ -82,9 +82,9 @@ class Predictor:
         labels = _unlabelled(recording, model, folder / "labels.h5")
         return frame_items(prepared.stores, labels, rows, model.task, model.network, training, self.device)
 
-    def said(self, examples: Examples) -> tuple[np.ndarray, networks.Answers]:
+    def predictions(self, examples: Examples) -> tuple[np.ndarray, networks.Answers]:
         """What each network says: (members, items, outputs) probabilities or numbers, and which item each row is."""
-        said, found = [], None
+        predictions, found = [], None
         items = examples.items("unlabelled")
         if not len(items):
             raise InputError("there is no frame in it of which anything could be said")
@@ -93,18 +93,18 @@ class Predictor:
             own = replace(examples, normalisers=moments)
             found = networks.answers(own, items, networks.outputs(network, own, items, self.model.training.batch_size))
             values = found.said if self.model.task.numbers else networks.probabilities(found.said)
-            said.append(values.astype(np.float32))
-        return np.stack(said), found
+            predictions.append(values.astype(np.float32))
+        return np.stack(predictions), found
 
-    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, said, found) -> Answer:
+    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> Answer:
         about, task = self.model.about, self.model.task
-        mean, spread = said.mean(0, dtype=np.float64), said.std(0, dtype=np.float64)
+        mean, spread = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
         if not task.numbers:
             mean = tempered(mean, about.temperature)
         by_id = {segment.segment_id: segment for segment in recording.segments}
         rows: list[Row] = []
         for number, segment_id in enumerate(examples.segment_ids):
-            segment, at = by_id[segment_id], np.flatnonzero(found.segment == number)
+            segment, at = by_id[segment_id], np.flatnonzero(items.segment == number)
             cells = np.array([[segment.start_s, segment.end_s]])
             if task.frames:
                 cells = examples.labels.rows.store[segment_id].time_s
@@ -135,7 +135,7 @@ class Predictor:
     def _notes(self, recording: Recording, prepared: Prepared, examples: Examples, rows: Sequence[Row]) -> list[str]:
         notes = [DEMONSTRATION] if self.model.about.demonstration else []
         notes += [*recording.notes, *prepared.notes]
-        if recording.frame_time_s is not None and {"audio", "video"} <= set(prepared.stores):
+        if all(any(row.observed.get(modality) for row in rows) for modality in ("audio", "video")):
             notes.append(VOICE)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"

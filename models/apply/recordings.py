@@ -72,11 +72,11 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
     unit, end_s, time_s, notes = _look(path)
-    spans, said = _spans(path, end_s, frames, wish)
+    spans, why = _spans(path, end_s, frames, wish)
     sides = ONE if time_s is None else wish.sides  # voices are not told apart
     segments = tuple(_segments(unit, spans, sides))
     whoever = len(sides) > 1 and not any(span.person or span.side for span in spans)
-    return Recording(path.absolute().parent, unit, segments, end_s, time_s, whoever, (*notes, *said))
+    return Recording(path.absolute().parent, unit, segments, end_s, time_s, whoever, (*notes, *why))
 
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:

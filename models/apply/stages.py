@@ -79,9 +79,9 @@ class Stages:
             write_audio(root, [(unit, segments)], audio)
             notes += _of_sound(AudioFile(audio))
         if "text" in self.extractors:
-            words, said = self._words(root, unit, segments, audio)
+            words, lacking = self._words(root, unit, segments, audio)
             write_table(folder / "words" / f"{unit.unit_id}.tsv", words, Word)
-            notes += said
+            notes += lacking
         stores = {m: self._features(m, segments, folder) for m in self.extractors}
         return recording, Prepared(stores, faces, words, notes)
 

@@ -118,8 +118,8 @@ def blocks(values: np.ndarray, count: int) -> np.ndarray:
     edges = np.linspace(0, len(values), count + 1).round().astype(int)
     filled = np.isfinite(values)
     sums = np.add.reduceat(np.where(filled, values, 0.0), edges[:-1])
-    held = np.add.reduceat(filled.astype(np.float64), edges[:-1])
-    return np.divide(sums, held, out=np.full(count, np.nan), where=held > 0)
+    counts = np.add.reduceat(filled.astype(np.float64), edges[:-1])
+    return np.divide(sums, counts, out=np.full(count, np.nan), where=counts > 0)
 
 
 def swarm(values: Sequence[float], axis: Axis, radius: float = 0.9, rows: int = 9) -> list[tuple[str, int]]:

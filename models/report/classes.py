@@ -35,7 +35,7 @@ def chance(metric: str, classes: list[str], counts: dict[str, int]) -> float | N
 
 
 def of_classes(
-    kind: str, held: Cells, runs: list[str], classes: list[str], counts: dict[str, int], names: RunNames, settings
+    kind: str, cells: Cells, runs: list[str], classes: list[str], counts: dict[str, int], names: RunNames, settings
 ) -> Table | None:
     """Recall or precision of each class for the main runs: mean over trainings, with its deviation."""
     numbers = Numbers(kind)
@@ -43,7 +43,7 @@ def of_classes(
     for label in classes:
         row = {"class": _word(label, settings), "label": label, "items": counts.get(label)}
         for run in runs:
-            if cell := held.get((run, f"{kind}_{label}")):
+            if cell := cells.get((run, f"{kind}_{label}")):
                 row |= {run: cell.mean, f"{run}_sd": cell.sd, f"{run}_class": f"s{round(cell.mean * 10)}"}
         rows.append(row)
     if not any(run in row for run in runs for row in rows):

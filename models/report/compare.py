@@ -15,7 +15,7 @@ from models.report.charts import Axis
 from models.report.gather import Results, run_infos
 from models.report.names import Numbers, listing, metric_words, missing, sentence
 from models.report.runs import RunNames, in_order
-from models.report.scores import Cell, cells, of_protocol
+from models.report.scores import Cell, collect, of_protocol
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
 from pipeline.log import log
@@ -28,7 +28,7 @@ class Side:
 
     name: str
     results: Results
-    held: dict[tuple[str, str], Cell]
+    cells: dict[tuple[str, str], Cell]
     runs: list[str]
     names: RunNames
 
@@ -73,7 +73,7 @@ def material(sides: list[Side]) -> Table:
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         row["segments"] = None if segments is None else int(segments["segment_id"].nunique())
         row["speakers"] = None if segments is None else int(segments["speaker"].nunique())
-        row["trainings"] = None if scores is None else max((c.runs for c in side.held.values()), default=None)
+        row["trainings"] = None if scores is None else max((c.runs for c in side.cells.values()), default=None)
         rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
     columns = [
         Column("name", "Folder", number=False),
@@ -111,7 +111,7 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
 
 def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
     """One run's means on every side where it is there, and by how much they differ from the first side's."""
-    found = [side.held.get((run, metric)) for side in sides]
+    found = [side.cells.get((run, metric)) for side in sides]
     means = [(k, cell.mean) for k, cell in enumerate(found) if cell]
     row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": means}
     row |= {f"side{k}": mean for k, mean in means} | {f"side{k}_sd": cell.sd for k, cell in enumerate(found) if cell}
@@ -162,7 +162,7 @@ def read_sides(folders: list[Path]) -> list[Side]:
         names = RunNames(
             {run: settings.runs[run] for run in runs if run in settings.runs}, settings.models, settings.about_models
         )
-        sides.append(Side(name, results, cells(table), runs, names))
+        sides.append(Side(name, results, collect(table), runs, names))
     return sides
 
 
@@ -182,7 +182,7 @@ def build(sides: list[Side]) -> dict:
     shown = [
         (metric, *moved(sides, metric))
         for metric in metrics
-        if any((r, metric) in s.held for s in sides for r in s.runs)
+        if any((r, metric) in s.cells for s in sides for r in s.runs)
     ]
     tasks = {str(side.results.settings.task) for side in sides}
     return {

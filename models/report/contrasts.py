@@ -1,11 +1,11 @@
 """The tables of the planned contrasts: verdicts with their intervals, and all tests side by side."""
 
+from models.evaluation.statuses import Status, Verdict
 from models.report.charts import Axis
 from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.verdict import UNTESTED, Answer, Verdicts, remarks
-from models.statuses import Status, Verdict
 
 SHORT = {Verdict.A_BETTER: "first better", Verdict.B_BETTER: "second better"}
 

@@ -95,8 +95,8 @@ def _number(value) -> str:
 
 
 def _median(values: list) -> float | None:
-    held = [float(v) for v in values if v is not None]
-    return float(np.median(held)) if held else None
+    known = [float(v) for v in values if v is not None]
+    return float(np.median(known)) if known else None
 
 
 def _ratio(above, below) -> float | None:
@@ -104,11 +104,11 @@ def _ratio(above, below) -> float | None:
 
 
 def _spread(key: str, values: list) -> dict:
-    held = [v for v in values if v is not None]
-    if not held:
+    known = [v for v in values if v is not None]
+    if not known:
         return {key: None}
-    between = f"{min(held)} to {max(held)}" if min(held) < max(held) else None
-    return {key: _median(held), f"{key}_range": between}
+    between = f"{min(known)} to {max(known)}" if min(known) < max(known) else None
+    return {key: _median(known), f"{key}_range": between}
 
 
 def _rates(infos: list[dict]) -> str | None:

@@ -57,7 +57,7 @@ def _by_modality(rows: list[dict], settings: Settings, split: bool) -> Table:
 
 
 def _reasons(rows: pd.DataFrame, media: bool) -> Table | None:
-    """One line for each modality, status and cause, with what was said first; without a cause, for each reason."""
+    """One line for each modality, status and cause, with the wording met first; without a cause, for each reason."""
     if rows.empty:
         return None
     reason = rows["reason"].fillna("no reason given")
@@ -65,18 +65,18 @@ def _reasons(rows: pd.DataFrame, media: bool) -> Table | None:
     by = cause.where(cause.notna() & (cause != Cause.REMARK), reason)
     out = []
     for (modality, status, _), group in rows.assign(by=by).groupby(["modality", "status", "by"], sort=False):
-        said = list(dict.fromkeys(reason.loc[group.index]))
+        wordings = list(dict.fromkeys(reason.loc[group.index]))
         named = cause.loc[group.index[0]]
-        head = said[0] if missing(named) or named == Cause.REMARK else _text(named)
+        head = wordings[0] if missing(named) or named == Cause.REMARK else _text(named)
         row = {"why": sentence(head), "named": named, "modality": modality, "status": STATUS_WORDS.get(status, status)}
-        more = f" (and {count(len(said) - 1, 'other wording')})" if len(said) > 1 else ""
-        row |= {"said": None if said[0] == head else f"Such as: {said[0]}{more}", "segments": len(group)}
+        more = f" (and {count(len(wordings) - 1, 'other wording')})" if len(wordings) > 1 else ""
+        row |= {"wording": None if wordings[0] == head else f"Such as: {wordings[0]}{more}", "segments": len(group)}
         out.append({**row, "examples": ", ".join(group["segment"].head(3))})
     if not media:
-        out = [{**row, "said": None, "examples": None} for row in out if row["named"] not in (None, "remark")]
+        out = [{**row, "wording": None, "examples": None} for row in out if row["named"] not in (None, "remark")]
     out.sort(key=lambda row: (-row["segments"], row["modality"], row["why"]))
     columns = [
-        Column("why", "Why", number=False, sub="said"),
+        Column("why", "Why", number=False, sub="wording"),
         Column("modality", "What", number=False),
         Column("status", "Status", number=False),
         Column("segments", "Segments", grouped),

@@ -76,14 +76,14 @@ def command(folder, run, count, out):
     from models.report.gather import read
     from models.report.items import read_items
     from models.report.runs import in_order
-    from models.report.scores import cells, ranking
+    from models.report.scores import collect, ranking
     from models.report.settings import Settings
 
     results = read(folder, Settings.from_json(folder / "config.json"))
     scored = results.tables["scores"]
     if run is None and scored is not None:
         order = in_order(scored["run"], results.settings.runs)
-        run = next(iter(ranking(cells(scored), order, results.settings.metric) or order), None)
+        run = next(iter(ranking(collect(scored), order, results.settings.metric) or order), None)
     table = read_items(results, run) if run else None
     if table is None or not any(c.startswith("p_") for c in table):
         raise InputError(f"{folder}: no predictions of classes of {run or 'any run'} in every fold; train it first")

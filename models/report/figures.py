@@ -97,8 +97,8 @@ def _lines(view: dict):
         charts = [(10 + 150 * i, 130, {"chart": chart, **axes}) for i, chart in enumerate(trace["charts"])]
         size = {"width": 760, "height": 10 + 150 * len(charts) + 34, "left": LEFT_PX}
         data = {"kind": "lines", "mark": "trace", "charts": charts, "box": (760 - LEFT_PX - 24, 130), **size}
-        said = {"x_words": "time, minutes and seconds", "y_words": ""}
-        yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **said}
+        axis_words = {"x_words": "time, minutes and seconds", "y_words": ""}
+        yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **axis_words}
 
 
 def _curve(curves: dict, item: dict, columns: list[str], factor: float, words: str) -> dict:

@@ -38,23 +38,23 @@ class FirstPage:
     facts: list[tuple[str, str]]
 
 
-def best_run(held: Cells, ranked: list[str], metric: str, chance: float | None) -> Best | None:
+def best_run(cells: Cells, ranked: list[str], metric: str, chance: float | None) -> Best | None:
     """The run that a reader who had seen only the development part would take; None without development scores."""
     for run in ranked:
-        if (run, metric) in held:
-            test = held[run, metric]
+        if (run, metric) in cells:
+            test = cells[run, metric]
             low = chance is not None and test.mean <= chance
-            return Best(run, held[run, DEVELOPMENT + metric], test, low)
+            return Best(run, cells[run, DEVELOPMENT + metric], test, low)
     return None
 
 
 def first_page(
-    results: Results, verdicts: Verdicts, held: Cells, runs: list[str], ranked: list[str], chance: float | None
+    results: Results, verdicts: Verdicts, cells: Cells, runs: list[str], ranked: list[str], chance: float | None
 ) -> FirstPage:
     """Put the page's words together; everything in them is in the tables."""
     settings, names = results.settings, verdicts.names
-    best = best_run(held, ranked, settings.metric, chance)
-    said = _best_sentence(best, settings, names, chance) if best else ""
+    best = best_run(cells, ranked, settings.metric, chance)
+    best_is = _best_sentence(best, settings, names, chance) if best else ""
     first = verdicts.answers[0] if verdicts.answers else None
     if first:
         question, answer, lead = _question(first.question), _answer(first), first.sentence
@@ -62,19 +62,19 @@ def first_page(
         question, answer = _question(settings.contrasts[0]["question"]), "Not tested."
         lead = "The table of tests was not there when this report was written."
     else:
-        question, answer, lead = _without_contrasts(settings, names, held, runs, best, said)
-        said = ""
+        question, answer, lead = _without_contrasts(settings, names, cells, runs, best, best_is)
+        best_is = ""
     others = [a for a in verdicts.answers if a is not first]
     return FirstPage(
         question=question,
         answer=answer,
         lead=lead,
         first=first,
-        best=said,
+        best=best_is,
         decided=[a for a in others if a.decided],
         undecided=undecided(verdicts, settings, others),
         warnings=_warnings(results, first, best),
-        facts=_facts(results, verdicts, runs, held),
+        facts=_facts(results, verdicts, runs, cells),
     )
 
 
@@ -110,20 +110,24 @@ def _best_sentence(best: Best, settings, names: RunNames, chance: float | None) 
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
 
 
-def _without_contrasts(settings, names: RunNames, held: Cells, runs: list[str], best: Best | None, said: str):
+def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str], best: Best | None, best_is: str):
     """Question, answer and lead where nobody planned a comparison."""
     numbers, words = Numbers(settings.metric), metric_words(settings.metric)
     if len(runs) == 1:
         question = f"How well does {names.run(runs[0])} do?"
     else:
         question = "How well do these models do?" if runs else "Nothing was scored."
-    scored = {run: held[run, settings.metric] for run in runs if (run, settings.metric) in held}
+    scored = {run: cells[run, settings.metric] for run in runs if (run, settings.metric) in cells}
     none = "No comparison was planned, so nothing here says that one model is better than another."
     none = none if len(runs) > 1 else ""
     if best:
         unit = " %" if numbers.percent else ""
         answer = f"{sentence(names.run(best.run))}: {numbers.score(best.test.mean)}{unit} {words}."
-        return question, answer if len(runs) > 1 else sentence(answer.partition(": ")[2]), f"{said} {none}".strip()
+        return (
+            question,
+            answer if len(runs) > 1 else sentence(answer.partition(": ")[2]),
+            f"{best_is} {none}".strip(),
+        )
     if scored:
         means = [cell.mean for cell in scored.values()]
         low, high = numbers.score(min(means)), numbers.with_unit(max(means))
@@ -150,7 +154,7 @@ def _warnings(results: Results, first: Answer | None, best: Best | None) -> list
     return out
 
 
-def _facts(results: Results, verdicts: Verdicts, runs: list[str], held: Cells) -> list[tuple[str, str]]:
+def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) -> list[tuple[str, str]]:
     settings, segments = results.settings, results.segments
     out = []
     if segments is not None:
@@ -159,7 +163,7 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], held: Cells) -
         if segments["speaker"].nunique() not in (1, segments["segment_id"].nunique()):
             out.append(("Speakers", grouped(segments["speaker"].nunique())))
     out.append(("Protocol", settings.protocol.description))
-    trainings = max((cell.runs for (_, metric), cell in held.items() if metric == settings.metric), default=0)
+    trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
     if runs:
         times = f", each trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))

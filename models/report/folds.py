@@ -58,10 +58,10 @@ def apart(split: dict | None, settings: Settings) -> str:
     if split is None or not split["known"]:
         return ""
     kept = [_words(group, settings)[0] for group in split["known"] if group not in split["leaks"]]
-    said = f"No {listing(kept, 'or')} of the test part trains." if kept else ""
+    text = f"No {listing(kept, 'or')} of the test part trains." if kept else ""
     if split["leaks"]:
-        said += f" {sentence(listing(list(split['leaks'].values())))} of the test part also train."
-    return said.strip()
+        text += f" {sentence(listing(list(split['leaks'].values())))} of the test part also train."
+    return text.strip()
 
 
 def caveats(leaks: pd.DataFrame | None) -> list[str]:

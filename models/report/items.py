@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from models.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
+from models.evaluation.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
 from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
 from models.report.gather import Results
@@ -20,7 +20,7 @@ SPEAKERS_AT_MOST = 400
 
 
 def read_items(results: Results, run: str) -> pd.DataFrame | None:
-    """What every seed of a run said of the test items of all folds; None where any fold's file is not there."""
+    """What every seed of a run predicted of the test items of all folds; None where any fold's file is not there."""
     tables = []
     for folder in results.fold_folders(run):
         path = folder / FILE
@@ -94,13 +94,13 @@ def by_group(table: pd.DataFrame, group: np.ndarray, groups: int, metric: str, c
         codes = rows["group"].to_numpy()
         if metric in OF_CLASSES:
             code = {label: k for k, label in enumerate(classes)}
-            truth, said = (rows[c].map(code).to_numpy() for c in ("label", "predicted"))
-            by_seed.append(OF_CLASSES[metric](confusion_matrix(truth, said, len(classes), codes, groups)))
+            truth, predicted = (rows[c].map(code).to_numpy() for c in ("label", "predicted"))
+            by_seed.append(OF_CLASSES[metric](confusion_matrix(truth, predicted, len(classes), codes, groups)))
             continue
         family, _, of = metric.partition("_")
         targets = [of] if of != "mean" else [c.removeprefix("truth_") for c in rows if c.startswith("truth_")]
         both = [[rows[f"{what}_{t}"].to_numpy(float) for what in ("truth", "prediction")] for t in targets]
-        values = [moments(truth, said, codes, groups) for truth, said in both]
+        values = [moments(truth, predicted, codes, groups) for truth, predicted in both]
         by_seed.append(np.mean([OF_NUMBERS[family](v) for v in values], axis=0))
     return np.mean(by_seed, axis=0)
 
@@ -138,11 +138,15 @@ def _tables(rows: list[dict], scored: dict, metric: str, names: RunNames, words:
     numbers = Numbers(metric)
     summary = []
     for run, values in scored.items():
-        held = values[np.isfinite(values)]
-        low, middle, high = np.quantile(held, [0.25, 0.5, 0.75]) if len(held) else [None] * 3
+        finite = values[np.isfinite(values)]
+        low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]) if len(finite) else [None] * 3
         row = {"run": names.run(run), "median": middle, "low": low, "high": high, "dots": swarm(values, axis)}
         summary.append(
-            {**row, "worst": held.min(initial=None) if len(held) else None, "best": held.max() if len(held) else None}
+            {
+                **row,
+                "worst": finite.min(initial=None) if len(finite) else None,
+                "best": finite.max() if len(finite) else None,
+            }
         )
     per_cent = ", per cent" if numbers.percent else ""
     title = f"{sentence(metric_words(metric))} by speaker{per_cent}"
@@ -167,15 +171,15 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
         both = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
         means = table.groupby("segment_id")[both].mean()
         for target in targets:
-            truth, said = (means[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction"))
-            axis = Axis.covering([*truth, *said], 4)
+            truth, predicted = (means[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction"))
+            axis = Axis.covering([*truth, *predicted], 4)
             edges = np.linspace(truth.min(), truth.max(), BINS + 1)
             at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, BINS - 1)
-            bins = [_bin(truth[at == k], said[at == k]) for k in range(BINS) if (at == k).any()]
+            bins = [_bin(truth[at == k], predicted[at == k]) for k in range(BINS) if (at == k).any()]
             groups.append(Group(bins, f"{names.run(run)}: {target}"))
-            line = path([b["truth"] for b in bins], [b["said"] for b in bins], axis, axis)
+            line = path([b["truth"] for b in bins], [b["prediction"] for b in bins], axis, axis)
             some = np.linspace(0, len(truth) - 1, min(len(truth), 300)).astype(int)
-            dots = [(axis.x(truth[i]), axis.y(said[i])) for i in some]
+            dots = [(axis.x(truth[i]), axis.y(predicted[i])) for i in some]
             diagonal = path([axis.low, axis.high], [axis.low, axis.high], axis, axis)
             chart = {"run": run, "target": target, "axis": axis, "line": line, "dots": dots, "diagonal": diagonal}
             charts.append({**chart, "items": len(truth)})
@@ -185,12 +189,13 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
     binned = (
         Column("truth", "Truth, mean of a bin", write),
         Column("items", "Items", grouped),
-        Column("said", "Prediction", write, sd="said_sd"),
+        Column("prediction", "Prediction", write, sd="prediction_sd"),
     )
     title = "Prediction by truth: mean ± standard deviation over the items of a bin"
     return {"charts": charts, "table": Table("truth", title, binned, tuple(groups))}
 
 
-def _bin(truth: np.ndarray, said: np.ndarray) -> dict:
-    sd = float(said.std(ddof=1)) if len(said) > 1 else None
-    return {"truth": float(truth.mean()), "items": len(truth), "said": float(said.mean()), "said_sd": sd}
+def _bin(truth: np.ndarray, predicted: np.ndarray) -> dict:
+    sd = float(predicted.std(ddof=1)) if len(predicted) > 1 else None
+    means = {"truth": float(truth.mean()), "prediction": float(predicted.mean())}
+    return {**means, "prediction_sd": sd, "items": len(truth)}

@@ -82,19 +82,19 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
 
 def _corpus(results: Results, own: list[str]) -> Text:
     settings, segments = results.settings, results.segments
-    said = ""
+    size = ""
     if segments is not None:
         units, speakers = segments["unit_id"].nunique(), segments["speaker"].nunique()
-        said = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
-        said += f" of {count(speakers, 'speaker')}"
+        size = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
+        size += f" of {count(speakers, 'speaker')}"
     folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
-    return [f"We used {settings.title}", Cite(own), f"{said}. Protocol: {settings.protocol.description}{folds}."]
+    return [f"We used {settings.title}", Cite(own), f"{size}. Protocol: {settings.protocol.description}{folds}."]
 
 
 def _input(settings: Settings, modality: str) -> str:
     made = settings.made_by(modality).items()
-    told = [f"{by or name}{f' with the weights {weights}' if weights else ''}" for name, (by, weights) in made]
-    return f"{modality} by {listing(told)}"
+    stores = [f"{by or name}{f' with the weights {weights}' if weights else ''}" for name, (by, weights) in made]
+    return f"{modality} by {listing(stores)}"
 
 
 def _models(names: RunNames, used: list[str], runs: int) -> Text:
@@ -107,18 +107,18 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
 
 
 def _training(settings: Settings, training: dict) -> str:
-    said = []
+    recipe = []
     if "epochs" in training:
-        said.append(f"at most {count(training['epochs'], 'epoch')}")
+        recipe.append(f"at most {count(training['epochs'], 'epoch')}")
     if "batch_size" in training:
-        said.append(f"batches of {training['batch_size']}")
+        recipe.append(f"batches of {training['batch_size']}")
     if "learning_rate" in training:
         rate = training["learning_rate"]
         tried = isinstance(rate, list)
         rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
-        said.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
+        recipe.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
     text = f"Each run was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
-    return f"{text}{': ' if said else ''}{', '.join(said)}; the epoch with the best development score was tested."
+    return f"{text}{': ' if recipe else ''}{', '.join(recipe)}; the epoch with the best development score was tested."
 
 
 def _tests(settings: Settings, verdicts: Verdicts) -> Text:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from models.contrast import differences
+from models.evaluation.contrast import differences
 from models.options import MODALITIES
 
 

@@ -43,7 +43,7 @@ def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
     return scores[scores["protocol"] == protocol]
 
 
-def cells(scores: pd.DataFrame) -> Cells:
+def collect(scores: pd.DataFrame) -> Cells:
     """(run, metric) to its cell, from single folds and seeds; pooled rows stand in where there are none."""
     scores = scores.dropna(subset=["value"])
     single = (scores["fold"] != POOLED) & (scores["seed"] != POOLED)
@@ -63,9 +63,9 @@ def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
     return float(found.iloc[0]) if len(found) else None
 
 
-def ranking(held: Cells, order: Sequence[str], metric: str) -> list[str]:
+def ranking(cells: Cells, order: Sequence[str], metric: str) -> list[str]:
     """Runs with a development score, the best first; that score is what a reader may choose a model by."""
-    score = {run: held[run, DEVELOPMENT + metric].mean for run in order if (run, DEVELOPMENT + metric) in held}
+    score = {run: cells[run, DEVELOPMENT + metric].mean for run in order if (run, DEVELOPMENT + metric) in cells}
     sign = 1 if Numbers(metric).lower_is_better else -1
     return sorted(score, key=lambda run: sign * score[run])
 
@@ -76,9 +76,9 @@ def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_
     return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(at_most, len(chosen))]
 
 
-def shown_metrics(held: Cells, settings: Settings) -> list[str]:
+def shown_metrics(cells: Cells, settings: Settings) -> list[str]:
     """The metrics over all items that the table holds, that of the contrasts first."""
-    found = {metric for _, metric in held if not metric.startswith(DEVELOPMENT)}
+    found = {metric for _, metric in cells if not metric.startswith(DEVELOPMENT)}
     known = [metric for metric in metrics_of(settings.task) if metric in found]
     single = ("recall_", "precision_", "f1_")
     more = sorted(m for m in found - set(known) if not m.startswith(single) and m in METRIC_WORDS)
@@ -100,13 +100,13 @@ class Scores:
 
 
 def score_view(
-    held: Cells, order: list[str], names: RunNames, settings: Settings, papers: list[Paper], chance: float | None
+    cells: Cells, order: list[str], names: RunNames, settings: Settings, papers: list[Paper], chance: float | None
 ) -> Scores | None:
     """Rows grouped by modality set, most modalities first, with published figures beside and between them."""
-    metrics = shown_metrics(held, settings)
+    metrics = shown_metrics(cells, settings)
     if not metrics:
         return None
-    rows = {run: _row(run, held, metrics, names, papers) for run in order}
+    rows = {run: _row(run, cells, metrics, names, papers) for run in order}
     for row in rows.values():
         low = chance is not None and row.get(metrics[0]) is not None and row[metrics[0]] <= chance
         row["standing"] = "no better than guessing" if low else None
@@ -143,11 +143,11 @@ def _title(metrics: list[str], counts: set[int]) -> str:
     )
 
 
-def _row(run: str, held: Cells, metrics: list[str], names: RunNames, papers: list[Paper]) -> dict:
+def _row(run: str, cells: Cells, metrics: list[str], names: RunNames, papers: list[Paper]) -> dict:
     found = names.get(run)
     row: dict[str, Any] = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
     for metric in metrics:
-        if cell := held.get((run, metric)):
+        if cell := cells.get((run, metric)):
             row |= {metric: cell.mean, f"{metric}_sd": cell.sd, "trainings": max(row["trainings"], cell.runs)}
     figures = beside(papers, found, names.options.get(found.model) or {})
     for metric, figure in figures.items():
@@ -227,16 +227,16 @@ def by_turns(scores: pd.DataFrame | None, order: list[str], names: RunNames, set
     )
 
 
-def by_input(held: Cells, order: list[str], names: RunNames, metric: str) -> Table | None:
+def by_input(cells: Cells, order: list[str], names: RunNames, metric: str) -> Table | None:
     """The scores of each model by the features it reads, where runs read different ones."""
     if not names.varied:
         return None
     columns = dict.fromkeys(
-        (names.model(names.get(run).model), names.get(run).modalities) for run in order if (run, metric) in held
+        (names.model(names.get(run).model), names.get(run).modalities) for run in order if (run, metric) in cells
     )
     rows: dict[str, dict] = {}
     for run in order:
-        if cell := held.get((run, metric)):
+        if cell := cells.get((run, metric)):
             inputs = names.get(run).inputs
             text = ", ".join(f"{inputs[m]}" for m in names.varied if m in inputs) or "none of them"
             row = rows.setdefault(text, {"features": text})

@@ -114,8 +114,8 @@ def _trace(
         truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
         predicted = by_frame[f"prediction_{name}"]
         lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
-    held = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
-    y_axis = Axis.between(min(-0.5, float(held.min()) - 0.05), max(0.5, float(held.max()) + 0.05), 4)
+    finite = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
+    y_axis = Axis.between(min(-0.5, float(finite.min()) - 0.05), max(0.5, float(finite.max()) + 0.05), 4)
     charts = [
         {
             "name": name,

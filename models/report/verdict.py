@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from models.contrast import also_differs
+from models.evaluation.contrast import also_differs
+from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.report.names import Numbers, count, missing, p_value, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
-from models.statuses import Remark, Role, Standing, Status, Verdict
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
 KINDS = {

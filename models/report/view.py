@@ -45,8 +45,8 @@ def build(results: Results, media: bool = True) -> dict:
     rows = [] if significance is None else significance.to_dict("records")
     run_names = _names(settings, [*runs, *(row[side] for row in rows for side in "ab")])
     verdicts = Verdicts(rows, run_names, settings)
-    held = scores.cells(table[table["run"].isin(runs)]) if table is not None else {}
-    ranked = scores.ranking(held, runs, settings.metric)
+    cells = scores.collect(table[table["run"].isin(runs)]) if table is not None else {}
+    ranked = scores.ranking(cells, runs, settings.metric)
     main = scores.main_runs(ranked, runs, [rows[0][side] for side in "ab"] if rows else [])
     best = next(iter(ranked or main), None)
     view = {
@@ -63,11 +63,11 @@ def build(results: Results, media: bool = True) -> dict:
         "main": main,
         "best": best,
         "absent": results.absent,
-        **_score_views(results, table, held, runs, main, run_names),
+        **_score_views(results, table, cells, runs, main, run_names),
     }
     view |= _contrast_views(verdicts, settings, results, run_names, runs)
     view |= _prediction_views(results, main, best, run_names, media)
-    view["first_page"] = first_page(results, verdicts, held, runs, ranked, view["chance"])
+    view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
         "models_table": costs.models_table(results, runs, run_names),
         "curves": learning_curves(results, main, settings.metric) if main else None,
@@ -108,7 +108,7 @@ def _stands(section: str, view: dict, media: bool) -> bool:
     }.get(section, True)
 
 
-def _score_views(results: Results, table, held: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
+def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
     empty = dict.fromkeys(
         ("scores", "style_table", "features_table", "published_table", "ranks", "recall", "precision", "chance")
     )
@@ -121,9 +121,9 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
     papers = published.papers(settings)
     chance = scores.chance_of(table, settings.metric)
     chance = classes.chance(settings.metric, told, counts) if chance is None else chance
-    shown = scores.score_view(held, runs, run_names, settings, papers, chance)
+    shown = scores.score_view(cells, runs, run_names, settings, papers, chance)
     of_class = {
-        kind: classes.of_classes(kind, held, main, told, counts, run_names, settings) if told else None
+        kind: classes.of_classes(kind, cells, main, told, counts, run_names, settings) if told else None
         for kind in ("recall", "precision")
     }
     return {
@@ -133,7 +133,7 @@ def _score_views(results: Results, table, held: scores.Cells, runs: list[str], m
         "chance": chance,
         "scores": shown,
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
-        "features_table": scores.by_input(held, runs, run_names, settings.metric),
+        "features_table": scores.by_input(cells, runs, run_names, settings.metric),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
             table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)

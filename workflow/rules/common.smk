@@ -8,7 +8,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
-from snakemake.logging import DefaultFormatter, logger
+from snakemake.logging import logger
 
 from affectflow.home import check_installed
 from models.fusion import registry as fusions
@@ -36,7 +36,7 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-REPORTER = Reporter(logger, DefaultFormatter())
+REPORTER = Reporter(logger)
 SOURCES = CORPORA.weight_sources
 
 

@@ -19,7 +19,7 @@ rule scores:
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
         protocol=lambda wildcards: planned(wildcards).settings.protocol,
         folds=lambda wildcards: planned(wildcards).folds,
-        code=code("models.scores:score"),
+        code=code("models.evaluation.scores:score"),
     shell:
         "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
         " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
@@ -43,7 +43,7 @@ rule significance:
         folds=lambda wildcards: planned(wildcards).folds,
         contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
-        code=code("models.significance:significance"),
+        code=code("models.evaluation.significance:significance"),
     shell:
         "python -m models significance --task {params.task} --results results/{wildcards.corpus}"
         " --protocol {params.protocol} --segments {input.segments} --split {input.split} --folds {params.folds}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass, make_dataclass
 import click
 import numpy as np
 
-from models.metrics import chance, metrics
+from models.evaluation.metrics import chance, metrics
+from models.evaluation.tallies import tally
 from models.predictions import Predictions, model_and_modalities, prediction_file, read_predictions
-from models.tallies import tally
 from models.task import Task
 from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table

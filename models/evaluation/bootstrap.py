@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.metrics import Metric
-from models.tallies import RunTally
+from models.evaluation.metrics import Metric
+from models.evaluation.tallies import RunTally
 
 BLOCK = 1000
 """Replicates computed at once: bounds memory."""

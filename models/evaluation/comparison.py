@@ -5,12 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.bootstrap import Resampled, difference, draw_weights, effective_clusters, level, resample
-from models.difference_tests import bayesian_t_test, corrected_t_test, holm, mcnemar_test, paper_t_test, wilcoxon_test
-from models.metrics import chance, metric
+from models.evaluation.bootstrap import Resampled, difference, draw_weights, effective_clusters, level, resample
+from models.evaluation.difference_tests import (
+    bayesian_t_test,
+    corrected_t_test,
+    holm,
+    mcnemar_test,
+    paper_t_test,
+    wilcoxon_test,
+)
+from models.evaluation.metrics import chance, metric
+from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
+from models.evaluation.tallies import RunTally
 from models.options import SignificanceOptions
-from models.statuses import Remark, Role, Standing, Status, Verdict
-from models.tallies import RunTally
 from pipeline.records import InputError
 
 FEW_CLUSTERS = 20

@@ -8,12 +8,12 @@ from typing import Any
 import click
 import numpy as np
 
-from models.clusters import clusters_of
-from models.comparison import Comparison, Resampler, compare, decide
-from models.metrics import overall
+from models.evaluation.clusters import clusters_of
+from models.evaluation.comparison import Comparison, Resampler, compare, decide
+from models.evaluation.metrics import overall
+from models.evaluation.statuses import Remark, Role
+from models.evaluation.tallies import RunTally, tally_run
 from models.options import Contrast, SignificanceOptions
-from models.statuses import Remark, Role
-from models.tallies import RunTally, tally_run
 from models.task import Task
 from pipeline.log import log, progress
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.statuses import Remark
+from models.evaluation.statuses import Remark
 
 FEWEST_PAIRS = 6
 """With 5 pairs the two-sided Wilcoxon test cannot reach p < .0625, however large the difference."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.clusters import Clusters
-from models.metrics import Metric, confusion_matrix, metric, moments
+from models.evaluation.clusters import Clusters
+from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
 from models.predictions import Predictions, prediction_file, read_predictions
 from models.task import Task
 from pipeline.records import InputError

@@ -1,0 +1,359 @@
+"""From a trained model to any recording: what was trained is what predicts, and what cannot be used is said."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy.special import log_softmax, softmax
+
+import affectflow
+from models.apply import command
+from models.apply.answer import Answer
+from models.apply.calibrate import calibration_error, fit_temperature
+from models.apply.folder import Model
+from models.apply.predict import Predictor
+from models.apply.recordings import Recording, Wish, find
+from models.apply.turns import Span, read_spans, speech, windows
+from pipeline.media import frame_times_s
+from pipeline.records import InputError, Segment, Unit, read_table
+from tests.clips import write_clip
+from tests.packed_models import CORPORA, make_model
+
+
+@pytest.fixture(scope="module")
+def made(real_corpora, tmp_path_factory):
+    """Of each corpus its raw folder, its results and its model folder; all models are in one folder of results."""
+    folder = tmp_path_factory.mktemp("packed")
+    return {name: make_model(folder, real_corpora, name) for name in CORPORA}
+
+
+@pytest.fixture(scope="module")
+def predictors(made):
+    return {name: Predictor(model) for name, (_, _, model) in made.items()}
+
+
+def stored(results: Path, run: str, fold: int, segments: set[str]) -> dict[str, np.ndarray]:
+    """Test predictions as training wrote them, by segment: (seeds, rows, outputs)."""
+    table = pd.read_parquet(results / "runs" / run / f"fold{fold}" / "predictions.parquet")
+    table = table[(table.part == "test") & table.segment_id.isin(segments)]
+    outputs = [name for name in table if name.startswith(("p_", "prediction_"))]
+    return {
+        name: np.stack([rows[outputs].to_numpy() for _, rows in of_segment.groupby("seed")])
+        for name, of_segment in table.groupby("segment_id", observed=True)
+    }
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_raw_video_gives_the_stored_test_predictions(made, tmp_path, name):
+    root, results, model = made[name]
+    predictor = Predictor(model, folds=[0])
+    segments = read_table(results / "segments.tsv", Segment)
+    expected = stored(results, CORPORA[name][1], 0, {s.segment_id for s in segments})
+    unit = next(s.unit_id for s in segments if s.segment_id in expected)
+    own = tuple(s for s in segments if s.unit_id == unit)
+    (of_unit,) = (u for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit)
+    recording = Recording(root, of_unit, own, own[-1].end_s, frame_times_s(root / of_unit.video))
+    recording, prepared = predictor.stages.run(recording, tmp_path)
+    examples = predictor.examples(recording, prepared, tmp_path)
+    values, found = predictor.predictions(examples)
+    compared = 0
+    for number, segment in enumerate(examples.segment_ids):
+        if segment in expected:
+            np.testing.assert_allclose(values[:, found.segment == number], expected[segment], atol=1e-4)
+            compared += expected[segment].size
+    assert compared >= 2 * 4 * 7
+
+
+def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tmp_path):
+    predictor, path = predictors["iemocap"], shared / "media" / "grid" / "swwp2s.mpg"
+    spans = [Span(0.0, 1.0), Span(1.0, 2.5)]
+    answer = predictor.answer(path, Wish(spans=spans))
+    from models.apply.recordings import open_recording
+
+    recording, prepared = predictor.stages.run(open_recording(path, False, Wish(spans=spans)), tmp_path)
+    values, _ = predictor.predictions(predictor.examples(recording, prepared, tmp_path))
+    assert len(values) == 4
+    expected = softmax(np.log(values.mean(0, dtype=float)) / predictor.model.about.temperature, axis=1)
+    np.testing.assert_allclose([row.values for row in answer.rows], expected, atol=1e-6)
+    np.testing.assert_allclose([row.spread for row in answer.rows], values.std(0, dtype=float), atol=1e-6)
+    assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, 1.0), (1.0, 2.5)]
+    assert answer.rows[0].observed["video"] == pytest.approx(1, abs=0.3)  # a face is there all the time
+    assert not any(row.observed["text"] for row in answer.rows)
+    assert answer.demonstration
+    assert any("--recogniser" in note for note in answer.notes)
+    assert answer.outputs == tuple(predictor.model.about.outputs)
+
+
+def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
+    for _, results, model in made.values():
+        files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
+        assert {path.suffix for path in files} == {".json", ".md", ".safetensors"}
+        segments = read_table(results / "segments.tsv", Segment)
+        for path in (path for path in files if path.suffix != ".safetensors"):
+            text = path.read_text()
+            assert not [s for s in segments for name in (s.segment_id, s.speaker) if f'"{name}"' in text]
+    card = (made["iemocap"][2] / "README.md").read_text()
+    scores = pd.read_parquet(made["iemocap"][1] / "runs" / "self-A+V+T" / "fold0" / "predictions.parquet")
+    assert "demonstration" in card
+    assert "| recall_ang |" in card
+    assert f"Trained on {4} people" in card
+    assert set(scores.seed) == {1, 2}
+
+
+def test_a_model_that_was_copied_alone_says_the_same(made, predictors, shared, tmp_path, monkeypatch):
+    shutil.copytree(made["iemocap"][2], tmp_path / "model")
+    monkeypatch.chdir(tmp_path)  # where no results are
+    path = shared / "media" / "grid" / "bbaf2n.mpg"
+    there = affectflow.load_model("model").predict(path, window_s=3.0)
+    here = predictors["iemocap"].predict(path, window_s=3.0)
+    pd.testing.assert_frame_equal(there, here)
+    assert list(there.start_s) == [0.0]
+
+
+def test_two_people_are_told_apart_and_one_is_not_made_two(made, predictors):
+    videos = made["affwild2"][0] / "videos"
+    sides = ("left", "right")
+    two = predictors["affwild2"].answer(next(videos.rglob("video93.*")), Wish(sides=sides))
+    one = predictors["affwild2"].answer(next(videos.rglob("135-24-1920x1080.*")), Wish(sides=sides))
+    assert [face.person for face in two.faces] == ["left", "right"]
+    x = [face.landmarks[face.valid][:, 2, 0].mean() for face in two.faces]
+    assert x[0] < x[1]
+    assert len({row.person for row in one.rows}) == len(one.faces) == 1
+    assert sum(row.person == "left" for row in two.rows) == 300  # frames, as truth.json has them
+
+
+@pytest.fixture
+def silent_film(tmp_path):
+    """Six seconds of grey with a silent track."""
+    pictures = [np.full((96, 160, 3), 90 + k % 9, np.uint8) for k in range(60)]
+    path = tmp_path / "silent.mp4"
+    write_clip(path, pictures, np.arange(60) / 10, sound=(np.zeros(96_000, np.float32), 16_000, 0.0, "aac"))
+    return path
+
+
+def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film, shared, tmp_path):
+    answer = predictors["iemocap"].answer(silent_film)
+    notes = " ".join(answer.notes)
+    assert all(text in notes for text in ("No face", "silent throughout", "Nobody is heard to speak"))
+    assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, answer.duration_s)]
+    from tests.clips import ffmpeg
+
+    clip = shared / "media" / "grid" / "bbaf2n.mpg"
+    ffmpeg("-i", clip, "-vn", tmp_path / "sound.wav")
+    ffmpeg("-i", clip, "-an", "-c:v", "libx264", tmp_path / "picture.mp4")
+    sound = predictors["affwild2"].answer(tmp_path / "sound.wav")
+    picture = predictors["affwild2"].answer(tmp_path / "picture.mp4")
+    assert any("no picture" in note for note in sound.notes)
+    assert any("no sound" in note for note in picture.notes)
+    assert {row.observed["video"] for row in sound.rows} == {0.0} == {row.observed["audio"] for row in picture.rows}
+    assert np.mean([row.observed["audio"] for row in sound.rows]) > 0.9
+    assert len(picture.rows) == 75
+    assert np.isfinite([row.values for row in sound.rows]).all()
+
+
+def run(*arguments) -> BaseException | None:
+    """What the command ends with."""
+    return CliRunner().invoke(command.predict, list(map(str, arguments)), standalone_mode=False).exception
+
+
+@pytest.fixture
+def quick(made, monkeypatch):
+    """The model folder, with answers that cost nothing; which recordings were asked for."""
+    asked = []
+
+    def answer(self, path, wish):
+        asked.append(path.name)
+        if path.stat().st_size < 100:
+            raise InputError(f"{path}: empty")
+        return Answer(path, "self-A of mine", True, False, False, ("a", "b"), 1.0, ())
+
+    monkeypatch.setattr(Predictor, "answer", answer)
+    return made["affwild2"][2], asked
+
+
+def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_path):
+    whole = (shared / "media" / "grid" / "swwp2s.mpg").read_bytes()
+    contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.mpg": whole[: len(whole) // 3]}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    shutil.copy(shared / "media" / "clips" / "single_face.jpg", tmp_path / "picture.jpg")
+    names = ["empty.mp4", "noise.mp4", "picture.jpg", "absent.mp4", "cut.mpg"]
+    error = run(made["affwild2"][2], *(tmp_path / name for name in names), "--out", tmp_path / "out")
+    assert isinstance(error, InputError)
+    assert str(error).startswith("4 of 5 recordings failed: ")
+    assert [name in str(error) for name in names] == [True] * 4 + [False]
+    assert {p.stem for p in (tmp_path / "out").iterdir()} == {"cut", "recordings"}
+    assert 0 < len(pd.read_parquet(tmp_path / "out" / "cut.parquet")) < 75
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("single_face.jpg", "a picture, not a recording"),
+        ("LICENSE", "not a media file"),
+        ("absent.mp4", "no such file"),
+    ],
+)
+def test_what_is_no_recording_is_said(predictors, shared, name, reason):
+    with pytest.raises(InputError, match=reason):
+        predictors["affwild2"].answer(shared / "media" / "clips" / name)
+
+
+def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
+    model, asked = quick
+    paths = [tmp_path / f"{name}.wav" for name in "abc"]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    written = command_outputs(monkeypatch, stop_at="b")
+    arguments = [model, *paths, "--out", tmp_path / "out"]
+    assert isinstance(run(*arguments), click.Abort)  # Ctrl-C in the midst of the second
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.json", "a.parquet"]
+    written.clear()
+    assert run(*arguments) is None
+    assert written == ["b", "c"]
+    assert run(*arguments) is None
+    assert written == ["b", "c"]
+    paths[0].write_bytes(b"another recording" * 100)
+    (tmp_path / "out" / "c.parquet").unlink()
+    assert run(*arguments) is None
+    assert written == ["b", "c", "a", "c"]
+    run(*arguments, "--window", 2)
+    run(*arguments, "--again")
+    assert written[4:] == ["a", "b", "c"] * 2
+    assert len(asked) == 2 + 2 + 2 + 6
+
+
+def command_outputs(monkeypatch, stop_at: str) -> list[str]:
+    """Outputs that are one small table; the first time, the user stops them at one recording."""
+    from models.apply.outputs import write
+
+    written, stops = [], [stop_at]
+
+    def write_outputs(answer, folder, *, overlay, name):
+        if name in stops:
+            stops.remove(name)
+            raise KeyboardInterrupt
+        written.append(name)
+        pd.DataFrame({"start_s": [0.0]}).to_parquet(folder / f"{name}.parquet")
+        return [folder / f"{name}.parquet"]
+
+    monkeypatch.setattr(write, "write_outputs", write_outputs)
+    return written
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(quick, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    error = run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "file" / "out")
+    assert "cannot be written to" in str(error)
+    assert not quick[1]
+
+
+def damaged(model: Path, folder: Path, damage) -> Path:
+    shutil.copytree(model, folder / "model")
+    damage(folder / "model")
+    return folder / "model"
+
+
+def changed(**values):
+    def change(model):
+        table = json.loads((model / "model.json").read_text())
+        (model / "model.json").write_text(json.dumps({**table, **values}))
+
+    return change
+
+
+def flip(pattern: str):
+    """Another last byte of a file."""
+
+    def change(model):
+        path = next(model.glob(pattern))
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (changed(format=2), "format 2.*newer affectflow"),
+        (changed(format=0), "format 0.*pack it again"),
+        (changed(temperature="warm"), "temperature"),
+        (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
+        (lambda model: (model / "model.json").unlink(), "no model folder"),
+        (flip("members/fold0/seed1/checkpoint.safetensors"), "fold0/seed1/checkpoint.safetensors changed"),
+        (flip("weights/demo--bert/model.safetensors"), "model.safetensors changed"),
+        (lambda model: shutil.rmtree(model / "weights"), "copy the whole model folder"),
+        (changed(recogniser={"kind": "/tmp/mine.py:Mine"}), "--plugs"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_refused_with_a_sentence(made, tmp_path, damage, reason):
+    with pytest.raises(InputError, match=reason):
+        Predictor(damaged(made["iemocap"][2], tmp_path, damage), tmp_path / "weights")
+
+
+def test_weights_of_another_digest_are_refused(made, tmp_path):
+    model = damaged(made["iemocap"][2], tmp_path, lambda model: None)
+    opened = Model(model)
+    wanted = opened.about.features["text"].weights
+    shutil.move(model / "weights" / wanted.slug, tmp_path / "kept" / wanted.slug)
+    assert opened.weights(wanted, tmp_path / "kept").is_dir()
+    other = wanted.model_copy(update={"sha256": wanted.sha256 | {"config.json": "0" * 64}})
+    with pytest.raises(InputError, match=r"config\.json changed"):
+        opened.weights(other, tmp_path / "kept")
+
+
+def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
+    one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
+    table, srt, rttm = (tmp_path / f"times.{kind}" for kind in ("csv", "srt", "rttm"))
+    table.write_text("video,start_s,end_s,person,side\none.mp4,0.5,2,ann,left\ntwo,1,3,,\n")
+    srt.write_text("1\n00:00:01,500 --> 00:00:03,000\nlay blue\n")
+    rttm.write_text("SPEAKER two 1 0.25 1.50 <NA> <NA> bob <NA> <NA>\n")
+    assert read_spans(table, [one, two]) == {one: [Span(0.5, 2, "ann", "left")], two: [Span(1, 3)]}
+    assert read_spans(srt, [one]) == {one: [Span(1.5, 3, text="lay blue")]}
+    assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
+    with pytest.raises(InputError, match="of which of 2 recordings"):
+        read_spans(srt, [one, two])
+    table.write_text("start_s,end_s\n3,2\n")
+    with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
+        read_spans(table, [one])
+
+
+def test_speech_is_found_where_it_is(shared, tmp_path):
+    words = [line.split() for line in (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()]
+    spoken_s = [float(t) / 25_000 for first, last, word in words if word != "sil" for t in (first, last)]
+    (turn,) = speech(shared / "media" / "grid" / "swwp2s.mpg", 3.0)
+    assert turn.start_s == pytest.approx(min(spoken_s), abs=0.35)
+    assert turn.end_s == pytest.approx(max(spoken_s), abs=0.5)
+    assert not speech(shared / "media" / "clips" / "WolfgangLanger_Pexels.mp4", 5.0)
+
+
+def test_windows_cover_a_recording_to_its_end():
+    assert windows(12.0, 5.0, 5.0) == [Span(0, 5), Span(5, 12)]
+    assert windows(13.0, 5.0, 5.0) == [Span(0, 5), Span(5, 10), Span(10, 13)]
+    assert windows(2.0, 5.0, 2.5) == [Span(0, 2)]
+
+
+def test_folders_and_patterns_are_their_recordings(tmp_path):
+    for name in ("b.mkv", "a.wav", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find([str(tmp_path)]) == [tmp_path / "a.wav", tmp_path / "b.mkv"]
+    assert find([str(tmp_path / "*.mkv"), str(tmp_path / "b.mkv")]) == [tmp_path / "b.mkv"]
+    with pytest.raises(InputError, match="nothing matches"):
+        find([str(tmp_path / "*.avi")])
+
+
+def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 4)) * 2
+    truth = np.array([rng.choice(4, p=p) for p in softmax(logits, axis=1)])
+    sure = np.exp(log_softmax(logits * 2.5, axis=1))  # says it 2.5 times as sharply as it is
+    assert fit_temperature(sure, truth) == pytest.approx(2.5, rel=0.05)
+    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
+    assert calibration_error(p, np.array([0, 1, 1, 1])) == pytest.approx((abs(1.8 - 1) + abs(1.2 - 2)) / 4)
