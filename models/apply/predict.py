@@ -35,15 +35,15 @@ class Predictor:
 
     def __init__(
         self,
-        folder: str | Path,
+        model: str | Path | Model,
         weights: str | Path = WEIGHTS,
         device: str = "auto",
         folds: Sequence[int] = (),
         recogniser: Listener | None = None,
         plugs: bool = False,
     ):
-        """Open ``folder``; ``weights`` is where checkpoints of encoders are kept, ``folds`` whose networks answer."""
-        self.model = Model(folder, plugs)
+        """Load ``model``, a folder; ``weights`` is where encoders are kept, ``folds`` whose networks answer."""
+        self.model = model if isinstance(model, Model) else Model(model, plugs)
         self.device = choose_device(device)
         self.members = [(network.to(self.device), moments) for network, moments in self.model.members(folds)]
         self.stages = Stages(self.model, Path(weights), device, recogniser)
