@@ -29,8 +29,8 @@ COMMANDS = {
 def group():
     """From raw video to fusion models, significance tables and a report, in the folder where you are.
 
-    A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`. Any video, by a trained model:
-    `affectflow predict results/mine/models/RUN VIDEO --out DIR`.
+    A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`. Any video, by a model
+    that was trained: `affectflow predict results/mine/models/RUN VIDEO --out DIR`.
     """
 
 
