@@ -1,14 +1,21 @@
 """Small models trained on real faces and voices, from raw media to a model folder, by the stages in this process."""
 
 import json
+import tempfile
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import yaml
 
 from models.__main__ import main as models
+from models.apply.predict import Predictor
+from models.apply.recordings import Recording
 from models.options import MODALITIES
 from pipeline.__main__ import main as pipeline
 from pipeline.corpora.prepare import read
+from pipeline.media import frame_times_s
+from pipeline.records import Segment, Unit, read_table
 from tests.task_corpora import ROOT, invoke
 from workflow.__main__ import main as workflow
 from workflow.planned import Planned
@@ -92,6 +99,33 @@ def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path
     for fold in range(plan.folds):
         invoke(models, "train", *given, "--fold", fold, "--out", results / "runs" / run / f"fold{fold}")
     (results / "config.json").write_text(json.dumps(plan.configuration))
-    out, facts = results / "models" / run, ["--config-json", results / "config.json", "--split", split]
-    invoke(models, "pack", "--results", results, "--run", run, *facts, "--weights", weights, "--out", out)
+    out = results / "models" / run
+    invoke(models, "pack", "--results", results, "--run", run, "--weights", weights, "--out", out)
     return corpora / tree, results, out
+
+
+def equal_test_predictions(root: Path, results: Path, run: str, predictor: Predictor, fold: int = 0) -> int:
+    """Predict a recording of the test part from its raw video; assert that this is what training stored, count numbers.
+
+    The predictor has the networks of that fold alone.
+    """
+    table = pd.read_parquet(results / "runs" / run / f"fold{fold}" / "predictions.parquet")
+    table = table[table.part == "test"]
+    outputs = [name for name in table if name.startswith(("p_", "prediction_"))]
+    segments = read_table(results / "segments.tsv", Segment)
+    tested = set(table.segment_id)
+    unit_id = next(s.unit_id for s in segments if s.segment_id in tested)
+    own = tuple(s for s in segments if s.unit_id == unit_id)
+    (unit,) = (u for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit_id)
+    recording = Recording(root, unit, own, own[-1].end_s, frame_times_s(root / unit.video))
+    with tempfile.TemporaryDirectory() as folder:
+        recording, prepared = predictor.stages.run(recording, Path(folder))
+        examples = predictor.examples(recording, prepared, Path(folder))
+        values, items = predictor.predictions(examples)
+    compared = 0
+    for number, segment_id in enumerate(examples.segment_ids):
+        stored = [rows[outputs].to_numpy() for _, rows in table[table.segment_id == segment_id].groupby("seed")]
+        if stored:
+            np.testing.assert_allclose(values[:, items.segment == number], np.stack(stored), atol=1e-4)
+            compared += np.stack(stored).size
+    return compared

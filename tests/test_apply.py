@@ -17,12 +17,11 @@ from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature
 from models.apply.folder import Model
 from models.apply.predict import Predictor
-from models.apply.recordings import Recording, Wish, find
+from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
-from pipeline.media import frame_times_s
-from pipeline.records import InputError, Segment, Unit, read_table
+from pipeline.records import InputError, Segment, read_table
 from tests.clips import write_clip
-from tests.packed_models import CORPORA, make_model
+from tests.packed_models import CORPORA, equal_test_predictions, make_model
 
 
 @pytest.fixture(scope="module")
@@ -37,36 +36,10 @@ def predictors(made):
     return {name: Predictor(model) for name, (_, _, model) in made.items()}
 
 
-def stored(results: Path, run: str, fold: int, segments: set[str]) -> dict[str, np.ndarray]:
-    """Test predictions as training wrote them, by segment: (seeds, rows, outputs)."""
-    table = pd.read_parquet(results / "runs" / run / f"fold{fold}" / "predictions.parquet")
-    table = table[(table.part == "test") & table.segment_id.isin(segments)]
-    outputs = [name for name in table if name.startswith(("p_", "prediction_"))]
-    return {
-        name: np.stack([rows[outputs].to_numpy() for _, rows in of_segment.groupby("seed")])
-        for name, of_segment in table.groupby("segment_id", observed=True)
-    }
-
-
 @pytest.mark.parametrize("name", CORPORA)
-def test_raw_video_gives_the_stored_test_predictions(made, tmp_path, name):
+def test_raw_video_gives_the_stored_test_predictions(made, name):
     root, results, model = made[name]
-    predictor = Predictor(model, folds=[0])
-    segments = read_table(results / "segments.tsv", Segment)
-    expected = stored(results, CORPORA[name][1], 0, {s.segment_id for s in segments})
-    unit = next(s.unit_id for s in segments if s.segment_id in expected)
-    own = tuple(s for s in segments if s.unit_id == unit)
-    (of_unit,) = (u for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit)
-    recording = Recording(root, of_unit, own, own[-1].end_s, frame_times_s(root / of_unit.video))
-    recording, prepared = predictor.stages.run(recording, tmp_path)
-    examples = predictor.examples(recording, prepared, tmp_path)
-    values, found = predictor.predictions(examples)
-    compared = 0
-    for number, segment in enumerate(examples.segment_ids):
-        if segment in expected:
-            np.testing.assert_allclose(values[:, found.segment == number], expected[segment], atol=1e-4)
-            compared += expected[segment].size
-    assert compared >= 2 * 4 * 7
+    assert equal_test_predictions(root, results, CORPORA[name][1], Predictor(model, folds=[0])) >= 2 * 4 * 7
 
 
 def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tmp_path):

@@ -31,6 +31,7 @@ const look = async (src, width) => {
     return {
       at: media.currentTime, share: ((cursor.left + cursor.right) / 2 - box.left) / box.width,
       lit: [...page.querySelectorAll(".lit")].map((e) => e.textContent),
+      told: page.getElementById("told").textContent,
       values: [...page.querySelectorAll(".value")].map((e) => e.textContent),
       rows: [...page.querySelectorAll("tr.current")].map((e) => e.sectionRowIndex),
     };
@@ -113,6 +114,8 @@ def test_everything_follows_the_recording(made):
         before, after = page["before"], page["after"]
         assert (before["share"], after["share"]) == pytest.approx((1.44 / 4, 1.50 / 4), abs=0.003)
         assert before["values"][:3] == ["70 % ± 5", "20 % ± 4", "10 %"]
+        assert after["told"] == "ann: happiness 80 %"
+        assert page["word"]["told"] == f"ann: happiness 80 % · {ODD}: sadness 50 %"
         assert after["values"] == ["10 % ± 12", "80 % ± 10", "10 %", "–", "–", "–"]
         assert (before["rows"], after["rows"]) == ([0], [1])
         assert page["clicked"]["at"] == pytest.approx(0.2 + 0.6 * 4, abs=0.02)
@@ -134,4 +137,3 @@ def test_a_recording_beside_the_page_plays_and_the_page_is_dark_where_that_is_pr
     assert found[0]["after"]["values"][:2] == ["10 % ± 12", "80 % ± 10"]
     assert found[0]["paper"] == "rgb(20, 23, 27)"
     assert not said
-    assert ODD not in said

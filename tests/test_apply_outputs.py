@@ -16,6 +16,7 @@ from models.apply.outputs import curves, overlay, page, stretches, subtitles, ta
 from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
+from pipeline.records import InputError
 from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
 
@@ -99,6 +100,13 @@ def test_one_table_of_all_recordings(tmp_path):
     assert rows["recording"].value_counts().to_dict() == {"one": 100, "two": 3}
     assert rows["valence"].notna().sum() == 100
     assert table.join([]).columns.tolist() == ["recording"]
+
+
+def test_nothing_is_written_beside_a_recording_whose_transcript_would_be_lost(tmp_path):
+    (tmp_path / "two.vtt").write_text("the transcript")
+    with pytest.raises(InputError, match=r"holds the recording two\.mp4.*write into another folder"):
+        write_outputs(classes(source=tmp_path / "two.mp4"), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["two.vtt"]
 
 
 # Subtitles, read by libav's own demuxer.
@@ -331,6 +339,6 @@ def test_sound_alone_has_a_page_that_plays_it_and_no_overlay(tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "voice.wav", beeps([1.0], 2.0, 16_000), 16_000)
-    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path, overlay=True)
+    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path / "out", overlay=True)
     assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "png", "html"]
     assert Page(written[-1].read_text()).by_id("media").tag == "audio"

@@ -8,9 +8,11 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, root_mean_squared_error
 
+from models.apply import card
 from models.evaluation.metrics import main_metric
 from models.predict import load_network
 from models.report.names import metric_words
+from pipeline.records import Segment, read_table
 from tests.task_corpora import CLASSES, FRAMES, TURNS, VIDEOS, Corpus, to_the_report
 
 CASES = [
@@ -54,6 +56,23 @@ def made(request, tmp_path_factory):
     plan = corpus.plan()
     corpus.index()
     return corpus, plan, to_the_report(corpus, plan)
+
+
+def test_a_model_card_has_the_scores_and_ranges_of_other_libraries(made):
+    corpus, plan, _ = made
+    segments, members = read_table(corpus.results / "segments.tsv", Segment), {k: [1, 2] for k in range(plan.folds)}
+    rows = predictions(corpus, plan, "early-A+V")
+    tested = rows[rows.part == "test"]
+    scores = card.scores(corpus.results, "early-A+V", plan.folds, corpus.task, segments)
+    found = {row["metric"]: row["value"] for row in scores}
+    wanted = pd.DataFrame([expected(own, corpus.task) for _, own in tested.groupby("seed")]).mean()
+    assert {name: found[name] for name in wanted.index} == pytest.approx(wanted.to_dict(), abs=1e-6)
+    truth = {name: rows[f"truth_{name}"].dropna() for name in corpus.task.targets}
+    limits = {name: (pytest.approx(of.min()), pytest.approx(of.max())) for name, of in truth.items()}
+    assert card.ranges(corpus.results, "early-A+V", range(plan.folds), corpus.task) == limits
+    calibrated = card.calibration(corpus.results, "early-A+V", members, corpus.task)
+    assert (calibrated == {"temperature": 1.0}) == corpus.task.numbers
+    assert corpus.task.numbers or 0 <= calibrated["test_error_after"] < 1
 
 
 def predictions(corpus, plan, run):

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from sklearn import metrics
 
+from models.apply.predict import Predictor
 from pipeline.crops import FaceFile
 from tests.digest_table import Changed, Reworded, edited
+from tests.packed_models import equal_test_predictions
 from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
 
 REPORT = "results/iemocap_report.html"
@@ -71,6 +73,16 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
                 )
                 compared += 1
     assert compared == 4 * 5 * 2 * 3
+
+
+@pytest.mark.slow
+def test_a_packed_run_makes_of_raw_video_what_training_stored(finished):
+    results, run = finished / "results" / "iemocap", "self-A+V+T"
+    snakemake(finished, f"results/iemocap/models/{run}")
+    predictor = Predictor(results / "models" / run, finished / "nowhere", folds=[0])  # its encoders come with it
+    compared = equal_test_predictions(finished / "results" / "demo" / "IEMOCAP_full_release", results, run, predictor)
+    assert compared >= 2 * 10 * 4  # seeds, turns of a dialog, classes
+    assert "demonstration" in (results / "models" / run / "README.md").read_text()
 
 
 @pytest.mark.slow

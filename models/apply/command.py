@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.apply.answer import Answer
-from models.apply.folder import Listener, Weights
+from models.apply.folder import Listener, Model, Weights
 from models.apply.recordings import ALL, ONE, Wish, find
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
@@ -59,27 +59,30 @@ def predict(
         raise InputError("--hop: give --window, too")
     if window_s and segments:
         raise InputError("--window and --segments both say of which stretches; give one of them")
-    from models.apply.outputs.write import write_outputs
+    from models.apply.outputs.write import check_apart, write_outputs
     from models.apply.predict import Predictor
 
     paths = find(recordings)
     spans = read_spans(segments, paths) if segments else {}
     _check_writable(out)
+    for path in paths:
+        check_apart(path, out)
     if recogniser:
         slug = checkpoints.slug(heard_by) if heard_by else None
         recogniser = Listener(kind=recogniser, weights=Weights(source=heard_by, slug=slug) if heard_by else None)
-    predictor = Predictor(model, weights, device, folds, recogniser, plugs)
+    opened, predictor = Model(model, plugs), None
     sides = (side,) if side else ALL if people == "all" else ONE
     names = safe_ids(map(str, paths))
     failed = []
     for path in paths:
         wish = Wish(sides, spans.get(path), window_s, hop_s)
         asked = {"wish": repr(wish), "folds": sorted(folds), "recogniser": repr(recogniser), "overlay": overlay}
-        key = {"model": predictor.model.digest, "recording": content(path), "asked": asked}
+        key = {"model": opened.digest, "recording": content(path), "asked": asked}
         record = out / f"{names[str(path)]}.json"
         if not again and _is_done(record, key):
             log.info("%s: predicted before", path)
             continue
+        predictor = predictor or Predictor(opened, weights, device, folds, recogniser)
         try:
             begin_s = time.monotonic()
             record.unlink(missing_ok=True)

@@ -18,21 +18,19 @@ from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-TABLE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--results", required=True, type=FOLDER, help="results/CORPUS")
 @click.option("--run", required=True, help="MODEL-MODALITIES")
-@click.option("--config-json", "config", required=True, type=TABLE, help="config.json of the results")
-@click.option("--split", required=True, type=TABLE, help="the split that the run was trained on")
 @click.option("--weights", default="results/weights", show_default=True, type=click.Path(path_type=Path))
 @click.option("--fold", "chosen", multiple=True, type=click.IntRange(0), help="only the networks of these folds")
 @click.option("--best", is_flag=True, help="of each fold only the seed with the best development score")
 @click.option("--include-weights", is_flag=True, help="copy the encoders too, so that nothing need be fetched")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
-def pack(results, run, config, split, weights, chosen, best, include_weights, out):
+def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
+    config = results / "config.json"
     known = json.loads(config.read_text(encoding="utf-8"))
     task, folds = Task.parse(known["task"]), range(known["folds"])
     if unknown := sorted(set(chosen) - set(folds)):
@@ -49,7 +47,8 @@ def pack(results, run, config, split, weights, chosen, best, include_weights, ou
         if each and (include_weights or checkpoints.parse(each.source).kind != "hub"):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
-    segments, assignments = read_table(results / "segments.tsv", Segment), read_table(split, Assignment)
+    segments = read_table(results / "segments.tsv", Segment)
+    assignments = read_table(results / "splits" / f"{known['protocol']['name']}.tsv", Assignment)
     calibrated = card.calibration(results, run, members, task)
     about = ModelFile(
         format=FORMAT,

@@ -35,15 +35,15 @@ class Predictor:
 
     def __init__(
         self,
-        folder: str | Path,
+        model: str | Path | Model,
         weights: str | Path = WEIGHTS,
         device: str = "auto",
         folds: Sequence[int] = (),
         recogniser: Listener | None = None,
         plugs: bool = False,
     ):
-        """Open ``folder``; ``weights`` is where checkpoints of encoders are kept, ``folds`` whose networks answer."""
-        self.model = Model(folder, plugs)
+        """Load ``model``, a folder; ``weights`` is where encoders are kept, ``folds`` whose networks answer."""
+        self.model = model if isinstance(model, Model) else Model(model, plugs)
         self.device = choose_device(device)
         self.members = [(network.to(self.device), moments) for network, moments in self.model.members(folds)]
         self.stages = Stages(self.model, Path(weights), device, recogniser)
@@ -108,7 +108,7 @@ class Predictor:
             cells = np.array([[segment.start_s, segment.end_s]])
             if task.frames:
                 cells = examples.labels.rows.store[segment_id].time_s
-            seen = {m: _share(store[segment_id], cells, task.frames) for m, store in prepared.stores.items()}
+            seen = {m: _share(store, segment_id, cells, task.frames) for m, store in prepared.stores.items()}
             if not any(share.any() for share in seen.values()):
                 mean[at] = spread[at] = np.nan
             for k, cell in zip(at, cells):
@@ -127,7 +127,7 @@ class Predictor:
             duration_s=recording.duration_s,
             rows=tuple(rows),
             faces=faces,
-            words=tuple(Spoken(w.word, w.start_s, w.end_s) for w in prepared.words),
+            words=tuple(dict.fromkeys(Spoken(w.word, w.start_s, w.end_s) for w in prepared.words)),  # windows overlap
             notes=tuple(self._notes(recording, prepared, examples, rows)),
             ranges=dict(about.ranges),
         )
@@ -167,11 +167,12 @@ def _unlabelled(recording: Recording, model: Model, path: Path) -> FeatureStore:
     return FeatureStore(path)
 
 
-def _share(rows: Rows, cells: np.ndarray, frames: bool) -> np.ndarray:
+def _share(store: FeatureStore, segment_id: str, cells: np.ndarray, frames: bool) -> np.ndarray:
     """Of each of N cells the share of its time for which a modality was observed; of frames whether it was."""
+    time_s, valid = (column[slice(*store.row_range(segment_id))] for column in store.rows_table)  # not the values
     if frames:
-        return to_grid(rows.values[:, :0], rows.time_s, rows.valid, cells)[1].astype(float)
-    time_s = np.clip(rows.time_s[rows.valid], *cells[0])
+        return to_grid(np.zeros((len(valid), 0)), time_s, valid, cells)[1].astype(float)
+    time_s = np.clip(time_s[valid], *cells[0])
     if not len(time_s):
         return np.zeros(1)
     reached_s = np.maximum.accumulate(np.append(cells[0, 0], time_s[:-1, 1]))

@@ -64,9 +64,8 @@ rule pack:
             f"results/{wildcards.corpus}/runs/{wildcards.model}-{wildcards.modalities}/fold{fold}/predictions.parquet"
             for fold in range(planned(wildcards).folds)
         ],
-        segments="results/{corpus}/segments.tsv",
+        tables=["results/{corpus}/segments.tsv", "results/{corpus}/config.json"],
         split=split_file,
-        config="results/{corpus}/config.json",
         weights=lambda wildcards: [weights_folder(source) for source in options(wildcards).weight_sources],
     output:
         directory("results/{corpus}/models/{model}-{modalities}"),
@@ -78,7 +77,7 @@ rule pack:
         code=code("models.apply.pack:pack"),
     shell:
         "python -m models pack --results results/{wildcards.corpus} --run {wildcards.model}-{wildcards.modalities}"
-        " --config-json {input.config} --split {input.split} --out {output} > {log} 2>&1"
+        " --out {output} > {log} 2>&1"
 
 
 # Asked for by name alone: snakemake --cores 8 results/affwild2/submission

@@ -54,6 +54,8 @@ def write_overlay(answer: Answer, path: Path) -> None:
             sound.up_to(picture.time_s)
             drawn = artist.draw(picture.rgb(), picture.time_s)[: stream.height, : stream.width]
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), "rgb24")
+            if (frame.width, frame.height) != (stream.width, stream.height):  # it changes within the recording
+                frame = frame.reformat(stream.width, stream.height)
             frame.pts, frame.time_base = round(picture.time_s / TIME_BASE), TIME_BASE
             frame.duration = round(float(lasts_s[picture.index]) / TIME_BASE)
             out.mux(stream.encode(frame))

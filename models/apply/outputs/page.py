@@ -90,6 +90,7 @@ def _data(answer: Answer, people: list[Track]) -> dict:
     """What the script reads: the steps of everybody."""
     steps = [
         {
+            "person": track.person,
             "start": _rounded(track.time_s[:, 0]),
             "end": _rounded(track.time_s[:, 1]),
             "values": _rounded(track.values),

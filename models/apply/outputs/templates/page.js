@@ -7,6 +7,7 @@ const media = byId("media"), timeline = byId("timeline"), scroller = timeline.pa
 const end = +timeline.dataset.end;
 const offset = media ? +media.dataset.offset : 0;
 const values = all(".value"), words = all(".word"), rows = all("tr[data-start]");
+const spans = rows.map((row) => ({ row, start: +row.dataset.start, end: +row.dataset.end, current: false }));
 const ROUNDING = 0.0005; // players cut times, and a start must not count as before itself
 let now = 0;
 
@@ -31,6 +32,14 @@ const text = (output, value, spread) => {
   if (!data.numbers) return `${Math.round(100 * value)} %` + (spread ? ` ± ${Math.round(100 * spread)}` : "");
   const sign = data.signed[output] && value >= 0 ? "+" : "";
   return sign + value.toFixed(2).replace("-", "\u2212") + (spread ? ` ± ${spread.toFixed(2)}` : "");
+};
+
+const told = (steps, k) => {
+  const values = steps.values[k];
+  if (values.includes(null)) return "";
+  const shown = data.numbers ? [...values.keys()] : [values.indexOf(Math.max(...values))];
+  const said = shown.map((output) => `${data.outputs[output]} ${text(output, values[output])}`).join(", ");
+  return data.steps.length > 1 ? `${steps.person}: ${said}` : said;
 };
 
 const wordStarts = words.map((word) => +word.dataset.start);
@@ -63,7 +72,11 @@ const show = (time) => {
     const strongest = k >= 0 && !data.numbers && steps.values[k][output] === Math.max(...steps.values[k]);
     element.parentElement.classList.toggle("strongest", strongest);
   }
-  for (const row of rows) row.classList.toggle("current", now >= +row.dataset.start && now < +row.dataset.end);
+  for (const span of spans) {
+    const current = now >= span.start && now < span.end;
+    if (current !== span.current) span.row.classList.toggle("current", span.current = current);
+  }
+  byId("told").textContent = data.steps.map((steps, p) => at[p] < 0 ? "" : told(steps, at[p])).filter(Boolean).join(" · ");
   speak();
 };
 
