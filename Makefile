@@ -4,6 +4,8 @@ CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do $$p -c "" 2>/dev/null && { command -v $$p; break; }; done)
 BIN := .venv/bin
 
+unexport PYTHONDONTWRITEBYTECODE  # or every job compiles torch's modules anew
+
 .PHONY: report reports test lint bench clean lock
 
 report: .venv/installed

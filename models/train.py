@@ -1,4 +1,4 @@
-"""The ``train`` stage: one model on one modality set and fold, all its seeds.
+"""The ``train`` stage: one model on one modality set, some of its folds, all their seeds.
 
 Per seed: checkpoint.safetensors, history.csv, predictions and run.json, written last. A seed whose run.json carries the
 digest of this configuration, these inputs and this code is not trained again; anything else in the folder is discarded.
@@ -121,7 +121,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
 @click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--fold", required=True, type=click.IntRange(min=0))
+@click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
 @click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
@@ -133,26 +133,36 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
     type=click.IntRange(min=1),
     help="seeds train side by side as far as these suffice",
 )
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="runs/RUN/foldK")
-def train(task, name, modalities, split, fold, feature, labels, network, training, cores, out):
-    """Train one model on one modality set and fold, all seeds."""
+@click.option(
+    "--out",
+    "outs",
+    multiple=True,
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="runs/RUN/foldK, once for each --fold",
+)
+def train(task, name, modalities, split, folds, feature, labels, network, training, cores, outs):
+    """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)
     if (wanted.frames or wanted.numbers) != (labels is not None):
         raise InputError(
             f"--task {task}: give --labels labels.h5 for tasks of frames, --labels labels.tsv for numbers of segments, "
             "and none for classes of segments, which stand in the split"
         )
+    if len(folds) != len(outs):
+        raise InputError(f"--fold is there {len(folds)} times, --out {len(outs)} times; give one --out for each --fold")
     begin_s = time.monotonic()
     job = Job(
         name=name,
         task=wanted,
         modalities=modalities,
-        fold=fold,
+        fold=folds[0],
         split=split,
         features=_features(modalities, feature),
         labels=labels,
         network=options_from_json(NetworkOptions, network, "--network"),
         training=options_from_json(TrainingOptions, training, "--training"),
-        out=out,
+        out=outs[0],
     )
-    log.info("wrote %s in %.1f s", train_job(job, cores), time.monotonic() - begin_s)
+    for fold, out in zip(folds, outs):
+        log.info("wrote %s in %.1f s", train_job(replace(job, fold=fold, out=out), cores), time.monotonic() - begin_s)

@@ -40,13 +40,14 @@ def rules() -> dict[str, tuple[str, list[str]]]:
     """
     found = {}
     for path in [ROOT / "Snakefile", *sorted(ROOT.glob("workflow/rules/*.smk"))]:
-        for block in re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.M)[1:]:
+        for block in re.split(r"^(?=(?:use )?rule \w| +rule:)", path.read_text(), flags=re.M)[1:]:
             command = re.search(r"python -m ([\w.]+) ([a-z-]+) ", block)
-            said = re.search(r"^ {8}(?:code|tables)=(.*?)(?=^ {8}\w+=|^ {4}\w+:)", block, re.M | re.S)
+            said = re.search(r"^ +(?:code|tables)=(.*?)(?=^ +\w+=|^ +\w+:)", block, re.M | re.S)
             if command:
                 runs = stages()[command.groups()]
                 named = re.findall(r"\"((?:pipeline|models|workflow)[\w.]+(?::\w+)?)\"", said[1] if said else "")
-                found[re.match(r"rule (\w+)", block)[1]] = runs, (named or [runs]) if said else []
+                name = re.match(r'rule (\w+)| +rule:\s+name:\s+"(\w+)"', block)
+                found[name[1] or name[2]] = runs, (named or [runs]) if said else []
     return found
 
 

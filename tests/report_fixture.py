@@ -194,7 +194,7 @@ class Fixture:
         folds = {f"train-{run}": range(self.setup.folds) for run in self.setup.levels}
         folds |= {"split": [self.protocol["name"]]}
         write_benchmarks(self.folder / "benchmarks", jobs_of(units, self.setup.stores) | folds)
-        shared = {"demo_corpus": [self.about["generated"], "another"], "weights": WEIGHTS}
+        shared = {"demo_corpus": [self.about["generated"], "another"], "weights": ["demo", "whisper"]}
         write_benchmarks(self.folder.parent / "benchmarks", shared)
 
     def _pictures(self):

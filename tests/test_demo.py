@@ -100,20 +100,20 @@ def test_unit_ids_of_an_unknown_corpus():
 def test_turns_and_labels():
     turns = {name: iemocap.plan_dialog(0, name) for name in plan.unit_ids("iemocap")}
     labels = Counter(t.label for those in turns.values() for t in those)
-    assert sum(labels[e] for e in EMOTIONS) >= 200
+    assert sum(labels[e] for e in EMOTIONS) >= 140
     assert min(labels[e] for e in EMOTIONS) >= 20
-    assert labels["xxx"] == 10
+    assert labels["xxx"] == 5
     assert labels["oth"] == 1
     for session in plan.SESSIONS:
         inside = {t.label for name in plan.dialogs(session) for t in turns[name]}
         assert inside >= set(EMOTIONS)
     for those in turns.values():
         assert {t.letter for t in those} == {"F", "M"}
-        assert all(0.8 < t.end_s - t.start_s < 3.6 for t in those)
-        assert those[-1].end_s < 56
+        assert all(0.8 < t.end_s - t.start_s < 4 for t in those)
+        assert those[-1].end_s < 40
     pairs = [(a, b) for those in turns.values() for a, b in pairwise(those)]
     overlapping = [(a, b) for a, b in pairs if b.start_s < a.end_s]
-    assert 10 <= len(overlapping) <= 80
+    assert 5 <= len(overlapping) <= 50
     assert all(a.letter != b.letter for a, b in overlapping)
 
 
@@ -410,7 +410,7 @@ def probes(tmp_path_factory):
     return scores, labels
 
 
-def test_every_modality_tells_something_and_none_all(probes):
+def test_words_tell_the_emotion_and_voice_and_face_a_part_of_it(probes):
     from sklearn.metrics import balanced_accuracy_score
 
     scores, labels = probes
@@ -420,8 +420,9 @@ def test_every_modality_tells_something_and_none_all(probes):
         return balanced_accuracy_score(labels, classes[sum(scores[m] for m in modalities).argmax(1)])
 
     alone = {m: accuracy(m) for m in scores}
-    assert all(0.28 < value < 0.75 for value in alone.values()), alone  # chance is 0.14
-    assert max(alone.values()) + 0.04 < accuracy("audio", "video", "text") < 0.9
+    assert alone["text"] > 0.95
+    assert all(0.28 < alone[m] < 0.75 for m in ("audio", "video")), alone  # chance is 0.14
+    assert accuracy("audio", "video") > max(alone["audio"], alone["video"])
 
 
 # --- checkpoints
@@ -482,8 +483,8 @@ def wild(films, tmp_path_factory):
 def test_films_are_many_and_various():
     films = ALL_FILMS.values()
     assert len(films) >= 24
-    assert all(20 <= f.seconds <= 60 for f in films)
-    assert sum(f.seconds for f in films) < 11 * 60
+    assert all(12 <= f.seconds <= 30 for f in films)
+    assert sum(f.seconds for f in films) < 6 * 60
     assert {f.frame_rate for f in films} == {24, 25, 30}
     assert {len(f.people) for f in films} == {1, 2}
     assert {f.transcript for f in films} == {None, ".tsv", ".vtt", ".srt"}
@@ -577,9 +578,9 @@ def test_transcripts_are_read_and_hold_what_is_said(wild, films):
 def test_valence_is_seen(mesh):
     film = ALL_FILMS["199"]
     subject = affwild2.plan_people(0, film)[0]
-    time_s = np.arange(0, 58, 1.0)
+    time_s = np.arange(0, 28, 0.5)
     corners = []
-    for picture in affwild2.pictures(0, film, [subject], np.zeros((1, 60 * 16_000)), time_s):
+    for picture in affwild2.pictures(0, film, [subject], np.zeros((1, 30 * 16_000)), time_s):
         p = mesh(picture[..., ::-1])
         corners.append((p[13, 1] - p[[61, 291], 1].mean()) / np.linalg.norm(p[33] - p[263]))
     assert np.corrcoef(corners, subject.valence[(time_s * 100).astype(int)])[0, 1] > 0.6
@@ -635,9 +636,3 @@ def test_a_failed_run_leaves_nothing_behind(quick, tmp_path):
     quick.setattr(command, "write_unit", fail)
     assert invoke("--corpus", "iemocap", "--out", tmp_path / "x", "--workers", 1).exception
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_unknown_checkpoint_names_those_there_are(tmp_path):
-    result = CliRunner().invoke(command.demo_weights, ["gpt", "--out", str(tmp_path / "x")])
-    assert isinstance(result.exception, InputError)
-    assert "wav2vec2, bert, vit" in str(result.exception)

@@ -18,7 +18,8 @@ def test_every_protocol_of_these_corpora_is_known():
 @pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
 def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
     at_either_scale = {"corpora": {corpus: {"protocol": protocol}}}
-    write_config(tmp_path, small_config(changes=at_either_scale | {"demo": at_either_scale}))
+    each_fold_a_job = {"defaults": dict.fromkeys(FEW_RUNS, {"training_job": "fold"})}
+    write_config(tmp_path, small_config(changes=at_either_scale | {"demo": at_either_scale | each_fold_a_job}))
     jobs = planned(tmp_path, f"results/{corpus}_report.html")
     runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())
     assert jobs["train"] == runs * FOLDS[corpus][protocol]
@@ -28,4 +29,4 @@ def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
 def test_turns_of_one_style_alone(tmp_path):
     write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"protocol": "session", "turns": "scripted"}}}))
     jobs = planned(tmp_path, "results/iemocap_report.html")
-    assert jobs["train"] == 5 * sum(len(sets) for sets in FEW_RUNS["segment"].values())
+    assert jobs["train_5_folds"] == sum(len(sets) for sets in FEW_RUNS["segment"].values())

@@ -33,8 +33,8 @@ def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
     settings = Settings.from_json(tmp_path / "results/iemocap/config.json", "iemocap")
     assert settings.generated == "IEMOCAP_full_release"
     assert set(settings.weights) == {"demo--bert", "demo--vit", "demo--wav2vec2"}
-    found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": set(settings.weights)})
-    assert found[["rule", "job"]].values.tolist() == [["weights", "demo--bert"]]
+    found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": {"demo"}})
+    assert found[["rule", "job"]].values.tolist() == [["weights", "demo"]]
 
 
 def test_every_file_is_known_by_what_it_holds(tmp_path):

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pytest
 import yaml
 
 from models.fusion.registry import FUSIONS, code_of
@@ -46,11 +47,20 @@ def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_pat
     assert (tmp_path / f"results/affwild2/audio/{unit}.h5").is_file()
 
 
+@pytest.mark.parametrize(("letter", "stage"), [("A", "audio"), ("V", "faces"), ("T", "words")])
+def test_one_modality_alone_prepares_no_other(tmp_path, letter, stage):
+    alone = {"runs": {"self": [letter]}, "contrasts": []}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": alone}}))
+    jobs = planned(tmp_path, "results/iemocap_report.html")
+    assert {"audio", "faces", "words"} & set(jobs) == {stage}
+    assert jobs["shard"] == 1
+
+
 def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
     write_config(tmp_path, small_config())
     target = "results/iemocap/runs/self-A/fold0/predictions.parquet"
     for threads in ("1", "2"):
-        commands = shell_lines(tmp_path, target, "--set-threads", f"train={threads}")
+        commands = shell_lines(tmp_path, target, "--set-threads", f"train_5_folds={threads}")
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
 
 

@@ -33,7 +33,8 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
     for level, runs in FEW_RUNS.items():
         config["defaults"][level].update(runs=runs, contrasts=FEW_CONTRASTS[level])
         demo = config["demo"]["defaults"][level]
-        demo.pop("runs", None)
+        for key in ("runs", "contrasts"):
+            demo.pop(key, None)
         demo["training"].update(seeds=[1, 2], epochs=3)
         demo["significance"]["bootstrap_samples"] = 200
     return patch(config, changes or {})

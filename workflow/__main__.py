@@ -6,7 +6,7 @@ from pipeline.cli import StageGroup, run
 
 STAGES = {
     "demo-corpus": ("workflow.demo.command:demo_corpus", "generate a synthetic corpus"),
-    "demo-weights": ("workflow.demo.command:demo_weights", "generate a small checkpoint of a real architecture"),
+    "demo-weights": ("workflow.demo.command:demo_weights", "generate a small checkpoint of each real architecture"),
     "check": ("workflow.check:check", "say what a corpus holds, and what a run on it would do"),
     "progress": ("workflow.progress:main", "say how far the run in this folder is"),
 }

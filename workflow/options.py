@@ -154,6 +154,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     recogniser: RecogniserEntry = RecogniserEntry()
     media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
     shard_units: int | None = Field(None, ge=1, description="recordings per feature job; null: by their number")
+    training_job: Literal["fold", "run"] = Field("fold", description="what one job trains: a fold of a run, or all")
     extractors: dict[StoreName, ExtractorEntry]
     inputs: dict[Modality, str] = Field(description="which feature store each modality reads")
     labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")
@@ -260,6 +261,14 @@ class CorpusOptions(BaseModel, extra="allow"):
         """The feature stores that are made and read by no run."""
         read = {store for run in self.planned_runs.values() for store in run.inputs.values()}
         return [store for store in self.extractors if store not in read]
+
+    @property
+    def read(self) -> dict[str, ExtractorEntry]:
+        """The extractors whose features a run reads: the report needs no others."""
+        sets = {one for chosen in self.runs.values() for one in chosen or ()}
+        wanted = {MODALITIES[letter] for one in sets for letter in one.split("+")}
+        names = {name for modality, name in self.inputs.items() if modality in wanted}
+        return {name: entry for name, entry in self.extractors.items() if name in names}
 
 
 class Config(Options):

@@ -70,6 +70,11 @@ class Planned:
         """Number of folds of the configured protocol."""
         return fold_count(self.settings.protocol, self.index.segments, self.options.turns)
 
+    @property
+    def trains_whole_runs(self) -> bool:
+        """Whether one job trains all folds of a run."""
+        return self.options.training_job == "run" and self.folds > 1
+
     @cached_property
     def parts(self) -> list[list[str]]:
         """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
@@ -83,9 +88,9 @@ class Planned:
         return [f"{self.results}/{PREPARED[modality].format(shard=shard)}" for shard in some or self.shards]
 
     @cached_property
-    def prepared_for_features(self) -> list[str]:
-        """The faces, sound and words that the corpus's features are made from, and no others."""
-        extracted = [entry.modality for entry in self.options.extractors.values() if not entry.imported]
+    def prepared_for_runs(self) -> list[str]:
+        """The faces, sound and words that the features which runs read are made from, and no others."""
+        extracted = [entry.modality for entry in self.options.read.values() if not entry.imported]
         return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
 
     @property
@@ -174,6 +179,7 @@ class Planned:
             "weights": {weights.slug(source): source for source in self.options.weight_sources},
             "folds": self.folds,
             "feature_jobs": len(self.parts),
+            "training_jobs": ["all"] if self.trains_whole_runs else [str(fold) for fold in range(self.folds)],
         }
 
 
@@ -212,6 +218,14 @@ class Corpora(dict[str, Planned]):
         """The corpora with a root, readable or not; all, as demonstrations, where none has one."""
         real = [name for name, corpus in self.items() if not corpus.settings.synthetic]
         return [*real, *self.unreadable] or list(self)
+
+    @property
+    def training_jobs(self) -> dict[int | None, list[str]]:
+        """The corpora by how many folds one job trains: None stands for one job for each fold."""
+        found: dict[int | None, list[str]] = {None: []}
+        for name, corpus in self.items():
+            found.setdefault(corpus.folds if corpus.trains_whole_runs else None, []).append(name)
+        return found
 
     @property
     def weight_sources(self) -> dict[str, dict]:

@@ -129,11 +129,13 @@ def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
     parts = {str(k) for k in range(len(files) if settings.feature_jobs is None else settings.feature_jobs)}
     of_parts = {f"features-{name}": parts for name in settings.extractors}
-    of_folds = {f"train-{run}": {str(k) for k in range(settings.folds)} for run in settings.runs}
+    trainings = set(settings.training_jobs or map(str, range(settings.folds)))
+    of_runs = {f"train-{run}": trainings for run in settings.runs}
     of_files = dict.fromkeys(("faces", "audio", "words"), files)
     split = {settings.protocol.name}
-    single = {"demo_corpus": {settings.generated}, "weights": set(settings.weights), "split": split}
-    return {**single, **of_files, **of_extractors, **of_parts, **of_folds}
+    weights = {"demo" if name.startswith("demo--") else name for name in settings.weights}  # those are made together
+    single = {"demo_corpus": {settings.generated}, "weights": weights, "split": split}
+    return {**single, **of_files, **of_extractors, **of_parts, **of_runs}
 
 
 def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:

@@ -12,6 +12,7 @@ models          name -> {"title", "description", "citation", "notes": [{"title",
                 ``citation`` is a key of references.bib
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]; else those of the corpus's options
 feature_jobs    into how many jobs the features of one extractor are cut
+training_jobs   names of the jobs that train one run: its folds, or "all"
 published       figures of papers, see :mod:`models.report.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise; not where the corpus's
                 options hold what ``unless`` says
@@ -74,6 +75,7 @@ class Settings:
     departures: list[dict] = field(default_factory=list)
     citations: list[str] = field(default_factory=list)
     feature_jobs: int | None = None
+    training_jobs: list[str] | None = None
     weights: dict[str, str] = field(default_factory=dict)  # folder under results/weights to where it is from
     software: dict = field(default_factory=dict)
     revision: str | None = None
@@ -111,6 +113,7 @@ class Settings:
             departures=given.get("departures") or [],
             citations=given.get("citations") or [],
             feature_jobs=given.get("feature_jobs"),
+            training_jobs=given.get("training_jobs"),
             weights=given.get("weights") or {},
             software=given.get("software") or {},
             created=given.get("created"),

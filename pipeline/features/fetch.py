@@ -62,7 +62,8 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
 
     source = parse(text)
     if source.kind == "demo":
-        raise InputError(f"weights {text}: made, not fetched; run `python -m workflow demo-weights {source.location}`")
+        made = f"results/weights/demo--{source.location}"
+        raise InputError(f"weights {text}: made, not fetched; run `snakemake --cores 1 {made}`")
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.parent / f".{out.name}.guard"):
         manifest = read_manifest(out)

@@ -67,6 +67,7 @@ def write_corpus(corpus: str, root: Path, seed: int = 0, workers: int = 1) -> No
             for unit_id in progress(units, f"{corpus} demonstration corpus, videos"):
                 write_unit(corpus, folder, seed, unit_id)
             return
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # in each of these processes: two threads would wait for one another
         with ProcessPoolExecutor(min(workers, len(units)), mp_context=get_context("spawn")) as pool:
             jobs = [pool.submit(write_unit, corpus, folder, seed, unit_id) for unit_id in units]
             try:
@@ -91,14 +92,12 @@ def demo_corpus(corpus: str, out: Path, seed: int, workers: int) -> None:
 
 
 @click.command()
-@click.argument("kind")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for config, weights and tokenizer.")
-def demo_weights(kind: str, out: Path) -> None:
-    """Generate a small checkpoint of a real architecture: KIND is wav2vec2, bert or vit."""
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where folders demo--KIND are made.")
+def demo_weights(out: Path) -> None:
+    """Generate a small checkpoint of each of the real architectures: wav2vec2, bert and vit."""
     from workflow.demo.checkpoints import KINDS, write_checkpoint
 
-    if kind not in KINDS:
-        raise InputError(f"there is no demonstration checkpoint {kind!r}; allowed: {', '.join(KINDS)}")
-    with replacing_folder(out, {"checkpoint": kind, "generated": True}) as folder:
-        write_checkpoint(kind, folder)
-    log.info("wrote the %s demonstration checkpoint to %s", kind, out)
+    for kind in KINDS:
+        with replacing_folder(out / f"demo--{kind}", {"checkpoint": kind, "generated": True}) as folder:
+            write_checkpoint(kind, folder)
+        log.info("wrote the %s demonstration checkpoint to %s", kind, out / f"demo--{kind}")

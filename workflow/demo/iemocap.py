@@ -17,7 +17,7 @@ from workflow.demo.words import utterance
 
 FRAME_RATE = Fraction(30_000, 1001)
 HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)
-DECK = {"ang": 6, "exc": 7, "fru": 7, "hap": 6, "neu": 8, "sad": 6, "sur": 4, "xxx": 2}
+DECK = {"ang": 4, "exc": 4, "fru": 4, "hap": 4, "neu": 5, "sad": 4, "sur": 4, "xxx": 1}
 """Turns of each label in a session; xxx: the raters did not agree. Session 2 has one of oth more."""
 LISTENER_STEP = 3  # a listener moves at a third of the frame rate
 NAMES = {
@@ -75,7 +75,7 @@ def plan_dialog(seed: int, dialog: str) -> list[Turn]:
     for label in _deal(seed, session)[dialog]:
         emotion = label if label in EMOTIONS else EMOTIONS[rng.integers(len(EMOTIONS))]
         manner = draw_manner(rng, emotion)
-        words, frames = place(utterance(rng, manner.words_emotion), manner.prosody.tempo, rng)
+        words, frames = place(utterance(rng, emotion), manner.prosody.tempo, rng)
         turn_id = f"{dialog}_{letter}{counts[letter]:03d}"
         counts[letter] += 1
         turn = Turn(turn_id, letter, label, round(clock_s, 4), frames, words, manner, _dimensions(label, rng))

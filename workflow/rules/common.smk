@@ -13,7 +13,7 @@ from snakemake.logging import logger
 from affectflow.home import check_installed
 from models.fusion import registry as fusions
 from pipeline import weights
-from workflow.demo import plan
+from workflow.demo import checkpoints, plan
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
@@ -25,6 +25,7 @@ from workflow.progress import Reporter
 # Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
 shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')
 os.environ["PYTHONSAFEPATH"] = "1"  # a models.py in the folder of the results must not stand in for ours
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling torch's modules anew would be half of each short job
 os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks; every file has one writer
 
 try:
@@ -92,6 +93,11 @@ def shards_of(wildcards):
     if "part" in wildcards.keys():
         return planned(wildcards).parts[int(wildcards.part)]
     return list(planned(wildcards).shards)
+
+
+def folds_of(wildcards):
+    """The folds that a training job trains."""
+    return [wildcards.fold] if "fold" in wildcards.keys() else range(planned(wildcards).folds)
 
 
 def frame_labels_of(wildcards):
@@ -200,7 +206,7 @@ def predictions(wildcards):
 
 def contact_sheet(wildcards):
     """The page of face crops, where faces were looked for."""
-    if not any("/faces/" in path for path in planned(wildcards).prepared_for_features):
+    if not any("/faces/" in path for path in planned(wildcards).prepared_for_runs):
         return []
     folder = f"results/{wildcards.corpus}/tables"
     return [f"{folder}/contact_sheet.jpg", f"{folder}/contact_sheet.json", f"{folder}/film_strips.jsonl"]

@@ -1,4 +1,4 @@
-# Splits, and one training job per model, modality set and fold.
+# Splits and training.
 
 
 rule split:
@@ -26,34 +26,46 @@ rule split:
         ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1'
 
 
-rule train:
-    input:
-        unpack(run_features),
-        split=split_file,
-        labels=labels_of,
-    output:
-        "results/{corpus}/runs/{model}-{modalities}/fold{fold}/predictions.parquet",
-    log:
-        "results/{corpus}/logs/runs/{model}-{modalities}-fold{fold}.log",
-    benchmark:
-        "results/{corpus}/benchmarks/train-{model}-{modalities}/{fold}.tsv"
-    threads: lambda wildcards: options(wildcards).training.threads
-    resources:
-        mem_mb=training_memory,
-        runtime=growing(240),
-        gpu=training_gpus,
-    params:
-        task=lambda wildcards: planned(wildcards).settings.task,
-        features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
-        labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
-        network=lambda wildcards: network(wildcards).model_dump_json(),
-        training=lambda wildcards: options(wildcards).training.model_dump_json(),
-        folder=lambda wildcards, output: os.path.dirname(output[0]),
-        code=training_code,
-    shell:
-        "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
-        " --split {input.split} --fold {wildcards.fold} {params.features} {params.labels}"
-        " --network {params.network:q} --training {params.training:q} --cores {threads} --out {params.folder} > {log} 2>&1"
+# A job trains one fold of a run; or all of them, where that takes no longer than loading torch (training_job: run).
+for _folds, _names in CORPORA.training_jobs.items():
+
+    rule:
+        name:
+            "train" if _folds is None else f"train_{_folds}_folds"
+        input:
+            unpack(run_features),
+            split=split_file,
+            labels=labels_of,
+        output:
+            expand(
+                "results/{{corpus}}/runs/{{model}}-{{modalities}}/fold{fold}/predictions.parquet",
+                fold=["{fold}"] if _folds is None else range(_folds),
+            ),
+        log:
+            f"results/{{corpus}}/logs/runs/{{model}}-{{modalities}}{'-fold{fold}' if _folds is None else ''}.log",
+        benchmark:
+            f"results/{{corpus}}/benchmarks/train-{{model}}-{{modalities}}/{'{fold}' if _folds is None else 'all'}.tsv"
+        wildcard_constraints:
+            corpus="|".join(map(re.escape, _names)) or "(?!)",
+        threads: lambda wildcards: options(wildcards).training.threads
+        resources:
+            mem_mb=training_memory,
+            runtime=growing(240),
+            gpu=training_gpus,
+        params:
+            task=lambda wildcards: planned(wildcards).settings.task,
+            features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
+            labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
+            network=lambda wildcards: network(wildcards).model_dump_json(),
+            training=lambda wildcards: options(wildcards).training.model_dump_json(),
+            folds=lambda wildcards, output: " ".join(
+                f"--fold {fold} --out {os.path.dirname(path)}" for fold, path in zip(folds_of(wildcards), output)
+            ),
+            code=training_code,
+        shell:
+            "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
+            " --split {input.split} {params.features} {params.labels} --network {params.network:q}"
+            " --training {params.training:q} --cores {threads} {params.folds} > {log} 2>&1"
 
 
 # Asked for by name alone: snakemake --cores 8 results/iemocap/models/self-A+V+T

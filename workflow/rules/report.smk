@@ -72,9 +72,9 @@ rule coverage:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/findings.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: planned(wildcards).prepared_for_features,
+        lambda wildcards: planned(wildcards).prepared_for_runs,
         frame_labels_of,
-        lambda wildcards: planned(wildcards).stores,
+        lambda wildcards: [f"results/{wildcards.corpus}/features/{name}.h5" for name in options(wildcards).read],
         split=split_file,
     output:
         report("results/{corpus}/tables/coverage.csv", caption="../report/coverage.rst", category="{corpus}"),
@@ -83,7 +83,7 @@ rule coverage:
     benchmark:
         "results/{corpus}/benchmarks/coverage/all.tsv"
     params:
-        features=lambda wildcards: " ".join(f"--features {name}" for name in options(wildcards).extractors),
+        features=lambda wildcards: " ".join(f"--features {name}" for name in options(wildcards).read),
         code=code("pipeline.coverage:coverage"),
     shell:
         "python -m pipeline coverage --corpus {wildcards.corpus} --results results/{wildcards.corpus} {params.features}"
@@ -94,7 +94,7 @@ rule contact_sheet:
     input:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: [p for p in planned(wildcards).prepared_for_features if "/faces/" in p],
+        lambda wildcards: [p for p in planned(wildcards).prepared_for_runs if "/faces/" in p],
     output:
         report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
         captions="results/{corpus}/tables/contact_sheet.json",
