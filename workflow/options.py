@@ -257,18 +257,15 @@ class CorpusOptions(BaseModel, extra="allow"):
         return list(self.planned_runs)
 
     @property
-    def unread(self) -> list[str]:
-        """The feature stores that are made and read by no run."""
-        read = {store for run in self.planned_runs.values() for store in run.inputs.values()}
-        return [store for store in self.extractors if store not in read]
-
-    @property
     def read(self) -> dict[str, ExtractorEntry]:
         """The extractors whose features a run reads: the report needs no others."""
-        sets = {one for chosen in self.runs.values() for one in chosen or ()}
-        wanted = {MODALITIES[letter] for one in sets for letter in one.split("+")}
-        names = {name for modality, name in self.inputs.items() if modality in wanted}
+        names = {store for run in self.planned_runs.values() for store in run.inputs.values()}
         return {name: entry for name, entry in self.extractors.items() if name in names}
+
+    @property
+    def unread(self) -> list[str]:
+        """The feature stores that are made and read by no run."""
+        return [store for store in self.extractors if store not in self.read]
 
 
 class Config(Options):
