@@ -211,25 +211,35 @@ def test_what_comes_twice_or_too_late_is_left_out():
     ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(list(CODECS)),
-    hurts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=40), st.integers(0, 4000)), min_size=1, max_size=4),
-)
-@example(name="x.flv", hurts=[(0.8618675717118778, b"\x00\x00\x00\x01", 0)])
-def test_any_damage_is_an_error_or_right_times(films, tmp_path, name, hurts):
-    data = bytearray(films[name].read_bytes())
+HURTS = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=40), st.integers(0, 4000)), min_size=1, max_size=4)
+
+
+def hurt(content: bytes, hurts: list[tuple[float, bytes, int]], kept: float) -> bytes:
+    """A file's content up to a share of its length, with other bytes, fewer or more, in some places."""
+    data = bytearray(content)
     for share, new, old in hurts:
         spot = int(share * len(data))
         data[spot : spot + old] = new
+    return bytes(data[: int(kept * len(data))])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(list(CODECS)),
+    hurts=HURTS,
+    kept=st.floats(0.02, 1),
+)
+@example(name="x.flv", hurts=[(0.8618675717118778, b"\x00\x00\x00\x01", 0)], kept=1)
+def test_any_damage_is_an_error_or_right_times(films, tmp_path, name, hurts, kept):
     path = tmp_path / name
-    path.write_bytes(data)
+    path.write_bytes(hurt(films[name].read_bytes(), hurts, kept))
     try:
         video = Video(path)
     except MediaError:
         return
     assert len(video.time_s) <= 400
     assert (np.diff(video.time_s) > 0).all()
+    assert video.time_s[-1] <= 12 * 8, "no pause is longer than ten times the rest"
     last = -1
     for picture in video.pictures():
         assert picture.index > last
@@ -251,17 +261,14 @@ def sounds(tmp_path_factory):
     return folder
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(list(SOUNDS)),
-    hurts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=40), st.integers(0, 4000)), min_size=1, max_size=4),
+    hurts=HURTS,
+    kept=st.floats(0.02, 1),
 )
-def test_damaged_sound_is_an_error_or_ordered_and_bounded(sounds, tmp_path, name, hurts):
-    data = bytearray((sounds / name).read_bytes())
-    for share, new, old in hurts:
-        spot = int(share * len(data))
-        data[spot : spot + old] = new
-    (tmp_path / name).write_bytes(data)
+def test_damaged_sound_is_an_error_or_ordered_and_bounded(sounds, tmp_path, name, hurts, kept):
+    (tmp_path / name).write_bytes(hurt((sounds / name).read_bytes(), hurts, kept))
     heard, last_s = 0, -10.0
     try:
         for start_s, samples in read_audio(tmp_path / name):
