@@ -18,7 +18,7 @@ def with_small_weights(entry: dict) -> dict:
 
 
 def _instead(recogniser: dict) -> dict:
-    if not _must_be_fetched(recogniser.get("weights")):
+    if not _from_hub(recogniser.get("weights")):
         return recogniser
     try:
         other = RECOGNISERS.load(recogniser["kind"]).demonstration
@@ -37,9 +37,16 @@ def _small(entry: dict) -> dict:
     return {**entry, "weights": small} if small else entry
 
 
+def _from_hub(weights: str | None) -> bool:
+    return _kind(weights) == "hub"
+
+
 def _must_be_fetched(weights: str | None) -> bool:
+    return _from_hub(weights) or (_kind(weights) == "path" and not Path(parse(weights).location).exists())
+
+
+def _kind(weights: str | None) -> str | None:
     try:
-        source = parse(weights or "")
-        return source.kind == "hub" or (source.kind == "path" and not Path(source.location).exists())
+        return parse(weights).kind if weights else None
     except (InputError, TypeError):  # said when the entry itself is checked
-        return False
+        return None
