@@ -201,7 +201,7 @@ def learning_rates(experiments: int = 400) -> str:
             found = bootstrap.difference(*resampled(pair, accuracy, rng), a.cluster_items, of_classes)
             differences.append(found.observed)
             alarms.append(found.p < ALPHA)
-        rows.append([name, f"{np.mean(differences) * 100:.1f}", percent(float(np.mean(alarms)))])
+        rows.append([name, f"{np.mean(differences) * 100:z.1f}", percent(float(np.mean(alarms)))])
     return table(["learning rates tried", "mean difference, points", "called different"], rows)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from models.sources import StoredRows
+from models.sources import PooledRows, StoredRows
 from models.task import Task
 from models.truth import UNKNOWN, segment_truth
 from pipeline.records import Assignment, InputError, read_table
@@ -109,6 +109,8 @@ class SegmentDataset(Dataset):
         labels: the class name of each segment, None where it is not known; or its numbers; or None altogether.
         classes: class names in the order of their indices; default: sorted.
         max_steps: rows kept per modality; longer sequences are cut at their end.
+        step_s: rows that follow each other faster are averaged to steps of this length; None: rows as they are. What
+            was trained here, published models apart, wants the ``grid_hop_s`` of its training.
         normalisers: applied per modality where given.
 
     Raises InputError for a segment that a store does not know.
@@ -122,9 +124,10 @@ class SegmentDataset(Dataset):
         classes: Sequence[str] | None = None,
         max_steps: Mapping[str, int] | None = None,
         normalisers: Mapping[str, Normaliser] | None = None,
+        step_s: float | None = None,
     ):
         stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
-        self.rows = {m: StoredRows(store, segment_ids, (max_steps or {}).get(m)) for m, store in stores.items()}
+        self.rows = {m: _rows(store, segment_ids, (max_steps or {}).get(m), step_s) for m, store in stores.items()}
         self.segment_ids, self.labels = list(segment_ids), labels
         named = () if labels is None or isinstance(labels, np.ndarray) else set(labels) - {None}
         self.classes = sorted(named) if classes is None else list(classes)
@@ -141,6 +144,7 @@ class SegmentDataset(Dataset):
         max_steps: Mapping[str, int] | None = None,
         task: str = "classes/segment",
         labels: str | Path | None = None,
+        step_s: float | None = None,
     ) -> "SegmentDataset":
         """Take one part of one fold of a split; with ``normalise``, by the moments of that fold's training part.
 
@@ -155,11 +159,11 @@ class SegmentDataset(Dataset):
             raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
         truth = segment_truth(wanted, split, chosen, labels)
         known = truth.values if wanted.numbers else [None if k == UNKNOWN else truth.names[k] for k in truth.values]
-        data = cls(features, [r.segment_id for r in chosen], known, truth.names, max_steps)
+        data = cls(features, [r.segment_id for r in chosen], known, truth.names, max_steps, step_s=step_s)
         if normalise:
             training = [row.segment_id for row in rows if row.part == "training"]
             data.normalisers = {
-                m: _fit(rows.store, training, (max_steps or {}).get(m)) for m, rows in data.rows.items()
+                m: _fit(_rows(rows.store, training, (max_steps or {}).get(m), step_s)) for m, rows in data.rows.items()
             }
         return data
 
@@ -185,11 +189,19 @@ class SegmentDataset(Dataset):
         return UNKNOWN if label is None else self.classes.index(label)
 
 
-def _fit(store: FeatureStore, training: Sequence[str], max_steps: int | None) -> Normaliser:
-    blocks = StoredRows(store, training, max_steps).blocks(np.ones(len(training), bool))
-    rows = ((torch.from_numpy(values), torch.from_numpy(valid)) for _, _, values, valid in blocks)
-    found = Normaliser.fit(rows, store.dim)
-    store.close()  # the workers of a DataLoader are forked, and must not share an open file
+def _rows(store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None, step_s: float | None) -> StoredRows:
+    if step_s is None:
+        return StoredRows(store, segment_ids, max_steps)
+    return PooledRows(store, segment_ids, max_steps, step_s)
+
+
+def _fit(of: StoredRows) -> Normaliser:
+    rows = (
+        (torch.from_numpy(values), torch.from_numpy(valid))
+        for _, _, values, valid in of.blocks(np.ones(len(of.segment_ids), bool))
+    )
+    found = Normaliser.fit(rows, of.store.dim)
+    of.store.close()  # the workers of a DataLoader are forked, and must not share an open file
     return found
 
 

@@ -1,6 +1,7 @@
 """Temporal encoders: one modality's features become a sequence of configured width, absent steps having no say.
 
-``Encoder`` = dropout on the input (text only, as in paper 1) -> convolution over time -> GRU (paper 1), TCN (paper 2).
+``Encoder`` = dropout on the input (text only, as in paper 1) -> mean over blocks of steps -> projection to the width ->
+GRU (paper 1) or TCN (paper 2). Averaged and projected first, wide features cost no more than one matrix product.
 """
 
 import warnings
@@ -16,29 +17,76 @@ from models.attention import Stream, observed
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
 LEVELS, KERNEL = 4, 5  # of the published TCN: dilations 1, 2, 4, 8
+SHORT_KERNEL = 3  # of ours, whose steps are longer than the published frames: the reach in seconds is no less
 
 
-class TimeConvolution(nn.Module):
-    """Convolve over real time and keep every ``stride``-th step: (B, T, D) -> (B, ceil(T / stride), width).
+def averaged(stream: Stream, stride: int) -> Stream:
+    """Average what was observed in each block of ``stride`` steps: (B, T, D) -> (B, ceil(T / stride), D).
 
-    Stands where paper 1 takes time for the channel axis. An output step sees its own block of ``stride`` rows and
-    the blocks before and after it; it is observed if any row of its own block is. So it depends neither on how far
-    a batch is padded nor on what absent rows hold.
+    A step comes out observed if any of its block is. So it depends neither on how far a batch is padded nor on what
+    absent steps hold.
+    """
+    if stride == 1:
+        return stream
+    values, mask = stream
+    surplus = -mask.shape[1] % stride
+    if surplus:
+        values, mask = F.pad(values, (0, 0, 0, surplus)), F.pad(mask, (0, surplus))
+    mask = mask.unflatten(1, (-1, stride))
+    values = values.unflatten(1, (-1, stride)).sum(2) / mask.sum(2).clamp(min=1).unsqueeze(-1)
+    return Stream(values, mask.any(2))
+
+
+class Steps(torch.autograd.Function):
+    """The steps of a GRU in both directions, from what it takes of the input: (T, 2, B, 3H) -> states (T, 2, B, H).
+
+    Its own backward pass: all that is no recurrence is done for all steps at once, which takes a third of the time.
     """
 
-    def __init__(self, features: int, width: int, stride: int):
-        super().__init__()
-        self.stride = stride
-        self.convolution = nn.Conv1d(features, width, 3 * stride, stride=stride, padding=stride)
+    generate_vmap_rule = True
 
-    def forward(self, stream: Stream) -> Stream:
-        """Convolve: (B, T, D) -> (B, ceil(T / stride), width)."""
-        values, mask = stream
-        surplus = -mask.shape[1] % self.stride
-        if surplus:
-            values, mask = F.pad(values, (0, 0, 0, surplus)), F.pad(mask, (0, surplus))
-        mask = mask.unflatten(1, (-1, self.stride)).any(-1)
-        return observed(self.convolution(values.transpose(1, 2)).transpose(1, 2), mask)
+    @staticmethod
+    def forward(inputs: Tensor, weight: Tensor, bias: Tensor):
+        """Step from zeros: weight (2, H, 3H) and bias (2, 1, 3H) are those of the state; gates reset, update, new."""
+        h = weight.shape[1]
+        weight = weight.contiguous()
+        state, kept = torch.zeros_like(inputs[0, ..., :h]), []
+        for gates, candidate in zip(*(part.unbind(0) for part in inputs.split([2 * h, h], -1))):
+            before, heard = torch.baddbmm(bias, state, weight).split([2 * h, h], -1)  # (2, B, 3H)
+            reset, update = torch.sigmoid(gates + before).split(h, -1)
+            new = torch.tanh(torch.addcmul(candidate, reset, heard))
+            state = torch.lerp(new, state, update)
+            kept.append((state, reset, update, new, heard))
+        return tuple(torch.stack(part) for part in zip(*kept))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep what the backward pass needs."""
+        ctx.save_for_backward(inputs[1], *output)
+        ctx.mark_non_differentiable(*output[1:])
+
+    @staticmethod
+    def backward(ctx, grad: Tensor, *_):
+        """Step back; the gradient of each gate is that of the state times what is known before."""
+        weight, state, reset, update, new, heard = ctx.saved_tensors
+        before = torch.cat([torch.zeros_like(state[:1]), state[:-1]])
+        of_new = (1 - update) * (1 - new * new)
+        factors = torch.stack(
+            [of_new * heard * reset * (1 - reset), (before - new) * update * (1 - update), of_new * reset], -2
+        )  # (T, 2, B, 3, H)
+        back, of_state = weight.transpose(1, 2).contiguous(), torch.zeros_like(state[0])
+        of_states, of_gates = [], []
+        for passed, factor, direct in zip(grad.flip(0).unbind(0), factors.flip(0).unbind(0), update.flip(0).unbind(0)):
+            of_state = of_state + passed
+            gates = (factor * of_state.unsqueeze(-2)).flatten(-2)
+            of_states.append(of_state)
+            of_gates.append(gates)
+            of_state = torch.baddbmm(of_state * direct, gates, back)
+        gates = torch.stack(of_gates).flip(0)  # of what the state gives: (T, 2, B, 3H)
+        of_inputs = torch.cat([gates[..., : -new.shape[-1]], torch.stack(of_states).flip(0) * of_new], -1)
+        by_side = gates.transpose(0, 1).flatten(1, 2)  # (2, T * B, 3H)
+        of_weight = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_side
+        return of_inputs, of_weight, by_side.sum(1, keepdim=True)
 
 
 class GatedRecurrence(nn.Module):
@@ -64,25 +112,17 @@ class GatedRecurrence(nn.Module):
 
     def by_steps(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run both directions side by side, one step after the other, in the parameters' own precision."""
-        x = x.to(self.gru.weight_hh_l0.dtype)
         h = self.gru.hidden_size
         pairs = zip(self._weights(""), self._weights("_reverse"))
         from_input, from_state, bias_input, bias_state = (torch.stack(pair) for pair in pairs)  # (2, ...)
-        both = torch.stack([x, x.flip(1)])  # (2, B, T, D)
-        absent = ~torch.stack([mask, mask.flip(1)]).permute(2, 0, 1).unsqueeze(-1)  # (T, 2, B, 1)
-        inputs = torch.einsum("kbtd,kgd->tkbg", both, from_input) + bias_input[:, None]  # (T, 2, B, 3H)
-        hold = F.pad(x.new_full((h,), self.HOLD), (h, h))
-        reset_update, new = (inputs + absent * hold).split([2 * h, h], -1)
-        from_state, bias_state = from_state.transpose(1, 2).contiguous(), bias_state[:, None]
-        state, states = x.new_zeros(2, x.shape[0], h), []
-        for gates, candidate in zip(reset_update.unbind(0), new.unbind(0)):
-            before = torch.baddbmm(bias_state, state, from_state)  # (2, B, 3H)
-            reset, update = torch.sigmoid(gates + before[..., : 2 * h]).split(h, -1)
-            candidate = torch.tanh(torch.addcmul(candidate, reset, before[..., 2 * h :]))
-            state = torch.lerp(candidate, state, update)
-            states.append(state)
-        forward, backward = torch.stack(states, 2).unbind(0)  # each (B, T, H)
-        return torch.cat([forward, backward.flip(1)], -1)
+        x = x.to(from_input.dtype).transpose(0, 1)
+        inputs = F.linear(x, from_input.flatten(0, 1), bias_input.flatten())  # (T, B, 2 * 3H)
+        hold = F.pad(x.new_full((h,), self.HOLD), (h, h)).repeat(2)
+        forward, backward = torch.addcmul(inputs, ~mask.t().unsqueeze(-1), hold).split(3 * h, -1)
+        inputs = torch.stack([forward, backward.flip(0)], 1)  # (T, 2, B, 3H)
+        states = Steps.apply(inputs, from_state.transpose(1, 2), bias_state.unsqueeze(1))[0]
+        forward, backward = states.unbind(1)  # each (T, B, H)
+        return torch.cat([forward, backward.flip(0)], -1).transpose(0, 1)
 
     def by_library(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run torch's own GRU with one more input, 1 at absent steps, whose constant weights hold the state."""
@@ -155,7 +195,7 @@ class MaskedConvolutions(nn.Module):
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
-        self.tcn = TemporalConvolutionNetwork(width, [width] * LEVELS, dropout=dropout)
+        self.tcn = TemporalConvolutionNetwork(width, [width] * LEVELS, SHORT_KERNEL, dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, stream: Stream) -> Stream:
@@ -170,11 +210,12 @@ class Encoder(nn.Module):
 
     def __init__(self, kind: str, features: int, width: int, stride: int, dropout: float, input_dropout: float = 0.0):
         super().__init__()
+        self.stride = stride
         self.input_dropout = nn.Dropout(input_dropout)
-        self.convolution = TimeConvolution(features, width, stride)
+        self.projection = nn.Linear(features, width)
         self.recurrence = GatedRecurrence(width) if kind == "gru" else MaskedConvolutions(width, dropout)
 
     def forward(self, stream: Stream) -> Stream:
         """Encode: (B, T, features) -> (B, ceil(T / stride), width)."""
-        dropped = Stream(self.input_dropout(stream.values), stream.mask)
-        return self.recurrence(self.convolution(dropped))
+        values, mask = averaged(Stream(self.input_dropout(stream.values), stream.mask), self.stride)
+        return self.recurrence(observed(self.projection(values), mask))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.data import Batch, Normaliser
 from models.options import NetworkOptions, TrainingOptions
-from models.sources import GridRows, StoredRows, Table, place_tables
+from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names
 from models.windows import cut_windows
@@ -136,7 +136,7 @@ def training_batches(items: np.ndarray, length: np.ndarray, size: int, rng: np.r
     shuffled freely. A last batch of a single item joins another: batch statistics need two.
     """
     order = rng.permutation(items)
-    blurred = length[order] * rng.uniform(0.75, 1.33, len(order))
+    blurred = length[order] * rng.uniform(0.9, 1.11, len(order))
     batches = []
     for a in range(0, len(order), BUCKET * size):
         bucket = order[a : a + BUCKET * size][np.argsort(blurred[a : a + BUCKET * size], kind="stable")]
@@ -177,8 +177,8 @@ def segment_items(
 ) -> Examples:
     """Segments as items, without normalisers.
 
-    With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in the stored rows. The
-    fixed lengths of a faithful model are the published ones, whatever ``training.max_steps`` says.
+    With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
+    finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
     """
     segment_ids = sorted({a.segment_id for a in assignments})
     index = {s: i for i, s in enumerate(segment_ids)}
@@ -187,8 +187,10 @@ def segment_items(
     if network.one_grid:
         grids = _grids(stores, segment_ids, training.grid_hop_s)
         rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
+    elif network.faithful:
+        rows = {m: StoredRows(store, segment_ids, steps[m]) for m, store in stores.items()}
     else:
-        rows = {m: StoredRows(store, segment_ids, steps.get(m)) for m, store in stores.items()}
+        rows = {m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s) for m, store in stores.items()}
     segment = np.array([index[a.segment_id] for a in assignments])
     return Examples(
         task=task,

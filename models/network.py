@@ -73,6 +73,7 @@ class Network(nn.Module):
         self.task, self.modalities, self.bounded = task, list(dims), bounded
         self.one_grid = task.frames or options.one_grid
         self.mixes = nn.ModuleDict({m: LayerMix(layers[m]) for m in dims if m in layers})
+        self.frames_per_step = options.frames_per_step if task.frames else None
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
@@ -128,6 +129,8 @@ class Network(nn.Module):
         """Predict: (B, outputs), for tasks of frames (B, T, outputs)."""
         streams = self._streams(values, masks)
         x = self.head(self._fuse({m: self.encoders[m](stream) for m, stream in streams.items()}))
+        if self.frames_per_step:  # each frame gets the answer of its step
+            x = x.repeat_interleave(self.frames_per_step, 1)[:, : masks[self.modalities[0]].shape[1]]
         return torch.tanh(x) if self.bounded else x
 
 
@@ -213,9 +216,11 @@ def build(
         network = _published(options, fusion, dims, outputs, max_steps)
         return Scaled(network, **scale) if scale else network
 
-    # How many rows each encoded step stands for: one where frames must stay frames.
-    longest = {m: 1 if task.frames or options.one_grid else max_steps.get(m) or 1 for m in dims}
-    strides = {m: -(-steps // options.encoder_steps) for m, steps in longest.items()}
+    # How many rows each encoded step stands for.
+    if task.frames or options.one_grid:
+        strides = dict.fromkeys(dims, options.frames_per_step if task.frames else 1)
+    else:
+        strides = {m: -(-(max_steps.get(m) or 1) // options.encoder_steps) for m in dims}
 
     bounded = task.numbers and not scale
 

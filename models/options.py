@@ -63,7 +63,12 @@ class NetworkOptions(Options):
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
-        250, gt=0, description="tasks of segments: longer sequences are strided to at most so many encoded steps"
+        250, gt=0, description="tasks of segments: longer sequences are averaged to at most so many encoded steps"
+    )
+    frames_per_step: int = Field(
+        4,
+        gt=0,
+        description="tasks of frames: so many are averaged to an encoded step and share its answer (faithful: 1)",
     )
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
@@ -232,9 +237,10 @@ class TrainingOptions(Options):
         "segments: always the published text 128, video 32, audio 1000)",
     )
     grid_hop_s: float = Field(
-        0.1,
+        0.25,
         gt=0,
-        description="tasks of segments: cells of the common time grid of rcma and rjcma; of frames it is the video's",
+        description="tasks of segments: rows that follow each other faster are averaged to steps of this length, and "
+        "rcma and rjcma have their common time grid of it (faithful models: rows as they are)",
     )
     grid_rows: Literal["mean", "nearest"] = Field(
         "mean",

@@ -151,8 +151,9 @@ def join_files(paths: Sequence[Path], out: Path) -> None:
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:
     """Load a trained seed from its folder: the network, its normalisers per modality, and run.json.
 
-    The network takes what ``models.data.SegmentDataset`` yields with these normalisers; rcma and rjcma want rows that
-    ``pipeline.timebase.to_grid`` has brought to one grid. Raises InputError where the folder holds no finished run.
+    The network takes what ``models.data.SegmentDataset`` yields with these normalisers and, as ``step_s``, the
+    ``grid_hop_s`` of its training; rcma and rjcma want rows that ``pipeline.timebase.to_grid`` has brought to one grid.
+    Raises InputError where the folder holds no finished run.
     """
     from safetensors.torch import load_file
 

@@ -1,8 +1,8 @@
 """Rows of one modality for the segments of a run: kept in memory, on the GPU, or read from the file batch by batch.
 
 Segment i owns rows ``offset[i]:offset[i + 1]`` of a flat table. What the rows are is decided by ``StoredRows`` (as they
-lie in the feature store) or ``GridRows`` (brought to a time grid); where they are kept is decided by ``Table``. All
-placements give the same numbers.
+lie in the feature store), ``PooledRows`` (no finer than a step) or ``GridRows`` (brought to a time grid); where they
+are kept is decided by ``Table``. All placements give the same numbers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,8 +35,9 @@ class StoredRows:
         self.store, self.segment_ids = store, list(segment_ids)
         ranges = np.array([store.row_range(s) for s in segment_ids], np.int64).reshape(-1, 2)
         self.begin, self.stored = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
-        self.count = self.stored if max_steps is None else np.minimum(self.stored, max_steps)
-        cut = int((self.count < self.stored).sum())
+        self.kept = self.stored if max_steps is None else np.minimum(self.stored, max_steps)
+        self.count = self.kept  # of what comes out
+        cut = int((self.kept < self.stored).sum())
         if cut:
             modality = store.attributes["modality"]
             log.info("%s: %d of %d segments are cut after %d rows", modality, cut, len(ranges), max_steps)
@@ -58,7 +59,44 @@ class StoredRows:
         position = {self.segment_ids[i]: i for i in segments}
         for segment_id, rows in self.store.read([self.segment_ids[i] for i in segments], BLOCK_ROWS):
             i = position[segment_id]
-            yield i, 0, rows.values[: self.count[i]], rows.valid[: self.count[i]]
+            yield i, 0, rows.values[: self.kept[i]], rows.valid[: self.kept[i]]
+
+
+class PooledRows(StoredRows):
+    """Rows no finer than ``step_s``: as many neighbours as fit into it are averaged, as far as they are valid."""
+
+    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None, step_s: float):
+        super().__init__(store, segment_ids, max_steps)
+        self.pool = max(1, int(step_s / _hop_s(store) + 0.01))
+        self.count = -(-self.kept // self.pool)
+
+    def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Values and validity of some steps of a segment."""
+        rows = super().read(segment, first * self.pool, min(last * self.pool, int(self.kept[segment])))
+        return self._averaged(*rows)
+
+    def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Yield (segment, first step, values, validity) of the wanted segments, in few large reads."""
+        for i, first, values, valid in super().blocks(wanted):
+            yield i, first, *self._averaged(values, valid)
+
+    def _averaged(self, values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.pool == 1 or not len(values):
+            return values, valid
+        begin = np.arange(0, len(values), self.pool)
+        seen = np.add.reduceat(valid, begin, dtype=np.float32)[:, None]
+        total = np.add.reduceat(np.where(valid[:, None], values, 0), begin, dtype=np.float32)
+        return (total / seen.clip(1)).astype(values.dtype), seen[:, 0] > 0
+
+
+def _hop_s(store: FeatureStore) -> float:
+    """Median time from a row to the next of its segment; infinite where no segment has two."""
+    start_s = store.array("time_s")[:, 0]
+    apart = np.ones(max(0, len(start_s) - 1), bool)
+    between = store.offset[1:-1]
+    apart[between[(between > 0) & (between < len(start_s))] - 1] = False
+    hops_s = np.diff(start_s)[apart]
+    return float(np.median(hops_s)) if len(hops_s) and np.median(hops_s) > 0 else np.inf
 
 
 class GridRows(StoredRows):

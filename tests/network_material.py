@@ -51,7 +51,7 @@ THREE = [case for case in CASES if len(case.values[2]) == 3]
 def small(fusion, **options):
     """Options of a small network of a variant, without dropout unless asked for."""
     heads = {"heads": 2} if "heads" in plug(fusion).Config.__dataclass_fields__ else {}
-    sizes = {"width": 12, "embedding": 8, "encoder_steps": 8, "dropout": 0, "input_dropout": 0}
+    sizes = {"width": 12, "embedding": 8, "encoder_steps": 8, "frames_per_step": 1, "dropout": 0, "input_dropout": 0}
     return NetworkOptions(**({"fusion": fusion} | sizes | heads | VARIANTS[fusion] | options))
 
 

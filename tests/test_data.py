@@ -155,7 +155,7 @@ def test_without_normalisation_features_are_as_they_were_extracted(turns):
 def test_segment_batches_hold_every_row_normalised_and_masked(turns):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
-    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}, grid_hop_s=1e-3))
     training = [a.segment_id for a in fold if a.part == "training"]
     seen = 0
     for group in evaluation_batches(np.arange(len(fold)), examples.length, 7):
@@ -178,6 +178,28 @@ def test_segment_batches_hold_every_row_normalised_and_masked(turns):
         assert [CLASSES[t] for t in batch.target] == [fold[i].label for i in group]
         seen += len(group)
     assert seen == len(fold)
+
+
+def test_rows_faster_than_a_step_are_averaged(turns):
+    """Audio every 20 ms by tens and video every 100 ms by twos, words as they are; a last step of fewer, too."""
+    _, rows, stores, split = turns
+    fold = read_fold(split, 0)
+    for budget_gb in (4.0, 1e-9):
+        examples = segments_of(
+            stores, split, SELF, options(max_steps={"audio": 60}, grid_hop_s=0.2, memory_budget_gb=budget_gb)
+        )
+        batch = examples.batch(np.arange(9))
+        for m, pool in {"audio": 10, "video": 2, "text": 1}.items():
+            back = batch.values[m] * examples.normalisers[m].std + examples.normalisers[m].mean
+            for b in range(9):
+                row, n = rows[m][fold[b].segment_id], min(len(rows[m][fold[b].segment_id]), 60 if m == "audio" else 999)
+                steps = range(0, n, pool)
+                assert examples.count[m][b] == len(steps)
+                for k, a in enumerate(steps):
+                    seen = row.values[a : min(a + pool, n)][row.valid[a : min(a + pool, n)]]
+                    assert batch.masks[m][b, k] == bool(len(seen))
+                    if len(seen):
+                        np.testing.assert_allclose(back[b, k], seen.mean(0), atol=2e-2 if m == "text" else 1e-4)
 
 
 def test_a_missing_modality_is_one_masked_step_and_is_told(turns, caplog):
@@ -384,7 +406,7 @@ def test_batches_save_padding_and_differ_from_epoch_to_epoch():
 def test_a_data_set_in_five_lines(turns):
     _, rows, stores, split = turns
     features = {m: store.path for m, store in stores.items()}
-    data = SegmentDataset.from_split(features, split, fold=0, part="test")
+    data = SegmentDataset.from_split(features, split, fold=0, part="test", step_s=options().grid_hop_s)
     loader = DataLoader(data, batch_size=8, collate_fn=collate, num_workers=2)
     batches = list(loader)
     assert sum(map(len, batches)) == len(data) == 24

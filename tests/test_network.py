@@ -185,12 +185,25 @@ def test_separate_targets_share_nothing(task):
     assert not any(p.grad.any() for p in network.models[1].parameters())
 
 
-def test_long_sequences_are_strided_for_segments_only():
+def test_long_segments_and_fast_frames_are_averaged():
     def stride(task, fusion="self_attention", **options):
-        return make(fusion, task, DIMS, **options).encoders["audio"].convolution.stride
+        return make(fusion, task, DIMS, **options).encoders["audio"].stride
 
     assert stride(SEGMENTS) == 3  # 24 rows to at most 8
-    assert stride(FRAMES) == stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 1
+    assert stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 1
+    assert stride(FRAMES) == 1
+    assert stride(FRAMES, frames_per_step=4) == 4
+
+
+@pytest.mark.parametrize("fusion", ["self_attention", "rcma", "late"])
+def test_frames_of_a_step_share_its_answer(fusion):
+    """Whatever the length of a window; and the answer is what a window of the averaged frames gets."""
+    values, masks = batch(fusion, FRAMES, DIMS, absent=0.0)
+    coarse, fine = (make(fusion, FRAMES, DIMS, frames_per_step=n) for n in (4, 1))
+    outcome = coarse(values, masks)
+    means = {m: torch.stack([v[:, a : a + 4].mean(1) for a in (0, 4, 8)], 1) for m, v in values.items()}
+    expected = fine(means, {m: mask[:, :3] for m, mask in masks.items()})
+    torch.testing.assert_close(outcome, expected[:, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]], atol=1e-12, rtol=0)
 
 
 def test_the_order_of_modalities_changes_nothing():

@@ -462,6 +462,17 @@ def test_runs_may_name_their_inputs(config):
     assert "low" not in Planned(found).configuration["models"]
 
 
+def test_weights_of_one_s_own_that_are_not_there_are_told_before_any_work(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = patch(config, yaml.safe_load((ROOT / "configs" / "rajan2022.yaml").read_text()))
+    assert resolve(own, "iemocap").options.extractors["glove"].weights == "demo:glove"
+    own = change(own, "corpora.iemocap.root", "/somewhere")
+    with pytest.raises(InputError, match=r"iemocap.extractors.glove: weights './glove.*': there is no such file"):
+        resolve(own, "iemocap")
+    (tmp_path / "glove.840B.300d.txt").write_text("hello 1 2\n")
+    assert resolve(own, "iemocap").options.extractors["glove"].weights == "./glove.840B.300d.txt"
+
+
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
 def test_default_contrasts_differ_in_one_thing(config, corpus):
     from models.evaluation.contrast import also_differs

@@ -168,7 +168,8 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
     split, stores = turns
     steps = SEGMENT["max_steps"]
     features = {m: stores[m] for m in facts["model"]["dims"]}
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=steps)
+    step_s = facts["training"]["grid_hop_s"]
+    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=steps, step_s=step_s)
     for m in features:
         assert torch.equal(data.normalisers[m].mean, normalisers[m].mean)
     said = {}

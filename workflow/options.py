@@ -143,6 +143,17 @@ class Run:
     inputs: dict[str, str]
 
 
+def check_there(weights: str | None) -> None:
+    """Raise InputError for weights of one's own that are neither there nor copied by a run before."""
+    from pipeline.weights import parse, slug
+
+    if not weights or parse(weights).kind != "path":
+        return
+    places = (Path(parse(weights).location), Path("results/weights", slug(weights)))
+    if not any(place.exists() for place in places):
+        raise InputError(f"weights {weights!r}: there is no such file or folder; fetch it first, or say where it is")
+
+
 class CorpusOptions(BaseModel, extra="allow"):
     """What holds for one corpus; keys that are not listed here are options of its reader, which checks them."""
 

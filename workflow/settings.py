@@ -22,7 +22,7 @@ from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
 from workflow.demo import plan
 from workflow.explain import explain, place
 from workflow.modalities import drop_absent, drop_contrasts, drop_other_tasks, drop_unread, modalities_of
-from workflow.options import Config, CorpusOptions
+from workflow.options import Config, CorpusOptions, check_there
 from workflow.trial import with_small_weights
 
 REPLACED = ("runs", "contrasts", "labels", "merge")
@@ -118,6 +118,11 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
         options = _options(name, checked, demo, corpus, index)
         _check_parts(name, options, checked.models, corpus, demo)
         found[key] = options
+    for store, extractor in found[scale].extractors.items():
+        try:
+            check_there(extractor.weights)
+        except InputError as error:
+            raise InputError(f"config.yaml: corpora.{name}.extractors.{store}: {error}") from None
     chosen = trial if scale == "demo" else plain
     return Resolved(name, type(corpus), corpus, Task.parse(corpus.task), scale, found[scale], chosen.models, index)
 

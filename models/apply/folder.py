@@ -69,7 +69,7 @@ class ModelFile(Options):
     task: str
     outputs: list[str]
     demonstration: bool
-    face_rate_hz: float | None
+    faces: dict[str, Any]  # how they are tracked: sample_rate_hz, and what is taken of the picture
     recogniser: Listener
     features: dict[str, Feature]  # by modality
     temperature: float

@@ -9,8 +9,7 @@ import click
 
 from models.apply import card
 from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, Listener, ModelFile, Weights
-from models.options import MODALITIES
-from models.predictions import AGAIN, model_and_modalities
+from models.predictions import AGAIN
 from models.task import Task
 from pipeline import weights as checkpoints
 from pipeline.log import log
@@ -40,9 +39,11 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
     members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
     options = known["config"][known["corpus"]]
-    reads = [MODALITIES[letter] for letter in model_and_modalities(run)[1].split("+")]
-    features = {m: _feature(results, options["inputs"][m], options["extractors"]) for m in reads}
-    listener = _listener(options["recogniser"] if "text" in reads else {"kind": "none"}, weights)
+    inputs = next((each["inputs"] for each in known["runs"] if each["run"] == run), None)
+    if inputs is None:
+        raise InputError(f"--run {run}: {config} has the runs {', '.join(each['run'] for each in known['runs'])}")
+    features = {m: _feature(results, store, options["extractors"]) for m, store in inputs.items()}
+    listener = _listener(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
     for each in (*(feature.weights for feature in features.values()), listener.weights):
         if each and (include_weights or checkpoints.parse(each.source).kind != "hub"):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
@@ -58,7 +59,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         task=str(task),
         outputs=first["model"]["outputs"],
         demonstration=known["demonstration"],
-        face_rate_hz=options["faces"]["sample_rate_hz"],
+        faces=options["faces"],
         recogniser=listener,
         features=features,
         temperature=calibrated["temperature"],

@@ -67,9 +67,8 @@ class Stages:
         notes, faces, words = [], None, []
         if "video" in self.extractors:
             path = folder / "faces" / f"{unit.unit_id}.h5"
-            write_faces(
-                [(root / unit.video if unit.video else None, segments)], path, self.model.about.face_rate_hz, root
-            )
+            video = root / unit.video if unit.video else None
+            write_faces([(video, segments)], path, root=root, **self.model.about.faces)
             faces = FaceFile(path)
             notes += _of_faces(faces, recording)
             recording = _seen(recording, faces)

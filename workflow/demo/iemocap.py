@@ -19,7 +19,7 @@ FRAME_RATE = Fraction(30_000, 1001)
 HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)
 DECK = {"ang": 4, "exc": 4, "fru": 4, "hap": 4, "neu": 5, "sad": 4, "sur": 4, "xxx": 1}
 """Turns of each label in a session; xxx: the raters did not agree. Session 2 has one of oth more."""
-LISTENER_STEP = 3  # a listener moves at a third of the frame rate
+SPEAKER_STEP, LISTENER_STEP = 2, 6  # frames for which a face stays as it is; faces are tracked at 10 Hz
 NAMES = {
     **{"ang": "Anger", "exc": "Excited", "fru": "Frustration", "hap": "Happiness", "neu": "Neutral state"},
     **{"sad": "Sadness", "sur": "Surprise"},
@@ -109,15 +109,15 @@ def _pictures(seed: int, session: int, dialog: str, turns: list[Turn], tracks: d
         actor = cast(random(seed, "face", session, letter), HALF, letter)
         said = [(t.start_s, t.end_s, t.manner.expression) for t in turns if t.letter == letter]
         weights = perform(random(seed, "motion", dialog, letter), time_s, said, tracks[letter])
-        active = np.zeros(len(time_s), bool)
+        step = np.full(len(time_s), LISTENER_STEP)
         for start_s, end_s, _ in said:
-            active |= (time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)
-        active[::LISTENER_STEP] = True
+            step[(time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)] = SPEAKER_STEP
+        drawn = np.arange(len(time_s)) % step == 0
         place = slice(side * HALF.picture_width, (side + 1) * HALF.picture_width)
-        halves.append((actor, weights, active, place))
+        halves.append((actor, weights, drawn, place))
     for n in range(len(time_s)):
-        for actor, weights, active, place in halves:
-            if active[n]:
+        for actor, weights, drawn, place in halves:
+            if drawn[n]:
                 picture[:, place] = actor.frame(weights[n])
         yield picture
 
