@@ -5,10 +5,9 @@ from torch import nn
 
 from models.examples import Examples
 from models.metrics import confusion_matrix, metric, moments, overall
+from models.options import NOTHING
 from models.predict import Answers, answers, outputs
 from models.task import Task
-
-NOTHING = "nothing"
 
 
 def scores_without(
