@@ -105,6 +105,12 @@ def account(run: Run, now_s: float) -> str:
     return "\n".join(filter(None, [first, slowest(run), failures(run)]))
 
 
+def is_for_the_screen(record: logging.LogRecord) -> bool:
+    """Whether a message is shown: what each job is, and that it begins and ends, stands in Snakemake's log alone."""
+    of_one_job = record.module == "job_scheduler" or getattr(getattr(record, "event", None), "name", "") == "JOB_INFO"
+    return record.levelno > logging.INFO or not of_one_job
+
+
 class Reporter(logging.Handler):
     """Listens to Snakemake's logger and tells of each finished rule in one line."""
 
@@ -114,10 +120,13 @@ class Reporter(logging.Handler):
         self.run, self.logger, self.told_s = Run(), logger, time.time()
 
     def start(self, logs: list[str], dag) -> None:
-        """Note the planned jobs, for a second terminal too, and listen from now on."""
+        """Note the planned jobs, for a second terminal too, and listen from now on in place of the screen."""
         planned = self.run.plan(dag)
         for log in logs:
             plan_path(Path(log)).write_text(json.dumps(planned))
+        for handler in self.logger.handlers:
+            if handler.name == "DefaultStreamHandler" and not self.logger.isEnabledFor(logging.DEBUG):  # not --verbose
+                handler.addFilter(is_for_the_screen)
         self.logger.addHandler(self)
 
     def end(self) -> None:
