@@ -2,8 +2,9 @@
 
     python -m benchmarks.workflow
 
-The first report is the demonstration's, from nothing, on two cores. The full trees have the corpora's dialogs, turns and
-videos with empty media (benchmarks/full_size.py); of them nothing is computed. Seconds are given twice: as on a clock on the wall, and as the processor's, which other people's work does not stretch.
+The first report is the demonstration's, from nothing, on two cores. The full trees have the corpora's dialogs, turns
+and videos with empty media (benchmarks/full_size.py); of them nothing is computed. Seconds are given twice: as on a
+clock on the wall, and as the processor's, which other people's work does not stretch.
 """
 
 import re
