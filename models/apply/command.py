@@ -59,12 +59,14 @@ def predict(
         raise InputError("--hop: give --window, too")
     if window_s and segments:
         raise InputError("--window and --segments both say of which stretches; give one of them")
-    from models.apply.outputs.write import write_outputs
+    from models.apply.outputs.write import check_apart, write_outputs
     from models.apply.predict import Predictor
 
     paths = find(recordings)
     spans = read_spans(segments, paths) if segments else {}
     _check_writable(out)
+    for path in paths:
+        check_apart(path, out)
     if recogniser:
         slug = checkpoints.slug(heard_by) if heard_by else None
         recogniser = Listener(kind=recogniser, weights=Weights(source=heard_by, slug=slug) if heard_by else None)

@@ -9,6 +9,7 @@ from models.apply.outputs.table import table, write_csv, write_parquet
 from models.apply.outputs.timeline import write_timeline
 from pipeline.container import open_media, video_streams
 from pipeline.log import log
+from pipeline.records import InputError
 
 
 def write_outputs(
@@ -24,7 +25,9 @@ def write_outputs(
     ``name`` is the recording's own without its suffix where it is not given. Each file is moved into place when it is
     whole, and the page comes last: where it is, everything is. A recording of sound alone has no overlay, which is
     logged. Where there is an overlay but browsers do not play the recording, the page plays the overlay.
+    Raises InputError where the recording lies in the same folder.
     """
+    check_apart(answer.source, folder)
     folder, name = Path(folder), name or answer.source.stem
     rows, written = table(answer), []
 
@@ -45,6 +48,15 @@ def write_outputs(
         drawn = written[-1]
     add("html", lambda path: write_page(answer, path, embed_below_mb, drawn))
     return written
+
+
+def check_apart(source: Path, folder: Path) -> None:
+    """Raise InputError where outputs would lie beside their recording: NAME.vtt would replace its transcript, or be
+    read as one the next time, and its overlay be taken for a recording."""
+    if source.absolute().parent.resolve() == folder.absolute().resolve():
+        raise InputError(
+            f"{folder}: holds the recording {source.name}, whose transcript may be replaced; write into another folder"
+        )
 
 
 def _has_pictures(source: Path) -> bool:
