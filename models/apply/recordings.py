@@ -14,6 +14,7 @@ from pipeline.corpora.transcripts import find_transcript
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id
 from pipeline.records import InputError, Segment, Side, Unit
+from pipeline.timebase import frame_ranges_s
 
 PERSON = "person"  # who is not told from anybody else
 FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
@@ -80,10 +81,11 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
 
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
+    """The unit, its length in seconds, the times of its frames, and what a user must know of it."""
     from pipeline.media import frame_times_s, read_audio
 
     root, name = path.absolute().parent, path.name
-    unit, notes = Unit(safe_id(path.stem), video=name), []
+    unit = Unit(safe_id(path.stem), video=name)
     try:
         time_s = frame_times_s(path)
     except MediaError as error:
@@ -97,10 +99,7 @@ def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
             next(iter(read_audio(path)), None)
         except MediaError:
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
-    end_s = end_of(root, unit, [])
-    if isinstance(end_s, InputError):
-        raise end_s
-    return _with_transcript(root, unit), end_s, time_s, notes
+    return _with_transcript(root, unit), float(frame_ranges_s(time_s)[-1, 1]), time_s, []
 
 
 def _with_transcript(root: Path, unit: Unit) -> Unit:
