@@ -83,7 +83,8 @@ def bad(folder, good):
 
 
 def test_a_finished_rule_is_told_in_one_line(good):
-    said, log = good
+    said, events = good
+    log = max(events.parent.glob("*.snakemake.log"))
     lines = re.findall(r"^nap: .*$", said, re.M)
     assert len(lines) == 1
     details = re.compile(r"^(local)?rule \w+:|Finished jobid: [0-3]|^Select jobs", re.M)
