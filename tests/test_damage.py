@@ -239,7 +239,7 @@ def test_any_damage_is_an_error_or_right_times(films, tmp_path, name, hurts, kep
         return
     assert len(video.time_s) <= 400
     assert (np.diff(video.time_s) > 0).all()
-    assert video.time_s[-1] <= 12 * 8, "no pause is longer than ten times the rest"
+    assert video.time_s[-1] <= max(1800, 10 * len(video.time_s)), "no rows are made for hours that nobody filmed"
     last = -1
     for picture in video.pictures():
         assert picture.index > last

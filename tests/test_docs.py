@@ -24,6 +24,7 @@ from snakemake.cli import get_argument_parser
 from affectflow.command import COMMANDS, group
 from models.__main__ import main as models_stages
 from pipeline.__main__ import main as pipeline_stages
+from pipeline.corpora.table_file import COLUMNS
 from pipeline.records import Assignment, write_table
 from tests.conftest import REPOSITORY
 from tests.report_fixture import Fixture
@@ -119,7 +120,8 @@ def machine(tmp_path_factory) -> Path:
     for name, text in SETTINGS.items():
         (folder / name).write_text(own(text, folder))
     shutil.copy(REPOSITORY / "config.yaml", folder)
-    (folder / "data" / "talks" / "labels.csv").write_text(next(b.text for b in BLOCKS if b.language == "csv"))
+    table = next(b.text for b in BLOCKS if b.language == "csv" and b.page == "corpora.md")
+    (folder / "data" / "talks" / "labels.csv").write_text(table)
     rows = ["audio,speaker,label,text"]
     for k in range(12):
         soundfile.write(folder / "data" / "mine" / f"{k}.wav", np.full(8000, 0.1), 16_000)
@@ -282,6 +284,13 @@ def test_commands_and_options_that_are_named_exist(page):
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert set(re.findall(r" (--[\w-]+)", line)) <= known, line
         assert program != ["affectflow"] or name in COMMANDS
+
+
+def test_the_table_of_the_readme_has_columns_that_mean_something():
+    table = next(b.text for b in BLOCKS if b.language == "csv" and b.page == "README.md")
+    header, *rows = (line.split(",") for line in table.splitlines())
+    assert set(header) <= set(COLUMNS)
+    assert {len(row) for row in rows} == {len(header)}
 
 
 def test_the_readme_is_short():
