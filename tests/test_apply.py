@@ -62,6 +62,15 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     assert answer.outputs == tuple(predictor.model.about.outputs)
 
 
+def test_a_transcript_beside_a_recording_is_read(predictors, shared, tmp_path):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.300\nset white\n")
+    answer = predictors["iemocap"].answer(tmp_path / "talk.mpg", Wish(window_s=1.5))
+    assert [word.word for word in answer.words] == ["set", "white"]
+    assert [row.observed["text"] > 0 for row in answer.rows] == [True, False]
+    assert not any("--recogniser" in note for note in answer.notes)
+
+
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     for _, results, model in made.values():
         files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
