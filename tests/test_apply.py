@@ -307,7 +307,9 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
         read_spans(table, [one])
 
 
-def test_speech_is_found_where_it_is(shared, tmp_path):
+@pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech
+def test_speech_is_found_where_it_is(shared, monkeypatch, stretch_s):
+    monkeypatch.setattr("models.apply.turns.HEARD_S", stretch_s)
     words = [line.split() for line in (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()]
     spoken_s = [float(t) / 25_000 for first, last, word in words if word != "sil" for t in (first, last)]
     (turn,) = speech(shared / "media" / "grid" / "swwp2s.mpg", 3.0)
