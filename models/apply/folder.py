@@ -89,6 +89,8 @@ class Model:
         if problems:
             raise InputError(f"{self.folder}: not as it was packed: {'; '.join(problems)}; copy or pack it again")
         self.names = sorted(Path(name).parent.as_posix() for name in self.about.files if name.endswith("run.json"))
+        if not self.names:
+            raise InputError(f"{self.folder}: holds no network; pack it again")
         run = json.loads((self.folder / MEMBERS / self.names[0] / "run.json").read_text(encoding="utf-8"))
         if not plugs:
             self._refuse_plugs(run["network"]["fusion"])
@@ -153,7 +155,7 @@ def _read(folder: Path) -> tuple[ModelFile, str]:
     try:
         data = path.read_bytes()
         table = json.loads(data)
-        version = table["format"]
+        version = int(table["format"])
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no model folder, it has no {FILE}; make one with snakemake results/CORPUS/models/RUN"
