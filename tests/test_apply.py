@@ -266,6 +266,7 @@ def flip(pattern: str):
     [
         (changed(format=2), "format 2.*newer affectflow"),
         (changed(format=0), "format 0.*pack it again"),
+        (changed(format="new"), "is not what describes a model"),
         (changed(temperature="warm"), "temperature"),
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
         (lambda model: (model / "model.json").unlink(), "no model folder"),

@@ -89,21 +89,24 @@ class Model:
         if problems:
             raise InputError(f"{self.folder}: not as it was packed: {'; '.join(problems)}; copy or pack it again")
         self.names = sorted(Path(name).parent.as_posix() for name in self.about.files if name.endswith("run.json"))
-        run = json.loads((self.folder / MEMBERS / self.names[0] / "run.json").read_text(encoding="utf-8"))
+        if not self.names:
+            raise InputError(f"{self.folder}: holds no network; pack it again")
+        paths = (self.folder / MEMBERS / name / "run.json" for name in self.names)
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
         if not plugs:
-            self._refuse_plugs(run["network"]["fusion"])
+            self._refuse_plugs({run["network"]["fusion"] for run in runs})
         self.task = Task.parse(self.about.task)
-        self.network = NetworkOptions.model_validate(run["network"])
-        self.training = TrainingOptions.model_validate({**run["training"], "seeds": [0]})
+        self.network = NetworkOptions.model_validate(runs[0]["network"])
+        self.training = TrainingOptions.model_validate({**runs[0]["training"], "seeds": [0]})
 
-    def _refuse_plugs(self, fusion: str) -> None:
+    def _refuse_plugs(self, fusions: set[str]) -> None:
         """Raise InputError where opening the model would run code that does not come with affectflow."""
         from models.fusion.registry import FUSIONS
         from pipeline.features.registry import EXTRACTORS
         from pipeline.words.registry import NONE, RECOGNISERS
 
         named = [(EXTRACTORS, each.extractor) for each in self.about.features.values()]
-        named += [(FUSIONS, fusion), (RECOGNISERS, self.about.recogniser.kind)]
+        named += [(RECOGNISERS, self.about.recogniser.kind), *((FUSIONS, fusion) for fusion in fusions)]
         strange = [name for registry, name in named if name not in (*registry.names(), NONE)]
         if strange:
             raise InputError(
@@ -153,7 +156,7 @@ def _read(folder: Path) -> tuple[ModelFile, str]:
     try:
         data = path.read_bytes()
         table = json.loads(data)
-        version = table["format"]
+        version = int(table["format"])
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no model folder, it has no {FILE}; make one with snakemake results/CORPUS/models/RUN"
