@@ -4,8 +4,8 @@ import numpy as np
 from torch import nn
 
 from models.evaluation.metrics import confusion_matrix, metric, moments, overall
-from models.evaluation.scores import NOTHING
 from models.examples import Examples
+from models.options import NOTHING
 from models.predict import Answers, answers, outputs
 from models.task import Task
 

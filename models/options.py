@@ -12,6 +12,7 @@ from pipeline.records import InputError
 
 Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
+NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
 class Options(BaseModel):

@@ -62,6 +62,15 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     assert answer.outputs == tuple(predictor.model.about.outputs)
 
 
+def test_a_transcript_beside_a_recording_is_read(predictors, shared, tmp_path):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.300\nset white\n")
+    answer = predictors["iemocap"].answer(tmp_path / "talk.mpg", Wish(window_s=1.5))
+    assert [word.word for word in answer.words] == ["set", "white"]
+    assert [row.observed["text"] > 0 for row in answer.rows] == [True, False]
+    assert not any("--recogniser" in note for note in answer.notes)
+
+
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     for _, results, model in made.values():
         files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
@@ -298,7 +307,9 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
         read_spans(table, [one])
 
 
-def test_speech_is_found_where_it_is(shared, tmp_path):
+@pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech
+def test_speech_is_found_where_it_is(shared, monkeypatch, stretch_s):
+    monkeypatch.setattr("models.apply.turns.HEARD_S", stretch_s)
     words = [line.split() for line in (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()]
     spoken_s = [float(t) / 25_000 for first, last, word in words if word != "sil" for t in (first, last)]
     (turn,) = speech(shared / "media" / "grid" / "swwp2s.mpg", 3.0)

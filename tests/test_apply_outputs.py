@@ -304,14 +304,19 @@ def test_an_overlay_has_every_picture_at_its_time(drawn):
     assert near(frames[0][1][2:6, 2:40], "#ffe9c9").mean() > 0.9
 
 
-def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp_path):
-    """Of uneven frame times, with sound that starts before the picture and ends after it."""
+@pytest.mark.parametrize("lacking", [set(), {"libx264"}])
+def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp_path, monkeypatch, lacking):
+    """Of uneven frame times and an odd size, with sound that starts before the picture and ends after it."""
     path, times_s = tmp_path / "two.mp4", [0.25 + k / 20 + 0.01 * (k % 3) for k in range(60)]
     sound = beeps([1.25], 4.0, 44_100)
-    write_clip(path, [painted(k) for k in range(60)], times_s, sound=(sound, 44_100, 0.0, "aac"))
+    write_clip(
+        path, [painted(k, 161, 97) for k in range(60)], times_s, pixels="yuv444p", sound=(sound, 44_100, 0.0, "aac")
+    )
     out = tmp_path / "out.mp4"
+    monkeypatch.setattr(av, "codecs_available", av.codecs_available - lacking)
     overlay.write_overlay(classes(source=path, rows=()), out)
     with av.open(str(out)) as container:
+        assert container.streams.video[0].codec_context.name == ("mpeg4" if lacking else "h264")
         frames = [(f.time, number_in(f.to_ndarray(format="rgb24"))) for f in container.decode(video=0)]
     assert [number for _, number in frames] == list(range(60))
     assert [time for time, _ in frames] == pytest.approx([t - 0.25 for t in times_s], abs=1e-3)

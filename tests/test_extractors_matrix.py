@@ -15,6 +15,8 @@ from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from tests.checkpoint_families import ALL, FAMILIES, WORDS, make_checkpoint, pieces_of
 
+RATE_HZ = 16_000
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
@@ -162,7 +164,7 @@ def test_whisper_rows(extractor):
 
 
 def test_pooling_is_the_mean_of_the_rows_centred_in_each_tenth(extractor):
-    """However the sound is cut, and of what was recorded alone: the last 0.45 s of it were not."""
+    """Of what was recorded alone, which the last 0.45 s were not; pieces of the sound keep to the same tenths."""
     sound, heard_s = clip("audio", 3.0, start_s=7.0), np.array([[7.0, 9.55]])
     every = extractor("transformers_audio", "wav2vec2").extract([sound])[0]
     made = extractor("transformers_audio", "wav2vec2", pool_s=0.1)
@@ -177,6 +179,11 @@ def test_pooling_is_the_mean_of_the_rows_centred_in_each_tenth(extractor):
         assert pooled.valid[k] == bool(len(mine))
         np.testing.assert_allclose(pooled.values[k], mine.mean(axis=0) if len(mine) else 0, atol=1e-5)
     assert made.cut.grid == pytest.approx(0.1)
+    left = Job("s", AudioPiece("s", sound.samples[:24_000], RATE_HZ, 7.0), (-np.inf, 8.0), heard_s, (7.0, 10.0))
+    right = Job("s", AudioPiece("s", sound.samples[8_000:], RATE_HZ, 7.5), (8.0, np.inf), heard_s, (7.0, 10.0))
+    parts = [rows for _, rows in extract_all(made, [left, right])]
+    np.testing.assert_allclose(np.concatenate([rows.time_s for rows in parts]), pooled.time_s, atol=1e-9)
+    assert np.array_equal(np.concatenate([rows.valid for rows in parts]), pooled.valid)
 
 
 @pytest.mark.parametrize("combine", ["mean", "sum", "concat"])

@@ -1,11 +1,13 @@
 """Settings of one's own, laid over config.yaml."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pipeline.records import InputError
 from tests.conftest import REPOSITORY
+from tests.workflow_runs import snakemake
 from workflow import overlay
 
 
@@ -40,3 +42,15 @@ def test_settings_may_take_out_what_there_is(tmp_path, text):
 def test_settings_that_take_out_nothing_or_say_a_thing_twice_are_refused(tmp_path, text, said):
     with pytest.raises(InputError, match=said):
         lay_over(tmp_path, text)
+
+
+def test_keys_that_the_demonstration_says_otherwise_are_named(tmp_path):
+    """Those of a corpus's own entry hold: it stands above the defaults."""
+    (tmp_path / "my.yaml").write_text(
+        "defaults: {segment: {training: {learning_rate: 0.5, batch_size: 8}}, frame: {training_job: run}}\n"
+        "corpora: {iemocap: {protocol: speaker, training: {epochs: 3}}}\n"
+    )
+    settings = ["--configfile", str(tmp_path / "my.yaml")]
+    said = snakemake(tmp_path, "--dry-run", "results/iemocap/config.json", *settings)
+    named = re.findall(r"^(\S+) of your settings says nothing where the scale is demo; there demo.\1 rules", said, re.M)
+    assert named == ["corpora.iemocap.protocol", "defaults.segment.training.learning_rate"]

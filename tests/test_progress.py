@@ -83,9 +83,13 @@ def bad(folder, good):
 
 
 def test_a_finished_rule_is_told_in_one_line(good):
-    said, _ = good
+    said, events = good
+    log = max(events.parent.glob("*.snakemake.log"))
     lines = re.findall(r"^nap: .*$", said, re.M)
     assert len(lines) == 1
+    details = re.compile(r"^(local)?rule \w+:|Finished jobid: [0-3]|^Select jobs", re.M)
+    assert details.search(log.read_text())
+    assert not details.search(said), "what each job is stands in the log alone"
     found = re.match(r"nap: all 3 done, (\d\.\d) s of work, (\d\.\d) s each, at most \d+ MB \| \d of 5 jobs", lines[0])
     assert found
     work_s, each_s = map(float, found.groups())

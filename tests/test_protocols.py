@@ -18,7 +18,7 @@ def test_every_protocol_of_these_corpora_is_known():
 @pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
 def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
     at_either_scale = {"corpora": {corpus: {"protocol": protocol}}}
-    each_fold_a_job = {"defaults": {key: {"training_job": "fold"} for key in FEW_RUNS}}
+    each_fold_a_job = {"defaults": {level: {"training_job": "fold"} for level in FEW_RUNS}}
     write_config(tmp_path, small_config(changes=at_either_scale | {"demo": at_either_scale | each_fold_a_job}))
     jobs = planned(tmp_path, f"results/{corpus}_report.html")
     runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())

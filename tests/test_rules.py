@@ -39,7 +39,8 @@ def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_pat
     film = root / "videos" / "batch1" / "a (1) & b.mp4"
     shutil.copy(next(root.glob("videos/batch1/*.mp4")), film)
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": root}
-    write_config(tmp_path, small_config(roots))
+    each_video_a_job = {"demo": {"corpora": {"affwild2": {"media_units": 1}}}}
+    write_config(tmp_path, small_config(roots, changes=each_video_a_job))
     commands = [line for line in shell_lines(tmp_path, *SHARDS) if " features " in line]
     unit = safe_id("a (1) & b")
     assert f"--shard {unit} " in commands[0]

@@ -339,14 +339,14 @@ def test_a_corpus_that_cannot_be_read_is_told_from_a_mistake_in_the_configuratio
         resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap", read)
 
 
-@pytest.mark.parametrize(("corpus", "slow"), [("iemocap", "cross or self attention, as published"), ("affwild2", None)])
-def test_the_demonstration_asks_what_research_asks_but_for_slow_models(config, corpus, slow):
-    research = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus).options
-    demo = resolve(change(config, "scale", "demo"), corpus).options
-    left_out = [contrast.question for contrast in research.contrasts if contrast not in demo.contrasts]
-    assert left_out == ([slow] if slow else [])
-    assert len(demo.contrasts) >= 13
-    assert not any("published" in run for run in demo.run_names)
+@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
+def test_the_demonstration_has_both_kinds_of_attention_and_recursion(config, corpus):
+    research = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
+    demo = resolve(change(config, "scale", "demo"), corpus)
+    trained = {run.model for run in demo.options.planned_runs.values()}
+    assert trained < {run.model for run in research.options.planned_runs.values()}
+    assert {"self_attention", "cross_attention", "rcma"} <= {demo.models[model].fusion for model in trained}
+    assert not any(demo.models[model].faithful for model in trained), "too slow for it"
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
@@ -444,21 +444,22 @@ def test_runs_may_name_their_inputs(config):
     from workflow.check import between
     from workflow.planned import Planned
 
-    low = {"model": "self", "modalities": ["A", "A+T"], "inputs": {"audio": "pitch"}}
+    low = {"model": "self", "modalities": ["A+V", "A+V+T"], "inputs": {"audio": "pitch"}}
     changes = {
         "extractors": {"pitch": {"extractor": "prosody"}, "spare": {"extractor": "log_mel"}},
         "runs": {"low": low},
-        "contrasts": [{"question": "wav2vec2 or prosody", "a": "self-A", "b": "low-A"}],
+        "contrasts": [{"question": "wav2vec2 or prosody", "a": "self-A+V", "b": "low-A+V"}],
     }
     found = resolve(patch(config, {"defaults": {"segment": changes}}), "iemocap")
     runs = found.options.planned_runs
-    assert runs["low-A+T"].inputs == {"audio": "pitch", "text": "bert"}
-    assert (runs["low-A"].model, runs["self-A"].inputs) == ("self", {"audio": "wav2vec2"})
+    assert runs["low-A+V+T"].inputs == {"audio": "pitch", "video": "expression", "text": "bert"}
+    assert (runs["low-A+V"].model, runs["self-A+V"].inputs["audio"]) == ("self", "wav2vec2")
     assert "spare" not in found.options.extractors, "of the defaults only what a run reads is made"
     assert found.options.unread == ["mfcc"], "of the corpus's own everything is"
-    assert between(found, "self-A", "low-A") == ["inputs.audio"]
+    assert between(found, "self-A+V", "low-A+V") == ["inputs.audio"]
     rows = {row["run"]: row for row in Planned(found).configuration["runs"]}
-    assert rows["low-A"] == {"run": "low-A", "model": "self", "modalities": "A", "inputs": {"audio": "pitch"}}
+    inputs = {"audio": "pitch", "video": "expression"}
+    assert rows["low-A+V"] == {"run": "low-A+V", "model": "self", "modalities": "A+V", "inputs": inputs}
     assert "low" not in Planned(found).configuration["models"]
 
 

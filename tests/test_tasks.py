@@ -1,6 +1,7 @@
 """Every task from a table corpus to its report; scores against scikit-learn and scipy on the written predictions."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,17 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, root_mean_squared_error
 
+from models.__main__ import main as models
 from models.apply import card
+from models.apply.predict import Predictor
+from models.apply.recordings import Recording
+from models.apply.stages import Prepared
 from models.evaluation.metrics import main_metric
 from models.predict import load_network
 from models.report.names import metric_words
-from pipeline.records import Segment, read_table
-from tests.task_corpora import CLASSES, FRAMES, TURNS, VIDEOS, Corpus, to_the_report
+from pipeline.records import Segment, Unit, read_table
+from pipeline.store import FeatureStore
+from tests.task_corpora import CLASSES, FPS, FRAMES, TURNS, VIDEOS, Corpus, invoke, to_the_report
 
 CASES = [
     ("classes/segment", {}),
@@ -73,6 +79,37 @@ def test_a_model_card_has_the_scores_and_ranges_of_other_libraries(made):
     calibrated = card.calibration(corpus.results, "early-A+V", members, corpus.task)
     assert (calibrated == {"temperature": 1.0}) == corpus.task.numbers
     assert corpus.task.numbers or 0 <= calibrated["test_error_after"] < 1
+
+
+def test_packed_networks_say_of_the_features_what_training_stored(made, tmp_path, monkeypatch):
+    """Beside tests/test_apply.py, which starts from raw video: all tasks, from the same features."""
+    corpus, plan, _ = made
+    results, run = tmp_path / "mine", "early-A+V"
+    shutil.copytree(corpus.results, results)
+    known = json.loads((results / "config.json").read_text())
+    for entry in known["config"]["mine"]["extractors"].values():
+        entry["weights"] = None  # the features are made up
+    (results / "config.json").write_text(json.dumps(known))
+    invoke(models, "pack", "--results", results, "--run", run, "--fold", 0, "--out", tmp_path / "model")
+    monkeypatch.setattr("models.apply.predict.Stages", lambda *_: None)
+    predictor = Predictor(tmp_path / "model", plugs=True)
+    segments = read_table(results / "segments.tsv", Segment)
+    videos = {s.segment_id: s.unit_id for s in segments}
+    stored = predictions(corpus, plan, run)
+    stored = stored[(stored.part == "test") & (stored.fold == "0")]
+    unit = Unit(videos[stored.segment_id.iloc[0]])
+    own = tuple(s for s in segments if s.unit_id == unit.unit_id)
+    stored = stored[stored.segment_id.map(videos).astype(str) == unit.unit_id]
+    recording = Recording(corpus.root, unit, own, own[-1].end_s, np.arange(FRAMES) / FPS)
+    stores = {m: FeatureStore(results / "features" / f"{plan.options.inputs[m]}.h5") for m in ("audio", "video")}
+    examples = predictor.examples(recording, Prepared(stores, None, [], []), tmp_path)
+    values, items = predictor.predictions(examples)
+    names = np.array(examples.segment_ids)[items.segment]
+    wanted = [name for name in stored if name.startswith(("p_", "prediction_"))]
+    for seed, k in ((1, 0), (2, 1)):
+        rows = stored[stored.seed == seed]
+        np.testing.assert_allclose(values[k][np.isin(names, rows.segment_id)], rows[wanted], atol=1e-5)
+    assert len(stored) >= 2 * (TURNS - 1)
 
 
 def predictions(corpus, plan, run):

@@ -17,15 +17,21 @@ from pipeline.crops import FaceFile
 from tests.digest_table import Changed, Reworded, edited
 from tests.packed_models import equal_test_predictions
 from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
+from workflow.settings import patch
 
 REPORT = "results/iemocap_report.html"
+
+
+def demonstration(changes: dict | None = None) -> dict:
+    """The configuration as it stands, and so the demonstration of a fresh clone."""
+    return patch(yaml.safe_load((ROOT / "config.yaml").read_text()), changes or {})
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A folder in which the IEMOCAP demonstration has run to its report."""
     folder = tmp_path_factory.mktemp("demo")
-    write_config(folder, small_config())
+    write_config(folder, demonstration())
     snakemake(folder, REPORT)
     return folder
 
@@ -72,7 +78,17 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
                     name,
                 )
                 compared += 1
-    assert compared == 4 * 5 * 2 * 3
+    assert compared == 8 * 5 * 2 * 3
+
+
+@pytest.mark.slow
+def test_a_newcomer_sees_each_kind_of_verdict(finished):
+    """The words that are generated tell the emotion: a model without them is worse, two that read them are alike."""
+    rows = pd.read_csv(finished / "results/iemocap/tables/significance.csv")
+    verdicts = rows[rows.role == "planned"].set_index("question").verdict
+    assert verdicts["with or without words"] == "a better"
+    assert verdicts["with or without statistical pooling, words alone"] == "equivalent"
+    assert "undecided" in set(verdicts)
 
 
 @pytest.mark.slow
@@ -116,13 +132,13 @@ class OtherFunctions(Changed):
     ],
 )
 def test_changed_options_rerun_one_extractor_and_what_needs_it(finished, extractor, options, expected):
-    write_config(finished, small_config(changes={"corpora": {"iemocap": {"extractors": {extractor: options}}}}))
+    write_config(finished, demonstration({"corpora": {"iemocap": {"extractors": {extractor: options}}}}))
     try:
         jobs = planned(finished, REPORT)
         assert set(jobs) == (expected or set()) | ALWAYS
         assert jobs["shard"] == jobs["merge"] == (1 if expected else 0)
     finally:
-        write_config(finished, small_config())
+        write_config(finished, demonstration())
 
 
 @pytest.mark.slow
@@ -157,7 +173,7 @@ def test_a_new_extractor_is_exactly_one_new_file(finished):
     before = set(finished.glob("results/*/features/*.h5"))
     entry = {"extractor": "mfcc", "coefficients": 13}
     changes = {"corpora": {"iemocap": {"extractors": {"mfcc13": entry}}}}
-    write_config(finished, small_config(changes=changes))
+    write_config(finished, demonstration(changes))
     try:
         stores = "results/iemocap/features/mfcc13.h5"
         assert planned(finished, *sorted(str(p.relative_to(finished)) for p in before), stores) == {
@@ -167,7 +183,7 @@ def test_a_new_extractor_is_exactly_one_new_file(finished):
         snakemake(finished, stores)
         assert set(finished.glob("results/*/features/*.h5")) - before == {finished / stores}
     finally:
-        write_config(finished, small_config())
+        write_config(finished, demonstration())
     assert "mfcc13.h5 belongs to no extractor" in snakemake(finished, "--dry-run", REPORT)
     (finished / stores).unlink()
 

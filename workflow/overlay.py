@@ -49,6 +49,15 @@ def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
                     )
 
 
+def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:
+    """Yield the keys of one's own settings that say nothing where the scale is demo, for ``demo`` says them, too."""
+    for key in own.keys() & demo.keys():
+        if isinstance(own[key], dict) and isinstance(demo[key], dict):
+            yield from overruled(own[key], demo[key], (*path, key))
+        elif own[key] != demo[key]:
+            yield ".".join(map(str, (*path, key)))
+
+
 def _tables(config: dict, pattern: tuple[str, ...], path: tuple = ()) -> Iterator[tuple[tuple, dict]]:
     """Every table of a configuration at a place such as corpora.*.extractors, with its path."""
     if not isinstance(config, dict):

@@ -107,6 +107,12 @@ def account(run: Run, now_s: float) -> str:
     return "\n".join(filter(None, [first, slowest(run), failures(run)]))
 
 
+def is_for_the_screen(record: logging.LogRecord) -> bool:
+    """Whether a message is shown: what each job is, and that it begins and ends, stands in Snakemake's log alone."""
+    of_one_job = record.module == "job_scheduler" or getattr(getattr(record, "event", None), "name", "") == "JOB_INFO"
+    return record.levelno > logging.INFO or not of_one_job
+
+
 class Reporter(logging.Handler):
     """Listens to Snakemake's logger, writes its events down and tells of each finished rule in one line."""
 
@@ -116,9 +122,12 @@ class Reporter(logging.Handler):
         self.path = Path()
 
     def start(self, dag) -> None:
-        """Note the planned jobs and listen from now on."""
+        """Note the planned jobs and listen from now on in place of the screen."""
         self.path = FOLDER / (time.strftime("%Y-%m-%dT%H%M%S.") + f"{os.getpid()}{SUFFIX}")
         self._take(planned(dag))
+        for handler in self.logger.handlers:
+            if handler.name == "DefaultStreamHandler" and not self.logger.isEnabledFor(logging.DEBUG):  # not --verbose
+                handler.addFilter(is_for_the_screen)
         self.logger.addHandler(self)
 
     def end(self) -> None:

@@ -107,8 +107,8 @@ def page(about) -> str:
         "",
         f"    affectflow predict {about.run} VIDEO --out DIR",
         "",
-        f"- Networks: {card['networks']} ({card['folds']} folds, seeds {_listed(card['seeds'])}); an answer is their "
-        "mean, its spread the standard deviation between them.",
+        f"- {card['networks']} networks: folds {_listed(card['folds'])} with seeds {_listed(card['seeds'])}. An answer "
+        "is their mean, its spread the standard deviation between them.",
         f"- Trained on {card['people']} people, {card['segments']} segments. Protocol: {card['protocol']}.",
     ]
     if "test_error_after" in card:

@@ -9,7 +9,7 @@ import click
 
 from models.apply.answer import Answer
 from models.apply.folder import Listener, Model, Weights
-from models.apply.recordings import ALL, ONE, Wish, find
+from models.apply.recordings import ALL, ONE, Wish, find, transcript_of
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
 from pipeline.corpora.raw import content
@@ -77,7 +77,8 @@ def predict(
     for path in paths:
         wish = Wish(sides, spans.get(path), window_s, hop_s)
         asked = {"wish": repr(wish), "folds": sorted(folds), "recogniser": repr(recogniser), "overlay": overlay}
-        key = {"model": opened.digest, "recording": content(path), "asked": asked}
+        digests = [content(file) for file in (path, transcript_of(path)) if file]
+        key = {"model": opened.digest, "recording": digests, "asked": asked}
         record = out / f"{names[str(path)]}.json"
         if not again and _is_done(record, key):
             log.info("%s: predicted before", path)

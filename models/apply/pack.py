@@ -66,7 +66,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         ranges=card.ranges(results, run, folds, task),
         card={
             "protocol": known["protocol"]["description"],
-            "folds": len(members),
+            "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),
             **card.people(segments, [a for a in assignments if a.fold in members]),

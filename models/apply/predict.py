@@ -12,7 +12,7 @@ from models.apply.answer import Answer, Face, Row, Spoken
 from models.apply.calibrate import tempered
 from models.apply.folder import Listener, Model
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
-from models.apply.stages import Prepared, Stages, require_sense
+from models.apply.stages import Prepared, Stages
 from models.examples import Examples, frame_items, segment_items
 from models.sources import GridRows
 from models.truth import UNKNOWN, Truth
@@ -62,7 +62,6 @@ class Predictor:
 
     def answer_on(self, recording: Recording, source: Path) -> Answer:
         """The same of a recording whose segments are known."""
-        require_sense(recording, self.model)
         with tempfile.TemporaryDirectory(prefix="affectflow-") as folder:
             recording, prepared = self.stages.run(recording, Path(folder))
             examples = self.examples(recording, prepared, Path(folder))

@@ -14,6 +14,7 @@ from pipeline.corpora.transcripts import find_transcript
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id
 from pipeline.records import InputError, Segment, Side, Unit
+from pipeline.timebase import frame_ranges_s
 
 PERSON = "person"  # who is not told from anybody else
 FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
@@ -72,18 +73,22 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
     unit, end_s, time_s, notes = _look(path)
+    root, transcript = path.absolute().parent, transcript_of(path)
+    if transcript:
+        unit = replace(unit, transcript=transcript.relative_to(root).as_posix())
     spans, why = _spans(path, end_s, frames, wish)
     sides = ONE if time_s is None else wish.sides  # voices are not told apart
     segments = tuple(_segments(unit, spans, sides))
     whoever = len(sides) > 1 and not any(span.person or span.side for span in spans)
-    return Recording(path.absolute().parent, unit, segments, end_s, time_s, whoever, (*notes, *why))
+    return Recording(root, unit, segments, end_s, time_s, whoever, (*notes, *why))
 
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
+    """The unit, its length in seconds, the times of its frames, and what a user must know of it."""
     from pipeline.media import frame_times_s, read_audio
 
     root, name = path.absolute().parent, path.name
-    unit, notes = Unit(safe_id(path.stem), video=name), []
+    unit = Unit(safe_id(path.stem), video=name)
     try:
         time_s = frame_times_s(path)
     except MediaError as error:
@@ -91,26 +96,22 @@ def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
         end_s = end_of(root, unit, [])
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
-        return _with_transcript(root, unit), end_s, None, [f"There is no picture: {error.reason}."]
+        return unit, end_s, None, [f"There is no picture: {error.reason}."]
     if len(time_s) == 1:
         try:
             next(iter(read_audio(path)), None)
         except MediaError:
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
-    end_s = end_of(root, unit, [])
-    if isinstance(end_s, InputError):
-        raise end_s
-    return _with_transcript(root, unit), end_s, time_s, notes
+    return unit, float(frame_ranges_s(time_s)[-1, 1]), time_s, []
 
 
-def _with_transcript(root: Path, unit: Unit) -> Unit:
-    """The unit with the transcript that lies beside its recording."""
+def transcript_of(path: Path) -> Path | None:
+    """The transcript that lies beside a recording; of several, none."""
     try:
-        found = find_transcript(root, unit.video or unit.audio)
+        return find_transcript(path.absolute().parent, path.name)
     except InputError as error:
         log.warning("%s; none is used", error)
-        return unit
-    return replace(unit, transcript=found.relative_to(root).as_posix()) if found else unit
+        return None
 
 
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:

@@ -21,8 +21,7 @@ from pipeline.features.command import build
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
-from pipeline.log import log
-from pipeline.records import Finding, InputError, Segment, Word, write_table
+from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words
@@ -81,10 +80,11 @@ class Stages:
             words, lacking = self._words(root, unit, segments, audio)
             write_table(folder / "words" / f"{unit.unit_id}.tsv", words, Word)
             notes += lacking
-        stores = {m: self._features(m, segments, folder) for m in self.extractors}
+        stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
         return recording, Prepared(stores, faces, words, notes)
 
-    def _words(self, root: Path, unit, segments: list[Segment], audio: Path) -> tuple[list[Word], list[str]]:
+    def _words(self, root: Path, unit: Unit, segments: list[Segment], audio: Path) -> tuple[list[Word], list[str]]:
+        """The words of a recording, and what a user must know of them."""
         missed: list[Finding] = []
         silent: list[str] = []
 
@@ -105,7 +105,8 @@ class Stages:
             notes.append("There are no words in it.")
         return words, notes
 
-    def _features(self, modality: str, segments: list[Segment], folder: Path) -> FeatureStore:
+    def _features(self, modality: str, segments: list[Segment], folder: Path, notes: list[str]) -> FeatureStore:
+        """Extract one modality; what a user must know of it is added to ``notes``."""
         feature, (extractor, known) = self.model.about.features[modality], self.extractors[modality]
         segments = sorted(segments, key=lambda s: s.segment_id)
         path = folder / "features" / f"{modality}.h5"
@@ -114,19 +115,9 @@ class Stages:
             about.corpus, feature.name, feature.extractor, extractor, known, segments, folder, about.demonstration
         )
         if facts["extractor_version"] != feature.version:
-            log.warning(
-                "%s: the code of %s has changed since the model was packed (%s, now %s)",
-                self.model.folder, feature.extractor, feature.version, facts["extractor_version"],
-            )  # fmt: skip
+            notes.append(f"The code of {feature.extractor} has changed since training: features may differ from those.")
         write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
         return FeatureStore(path)
-
-
-def require_sense(recording: Recording, model: Model) -> None:
-    """Raise InputError where a model reads nothing that a recording has."""
-    features = set(model.about.features)
-    if features == {"video"} and recording.frame_time_s is None:
-        raise InputError(f"{recording.root / recording.unit.audio}: has no picture, and the model reads faces alone")
 
 
 def _seen(recording: Recording, faces: FaceFile) -> Recording:

@@ -54,8 +54,11 @@ def speech(path: Path, end_s: float) -> list[Span]:
             continue
         for each in get_speech_timestamps(samples, options, sampling_rate=SAMPLE_RATE_HZ):
             begin_s, stop_s = (max(0.0, start_s + each[key] / SAMPLE_RATE_HZ) for key in ("start", "end"))
+            stop_s = min(stop_s, end_s)
+            if found and begin_s <= found[-1].end_s and stop_s - found[-1].start_s <= LONGEST_TURN_S:
+                begin_s = found.pop().start_s  # one turn over the seam of two stretches
             if stop_s > begin_s:
-                found.append(Span(begin_s, min(stop_s, end_s)))
+                found.append(Span(begin_s, stop_s))
     return found
 
 

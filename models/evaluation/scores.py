@@ -16,7 +16,6 @@ from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table
 
 POOLED = "all"
-NOTHING = "nothing"  # is taken away
 
 
 @dataclass(frozen=True, slots=True)

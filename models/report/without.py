@@ -4,8 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.evaluation.scores import NOTHING
-from models.options import MODALITIES
+from models.options import MODALITIES, NOTHING
 from models.report.names import Numbers, metric_words
 from models.report.runs import RunNames
 from models.report.settings import Settings

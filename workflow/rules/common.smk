@@ -18,7 +18,7 @@ from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
 from pipeline.words import registry as recognisers
-from workflow.overlay import check_files
+from workflow.overlay import check_files, overruled
 from workflow.planned import Corpora
 from workflow.progress import Reporter
 
@@ -262,6 +262,9 @@ def training_memory(wildcards, input, threads, attempt):
     return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
 
 
+if any(corpus.settings.demonstration for corpus in CORPORA.values()):
+    for _key in sorted(overruled(workflow.config_settings.overwrite_config, config.get("demo") or {})):
+        logger.warning(f"{_key} of your settings says nothing where the scale is demo; there demo.{_key} rules")
 for _name, _reason in CORPORA.unreadable.items():
     logger.warning(f"corpus {_name} is left out: {_reason}")
 for _name, _corpus in CORPORA.items():

@@ -21,7 +21,6 @@ from pipeline.log import progress
 from pipeline.media import Video
 from pipeline.records import replacing
 from pipeline.stamps import first_picture_s
-from pipeline.timebase import frame_ranges_s
 
 TIME_BASE = Fraction(1, 90_000)  # holds the stamps of all usual frame rates exactly
 SOUND_RATES_HZ = (
@@ -42,8 +41,7 @@ def write_overlay(answer: Answer, path: Path) -> None:
     """
     import av
 
-    video = Video(answer.source)
-    artist, lasts_s = Artist(answer), np.ptp(frame_ranges_s(video.time_s), axis=1)
+    video, artist = Video(answer.source), Artist(answer)
     pictures = progress(video.pictures(threads=THREADS), f"overlay of {answer.source.name}", len(video.time_s))
     with replacing(path) as temporary, av.open(str(temporary), "w") as out:
         sound, stream = _Sound(out, answer.source), None
@@ -52,12 +50,10 @@ def write_overlay(answer: Answer, path: Path) -> None:
                 rate = Fraction(len(video.time_s) / max(float(video.time_s[-1]), 0.04)).limit_denominator(1001)
                 stream = _picture_stream(out, picture.width // 2 * 2, picture.height // 2 * 2, rate)
             sound.up_to(picture.time_s)
-            drawn = artist.draw(picture.rgb(), picture.time_s)[: stream.height, : stream.width]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), "rgb24")
-            if (frame.width, frame.height) != (stream.width, stream.height):  # it changes within the recording
+            frame = av.VideoFrame.from_ndarray(artist.draw(picture.rgb(), picture.time_s), "rgb24")
+            if (frame.width, frame.height) != (stream.width, stream.height):  # odd, or it changes within the recording
                 frame = frame.reformat(stream.width, stream.height)
             frame.pts, frame.time_base = round(picture.time_s / TIME_BASE), TIME_BASE
-            frame.duration = round(float(lasts_s[picture.index]) / TIME_BASE)
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
         sound.up_to(float("inf"))

@@ -55,7 +55,7 @@ def check_apart(source: Path, folder: Path) -> None:
     read as one the next time, and its overlay be taken for a recording."""
     if source.absolute().parent.resolve() == folder.absolute().resolve():
         raise InputError(
-            f"{folder}: holds the recording {source.name}, whose transcript could be replaced; write to another"
+            f"{folder}: holds the recording {source.name}, whose transcript may be replaced; write into another folder"
         )
 
 

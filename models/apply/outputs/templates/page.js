@@ -43,16 +43,18 @@ const told = (steps, k) => {
 };
 
 const wordStarts = words.map((word) => +word.dataset.start);
-let lit = null;
+let lit = null, line = null;
 const speak = () => {
   const k = before(wordStarts, now);
   const word = k >= 0 && now < +words[k].dataset.end ? words[k] : null;
-  if (word === lit) return;
-  if (lit) lit.classList.remove("lit");
-  lit = word;
-  if (!word) return;
-  word.classList.add("lit");
-  const box = word.closest(".transcript"), line = word.parentElement;
+  if (word !== lit) {
+    if (lit) lit.classList.remove("lit");
+    if (word) word.classList.add("lit");
+    lit = word;
+  }
+  if (k < 0 || words[k].parentElement === line) return;
+  line = words[k].parentElement;
+  const box = line.parentElement;
   if (line.offsetTop < box.scrollTop || line.offsetTop + line.offsetHeight > box.scrollTop + box.clientHeight)
     box.scrollTop = line.offsetTop - box.clientHeight / 3;
 };
