@@ -91,7 +91,7 @@ def test_the_examples_of_the_manual_work(tmp_path):
     """The table and the options shown, on files of these names."""
     import yaml
 
-    rows, options = re.search(r"## `table`.*?```\n(.*?)```\n\n```yaml\n(.*?)```", MANUAL, re.DOTALL).groups()
+    rows, options = re.search(r"## `table`.*?```csv\n(.*?)```\n\n```yaml\n(.*?)```", MANUAL, re.DOTALL).groups()
     (tmp_path / "talks").mkdir()
     for name in ("monday", "tuesday, noon"):
         (tmp_path / "talks" / f"{name}.mp4").touch()

@@ -84,7 +84,8 @@ def test_what_is_not_there_has_a_meaning(tmp_path):
     ("audio,label", ("group", "utterance")),
     ("audio,label,speaker", ("speaker", "group", "utterance")),
     ("audio,label,session,scenario", ("group", "session", "scenario", "utterance")),
-    ("audio,label,speaker,scenario,part", ("parts", "speaker", "group", "scenario", "utterance")),
+    ("audio,label,speaker,scenario,part\na.wav,x,ann,,Train", ("parts", "speaker", "group", "scenario", "utterance")),
+    ("audio,label,speaker,part\na.wav,x,ann,\nb.wav,x,bob,often", ("speaker", "group", "utterance")),
     ("audio,label,scenario", ("group", "utterance")),
 ])  # fmt: skip
 def test_protocols_follow_the_columns(tmp_path, header, protocols):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.table_file import COLUMNS, TableFile, number
+from pipeline.corpora.table_file import COLUMNS, PARTS, TableFile, number
 from pipeline.corpora.table_rows import Places, read_rows
 from pipeline.corpora.tree import below, read_text
 from pipeline.records import NUMBERS, Finding, InputError, Segment
@@ -137,10 +137,12 @@ class Table(Corpus):
 
     @property
     def protocols(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Splits that the columns allow; the first is the default."""
+        """Splits that the columns allow; the first is the default. Parts are none where no row is for training."""
         columns = self.table.columns
+        rows = self.table.rows() if "part" in columns else ()
+        parts = {row.cells.get("part", "").lower() for row in rows if not isinstance(row, InputError)}
         possible = {
-            "parts": "part" in columns,
+            "parts": any(PARTS.get(part) == "train" for part in parts),
             "speaker": "speaker" in columns,
             "group": True,
             "session": "session" in columns,
