@@ -78,7 +78,7 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
                     name,
                 )
                 compared += 1
-    assert compared == 8 * 5 * 2 * 3
+    assert compared == 14 * 5 * 2 * 3
 
 
 @pytest.mark.slow
