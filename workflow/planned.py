@@ -85,7 +85,8 @@ class Planned:
     @cached_property
     def prepared_for_features(self) -> list[str]:
         """The faces, sound and words that the corpus's features are made from, and no others."""
-        extracted = [entry.modality for entry in self.options.extractors.values() if not entry.imported]
+        entries = self.options.extractors.values()
+        extracted = [entry.modality for entry in entries if not (entry.imported or entry.joined)]
         return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
 
     @property
@@ -226,3 +227,8 @@ class Corpora(dict[str, Planned]):
     def imported(self) -> list[str]:
         """Names of the feature stores that are made from other tools' files."""
         return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.imported})
+
+    @property
+    def joined(self) -> list[str]:
+        """Names of the feature stores that are made of others."""
+        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.joined})
