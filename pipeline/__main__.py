@@ -17,6 +17,7 @@ STAGES = {
     "weights": ("pipeline.features.weights_command:weights", "fetch, list and verify model weights"),
     "features": ("pipeline.features.command:features", "run one extractor over one shard of videos"),
     "merge": ("pipeline.features.command:merge", "join the shards of one extractor into its feature store"),
+    "join": ("pipeline.features.join:join", "put feature stores of one modality side by side"),
     "coverage": ("pipeline.coverage:coverage", "say what is missing of every segment, and why"),
     "contact-sheet": (
         "pipeline.inspect.contact_sheet:contact_sheet",

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from click.testing import CliRunner
 
-from pipeline.store import FeatureStore
+from pipeline.__main__ import main as pipeline
+from pipeline.features.join import join_stores
+from pipeline.records import InputError
+from pipeline.store import FeatureStore, Rows
+from tests.training_material import write_store
 from tests.workflow_runs import ROOT, planned, snakemake
 
 FEATURES = {"mfcc": {"extractor": "mfcc"}, "bands": {"extractor": "log_mel", "mel_bands": 20}}
@@ -22,9 +27,13 @@ MINE = {
 PARTS = ("training", "training", "development", "test")
 BASE = {"models": {"self": {"width": 12, "encoder_steps": 24}}}
 THIRD = {
-    "extractors": {**FEATURES, "spectra": {"extractor": "log_mel", "mel_bands": 10}},
+    "extractors": {
+        **FEATURES, "spectra": {"extractor": "log_mel", "mel_bands": 10},
+        "both": {"extractor": "join", "stores": ["mfcc", "bands"], "modality": "audio"},
+    },
     "runs": {
         **MINE["runs"], "self_spectra": {"model": "self", "modalities": ["A"], "inputs": {"audio": "spectra"}},
+        "self_both": {"model": "self", "modalities": ["A"], "inputs": {"audio": "both"}},
     },
     "contrasts": [*MINE["contrasts"], {"question": "or fewer bands", "a": "self-A", "b": "self_spectra-A"}],
 }  # fmt: skip
@@ -59,11 +68,38 @@ def test_two_feature_sets_have_a_verdict_and_a_third_plans_its_own_jobs(folder):
     assert "on bands" in page
     assert dict(planned(folder, *arguments(folder))) == {}
     jobs = planned(folder, *arguments(folder, **THIRD))
-    assert {rule: jobs[rule] for rule in ("shard", "merge", "train")} == {"shard": 1, "merge": 1, "train": 1}
+    assert {rule: jobs[rule] for rule in ("shard", "merge", "joined", "train")} == {
+        "shard": 1, "merge": 1, "joined": 1, "train": 2,
+    }  # fmt: skip
     assert not set(jobs) & {"index", "audio", "split", "faces", "words"}
     spare = {"extractors": THIRD["extractors"]}
     said = snakemake(folder, "--dry-run", *arguments(folder, **spare))
-    assert "mine: features that no run reads: spectra" in said
+    assert "mine: features that no run reads: both, spectra" in said
+
+
+def test_stores_are_joined_on_the_time_of_the_first(tmp_path):
+    """Rows of a second beside rows of half seconds from a quarter before: each weighs by its share of the second."""
+    valid = np.array([True, True, False])
+    one = Rows(np.array([[1.0], [2.0], [0.0]]), np.array([[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]), valid)
+    begin_s = 0.5 * np.arange(5) - 0.25
+    other = Rows(np.array([[4.0], [8.0], [2.0], [6.0], [0.0]]), np.stack([begin_s, begin_s + 0.5], 1), np.arange(5) < 4)
+    paths = [write_store(tmp_path / f"{k}.h5", {"a": rows}, "audio") for k, rows in enumerate((one, other))]
+    arguments = ["join", *map(str, paths), "--name", "both", "--out", str(tmp_path / "both.h5")]
+    assert CliRunner().invoke(pipeline, arguments, catch_exceptions=False).exit_code == 0
+    both = FeatureStore(tmp_path / "both.h5")
+    np.testing.assert_allclose(
+        both["a"].values[:2], [[1, 0.25 * 4 + 0.5 * 8 + 0.25 * 2], [2, (0.25 * 2 + 0.5 * 6) / 0.75]]
+    )
+    assert both["a"].valid.tolist() == [True, True, False]
+    assert np.array_equal(both["a"].time_s, one.time_s)
+    assert (both.attributes["name"], both.attributes["config"]) == (
+        "both",
+        {"stores": ["audio"] * 2, "modality": "audio"},
+    )
+    layered = write_store(tmp_path / "layered.h5", {"a": one}, "audio", layers=[1, 2])
+    for wrong in (layered, write_store(tmp_path / "words.h5", {"a": one}, "text")):
+        with pytest.raises(InputError, match=f"{wrong.name}: (keeps layers apart|of another modality)"):
+            join_stores([FeatureStore(path) for path in (paths[0], wrong)], "both", tmp_path / "wrong.h5")
 
 
 @pytest.mark.slow

@@ -79,6 +79,16 @@ def test_the_configuration_of_the_repository_is_valid(config):
             "runs.low.inputs.text: mfcc is made from audio; use one from text",
         ),
         (
+            "corpora.iemocap.extractors.both",
+            {"extractor": "join", "stores": ["mfcc", "mel"], "modality": "audio"},
+            "extractors.both.stores: 'mel' cannot be joined; there are .*mfcc",
+        ),
+        (
+            "corpora.iemocap.extractors.both",
+            {"extractor": "join", "stores": ["mfcc"]},
+            "'join' takes stores, two or more",
+        ),
+        (
             "corpora.iemocap.runs",
             {"low": {"model": "selv", "modalities": ["A"], "inputs": {"audio": "mfcc"}}},
             "no model 'selv'; there are",

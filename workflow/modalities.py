@@ -77,6 +77,8 @@ def drop_unread(merged: dict, own: dict) -> dict:
     read = {*out["inputs"].values(), *of_runs}
     if not read <= set(out.get("extractors") or {}):
         return out  # a mistake, about which the whole list is told
+    extractors = out.get("extractors") or {}
     wanted = {*read, *(own.get("extractors") or {})}
-    out["extractors"] = {name: entry for name, entry in (out.get("extractors") or {}).items() if name in wanted}
+    wanted |= {store for name in wanted & set(extractors) for store in (extractors[name] or {}).get("stores") or ()}
+    out["extractors"] = {name: entry for name, entry in extractors.items() if name in wanted}
     return out

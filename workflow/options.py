@@ -95,18 +95,26 @@ class ExtractorEntry(BaseModel, extra="allow"):
         return self.extractor == "import"
 
     @property
+    def joined(self) -> list[str]:
+        """The stores that stand side by side in this one; none where it is not made of others."""
+        return list(self.options.get("stores") or ()) if self.extractor == "join" else []
+
+    @property
     def modality(self) -> str:
         """What the features are made from: audio, video or text."""
         from pipeline.features import registry
 
-        return self.options["modality"] if self.imported else registry.load(self.extractor).modality
+        return self.options["modality"] if self.imported or self.joined else registry.load(self.extractor).modality
 
     def check(self) -> None:
         """Raise InputError where the options, the weights or the file to import cannot be used."""
         from pipeline.features import registry
 
         check_source(self.weights)
-        if not self.imported:
+        if self.extractor == "join":
+            if set(self.options) != {"stores", "modality"} or len(self.joined) < 2:
+                raise InputError("extractor 'join' takes stores, two or more, and modality (audio, video or text)")
+        elif not self.imported:
             registry.options_for(self.extractor, self.options)
             registry.check_weights(self.extractor, self.weights)
         elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
@@ -199,6 +207,11 @@ class CorpusOptions(BaseModel, extra="allow"):
         for modality, name in self.inputs.items():
             if name not in self.extractors:
                 raise ValueError(f"inputs.{modality}: no extractor {name!r}; there are {sorted(self.extractors)}")
+        for name, made in self.extractors.items():
+            for store in made.joined:
+                if store not in self.extractors or self.extractors[store].joined:
+                    there = sorted(store for store, other in self.extractors.items() if not other.joined)
+                    raise ValueError(f"extractors.{name}.stores: {store!r} cannot be joined; there are {there}")
         for key, entry in self._entries.items():
             for modality, store in entry.inputs.items():
                 if store not in self.extractors:
@@ -271,6 +284,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     def read(self) -> dict[str, ExtractorEntry]:
         """The extractors whose features a run reads: the report needs no others."""
         names = {store for run in self.planned_runs.values() for store in run.inputs.values()}
+        names |= {store for name in names for store in self.extractors[name].joined}
         return {name: entry for name, entry in self.extractors.items() if name in names}
 
     @property

@@ -90,7 +90,8 @@ class Planned:
     @cached_property
     def prepared_for_runs(self) -> list[str]:
         """The faces, sound and words that the features which runs read are made from, and no others."""
-        extracted = [entry.modality for entry in self.options.read.values() if not entry.imported]
+        read = self.options.read.values()
+        extracted = [entry.modality for entry in read if not (entry.imported or entry.joined)]
         return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
 
     @property
@@ -241,3 +242,8 @@ class Corpora(dict[str, Planned]):
     def imported(self) -> list[str]:
         """Names of the feature stores that are made from other tools' files."""
         return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.imported})
+
+    @property
+    def joined(self) -> list[str]:
+        """Names of the feature stores that are made of others."""
+        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.joined})

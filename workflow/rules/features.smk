@@ -86,8 +86,27 @@ rule merge:
         "python -m pipeline merge {input} --out {output} > {log} 2>&1"
 
 
-# A store that is imported is not extracted.
-ruleorder: imported > merge
+# A store that is imported or joined is not extracted.
+ruleorder: imported > joined > merge
+
+
+rule joined:
+    input:
+        lambda wildcards: [
+            f"results/{wildcards.corpus}/features/{store}.h5" for store in extractor_entry(wildcards).joined
+        ],
+    output:
+        "results/{corpus}/features/{extractor}.h5",
+    log:
+        "results/{corpus}/logs/features/{extractor}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/joined/{extractor}.tsv"
+    wildcard_constraints:
+        extractor="|".join(map(re.escape, CORPORA.joined)) or "(?!)",
+    params:
+        code=code("pipeline.features.join:join"),
+    shell:
+        "python -m pipeline join {input} --name {wildcards.extractor} --out {output} > {log} 2>&1"
 
 
 rule imported:
