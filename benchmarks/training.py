@@ -1,5 +1,10 @@
-"""Training: against the published recipe, against loading item by item, and seeds side by side against one by one."""
+"""Training: epochs on the default features against commit d026491 and against the arithmetic they hold, against loading
+item by item, and seeds side by side against one by one.
 
+The former code is checked out of this repository for the time, and its epochs alternate with ours.
+"""
+
+import json
 import os
 import subprocess
 import sys
@@ -10,15 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import ROOT
 from models.task import Task
 from pipeline.log import peak_memory_mb
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
-TURNS_TASK, FRAMES_TASK = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
-TURNS, CLASSES = 96, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
-PUBLISHED = {"audio": (120, 0.01), "video": (2048, 1 / 3), "text": (300, 0.4)}  # width and hop of paper 1's features
+FORMER = "d026491"
+FRAMES_TASK = Task("numbers", "frame", ("valence", "arousal"))
+TURNS, CLASSES = 512, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
+TURN_FEATURES = {"audio": (768, 0.02), "video": (768, 0.1), "text": (768, 0.35)}  # width and hop of the defaults
+FUSIONS = ("self_attention", "cross_attention", "concatenation", "late", "rcma")
+WINDOWS = 24  # of Aff-Wild2's kind in an epoch
 FRAMES_PER_VIDEO, FRAME_S = 5000, 1 / 30  # the average of Aff-Wild2
-FRAME_FEATURES = {"audio": (768, 0.02), "video": (512, FRAME_S), "text": (768, 0.4)}
+FRAME_FEATURES = {"audio": (768, 0.02), "video": (768, FRAME_S), "text": (768, 0.35)}
 STREAMED_WIDTH, CORPUS_FRAMES = 1500, 2_900_000
 
 
@@ -39,14 +48,15 @@ def _noise(rng, seconds: float, dim: int, hop_s: float) -> Rows:
 
 
 def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
-    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features as wide as paper 1's, and a split."""
+    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features of the default sizes, and a split."""
     from pipeline.records import Assignment, write_table
 
     rng = np.random.default_rng(0)
     seconds = np.clip(rng.lognormal(1.27, 0.68, count), 0.585, 34.14)
+    seconds[0] = 34.14
     names = [f"turn{i:05d}" for i in range(count)]
     files = {}
-    for modality, (dim, hop_s) in PUBLISHED.items():
+    for modality, (dim, hop_s) in TURN_FEATURES.items():
         files[modality] = folder / f"{modality}.h5"
         with StoreWriter(files[modality], _attributes(modality, "iemocap"), dim) as writer:
             for name, s in zip(names, seconds):
@@ -57,16 +67,17 @@ def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
     return files
 
 
-def _videos(folder: Path, count: int) -> tuple[dict[str, Path], Path]:
+def _videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
+    """Write videos of so many frames with features of the default sizes, and labels of their frames."""
     rng = np.random.default_rng(0)
-    names, seconds = [f"video{i:02d}" for i in range(count)], FRAMES_PER_VIDEO * FRAME_S
+    durations_s = {f"video{i:02d}": n * FRAME_S for i, n in enumerate(frames)}
     files = {m: folder / f"frames-{m}.h5" for m in FRAME_FEATURES}
     for modality, (dim, hop_s) in FRAME_FEATURES.items():
         with StoreWriter(files[modality], _attributes(modality, "affwild2"), dim) as writer:
-            for name in names:
+            for name, seconds in durations_s.items():
                 writer.append(name, _noise(rng, seconds, dim, hop_s))
     with StoreWriter(folder / "labels.h5", _attributes("label", "affwild2"), 2) as writer:
-        for name in names:
+        for name, seconds in durations_s.items():
             rows = _noise(rng, seconds, 2, FRAME_S)
             writer.append(name, Rows(np.tanh(rows.values), rows.time_s, rows.valid))
     return files, folder / "labels.h5"
@@ -93,36 +104,35 @@ def _seconds(function, repeats: int = 2) -> float:
     return best
 
 
-def _epoch(run) -> float:
-    from models.examples import training_batches
-
-    groups = training_batches(run.items, run.examples.length, run.options.batch_size, np.random.default_rng(0))
-    return _seconds(lambda: run.learn(run.examples.batches(groups)))
-
-
-def published_recipe() -> dict[str, float]:
-    """An epoch of paper 1's model on the same turns: padded to full lengths in float64, and as we train it."""
-    from models.data import read_fold
-    from models.examples import segment_examples
-    from models.options import NetworkOptions, TrainingOptions
-    from models.truth import segment_truth
-
-    options = TrainingOptions(seeds=[0], max_steps={"audio": 1000, "video": 32, "text": 128})
-    figures = {}
-    with tempfile.TemporaryDirectory() as folder:
-        stores = {m: FeatureStore(path) for m, path in turns(Path(folder)).items()}
-        split = Path(folder) / "split.tsv"
-        rows = read_fold(split, 0)
-        truth = segment_truth(TURNS_TASK, split, rows, None)
-        for fusion in ("self_attention", "cross_attention"):
-            seconds = {}
-            for faithful in (True, False):
-                network = NetworkOptions(fusion=fusion, faithful=faithful)
-                examples = segment_examples(stores, rows, TURNS_TASK, truth, network, options)
-                run = _run(examples, network, options)
-                seconds[faithful] = _epoch(run)
-            figures[f"epoch, {fusion}: published recipe / ours (at least 3)"] = seconds[True] / seconds[False]
-    return figures
+def default_features() -> dict[str, float]:
+    """An epoch of each fusion on the default features at true lengths: seconds of a core, of the former code and ours,
+    and the share of it that its operations alone would take."""
+    script, found = ROOT / "benchmarks" / "epochs.py", {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, former = Path(temporary), Path(temporary) / FORMER
+        add = ["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", former, FORMER]
+        if subprocess.run(add, capture_output=True).returncode:
+            print(f"\nthe repository does not hold {FORMER}: its epochs are not measured")
+            former = None
+        turns(folder)
+        _videos(folder, [200 * WINDOWS + 100, 330, 330])
+        try:
+            for kind in ("turns", "windows"):
+                for fusion in FUSIONS:
+                    command = [sys.executable, script, folder, kind, fusion]
+                    ours, *theirs = (
+                        json.loads(subprocess.run(command, cwd=code, check=True, capture_output=True).stdout)
+                        for code in filter(None, (ROOT, former))
+                    )
+                    name = f"{kind}, epoch, {fusion}"
+                    found[f"{name}: s of a core"] = ours["seconds"]
+                    found[f"{name}: share of the arithmetic limit (at least 0.35)"] = ours["share"]
+                    if theirs:
+                        found[f"{name}: {FORMER} / ours (at least 4)"] = theirs[0]["seconds"] / ours["seconds"]
+        finally:
+            if former:
+                subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", former], check=True)
+    return found
 
 
 def loading_by_item() -> dict[str, float]:
@@ -137,7 +147,7 @@ def loading_by_item() -> dict[str, float]:
     options = TrainingOptions(seeds=[0], batch_size=12)
     parts = ["training"] * 2 + ["development", "test"]
     with tempfile.TemporaryDirectory() as folder:
-        files, labels = _videos(Path(folder), len(parts))
+        files, labels = _videos(Path(folder), [FRAMES_PER_VIDEO] * len(parts))
         stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
         split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
         run = _run(frame_examples(stores, truth, split, FRAMES_TASK, network, options), network, options)
@@ -183,7 +193,7 @@ def seeds_side_by_side() -> dict[str, float]:
     cores = len(os.sched_getaffinity(0))
     seeds = max(2, cores)
     name = f"{seeds} seeds on {cores} cores: one after another / side by side (at least 1)"
-    return {name: side_by_side("cpu", seeds, TURNS, 4, cores)}
+    return {name: side_by_side("cpu", seeds, 96, 4, cores)}
 
 
 def _peak_of_streaming(frames: int) -> float:
@@ -225,7 +235,7 @@ def streaming_memory() -> dict[str, float]:
 
 def figures() -> dict[str, float]:
     """All ratios, each measured in this one run."""
-    return published_recipe() | loading_by_item() | seeds_side_by_side() | streaming_memory()
+    return default_features() | loading_by_item() | seeds_side_by_side() | streaming_memory()
 
 
 if __name__ == "__main__":

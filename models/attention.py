@@ -37,29 +37,34 @@ class MaskedAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, residual: bool = False):
         super().__init__()
-        self.attention = nn.MultiheadAttention(width, heads)  # holds the parameters
-        self.dropout = nn.Dropout(dropout)
+        self.attention = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
         self.residual = residual
 
     def forward(self, target: Stream, source: Stream) -> Stream:
         """Attend: (B, T, D) on (B, S, D) -> (B, T, D)."""
         anything = source.mask.any(1, keepdim=True)  # (B, 1)
-        mixed = observed(self._attend(target.values, source), target.mask & anything)
+        attend = self.by_library if target.values.is_cuda else self.by_products
+        mixed = observed(attend(target.values, source), target.mask & anything)
         return Stream(target.values + mixed.values, target.mask) if self.residual else mixed
 
-    def _attend(self, target: Tensor, source: Stream) -> Tensor:
-        """Attend as ``nn.MultiheadAttention`` does, without its passes over (T, S) for masks and against NaN."""
+    def by_library(self, target: Tensor, source: Stream) -> Tensor:
+        """Attend by torch's own module, on CUDA one kernel; a softmax over nothing would be NaN."""
+        unseen = ~source.mask & source.mask.any(1, keepdim=True)
+        return self.attention(target, source.values, source.values, key_padding_mask=unseen, need_weights=False)[0]
+
+    def by_products(self, target: Tensor, source: Stream) -> Tensor:
+        """Attend to the same numbers without passes over (T, S) for masks and against NaN: faster on CPU."""
         holds = self.attention
         heads, width = holds.num_heads, holds.embed_dim
-        projections = zip(holds.in_proj_weight.split([width, 2 * width]), holds.in_proj_bias.split([width, 2 * width]))
-        (of_query, bias_query), (of_both, bias_both) = projections
+        parts = zip(holds.in_proj_weight.split([width, 2 * width]), holds.in_proj_bias.split([width, 2 * width]))
+        (of_query, bias_query), (of_both, bias_both) = parts
         query = F.linear(target, of_query, bias_query) * (width // heads) ** -0.5
         key, value = F.linear(source.values, of_both, bias_both).chunk(2, -1)
         query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, h, T, d)
-        # One more number in each key that every query multiplies by 1; a source without any step is masked afterwards.
+        # One more number in each key, which every query multiplies by 1; without any step all are alike, and zeros.
         unseen = (~source.mask).to(key)[:, None, :, None].expand(-1, heads, -1, -1) * UNSEEN
         scores = F.pad(query, (0, 1), value=1.0) @ torch.cat([key, unseen], -1).transpose(-2, -1)
-        weights = self.dropout(scores.softmax(-1))
+        weights = F.dropout(scores.softmax(-1), holds.dropout, self.training)
         return holds.out_proj((weights @ value).transpose(1, 2).flatten(-2))
 
 

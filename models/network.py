@@ -36,6 +36,21 @@ def _require_one_grid(masks: dict[str, Tensor], modalities: Iterable[str]) -> No
         )
 
 
+def between_steps(said: Tensor, seen: Tensor, frames: int) -> Tensor:
+    """Spread what is said of each step over its frames: (B, T, outputs) and (B, T) -> (B, T * frames, outputs).
+
+    Frames lie on the straight line from their step's middle to the next one's, if anything was observed in that;
+    otherwise they share the answer of their step.
+    """
+    toward = torch.arange(0.5, frames, device=said.device) / frames - 0.5  # in steps
+    spread = said.unsqueeze(2).expand(-1, -1, frames, -1)
+    for shift, share in ((1, (-toward).clamp(min=0)), (-1, toward.clamp(min=0))):
+        step = (said.roll(shift, 1) - said) * seen.roll(shift, 1).unsqueeze(-1)
+        inside = torch.arange(seen.shape[1], device=said.device) != (0 if shift == 1 else seen.shape[1] - 1)
+        spread = spread + (step * inside[:, None]).unsqueeze(2) * share[:, None].to(said.dtype)
+    return spread.flatten(1, 2)
+
+
 class Fused(nn.Module):
     """A fusion with its layers: streams by modality -> groups of streams."""
 
@@ -73,7 +88,7 @@ class Network(nn.Module):
         self.task, self.modalities, self.bounded = task, list(dims), bounded
         self.one_grid = task.frames or options.one_grid
         self.mixes = nn.ModuleDict({m: LayerMix(layers[m]) for m in dims if m in layers})
-        self.frames_per_step = options.frames_per_step if task.frames else None
+        self.frames_per_step = options.frames_per_step if task.frames else 1
         self.encoders = nn.ModuleDict(
             {
                 m: Encoder(
@@ -128,9 +143,11 @@ class Network(nn.Module):
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
         """Predict: (B, outputs), for tasks of frames (B, T, outputs)."""
         streams = self._streams(values, masks)
-        x = self.head(self._fuse({m: self.encoders[m](stream) for m, stream in streams.items()}))
-        if self.frames_per_step:  # each frame gets the answer of its step
-            x = x.repeat_interleave(self.frames_per_step, 1)[:, : masks[self.modalities[0]].shape[1]]
+        encoded = {m: self.encoders[m](stream) for m, stream in streams.items()}
+        x = self.head(self._fuse(encoded))
+        if self.frames_per_step > 1:
+            seen = torch.stack([stream.mask for stream in encoded.values()]).any(0)
+            x = between_steps(x, seen, self.frames_per_step)[:, : masks[self.modalities[0]].shape[1]]
         return torch.tanh(x) if self.bounded else x
 
 

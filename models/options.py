@@ -67,9 +67,9 @@ class NetworkOptions(Options):
         250, gt=0, description="tasks of segments: longer sequences are averaged to at most so many encoded steps"
     )
     frames_per_step: int = Field(
-        4,
+        5,
         gt=0,
-        description="tasks of frames: so many are averaged to an encoded step and share its answer (faithful: 1)",
+        description="tasks of frames: so many become an encoded step, and answers lie between those of steps",
     )
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
@@ -238,7 +238,7 @@ class TrainingOptions(Options):
         "segments: always the published text 128, video 32, audio 1000)",
     )
     grid_hop_s: float = Field(
-        0.25,
+        0.3,
         gt=0,
         description="tasks of segments: rows that follow each other faster are averaged to steps of this length, and "
         "rcma and rjcma have their common time grid of it (faithful models: rows as they are)",

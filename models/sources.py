@@ -174,7 +174,7 @@ class Table:
             inside = step < torch.as_tensor(count, device=place)[:, None]
             index = torch.where(inside, begin + step, len(self.values) - 1)
             values, valid = self.values[index], self.valid[index]
-        if values.device == self.device:
+        if values.device.type == self.device.type:  # "cuda" is whichever GPU is current
             return values, valid
         return tuple(x.pin_memory().to(self.device, non_blocking=True) for x in (values, valid))
 

@@ -52,6 +52,20 @@ def test_attention_sees_observed_steps_only(residual):
         assert (outcome.values[i].detach().numpy()[~t] == 0).all()
 
 
+def test_both_ways_of_attention_have_the_same_outcome_and_gradients():
+    target, source = streams(7, (4, 5), (4, 9))
+    source.mask[0] = False
+    source = observed(*source)
+    module, found = MaskedAttention(WIDTH, HEADS).double(), []
+    for attend in (module.by_library, module.by_products):
+        outcome = attend(target.values, source)
+        outcome.square().sum().backward()
+        found.append([outcome, *(p.grad.clone() for p in module.parameters())])
+        module.zero_grad()
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("residual", [False, True])
 def test_nothing_to_attend_to(residual):
     module = MaskedAttention(WIDTH, HEADS, residual=residual).double()

@@ -22,6 +22,12 @@ from tests.training_material import contents, start, task_job, write_material
 pytestmark = pytest.mark.gpu
 
 
+@pytest.fixture(autouse=True)
+def _exact(monkeypatch):
+    """As in training: torch alone lets cuDNN round to 10 bits."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
 @pytest.fixture(params=TASKS, ids=str)
 def job(request, tmp_path):
     """Arguments of a small training of each task."""

@@ -1,0 +1,109 @@
+"""Seconds of the processor that an epoch takes, with the code of the folder that it is called in.
+
+    python benchmarks/epochs.py FOLDER turns|windows FUSION...
+
+prints one JSON line per fusion. It also runs on commit d026491, which training is compared with, so it imports nothing
+of this package and knows the calls of both. The features of FOLDER are made by :mod:`benchmarks.training`.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, "")
+from models.examples import frame_examples, segment_examples, training_batches
+from models.fit import Run
+from models.network import build
+from models.options import NetworkOptions, TrainingOptions
+from pipeline.store import FeatureStore
+
+try:
+    from models.task import Task
+    from models.truth import Truth
+    from pipeline.records import Assignment
+
+    FORMER = False
+except ImportError:
+    from models.splits import Assignment
+
+    FORMER = True
+
+MODALITIES = ("audio", "video", "text")
+MAX_STEPS = {"audio": 1700, "video": 350, "text": 128}  # of config.yaml
+CLASSES = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
+ONE_GRID = {"encoder": "tcn", "combine": "concatenation"}  # what compares with rcma on frames: self_frames and others
+
+
+def turns(folder: Path, fusion: str) -> Run:
+    """All turns but two train, classes of segments."""
+    stores = {m: FeatureStore(folder / f"{m}.h5") for m in MODALITIES}
+    ids = list(stores["text"])
+    parts = {ids[-1]: "test", ids[-2]: "development"}
+    rows = [Assignment(s, 0, parts.get(s, "training"), CLASSES[k % len(CLASSES)]) for k, s in enumerate(ids)]
+    training, network = TrainingOptions(seeds=[0], max_steps=MAX_STEPS), NetworkOptions(fusion=fusion)
+    if FORMER:
+        return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training)
+    truth = Truth(list(CLASSES), np.array([CLASSES.index(row.label) for row in rows]))
+    task = Task("classes", "segment")
+    return _run(segment_examples(stores, rows, task, truth, network, training), network, training)
+
+
+def windows(folder: Path, fusion: str) -> Run:
+    """Windows of 300 frames of the longest video train, valence and arousal of frames."""
+    stores = {m: FeatureStore(folder / f"frames-{m}.h5") for m in MODALITIES}
+    labels = FeatureStore(folder / "labels.h5")
+    names = sorted(labels, key=lambda name: len(labels[name]), reverse=True)
+    split = [Assignment(name, 0, part) for name, part in zip(names, ("training", "development", "test"))]
+    training = TrainingOptions(seeds=[0], batch_size=12)
+    own = {} if fusion == "rcma" else ONE_GRID if FORMER or fusion == "late" else ONE_GRID | {"one_grid": True}
+    network = NetworkOptions(fusion=fusion, **own)
+    task = () if FORMER else (Task("numbers", "frame", ("valence", "arousal")),)
+    return _run(frame_examples(stores, labels, split, *task, network, training), network, training)
+
+
+def _run(examples, network: NetworkOptions, training: TrainingOptions) -> Run:
+    torch.manual_seed(0)
+    outputs = (len(examples.classes) or 2) if FORMER else len(examples.names)
+    scale = () if FORMER else (examples.scale,)
+    made = build(network, examples.dims, examples.task, outputs, examples.max_steps, *scale)
+    return Run(made, examples, training, 0, False)
+
+
+def epoch_s(run: Run) -> float:
+    """Seconds of the processor of one epoch without development scores."""
+    length = run.examples.length
+    groups = training_batches(run.items, length, run.options.batch_size, np.random.default_rng(0))
+    begin_s = time.process_time()
+    run.learn(run.examples.batches(groups), *((1e-3,) if FORMER else ()))
+    return time.process_time() - begin_s
+
+
+def rate() -> float:
+    """Operations a second of a matrix product, the best of five."""
+    a, best_s = torch.randn(2048, 2048), float("inf")
+    for _ in range(5):
+        begin_s = time.process_time()
+        a @ a
+        best_s = min(best_s, time.process_time() - begin_s)
+    return 2 * 2048**3 / best_s
+
+
+def measure(folder: Path, kind: str, fusion: str) -> dict[str, float]:
+    """Seconds of an epoch, the better of two, and their share of what its operations alone would take."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    run = {"turns": turns, "windows": windows}[kind](folder, fusion)
+    with FlopCounterMode(display=False) as counted:
+        epoch_s(run)
+    best_s = min(epoch_s(run) for _ in range(2))
+    return {"seconds": best_s, "share": counted.get_total_flops() / rate() / best_s}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for name in sys.argv[3:]:
+        print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2], name)), flush=True)
