@@ -105,10 +105,12 @@ def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | Non
 
 
 def _feature(results: Path, name: str, entries: dict) -> Feature:
-    """How a feature store was made, as the store says; raises InputError where another tool made it."""
+    """How a feature store was made, as the store says; raises InputError where no one extractor made it."""
     made, entry = FeatureStore(results / "features" / f"{name}.h5").attributes, entries[name]
     if entry["extractor"] == "import":
         raise InputError(f"features {name} were imported: what made them cannot be asked about another recording")
+    if entry["extractor"] == "join":
+        raise InputError(f"features {name} are joined from several stores, which a packed model cannot do yet")
     source = entry.get("weights")
     found = None
     if source:
