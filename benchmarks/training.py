@@ -119,7 +119,7 @@ def default_features() -> dict[str, float]:
         try:
             for kind in ("turns", "windows"):
                 for fusion in FUSIONS:
-                    command = [sys.executable, script, folder, kind, fusion]
+                    command = [sys.executable, "-P", script, folder, kind, fusion]  # -P: not beside our statistics.py
                     ours, *theirs = (
                         json.loads(subprocess.run(command, cwd=code, check=True, capture_output=True).stdout)
                         for code in filter(None, (ROOT, former))
