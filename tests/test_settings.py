@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.contrast import also_differs
 from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
 from pipeline.words.registry import RECOGNISERS
+from workflow.check import between
 from workflow.settings import Unreadable, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -314,14 +316,15 @@ def test_a_corpus_that_cannot_be_read_is_told_from_a_mistake_in_the_configuratio
         resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap", read)
 
 
-@pytest.mark.parametrize(("corpus", "slow"), [("iemocap", "cross or self attention, as published"), ("affwild2", None)])
-def test_the_demonstration_asks_what_research_asks_but_for_slow_models(config, corpus, slow):
-    research = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus).options
-    demo = resolve(change(config, "scale", "demo"), corpus).options
-    left_out = [contrast.question for contrast in research.contrasts if contrast not in demo.contrasts]
-    assert left_out == ([slow] if slow else [])
-    assert len(demo.contrasts) >= 13
-    assert not any("published" in run for run in demo.run_names)
+@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
+def test_the_demonstration_keeps_both_attentions_and_recursion_and_asks_clean_questions(config, corpus):
+    demo = resolve(change(config, "scale", "demo"), corpus)
+    models = {run.partition("-")[0] for run in demo.options.run_names}
+    assert {demo.models[name].fusion for name in models} >= {"self_attention", "cross_attention", "rcma"}
+    assert not any("published" in name for name in models)
+    assert len(demo.options.contrasts) >= 5
+    for contrast in demo.options.contrasts:
+        assert not also_differs(between(demo.models, contrast.a, contrast.b)), contrast.question
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
