@@ -422,7 +422,7 @@ def test_words_tell_the_emotion_and_voice_and_face_a_part_of_it(probes):
     alone = {m: accuracy(m) for m in scores}
     assert alone["text"] > 0.95
     assert all(0.28 < alone[m] < 0.75 for m in ("audio", "video")), alone  # chance is 0.14
-    assert accuracy("audio", "video") > max(alone["audio"], alone["video"])
+    assert accuracy("audio", "video") < 0.75, "who does not read the words is worse"
 
 
 # --- checkpoints

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from models.evaluation.contrast import also_differs
 from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
 from pipeline.words.registry import RECOGNISERS
+from workflow.check import between
 from workflow.settings import Unreadable, patch, resolve, schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -350,13 +352,14 @@ def test_a_corpus_that_cannot_be_read_is_told_from_a_mistake_in_the_configuratio
 
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
-def test_the_demonstration_has_both_kinds_of_attention_and_recursion(config, corpus):
-    research = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
+def test_the_demonstration_has_both_attentions_and_recursion_and_asks_clean_questions(config, corpus):
     demo = resolve(change(config, "scale", "demo"), corpus)
     trained = {run.model for run in demo.options.planned_runs.values()}
-    assert trained < {run.model for run in research.options.planned_runs.values()}
     assert {"self_attention", "cross_attention", "rcma"} <= {demo.models[model].fusion for model in trained}
     assert not any(demo.models[model].faithful for model in trained), "too slow for it"
+    assert len(demo.options.contrasts) >= 5
+    for contrast in demo.options.contrasts:
+        assert not also_differs(between(demo, contrast.a, contrast.b)), contrast.question
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
@@ -451,7 +454,6 @@ def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
 
 def test_runs_may_name_their_inputs(config):
     """A feature set is compared by a run that reads it and a contrast, in the defaults or in a corpus's own entry."""
-    from workflow.check import between
     from workflow.planned import Planned
 
     low = {"model": "self", "modalities": ["A+V", "A+V+T"], "inputs": {"audio": "pitch"}}
@@ -486,8 +488,6 @@ def test_weights_of_one_s_own_that_are_not_there_are_told_before_any_work(config
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
 def test_default_contrasts_differ_in_one_thing(config, corpus):
-    from models.evaluation.contrast import also_differs
-    from workflow.check import between
 
     found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
     for contrast in found.options.contrasts:

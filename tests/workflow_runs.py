@@ -25,7 +25,7 @@ FEW_CONTRASTS = {
 
 
 def small_config(roots: dict[str, Path] | None = None, changes: dict | None = None) -> dict:
-    """The repository's configuration at demo scale with few runs, seeds and epochs."""
+    """The repository's configuration at demo scale with few runs, seeds and epochs, and a job for each recording."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["scale"] = "demo"
     for corpus, root in (roots or {}).items():
@@ -37,6 +37,8 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
             demo.pop(key, None)
         demo["training"].update(seeds=[1, 2], epochs=3)
         demo["significance"]["bootstrap_samples"] = 200
+    for entry in config["demo"]["corpora"].values():
+        entry.pop("media_units", None)
     return patch(config, changes or {})
 
 
