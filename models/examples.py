@@ -66,6 +66,11 @@ class Examples:
         return {m: numbers for m, numbers in found.items() if len(numbers) > 1}
 
     @property
+    def rows_per_step(self) -> dict[str, int]:
+        """How many rows became a step, of the modalities whose rows are averaged."""
+        return {m: table.rows.pool for m, table in self.tables.items() if isinstance(table.rows, PooledRows)}
+
+    @property
     def absent(self) -> dict[str, int]:
         """How many segments have no valid row, per modality."""
         return {m: int((~table.rows.observed).sum()) for m, table in self.tables.items()}
@@ -174,6 +179,7 @@ def segment_items(
     network: NetworkOptions,
     training: TrainingOptions,
     device: str = "cpu",
+    rows_per_step: Mapping[str, int] | None = None,
 ) -> Examples:
     """Segments as items, without normalisers.
 
@@ -190,7 +196,11 @@ def segment_items(
     elif network.faithful:
         rows = {m: StoredRows(store, segment_ids, steps[m]) for m, store in stores.items()}
     else:
-        rows = {m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s) for m, store in stores.items()}
+        pool = rows_per_step or {}
+        rows = {
+            m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s, pool.get(m))
+            for m, store in stores.items()
+        }
     segment = np.array([index[a.segment_id] for a in assignments])
     return Examples(
         task=task,

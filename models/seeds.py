@@ -69,6 +69,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "max_steps": examples.max_steps,
         "scale": examples.scale,
         "layers": examples.layers,
+        "rows_per_step": examples.rows_per_step,
     }
     counts = {m: len(numbers) for m, numbers in examples.layers.items()}
 

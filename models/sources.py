@@ -63,11 +63,21 @@ class StoredRows:
 
 
 class PooledRows(StoredRows):
-    """Rows no finer than ``step_s``: as many neighbours as fit into it are averaged, as far as they are valid."""
+    """Rows no finer than ``step_s``: as many neighbours as fit into it are averaged, as far as they are valid.
 
-    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None, step_s: float):
+    ``pool`` says how many; without it they follow from the store.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        segment_ids: Sequence[str],
+        max_steps: int | None,
+        step_s: float,
+        pool: int | None = None,
+    ):
         super().__init__(store, segment_ids, max_steps)
-        self.pool = max(1, int(step_s / _hop_s(store) + 0.01))
+        self.pool = pool or max(1, int(step_s / _hop_s(store) + 0.01))
         self.count = -(-self.kept // self.pool)
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -190,7 +190,8 @@ def test_scores_without_a_modality_are_those_of_items_that_lack_it(tmp_path, tur
     network, _, facts = load_network(out / "seed4")
     split, stores = turns
     features = {m: stores[m] for m in facts["model"]["dims"]}
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=SEGMENT["max_steps"])
+    step_s = facts["training"]["grid_hop_s"]
+    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=SEGMENT["max_steps"], step_s=step_s)
     truth, said = [], {"nothing": [], "audio": [], "text": []}
     for i in range(len(data)):
         truth.append(data[i].target)

@@ -97,6 +97,7 @@ class Model:
             self._refuse_plugs({run["network"]["fusion"] for run in runs})
         self.task = Task.parse(self.about.task)
         self.network = NetworkOptions.model_validate(runs[0]["network"])
+        self.rows_per_step: dict[str, int] = runs[0]["model"]["rows_per_step"]
         self.training = TrainingOptions.model_validate({**runs[0]["training"], "seeds": [0]})
 
     def _refuse_plugs(self, fusions: set[str]) -> None:

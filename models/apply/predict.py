@@ -14,7 +14,6 @@ from models.apply.folder import Listener, Model
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
 from models.examples import Examples, frame_items, segment_items
-from models.sources import GridRows
 from models.truth import UNKNOWN, Truth
 from pipeline.devices import choose_device
 from pipeline.records import Assignment, InputError
@@ -77,7 +76,9 @@ class Predictor:
             count, outputs = len(rows), model.about.outputs
             numbers = np.full((count, len(outputs)), np.nan)
             truth = Truth(outputs, numbers if model.task.numbers else np.full(count, UNKNOWN))
-            return segment_items(prepared.stores, rows, model.task, truth, model.network, training, self.device)
+            return segment_items(
+                prepared.stores, rows, model.task, truth, model.network, training, self.device, model.rows_per_step
+            )
         labels = _unlabelled(recording, model, folder / "labels.h5")
         return frame_items(prepared.stores, labels, rows, model.task, model.network, training, self.device)
 
@@ -140,9 +141,9 @@ class Predictor:
             what = "frames" if self.model.task.frames else "stretches"
             notes.append(f"In {nothing} of {len(rows)} {what} nothing was observed, so nothing is said of them.")
         for modality, table in examples.tables.items():
-            cut = int((table.rows.count < table.rows.stored).sum())
-            if cut and not isinstance(table.rows, GridRows):
-                most = int(table.rows.count.max())
+            cut = int((table.rows.kept < table.rows.stored).sum())
+            if cut:
+                most = int(table.rows.kept.max())
                 notes.append(f"{cut} stretches are longer than the model reads; {modality} ends after {most} rows.")
         return notes
 
