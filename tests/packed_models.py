@@ -75,14 +75,14 @@ def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path
         if "text" in reads:
             invoke(pipeline, "words", *which, "--out", results / "words" / f"{shard}.tsv")
     weights = folder / "results" / "weights"
+    if not weights.is_dir():
+        invoke(workflow, "demo-weights", "--out", weights)
     for modality, store in reads.items():
         one = plan.options.extractors[store]
         given = ["--extractor", one.extractor, "--options", json.dumps(one.options), "--results", results]
         given += [part for shard in plan.shards for part in ("--shard", shard)]
         if one.weights:
-            kind = one.weights.removeprefix("demo:")
-            invoke(workflow, "demo-weights", kind, "--out", weights / f"demo--{kind}")
-            given += ["--weights", weights / f"demo--{kind}"]
+            given += ["--weights", weights / one.weights.replace(":", "--")]
         out = results / "features" / f"{store}.h5"
         invoke(pipeline, "features", "--corpus", name, "--name", store, *given, "--demonstration", "--out", out)
         reads[modality] = out

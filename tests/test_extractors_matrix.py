@@ -292,6 +292,21 @@ def test_a_picture_as_large_as_what_the_network_sees_loses_no_edge():
     assert prepare(picture[:, :112, :112]).shape == (1, 3, 224, 224)
 
 
+@pytest.mark.parametrize("size", [(36, 36), (224, 224)])
+def test_pictures_are_resized_as_by_pil_whatever_a_device_makes_of_halves(size):
+    import torch
+    from PIL import Image
+
+    from pipeline.features.image_preparation import ImagePreparation
+
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3), np.uint8)
+    expected = np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BICUBIC)) for one in pixels])
+    made = ImagePreparation(size=size, mode="bicubic")(torch.from_numpy(pixels)).permute(0, 2, 3, 1).numpy()
+    apart = np.abs(made - expected)
+    assert apart.max() <= 1
+    assert (apart > 0).mean() < 1e-3, "PIL's weights are whole numbers, so few pixels round otherwise"
+
+
 def test_wrong_modality(checkpoint):
     for kind, family, said in (
         ("transformers_text", "wav2vec2", "fits transformers_audio; transformers_text needs a text model"),

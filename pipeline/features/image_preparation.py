@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.records import InputError
 
+HALF_UP = 0.5 + 2**-14  # halves are common: whatever a device makes of their last bits, they go up, as in PIL
 RESAMPLING = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 
 
@@ -26,14 +27,16 @@ class ImagePreparation:
         import torch
         from torch.nn.functional import interpolate
 
-        images = crops.permute(0, 3, 1, 2).float()
+        images = crops.permute(0, 3, 1, 2).double()  # or devices would round apart
         if self.size and tuple(images.shape[2:]) not in (self.size, self.crop):
             smooth = self.mode != "nearest-exact"
             for size in ((images.shape[2], self.size[1]), self.size):  # across, then down, rounded to 8 bits like PIL
-                images = interpolate(images, size, mode=self.mode, antialias=smooth).round().clamp(0, 255)
+                images = interpolate(images, size, mode=self.mode, antialias=smooth)
+                images = (images + HALF_UP).floor().clamp(0, 255)
         if self.crop:
             top, left = ((have - want) // 2 for have, want in zip(images.shape[2:], self.crop, strict=True))
             images = images[:, :, top : top + self.crop[0], left : left + self.crop[1]]
+        images = images.float()
         mean, std = (torch.tensor(v, device=images.device).view(1, -1, 1, 1) for v in (self.mean, self.std))
         return (images * self.factor - mean) / std
 

@@ -94,7 +94,7 @@ def demo_corpus(corpus: str, out: Path, seed: int, workers: int) -> None:
 @click.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where folders demo--KIND are made.")
 def demo_weights(out: Path) -> None:
-    """Generate a small checkpoint of each of the real architectures: wav2vec2, bert and vit."""
+    """Generate a small checkpoint of each of the real architectures, and small word vectors."""
     from workflow.demo.checkpoints import KINDS, write_checkpoint
 
     for kind in KINDS:
