@@ -7,11 +7,11 @@ import importlib
 
 NAMES = {
     "Annotation": "pipeline.corpora.base:Annotation",
-    "AudioPiece": "pipeline.features.base:AudioPiece",
+    "AudioPiece": "pipeline.features.piece:AudioPiece",
     "Corpus": "pipeline.corpora.base:Corpus",
     "Cut": "pipeline.features.base:Cut",
     "Extractor": "pipeline.features.base:Extractor",
-    "FacePiece": "pipeline.features.base:FacePiece",
+    "FacePiece": "pipeline.features.piece:FacePiece",
     "FeatureStore": "pipeline.store:FeatureStore",
     "Finding": "pipeline.records:Finding",
     "Fusion": "models.fusion.base:Fusion",
@@ -27,7 +27,7 @@ NAMES = {
     "Segment": "pipeline.records:Segment",
     "SegmentDataset": "models.data:SegmentDataset",
     "Stream": "models.attention:Stream",
-    "TextPiece": "pipeline.features.base:TextPiece",
+    "TextPiece": "pipeline.features.piece:TextPiece",
     "TransformerBlock": "models.attention:TransformerBlock",
     "Unit": "pipeline.records:Unit",
     "collate": "models.data:collate",

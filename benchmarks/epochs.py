@@ -15,13 +15,14 @@ import numpy as np
 import torch
 
 sys.path.insert(0, "")
-from models.examples import frame_examples, segment_examples, training_batches
+from models.examples import training_batches
 from models.fit import Run
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
 from pipeline.store import FeatureStore
 
 try:
+    from models.fitted import frame_examples, segment_examples
     from models.task import Task
     from models.truth import Truth
     from pipeline.records import Assignment
@@ -29,6 +30,8 @@ try:
     FORMER = False
 except ImportError:
     from models.splits import Assignment
+
+    from models.examples import frame_examples, segment_examples
 
     FORMER = True
 

@@ -6,15 +6,13 @@ needs torch, transformers, h5py and numpy; without a CUDA device it says so and 
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training import turns
+from benchmarks.training import side_by_side, train, turns
 from pipeline.features.command import build
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
@@ -69,30 +67,6 @@ def seconds_per_hour(kind: str, device: str, media_s: float) -> float:
         begin_s = time.perf_counter()
         list(extract_all(extractor, jobs))
         return (time.perf_counter() - begin_s) * 3600 / (count * TURN_S)
-
-
-def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training) -> float:
-    """Seconds of one training job in a process of its own, start-up included."""
-    features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
-    command = [
-        *(sys.executable, "-m", "models", "train", "--task", "classes/segment", "--name", "bench"),
-        *("--modalities", "A+V+T", "--network", '{"fusion": "self_attention"}'),
-        *("--split", f"{folder}/split.tsv", "--fold", "0", *features),
-        *("--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}"),
-    ]
-    begin_s = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - begin_s
-
-
-def side_by_side(device: str, seeds: int, count: int, epochs: int, cores: int) -> float:
-    """Time of seeds one after another, each with all the cores, over their time side by side on the same cores."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        files = turns(folder, count)
-        same = {"seeds": list(range(seeds)), "epochs": epochs, "stop_patience": epochs, "device": device}
-        apart = train(folder, files, "apart", 1, **same, threads=cores if device == "cpu" else 1)
-        return apart / train(folder, files, "together", cores, **same)
 
 
 def epochs() -> dict[str, float]:

@@ -138,7 +138,8 @@ def default_features() -> dict[str, float]:
 def loading_by_item() -> dict[str, float]:
     """An epoch on frames whose features are frozen, against a loop that loads and aligns each window when it is due."""
     from models.data import Batch
-    from models.examples import frame_examples, training_batches
+    from models.examples import training_batches
+    from models.fitted import frame_examples
     from models.options import NetworkOptions, TrainingOptions
     from pipeline.records import Assignment
     from pipeline.timebase import to_grid
@@ -186,10 +187,32 @@ def loading_by_item() -> dict[str, float]:
     return {"epoch on frames, rcma: loading each window / features frozen (at least 2)": theirs / ours}
 
 
+def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training) -> float:
+    """Seconds of one training job in a process of its own, start-up included."""
+    features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
+    command = [
+        *(sys.executable, "-m", "models", "train", "--task", "classes/segment", "--name", "bench"),
+        *("--modalities", "A+V+T", "--network", '{"fusion": "self_attention"}'),
+        *("--split", f"{folder}/split.tsv", "--fold", "0", *features),
+        *("--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}"),
+    ]
+    begin_s = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - begin_s
+
+
+def side_by_side(device: str, seeds: int, count: int, epochs: int, cores: int) -> float:
+    """Time of seeds one after another, each with all the cores, over their time side by side on the same cores."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = turns(folder, count)
+        same = {"seeds": list(range(seeds)), "epochs": epochs, "stop_patience": epochs, "device": device}
+        apart = train(folder, files, "apart", 1, **same, threads=cores if device == "cpu" else 1)
+        return apart / train(folder, files, "together", cores, **same)
+
+
 def seeds_side_by_side() -> dict[str, float]:
     """Seeds of one job side by side, against one after another with all the cores."""
-    from benchmarks.gpu import side_by_side
-
     cores = len(os.sched_getaffinity(0))
     seeds = max(2, cores)
     name = f"{seeds} seeds on {cores} cores: one after another / side by side (at least 1)"
@@ -198,7 +221,7 @@ def seeds_side_by_side() -> dict[str, float]:
 
 def _peak_of_streaming(frames: int) -> float:
     """Peak memory in MB of two batches read from a file of so many frames; to be run in a process of its own."""
-    from models.examples import frame_examples
+    from models.fitted import frame_examples
     from models.options import NetworkOptions, TrainingOptions
     from pipeline.records import Assignment
 

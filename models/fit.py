@@ -44,43 +44,43 @@ class Objective:
             labels = torch.from_numpy(examples.known("training"))
             self.weights = inverse_frequencies(labels, len(examples.names)).to(examples.device, examples.dtype)
 
-    def loss(self, said: Tensor, batch: Batch) -> Tensor:
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The loss of one batch."""
-        said = said.to(torch.promote_types(said.dtype, torch.float32))
+        output = output.to(torch.promote_types(output.dtype, torch.float32))
         if not self.examples.task.numbers:
-            return self.cross_entropy(said.flatten(0, -2), batch.target.flatten())
+            return self.cross_entropy(output.flatten(0, -2), batch.target.flatten())
         if self.options.loss == "mse":
-            return self.squared_error(said[batch.target_mask], batch.target[batch.target_mask])
-        return ccc_loss(said, batch.target, batch.target_mask, self.options.ccc_over)
+            return self.squared_error(output[batch.target_mask], batch.target[batch.target_mask])
+        return ccc_loss(output, batch.target, batch.target_mask, self.options.ccc_over)
 
     def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean over what is labelled, weighed by class if asked for: (N, classes) and (N,)."""
         weights = None if self.weights is None else self.weights.to(logits.device, logits.dtype)
         return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
 
-    def squared_error(self, said: Tensor, target: Tensor) -> Tensor:
+    def squared_error(self, output: Tensor, target: Tensor) -> Tensor:
         """Mean over items and numbers, each in its spread: (N, numbers) both."""
-        spread = (self.examples.scale or {}).get("spread", [1.0] * said.shape[-1])
-        return ((said - target) / said.new_tensor(spread)).square().mean()
+        spread = (self.examples.scale or {}).get("spread", [1.0] * output.shape[-1])
+        return ((output - target) / output.new_tensor(spread)).square().mean()
 
     def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
         """Loss and scores over the whole development part."""
         examples, items = self.examples, self.examples.items("development")
         found = answers(examples, items, outputs(network, examples, items, self.options.batch_size, mixed))
-        truth, said = found.truth[found.known], found.said[found.known]
+        truth, output = found.truth[found.known], found.output[found.known]
         if not len(truth):
             raise InputError(
                 f"the development part holds no labelled {examples.task.level}, so no epoch can be selected; "
                 "change the split"
             )
         if not examples.task.numbers:
-            confusion = confusion_matrix(truth, said.argmax(1), len(examples.names))
-            loss = self.cross_entropy(torch.from_numpy(said), torch.from_numpy(truth))
+            confusion = confusion_matrix(truth, output.argmax(1), len(examples.names))
+            loss = self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth))
             return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
-        each = np.nan_to_num([float(ccc(moments(truth[:, k], said[:, k]))) for k in range(truth.shape[1])])
+        each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
         loss = 1 - float(each.mean())
         if self.options.loss == "mse":
-            loss = float(self.squared_error(torch.from_numpy(said), torch.from_numpy(truth)))
+            loss = float(self.squared_error(torch.from_numpy(output), torch.from_numpy(truth)))
         return {
             "loss": loss,
             **{f"ccc_{name}": float(value) for name, value in zip(examples.names, each)},
@@ -162,8 +162,8 @@ class Run:
             if self.options.modality_dropout and len(batch.masks) > 1:
                 batch = withhold(batch, self.options.modality_dropout)
             with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
-                said = self.network(batch.values, batch.masks)
-            loss = self.objective.loss(said, batch)
+                output = self.network(batch.values, batch.masks)
+            loss = self.objective.loss(output, batch)
             loss.backward()
             self.optimiser.adam.step()
             total += loss.detach() * len(batch)

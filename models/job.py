@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from models.data import read_fold
-from models.examples import Examples, frame_examples, segment_examples
+from models.examples import Examples
+from models.fitted import frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
 from models.truth import segment_truth

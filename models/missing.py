@@ -21,17 +21,17 @@ def scores_without(
         return {}
     items, found = examples.items("test"), {}
     for modality in (None, *examples.dims):
-        said = outputs(network, examples, items, batch_size, mixed, without=modality)
-        found[modality or NOTHING] = scores_of(answers(examples, items, said), examples.task, examples.names)
+        output = outputs(network, examples, items, batch_size, mixed, without=modality)
+        found[modality or NOTHING] = scores_of(answers(examples, items, output), examples.task, examples.names)
     return found
 
 
 def scores_of(found: Answers, task: Task, names: list[str]) -> dict[str, float | None]:
     """Every overall metric of what is known."""
-    truth, said = found.truth[found.known], found.said[found.known]
+    truth, output = found.truth[found.known], found.output[found.known]
     if task.numbers:
-        sums = np.stack([moments(truth[:, k], said[:, k]) for k in range(len(names))])
+        sums = np.stack([moments(truth[:, k], output[:, k]) for k in range(len(names))])
     else:
-        sums = confusion_matrix(truth, said.argmax(1), len(names))
+        sums = confusion_matrix(truth, output.argmax(1), len(names))
     values = {name: float(metric(task, name, names)(sums)) for name in overall(task)}
     return {name: None if np.isnan(value) else value for name, value in values.items()}

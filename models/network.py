@@ -36,18 +36,18 @@ def _require_one_grid(masks: dict[str, Tensor], modalities: Iterable[str]) -> No
         )
 
 
-def between_steps(said: Tensor, seen: Tensor, frames: int) -> Tensor:
+def between_steps(output: Tensor, seen: Tensor, frames: int) -> Tensor:
     """Spread what is said of each step over its frames: (B, T, outputs) and (B, T) -> (B, T * frames, outputs).
 
     Frames lie on the straight line from their step's middle to the next one's, if anything was observed in that;
     otherwise they share the answer of their step.
     """
-    toward = torch.arange(0.5, frames, device=said.device) / frames - 0.5  # in steps
-    spread = said.unsqueeze(2).expand(-1, -1, frames, -1)
+    toward = torch.arange(0.5, frames, device=output.device) / frames - 0.5  # in steps
+    spread = output.unsqueeze(2).expand(-1, -1, frames, -1)
     for shift, share in ((1, (-toward).clamp(min=0)), (-1, toward.clamp(min=0))):
-        step = (said.roll(shift, 1) - said) * seen.roll(shift, 1).unsqueeze(-1)
-        inside = torch.arange(seen.shape[1], device=said.device) != (0 if shift == 1 else seen.shape[1] - 1)
-        spread = spread + (step * inside[:, None]).unsqueeze(2) * share[:, None].to(said.dtype)
+        step = (output.roll(shift, 1) - output) * seen.roll(shift, 1).unsqueeze(-1)
+        inside = torch.arange(seen.shape[1], device=output.device) != (0 if shift == 1 else seen.shape[1] - 1)
+        spread = spread + (step * inside[:, None]).unsqueeze(2) * share[:, None].to(output.dtype)
     return spread.flatten(1, 2)
 
 
@@ -166,13 +166,13 @@ class Late(nn.Module):
         """Predict with every modality and average."""
         if self.task.frames:
             _require_one_grid(masks, self.models)
-        said = {m: model(values, masks) for m, model in self.models.items()}
+        output = {m: model(values, masks) for m, model in self.models.items()}
         if not self.task.numbers:
-            said = {m: x.log_softmax(-1) for m, x in said.items()}
-        present = {m: masks[m] if self.task.frames else masks[m].any(1) for m in said}
-        present = torch.stack([present[m] for m in said]).unsqueeze(-1)  # (M, B[, T], 1)
+            output = {m: x.log_softmax(-1) for m, x in output.items()}
+        present = {m: masks[m] if self.task.frames else masks[m].any(1) for m in output}
+        present = torch.stack([present[m] for m in output]).unsqueeze(-1)  # (M, B[, T], 1)
         present = present | ~present.any(0)  # where nobody observed anything, all speak
-        return (torch.stack(list(said.values())) * present).sum(0) / present.sum(0)
+        return (torch.stack(list(output.values())) * present).sum(0) / present.sum(0)
 
 
 class Separate(nn.Module):
@@ -202,8 +202,8 @@ class Scaled(nn.Module):
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
         """Predict in the unit of the numbers, at least in float32."""
-        said = self.model(values, masks)
-        return said.to(torch.promote_types(said.dtype, torch.float32)) * self.spread + self.centre
+        output = self.model(values, masks)
+        return output.to(torch.promote_types(output.dtype, torch.float32)) * self.spread + self.centre
 
 
 def build(

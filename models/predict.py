@@ -34,7 +34,7 @@ def outputs(
     """
     network.eval()
     order = evaluation_batches(items, examples.length, batch_size)
-    said: dict[int, np.ndarray] = {}
+    output: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):
         batch = batch.without(without) if without else batch
         with torch.autocast(examples.device.type, torch.bfloat16, enabled=mixed):
@@ -42,10 +42,10 @@ def outputs(
         values = values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
         if examples.task.frames:
             count = next(iter(examples.count.values()))[group]
-            said.update((item, x[:n]) for item, x, n in zip(group.tolist(), values, count))
+            output.update((item, x[:n]) for item, x, n in zip(group.tolist(), values, count))
         else:
-            said.update(zip(group.tolist(), values))
-    return [said[item] for item in items.tolist()]
+            output.update(zip(group.tolist(), values))
+    return [output[item] for item in items.tolist()]
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -65,19 +65,19 @@ class Answers:
     frame: np.ndarray | None  # (N,) number of the frame in its segment; None: of segments
     truth: np.ndarray  # (N,) numbers of classes, or (N, numbers)
     known: np.ndarray  # (N,) whether the truth is known
-    said: np.ndarray  # (N, outputs) logits of classes, or numbers
+    output: np.ndarray  # (N, outputs) logits of classes, or numbers
 
 
-def answers(examples: Examples, items: np.ndarray, said: Sequence[np.ndarray]) -> Answers:
+def answers(examples: Examples, items: np.ndarray, output: Sequence[np.ndarray]) -> Answers:
     """Put together what was said of each of ``items``: see ``outputs``."""
     parts, part = np.unique(examples.part[items], return_inverse=True)
     if examples.task.frames:
-        return _of_frames(examples, items, said, part, parts.tolist())
+        return _of_frames(examples, items, output, part, parts.tolist())
     order = np.lexsort((examples.segment[items], part))
     truth = examples.target[items[order]]
     known = np.isfinite(truth).all(1) if examples.task.numbers else truth != UNKNOWN
     return Answers(
-        examples.segment[items[order]], part[order], parts.tolist(), None, truth, known, np.stack(said)[order]
+        examples.segment[items[order]], part[order], parts.tolist(), None, truth, known, np.stack(output)[order]
     )
 
 
@@ -89,10 +89,10 @@ def _of_frames(examples: Examples, items: np.ndarray, windows, part: np.ndarray,
         groups.setdefault(key, []).append(k)
     averaged = []
     for (_, segment), ks in sorted(groups.items()):
-        said = [probabilities(windows[k]) if classes else windows[k] for k in ks]
-        mean = average_windows(said, examples.first[items[ks]], int(labels.count[segment]))
+        output = [probabilities(windows[k]) if classes else windows[k] for k in ks]
+        mean = average_windows(output, examples.first[items[ks]], int(labels.count[segment]))
         averaged.append(np.log(mean.clip(np.finfo(mean.dtype).tiny)) if classes else mean)
-    frames = [len(said) for said in averaged]
+    frames = [len(output) for output in averaged]
     of_part, of_segment = (np.repeat([key[i] for key in sorted(groups)], frames) for i in (0, 1))
     ranges = [labels.range(segment) for _, segment in sorted(groups)]
     known = np.concatenate([labels.valid[r].cpu().numpy() for r in ranges])
@@ -117,8 +117,8 @@ def columns(examples: Examples, found: Answers, seed: int) -> dict[str, Any]:
     if examples.task.numbers:
         truth = np.where(found.known[:, None], found.truth, np.float32(np.nan))
         table |= {f"truth_{name}": truth[:, k] for k, name in enumerate(names)}
-        return table | {f"prediction_{name}": found.said[:, k].astype(np.float32) for k, name in enumerate(names)}
-    p = probabilities(found.said)
+        return table | {f"prediction_{name}": found.output[:, k].astype(np.float32) for k, name in enumerate(names)}
+    p = probabilities(found.output)
     table["label"] = np.where(found.known, found.truth, len(names)), [*names, ""]
     table["predicted"] = p.argmax(1), names
     return table | {f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(names)}

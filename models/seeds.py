@@ -86,8 +86,8 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     run, tried = fit_best(make, job.training, folder, known["digest"], say)
     network = run.network
     items = examples.items("development", "test", "unlabelled")
-    said = predict.outputs(network, examples, items, job.training.batch_size, mixed)
-    found = predict.answers(examples, items, said)
+    output = predict.outputs(network, examples, items, job.training.batch_size, mixed)
+    found = predict.answers(examples, items, output)
     predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
     without = missing.scores_without(network, examples, job.training.batch_size, mixed)
     with replacing(folder / "checkpoint.safetensors") as temporary:

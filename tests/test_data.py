@@ -11,7 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
 from models.data import Normaliser, SegmentDataset, collate, read_fold
-from models.examples import evaluation_batches, frame_examples, segment_examples, training_batches
+from models.examples import evaluation_batches, training_batches
+from models.fitted import frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task

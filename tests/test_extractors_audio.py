@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from pipeline.features.base import AudioPiece
 from pipeline.features.command import build
+from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 

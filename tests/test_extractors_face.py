@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline import weights
-from pipeline.features.base import FacePiece
 from pipeline.features.command import build
 from pipeline.features.face_geometry import EXPRESSIVE, MEASURES
+from pipeline.features.piece import FacePiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from tests.checkpoint_families import onnx_mean_of_channels

@@ -6,9 +6,9 @@ import pytest
 from pipeline import weights
 from pipeline.conformance import verdicts
 from pipeline.features import registry
-from pipeline.features.base import AudioPiece, FacePiece, TextPiece
 from pipeline.features.check import CHECKS
 from pipeline.features.command import build
+from pipeline.features.piece import AudioPiece, FacePiece, TextPiece
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
 from pipeline.features.synthetic import clip

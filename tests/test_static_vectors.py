@@ -5,10 +5,10 @@ import pytest
 
 from pipeline import weights
 from pipeline.conformance import verdicts
-from pipeline.features.base import TextPiece
 from pipeline.features.check import CHECKS
 from pipeline.features.command import build
 from pipeline.features.fetch import fetch
+from pipeline.features.piece import TextPiece
 from pipeline.features.static_vectors import vector_file
 from pipeline.records import InputError
 

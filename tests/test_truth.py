@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_sample_weight
 
 from models.data import Batch, SegmentDataset, collate, read_fold
-from models.examples import frame_examples, segment_examples
 from models.fit import Objective
+from models.fitted import frame_examples, segment_examples
 from models.losses import concordance
 from models.options import NetworkOptions, TrainingOptions
 from models.predict import answers
@@ -147,7 +147,7 @@ def test_windows_that_overlap_say_the_mean_of_their_probabilities(frames):
             at = found.frame[row] - examples.first[item]
             if examples.segment[item] == found.segment[row] and 0 <= at < len(logits):
                 own.append(np.exp(logits[at]) / np.exp(logits[at]).sum())
-        np.testing.assert_allclose(np.exp(found.said[row]), np.mean(own, axis=0), rtol=1e-5)
+        np.testing.assert_allclose(np.exp(found.output[row]), np.mean(own, axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -92,7 +92,7 @@ class Predictor:
             moments = {m: one.to(examples.device, examples.dtype) for m, one in normalisers.items()}
             own = replace(examples, normalisers=moments)
             found = networks.answers(own, items, networks.outputs(network, own, items, self.model.training.batch_size))
-            values = found.said if self.model.task.numbers else networks.probabilities(found.said)
+            values = found.output if self.model.task.numbers else networks.probabilities(found.output)
             predictions.append(values.astype(np.float32))
         return np.stack(predictions), found
 

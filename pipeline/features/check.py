@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
-from pipeline.features.base import Extractor, Piece
+from pipeline.features.base import Extractor
 from pipeline.features.command import build
+from pipeline.features.piece import Piece
 from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_rows
 from pipeline.features.synthetic import clip

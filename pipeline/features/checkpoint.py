@@ -4,8 +4,8 @@ import inspect
 import os
 from pathlib import Path
 
-from pipeline.features.base import Modality
 from pipeline.features.openable import check_openable
+from pipeline.features.piece import Modality
 from pipeline.records import InputError
 from pipeline.weights import allows_pickle
 

@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, FacePiece, Options, options
+from pipeline.features.base import Cut, Extractor, Options, options
+from pipeline.features.piece import FacePiece
 from pipeline.store import Rows
 
 # Indices into the mesh; right and left are the person's own.

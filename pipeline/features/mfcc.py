@@ -5,7 +5,8 @@ from functools import cached_property
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import AudioPiece, Cut, Extractor, Options, options
+from pipeline.features.base import Cut, Extractor, Options, options
+from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
 
 DELTA_WINDOW = 9  # rows that a difference looks at: 4 on each side

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, FacePiece, Options, options
+from pipeline.features.base import Cut, Extractor, Options, options
 from pipeline.features.image_preparation import ImagePreparation
+from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import AudioPiece, Cut, Extractor, Options, options
+from pipeline.features.base import Cut, Extractor, Options, options
+from pipeline.features.piece import AudioPiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.crops import CROP_PX
-from pipeline.features.base import AudioPiece, Cut, Extractor, FacePiece, Modality, Piece, TextPiece
+from pipeline.features.base import Cut, Extractor
+from pipeline.features.piece import AudioPiece, FacePiece, Modality, Piece, TextPiece
 from pipeline.records import InputError, Segment, Word, read_table
 from pipeline.store import Rows
 from pipeline.timebase import pool_rows

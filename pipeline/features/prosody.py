@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import AudioPiece, Cut, Extractor, Options, options
+from pipeline.features.base import Cut, Extractor, Options, options
+from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
 
 FRAME, HOP = 1024, 160  # samples at 16 kHz: 64 ms hold four periods of the lowest pitch

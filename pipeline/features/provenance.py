@@ -6,7 +6,8 @@ from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pipeline.features.base import Extractor, Modality
+from pipeline.features.base import Extractor
+from pipeline.features.piece import Modality
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.records import Segment

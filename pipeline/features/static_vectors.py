@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.features.base import Extractor, TextPiece
+from pipeline.features.base import Extractor
+from pipeline.features.piece import TextPiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import AudioPiece, Cut, Extractor, options
+from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
+from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from pipeline.store import Rows

@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, FacePiece, options
+from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.image_preparation import preparation_of
 from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 

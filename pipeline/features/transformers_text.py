@@ -9,8 +9,9 @@ from unicodedata import category
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, TextPiece, options
+from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
+from pipeline.features.piece import TextPiece
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
