@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +116,8 @@ def equal_test_predictions(root: Path, results: Path, run: str, predictor: Predi
     segments = read_table(results / "segments.tsv", Segment)
     tested = set(table.segment_id)
     unit_id = next(s.unit_id for s in segments if s.segment_id in tested)
-    own = tuple(s for s in segments if s.unit_id == unit_id)
-    (unit,) = (u for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit_id)
+    own = tuple(replace(s, shard="") for s in segments if s.unit_id == unit_id)
+    (unit,) = (replace(u, shard="") for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit_id)
     recording = Recording(root, unit, own, own[-1].end_s, frame_times_s(root / unit.video))
     with tempfile.TemporaryDirectory() as folder:
         recording, prepared = predictor.stages.run(recording, Path(folder))

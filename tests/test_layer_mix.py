@@ -69,7 +69,7 @@ def test_the_encoder_has_the_width_of_one_layer():
     options = NetworkOptions(fusion="late", width=8, embedding=4)
     dims, steps = {"audio": LAYERS * WIDTH, "text": 6}, {"audio": 5, "text": 3}
     network = build(options, dims, Task("classes", "segment"), 2, steps, layers={"audio": LAYERS})
-    found = {name: tuple(p.shape) for name, p in network.named_parameters() if "convolution.weight" in name}
+    found = {name: tuple(p.shape) for name, p in network.named_parameters() if "projection.weight" in name}
     assert sorted(shape[1] for shape in found.values()) == [WIDTH, 6]
     values = {"audio": torch.randn(4, 5, LAYERS * WIDTH), "text": torch.randn(4, 3, 6)}
     network(values, {m: torch.ones(x.shape[:2], dtype=torch.bool) for m, x in values.items()}).square().sum().backward()
