@@ -22,7 +22,8 @@ from models.options import NetworkOptions, TrainingOptions
 from pipeline.store import FeatureStore
 
 try:
-    from models.fitted import frame_examples, segment_examples
+    from models.examples import frame_items, segment_items
+    from models.fitted import fitted
     from models.task import Task
     from models.truth import Truth
     from pipeline.records import Assignment
@@ -52,7 +53,8 @@ def turns(folder: Path, fusion: str) -> Run:
         return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training)
     truth = Truth(list(CLASSES), np.array([CLASSES.index(row.label) for row in rows]))
     task = Task("classes", "segment")
-    return _run(segment_examples(stores, rows, task, truth, network, training), network, training)
+    items = segment_items(stores, rows, task, truth, network, training)
+    return _run(fitted(items, network, training), network, training)
 
 
 def windows(folder: Path, fusion: str) -> Run:
@@ -64,8 +66,11 @@ def windows(folder: Path, fusion: str) -> Run:
     training = TrainingOptions(seeds=[0], batch_size=12)
     own = {} if fusion == "rcma" else ONE_GRID if FORMER or fusion == "late" else ONE_GRID | {"one_grid": True}
     network = NetworkOptions(fusion=fusion, **own)
-    task = () if FORMER else (Task("numbers", "frame", ("valence", "arousal")),)
-    return _run(frame_examples(stores, labels, split, *task, network, training), network, training)
+    if FORMER:
+        return _run(frame_examples(stores, labels, split, network, training), network, training)
+    task = Task("numbers", "frame", ("valence", "arousal"))
+    items = frame_items(stores, labels, split, task, network, training)
+    return _run(fitted(items, network, training), network, training)
 
 
 def _run(examples, network: NetworkOptions, training: TrainingOptions) -> Run:

@@ -138,8 +138,8 @@ def default_features() -> dict[str, float]:
 def loading_by_item() -> dict[str, float]:
     """An epoch on frames whose features are frozen, against a loop that loads and aligns each window when it is due."""
     from models.data import Batch
-    from models.examples import training_batches
-    from models.fitted import frame_examples
+    from models.examples import frame_items, training_batches
+    from models.fitted import fitted
     from models.options import NetworkOptions, TrainingOptions
     from pipeline.records import Assignment
     from pipeline.timebase import to_grid
@@ -151,7 +151,8 @@ def loading_by_item() -> dict[str, float]:
         files, labels = _videos(Path(folder), [FRAMES_PER_VIDEO] * len(parts))
         stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
         split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
-        run = _run(frame_examples(stores, truth, split, FRAMES_TASK, network, options), network, options)
+        items = frame_items(stores, truth, split, FRAMES_TASK, network, options)
+        run = _run(fitted(items, network, options), network, options)
         examples = run.examples
         groups = training_batches(run.items, examples.length, options.batch_size, np.random.default_rng(0))
 
@@ -221,7 +222,8 @@ def seeds_side_by_side() -> dict[str, float]:
 
 def _peak_of_streaming(frames: int) -> float:
     """Peak memory in MB of two batches read from a file of so many frames; to be run in a process of its own."""
-    from models.fitted import frame_examples
+    from models.examples import frame_items
+    from models.fitted import fitted
     from models.options import NetworkOptions, TrainingOptions
     from pipeline.records import Assignment
 
@@ -241,9 +243,9 @@ def _peak_of_streaming(frames: int) -> float:
         stores = {"video": FeatureStore(paths["video"])}
         options = TrainingOptions(seeds=[0], memory_budget_gb=1e-3)
         split = [Assignment(part, 0, part) for part in parts]
-        examples = frame_examples(
-            stores, FeatureStore(paths["label"]), split, FRAMES_TASK, NetworkOptions(fusion="self_attention"), options
-        )
+        network = NetworkOptions(fusion="self_attention")
+        labels = FeatureStore(paths["label"])
+        examples = fitted(frame_items(stores, labels, split, FRAMES_TASK, network, options), network, options)
         for batch in examples.batches([examples.items("training")[:12], examples.items("test")[:12]]):
             assert len(batch) == 12
     return peak_memory_mb()

@@ -1,50 +1,18 @@
 """Examples with what is fitted on their training part: normalisers of the features, and the scale of the numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from models.data import Normaliser
-from models.examples import Examples, frame_items, segment_items
+from models.examples import Examples
 from models.options import NetworkOptions, TrainingOptions
-from models.task import Task
-from models.truth import Truth
 from pipeline.log import log
-from pipeline.records import Assignment, InputError
-from pipeline.store import FeatureStore
+from pipeline.records import InputError
 
 
-def segment_examples(
-    stores: dict[str, FeatureStore],
-    assignments: Sequence[Assignment],
-    task: Task,
-    truth: Truth,
-    network: NetworkOptions,
-    training: TrainingOptions,
-    device: str = "cpu",
-) -> Examples:
-    """Segments as items, of which ``truth`` is known, with normalisers fitted on the training part."""
-    items = segment_items(stores, assignments, task, truth, network, training, device)
-    return fitted(items, network.faithful, training.normalise)
-
-
-def frame_examples(
-    stores: dict[str, FeatureStore],
-    labels: FeatureStore,
-    assignments: Sequence[Assignment],
-    task: Task,
-    network: NetworkOptions,
-    training: TrainingOptions,
-    device: str = "cpu",
-) -> Examples:
-    """Windows over the video frames of ``labels`` with normalisers fitted on the training part."""
-    items = frame_items(stores, labels, assignments, task, network, training, device)
-    return fitted(items, network.faithful, training.normalise)
-
-
-def fitted(examples: Examples, faithful: bool, normalise: bool) -> Examples:
+def fitted(examples: Examples, network: NetworkOptions, training: TrainingOptions) -> Examples:
     """Fit normalisers and scale on what trains, and say what is missing."""
     counts = Counter(examples.part.tolist())
     for needed in ("training", "development", "test"):
@@ -56,9 +24,9 @@ def fitted(examples: Examples, faithful: bool, normalise: bool) -> Examples:
     for m, table in examples.tables.items():
         if examples.absent[m]:
             log.info("%s: %d of %d segments have no valid row; all masked", m, examples.absent[m], len(trains))
-        seen = table.blocks(trains) if normalise else ()  # of nothing: features stay as they are
+        seen = table.blocks(trains) if training.normalise else ()  # of nothing: features stay as they are
         normalisers[m] = Normaliser.fit(seen, table.dim).to(examples.device, examples.dtype)
-    return replace(examples, normalisers=normalisers, scale=_scale(examples, faithful))
+    return replace(examples, normalisers=normalisers, scale=_scale(examples, network.faithful))
 
 
 def _scale(examples: Examples, faithful: bool) -> dict[str, list[float]] | None:

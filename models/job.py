@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from models.data import read_fold
-from models.examples import Examples
-from models.fitted import frame_examples, segment_examples
+from models.examples import Examples, frame_items, segment_items
+from models.fitted import fitted
 from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
 from models.truth import segment_truth
@@ -66,9 +66,11 @@ def load_examples(job: Job, device: str) -> Examples:
     stores, labels = open_stores(job)
     rows = read_fold(job.split, job.fold)
     if job.task.frames:
-        return frame_examples(stores, labels, rows, job.task, job.network, job.training, device)
-    truth = segment_truth(job.task, job.split, rows, job.labels)
-    return segment_examples(stores, rows, job.task, truth, job.network, job.training, device)
+        items = frame_items(stores, labels, rows, job.task, job.network, job.training, device)
+    else:
+        truth = segment_truth(job.task, job.split, rows, job.labels)
+        items = segment_items(stores, rows, job.task, truth, job.network, job.training, device)
+    return fitted(items, job.network, job.training)
 
 
 def make_repeatable(exact: bool, threads: int) -> None:

@@ -11,24 +11,25 @@ from models.task import Task
 
 
 def scores_without(
-    network: nn.Module, examples: Examples, batch_size: int, mixed: bool = False
+    network: nn.Module, examples: Examples, whole: Answers, batch_size: int, mixed: bool = False
 ) -> dict[str, dict[str, float | None]]:
-    """Scores of the test part as it is (``nothing`` taken away) and without each modality, by metric.
+    """Scores of the test part as it is (``nothing`` taken away; ``whole`` holds it) and without each modality.
 
-    Nothing where there is but one modality. A score that is undefined is None.
+    By what is taken away and by metric. Nothing where there is but one modality. A score that is undefined is None.
     """
     if len(examples.dims) == 1:
         return {}
-    items, found = examples.items("test"), {}
-    for modality in (None, *examples.dims):
+    found, items = {NOTHING: scores_of(whole, examples.task, examples.names)}, examples.items("test")
+    for modality in examples.dims:
         output = outputs(network, examples, items, batch_size, mixed, without=modality)
-        found[modality or NOTHING] = scores_of(answers(examples, items, output), examples.task, examples.names)
+        found[modality] = scores_of(answers(examples, items, output), examples.task, examples.names)
     return found
 
 
 def scores_of(found: Answers, task: Task, names: list[str]) -> dict[str, float | None]:
-    """Every overall metric of what is known."""
-    truth, output = found.truth[found.known], found.output[found.known]
+    """Every overall metric of the test part, as far as its truth is known."""
+    tested = found.known & (found.part == found.parts.index("test"))
+    truth, output = found.truth[tested], found.output[tested]
     if task.numbers:
         sums = np.stack([moments(truth[:, k], output[:, k]) for k in range(len(names))])
     else:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from models.fusion.base import CLASSES, Fusion, Published
 from models.fusion.registry import FUSIONS
 from models.task import Task
-from pipeline.records import InputError
+from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
@@ -232,7 +232,7 @@ class TrainingOptions(Options):
         True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
     )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
-    max_steps: dict[Literal["audio", "video", "text"], int] = Field(
+    max_steps: dict[Modality, int] = Field(
         default_factory=dict,
         description="longest sequence per modality in rows; longer ones are cut at the end (faithful models of the "
         "segments: always the published text 128, video 32, audio 1000)",

@@ -89,7 +89,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     output = predict.outputs(network, examples, items, job.training.batch_size, mixed)
     found = predict.answers(examples, items, output)
     predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
-    without = missing.scores_without(network, examples, job.training.batch_size, mixed)
+    without = missing.scores_without(network, examples, found, job.training.batch_size, mixed)
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 Side = Literal["whole", "left", "right"]
 """Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
+Modality = Literal["audio", "video", "text"]
 Picture = Literal["whole", "left_half", "right_half"]
 """Which part of the picture shows a segment's person: of two cameras side by side, a half."""
 

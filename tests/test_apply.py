@@ -210,6 +210,16 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     assert len(asked) == 2 + 2 + 2 + 6
 
 
+def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
+    paths = [tmp_path / "recordings.wav", tmp_path / "other.wav"]
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    written = command_outputs(monkeypatch, stop_at="")
+    assert run(quick[0], *paths, "--out", tmp_path / "out") is None
+    assert sorted(written) == ["other", "recordings@"]
+    assert (tmp_path / "out" / "recordings.csv").is_file()
+
+
 def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
     from models.apply.outputs import write

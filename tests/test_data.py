@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 
 from models.data import Normaliser, SegmentDataset, collate, read_fold
 from models.examples import evaluation_batches, training_batches
-from models.fitted import frame_examples, segment_examples
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task
@@ -26,9 +25,11 @@ from tests.training_material import (
     DIMS,
     class_split,
     emotional_turns,
+    frame_examples,
     frame_labels,
     frame_rows,
     frame_split,
+    segment_examples,
     turn_rows,
     videos,
     write_store,

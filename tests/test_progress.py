@@ -1,5 +1,6 @@
 """What a person is told of a run, checked on real Snakemake runs whose jobs take known times and fail in known ways."""
 
+import logging
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from collections import Counter
 import pytest
 
 from tests.workflow_runs import SNAKEMAKE
-from workflow.progress import account, duration, headline, table
+from workflow.progress import Reporter, account, duration, headline, table
 from workflow.run_log import Run, read_run
 
 SNAKEFILE = """
@@ -180,6 +181,16 @@ def test_time_left_on_a_run_of_known_pace(tmp_path):
         (tmp_path / f"{k}.log").touch()
     assert state.left(now_s)[0] == pytest.approx(150), "half of two, then two more, on two workers"
     assert headline(state, now_s) == "6 of 11 jobs done, about 2 min 30 s left and 1 jobs of rules not timed yet"
+
+
+def test_events_that_cannot_be_written_are_said_once_and_still_told(tmp_path, caplog):
+    reporter = Reporter(logging.getLogger("a full disk"))
+    reporter.path = tmp_path / "absent" / "events.jsonl"
+    for name in ("planned", "ended"):
+        reporter._take({"event": name, "time_s": 1.0, "jobs": {"1": ["long", "k=1", [], ""]}})
+    assert reporter.run.over
+    assert [len(reporter.run.jobs), len(caplog.records)] == [1, 1]
+    assert "misses events: No such file" in caplog.text
 
 
 def test_a_line_that_is_still_being_written_waits(good):

@@ -61,7 +61,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ),
         ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
         ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
-        ("corpora.iemocap.runs", {"selv": ["A"]}, "no model 'selv'; there are"),
+        ("corpora.iemocap.runs", {"selv": ["A"]}, r"corpora\.iemocap\.runs: no model 'selv'; there are"),
         (
             "corpora.iemocap.contrasts",
             [{"question": "q", "a": "self-A", "b": "self-X"}],
@@ -78,7 +78,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         (
             "corpora.iemocap.runs",
             {"low": {"model": "self", "modalities": ["T"], "inputs": {"text": "mfcc"}}},
-            "runs.low.inputs.text: mfcc is made from audio; use one from text",
+            r"corpora\.iemocap\.runs\.low\.inputs\.text: mfcc is made from audio; use one from text",
         ),
         (
             "corpora.iemocap.extractors.both",
@@ -256,6 +256,12 @@ def test_the_recogniser_says_what_stands_in_for_it_in_a_trial(config, tmp_path):
     assert resolve(config, "affwild2").options.recogniser.kind == "pocketsphinx"
     config["corpora"]["affwild2"]["recogniser"] = {**heard, "weights": str(tmp_path)}
     assert resolve(config, "affwild2").options.recogniser.kind == "faster_whisper"
+
+
+def test_only_networks_ask_for_a_gpu(config):
+    config["corpora"]["iemocap"]["extractors"]["glove"] = {"extractor": "static_vectors", "weights": "demo:glove"}
+    asking = {name for name, entry in resolve(config, "iemocap").options.extractors.items() if entry.uses_gpu}
+    assert asking == {"wav2vec2", "expression", "bert"}
 
 
 @pytest.mark.parametrize(

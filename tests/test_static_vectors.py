@@ -43,6 +43,13 @@ def test_each_word_has_its_own_numbers_and_unknown_ones_are_not_valid(tmp_path, 
     np.testing.assert_allclose(rows.values, expected, rtol=1e-6)
 
 
+def test_a_word_is_looked_up_as_its_text_writes_it(tmp_path):
+    time_s = np.array([[0.0, 1.0], [1.0, 2.0]])
+    piece = TextPiece("s", ["hello", "hello"], time_s, written=["HELLO!", "hello"])
+    (rows,) = made(tmp_path, LINES).extract([piece])
+    np.testing.assert_allclose(rows.values, [[4, 5, 6], [1, 2, -0.3]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("wrong", ["tree 1 2", "tree 1 2 3 4"])
 def test_two_widths_in_one_file_are_refused_with_the_line(tmp_path, wrong):
     with pytest.raises(InputError, match=r"some.3d.txt, line 8: 'tree' has [24] numbers and the words before it 3"):

@@ -10,7 +10,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from models.data import Batch, SegmentDataset, collate, read_fold
 from models.fit import Objective
-from models.fitted import frame_examples, segment_examples
 from models.losses import concordance
 from models.options import NetworkOptions, TrainingOptions
 from models.predict import answers
@@ -22,9 +21,11 @@ from tests.training_material import (
     class_split,
     classes_of_frames,
     emotional_turns,
+    frame_examples,
     frame_labels,
     frame_rows,
     frame_split,
+    segment_examples,
     turn_rows,
     videos,
     write_store,

@@ -9,6 +9,8 @@ from random import Random
 
 import numpy as np
 
+from models.examples import frame_items, segment_items
+from models.fitted import fitted
 from models.protocols.split import assign, usable
 from models.task import Task
 from pipeline.records import Assignment, Label, Segment, write_table
@@ -27,6 +29,16 @@ TRAINING = {
     "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}},
     "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
 }
+
+
+def segment_examples(*given):
+    """Segments as a job has them; the last two of what ``segment_items`` is given are network and training options."""
+    return fitted(segment_items(*given), *given[-2:])
+
+
+def frame_examples(*given):
+    """Windows of frames as a job has them; the last two are network and training options."""
+    return fitted(frame_items(*given), *given[-2:])
 
 
 def attributes(modality, corpus="iemocap", demonstration=True, **changes):

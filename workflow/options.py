@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
-from pipeline.records import InputError
+from pipeline.records import InputError, Modality
 from pipeline.words.registry import NONE, RECOGNISERS
 from pipeline.words.registry import check as check_recogniser
 
@@ -29,9 +29,6 @@ LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
 CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
-
-
-Modality = Literal["audio", "video", "text"]
 
 
 def runs_of(contrast: Contrast) -> list[str]:
@@ -93,6 +90,13 @@ class ExtractorEntry(BaseModel, extra="allow"):
     def imported(self) -> bool:
         """Whether another tool's file stands in for an extractor."""
         return self.extractor == "import"
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether a GPU makes it faster; what has no weights is CPU work and must not hold one."""
+        from pipeline.features import registry
+
+        return bool(self.weights) and registry.load(self.extractor).uses_gpu
 
     @property
     def joined(self) -> list[str]:

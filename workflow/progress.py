@@ -109,7 +109,7 @@ def account(run: Run, now_s: float) -> str:
 
 def is_for_the_screen(record: logging.LogRecord) -> bool:
     """Whether a message is shown: what each job is, and that it begins and ends, stands in Snakemake's log alone."""
-    of_one_job = record.module == "job_scheduler" or getattr(getattr(record, "event", None), "name", "") == "JOB_INFO"
+    of_one_job = record.module == "job_scheduler" or str(getattr(record, "event", None)) == "job_info"
     return record.levelno > logging.INFO or not of_one_job
 
 
@@ -119,7 +119,7 @@ class Reporter(logging.Handler):
     def __init__(self, logger: logging.Logger):
         super().__init__()
         self.run, self.logger, self.told_s = Run(), logger, time.time()
-        self.path = Path()
+        self.path, self.written = Path(), True
 
     def start(self, dag) -> None:
         """Note the planned jobs and listen from now on in place of the screen."""
@@ -151,8 +151,13 @@ class Reporter(logging.Handler):
 
     def _take(self, event: dict) -> None:
         self.run.feed([event])
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(event) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(event) + "\n")
+        except OSError as error:  # a full disk must not keep from the screen what failed
+            if self.written:
+                self.written = False
+                self.logger.warning(f"{self.path}: cannot be written, so `progress` misses events: {error.strerror}")
 
     def _complete(self, rule: str) -> bool:
         return all(job.state == "finished" for job in self.run.jobs.values() if job.rule == rule)

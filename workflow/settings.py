@@ -207,8 +207,8 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         found = options.extractors[store].modality
         if found != modality:
             raise InputError(f"{where('inputs', modality)}: {store} is made from {found}; use one from {modality}")
-    for name, run in options.planned_runs.items():
-        key = name.partition("-")[0]
+    for planned, run in options.planned_runs.items():
+        key = planned.partition("-")[0]
         if run.model not in models:
             raise InputError(f"{where('runs')}: no model {run.model!r}; there are {sorted(models)}")
         ask(partial(check_network, models[run.model], list(run.inputs), task), "runs", key)

@@ -17,6 +17,7 @@ from pipeline.log import log
 from pipeline.names import safe_ids
 from pipeline.records import InputError, replacing
 
+JOINED = "recordings"  # name of the table of all
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
@@ -72,7 +73,8 @@ def predict(
         recogniser = Listener(kind=recogniser, weights=Weights(source=heard_by, slug=slug) if heard_by else None)
     opened, predictor = Model(model, plugs), None
     sides = (side,) if side else ALL if people == "all" else ONE
-    names = safe_ids(map(str, paths))
+    # "@" at the end is in no other name: a recording called like the table of all must not be lost to it.
+    names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
     failed = []
     for path in paths:
         wish = Wish(sides, spans.get(path), window_s, hop_s)
@@ -150,5 +152,5 @@ def _join(out: Path, records: list[Path]) -> list[Path]:
     files = [out / name for record in records if record.is_file() for name in json.loads(record.read_text())["files"]]
     tables = [path for path in files if path.suffix == ".parquet"]
     if tables:
-        write_csv(join(tables), out / "recordings.csv")
+        write_csv(join(tables), out / f"{JOINED}.csv")
     return [path for path in files if path.suffix == ".html"]

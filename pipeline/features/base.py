@@ -14,8 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from pipeline.features.piece import Modality
-from pipeline.records import InputError
+from pipeline.records import InputError, Modality
 from pipeline.registry import options
 from pipeline.store import Rows
 
@@ -67,6 +66,8 @@ class Extractor(ABC):
     packages: ClassVar[tuple[str, ...]] = ("numpy",)
     """Installed packages whose versions are recorded with the features."""
     needs_weights: ClassVar[bool] = False
+    uses_gpu: ClassVar[bool] = True
+    """Whether a GPU makes it faster, where it has weights."""
     demonstration_weights: ClassVar[str | None] = None
     """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
     pool_s: float = 0.0

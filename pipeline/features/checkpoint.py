@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 from pipeline.features.openable import check_openable
-from pipeline.features.piece import Modality
-from pipeline.records import InputError
+from pipeline.records import InputError, Modality
 from pipeline.weights import allows_pickle
 
 _INPUTS = {"audio": {"input_values", "input_features"}, "video": {"pixel_values"}, "text": {"input_ids"}}

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from pipeline.store import Rows
 from pipeline.timebase import sample_index, window_ranges_s
-
-Modality = Literal["audio", "video", "text"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

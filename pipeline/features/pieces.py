@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.crops import CROP_PX
 from pipeline.features.base import Cut, Extractor
-from pipeline.features.piece import AudioPiece, FacePiece, Modality, Piece, TextPiece
-from pipeline.records import InputError, Segment, Word, read_table
+from pipeline.features.piece import AudioPiece, FacePiece, Piece, TextPiece
+from pipeline.records import InputError, Modality, Segment, Word, read_table
 from pipeline.store import Rows
 from pipeline.timebase import pool_rows
 

@@ -7,10 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.features.base import Extractor
-from pipeline.features.piece import Modality
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
-from pipeline.records import Segment
+from pipeline.records import Modality, Segment
 
 
 def attributes(

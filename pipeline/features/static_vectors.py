@@ -23,6 +23,7 @@ class StaticVectors(Extractor):
 
     modality = "text"
     needs_weights = True
+    uses_gpu = False
     demonstration_weights = "demo:glove"
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
@@ -46,7 +47,7 @@ class StaticVectors(Extractor):
 
     def _rows(self, piece: TextPiece) -> Rows:
         values, known = np.zeros((len(piece), self.width), np.float32), np.zeros(len(piece), bool)
-        for i, word in enumerate(piece.words):
+        for i, word in enumerate(piece.written or piece.words):
             bare = _EDGES.sub("", word)
             place = next((self.place[w] for w in (word, bare, bare.lower()) if w in self.place), None)
             if place is not None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.features.piece import AudioPiece, FacePiece, Modality, TextPiece
+from pipeline.features.piece import AudioPiece, FacePiece, TextPiece
+from pipeline.records import Modality
 from pipeline.timebase import window_ranges_s
 
 SAMPLE_RATE_HZ = 16_000

@@ -189,6 +189,14 @@ def network(wildcards):
     return planned(wildcards).settings.models[run_of(wildcards).model]
 
 
+def run_weights(wildcards):
+    """The weights that a run's features and words were made with."""
+    one = options(wildcards)
+    sources = [one.extractors[store].weights for store in run_of(wildcards).inputs.values()]
+    sources += [one.recogniser.weights] if "text" in run_of(wildcards).inputs else []
+    return [weights_folder(source) for source in dict.fromkeys(sources) if source]
+
+
 def run_features(wildcards):
     """The feature stores one run reads, by modality."""
     stores = run_of(wildcards).inputs.items()
@@ -231,8 +239,8 @@ def gpus(wildcards, useful):
 
 
 def shard_gpus(wildcards):
-    """A GPU for an extractor with weights; everything else is CPU work and must not hold one."""
-    return gpus(wildcards, extractor_entry(wildcards).weights)
+    """A GPU for an extractor that uses one."""
+    return gpus(wildcards, extractor_entry(wildcards).uses_gpu)
 
 
 def word_gpus(wildcards):

@@ -1,7 +1,7 @@
 # Weights are fetched once; each extractor runs per shard of videos, and its shards are joined into one store.
 
 
-# All three in one job: loading transformers takes longer than making one.
+# All in one job: loading transformers takes longer than making one.
 rule demo_weights:
     output:
         directory(expand("results/weights/demo--{kind}", kind=checkpoints.KINDS)),

@@ -78,7 +78,7 @@ rule pack:
         ],
         tables=["results/{corpus}/segments.tsv", "results/{corpus}/config.json"],
         split=split_file,
-        weights=lambda wildcards: [weights_folder(source) for source in options(wildcards).weight_sources],
+        weights=run_weights,
     output:
         directory("results/{corpus}/models/{model}-{modalities}"),
     log:
