@@ -1,4 +1,4 @@
-"""What a GPU is worth: networks against a core, seeds side by side, mixed precision, features kept on the device.
+"""What a GPU is worth: seeds at once as graphs, mixed precision, features kept on the device, paces of extractors.
 
     python -m benchmarks gpu
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training import side_by_side, train, turns
+from benchmarks.training import CLASSES, train, turns
 from pipeline.features.command import build
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
@@ -24,7 +24,7 @@ SECONDS = {
     "cpu": {"transformers_audio": 60.0, "transformers_image": 4.5, "transformers_text": 180.0},
 }
 """Media that a device is given to measure its pace."""
-SEEDS, TURNS, EPOCHS = 5, 1000, 8
+SEEDS, TURNS, EPOCHS = 10, 1000, 8
 TURN_S = 4.5  # mean of IEMOCAP
 
 
@@ -69,6 +69,49 @@ def seconds_per_hour(kind: str, device: str, media_s: float) -> float:
         return (time.perf_counter() - begin_s) * 3600 / (count * TURN_S)
 
 
+def seeds_at_once(folder: Path, files: dict[str, Path]) -> dict[str, float]:
+    """Epochs of several seeds, development included: each step started from Python, one seed after another, against
+    graphs of all seeds at once; and what a seed's step takes then."""
+    import torch
+
+    from models.fit import Run
+    from models.job import Job, load_examples, make_repeatable
+    from models.network import build
+    from models.options import NetworkOptions, TrainingOptions
+    from models.seeds import alternate
+    from models.task import Task
+
+    make_repeatable(True, 1)
+    options, found = TrainingOptions(seeds=list(range(SEEDS)), epochs=EPOCHS), {}
+    for fusion in ("self_attention", "cross_attention", "rcma"):
+        network = NetworkOptions(fusion=fusion)
+        task = Task("classes", "segment")
+        job = Job("bench", task, "A+V+T", 0, folder / "split.tsv", files, None, network, options, folder / "out")
+        examples = load_examples(job, "cuda")
+
+        def training(seed: int, network=network, task=task, examples=examples) -> Run:
+            torch.manual_seed(seed)
+            made = build(network, examples.dims, task, len(CLASSES), examples.max_steps)
+            return Run(made.to("cuda"), examples, options, seed, mixed=False)
+
+        def seconds(runs: list[Run]) -> float:
+            alternate((run.epoch() for run in runs), lambda: True)
+            begin_s = time.perf_counter()
+            alternate((run.epoch() for run in runs), lambda: True)
+            return time.perf_counter() - begin_s
+
+        alone, together = training(0), [training(seed) for seed in range(SEEDS)]
+        alone.graphs = None
+        alone_s, together_s = seconds([alone]), seconds(together)
+        name = f"GPU, {SEEDS} seeds, {fusion}"
+        found[f"{name}: one after another, step by step / at once, as graphs (at least 5)"] = (
+            SEEDS * alone_s / together_s
+        )
+        steps = -(-len(alone.items) // options.batch_size)
+        found[f"{name}: ms of an epoch for each step and seed"] = 1000 * together_s / SEEDS / steps
+    return found
+
+
 def epochs() -> dict[str, float]:
     """An epoch in exact arithmetic, and what fast arithmetic and features kept on the device save."""
     import torch
@@ -77,12 +120,13 @@ def epochs() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         files = turns(folder, TURNS)
+        paces = seeds_at_once(folder, files)
         for name, changes in {"exact": {}, "mixed": {"mixed_precision": True}}.items():
             train(folder, files, name, 1, seeds=[0], epochs=EPOCHS, stop_patience=EPOCHS, device="cuda", **changes)
             seconds[name] = json.loads((folder / name / "seed0" / "run.json").read_text())["seconds"]
     table = np.ones((200_000, 768), np.float32)
     resident, chosen = torch.from_numpy(table).cuda(), np.random.default_rng(0).integers(0, len(table), 20_000)
-    paces = {}
+    gathering = {}
     for name, gather in {
         "host": lambda: torch.from_numpy(table[chosen]).pin_memory().cuda(non_blocking=True),
         "device": lambda: resident[torch.as_tensor(chosen, device="cuda")],
@@ -93,10 +137,10 @@ def epochs() -> dict[str, float]:
         for _ in range(20):
             gather()
         torch.cuda.synchronize()
-        paces[name] = time.perf_counter() - begin_s
-    return {
+        gathering[name] = time.perf_counter() - begin_s
+    return paces | {
         "GPU, epoch: exact / mixed precision": seconds["exact"] / seconds["mixed"],
-        "GPU, gathering a batch: from memory / on the device": paces["host"] / paces["device"],
+        "GPU, gathering a batch: from memory / on the device": gathering["host"] / gathering["device"],
     }
 
 
@@ -107,8 +151,7 @@ def figures() -> dict[str, float]:
     if not torch.cuda.is_available():
         print("\nno CUDA device here: the GPU part is not measured")
         return {}
-    name = f"GPU, {SEEDS} seeds: one after another / side by side (at least 3)"
-    found = {name: side_by_side("cuda", SEEDS, TURNS, EPOCHS, SEEDS)} | epochs()
+    found = epochs()
     for kind, media_s in SECONDS["cuda"].items():
         try:
             found[f"GPU, {kind} of base size: seconds per hour of speech"] = seconds_per_hour(kind, "cuda", media_s)

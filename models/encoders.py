@@ -43,8 +43,6 @@ class Steps(torch.autograd.Function):
     It has a backward pass of its own, in which all that is no recurrence is done for all steps at once.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor):
         """Step from zeros: weight (2, H, 3H) and bias (2, 1, 3H) are those of the state; gates reset, update, new."""
@@ -95,8 +93,7 @@ class GatedRecurrence(nn.Module):
     Observed steps come out as if the absent ones had been cut out of the sequence, whatever the lengths in a batch and
     wherever the gaps. At an absent step the update gate is driven to 1, "keep", in h' = (1 - z) n + z h. (Packed
     sequences spare only what is absent at the end, at a third of the speed on CPU.) There are two ways to the same
-    numbers: both directions step by step, faster on CPU and batched by ``torch.func.vmap``; and the library's GRU,
-    which on CUDA is one call of cuDNN. The second is used on CUDA unless ``stepwise`` is set, as one must under vmap.
+    numbers: both directions step by step, faster on CPU; and the library's GRU, which on CUDA is one call of cuDNN.
     """
 
     HOLD = 100.0  # sigmoid(100 + anything a gate sees) is 1 to the last bit, also in float64
@@ -104,7 +101,6 @@ class GatedRecurrence(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)  # holds the parameters
-        self.stepwise = False
 
     def _weights(self, side: str) -> list[Tensor]:
         """Return one direction's weight_ih (3H, D), weight_hh (3H, H), bias_ih, bias_hh; gates reset, update, new."""
@@ -138,7 +134,7 @@ class GatedRecurrence(nn.Module):
 
     def forward(self, stream: Stream) -> Stream:
         """Run both directions: (B, T, width) -> (B, T, width)."""
-        if stream.values.is_cuda and not self.stepwise:
+        if stream.values.is_cuda:
             return observed(self.by_library(*stream), stream.mask)
         with torch.autocast(stream.values.device.type, enabled=False):
             return observed(self.by_steps(*stream), stream.mask)

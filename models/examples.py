@@ -1,8 +1,10 @@
 """The items of one training job, segments or windows of frames, and the batches made of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from models.data import Batch, Normaliser
 from models.options import NetworkOptions, TrainingOptions
-from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables
+from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables, sent
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names
 from models.windows import cut_windows
@@ -83,23 +85,46 @@ class Examples:
         """Indices of the items of some parts."""
         return np.flatnonzero(np.isin(self.part, parts))
 
-    def batch(self, items: np.ndarray) -> Batch:
-        """Gather, normalise and pad some items."""
+    def batch(self, items: np.ndarray, rounded: bool = False) -> Batch:
+        """Gather, normalise and pad some items to ``steps``."""
         segment, first = self.segment[items], self.first[items]
         values, masks = {}, {}
-        for m, table in self.tables.items():
-            count = self.count[m][items]
-            raw, mask = table.gather(segment, first, count, self.pad_to.get(m) or max(1, int(count.max())))
+        for m, steps in self.steps(items, rounded).items():
+            raw, mask = self.tables[m].gather(segment, first, self.count[m][items], steps)
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
         target, target_mask = self._target(items, segment, first, masks)
         return Batch(values, masks, target, target_mask, items)
+
+    def steps(self, items: np.ndarray, rounded: bool = False) -> dict[str, int]:
+        """To what length each modality of a batch is padded: to the longest of the items.
+
+        With ``rounded`` to as many eighths of the longest item there is, alike for all modalities, so that few shapes
+        serve all batches.
+        """
+        if rounded and not self.pad_to:
+            eighths = int(self.eighths[items].max())
+            return {m: -(-longest * eighths // 8) for m, longest in self.max_steps.items()}
+        return {m: self.pad_to.get(m) or max(1, int(count[items].max())) for m, count in self.count.items()}
+
+    @cached_property
+    def eighths(self) -> np.ndarray:
+        """(I,) length of each item in eighths of the longest, of the modality where it is longest; 1 to 8."""
+        longest = self.max_steps
+        return np.max([np.ones(len(self.part), int), *(-(-n * 8 // longest[m]) for m, n in self.count.items())], axis=0)
+
+    def of_each_shape(self, sizes: Iterable[int], items: np.ndarray) -> list[np.ndarray]:
+        """A group of ``items`` for each ``rounded`` shape that batches of these sizes can have, the largest first."""
+        ordered = items[np.argsort(self.eighths[items], kind="stable")]
+        last = np.searchsorted(self.eighths[ordered], np.unique(self.eighths[ordered]), side="right")
+        ends = [len(ordered)] if self.pad_to else last[::-1].tolist()
+        return [ordered[end - n : end] for end in ends for n in sorted(set(sizes), reverse=True) if n <= end]
 
     def _target(self, items, segment, first, masks) -> tuple[Tensor, Tensor]:
         if self.labels is not None:
             count = next(iter(self.count.values()))[items]
             target, known = self.labels.gather(segment, first, count, next(iter(masks.values())).shape[1])
         else:
-            target = torch.as_tensor(self.target[items], device=self.device)
+            target = sent(self.target[items], self.device)
             known = target.isfinite().all(-1) if self.task.numbers else target != UNKNOWN
         if self.task.numbers:
             return target.to(self.dtype), known
@@ -115,16 +140,22 @@ class Examples:
         found = np.concatenate([np.zeros((0, self.labels.dim), np.float32), *values])
         return found if self.task.numbers else found[:, 0].astype(np.int64)
 
-    def batches(self, groups: Sequence[np.ndarray]) -> Iterator[Batch]:
+    def batches(self, groups: Sequence[np.ndarray], rounded: bool = False) -> Iterator[Batch]:
         """Yield the batch of each group of items; what must be read or copied is read while the last batch is used."""
         if all(table.immediate for table in self.tables.values()):
-            yield from map(self.batch, groups)
+            yield from (self.batch(group, rounded) for group in groups)
             return
+        stream = torch.cuda.current_stream(self.device) if self.device.type == "cuda" else None
+
+        def read(group: np.ndarray) -> Batch:
+            with torch.cuda.stream(stream) if stream else nullcontext():  # a thread has a current stream of its own
+                return self.batch(group, rounded)
+
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(self.batch, groups[0]) if len(groups) else None
+            coming = reader.submit(read, groups[0]) if len(groups) else None
             for k in range(len(groups)):
                 ready = coming.result()
-                coming = reader.submit(self.batch, groups[k + 1]) if k + 1 < len(groups) else None
+                coming = reader.submit(read, groups[k + 1]) if k + 1 < len(groups) else None
                 yield ready
 
     @property

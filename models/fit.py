@@ -2,13 +2,15 @@
 
 Every random number is drawn from (seed, epoch), and nothing depends on when a job was interrupted: going on from the
 state after any epoch ends in the same weights, bit for bit, as never having stopped.
+
+A training is a generator: on a GPU it pauses after each step that it has queued, so that several can share the device.
 """
 
 import copy
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,13 +22,16 @@ from torch import Tensor, nn
 from models.data import Batch
 from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
 from models.examples import Examples, training_batches
+from models.graphs import Graphs
 from models.losses import ccc_loss, inverse_frequencies
 from models.optimiser import Optimiser
 from models.options import TrainingOptions
 from models.predict import answers, outputs
 from models.truth import UNKNOWN
+from pipeline.log import log
 from pipeline.records import InputError, replacing
 
+Pausing = Generator[None, None, None]
 EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
 
 
@@ -43,6 +48,9 @@ class Objective:
         if options.class_weights and not examples.task.numbers:
             labels = torch.from_numpy(examples.known("training"))
             self.weights = inverse_frequencies(labels, len(examples.names)).to(examples.device, examples.dtype)
+        self.spread = None
+        if options.loss == "mse" and examples.task.numbers and examples.scale:
+            self.spread = torch.tensor(examples.scale["spread"], dtype=examples.dtype, device=examples.device)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The loss of one batch."""
@@ -50,7 +58,7 @@ class Objective:
         if not self.examples.task.numbers:
             return self.cross_entropy(output.flatten(0, -2), batch.target.flatten())
         if self.options.loss == "mse":
-            return self.squared_error(output[batch.target_mask], batch.target[batch.target_mask])
+            return self.squared_error(output, batch.target, batch.target_mask)
         return ccc_loss(output, batch.target, batch.target_mask, self.options.ccc_over)
 
     def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -58,10 +66,11 @@ class Objective:
         weights = None if self.weights is None else self.weights.to(logits.device, logits.dtype)
         return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
 
-    def squared_error(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean over items and numbers, each in its spread: (N, numbers) both."""
-        spread = (self.examples.scale or {}).get("spread", [1.0] * output.shape[-1])
-        return ((output - target) / output.new_tensor(spread)).square().mean()
+    def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """Mean over what is known and numbers, each in its spread: (..., numbers) twice and (...); 0 without any."""
+        error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
+        error = error if self.spread is None else error / self.spread.to(output)
+        return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)
 
     def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
         """Loss and scores over the whole development part."""
@@ -80,7 +89,7 @@ class Objective:
         each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
         loss = 1 - float(each.mean())
         if self.options.loss == "mse":
-            loss = float(self.squared_error(torch.from_numpy(output), torch.from_numpy(truth)))
+            loss = float(self.squared_error(*map(torch.from_numpy, (output, truth, found.known[found.known]))))
         return {
             "loss": loss,
             **{f"ccc_{name}": float(value) for name, value in zip(examples.names, each)},
@@ -122,7 +131,9 @@ class Run:
         self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
         self.items = examples.items("training")
-        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate)
+        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate, examples.device)
+        self.total = torch.zeros((), dtype=torch.float64, device=examples.device)  # loss of an epoch, over its items
+        self.graphs = Graphs(self.step, network, self.optimiser.adam) if examples.device.type == "cuda" else None
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -132,18 +143,24 @@ class Run:
         p = self.progress
         return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
 
-    def epoch(self) -> dict:
+    def epoch(self) -> Generator[None, None, dict]:
         """Train one epoch and return its row of the history; raises Diverged where the loss is no number."""
         begin_s = time.monotonic()
         number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
-        torch.manual_seed(self.seed * EPOCH_SEEDS + number)
-        groups = training_batches(
-            self.items, self.examples.length, self.options.batch_size, np.random.default_rng([self.seed, number])
-        )
-        row = {"epoch": number, "learning_rate": rate, "training_loss": self.learn(self.examples.batches(groups))}
-        if not math.isfinite(row["training_loss"]):
+        rng = np.random.default_rng([self.seed, number])
+        groups = training_batches(self.items, self.examples.length, self.options.batch_size, rng)
+        if self.graphs and not self.graphs.made:
+            self._make_graphs(groups)
+        if self.graphs:
+            yield from self.replay(groups, self.seed * EPOCH_SEEDS + number)
+        else:
+            torch.manual_seed(self.seed * EPOCH_SEEDS + number)
+            self.learn(self.examples.batches(groups))
+        loss = float(self.total) / len(self.items)
+        row = {"epoch": number, "learning_rate": rate, "training_loss": loss}
+        if not math.isfinite(loss):
             raise Diverged(
-                f"seed {self.seed}: the loss is {row['training_loss']} in epoch {number}; lower training.learning_rate "
+                f"seed {self.seed}: the loss is {loss} in epoch {number}; lower training.learning_rate "
                 f"({self.learning_rate}) or look at the features with `python -m pipeline info`"
             )
         scores = self.objective.development(self.network, self.mixed)
@@ -153,22 +170,52 @@ class Run:
         self.progress.seconds += time.monotonic() - begin_s
         return row
 
-    def learn(self, batches: Iterable[Batch]) -> float:
-        """Take one step per batch and return the mean loss over the items."""
+    def _make_graphs(self, groups: Sequence[np.ndarray]) -> None:
+        try:
+            shapes = self.examples.of_each_shape({len(group) for group in groups}, self.items)
+            self.graphs.make(self.examples.batches(shapes, rounded=True))
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            log.warning("no CUDA graph can be made of this network (%s): it trains some ten times slower", error)
+            self.graphs = None
+
+    def learn(self, batches: Iterable[Batch]) -> None:
+        """Take one step for each batch."""
         self.network.train()
-        total, count = torch.zeros((), dtype=torch.float64, device=self.examples.device), 0
+        self.total.zero_()
         for batch in batches:
-            self.optimiser.adam.zero_grad()
-            if self.options.modality_dropout and len(batch.masks) > 1:
-                batch = withhold(batch, self.options.modality_dropout)
-            with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
-                output = self.network(batch.values, batch.masks)
-            loss = self.objective.loss(output, batch)
-            loss.backward()
-            self.optimiser.adam.step()
-            total += loss.detach() * len(batch)
-            count += len(batch)
-        return float(total) / count
+            self.step(batch)
+
+    def replay(self, groups: Sequence[np.ndarray], seed: int) -> Pausing:
+        """As ``learn``, by graphs; pauses after each step that it has queued."""
+        self.network.train()
+        self.total.zero_()
+        self.graphs.begin(seed)
+        batches = self.examples.batches(groups, rounded=True)
+        for _ in groups:
+            with torch.cuda.stream(self.graphs.stream):
+                self.graphs.take(next(batches))
+            paused_s = time.monotonic()
+            yield
+            self.progress.seconds -= time.monotonic() - paused_s
+        self.graphs.stream.synchronize()
+
+    def step(self, batch: Batch) -> None:
+        """Lower the loss of a batch, and add it to the epoch's."""
+        self.optimiser.adam.zero_grad()
+        loss = self.loss(batch)
+        loss.backward()
+        self.optimiser.adam.step()
+        self.total += loss.detach() * len(batch)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch in training."""
+        if self.options.modality_dropout and len(batch.masks) > 1:
+            batch = withhold(batch, self.options.modality_dropout)
+        with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
+            output = self.network(batch.values, batch.masks)
+        return self.objective.loss(output, batch)
 
     def _select(self, number: int, scores: dict[str, float]) -> None:
         score, progress = scores[self.objective.score], self.progress
@@ -210,15 +257,14 @@ class Run:
 
 def withhold(batch: Batch, share: float) -> Batch:
     """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
-    names = list(batch.masks)
-    observed = torch.stack([batch.masks[m].any(1).cpu() for m in names])  # (M, B)
-    drawn = torch.rand(observed.shape).masked_fill(~observed, -1.0)
+    observed = torch.stack([mask.any(1) for mask in batch.masks.values()])  # (M, B)
+    drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
-    masks = {m: mask & stays[k].to(mask.device)[:, None] for k, (m, mask) in enumerate(batch.masks.items())}
+    masks = {m: mask & stays[k][:, None] for k, (m, mask) in enumerate(batch.masks.items())}
     return replace(batch, masks=masks, values={m: v * masks[m].unsqueeze(-1) for m, v in batch.values.items()})
 
 
-def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bool = False) -> None:
+def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bool = False) -> Pausing:
     """Train until finished, from where ``state`` says if it is of the same digest, and select the best epoch.
 
     With ``keep`` the finished training is in ``state``, too.
@@ -227,12 +273,13 @@ def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bo
         say(f"goes on after epoch {run.progress.epoch}")
     saved_s = time.monotonic()
     while not run.finished:
-        begin_s = time.monotonic()
-        row, progress, score = run.epoch(), run.progress, run.objective.score
+        before_s = run.progress.seconds
+        row = yield from run.epoch()
+        progress, score = run.progress, run.objective.score
         say(
             f"epoch {row['epoch']} of {run.options.epochs}: training loss {row['training_loss']:.4f}, development loss "
             f"{row['development_loss']:.4f}, {score} {row['development_' + score]:.4f} (best {progress.best_score:.4f} "
-            f"in {progress.best_epoch}), {time.monotonic() - begin_s:.1f} s"
+            f"in {progress.best_epoch}), {progress.seconds - before_s:.1f} s"
         )
         due = time.monotonic() - saved_s >= run.options.resume_every_s
         if keep if run.finished else due:
@@ -253,7 +300,7 @@ class Tried:
 
 def fit_best(
     make: Callable[[float], Run], options: TrainingOptions, folder: Path, digest: str, say: Callable[[str], None]
-) -> tuple[Run, list[Tried]]:
+) -> Generator[None, None, tuple[Run, list[Tried]]]:
     """Train with each learning rate of ``options`` and return the run with the best development score, the first of
     equals, with what came of all; raises Diverged where none leads anywhere.
 
@@ -265,7 +312,7 @@ def fit_best(
         run = make(rate)
         spoken = say if len(rates) == 1 else lambda text, rate=rate: say(f"learning rate {rate:g}: {text}")
         try:
-            fit(run, folder / f"resume{k}.pt", digest, spoken, keep=len(rates) > 1)
+            yield from fit(run, folder / f"resume{k}.pt", digest, spoken, keep=len(rates) > 1)
             score = run.progress.best_score
         except Diverged as error:
             if len(rates) == 1:

@@ -3,9 +3,8 @@
 Where features are several layers of a network side by side, a learned mix of them comes first.
 
 One structure serves every task, classes or numbers, of a segment or of each frame. Nothing here depends on how far a
-batch is padded, on what absent rows hold, or on the other items of the batch. Modules hold no state that training
-changes but parameters, and draw random numbers from torch alone, so that ``torch.func`` can run several seeds at once
-(on CUDA, set ``stepwise`` of every GatedRecurrence).
+batch is padded, on what absent rows hold, or on the other items of the batch. Nothing here asks a GPU for a number, so
+that a step can be a CUDA graph (``models.graphs``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

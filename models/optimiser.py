@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
@@ -10,11 +12,17 @@ from models.options import TrainingOptions
 
 
 class Optimiser:
-    """Adam (Kingma & Ba 2015) with L2 weight decay, and its schedule; one learning rate of ``options``."""
+    """Adam (Kingma & Ba 2015) with L2 weight decay, and its schedule; one learning rate of ``options``.
 
-    def __init__(self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float):
-        learned = [p for p in parameters if p.requires_grad]
-        self.adam = Adam(learned, learning_rate, weight_decay=options.weight_decay, fused=True)
+    On CUDA the learning rate and the count of steps are on the device, where a graph of a step reads them.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float, device: torch.device
+    ):
+        learned, graphs = [p for p in parameters if p.requires_grad], device.type == "cuda"
+        rate = torch.tensor(learning_rate, device=device) if graphs else learning_rate
+        self.adam = Adam(learned, rate, weight_decay=options.weight_decay, fused=True, capturable=graphs)
         self.epochs = max(1, options.warmup_epochs)
         self.warmup = LambdaLR(self.adam, lambda epoch: (epoch + 1) / self.epochs)
         self.plateau = ReduceLROnPlateau(
@@ -25,7 +33,8 @@ class Optimiser:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the coming epoch."""
-        return self.adam.param_groups[0]["lr"]
+        rate = self.adam.param_groups[0]["lr"]
+        return float(str(np.float32(rate.item()))) if isinstance(rate, Tensor) else rate  # 0.001, not 0.0010000000475
 
     def end_epoch(self, loss: float) -> None:
         """Count an epoch that ended with this development loss."""

@@ -18,6 +18,8 @@ from models.truth import UNKNOWN
 from models.windows import average_windows
 from pipeline.records import InputError, replacing
 
+ROWS_ON_GPU = 2**16  # of a batch, padding included
+
 
 @torch.inference_mode()
 def outputs(
@@ -33,6 +35,8 @@ def outputs(
     ``without`` names a modality that is taken away, as if nothing of it had been observed.
     """
     network.eval()
+    if examples.device.type == "cuda":  # large batches, as steps are started more slowly than they run
+        batch_size = max(batch_size, ROWS_ON_GPU // max(examples.max_steps.values()))
     order = evaluation_batches(items, examples.length, batch_size)
     output: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):

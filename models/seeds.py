@@ -5,6 +5,9 @@ import json
 import os
 import platform
 import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +16,7 @@ import torch
 from models import missing, predict
 from models import network as networks
 from models.examples import Examples
-from models.fit import Run, fit_best
+from models.fit import Pausing, Run, fit_best
 from models.job import Job, make_repeatable
 from models.layer_mix import learned_weights
 from models.predictions import FILE
@@ -24,12 +27,16 @@ from pipeline.records import InputError, replacing
 def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: bool, at_once: int) -> None:
     """Train each seed of ``known`` (what goes into its run.json), ``at_once`` of them in processes side by side.
 
-    The processes share the features, in memory or on the GPU, which one small network leaves idle most of the time.
-    Raises InputError where a process ends early; the finished seeds and the states of the others stay.
+    The processes share the features. On a GPU all seeds take turns in one process, step by step, since one small
+    network leaves it idle most of the time. Raises InputError where a process ends early; the finished seeds and the
+    states of the others stay.
     """
+    trainings = (train_seed(job, examples, seed, mixed, facts) for seed, facts in known.items())
+    if examples.device.type == "cuda":
+        alternate(trainings, room_on_gpu)
+        return
     if at_once == 1:
-        for seed, facts in known.items():
-            train_seed(job, examples, seed, mixed, facts)
+        alternate(trainings, lambda: False)
         return
     from torch import multiprocessing
 
@@ -48,13 +55,34 @@ def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: 
     log_to_stderr()
     make_repeatable(not mixed, job.training.threads)
     try:
-        for seed in list(known)[index::at_once]:
-            train_seed(job, examples, seed, mixed, known[seed])
+        share = list(known)[index::at_once]
+        alternate((train_seed(job, examples, seed, mixed, known[seed]) for seed in share), lambda: False)
     except InputError as error:
         sys.exit(f"error: {error}")
 
 
-def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict) -> None:
+def alternate(trainings: Iterable[Pausing], room: Callable[[], bool]) -> None:
+    """Let trainings take a step in turn; while there is ``room`` another one begins, else when one has ended."""
+    waiting, running = iter(trainings), deque[Pausing]()
+    while True:
+        if (not running or room()) and (begun := next(waiting, None)) is not None:
+            running.append(begun)
+        if not running:
+            return
+        for _ in range(len(running)):
+            training = running.popleft()
+            with suppress(StopIteration):
+                next(training)
+                running.append(training)
+
+
+def room_on_gpu() -> bool:
+    """Whether a third of the GPU's memory is free, so that the seeds that run leave room for another."""
+    free, total = torch.cuda.mem_get_info()
+    return free > total / 3
+
+
+def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict) -> Pausing:
     """Train one seed and write its folder, run.json last."""
     from safetensors.torch import save_file
 
@@ -83,7 +111,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     def say(text: str) -> None:
         log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text)
 
-    run, tried = fit_best(make, job.training, folder, known["digest"], say)
+    run, tried = yield from fit_best(make, job.training, folder, known["digest"], say)
     network = run.network
     items = examples.items("development", "test", "unlabelled")
     output = predict.outputs(network, examples, items, job.training.batch_size, mixed)

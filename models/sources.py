@@ -140,6 +140,12 @@ class GridRows(StoredRows):
                 yield i, first, *self.read(i, first, min(first + BLOCK_ROWS, self.count[i]))
 
 
+def sent(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """The same on a device; on a GPU without waiting for what the current stream has to do before."""
+    tensor = torch.as_tensor(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
 class Table:
     """Rows of all segments end to end, from which padded batches are gathered on ``device``.
 
@@ -179,14 +185,14 @@ class Table:
             values, valid = self._read(segment, first, count, steps)
         else:
             place = self.values.device
-            begin = torch.as_tensor(self.offset[segment] + first, device=place)[:, None]
+            begin = sent(self.offset[segment] + first, place)[:, None]
             step = torch.arange(steps, device=place)
-            inside = step < torch.as_tensor(count, device=place)[:, None]
+            inside = step < sent(count, place)[:, None]
             index = torch.where(inside, begin + step, len(self.values) - 1)
             values, valid = self.values[index], self.valid[index]
         if values.device.type == self.device.type:  # "cuda" is whichever GPU is current
             return values, valid
-        return tuple(x.pin_memory().to(self.device, non_blocking=True) for x in (values, valid))
+        return sent(values, self.device), sent(valid, self.device)
 
     def _read(self, segment, first, count, steps) -> tuple[Tensor, Tensor]:
         values = torch.zeros((len(segment), steps, self.dim), dtype=self.dtype)

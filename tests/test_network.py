@@ -1,15 +1,12 @@
 """Every fusion on both tasks and all modality sets: shapes, gradients, masks, neighbours, and that it learns."""
 
-import copy
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.func import functional_call, stack_module_state, vmap
 
-from models.encoders import GatedRecurrence
 from models.losses import ccc_loss, concordance
 from models.network import Late, Separate, build
 from models.options import NetworkOptions, check_network
@@ -261,24 +258,6 @@ def test_faithful_models_need_their_lengths():
         build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, SEGMENTS, 2, {"audio": 10})
     with pytest.raises(InputError, match="share one window"):
         build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, FRAMES, 2, MAX_STEPS)
-
-
-@pytest.mark.parametrize("fusion", ["cross_self_attention", "cross_attention, pre-norm", "rcma, features", "rjcma"])
-@pytest.mark.parametrize("encoder", ["gru", "tcn"])
-@pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_several_seeds_run_at_once(fusion, encoder):
-    """Modules hold no state but parameters: torch.func maps a network over the stacked parameters of several."""
-    values, masks = batch(fusion, FRAMES, DIMS)
-    networks = []
-    for seed in range(3):
-        networks.append(make(fusion, FRAMES, DIMS, encoder=encoder).eval())
-        for p in networks[-1].parameters():
-            torch.nn.init.normal_(p, std=0.1, generator=torch.Generator().manual_seed(seed))
-    assert any(isinstance(module, GatedRecurrence) for module in networks[0].modules()) == (encoder == "gru")
-    parameters, buffers = stack_module_state(networks)
-    frame = copy.deepcopy(networks[0]).to("meta")
-    together = vmap(lambda p, b: functional_call(frame, (p, b), (values, masks)))(parameters, buffers)
-    torch.testing.assert_close(together, torch.stack([n(values, masks) for n in networks]), atol=1e-10, rtol=0)
 
 
 def learn(network, values, masks, loss_of, steps=40):

@@ -8,9 +8,14 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import torch
 
 from models.examples import frame_items, segment_items
+from models.fit import Run
 from models.fitted import fitted
+from models.job import Job, load_examples
+from models.network import build
+from models.options import NetworkOptions, TrainingOptions
 from models.protocols.split import assign, usable
 from models.task import Task
 from pipeline.records import Assignment, Label, Segment, write_table
@@ -215,6 +220,32 @@ def task_job(folder, task, split, stores, labels, out, **changes) -> list[str]:
     """Arguments of a small training of any task on what ``write_material`` gave."""
     training = TRAINING[task.level] | changes
     return train_arguments(folder, str(task), split, stores, out, NETWORKS[task.level], training, labels)
+
+
+def job_of(folder, task, network=None, **changes) -> Job:
+    """A small training of any task as ``models.train`` makes it, on material written for it."""
+    split, features, labels = write_material(folder, task)
+    network = NetworkOptions(**(network or NETWORKS[task.level]))
+    return Job(
+        name="small",
+        task=task,
+        modalities="A+V+T",
+        fold=0,
+        split=split,
+        features=features,
+        labels=labels,
+        network=network,
+        training=TrainingOptions(**(TRAINING[task.level] | changes)).for_network(network),
+        out=folder / "out",
+    )
+
+
+def run_of(job, device="cpu", seed=1) -> Run:
+    """The training of one seed of a job before its first epoch."""
+    examples = load_examples(job, device)
+    torch.manual_seed(seed)
+    network = build(job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale)
+    return Run(network.to(device), examples, job.training, seed, job.training.mixed_precision)
 
 
 def start(arguments) -> str:
