@@ -79,4 +79,5 @@ def make_repeatable(exact: bool, threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Not use_deterministic_algorithms, which also tells torch.compile and imports it: a second for nothing.
     torch.set_deterministic_debug_mode("error" if exact else "default")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # NaN in memory that is written next: a search for bugs
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact

@@ -7,6 +7,7 @@ from tempfile import gettempdir
 from pipeline.log import log
 from pipeline.records import InputError
 
+DEVICES = Path("/dev")
 _held: list = []  # locks of this process's GPU, until it ends
 
 
@@ -62,4 +63,15 @@ def _unusable(torch) -> str | None:
 
 def gpu_is_here() -> bool:
     """Whether this machine has an NVIDIA GPU with a driver, whatever its version."""
-    return Path("/proc/driver/nvidia/version").exists() or any(Path("/dev").glob("nvidia[0-9]*"))
+    return Path("/proc/driver/nvidia/version").exists() or count_gpus() > 0
+
+
+def count_gpus() -> int:
+    """How many NVIDIA GPUs jobs of this machine can share out among them, without asking PyTorch."""
+    here = len(list(DEVICES.glob("nvidia[0-9]*"))) or int((DEVICES / "dxg").exists())  # dxg: under Windows
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (
+        here
+        if visible is None
+        else min(here, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
+    )

@@ -59,6 +59,19 @@ def test_who_wants_the_processor_or_hides_the_gpu_hears_nothing(machine, caplog,
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize(
+    ("visible", "expected"), [(None, 3), ("0,2", 2), ("GPU-a/b", 1), ("0,1,2,3", 3), ("-1", 0), ("", 0)]
+)
+def test_every_gpu_that_is_not_hidden_is_shared_out(monkeypatch, tmp_path, visible, expected):
+    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.count_gpus() == expected
+
+
 @pytest.mark.parametrize("visible", [None, "4,7,GPU-a/b"])
 def test_each_job_takes_a_gpu_of_its_own(machine, monkeypatch, visible):
     chosen = machine(3)

@@ -1,5 +1,4 @@
 # Settings, constraints and small named functions; no rules. What is known of a corpus: workflow/planned.py.
-import glob
 import json
 import os
 import re
@@ -14,6 +13,7 @@ from affectflow.home import check_installed
 from models.fusion import registry as fusions
 from pipeline import weights
 from workflow.demo import checkpoints, plan
+from pipeline.devices import count_gpus
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
@@ -35,6 +35,9 @@ try:
     CORPORA = Corpora(config)
 except InputError as error:
     raise WorkflowError(str(error))
+
+if workflow.local_exec and "gpu" not in workflow.global_resources:  # else --resources gpu=N was given
+    workflow.register_resource("gpu", max(1, count_gpus()))  # jobs that may use a GPU at a time
 
 REPORTER = Reporter(logger)
 SOURCES = CORPORA.weight_sources
@@ -234,7 +237,7 @@ def growing(amount, per_input_mb=0.0):
 
 def gpus(wildcards, useful):
     """One GPU for a job to which it is useful; none at demo scale, and none here if this machine has none."""
-    reachable = not workflow.local_exec or glob.glob("/dev/nvidia[0-9]*") or os.path.exists("/dev/dxg")
+    reachable = not workflow.local_exec or count_gpus()
     return int(bool(useful and reachable) and not planned(wildcards).settings.demonstration)
 
 
