@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class Examples:
     target: np.ndarray | None = None  # of segments, as in Truth
     labels: Table | None = None  # of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
+    shares: np.ndarray | None = None  # of segments, as in Truth
+    rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 
     @property
     def device(self) -> torch.device:
@@ -91,7 +93,11 @@ class Examples:
             count = self.count[m][items]
             raw, mask = table.gather(segment, first, count, self.pad_to.get(m) or max(1, int(count.max())))
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
-        target, target_mask = self._target(items, segment, first, masks)
+        if self.shares is None:
+            target, target_mask = self._target(items, segment, first, masks)
+        else:
+            target = torch.as_tensor(self.shares[items], dtype=self.dtype, device=self.device)
+            target_mask = target.any(-1)
         return Batch(values, masks, target, target_mask, items)
 
     def _target(self, items, segment, first, masks) -> tuple[Tensor, Tensor]:
@@ -200,6 +206,7 @@ def segment_items(
         pad_to={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
+        shares=truth.shares,
     )
 
 

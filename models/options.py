@@ -12,6 +12,7 @@ from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
+VOTED = "Its targets are the shares of each class in the votes of all raters."
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
@@ -121,7 +122,8 @@ class NetworkOptions(Options):
 
     def sentence(self, task: Task = CLASSES) -> str:
         """Say in a sentence how its modalities meet, for the methods part of a paper."""
-        return self.published.sentence if self.faithful else self.make_fusion(task).sentence()
+        text = self.published.sentence if self.faithful else self.make_fusion(task).sentence()
+        return f"{text} {VOTED}" if self.training.get("targets") == "raters" else text
 
 
 def _list_fusions(schema: dict) -> None:
@@ -185,6 +187,14 @@ def check_network(options: NetworkOptions, modalities: list[str], task: Task) ->
         require(False, problem)
 
 
+def check_training(options: "TrainingOptions", task: Task) -> None:
+    """Refuse training options that mean nothing for a task; raises InputError that names what is allowed."""
+    if options.targets == "raters" and str(task) != "classes/segment":
+        raise InputError(
+            f"training.targets raters, task {task}: single raters vote for classes of segments; set it to majority"
+        )
+
+
 class TrainingOptions(Options):
     """How a network is trained."""
 
@@ -230,6 +240,11 @@ class TrainingOptions(Options):
     )
     normalise: bool = Field(
         True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
+    )
+    targets: Literal["majority", "raters"] = Field(
+        "majority",
+        description="classes of segments: the label on which most raters agree, or the share of each class in all "
+        "votes; what raters disagree on then trains, too",
     )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[Modality, int] = Field(

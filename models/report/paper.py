@@ -117,6 +117,8 @@ def _training(settings: Settings, training: dict) -> str:
         tried = isinstance(rate, list)
         rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
         recipe.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
+    if training.get("targets") == "raters":
+        recipe.append("the shares of each class in the votes of all raters as targets")
     text = f"Each run was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
     return f"{text}{': ' if recipe else ''}{', '.join(recipe)}; the epoch with the best development score was tested."
 
