@@ -12,7 +12,6 @@ from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
-VOTED = "Its targets are the shares of each class in the votes of all raters."
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
@@ -109,21 +108,6 @@ class NetworkOptions(Options):
     def published(self) -> Published | None:
         """What the published form is bound to, where this network has it."""
         return FUSIONS.load(self.fusion).published if self.faithful else None
-
-    def describe(self) -> str:
-        """Name the network in the report's words, with whatever tells it from others of its fusion."""
-        fusion = self.make_fusion()
-        if self.faithful:
-            return f"{fusion.title}, as published"
-        pooling = {"statistics": "statistical pooling", "concatenation": "no pooling"}[self.combine]
-        own = [f"{key.replace('_', ' ')} {value}" for key, value in self.training.items()]
-        details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else []), *own]
-        return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
-
-    def sentence(self, task: Task = CLASSES) -> str:
-        """Say in a sentence how its modalities meet, for the methods part of a paper."""
-        text = self.published.sentence if self.faithful else self.make_fusion(task).sentence()
-        return f"{text} {VOTED}" if self.training.get("targets") == "raters" else text
 
 
 def _list_fusions(schema: dict) -> None:

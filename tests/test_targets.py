@@ -20,6 +20,7 @@ from models.protocols.split import assign, usable
 from models.protocols.targets import Target, shares, targets, votes
 from models.task import Task
 from models.truth import rated
+from models.wording import sentences
 from pipeline.records import Assignment, InputError, Rating, Segment, read_table, write_table
 from tests.iemocap_turns import SEVEN, turns_and_labels
 from tests.training_material import (
@@ -198,4 +199,4 @@ def test_what_makes_no_sense_is_refused(tmp_path, votes_of_turns):
             check_training(raters, Task.parse(task))
     faithful = NetworkOptions(fusion="self_attention", faithful=True)
     assert raters.for_network(faithful).targets == "majority"
-    assert "votes of all raters" in NetworkOptions(fusion="self_attention", training={"targets": "raters"}).sentence()
+    assert "votes of all raters" in sentences(NetworkOptions(fusion="self_attention", training={"targets": "raters"}))
