@@ -12,6 +12,7 @@
 #   {corpus}/faces|audio/{shard}.h5, words/{shard}.tsv  one recording or some     (media.smk)
 #   {corpus}/features/{extractor}.h5                    the public feature stores (features.smk)
 #   {corpus}/splits/{protocol}.tsv                      folds and parts           (models.smk)
+#   {corpus}/targets/{protocol}.tsv                     votes of single raters, where models learn them
 #   {corpus}/runs/{model}-{modalities}/fold{fold}/      checkpoints, histories, predictions
 #   {corpus}/models/{model}-{modalities}/               the same, packed to predict on any recording
 #   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)

@@ -7,6 +7,7 @@ from pipeline.cli import StageGroup, run
 STAGES = {
     "split": ("models.protocols.split:split", "assign segments to the folds and parts of a protocol"),
     "leaks": ("models.protocols.leaks:command", "count who and what the parts of a split share"),
+    "targets": ("models.protocols.targets:command", "share the votes of single raters over the classes"),
     "train": ("models.train:train", "train one model on one modality set and some folds, all seeds"),
     "score": ("models.evaluation.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.evaluation.significance:significance", "test the planned contrasts"),

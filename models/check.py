@@ -13,6 +13,7 @@ from models.attention import Stream, observed
 from models.network import Fused, build
 from models.options import MODALITIES, NetworkOptions, options_from_json
 from models.task import Task
+from models.wording import sentences, title
 from pipeline.conformance import Wrong, say
 from pipeline.records import InputError
 
@@ -35,7 +36,7 @@ def check_fusion(name, options):
     except (ValueError, TypeError) as error:
         raise InputError(f"--options {options}: {error}; give a JSON object") from None
     network = options_from_json(NetworkOptions, json.dumps(table), "--options")
-    click.echo(f"       {network.describe()}. {network.sentence()}")
+    click.echo(f"       {title(network)}. {sentences(network)}")
     torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute
     say(CHECKS, network, f"fusion {name!r}")
 

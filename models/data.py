@@ -31,8 +31,9 @@ class Batch:
     """Padded sequences of B items: what a network takes, and what it should say.
 
     ``values`` (B, T, D) and ``masks`` (B, T) per modality, True = observed; values are 0 elsewhere. ``target``: numbers
-    of classes (B,), for tasks of frames (B, T), UNKNOWN where none is known; or numbers (B, K), of frames (B, T, K).
-    ``target_mask`` (B,) or (B, T): True where it is known. ``items``: which items of the data these are.
+    of classes (B,), for tasks of frames (B, T), UNKNOWN where none is known; shares of votes (B, classes), zeros where
+    there is none; or numbers (B, K), of frames (B, T, K). ``target_mask`` (B,) or (B, T): True where it is known.
+    ``items``: which items of the data these are.
     """
 
     values: dict[str, Tensor]

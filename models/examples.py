@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,8 @@ class Examples:
     target: np.ndarray | None = None  # of segments, as in Truth
     labels: Table | None = None  # of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
+    shares: np.ndarray | None = None  # of segments, as in Truth
+    rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 
     @property
     def device(self) -> torch.device:
@@ -92,7 +94,11 @@ class Examples:
         for m, steps in self.steps(items, rounded).items():
             raw, mask = self.tables[m].gather(segment, first, self.count[m][items], steps)
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
-        target, target_mask = self._target(items, segment, first, masks)
+        if self.shares is None:
+            target, target_mask = self._target(items, segment, first, masks)
+        else:
+            target = sent(self.shares[items], self.device).to(self.dtype)
+            target_mask = target.any(-1)
         return Batch(values, masks, target, target_mask, items)
 
     def steps(self, items: np.ndarray, rounded: bool = False) -> dict[str, int]:
@@ -231,6 +237,7 @@ def segment_items(
         pad_to={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
+        shares=truth.shares,
     )
 
 

@@ -23,7 +23,7 @@ from models.data import Batch
 from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
 from models.examples import Examples, training_batches
 from models.graphs import Graphs
-from models.losses import ccc_loss, inverse_frequencies
+from models.losses import ccc_loss, cross_entropy_of_shares, inverse_frequencies
 from models.optimiser import Optimiser
 from models.options import TrainingOptions
 from models.predict import answers, outputs
@@ -38,7 +38,8 @@ EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those 
 class Objective:
     """What is minimised, and what selects the epoch.
 
-    Classes: cross-entropy over what is labelled, and accuracy. Numbers: 1 - CCC or the squared error, and the mean CCC.
+    Classes: cross-entropy over what is labelled, or against the shares of raters' votes, and accuracy. Numbers: 1 - CCC
+    or the squared error, and the mean CCC.
     """
 
     def __init__(self, examples: Examples, options: TrainingOptions):
@@ -46,16 +47,23 @@ class Objective:
         self.score = "ccc_mean" if examples.task.numbers else "accuracy"
         self.weights = None
         if options.class_weights and not examples.task.numbers:
-            labels = torch.from_numpy(examples.known("training"))
-            self.weights = inverse_frequencies(labels, len(examples.names)).to(examples.device, examples.dtype)
+            self.weights = inverse_frequencies(self._counts()).to(examples.device, examples.dtype)
         self.spread = None
         if options.loss == "mse" and examples.task.numbers and examples.scale:
             self.spread = torch.tensor(examples.scale["spread"], dtype=examples.dtype, device=examples.device)
+
+    def _counts(self) -> Tensor:
+        """How much of each class trains."""
+        if self.examples.shares is not None:
+            return torch.from_numpy(self.examples.shares.sum(0))
+        return torch.bincount(torch.from_numpy(self.examples.known("training")), minlength=len(self.examples.names))
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The loss of one batch."""
         output = output.to(torch.promote_types(output.dtype, torch.float32))
         if not self.examples.task.numbers:
+            if self.examples.shares is not None:
+                return cross_entropy_of_shares(output, batch.target, self.weights)
             return self.cross_entropy(output.flatten(0, -2), batch.target.flatten())
         if self.options.loss == "mse":
             return self.squared_error(output, batch.target, batch.target_mask)

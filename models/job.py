@@ -1,7 +1,7 @@
 """A training job: one model on one modality set and fold, what it reads, and the machine it runs on."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,9 +10,10 @@ from models.data import read_fold
 from models.examples import Examples, frame_items, segment_items
 from models.fitted import fitted
 from models.options import NetworkOptions, TrainingOptions
+from models.protocols.targets import Target
 from models.task import Task
-from models.truth import segment_truth
-from pipeline.records import InputError
+from models.truth import rated, segment_truth
+from pipeline.records import Assignment, InputError, read_table
 from pipeline.store import FeatureStore
 
 
@@ -30,11 +31,13 @@ class Job:
     network: NetworkOptions
     training: TrainingOptions
     out: Path
+    targets: Path | None = None  # targets/PROTOCOL.tsv, where raters' votes are what is learned
 
     @property
     def inputs(self) -> dict[str, Path]:
         """Every file the job reads."""
-        return {"split": self.split, **self.features, **({"labels": self.labels} if self.labels else {})}
+        also = {"labels": self.labels, "targets": self.targets}
+        return {"split": self.split, **self.features, **{name: path for name, path in also.items() if path}}
 
 
 def open_stores(job: Job) -> tuple[dict[str, FeatureStore], FeatureStore | None]:
@@ -68,9 +71,22 @@ def load_examples(job: Job, device: str) -> Examples:
     if job.task.frames:
         items = frame_items(stores, labels, rows, job.task, job.network, job.training, device)
     else:
-        truth = segment_truth(job.task, job.split, rows, job.labels)
+        rows, targets, counts = _rated(job, rows)
+        truth = segment_truth(job.task, job.split, rows, job.labels, targets)
         items = segment_items(stores, rows, job.task, truth, job.network, job.training, device)
+        items = replace(items, rated=counts)
     return fitted(items, job.network, job.training)
+
+
+def _rated(job: Job, rows: list[Assignment]) -> tuple[list[Assignment], list[Target] | None, dict[str, int]]:
+    """The rows that train by raters' votes, with these, where the job's targets are so; else the rows as they are."""
+    if job.targets is None:
+        return rows, None, {}
+    targets = [row for row in read_table(job.targets, Target) if row.fold == job.fold]
+    if not targets:
+        raise InputError(f"{job.targets}: has no fold {job.fold}; delete it and let the workflow make it again")
+    rows, counts = rated(rows, targets)
+    return rows, targets, counts
 
 
 def make_repeatable(exact: bool, threads: int) -> None:

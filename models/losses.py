@@ -55,12 +55,20 @@ def _concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: boo
     return 2 * covariance / (spread + (mean_x - mean_y).square()).clamp(min=SMALLEST)
 
 
-def inverse_frequencies(labels: Tensor, classes: int) -> Tensor:
-    """Weigh classes by inverse frequency, (N,) int -> (classes,): N / (classes present x count), 0 for an absent class.
+def cross_entropy_of_shares(logits: Tensor, shares: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy against distributions over classes, both (N, classes), classes weighed by ``weights`` (classes,).
+
+    Of one class alone it is ``torch.nn.functional.cross_entropy``, weights included; items without a share have no say.
+    """
+    shares = shares if weights is None else shares * weights
+    return -(shares * logits.log_softmax(-1)).sum() / shares.sum()
+
+
+def inverse_frequencies(counts: Tensor) -> Tensor:
+    """Weigh classes by inverse frequency, (classes,): N / (classes present x count), 0 for an absent class.
 
     With these as ``weight`` of ``torch.nn.functional.cross_entropy`` every class counts the same; their mean over the
     items is 1.
     """
-    counts = torch.bincount(labels, minlength=classes)
-    weights = len(labels) / ((counts > 0).sum().clamp(min=1) * counts.clamp(min=1))
-    return torch.where(counts > 0, weights, 0.0)
+    there = counts > 0
+    return torch.where(there, counts.sum() / (there.sum().clamp(min=1) * counts.where(there, 1)), 0.0)

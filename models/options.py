@@ -109,20 +109,6 @@ class NetworkOptions(Options):
         """What the published form is bound to, where this network has it."""
         return FUSIONS.load(self.fusion).published if self.faithful else None
 
-    def describe(self) -> str:
-        """Name the network in the report's words, with whatever tells it from others of its fusion."""
-        fusion = self.make_fusion()
-        if self.faithful:
-            return f"{fusion.title}, as published"
-        pooling = {"statistics": "statistical pooling", "concatenation": "no pooling"}[self.combine]
-        own = [f"{key.replace('_', ' ')} {value}" for key, value in self.training.items()]
-        details = [*fusion.details(), *([pooling] if self.combine != fusion.combine else []), *own]
-        return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
-
-    def sentence(self, task: Task = CLASSES) -> str:
-        """Say in a sentence how its modalities meet, for the methods part of a paper."""
-        return self.published.sentence if self.faithful else self.make_fusion(task).sentence()
-
 
 def _list_fusions(schema: dict) -> None:
     """Add the built-in fusions' own options to the JSON schema, so that editors know them."""
@@ -185,6 +171,14 @@ def check_network(options: NetworkOptions, modalities: list[str], task: Task) ->
         require(False, problem)
 
 
+def check_training(options: "TrainingOptions", task: Task) -> None:
+    """Refuse training options that mean nothing for a task; raises InputError that names what is allowed."""
+    if options.targets == "raters" and str(task) != "classes/segment":
+        raise InputError(
+            f"training.targets raters, task {task}: single raters vote for classes of segments; set it to majority"
+        )
+
+
 class TrainingOptions(Options):
     """How a network is trained."""
 
@@ -230,6 +224,11 @@ class TrainingOptions(Options):
     )
     normalise: bool = Field(
         True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
+    )
+    targets: Literal["majority", "raters"] = Field(
+        "majority",
+        description="classes of segments: the label on which most raters agree, or the share of each class in all "
+        "votes; what raters disagree on then trains, too",
     )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
     max_steps: dict[Modality, int] = Field(

@@ -136,6 +136,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "exact": not mixed,
         "model": {**model, "parameters": sum(p.numel() for p in network.parameters())},
         "items": {part: len(examples.items(part)) for part in ("training", "development", "test", "unlabelled")},
+        "rated": examples.rated,
         "segments_without_rows": examples.absent,
         "tried": [asdict(one) for one in tried],
         "chosen": {"learning_rate": run.learning_rate},

@@ -19,7 +19,14 @@ import torch
 from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
-from models.options import MODALITIES, NetworkOptions, TrainingOptions, check_network, options_from_json
+from models.options import (
+    MODALITIES,
+    NetworkOptions,
+    TrainingOptions,
+    check_network,
+    check_training,
+    options_from_json,
+)
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
@@ -59,6 +66,8 @@ def train_job(job: Job, cores: int = 1) -> Path:
     begin_s = time.monotonic()
     check_network(job.network, list(job.features), job.task)
     job = replace(job, training=job.training.for_network(job.network))
+    check_training(job.training, job.task)
+    job = _with_targets(job)
     device = choose_device(job.training.device, "training.device")
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)
@@ -80,6 +89,15 @@ def train_job(job: Job, cores: int = 1) -> Path:
         log.info("%s-%s fold %d seed %d: trained before", job.name, job.modalities, job.fold, seed)
     predict.join_files([folders[seed] / out.name for seed in sorted(folders)], out)
     return out
+
+
+def _with_targets(job: Job) -> Job:
+    """The job without a table of votes where it has no use for one; raises InputError where it lacks one."""
+    if job.training.targets == "majority":
+        return replace(job, targets=None)
+    if job.targets is None:
+        raise InputError("training.targets is raters: give their votes as --targets targets/PROTOCOL.tsv")
+    return job
 
 
 def _tidy(job: Job, out: Path) -> None:
@@ -124,6 +142,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
 @click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")
+@click.option("--targets", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="targets/PROTOCOL.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
 @click.option(
@@ -141,7 +160,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
     type=click.Path(file_okay=False, path_type=Path),
     help="runs/RUN/foldK, once for each --fold",
 )
-def train(task, name, modalities, split, folds, feature, labels, network, training, cores, outs):
+def train(task, name, modalities, split, folds, feature, labels, targets, network, training, cores, outs):
     """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)
     if (wanted.frames or wanted.numbers) != (labels is not None):
@@ -163,6 +182,7 @@ def train(task, name, modalities, split, folds, feature, labels, network, traini
         network=options_from_json(NetworkOptions, network, "--network"),
         training=options_from_json(TrainingOptions, training, "--training"),
         out=outs[0],
+        targets=targets,
     )
     for fold, out in zip(folds, outs):
         log.info("wrote %s in %.1f s", train_job(replace(job, fold=fold, out=out), cores), time.monotonic() - begin_s)

@@ -4,11 +4,12 @@ Classes of segments stand in the split, numbers of segments in labels.tsv, both 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from models.protocols.targets import Target
 from models.task import Task
 from pipeline.records import NUMBERS, Assignment, InputError, Label, read_table
 from pipeline.store import FeatureStore
@@ -22,15 +23,25 @@ class Truth:
 
     names: list[str]  # of the classes, or of the numbers
     values: np.ndarray  # (I,) numbers of classes, UNKNOWN where none is known; or (I, numbers), NaN where unknown
+    shares: np.ndarray | None = None  # (I, classes) of raters' votes, where these are what is learned; else zeros
 
 
-def segment_truth(task: Task, split: str | Path, rows: Sequence[Assignment], labels: str | Path | None) -> Truth:
-    """What is known of ``rows`` of a split, numbers from ``labels``, which is labels.tsv.
+def segment_truth(
+    task: Task,
+    split: str | Path,
+    rows: Sequence[Assignment],
+    labels: str | Path | None,
+    targets: Sequence[Target] | None = None,
+) -> Truth:
+    """What is known of ``rows`` of a split: numbers from ``labels``, which is labels.tsv, votes from ``targets``.
 
     Raises InputError where something is not known that trains or is tested.
     """
     truth = _numbers(task, labels, rows) if task.numbers else _classes(task, split, rows)
     unknown = ~np.isfinite(truth.values).all(1) if task.numbers else truth.values == UNKNOWN
+    if targets is not None:
+        truth = replace(truth, shares=_shares(truth.names, rows, targets))
+        unknown &= truth.shares.sum(1) == 0
     lacking = [row for row, nothing in zip(rows, unknown) if nothing and row.part != "unlabelled"]
     if lacking:
         what = " or ".join(truth.names) if task.numbers else "label"
@@ -48,6 +59,27 @@ def _classes(task: Task, split: str | Path, rows: Iterable[Assignment]) -> Truth
         raise InputError(f"{split}: holds only the label {names}; there is nothing to tell apart")
     number = {name: i for i, name in enumerate(names)}
     return Truth(names, np.array([UNKNOWN if row.label is None else number[row.label] for row in rows]))
+
+
+def _shares(names: Sequence[str], rows: Sequence[Assignment], targets: Iterable[Target]) -> np.ndarray:
+    """What raters voted for, (rows, classes), of the rows that train; zeros of all others."""
+    number = {name: i for i, name in enumerate(names)}
+    at = {row.segment_id: i for i, row in enumerate(rows) if row.part == "training"}
+    found = np.zeros((len(rows), len(names)))
+    for target in targets:
+        if target.segment_id in at:
+            found[at[target.segment_id], number[target.label]] = target.share
+    return found
+
+
+def rated(rows: Sequence[Assignment], targets: Iterable[Target]) -> tuple[list[Assignment], dict[str, int]]:
+    """Rows of a fold of which those train that have a target, and how many are added so and how many left out."""
+    fold, voted = rows[0].fold, {target.segment_id for target in targets}
+    trained = {row.segment_id for row in rows if row.part == "training"}
+    kept = [row for row in rows if row.part != "training" or row.segment_id in voted]
+    added = [Assignment(segment_id, fold, "training") for segment_id in voted - trained]
+    counts = {"added": len(added), "left_out": len(trained - voted)}
+    return sorted([*kept, *added], key=lambda row: (row.segment_id, row.part)), counts
 
 
 def _numbers(task: Task, labels: str | Path | None, rows: Sequence[Assignment]) -> Truth:

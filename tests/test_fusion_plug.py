@@ -11,6 +11,7 @@ import pytest
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
 from models.options import NetworkOptions
+from models.wording import title
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -96,10 +97,12 @@ def test_what_is_left_open_is_filled_in_by_the_fusion():
         ({"fusion": "rjcma", "recursions": 1, "correlate": "features"}, "RJCMA (1 recursion, features correlated)"),
         ({"fusion": "concatenation", "combine": "statistics"}, "early concatenation (statistical pooling)"),
         ({"fusion": "late"}, "late fusion"),
+        ({"fusion": "late", "encoder": "tcn", "one_grid": True}, "late fusion (TCN, one grid)"),
+        ({"fusion": "self_attention", "training": {"targets": "raters"}}, "self-attention (targets raters)"),
     ],
 )
 def test_words_for_the_report(given, words):
-    assert NetworkOptions(**given).describe() == words
+    assert title(NetworkOptions(**given)) == words
 
 
 @pytest.mark.parametrize("name", FUSIONS.built_in)
@@ -117,7 +120,7 @@ def test_every_built_in_fusion_says_what_it_is(name):
 
 def test_ones_own_fusion_is_built_and_trained_from_its_file(own):
     given = NetworkOptions(fusion=f"{own}:Gate", sharpness=2, width=12, embedding=8)
-    assert given.describe() == "gated sum"
+    assert title(given) == "gated sum"
     assert given.make_fusion().config.sharpness == 2.0
     network = build(given, DIMS, SEGMENTS, 2, MAX_STEPS)
     assert network(*batch("rcma", SEGMENTS, DIMS)).shape == (4, 2)
@@ -143,7 +146,7 @@ def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(info.parent))
     monkeypatch.syspath_prepend(str(own.parent))
     assert "gate" in FUSIONS.names()
-    assert NetworkOptions(fusion="gate").describe() == "gated sum"
+    assert title(NetworkOptions(fusion="gate")) == "gated sum"
 
 
 def test_a_network_is_retrained_where_its_own_fusion_changes(own, tmp_path):
@@ -161,10 +164,11 @@ def test_options_and_words_load_no_heavy_library():
         from models.fusion.registry import FUSIONS, code_of
         from models.options import NetworkOptions, check_network
         from models.task import Task
+        from models.wording import sentences, title
         for name in FUSIONS.built_in:
             network = NetworkOptions(fusion=name)
             check_network(network, ["audio", "video"], Task("classes", "segment"))
-            network.describe(), network.make_fusion().sentence(), code_of(name)
+            title(network), sentences(network), code_of(name)
         heavy = {"torch", "scipy", "h5py", "pandas"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
     """

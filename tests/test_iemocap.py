@@ -164,6 +164,25 @@ def test_a_rater_s_line_says_who_named_what(line, said):
     assert parse_rating_line(line) == said
 
 
+def test_raters_below_a_turn_that_cannot_be_read_are_not_those_of_the_turn_before(tmp_path):
+    root = make_tree(tmp_path)
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    text = (
+        path.read_text()
+        .replace("[2.0000 - 4.0000]", "[2.0000 4.0000]")
+        .replace("Anger;\t()", "Anger;\t()\nC-E1:\tFear;", 1)
+    )
+    path.write_text("C-E9:\tSadness;\t()\n" + text + "C-E2 Sadness\n")
+    found = index(root)
+    assert [(r.segment_id[-4:], r.rater, r.labels) for r in found.ratings] == [("F000", "E1", "neu,ang")]
+    reasons = [f.reason for f in found.findings if "not used" in f.reason]
+    assert [r.partition(":")[0].rpartition(" ")[2] for r in reasons] == ["1", "6", "8", "9", "10"]
+    for reason, part in zip(
+        reasons, ("E9 says stands below no turn", "E1 has said", "is not '[start - end]", "E1 says", "'C-E2 Sad")
+    ):
+        assert part in reason
+
+
 def test_raters_are_kept_by_turn_and_a_line_that_cannot_be_read_is_told(tmp_path):
     root = make_tree(tmp_path)
     path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"

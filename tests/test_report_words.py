@@ -179,7 +179,7 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
     line = 6  # the planned row of the third contrast
     made = with_contrast(fixtures["iemocap"], line, remarks="rough", clusters=3, effective_clusters=3.0)
     (item,) = [li.text for li in made.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text]
-    assert "It holds if whole sessions are drawn anew, too (p = 0.021)." in item
+    assert "It holds if whole sessions are drawn anew, too (p = 0.021, of this contrast alone)." in item
     assert "There are only 3 dialogs, so interval and p are rough." in item
 
 

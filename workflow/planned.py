@@ -16,6 +16,7 @@ from math import isinf
 from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count
 from models.task import Task
+from models.wording import sentences, title
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints
@@ -188,8 +189,8 @@ def _words(model: NetworkOptions, task: Task) -> dict:
     """What the report says of a model, as its fusion has it."""
     published = model.published
     return {
-        "title": model.describe(),
-        "description": model.sentence(task),
+        "title": title(model, task),
+        "description": sentences(model, task),
         "citation": model.make_fusion(task).citation,
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from models.evaluation.metrics import main_metric, overall
-from models.options import NetworkOptions, check_network
+from models.options import NetworkOptions, check_network, check_training
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
@@ -116,7 +116,7 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
     found = {}
     for key, checked, demo in (("research", plain, {}), ("demo", trial, plain.demo)):
         options = _options(name, checked, demo, corpus, index)
-        _check_parts(name, options, checked.models, corpus, demo)
+        _check_parts(name, options, checked.models, corpus, demo, index)
         found[key] = options
     for store, extractor in found[scale].extractors.items():
         try:
@@ -179,7 +179,9 @@ def _validate(model: type[BaseModel], given: dict, prefix: tuple, sources: list,
         raise InputError("config.yaml cannot be used:\n  " + "\n  ".join(lines)) from None
 
 
-def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus, demo: dict) -> None:
+def _check_parts(
+    name: str, options: CorpusOptions, models: dict, corpus: Corpus, demo: dict, index: Index | None
+) -> None:
     """Ask metric, protocol, labels, extractors and networks whether they could work as configured."""
     sources = [(("demo", "corpora", name), (demo.get("corpora") or {}).get(name) or {})]
     task = Task.parse(corpus.task)
@@ -212,6 +214,13 @@ def _check_parts(name: str, options: CorpusOptions, models: dict, corpus: Corpus
         if run.model not in models:
             raise InputError(f"{where('runs')}: no model {run.model!r}; there are {sorted(models)}")
         ask(partial(check_network, models[run.model], list(run.inputs), task), "runs", key)
+        training = options.training.for_network(models[run.model])
+        ask(partial(check_training, training, task), "runs", key)
+        if training.targets == "raters" and index is not None and not index.ratings:
+            raise InputError(
+                f"{where('runs', key)}: training.targets is raters, and no single rater's vote is known of "
+                f"{corpus.title}; set it to majority"
+            )
         for wanted, store in run.inputs.items():
             found = options.extractors[store].modality
             if found != wanted:

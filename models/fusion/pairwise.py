@@ -58,7 +58,7 @@ class PairwiseAttention(Fusion):
         task=Task("classes", "segment"),
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},
-        training={"plateau_threshold": 1e-4, "class_weights": False, "modality_dropout": 0.0},
+        training={"targets": "majority", "plateau_threshold": 1e-4, "class_weights": False, "modality_dropout": 0.0},
         departures=("batches hold items of similar length instead of random ones",),
     )
     attends: ClassVar[str]  # whom a modality attends to, for the sentence

@@ -134,12 +134,12 @@ def tests(verdicts: Verdicts) -> Table:
     ]
     note = (
         "p: probability of a difference at least this large if there were none. P: posterior probability (Bayesian "
-        "correlated t-test). Below a p, its effect size: mean over standard deviation of the folds’ differences "
-        "(corrected t), matched-pairs rank-biserial correlation (Wilcoxon), Cohen’s g (McNemar), Cohen’s d over "
-        "trainings (paper). By session or speaker: the bootstrap of whole groups of clusters, with its standard error "
-        "(s.e.). A dash: not applicable, see the notes."
+        "correlated t-test). Below a p, or in brackets behind it, its effect size: mean over standard deviation of the "
+        "folds’ differences (corrected t), matched-pairs rank-biserial correlation (Wilcoxon), Cohen’s g (McNemar), "
+        "Cohen’s d over trainings (paper). By session or speaker: the bootstrap of whole groups of clusters, with its "
+        "standard error (s.e.). A dash: not applicable, see the notes."
     )
-    return Table.of("tests", "All tests", columns, rows, note=note, kind="wide").without_empty()
+    return Table.of("tests", "All tests", columns, rows, note=note, kind="wide", remarks=tuple(notes)).without_empty()
 
 
 EFFECTS = ("effect_t_corrected", "effect_wilcoxon", "effect_mcnemar", "effect_size")
@@ -169,4 +169,6 @@ def by_turns(verdicts: Verdicts) -> Table | None:
     )
     title = "The same contrasts on the test items of one style alone"
     note = "To look at, not to decide: these were not planned, and p is adjusted for nothing."
+    if any(missing(row.get("p_bootstrap")) for row in verdicts.secondary):
+        note += " A dash: too few clusters of this style for an interval."
     return Table("contrasts_by_style", title, columns, tuple(groups), note=note)

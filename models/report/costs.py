@@ -70,6 +70,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         about = names.about.get(names.get(run).model) or {}
         row = {"model": names.of(run), "run": run, "description": about.get("description"), "trainings": len(infos)}
         row["parameters"] = (infos[0].get("model") or {}).get("parameters")
+        row |= _trained_on(infos)
         row |= _spread("epochs", [info.get("epochs") for info in infos])
         row["selected"] = _median([(info.get("selected") or {}).get("epoch") for info in infos])
         per_epoch = [_ratio(info.get("seconds"), info.get("epochs")) for info in infos]
@@ -81,6 +82,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         Column("model", "Model", number=False, sub="description"),
         Column("parameters", "Parameters", _whole),
         Column("trainings", "Trainings"),
+        Column("items", "Items that train", _whole, sub="rated", explain="median over trainings"),
         Column("epochs", "Epochs", _number, sub="epochs_range", explain="median, and from least to most"),
         Column("selected", "Epoch tested", _number, explain="median over trainings"),
         Column("epoch_s", "Seconds an epoch", lambda x: "–" if missing(x) else f"{x:.2f}"),
@@ -88,6 +90,16 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
     )
     groups = tuple(Group(rows[one], one) for one in sorted(rows, key=lambda text: -len(text)))
     return Table("models", "What was trained", columns, groups).without_empty()
+
+
+def _trained_on(infos: list[dict]) -> dict:
+    """How many items train, and what raters' votes have changed of that; only of models that learn these."""
+    rated = [info["rated"] for info in infos if info.get("rated")]
+    if not rated:
+        return {}
+    added, left_out = (_median([one[key] for one in rated]) for key in ("added", "left_out"))
+    text = f"{_whole(added)} of them without a majority; {_whole(left_out)} more without a vote left out"
+    return {"items": _median([info["items"]["training"] for info in infos]), "rated": text}
 
 
 def _number(value) -> str:

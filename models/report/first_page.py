@@ -21,6 +21,7 @@ class Best:
     development: Cell
     test: Cell
     at_chance: bool
+    equals: int  # other runs with the same development score
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,11 @@ def best_run(cells: Cells, ranked: list[str], metric: str, chance: float | None)
         if (run, metric) in cells:
             test = cells[run, metric]
             low = chance is not None and test.mean <= chance
-            return Best(run, cells[run, DEVELOPMENT + metric], test, low)
+            score = cells[run, DEVELOPMENT + metric]
+            equals = [
+                other for other in ranked if other != run and cells[other, DEVELOPMENT + metric].mean == score.mean
+            ]
+            return Best(run, score, test, low, len(equals))
     return None
 
 
@@ -102,8 +107,9 @@ def _best_sentence(best: Best, settings, names: RunNames, chance: float | None) 
     over = (
         f", mean{' ± standard deviation' if best.test.sd is not None else ''} over {count(best.test.runs, 'training')}"
     )
+    too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
     text = (
-        f"Best by its development score ({numbers.with_unit(best.development.mean)}): {names.run(best.run)}. "
+        f"Best by its development score ({numbers.with_unit(best.development.mean)}{too}): {names.run(best.run)}. "
         f"On the test part it scores {_score(best.test, numbers)} {words}{over if best.test.runs > 1 else ''}."
     )
     frames = settings.task.frames

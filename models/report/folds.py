@@ -18,6 +18,8 @@ def split_table(split: pd.DataFrame, segments: pd.DataFrame | None, settings: Se
     known = [] if segments is None else [g for g in GROUPS if g in segments and segments[g].notna().any()]
     if "dialog" in known and (segments["dialog"].fillna("") == segments["unit_id"]).all():
         known.remove("dialog")
+    if "speaker" in known and segments["speaker"].nunique() == len(segments):
+        known.remove("speaker")  # nobody says whether one person is in several segments
     group_of = {g: dict(zip(segments["segment_id"], segments[g])) for g in known}
     words = {group: _words(group, settings) for group in known}
     rows, leaks = [], {}

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from models.report.gather import Results
-from models.report.names import count, grouped, listing, metric_words, percent
+from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv, as_latex, latex
@@ -62,7 +62,7 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     if used:
         yield _models(names, used, len(runs))
         described = [(names.model(model), (names.about.get(model) or {}).get("description")) for model in used]
-        yield from ([f"{title}: {text.rstrip('.')}."] for title, text in described if text)
+        yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
     training = settings.options.get("training") or {}
     if training:
         yield [_training(settings, training)]
@@ -86,9 +86,22 @@ def _corpus(results: Results, own: list[str]) -> Text:
     if segments is not None:
         units, speakers = segments["unit_id"].nunique(), segments["speaker"].nunique()
         size = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
-        size += f" of {count(speakers, 'speaker')}"
+        size += f" of {count(speakers, 'speaker')}" if speakers < len(segments) else ""
     folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
+    size += _used(results)
     return [f"We used {settings.title}", Cite(own), f"{size}. Protocol: {settings.protocol.description}{folds}."]
+
+
+def _used(results: Results) -> str:
+    """How many segments train or are tested where not all do, and of which classes they are."""
+    split, words = results.split, results.settings.words
+    if split is None:
+        return ""
+    used = split[split["part"] != "unlabelled"].drop_duplicates("segment_id")
+    named = used["label"].dropna().value_counts() if "label" in used else {}
+    classes = [f"{words['labels'].get(label, label)} ({grouped(int(n))})" for label, n in named.items()]
+    of = f", in {count(len(classes), 'class', 'classes')}: {listing(classes)}" if classes else ""
+    return f"; {grouped(len(used))} of them train or are tested{of}"
 
 
 def _input(settings: Settings, modality: str) -> str:
@@ -117,8 +130,18 @@ def _training(settings: Settings, training: dict) -> str:
         tried = isinstance(rate, list)
         rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
         recipe.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
+    recipe.append(_loss(settings, training))
+    if training.get("targets") == "raters":
+        recipe.append("the shares of each class in the votes of all raters as targets")
     text = f"Each run was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
-    return f"{text}{': ' if recipe else ''}{', '.join(recipe)}; the epoch with the best development score was tested."
+    best = "mean CCC" if settings.task.numbers else "accuracy"
+    return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
+
+
+def _loss(settings: Settings, training: dict) -> str:
+    if settings.task.numbers:
+        return "mean squared error as loss" if training.get("loss") == "mse" else "1 − CCC as loss"
+    return f"cross-entropy as loss{', classes weighed by inverse frequency' if training.get('class_weights') else ''}"
 
 
 def _tests(settings: Settings, verdicts: Verdicts) -> Text:
@@ -136,7 +159,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
         f"; two runs count as equivalent where the {within} interval of their difference lies within "
         f"±{verdicts.numbers.region(settings.practical_region)}",
         Cite(["schuirmann1987"]),
-        ".",
+        "." if planned == 1 else ", each contrast for itself.",
     ]
 
 

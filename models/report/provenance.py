@@ -113,7 +113,10 @@ def _read(read: Counter) -> Table:
 def _file_of(settings: Settings, run: str, name: str) -> str:
     """The file behind the name of a training's input: a modality, split or labels."""
     stores = {modality: f"features/{store}.h5" for modality, store in settings.runs[run].inputs.items()}
-    return {**stores, "split": f"splits/{settings.protocol.name}.tsv", "labels": "labels.h5"}.get(name, name)
+    tables = {
+        what: f"{folder}/{settings.protocol.name}.tsv" for what, folder in (("split", "splits"), ("targets",) * 2)
+    }
+    return {**stores, **tables, "labels": "labels.h5"}.get(name, name)
 
 
 def _recogniser(results: Results) -> dict | None:

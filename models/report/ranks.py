@@ -35,14 +35,16 @@ class Ranks:
         return round(self.axis.share(rank) * MIDDLE_PX, 1)
 
 
-def blocks(scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str) -> tuple[str, pd.DataFrame]:
-    """What runs are ranked within, and the score of each run (columns) in each: videos where there are any, else folds.
+def blocks(
+    scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str, segment: str
+) -> tuple[str, pd.DataFrame]:
+    """What runs are ranked within, and the score of each run (columns) in each: segments of frames, else folds.
 
     Only blocks in which every run has a score; means over seeds.
     """
     if videos is not None and metric in videos:
         table = videos[videos["run"].isin(runs)].groupby(["segment_id", "run"])[metric].mean().unstack()
-        return "video", table.dropna()
+        return segment, table.dropna()
     single = scores[(scores["fold"] != POOLED) & (scores["metric"] == metric) & scores["run"].isin(runs)]
     return "fold", single.groupby(["fold", "run"])["value"].mean().unstack().dropna()
 
@@ -72,10 +74,16 @@ def groups(ranks: list[float], critical: float) -> list[tuple[float, float]]:
 
 
 def picture(
-    scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str, names: RunNames, planned: bool
+    scores: pd.DataFrame,
+    videos: pd.DataFrame | None,
+    runs: list[str],
+    metric: str,
+    names: RunNames,
+    planned: bool,
+    segment: str = "video",
 ) -> Ranks | None:
     """The picture of all runs; None where there are too few runs, or blocks that hold all of them."""
-    kind, table = blocks(scores, videos, runs, metric)
+    kind, table = blocks(scores, videos, runs, metric, segment)
     if table.shape[0] < BLOCKS_AT_LEAST or table.shape[1] < RUNS_AT_LEAST:
         return None
     numbers = Numbers(metric)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.protocols.targets import votes
 from models.report.gather import Results
 from models.report.settings import Settings
+from pipeline.records import Rating
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,7 @@ def agreement_of(results: Results, settings: Settings, classes: list[str]) -> Ag
     ratings, split = results.ratings, results.split
     if ratings is None or ratings.empty or not classes:
         return None
-    watched = ratings[ratings["rater"].str.startswith("E")]  # not what actors say of themselves
     if split is not None:
-        watched = watched[watched["segment_id"].isin(split.loc[split["part"] == "test", "segment_id"])]
-    merge = settings.options.get("merge") or {}
-    votes: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for row in watched.itertuples():
-        votes[row.segment_id][row.rater] = [merge.get(label, label) for label in row.labels.split(",")]
-    return agreement(votes, classes)
+        ratings = ratings[ratings["segment_id"].isin(split.loc[split["part"] == "test", "segment_id"])]
+    rows = (Rating(**row) for row in ratings.to_dict("records"))
+    return agreement(votes(rows, settings.options.get("merge") or {}), classes)

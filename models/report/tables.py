@@ -79,6 +79,7 @@ class Table:
     note: str = ""
     kind: str = ""
     plot: str = ""  # heading of a chart behind the first column; empty without one
+    remarks: tuple[str, ...] = ()  # numbered below the table, for cells that name a number
 
     @classmethod
     def of(cls, name: str, title: str, columns, rows: list[dict], **more) -> "Table":
@@ -129,18 +130,33 @@ def latex(text: str) -> str:
 
 def as_latex(table: Table, label: str, demonstration: bool = False) -> str:
     """The table as a ``table`` float in the style of booktabs; needs ``\\usepackage{booktabs}``."""
-    return "\n".join([*_head(table, label, demonstration), *_body(table), *TAIL]) + "\n"
+    return "\n".join([*_head(table, label, demonstration), *_body(table), *_foot(table)]) + "\n"
 
 
-TAIL = (r"\bottomrule", r"\end{tabular}", r"\end{table}")
+WIDE = 8  # columns: more are set small and close, over both columns of a page
+
+
+def _float(table: Table) -> str:
+    return "table*" if len(table.columns) > WIDE else "table"
+
+
+def _foot(table: Table) -> Iterator[str]:
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+    remarks = [f"{k}: {latex(text)}." for k, text in enumerate(table.remarks, start=1)]
+    if remarks:
+        yield rf"\par\smallskip\footnotesize {' '.join(remarks)}"
+    yield rf"\end{{{_float(table)}}}"
 
 
 def _head(table: Table, label: str, demonstration: bool) -> Iterator[str]:
     note = f" {latex(table.note)}" if table.note else ""
-    yield r"\begin{table}"
+    yield rf"\begin{{{_float(table)}}}"
     yield r"\centering"
     yield rf"\caption{{{'DEMONSTRATION, not a result. ' if demonstration else ''}{latex(table.title)}.{note}}}"
     yield rf"\label{{tab:{label}}}"
+    if len(table.columns) > WIDE:
+        yield r"\scriptsize\setlength{\tabcolsep}{3pt}"
     yield rf"\begin{{tabular}}{{{''.join('r' if c.number else 'l' for c in table.columns)}}}"
     yield r"\toprule"
     if any(column.over for column in table.columns):

@@ -121,7 +121,8 @@ class Verdicts:
             text += f". The difference is real, but below {self._region}"
         by_group = row.get("p_by_group")
         if not missing(by_group) and by_group < self.alpha:
-            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {_equals(by_group)})"
+            alone = ", of this contrast alone" if len(self.rows) > 1 else ""
+            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {_equals(by_group)}{alone})"
         return text
 
     def _interval(self, row: dict) -> str:

@@ -141,7 +141,8 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
         "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
-            table, results.tables["per_video"], runs, settings.metric, run_names, bool(settings.contrasts)
+            *(table, results.tables["per_video"], runs, settings.metric, run_names),
+            *(bool(settings.contrasts), settings.words["segment"]),
         ),
         "confusion": classes.confusions(confusion, main, class_names, run_names) if class_names else [],
     }

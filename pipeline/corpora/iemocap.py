@@ -180,6 +180,7 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
 def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, list[Rating]], list[Finding]]:
     """The usable turns of one EmoEvaluation file in order of time, what each rater said, and what was wrong."""
     turns: list[Turn] = []
+    current: Turn | None = None  # whom the lines of raters are about: nobody's after a turn that cannot be read
     said: dict[str, dict[str, Rating]] = {}
     findings = []
     try:
@@ -190,12 +191,13 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
         findings.append(Finding(dialog, None, "label", "partial", note))
     for number, line in enumerate(lines(text), start=1):
         try:
+            if rating := parse_rating_line(line):
+                _note(rating, current, said)
+                continue
+            if line.lstrip().startswith("["):
+                current = None
             turn = parse_evaluation_line(line)
             if turn is None:
-                rating = parse_rating_line(line)
-                if rating and turns:
-                    of_turn = said.setdefault(turns[-1].turn_id, {})
-                    of_turn[rating[0]] = Rating(turns[-1].turn_id, rating[0], ",".join(rating[1]))
                 continue
             if split_turn(turn.turn_id)[0] != dialog:
                 raise InputError(f"turn {turn.turn_id} belongs to another dialog")
@@ -204,6 +206,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
             findings.append(Finding(dialog, None, "label", "partial", reason))
             continue
         turns.append(turn)
+        current = turn
     kept = []
     for turn_id, count in Counter(t.turn_id for t in turns).items():
         same = [t for t in turns if t.turn_id == turn_id]
@@ -219,6 +222,18 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
     ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in said.items()}
     return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings, findings
+
+
+def _note(rating: tuple[str, list[str]], turn: Turn | None, said: dict[str, dict[str, Rating]]) -> None:
+    """Note what a rater said of a turn; raises InputError where it is of no turn, or the rater's second about it."""
+    rater, labels = rating
+    if turn is None:
+        raise InputError(f"what rater {rater} says stands below no turn that could be read")
+    one = Rating(turn.turn_id, rater, ",".join(labels))
+    if said.setdefault(turn.turn_id, {}).setdefault(rater, one) != one:
+        raise InputError(
+            f"rater {rater} has said of {turn.turn_id} before that it is {said[turn.turn_id][rater].labels}"
+        )
 
 
 def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[str, str], list[Finding]]:

@@ -13,7 +13,7 @@ DIALOG = re.compile(r"Ses(?P<session>\d\d)(?P<letter>[FM])_(?P<scene>\w+)", re.A
 _TURN = re.compile(r"[FM]\d{3}", re.ASCII)
 _NUMBER = r"\s*(\d+(?:\.\d*)?)\s*"
 _EVALUATION = re.compile(rf"\[{_NUMBER}-{_NUMBER}\]\s+(\S+)\s+(\S+)\s+\[{_NUMBER},{_NUMBER},{_NUMBER}\]\s*", re.ASCII)
-_RATING = re.compile(r"C-([EFM]\d+):(.*)", re.ASCII)
+_RATING = re.compile(r"C-([EFM]\w+):(.*)", re.ASCII)
 _TRANSCRIPT = re.compile(rf"(\S+)\s+\[{_NUMBER}-{_NUMBER}\]\s*:(.*)", re.ASCII)
 
 
@@ -50,13 +50,14 @@ def parse_rating_line(line: str) -> tuple[str, list[str]] | None:
     """Who rated and what, of ``C-E2:<TAB>Neutral; Anger;<TAB>()``; ``None`` of any other line.
 
     E and a number is somebody who watched, F or M and a number the actor about themselves. A label is the first three
-    letters of what is named. Raises InputError for a line that names nothing, or what is no label of the release.
+    letters of what is named. Raises InputError for a line that opens like that of a rater and names nobody, nothing, or
+    what is no label of the release.
     """
-    match = _RATING.match(line.strip())
-    if not match:
+    if not line.strip().startswith("C-"):
         return None
-    named = [name.strip() for name in match[2].partition("(")[0].split(";") if name.strip()]
-    labels = list(dict.fromkeys(name[:3].lower() for name in named))
+    match = _RATING.match(line.strip())
+    named = match and [name.strip() for name in match[2].partition("(")[0].split(";") if name.strip()]
+    labels = list(dict.fromkeys(name[:3].lower() for name in named or ()))
     if not labels or not set(labels) <= set(LABELS) - {"xxx"}:
         raise InputError(f"{line.strip()[:60]!r} is not 'C-rater: emotion; ...', of {', '.join(LABELS[1:])}")
     return match[1], labels

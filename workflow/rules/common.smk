@@ -130,6 +130,14 @@ def labels_of(wildcards):
     return frame_labels_of(wildcards) or (f"results/{wildcards.corpus}/labels.tsv" if numbers else [])
 
 
+def targets_of(wildcards):
+    """The votes of single raters, where a model learns them."""
+    targets = options(wildcards).training.for_network(network(wildcards)).targets
+    return (
+        f"results/{wildcards.corpus}/targets/{planned(wildcards).settings.protocol}.tsv" if targets == "raters" else []
+    )
+
+
 def extractor_entry(wildcards):
     """The configuration of the extractor a job runs."""
     return options(wildcards).extractors[wildcards.extractor]

@@ -26,6 +26,26 @@ rule split:
         ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1'
 
 
+# For models that learn what every single rater said: training.targets is raters.
+rule targets:
+    input:
+        segments="results/{corpus}/segments.tsv",
+        raters="results/{corpus}/raters.tsv",
+        split="results/{corpus}/splits/{protocol}.tsv",
+    output:
+        "results/{corpus}/targets/{protocol}.tsv",
+    log:
+        "results/{corpus}/logs/targets/{protocol}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/targets/{protocol}.tsv"
+    params:
+        merge=lambda wildcards: json.dumps(options(wildcards).merge),
+        code=code("models.protocols.targets:command"),
+    shell:
+        "python -m models targets --segments {input.segments} --raters {input.raters} --split {input.split}"
+        " --merge {params.merge:q} --out {output} > {log} 2>&1"
+
+
 # A job trains one fold of a run; or all of them, where that takes no longer than loading torch (training_job: run).
 for _folds, _names in CORPORA.training_jobs.items():
 
@@ -36,6 +56,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             unpack(run_features),
             split=split_file,
             labels=labels_of,
+            targets=targets_of,
         output:
             expand(
                 "results/{{corpus}}/runs/{{model}}-{{modalities}}/fold{fold}/predictions.parquet",
@@ -56,6 +77,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             task=lambda wildcards: planned(wildcards).settings.task,
             features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
             labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
+            targets=lambda wildcards, input: f"--targets {input.targets}" if input.get("targets") else "",
             network=lambda wildcards: network(wildcards).model_dump_json(),
             training=lambda wildcards: options(wildcards).training.model_dump_json(),
             folds=lambda wildcards, output: " ".join(
@@ -64,7 +86,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             code=training_code,
         shell:
             "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
-            " --split {input.split} {params.features} {params.labels} --network {params.network:q}"
+            " --split {input.split} {params.features} {params.labels} {params.targets} --network {params.network:q}"
             " --training {params.training:q} --cores {threads} {params.folds} > {log} 2>&1"
 
 

@@ -1,0 +1,115 @@
+"""The ``targets`` stage: what single raters voted for, as a share of each class, for each segment that may train.
+
+A rater has one vote, shared evenly by the labels that they named; of these count, after merging, the classes of the
+split. So a segment on which raters disagree trains as well, in the folds in which nothing that is held out is known
+from it. Scores and the choice of the epoch never see it: development and test parts stay as the split has them.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import click
+
+from models.protocols.groups import BOUND, group_of
+from pipeline.log import log
+from pipeline.records import Assignment, InputError, Rating, Segment, read_table, write_table
+
+HELD = ("development", "test")
+GROUPS = (*BOUND, "scenario")
+
+Votes = Mapping[str, Sequence[str]]
+"""The labels that each rater of a segment named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The share of a class in the votes for a segment that trains in a fold; classes without a vote have no row."""
+
+    segment_id: str
+    fold: int
+    label: str
+    share: float
+
+
+def votes(ratings: Iterable[Rating], merge: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
+    """What those who watched named, by segment and rater, each merged label once; not what actors say of themselves."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for row in ratings:
+        if row.rater.startswith("E"):
+            named = dict.fromkeys(merge.get(label, label) for label in row.labels.split(","))
+            found[row.segment_id][row.rater] = list(named)
+    return found
+
+
+def shares(of_raters: Votes, classes: Iterable[str]) -> dict[str, float]:
+    """The share of each class that anybody named; nothing where nobody named one."""
+    weight = dict.fromkeys(classes, 0.0)
+    for named in of_raters.values():
+        for label in named:
+            if label in weight:
+                weight[label] += 1 / len(named)
+    total = sum(weight.values())
+    return {label: one / total for label, one in weight.items() if one}
+
+
+def targets(
+    assignments: Sequence[Assignment], segments: Sequence[Segment], ratings: Iterable[Rating], merge: Mapping[str, str]
+) -> list[Target]:
+    """What trains in each fold where raters' votes are the targets; raises InputError where there is no vote."""
+    classes = sorted({row.label for row in assignments if row.label is not None})
+    found = {segment_id: shares(one, classes) for segment_id, one in votes(ratings, merge).items()}
+    voted = {segment_id: one for segment_id, one in found.items() if one}
+    if not voted:
+        raise InputError(
+            f"no single rater's vote is known for any of {', '.join(classes) or 'the classes'}: raters.tsv, which the "
+            "corpus's reader fills, has none; set training.targets to majority"
+        )
+    rows = []
+    for fold in sorted({row.fold for row in assignments}):
+        own = [row for row in assignments if row.fold == fold]
+        labelled = [row.segment_id for row in own if row.part == "training"]
+        also = _also_trains(own, [s for s in segments if s.segment_id in voted], segments)
+        lacking = [segment_id for segment_id in labelled if segment_id not in voted]
+        log.info(
+            "fold %d: raters agree on no class of %d segments that train all the same; %d of %d labelled ones are left "
+            "out, for which nobody voted for a class%s",
+            *(fold, len(also), len(lacking), len(labelled), f", such as {lacking[0]}" if lacking else ""),
+        )
+        names = [segment_id for segment_id in [*labelled, *also] if segment_id in voted]
+        rows += [Target(name, fold, label, share) for name in sorted(names) for label, share in voted[name].items()]
+    return rows
+
+
+def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: Sequence[Segment]) -> list[str]:
+    """Segments that are in no labelled part of a fold and share with its held out parts nothing but what training does.
+
+    They are of a style and of an official part that trains, too.
+    """
+    part = {row.segment_id: row.part for row in own if row.part != "unlabelled"}
+    trains = [s for s in segments if part.get(s.segment_id) == "training"]
+    held = [s for s in segments if part.get(s.segment_id) in HELD]
+    barred = {name: {group_of(s, name) for s in held} - {group_of(s, name) for s in trains} for name in GROUPS}
+    usual = {(s.style, s.part) for s in trains}
+    return [
+        s.segment_id
+        for s in voted
+        if s.segment_id not in part
+        and (s.style, s.part) in usual
+        and not any(group_of(s, name) in barred[name] for name in GROUPS)
+    ]
+
+
+@click.command("targets")
+@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@click.option("--raters", required=True, type=click.Path(exists=True, dir_okay=False), help="raters.tsv")
+@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
+@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="targets/PROTOCOL.tsv")
+def command(segments, raters, split, merge, out):
+    """Share the votes of single raters over the classes, for training."""
+    rows = targets(
+        read_table(split, Assignment), read_table(segments, Segment), read_table(raters, Rating), json.loads(merge)
+    )
+    write_table(out, rows, Target)
