@@ -10,9 +10,9 @@ from affectflow.home import HOME
 from pipeline.records import InputError
 
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")  # say how many cores
-PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "help_option_names": ["--help"]}
+PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "help_option_names": ["-h", "--help"]}
 
-_settings = click.option(
+settings_option = click.option(
     "--config", "settings", multiple=True, metavar="FILE|KEY=VALUE",
     help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml, if there, by itself.",
 )  # fmt: skip
@@ -21,7 +21,7 @@ _rest = click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[SN
 
 @click.command(context_settings=PASSED_ON)
 @click.argument("corpus")
-@_settings
+@settings_option
 @_rest
 def report(corpus, settings, options):
     """Make results/CORPUS_report.html in this folder: everything that it takes, and nothing that is there already."""
@@ -30,7 +30,7 @@ def report(corpus, settings, options):
 
 @click.command(context_settings=PASSED_ON)
 @click.argument("corpus")
-@_settings
+@settings_option
 @_rest
 def features(corpus, settings, options):
     """Make the feature stores of CORPUS, and train nothing."""
@@ -38,7 +38,7 @@ def features(corpus, settings, options):
 
 
 @click.command(context_settings=PASSED_ON)
-@_settings
+@settings_option
 @_rest
 def weights(settings, options):
     """Fetch the weights that the configuration names: all that needs the internet, and nothing else."""

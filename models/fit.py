@@ -169,7 +169,7 @@ class Run:
         if not math.isfinite(loss):
             raise Diverged(
                 f"seed {self.seed}: the loss is {loss} in epoch {number}; lower training.learning_rate "
-                f"({self.learning_rate}) or look at the features with `python -m pipeline info`"
+                f"({self.learning_rate}) or look at the features with `affectflow info`"
             )
         scores = self.objective.development(self.network, self.mixed)
         row |= {f"development_{name}": value for name, value in scores.items()}

@@ -108,12 +108,12 @@ def verify(folder: Path) -> dict:
     manifest is taken as it is; its digests are recorded all the same.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of weights; fetch it with `python -m pipeline weights fetch`")
+        raise InputError(f"{folder}: no such folder of weights; fetch it with `affectflow pipeline weights fetch`")
     manifest = read_manifest(folder)
     found = digest_files(folder)
     if manifest is None:
         if not found:
-            raise InputError(f"{folder}: holds no file; fetch the weights with `python -m pipeline weights fetch`")
+            raise InputError(f"{folder}: holds no file; fetch the weights with `affectflow pipeline weights fetch`")
         manifest = {"source": f"folder {folder.name}", "revision": None, "files": found}
     problems = compare(manifest["files"], found)
     if problems:

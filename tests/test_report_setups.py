@@ -98,9 +98,13 @@ def test_the_best_model_is_the_best_by_development_and_its_test_score_is_the_tab
     best = max(development, key=development.get)
     test = values(fixture, best, setup.metric)
     words = "mean CCC" if setup.numbers else "balanced accuracy"
+    level = f"{development[best] * factor:.{decimals}f}{unit}"
+    chosen = f"Best by its development score ({level}): {named(setup, best)}. "
+    if len(setup.levels) == 1:
+        run = named(setup, best)
+        chosen = f"{run[0].upper()}{run[1:]} scores {level} on the development part. "
     said = (
-        f"Best by its development score ({development[best] * factor:.{decimals}f}{unit}): {named(setup, best)}. "
-        f"On the test part it scores {statistics.fmean(test) * factor:.{decimals}f} ± "
+        f"{chosen}On the test part it scores {statistics.fmean(test) * factor:.{decimals}f} ± "
         f"{statistics.stdev(test) * factor:.{decimals}f}{unit} {words}, mean ± standard deviation over {len(test)} "
         "trainings."
     )
@@ -108,6 +112,27 @@ def test_the_best_model_is_the_best_by_development_and_its_test_score_is_the_tab
     if not setup.numbers:
         chance = f"Guessing one class for every .* scores {100 / len(setup.classes):.1f} % balanced accuracy"
         assert re.search(chance, page.all("header")[0].text)
+
+
+@pytest.mark.parametrize("name", [*SETUPS, *PAPERS])
+def test_words_fit_how_many_there_are_and_what_they_are(name, made):
+    """One run is not each, one contrast is adjusted for nothing, no number has a McNemar, nothing is made by import."""
+    fixture, page = made[name]
+    setup, text = fixture.setup, page.root.text
+    one = len(setup.levels) == 1
+    assert ("each trained" in text) != one
+    assert ("Each run was trained" in text) != one
+    assert ("Best by its development score" in text) != one
+    assert ("Holm’s correction" in text) == (len(setup.contrasts) > 1)
+    assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers)
+    assert ("folds × seeds" in text) == (setup.folds > 1)
+    assert "by import" not in text
+    assert ("imported" in page.by_id("paper").text) == bool(setup.imported)
+    groups = {row["group_kind"] for row in table(fixture, "significance.csv")} - {""} if setup.contrasts else set()
+    assert {kind for kind in ("session", "speaker") if f"bootstrap of whole {kind}s" in text} == groups
+    if setup.frames:
+        word = (setup.words or {}).get("segment", "segment")
+        assert page.by_id("videos").all("h2")[0].text == f"{word.capitalize()} by {word}"
 
 
 def named(setup, run: str) -> str:

@@ -188,6 +188,39 @@ def test_a_new_extractor_is_exactly_one_new_file(finished):
     (finished / stores).unlink()
 
 
+def comparison(page: str, corpus: str) -> dict:
+    """The settings in which a page of the docs compares two extractors on a corpus."""
+    found = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return next(yaml.safe_load(text) for text in found if f"  {corpus}:" in text and "self_" in text)
+
+
+@pytest.mark.slow
+def test_the_extractor_that_the_readme_compares_plans_its_own_jobs(finished):
+    """What the question is about is extracted and trained; the run that it is compared with is there already."""
+    write_config(finished, demonstration(comparison("README.md", "iemocap")))
+    try:
+        assert planned(finished, REPORT) == {
+            **dict.fromkeys(("shard", "merge", "train_5_folds"), 1),
+            **dict.fromkeys(("coverage", "scores", "significance", "configuration", "html_report"), 1),
+        }
+    finally:
+        write_config(finished, demonstration())
+
+
+@pytest.mark.slow
+def test_a_third_extractor_on_affwild2_adds_its_own_jobs_to_a_plan(tmp_path):
+    two = comparison("docs/extractors.md", "affwild2")
+    third = {
+        "extractors": {"bands": {"extractor": "log_mel", "mel_bands": 20}},
+        "runs": {"self_bands": {"model": "self_frames", "modalities": ["A"], "inputs": {"audio": "bands"}}},
+    }
+    plans = []
+    for changes in (two, patch(two, {"corpora": {"affwild2": third}})):
+        write_config(tmp_path, demonstration(changes))
+        plans.append(planned(tmp_path, "results/affwild2_report.html"))
+    assert plans[1] - plans[0] == {"shard": plans[0]["shard"] // 2, "merge": 1, "train": 1}
+
+
 def preset(name: str) -> dict:
     """A file of configs/ over the small configuration, both at demo scale."""
     return small_config(changes=yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text()))

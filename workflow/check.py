@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from affectflow.home import HOME
-from affectflow.run import overlays
+from affectflow.run import overlays, settings_option
 from models.evaluation.contrast import also_differs, differences
+from models.report.names import count
 from pipeline.records import InputError
 
 if TYPE_CHECKING:
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("corpus")
-@click.option(
-    "--config", "settings", multiple=True, metavar="FILE|KEY=VALUE",
-    help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml, if there, by itself.",
-)  # fmt: skip
+@settings_option
 def check(corpus, settings):
     """Say what CORPUS holds and lacks, and what a run on it as configured would make and train."""
     from pipeline.corpora.check import summary
@@ -65,12 +63,12 @@ def plan_of(known) -> Iterator[str]:
     if options.unread:
         yield f"{'unread':<12} {', '.join(options.unread)}: made, and read by no run"
     yield f"{'weights':<12} {', '.join(options.weight_sources) or 'none'}"
-    yield f"{'protocol':<12} {known.settings.protocol}, {known.folds} folds"
+    yield f"{'protocol':<12} {known.settings.protocol}, {count(known.folds, 'fold')}"
     yield (
-        f"{'trainings':<12} {runs * known.folds * seeds:,}: {runs} runs ({', '.join(options.run_names)}), "
-        f"{known.folds} folds, {seeds} seeds"
+        f"{'trainings':<12} {runs * known.folds * seeds:,}: {count(runs, 'run')} ({', '.join(options.run_names)}), "
+        f"{count(known.folds, 'fold')}, {count(seeds, 'seed')}"
     )
-    yield f"{'contrasts':<12} {len(options.contrasts)}"
+    yield f"{'contrasts':<12} {len(options.contrasts) or 'none'}"
     for contrast in options.contrasts:
         for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
             rest = also_differs(between(known.settings, contrast.a, b))

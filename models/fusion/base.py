@@ -50,7 +50,7 @@ class Fusion(ABC):
     ``layers`` makes what is learned, ``fuse`` says what is done with it. An instance knows its options (``config``),
     the ``width`` of the streams, the ``dropout`` and the ``task``. Streams keep the promise of :mod:`models.attention`,
     values are zero where the mask is False; those that come out must keep it too. What comes out must depend neither
-    on absent steps nor on the other items of a batch. ``python -m models check-fusion`` tries all of that.
+    on absent steps nor on the other items of a batch. ``affectflow check-fusion`` tries all of that.
     """
 
     Config: ClassVar[type] = NoOptions

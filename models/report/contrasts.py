@@ -112,7 +112,7 @@ def tests(verdicts: Verdicts) -> Table:
         rows.append({**row, **effects, **about})
     score, inner = verdicts.numbers.score, f"{percent(1 - 2 * verdicts.alpha)} interval"
     tested = {
-        "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equivalence", ""),
+        "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equiv.", ""),
         "p_by_group": (f"p by {verdicts.rows[0].get('group_kind') or 'group'}", "by_group"),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
@@ -132,17 +132,23 @@ def tests(verdicts: Verdicts) -> Table:
         Column("notes", "Notes"),
         Column("b_chosen_from", "Second chosen from", number=False, css="small prose"),
     ]
+    shown = [text for key, text in EFFECTS.items() if any(not missing(row.get(key)) for row in verdicts.rows)]
+    sizes = f"Below a p, its effect size: {', '.join(shown)}. " if shown else ""
+    kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
+    groups = f"By {kind}: the bootstrap of whole {kind}s, with its standard error (s.e.). " if kind else ""
     note = (
         "p: probability of a difference at least this large if there were none. P: posterior probability (Bayesian "
-        "correlated t-test). Below a p, or in brackets behind it, its effect size: mean over standard deviation of the "
-        "folds’ differences (corrected t), matched-pairs rank-biserial correlation (Wilcoxon), Cohen’s g (McNemar), "
-        "Cohen’s d over trainings (paper). By session or speaker: the bootstrap of whole groups of clusters, with its "
-        "standard error (s.e.). A dash: not applicable, see the notes."
+        f"correlated t-test). {sizes}{groups}A dash: not applicable, see the notes."
     )
     return Table.of("tests", "All tests", columns, rows, note=note, kind="wide", remarks=tuple(notes)).without_empty()
 
 
-EFFECTS = ("effect_t_corrected", "effect_wilcoxon", "effect_mcnemar", "effect_size")
+EFFECTS = {
+    "effect_t_corrected": "mean over standard deviation of the folds’ differences (corrected t)",
+    "effect_wilcoxon": "matched-pairs rank-biserial correlation (Wilcoxon)",
+    "effect_mcnemar": "Cohen’s g (McNemar)",
+    "effect_size": "Cohen’s d over trainings (paper)",
+}
 
 
 def by_turns(verdicts: Verdicts) -> Table | None:

@@ -59,7 +59,7 @@ def first_page(
     """Put the page's words together; everything in them is in the tables."""
     settings, names = results.settings, verdicts.names
     best = best_run(cells, ranked, settings.metric, chance)
-    best_is = _best_sentence(best, settings, names, chance) if best else ""
+    best_is = _best_sentence(best, len(runs), settings, names, chance) if best else ""
     first = verdicts.answers[0] if verdicts.answers else None
     if first:
         question, answer, lead = _question(first.question), _answer(first), first.sentence
@@ -102,16 +102,17 @@ def _score(cell: Cell, numbers: Numbers) -> str:
     return f"{numbers.score(cell.mean)}{spread}{' %' if numbers.percent else ''}"
 
 
-def _best_sentence(best: Best, settings, names: RunNames, chance: float | None) -> str:
+def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None) -> str:
     numbers, words = Numbers(settings.metric), metric_words(settings.metric)
     over = (
         f", mean{' ± standard deviation' if best.test.sd is not None else ''} over {count(best.test.runs, 'training')}"
     )
-    too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
-    text = (
-        f"Best by its development score ({numbers.with_unit(best.development.mean)}{too}): {names.run(best.run)}. "
-        f"On the test part it scores {_score(best.test, numbers)} {words}{over if best.test.runs > 1 else ''}."
-    )
+    development, run = numbers.with_unit(best.development.mean), sentence(names.run(best.run))
+    text = f"{run} scores {development} on the development part."
+    if runs > 1:
+        too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
+        text = f"Best by its development score ({development}{too}): {names.run(best.run)}."
+    text += f" On the test part it scores {_score(best.test, numbers)} {words}{over if best.test.runs > 1 else ''}."
     frames = settings.task.frames
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
 
@@ -171,7 +172,7 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
     out.append(("Protocol", settings.protocol.description))
     trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
     if runs:
-        times = f", each trained {count(trainings, 'time')}" if trainings else ""
+        times = f", {'each ' if len(runs) > 1 else ''}trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))
     if (basis := verdicts.basis()) is not None:
         out.append(("Tested on", f"{basis}; {count(len(verdicts.rows), 'planned contrast')}"))

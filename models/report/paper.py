@@ -65,9 +65,10 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
     training = settings.options.get("training") or {}
     if training:
-        yield [_training(settings, training)]
+        yield [_training(settings, training, len(runs))]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
-    yield [f"Runs are compared by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
+    scored = "It is scored" if len(runs) == 1 else "Runs are compared"
+    yield [f"{scored} by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
     page = view["first_page"]
@@ -105,9 +106,13 @@ def _used(results: Results) -> str:
 
 
 def _input(settings: Settings, modality: str) -> str:
-    made = settings.made_by(modality).items()
-    stores = [f"{by or name}{f' with the weights {weights}' if weights else ''}" for name, (by, weights) in made]
-    return f"{modality} by {listing(stores)}"
+    stores = [
+        f"elsewhere (imported as {name})"
+        if by == "import"
+        else f"by {by or name}{f' with the weights {weights}' if weights else ''}"
+        for name, (by, weights) in settings.made_by(modality).items()
+    ]
+    return f"{modality} {listing(stores)}"
 
 
 def _models(names: RunNames, used: list[str], runs: int) -> Text:
@@ -119,7 +124,7 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
     return text
 
 
-def _training(settings: Settings, training: dict) -> str:
+def _training(settings: Settings, training: dict, runs: int) -> str:
     recipe = []
     if "epochs" in training:
         recipe.append(f"at most {count(training['epochs'], 'epoch')}")
@@ -133,7 +138,8 @@ def _training(settings: Settings, training: dict) -> str:
     recipe.append(_loss(settings, training))
     if training.get("targets") == "raters":
         recipe.append("the shares of each class in the votes of all raters as targets")
-    text = f"Each run was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
+    which = "It" if runs == 1 else "Each run"
+    text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
     best = "mean CCC" if settings.task.numbers else "accuracy"
     return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
 

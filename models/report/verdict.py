@@ -184,5 +184,5 @@ class Verdicts:
         for row in self.rows:
             if not missing(row.get("items")) and not missing(row.get("clusters")):
                 kind = str(row.get("cluster_kind") or "cluster")
-                return f"{count(row['items'], 'test item')} in {count(row['clusters'], kind)}"
+                return f"{count(row['items'], 'test item')} of {count(row['clusters'], kind)}"
         return None

@@ -23,7 +23,7 @@ TITLES = {
     "classes": "Classes",
     "truth": "Prediction and truth",
     "traces": "Prediction against truth over time",
-    "videos": "Video by video",
+    "videos": "{} by {}",
     "speakers": "Speaker by speaker",
     "examples": "Mistakes to look at",
     "curves": "Training",
@@ -87,7 +87,10 @@ def build(results: Results, media: bool = True) -> dict:
     }
     view["apart"] = folds.apart(view["split"], settings)
     view["paper"] = paper(results, view, runs)
-    view["sections"] = [(name, TITLES[name]) for name in TITLES if _stands(name, view, media)]
+    word = settings.words["segment"]
+    view["sections"] = [
+        (name, title.format(names.sentence(word), word)) for name, title in TITLES.items() if _stands(name, view, media)
+    ]
     return view
 
 
@@ -209,7 +212,10 @@ def feature_lines(settings: Settings) -> list[str]:
     for modality in settings.modalities:
         made = settings.made_by(modality).items()
         stores = [
-            f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})" for s, (by, weights) in made
+            f"{s} (imported)"
+            if by == "import"
+            else f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})"
+            for s, (by, weights) in made
         ]
         out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
     return out

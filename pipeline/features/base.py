@@ -58,7 +58,7 @@ class Extractor(ABC):
     Masks: ``valid`` is false for rows from which nothing was observed; the driver masks sound that was not recorded.
     Shapes: every row has the same width, ``dim``, float32 and finite; a piece may give any number of rows.
     Devices: ``device`` is "cpu" or "cuda"; what an extractor returns is NumPy. Same piece, same rows: they must depend
-    neither on what else is in the batch nor on chance. ``python -m pipeline check-extractor`` tries all of that.
+    neither on what else is in the batch nor on chance. ``affectflow check-extractor`` tries all of that.
     """
 
     modality: ClassVar[Modality]

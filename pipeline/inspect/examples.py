@@ -103,7 +103,7 @@ def chosen(path: Path) -> list[str]:
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.DictReader(stream, delimiter="," if path.suffix == ".csv" else "\t")
         if "segment_id" not in (reader.fieldnames or ()):
-            raise InputError(f"{path}: lacks the column segment_id; let `python -m models examples` write it")
+            raise InputError(f"{path}: lacks the column segment_id; let `affectflow models examples` write it")
         return [row["segment_id"] for row in reader]
 
 

@@ -26,7 +26,7 @@ class Recogniser(ABC):
     """Turns sound into words; made once for all recordings of a job.
 
     What it raises while it hears costs the words of that recording alone, which is said where coverage is. Same sound,
-    same words. ``python -m pipeline check-recogniser`` tries that, noise and music.
+    same words. ``affectflow check-recogniser`` tries that, noise and music.
     """
 
     title: ClassVar[str] = ""
@@ -46,7 +46,7 @@ class Recogniser(ABC):
         if self.needs_weights and (weights is None or not Path(weights).is_dir()):
             raise InputError(
                 f"recogniser {self.called()}: {weights or 'weights'} is not a checkpoint folder; fetch the weights "
-                "first (python -m pipeline weights fetch) or choose a recogniser that needs none, such as pocketsphinx"
+                "first (affectflow pipeline weights fetch) or choose a recogniser that needs none, such as pocketsphinx"
             )
 
     @classmethod
