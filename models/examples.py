@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from models.data import Batch, Normaliser
+from models.dialog import Dialogs, turns_before
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names
 from models.windows import cut_windows
 from pipeline.log import log
-from pipeline.records import Assignment, InputError
+from pipeline.records import Assignment, InputError, Segment
 from pipeline.store import FeatureStore
 from pipeline.timebase import uniform_grid_s
 
@@ -48,6 +49,7 @@ class Examples:
     labels: Table | None = None  # of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
     shares: np.ndarray | None = None  # of segments, as in Truth
+    dialogs: Dialogs | None = None  # the turns before each segment, for networks that hear them
     rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 
     @property
@@ -87,10 +89,13 @@ class Examples:
 
     def batch(self, items: np.ndarray) -> Batch:
         """Gather, normalise and pad some items."""
-        segment, first = self.segment[items], self.first[items]
+        segment, first, before = self.segment[items], self.first[items], None
+        if self.dialogs is not None:
+            segment, before = self.dialogs.gather(segment, self.device)
+            first = np.zeros(len(segment), np.int64)
         values, masks = {}, {}
         for m, table in self.tables.items():
-            count = self.count[m][items]
+            count = self.count[m][items] if before is None else table.count[segment]
             raw, mask = table.gather(segment, first, count, self.pad_to.get(m) or max(1, int(count.max())))
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
         if self.shares is None:
@@ -98,7 +103,7 @@ class Examples:
         else:
             target = torch.as_tensor(self.shares[items], dtype=self.dtype, device=self.device)
             target_mask = target.any(-1)
-        return Batch(values, masks, target, target_mask, items)
+        return Batch(values, masks, target, target_mask, items, before)
 
     def _target(self, items, segment, first, masks) -> tuple[Tensor, Tensor]:
         if self.labels is not None:
@@ -171,13 +176,16 @@ def segment_items(
     training: TrainingOptions,
     device: str = "cpu",
     rows_per_step: Mapping[str, int] | None = None,
+    segments: Sequence[Segment] = (),
 ) -> Examples:
-    """Segments as items, without normalisers.
+    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network hears them.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
     finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
     """
-    segment_ids = sorted({a.segment_id for a in assignments})
+    items = {a.segment_id for a in assignments}
+    before = {i: turns for i, turns in turns_before(segments, network.context).items() if i in items}
+    segment_ids = sorted(items.union(turn.segment_id for turns in before.values() for turn in turns))
     index = {s: i for i, s in enumerate(segment_ids)}
     steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
     rows: dict[str, StoredRows]
@@ -206,6 +214,7 @@ def segment_items(
         pad_to={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
+        dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
         shares=truth.shares,
     )
 

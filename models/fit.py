@@ -170,7 +170,7 @@ class Run:
             if self.options.modality_dropout and len(batch.masks) > 1:
                 batch = withhold(batch, self.options.modality_dropout)
             with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
-                output = self.network(batch.values, batch.masks)
+                output = self.network(*batch.given)
             loss = self.objective.loss(output, batch)
             loss.backward()
             self.optimiser.adam.step()
