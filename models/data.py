@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.dialog import Before
 from models.sources import PooledRows, StoredRows
 from models.task import Task
 from models.truth import UNKNOWN, segment_truth
@@ -33,7 +34,7 @@ class Batch:
     ``values`` (B, T, D) and ``masks`` (B, T) per modality, True = observed; values are 0 elsewhere. ``target``: numbers
     of classes (B,), for tasks of frames (B, T), UNKNOWN where none is known; shares of votes (B, classes), zeros where
     there is none; or numbers (B, K), of frames (B, T, K). ``target_mask`` (B,) or (B, T): True where it is known.
-    ``items``: which items of the data these are.
+    ``items``: which items of the data these are. With ``before``, rows beyond the items are turns before them.
     """
 
     values: dict[str, Tensor]
@@ -41,6 +42,12 @@ class Batch:
     target: Tensor | None
     target_mask: Tensor | None
     items: np.ndarray
+    before: Before | None = None
+
+    @property
+    def given(self) -> tuple:
+        """What a network takes."""
+        return self.values, self.masks, *(() if self.before is None else (self.before,))
 
     def __len__(self) -> int:
         return len(self.items)

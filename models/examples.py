@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from models.data import Batch, Normaliser
+from models.dialog import Dialogs, turns_before
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables, sent
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names
 from models.windows import cut_windows
 from pipeline.log import log
-from pipeline.records import Assignment, InputError
+from pipeline.records import Assignment, InputError, Segment
 from pipeline.store import FeatureStore
 from pipeline.timebase import uniform_grid_s
 
@@ -50,6 +51,7 @@ class Examples:
     labels: Table | None = None  # of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
     shares: np.ndarray | None = None  # of segments, as in Truth
+    dialogs: Dialogs | None = None  # the turns before each segment, for networks that hear them
     rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 
     @property
@@ -88,35 +90,46 @@ class Examples:
         return np.flatnonzero(np.isin(self.part, parts))
 
     def batch(self, items: np.ndarray, rounded: bool = False) -> Batch:
-        """Gather, normalise and pad some items to ``steps``."""
-        segment, first = self.segment[items], self.first[items]
+        """Gather, normalise and pad some items: to the longest of them, or with ``rounded`` to ``rounded_steps``."""
+        segment, first, before = self.segment[items], self.first[items], None
+        count = {m: n[items] for m, n in self.count.items()}
+        if self.dialogs is not None:
+            segment, before = self.dialogs.gather(segment, self.device, each_once=not rounded)
+            first = np.zeros(len(segment), np.int64)
+            count = {m: table.count[segment] for m, table in self.tables.items()}
+        steps = self.rounded_steps(items) if rounded else {m: max(1, int(n.max())) for m, n in count.items()}
         values, masks = {}, {}
-        for m, steps in self.steps(items, rounded).items():
-            raw, mask = self.tables[m].gather(segment, first, self.count[m][items], steps)
+        for m, table in self.tables.items():
+            raw, mask = table.gather(segment, first, count[m], self.pad_to.get(m) or steps[m])
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
         if self.shares is None:
             target, target_mask = self._target(items, segment, first, masks)
         else:
             target = sent(self.shares[items], self.device).to(self.dtype)
             target_mask = target.any(-1)
-        return Batch(values, masks, target, target_mask, items)
+        return Batch(values, masks, target, target_mask, items, before)
 
-    def steps(self, items: np.ndarray, rounded: bool = False) -> dict[str, int]:
-        """To what length each modality of a batch is padded: to the longest of the items.
+    def rounded_steps(self, items: np.ndarray) -> dict[str, int]:
+        """Steps of each modality: as many eighths of its longest item as the longest of ``items`` needs.
 
-        With ``rounded`` to as many eighths of the longest item there is, alike for all modalities, so that few shapes
-        serve all batches.
+        They are alike for all modalities, so that few shapes serve all batches.
         """
-        if rounded and not self.pad_to:
-            eighths = int(self.eighths[items].max())
-            return {m: -(-longest * eighths // 8) for m, longest in self.max_steps.items()}
-        return {m: self.pad_to.get(m) or max(1, int(count[items].max())) for m, count in self.count.items()}
+        eighths = int(self.eighths[items].max())
+        return {m: self.pad_to.get(m) or -(-longest * eighths // 8) for m, longest in self.max_steps.items()}
 
     @cached_property
     def eighths(self) -> np.ndarray:
-        """(I,) length of each item in eighths of the longest, of the modality where it is longest; 1 to 8."""
-        longest = self.max_steps
-        return np.max([np.ones(len(self.part), int), *(-(-n * 8 // longest[m]) for m, n in self.count.items())], axis=0)
+        """(I,) length of each item in eighths of the longest, of the modality where it is longest, at least 1.
+
+        With dialog context, of the longest turn that is heard with it.
+        """
+        longest, before = self.max_steps, self.dialogs
+        count = self.count if before is None else {m: table.count for m, table in self.tables.items()}
+        found = np.max([-(-n * 8 // longest[m]) for m, n in count.items()], axis=0).clip(1)
+        if before is None:
+            return found
+        heard = np.where(before.turn >= 0, found[before.turn], 1)
+        return np.max([found, *heard.T], axis=0)[self.segment]
 
     def of_each_shape(self, sizes: Iterable[int], items: np.ndarray) -> list[np.ndarray]:
         """A group of ``items`` for each ``rounded`` shape that batches of these sizes can have, the largest first."""
@@ -202,13 +215,16 @@ def segment_items(
     training: TrainingOptions,
     device: str = "cpu",
     rows_per_step: Mapping[str, int] | None = None,
+    segments: Sequence[Segment] = (),
 ) -> Examples:
-    """Segments as items, without normalisers.
+    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network hears them.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
     finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
     """
-    segment_ids = sorted({a.segment_id for a in assignments})
+    items = {a.segment_id for a in assignments}
+    before = {i: turns for i, turns in turns_before(segments, network.context).items() if i in items}
+    segment_ids = sorted(items.union(turn.segment_id for turns in before.values() for turn in turns))
     index = {s: i for i, s in enumerate(segment_ids)}
     steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
     rows: dict[str, StoredRows]
@@ -237,6 +253,7 @@ def segment_items(
         pad_to={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
+        dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
         shares=truth.shares,
     )
 

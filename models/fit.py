@@ -222,7 +222,7 @@ class Run:
         if self.options.modality_dropout and len(batch.masks) > 1:
             batch = withhold(batch, self.options.modality_dropout)
         with torch.autocast(self.examples.device.type, torch.bfloat16, enabled=self.mixed):
-            output = self.network(batch.values, batch.masks)
+            output = self.network(*batch.given)
         return self.objective.loss(output, batch)
 
     def _select(self, number: int, scores: dict[str, float]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Batch
+from models.dialog import Before
 
 WARM_UP = 2  # steps before the first graph, in which libraries set up what they keep
 
@@ -96,15 +97,15 @@ class Graphs:
 
 def tensors(batch: Batch) -> list[Tensor]:
     """All tensors of a batch."""
-    return [*batch.values.values(), *batch.masks.values(), batch.target, batch.target_mask]
+    return [*batch.values.values(), *batch.masks.values(), batch.target, batch.target_mask, *(batch.before or ())]
 
 
 def with_tensors(batch: Batch, given: Sequence[Tensor]) -> Batch:
     """The same batch with other tensors in their places."""
     count = len(batch.values)
     values, masks = dict(zip(batch.values, given)), dict(zip(batch.masks, given[count:]))
-    target, target_mask = given[2 * count :]
-    return Batch(values, masks, target, target_mask, batch.items)
+    target, target_mask, *before = given[2 * count :]
+    return Batch(values, masks, target, target_mask, batch.items, Before(*before) if before else None)
 
 
 def shapes(batch: Batch) -> tuple:

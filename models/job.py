@@ -13,7 +13,7 @@ from models.options import NetworkOptions, TrainingOptions
 from models.protocols.targets import Target
 from models.task import Task
 from models.truth import rated, segment_truth
-from pipeline.records import Assignment, InputError, read_table
+from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
 
 
@@ -31,12 +31,13 @@ class Job:
     network: NetworkOptions
     training: TrainingOptions
     out: Path
+    segments: Path | None = None  # segments.tsv, where turns are heard with those before
     targets: Path | None = None  # targets/PROTOCOL.tsv, where raters' votes are what is learned
 
     @property
     def inputs(self) -> dict[str, Path]:
         """Every file the job reads."""
-        also = {"labels": self.labels, "targets": self.targets}
+        also = {"labels": self.labels, "segments": self.segments, "targets": self.targets}
         return {"split": self.split, **self.features, **{name: path for name, path in also.items() if path}}
 
 
@@ -73,7 +74,13 @@ def load_examples(job: Job, device: str) -> Examples:
     else:
         rows, targets, counts = _rated(job, rows)
         truth = segment_truth(job.task, job.split, rows, job.labels, targets)
-        items = segment_items(stores, rows, job.task, truth, job.network, job.training, device)
+        segments = read_table(job.segments, Segment) if job.segments else []
+        items = segment_items(stores, rows, job.task, truth, job.network, job.training, device, segments=segments)
+        if items.dialogs is not None and not (items.dialogs.turn >= 0).any():
+            raise InputError(
+                f"network.context {job.network.context}: {job.segments} has no turn before another in its dialog or "
+                "recording; set it to 0"
+            )
         items = replace(items, rated=counts)
     return fitted(items, job.network, job.training)
 

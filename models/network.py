@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.attention import Stream, concatenation, mean_over_time, observed, statistics
+from models.dialog import Before, DialogRecurrence
 from models.encoders import Encoder
 from models.fusion.base import Fusion
 from models.layer_mix import LayerMix
@@ -67,6 +68,8 @@ class Fused(nn.Module):
 class Network(nn.Module):
     """One fusion model for one task; ``forward(values, masks)`` with dicts of (B, T, D) and (B, T), True = observed.
 
+    With dialog context ``before`` says which further rows are the turns before each item; without it no turn is known.
+
     Returns (B, outputs), for tasks of frames (B, T, outputs): logits of classes, or numbers, in [-1, 1] if ``bounded``.
     For tasks of frames, and on all with ``one_grid``, all modalities share one time grid; otherwise each has its own
     length. An item or frame without any observation gets an answer too: the one that zeros give. Raises InputError
@@ -103,8 +106,10 @@ class Network(nn.Module):
         )
         self.fusion = Fused(options.make_fusion(task), self.modalities)
         self.combine = COMBINE[options.combine]
+        fused = self._fused_width(options.width)
+        self.dialog = DialogRecurrence(fused, options.width) if options.context else None
         self.head = nn.Sequential(
-            nn.Linear(self._fused_width(options.width), options.embedding),
+            nn.Linear(fused + (self.dialog.added if self.dialog else 0), options.embedding),
             nn.LayerNorm(options.embedding),
             nn.LeakyReLU(),
             nn.Dropout(options.dropout),
@@ -139,11 +144,12 @@ class Network(nn.Module):
             _require_one_grid(masks, self.modalities)
         return streams
 
-    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor], before: Before | None = None) -> Tensor:
         """Predict: (B, outputs), for tasks of frames (B, T, outputs)."""
         streams = self._streams(values, masks)
         encoded = {m: self.encoders[m](stream) for m, stream in streams.items()}
-        x = self.head(self._fuse(encoded))
+        fused = self._fuse(encoded)
+        x = self.head(self.dialog(fused, before) if self.dialog else fused)
         if self.frames_per_step > 1:
             seen = torch.stack([stream.mask for stream in encoded.values()]).any(0)
             x = between_steps(x, seen, self.frames_per_step)[:, : masks[self.modalities[0]].shape[1]]
@@ -185,9 +191,9 @@ class Separate(nn.Module):
         super().__init__()
         self.models = nn.ModuleList(models)
 
-    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor], *before: Before) -> Tensor:
         """Predict every number: (B[, T], targets)."""
-        return torch.cat([model(values, masks) for model in self.models], -1)
+        return torch.cat([model(values, masks, *before) for model in self.models], -1)
 
 
 class Scaled(nn.Module):
@@ -199,9 +205,9 @@ class Scaled(nn.Module):
         self.register_buffer("centre", torch.tensor(centre), persistent=False)  # run.json has them
         self.register_buffer("spread", torch.tensor(spread), persistent=False)
 
-    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
+    def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor], *before: Before) -> Tensor:
         """Predict in the unit of the numbers, at least in float32."""
-        output = self.model(values, masks)
+        output = self.model(values, masks, *before)
         return output.to(torch.promote_types(output.dtype, torch.float32)) * self.spread + self.centre
 
 

@@ -71,6 +71,9 @@ class NetworkOptions(Options):
         gt=0,
         description="tasks of frames: so many become an encoded step, and answers lie between those of steps",
     )
+    context: int = Field(
+        0, ge=0, description="tasks of segments: so many turns before, of the same dialog, are heard with each; 0: none"
+    )
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
     )
@@ -146,6 +149,10 @@ def check_network(options: NetworkOptions, modalities: list[str], task: Task) ->
     require(
         options.encoder == "tcn" or options.width % 2 == 0,
         f"width {options.width} must be even, half for each direction of the gru",
+    )
+    require(
+        not options.context or not (task.frames or options.faithful or fusion.apart or options.width % 2),
+        "dialog context is for segments, of one network of even width; set context to 0",
     )
     require(
         task.numbers or not options.separate_targets,

@@ -42,7 +42,7 @@ def outputs(
     for group, batch in zip(order, examples.batches(order)):
         batch = batch.without(without) if without else batch
         with torch.autocast(examples.device.type, torch.bfloat16, enabled=mixed):
-            values = network(batch.values, batch.masks)
+            values = network(*batch.given)
         values = values.to(torch.promote_types(values.dtype, torch.float32)).cpu().numpy()
         if examples.task.frames:
             count = next(iter(examples.count.values()))[group]

@@ -67,7 +67,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     check_network(job.network, list(job.features), job.task)
     job = replace(job, training=job.training.for_network(job.network))
     check_training(job.training, job.task)
-    job = _with_targets(job)
+    job = _with_tables(job)
     device = choose_device(job.training.device, "training.device")
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)
@@ -91,13 +91,16 @@ def train_job(job: Job, cores: int = 1) -> Path:
     return out
 
 
-def _with_targets(job: Job) -> Job:
-    """The job without a table of votes where it has no use for one; raises InputError where it lacks one."""
-    if job.training.targets == "majority":
-        return replace(job, targets=None)
-    if job.targets is None:
+def _with_tables(job: Job) -> Job:
+    """The job without tables for which it has no use; raises InputError where it lacks one."""
+    votes, context = job.training.targets == "raters", job.network.context > 0
+    if votes and job.targets is None:
         raise InputError("training.targets is raters: give their votes as --targets targets/PROTOCOL.tsv")
-    return job
+    if context and job.segments is None:
+        raise InputError(
+            f"network.context is {job.network.context}: give the order of turns as --segments segments.tsv"
+        )
+    return replace(job, targets=job.targets if votes else None, segments=job.segments if context else None)
 
 
 def _tidy(job: Job, out: Path) -> None:
@@ -142,6 +145,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
 @click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")
+@click.option("--segments", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="segments.tsv")
 @click.option("--targets", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="targets/PROTOCOL.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
@@ -160,7 +164,7 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
     type=click.Path(file_okay=False, path_type=Path),
     help="runs/RUN/foldK, once for each --fold",
 )
-def train(task, name, modalities, split, folds, feature, labels, targets, network, training, cores, outs):
+def train(task, name, modalities, split, folds, feature, labels, segments, targets, network, training, cores, outs):
     """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)
     if (wanted.frames or wanted.numbers) != (labels is not None):
@@ -182,6 +186,7 @@ def train(task, name, modalities, split, folds, feature, labels, targets, networ
         network=options_from_json(NetworkOptions, network, "--network"),
         training=options_from_json(TrainingOptions, training, "--training"),
         out=outs[0],
+        segments=segments,
         targets=targets,
     )
     for fold, out in zip(folds, outs):

@@ -19,6 +19,7 @@ def title(options: NetworkOptions, task: Task = CLASSES) -> str:
     details += [POOLING[options.combine]] if options.combine != fusion.combine else []
     details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
     details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
+    details += [f"{options.context} turns before"] if options.context else []
     details += [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items()]
     return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
 
@@ -35,4 +36,6 @@ def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
             f"encodes each modality{grid}; after it the fused vectors, {over}, go {COMBINED[options.combine]} to a "
             "head of two layers."
         )
+    if options.context:
+        text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
     return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text

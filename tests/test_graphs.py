@@ -28,13 +28,13 @@ def test_every_batch_has_a_shape_that_was_made(rows, size):
     examples, items = of_lengths(*zip(*rows)), np.arange(len(rows))
     epochs = [training_batches(items, examples.length, size, np.random.default_rng(k)) for k in range(4)]
     made = [
-        (len(group), *examples.steps(group, rounded=True).values())
+        (len(group), *examples.rounded_steps(group).values())
         for group in examples.of_each_shape({len(group) for group in epochs[0]}, items)
     ]
     assert len(set(made)) == len(made) <= 16
     assert all(x <= y for shape in made for x, y in zip(shape, made[0], strict=True))  # the first has room for all
     for group in (group for groups in epochs for group in groups):
-        steps = examples.steps(group, rounded=True)
+        steps = examples.rounded_steps(group)
         assert (len(group), *steps.values()) in made
         assert all(steps[m] >= examples.count[m][group].max() for m in steps)
 

@@ -226,12 +226,40 @@ def preset(name: str) -> dict:
     return small_config(changes=yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text()))
 
 
-@pytest.mark.parametrize(("name", "corpus"), [("rajan2022", "iemocap"), ("praveen2024", "affwild2")])
-def test_the_papers_settings_plan_their_report(tmp_path, name, corpus):
-    write_config(tmp_path, preset(name))
-    jobs = planned(tmp_path, f"results/{corpus}_report.html")
-    assert jobs["train"] == {"iemocap": 5 * 2, "affwild2": 2}[corpus]
-    assert jobs["merge"] == 3
+PLANNED = {  # of each preset at demo scale: jobs that train, and feature stores that are made
+    "rajan2022": ({"train": 5 * 2}, 3),
+    "praveen2024": ({"train": 2}, 3),
+    "strong": ({"train_5_folds": 8, "targets": 1}, 5),
+    "quick": ({"train_5_folds": 2}, 3),
+    "four_class": ({"train_5_folds": 14}, 3),
+    "six_class": ({"train_5_folds": 14}, 3),
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "configs").glob("*.yaml")))
+def test_every_preset_plans_its_report_at_demo_scale(tmp_path, name):
+    own = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    write_config(tmp_path, demonstration(own))
+    jobs = planned(tmp_path, *(f"results/{corpus}_report.html" for corpus in own["corpora"]))
+    training, stores = PLANNED[name]
+    assert {rule: n for rule, n in jobs.items() if rule.startswith(("train", "targets"))} == training
+    assert (jobs["merge"], jobs["html_report"]) == (stores, 1)
+
+
+@pytest.mark.slow
+def test_turns_before_and_votes_of_raters_go_through_the_workflow(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    runs = {"self_context": ["A+T"], "self_raters": ["A+T"]}
+    write_config(tmp_path / "run", demonstration({"corpora": {"iemocap": {"runs": runs, "contrasts": []}}}))
+    files = [f"results/iemocap/runs/{model}-A+T/fold0/predictions.parquet" for model in runs]
+    snakemake(tmp_path / "run", *files)
+    context, raters = (
+        json.loads((tmp_path / "run" / f).with_name("seed1").joinpath("run.json").read_text()) for f in files
+    )
+    assert set(context["inputs"]) - set(raters["inputs"]) == {"segments"}
+    assert set(raters["inputs"]) - set(context["inputs"]) == {"targets"}
+    assert raters["rated"]["added"] > 0
+    assert raters["items"]["test"] == context["items"]["test"]
 
 
 @pytest.mark.slow

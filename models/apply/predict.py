@@ -76,9 +76,8 @@ class Predictor:
             count, outputs = len(rows), model.about.outputs
             numbers = np.full((count, len(outputs)), np.nan)
             truth = Truth(outputs, numbers if model.task.numbers else np.full(count, UNKNOWN))
-            return segment_items(
-                prepared.stores, rows, model.task, truth, model.network, training, self.device, model.rows_per_step
-            )
+            about = model.task, truth, model.network, training, self.device, model.rows_per_step
+            return segment_items(prepared.stores, rows, *about, recording.segments)
         labels = _unlabelled(recording, model, folder / "labels.h5")
         return frame_items(prepared.stores, labels, rows, model.task, model.network, training, self.device)
 

@@ -138,6 +138,11 @@ def targets_of(wildcards):
     )
 
 
+def order_of(wildcards):
+    """The order of turns, where a model hears each with those before it."""
+    return f"results/{wildcards.corpus}/segments.tsv" if network(wildcards).context else []
+
+
 def extractor_entry(wildcards):
     """The configuration of the extractor a job runs."""
     return options(wildcards).extractors[wildcards.extractor]

@@ -57,6 +57,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             split=split_file,
             labels=labels_of,
             targets=targets_of,
+            segments=order_of,
         output:
             expand(
                 "results/{{corpus}}/runs/{{model}}-{{modalities}}/fold{fold}/predictions.parquet",
@@ -76,8 +77,9 @@ for _folds, _names in CORPORA.training_jobs.items():
         params:
             task=lambda wildcards: planned(wildcards).settings.task,
             features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
-            labels=lambda wildcards, input: f"--labels {input.labels}" if input.get("labels") else "",
-            targets=lambda wildcards, input: f"--targets {input.targets}" if input.get("targets") else "",
+            tables=lambda wildcards, input: " ".join(
+                f"--{name} {input[name]}" for name in ("labels", "segments", "targets") if input.get(name)
+            ),
             network=lambda wildcards: network(wildcards).model_dump_json(),
             training=lambda wildcards: options(wildcards).training.model_dump_json(),
             folds=lambda wildcards, output: " ".join(
@@ -86,7 +88,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             code=training_code,
         shell:
             "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
-            " --split {input.split} {params.features} {params.labels} {params.targets} --network {params.network:q}"
+            " --split {input.split} {params.features} {params.tables} --network {params.network:q}"
             " --training {params.training:q} --cores {threads} {params.folds} > {log} 2>&1"
 
 

@@ -1,0 +1,98 @@
+"""Dialog context: a turn is heard with the turns before it, by either speaker, and with nothing that comes later."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.attention import observed
+from models.encoders import GatedRecurrence
+from models.protocols.groups import group_of
+from models.sources import sent
+from pipeline.records import Segment
+
+
+class Before(NamedTuple):
+    """Which rows of a batch are the turns before each of its first B items, the latest first."""
+
+    row: Tensor  # (B, K), -1 where there is none
+    same: Tensor  # (B, K) bool: whether the item's own speaker says it
+
+
+class Dialogs:
+    """The turns before each segment of a table: ``turn`` (S, K) are numbers of segments, -1 where there is none."""
+
+    def __init__(self, segment_ids: Sequence[str], before: Mapping[str, Sequence[Segment]], speaker: Mapping[str, str]):
+        number = {segment_id: i for i, segment_id in enumerate(segment_ids)}
+        most = max(map(len, before.values()), default=0)
+        self.turn = np.full((len(segment_ids), most), -1)
+        self.same = np.zeros(self.turn.shape, bool)
+        for segment_id, i in number.items():
+            for k, turn in enumerate(before.get(segment_id, ())):
+                self.turn[i, k] = number[turn.segment_id]
+                self.same[i, k] = turn.speaker == speaker[segment_id]
+
+    def gather(self, segment: np.ndarray, device: torch.device, each_once: bool = True) -> tuple[np.ndarray, Before]:
+        """The segments of a batch, items first and then the turns before any of them, and who is before whom.
+
+        ``each_once``: no turn twice; otherwise so many rows that their number follows from the number of items alone.
+        """
+        turn = self.turn[segment]
+        there = turn >= 0
+        if each_once:
+            others, place = np.unique(turn[there], return_inverse=True)
+        else:  # where no turn is, the item itself, whom nobody asks
+            others, place = np.where(there, turn, segment[:, None]).ravel(), np.flatnonzero(there)
+        row = np.full(turn.shape, -1)
+        row[there] = len(segment) + place
+        before = Before(sent(row, device), sent(self.same[segment], device))
+        return np.concatenate([segment, others]), before
+
+
+def turns_before(segments: Sequence[Segment], most: int) -> dict[str, list[Segment]]:
+    """The ``most`` turns before each segment in its dialog, the latest first.
+
+    A turn is before another if it has begun earlier and ended no later: of two that overlap, so much is known when the
+    other ends.
+    """
+    dialogs: dict[str, list[Segment]] = defaultdict(list)
+    for segment in sorted(segments, key=lambda s: (s.start_s, s.segment_id)):
+        dialogs[group_of(segment, "dialog")].append(segment)
+    found = {}
+    for turns in dialogs.values():
+        for k, turn in enumerate(turns):
+            earlier = (t for t in reversed(turns[:k]) if t.start_s < turn.start_s and t.end_s <= turn.end_s)
+            found[turn.segment_id] = list(islice(earlier, most))
+    return found
+
+
+class DialogRecurrence(nn.Module):
+    """A GRU over the vectors of the turns before and of the turn itself: (rows, F) -> (B, F + width).
+
+    A turn's own vector stays beside what comes out at its place. Nothing before counts as never said.
+    """
+
+    def __init__(self, features: int, width: int):
+        super().__init__()
+        self.added = width
+        self.projection = nn.Linear(features, width)
+        self.speaker = nn.Embedding(2, width)  # the other one, the same
+        self.recurrence = GatedRecurrence(width)
+
+    def forward(self, vectors: Tensor, before: Before | None) -> Tensor:
+        """Hear each item, the first rows, with the rows before it; without ``before`` each row by itself."""
+        items = torch.arange(len(vectors if before is None else before.row), device=vectors.device)[:, None]
+        row, same = (items, items >= 0) if before is None else self._in_order(items, before)
+        steps = self.projection(vectors)[row.clamp(min=0)] + self.speaker(same.long())
+        heard = self.recurrence(observed(steps, row >= 0)).values[:, -1]
+        return torch.cat([vectors[: len(items)], heard], -1)
+
+    @staticmethod
+    def _in_order(items: Tensor, before: Before) -> tuple[Tensor, Tensor]:
+        """The earliest first, the item itself last."""
+        row, same = torch.cat([items, before.row], 1), torch.cat([items >= 0, before.same], 1)
+        return row.flip(1), same.flip(1)
