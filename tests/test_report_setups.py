@@ -126,6 +126,7 @@ def test_words_fit_how_many_there_are_and_what_they_are(name, made):
     assert ("Holm’s correction" in text) == (len(setup.contrasts) > 1)
     assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers)
     assert ("folds × seeds" in text) == (setup.folds > 1)
+    assert ("shown in detail" in text) == (not setup.numbers and len(setup.levels) > 4)
     assert "by import" not in text
     assert ("imported" in page.by_id("paper").text) == bool(setup.imported)
     groups = {row["group_kind"] for row in table(fixture, "significance.csv")} - {""} if setup.contrasts else set()

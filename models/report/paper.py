@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from models.report.gather import Results
-from models.report.names import count, grouped, listing, metric_words, percent
+from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv, as_latex, latex
@@ -62,7 +62,7 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     if used:
         yield _models(names, used, len(runs))
         described = [(names.model(model), (names.about.get(model) or {}).get("description")) for model in used]
-        yield from ([f"{title}: {text.rstrip('.')}."] for title, text in described if text)
+        yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
     training = settings.options.get("training") or {}
     if training:
         yield [_training(settings, training, len(runs))]

@@ -61,6 +61,7 @@ def build(results: Results, media: bool = True) -> dict:
         "run_names": run_names,
         "verdicts": verdicts,
         "main": main,
+        "all_in_detail": len(main) == len(runs),
         "best": best,
         "absent": results.absent,
         **_score_views(results, table, cells, runs, main, run_names),
