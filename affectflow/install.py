@@ -135,8 +135,8 @@ def mirror(program: str) -> dict:
     """What sends uv to the package index that pip is told to use."""
     if Path(program).name != "uv":
         return {}
-    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    index = os.environ.get("PIP_INDEX_URL") or subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    index = os.environ.get("PIP_INDEX_URL") or subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return {"UV_DEFAULT_INDEX": index} if index else {}
 
 

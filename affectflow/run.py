@@ -62,8 +62,8 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
             found |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("corpora") or {}
         except (OSError, yaml.YAMLError, AttributeError) as error:
             no_keys = isinstance(error, AttributeError)
-            said = "it holds no keys with values" if no_keys else getattr(error, "strerror", None) or error
-            raise InputError(f"{path}: cannot be read as settings ({said})") from None
+            reason = "it holds no keys with values" if no_keys else getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: cannot be read as settings ({reason})") from None
     if found.get(corpus) is None:
         there = ", ".join(name for name, entry in found.items() if entry is not None)
         raise InputError(

@@ -1,7 +1,8 @@
 """Temporal encoders: one modality's features become a sequence of configured width, absent steps having no say.
 
 ``Encoder`` = dropout on the input (text only, as in paper 1) -> mean over blocks of steps -> projection to the width ->
-GRU (paper 1) or TCN (paper 2). Averaged and projected first, wide features cost no more than one matrix product.
+GRU (paper 1) or TCN (paper 2), after a ``LayerMix`` where features keep several layers.
+Averaged and projected first, wide features cost no more than one matrix product.
 """
 
 import warnings
@@ -215,3 +216,31 @@ class Encoder(nn.Module):
         """Encode: (B, T, features) -> (B, ceil(T / stride), width)."""
         values, mask = averaged(Stream(self.input_dropout(stream.values), stream.mask), self.stride)
         return self.recurrence(observed(self.projection(values), mask))
+
+
+class LayerMix(nn.Module):
+    """Layers side by side become one: (B, T, L * D) -> (B, T, D), by weights that sum to 1 and a scale, all learned."""
+
+    def __init__(self, layers: int):
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(layers))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    @property
+    def weights(self) -> Tensor:
+        """(L,) share of each layer."""
+        return self.logits.softmax(0)
+
+    def forward(self, stream: Stream) -> Stream:
+        """Mix: (B, T, L * D) -> (B, T, D), zero where the stream is."""
+        layers = stream.values.unflatten(-1, (len(self.logits), -1))
+        return Stream(self.scale * torch.einsum("l,btld->btd", self.weights, layers), stream.mask)
+
+
+def learned_weights(network: nn.Module) -> dict[str, list[float]]:
+    """The share of each layer by modality, their mean where a network has several mixes of one."""
+    found: dict[str, list[Tensor]] = {}
+    for name, module in network.named_modules():
+        if isinstance(module, LayerMix):
+            found.setdefault(name.rpartition(".")[2], []).append(module.weights.detach())
+    return {modality: torch.stack(several).mean(0).tolist() for modality, several in found.items()}

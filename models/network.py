@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from models.attention import Stream, concatenation, mean_over_time, observed, statistics
 from models.dialog import Before, DialogRecurrence
-from models.encoders import Encoder
+from models.encoders import Encoder, LayerMix
 from models.fusion.base import Fusion
-from models.layer_mix import LayerMix
 from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.records import InputError

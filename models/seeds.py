@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from models import missing, predict
 from models import network as networks
+from models import predict
+from models.encoders import learned_weights
 from models.examples import Examples
 from models.fit import Pausing, Run, fit_best
 from models.job import Job, make_repeatable
-from models.layer_mix import learned_weights
 from models.predictions import FILE
 from pipeline.log import log, log_to_stderr, peak_memory_mb
 from pipeline.records import InputError, replacing
@@ -117,7 +117,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     output = predict.outputs(network, examples, items, job.training.batch_size, mixed)
     found = predict.answers(examples, items, output)
     predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
-    without = missing.scores_without(network, examples, found, job.training.batch_size, mixed)
+    without = predict.scores_without(network, examples, found, job.training.batch_size, mixed)
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():

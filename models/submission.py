@@ -139,7 +139,9 @@ def write_file(path: Path, columns: Iterable[str], rows: Iterable[tuple[str, np.
 
 
 @click.command()
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
+)
 @click.option("--run", help="MODEL-MODALITIES; default: the best by the development CCC in tables/scores.csv")
 @click.option("--layout", default="single", show_default=True, type=click.Choice(["single", "per-video"]))
 @click.option(

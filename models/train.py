@@ -141,7 +141,9 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="splits/PROTOCOL.tsv"
+)
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
 @click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")

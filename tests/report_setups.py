@@ -116,7 +116,11 @@ SETUPS = {
     "two clusters": _setup(None, (*TWO[0][:3], "no verdict"), TWO[1], clusters=2),
     "four classes": replace(IEMOCAP, classes=("ang", "hap", "sad", "neu"), levels=MINE.levels, contrasts=TWO),
     "imported features": _setup(None, *TWO, imported=("mfcc", "expression", "bert")),
-    "no videos": _setup({"self-A+T": 52.0, "self-A": 37.0}, ("do words help", "self-A+T", "self-A", "a better")),
+    "no videos": _setup(
+        {"self-A+T": 52.0, "self-A": 37.0},
+        ("do words help", "self-A+T", "self-A", "a better"),
+        classes=("anger", "happiness", "neutral", "sadness"),
+    ),
     "no sounds": _setup({"self-V+T": 56.0, "self-T": 47.0}, ("does the face help", "self-V+T", "self-T", "equivalent")),
     "no texts": _setup({"self-A+V": 49.0, "early-A+V": 47.0}, titles=False),
     "numbers": _setup(

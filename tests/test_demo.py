@@ -16,14 +16,12 @@ from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
 from pipeline.records import InputError
 from workflow.demo import affwild2, command, iemocap, plan
-from workflow.demo.affect import EMOTIONS
-from workflow.demo.face import ACTIONS, EYES
-from workflow.demo.performance import weights_of
-from workflow.demo.persons import cast
+from workflow.demo.affect import EMOTIONS, vocabulary
+from workflow.demo.face import ACTIONS, cast, weights_of
 from workflow.demo.voice import Prosody, draw_voice, place, speak
-from workflow.demo.words import vocabulary
 
 ALL_FILMS = plan.FILMS
+EYES = ((203.5, 101.0), (247.0, 102.8))  # of the portrait, in its pixels
 SHORT = dict.fromkeys((*EMOTIONS, "xxx"), 1)  # eight turns in a session, four in a dialog
 
 
@@ -259,16 +257,9 @@ def test_same_film_same_bytes(tmp_path):
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (12, 48, 64, 3), dtype=np.uint8)
     sound = 0.1 * rng.normal(size=8000)
-    for suffix, codecs in ((".avi", ("mpeg4", "pcm_s16le")), (".mp4", ("libx264", "aac"))):
+    for suffix in (".avi", ".mp4"):
         for name in "ab":
-            write_film(
-                tmp_path / f"{name}{suffix}",
-                pictures,
-                Fraction(25),
-                sound,
-                video_codec=codecs[0],
-                audio_codec=codecs[1],
-            )
+            write_film(tmp_path / f"{name}{suffix}", pictures, np.arange(12), Fraction(25), sound)
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
@@ -278,7 +269,6 @@ def test_same_film_same_bytes(tmp_path):
 @pytest.mark.parametrize("letter", ["F", "M"])
 def test_actions_move_the_landmarks_they_name(letter, mesh):
     actor = cast(np.random.default_rng(5), iemocap.HALF, letter)
-    actor.glasses = None  # the mesh takes rims for brows
 
     def points(**expression):
         found = mesh(actor.frame(weights_of(expression))[..., ::-1])
@@ -298,8 +288,8 @@ def test_actions_move_the_landmarks_they_name(letter, mesh):
 
     rest = points()
     assert width(points(smile=0.8, stretch=0.6)) > 1.08 * width(rest)
-    assert corners(points(smile=0.8)) - 0.02 > corners(rest) > corners(points(smile=-0.8)) + 0.02
-    assert opening(points(jaw=0.7)) > opening(rest) + 0.08
+    assert corners(points(smile=0.8)) - 0.01 > corners(rest) > corners(points(smile=-0.8)) + 0.01
+    assert opening(points(jaw=0.7)) > opening(rest) + 0.05
     assert brows(points(brow_inner=0.9)) - 0.01 > brows(rest) > brows(points(brow_lower=0.9)) + 0.01
     turned = points(turn=1.0)
     assert not np.allclose(turned[1] - turned[33], rest[1] - rest[33], atol=0.02)
@@ -382,14 +372,14 @@ def probes(tmp_path_factory):
     with torch.inference_mode():
         for session, turn in turns:
             sound = speak(
-                turn.words, turn.frames, voices[session, turn.letter], turn.manner.prosody, plan.random(0, turn.turn_id)
+                turn.words, turn.frames, voices[session, turn.letter], turn.prosody, plan.random(0, turn.turn_id)
             )
             heard = nets["wav2vec2"](**hear(sound.astype(np.float32), sampling_rate=16_000, return_tensors="pt"))
             rows["audio"].append(torch.cat(torch.std_mean(heard.last_hidden_state[0], 0)).numpy())
             text = nets["bert"](**read(turn.text, return_tensors="pt"), output_hidden_states=True)
             rows["text"].append(sum(text.hidden_states[-4:])[0, 1:-1].mean(0).numpy())
             actor = actors[session, turn.letter]
-            picture = actor.frame(weights_of(turn.manner.expression))[..., ::-1]
+            picture = actor.frame(weights_of(turn.expression))[..., ::-1]
             if actor.mirror:
                 picture = picture[:, ::-1]
             places = (eyes - (actor.framing.x, actor.framing.y)) * actor.framing.scale
@@ -456,7 +446,7 @@ def test_the_tokenizer_spells_every_word(tmp_path):
         "a@b #7",
     ):
         assert tokenizer.unk_token not in tokenizer.tokenize(text), text
-    assert tokenizer.tokenize("walking") == ["walk", "##ing"]
+    assert tokenizer.tokenize("walking") == ["w", *(f"##{letter}" for letter in "alking")]
 
 
 # --- Aff-Wild2

@@ -182,7 +182,7 @@ def test_confusion_rows_add_up_and_equal_the_counts(pages, fixtures):
     for row in of(fixtures["iemocap"], "confusion.csv"):
         if (row["model"], row["modalities"]) == ("self", "A+V+T"):
             counts.setdefault(row["label"], {})[row["predicted"]] = int(row["count"])
-    shown = rows_of(pages["iemocap"].table("Who is taken for whom by self-attention A+V+T"))
+    shown = rows_of(pages["iemocap"].table("Confusion matrix of self-attention A+V+T"))
     for label, predicted in counts.items():
         total = sum(predicted.values())
         assert shown[label] == [f"{100 * n / total:.0f} {n}" for n in predicted.values()]

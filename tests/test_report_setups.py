@@ -126,10 +126,13 @@ def test_words_fit_how_many_there_are_and_what_they_are(name, made):
     assert ("Holm’s correction" in text) == (len(setup.contrasts) > 1)
     assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers)
     assert ("folds × seeds" in text) == (setup.folds > 1)
+    assert ("shown in detail" in text) == (not setup.numbers and len(setup.levels) > 4)
     assert "by import" not in text
     assert ("imported" in page.by_id("paper").text) == bool(setup.imported)
     groups = {row["group_kind"] for row in table(fixture, "significance.csv")} - {""} if setup.contrasts else set()
     assert {kind for kind in ("session", "speaker") if f"bootstrap of whole {kind}s" in text} == groups
+    on_end = max(map(len, setup.classes)) > 5  # names of classes that would be cut into pieces between columns
+    assert {"tall" in t.attributes["class"] for t in page.with_class("matrix") if t.tag == "table"} <= {on_end}
     if setup.frames:
         word = (setup.words or {}).get("segment", "segment")
         assert page.by_id("videos").all("h2")[0].text == f"{word.capitalize()} by {word}"
@@ -230,7 +233,7 @@ def within(element: Element, ids: tuple[str, ...]) -> bool:
 @pytest.mark.parametrize("name", ["iemocap", "one fold", "four classes"])
 def test_confidence_and_speakers_equal_what_is_counted_by_hand(name, made):
     fixture, page = made[name]
-    shown = rows_of(page.table("Confidence and how often it is right"))
+    shown = rows_of(page.table("Calibration: confidence and accuracy"))
     of_speakers = rows_of(page.table("Balanced accuracy by speaker, per cent, one by one"))
     heads = [
         th.text for th in page.table("Balanced accuracy by speaker, per cent, one by one").all("thead")[0].all("th")

@@ -65,8 +65,8 @@ def test_what_is_no_file_of_vectors_is_said(tmp_path):
 
 
 def test_the_demonstration_has_a_vector_for_each_of_its_words(tmp_path):
+    from workflow.demo.affect import vocabulary
     from workflow.demo.checkpoints import write_checkpoint
-    from workflow.demo.words import vocabulary
 
     write_checkpoint("glove", tmp_path)
     assert weights.verify(tmp_path)["source"] == "demo:glove"

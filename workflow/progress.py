@@ -85,12 +85,12 @@ def failures(run: Run) -> str:
     for job in run.select("failed"):
         tries = f" ({job.attempts} tries)" if job.attempts > 1 else ""
         lines.append(f"failed: {' '.join(filter(None, [job.rule, job.name]))}{tries}")
-        told = [job.message, *(f"{log}: {said(run.folder / log)}" for log in job.logs)]
-        lines += [f"  {text}" for text in told if text]
+        messages = [job.message, *(f"{log}: {last_line(run.folder / log)}" for log in job.logs)]
+        lines += [f"  {text}" for text in messages if text]
     return "\n".join(lines)
 
 
-def said(path: Path) -> str:
+def last_line(path: Path) -> str:
     """The last line of a log file, which is where errors say what happened."""
     try:
         lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]

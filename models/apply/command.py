@@ -78,9 +78,9 @@ def predict(
     failed = []
     for path in paths:
         wish = Wish(sides, spans.get(path), window_s, hop_s)
-        asked = {"wish": repr(wish), "folds": sorted(folds), "recogniser": repr(recogniser), "overlay": overlay}
+        settings = {"wish": repr(wish), "folds": sorted(folds), "recogniser": repr(recogniser), "overlay": overlay}
         digests = [content(file) for file in (path, transcript_of(path)) if file]
-        key = {"model": opened.digest, "recording": digests, "asked": asked}
+        key = {"model": opened.digest, "recording": digests, "settings": settings}
         record = out / f"{names[str(path)]}.json"
         if not again and _is_done(record, key):
             log.info("%s: predicted before", path)

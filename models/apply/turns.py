@@ -67,7 +67,7 @@ def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
     from pipeline.sound import read_audio
 
     length = round(HEARD_S * SAMPLE_RATE_HZ)
-    held, number, touched = np.zeros(length, np.float32), 0, False
+    buffer, number, touched = np.zeros(length, np.float32), 0, False
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first = round(start_s * SAMPLE_RATE_HZ)
         while len(samples) and start_s < end_s:
@@ -76,15 +76,15 @@ def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
                 continue
             if first >= (number + 1) * length:
                 if touched:
-                    yield number * HEARD_S, held
-                held, number, touched = np.zeros(length, np.float32), number + 1, False
+                    yield number * HEARD_S, buffer
+                buffer, number, touched = np.zeros(length, np.float32), number + 1, False
                 continue
             at = max(first - number * length, 0)
             part = samples[: length - at]
-            held[at : at + len(part)], touched = part, True
+            buffer[at : at + len(part)], touched = part, True
             first, samples = first + len(part), samples[len(part) :]
     if touched:
-        yield number * HEARD_S, held[: max(1, min(length, round((end_s - number * HEARD_S) * SAMPLE_RATE_HZ)))]
+        yield number * HEARD_S, buffer[: max(1, min(length, round((end_s - number * HEARD_S) * SAMPLE_RATE_HZ)))]
 
 
 def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:

@@ -32,13 +32,13 @@ def develop(pool: Sequence[Segment], labelled: Labelled, fold: int, scenarios_ap
         return _apart(pool, np.array(block), labelled, fold, rng)
     if count >= ENOUGH_BLOCKS:
         names, table = labelled.table(pool, block)
-        held = _in_turn(names, table, fold) if count <= FEW_BLOCKS else hold_out(names, table, SHARE, rng)
+        held_out = _in_turn(names, table, fold) if count <= FEW_BLOCKS else hold_out(names, table, SHARE, rng)
         groups = block
     else:
         groups = _finer(pool)
-        held = hold_out(*labelled.table(pool, groups), SHARE, rng)
-    training = [s for s, group in zip(pool, groups) if group not in held]
-    return training, [s for s, group in zip(pool, groups) if group in held]
+        held_out = hold_out(*labelled.table(pool, groups), SHARE, rng)
+    training = [s for s, group in zip(pool, groups) if group not in held_out]
+    return training, [s for s, group in zip(pool, groups) if group in held_out]
 
 
 def _in_turn(names: np.ndarray, table: np.ndarray, fold: int) -> set:
@@ -63,13 +63,13 @@ def _apart(
     usual = classes.sum(0) / classes.sum()
     sets = share_out(*labelled.table(pool, block), min(BLOCK_SETS, len(set(block.tolist()))), rng)
     best, best_cost = None, None
-    for number, blocks_held in enumerate(sets):
-        inside = np.isin(block, blocks_held)
+    for number, blocks_out in enumerate(sets):
+        inside = np.isin(block, blocks_out)
         own = [s for s, here in zip(pool, inside) if here]
         names, table = labelled.table(own, scenario[inside])
-        for held in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
-            of_held = np.isin(scenario, held)
-            masks = ~inside & ~of_held, inside & of_held
+        for held_out in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
+            in_scenario = np.isin(scenario, held_out)
+            masks = ~inside & ~in_scenario, inside & in_scenario
             training, development = (classes[mask].sum(0) for mask in masks)
             mix = sum(np.abs(part / max(1e-9, part.sum()) - usual).sum() for part in (training, development))
             cost = (missing_classes(development, training), (number - fold) % len(sets), float(mix))

@@ -83,9 +83,9 @@ def _orders(table: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
     """Random orders of groups, (draws, groups), and what the first so many hold, (draws, groups + 1, classes)."""
     draws = int(np.clip(MOST_CELLS // max(1, table.size), 5, DRAWS))
     order = rng.permuted(np.tile(np.arange(len(table)), (draws, 1)), axis=1)
-    held = np.zeros((draws, len(table) + 1, table.shape[1]))
-    np.cumsum(table[order], axis=1, out=held[:, 1:])
-    return order, held
+    sums = np.zeros((draws, len(table) + 1, table.shape[1]))
+    np.cumsum(table[order], axis=1, out=sums[:, 1:])
+    return order, sums
 
 
 def share_out(names: np.ndarray, table: np.ndarray, count: int, rng: np.random.Generator) -> list[list]:
@@ -93,13 +93,13 @@ def share_out(names: np.ndarray, table: np.ndarray, count: int, rng: np.random.G
 
     Best: fewest classes missing in a set, then closest in size and class mix. Every set has at least one group.
     """
-    order, held = _orders(table, rng)
-    size, mean, first = held.sum(2), table.sum(0) / count, np.arange(1, count)
+    order, sums = _orders(table, rng)
+    size, mean, first = sums.sum(2), table.sum(0) / count, np.arange(1, count)
     middle, wanted = (size[:, 1:] + size[:, :-1]) / 2, size[:, -1:] * first / count
     cuts = (middle[:, :, None] <= wanted[:, None]).sum(1)  # (draws, count - 1)
     cuts = first + np.maximum.accumulate(np.clip(cuts - first, 0, len(names) - count), axis=1)
     bounds = np.pad(cuts, ((0, 0), (1, 1)), constant_values=((0, 0), (0, len(names))))
-    sets = np.diff(np.take_along_axis(held, bounds[:, :, None], axis=1), axis=1)  # (draws, count, classes)
+    sets = np.diff(np.take_along_axis(sums, bounds[:, :, None], axis=1), axis=1)  # (draws, count, classes)
     missing = (sets <= ROUNDING).sum((1, 2))
     distance = np.abs(sets.sum(2) - mean.sum()).sum(1) + np.abs(sets - mean).sum((1, 2))
     best = np.lexsort((distance, missing))[0]
@@ -117,15 +117,15 @@ def hold_out(names: np.ndarray, table: np.ndarray, share: float, rng: np.random.
             f"only {', '.join(map(str, names)) or 'nothing'} is left to train on; at least two dialogs or videos are "
             "needed, one of them to select the model"
         )
-    order, held = _orders(table, rng)
+    order, sums = _orders(table, rng)
     wanted = share * table.sum(0)
-    count = 1 + np.abs(held[:, 1:-1].sum(2) - wanted.sum()).argmin(1)
-    chosen = held[np.arange(len(count)), count]  # (draws, classes)
-    missing, distance = missing_classes(chosen, held[0, -1] - chosen), np.abs(chosen - wanted).sum(1)
+    count = 1 + np.abs(sums[:, 1:-1].sum(2) - wanted.sum()).argmin(1)
+    chosen = sums[np.arange(len(count)), count]  # (draws, classes)
+    missing, distance = missing_classes(chosen, sums[0, -1] - chosen), np.abs(chosen - wanted).sum(1)
     best = np.lexsort((distance, missing))[0]
     return set(names[order[best, : count[best]]].tolist())
 
 
-def missing_classes(held: np.ndarray, rest: np.ndarray) -> np.ndarray:
+def missing_classes(held_out: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """How bad it is that classes lack in a held out part, (..., classes), and in what trains: three times as bad."""
-    return (held <= ROUNDING).sum(-1) + 3 * (rest <= ROUNDING).sum(-1)
+    return (held_out <= ROUNDING).sum(-1) + 3 * (rest <= ROUNDING).sum(-1)

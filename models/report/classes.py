@@ -73,7 +73,7 @@ def _of_run(confusion: pd.DataFrame, run: str) -> pd.DataFrame:
 
 def confusions(confusion: pd.DataFrame | None, runs: list[str], classes: list[str], names: RunNames) -> list[Table]:
     """One matrix for each run: in each cell the share of the row, and below it the count over all folds and seeds."""
-    out = []
+    out, kind = [], "matrix tall" if max(map(len, classes), default=0) > 5 else "matrix"  # names beside or on end
     for number, run in enumerate(runs if confusion is not None else (), start=1):
         table = _of_run(confusion, run)
         if table.empty:
@@ -94,8 +94,8 @@ def confusions(confusion: pd.DataFrame | None, runs: list[str], classes: list[st
         columns = [Column("label", "true", number=False)]
         columns += [Column(f"share_{c}", c, _share, sub=f"count_{c}", over="predicted") for c in classes]
         name = f"confusion_{number}" if len(runs) > 1 else "confusion"
-        title = f"Who is taken for whom by {names.run(run)}"
-        out.append(Table.of(name, title, columns, rows, kind="matrix"))
+        title = f"Confusion matrix of {names.run(run)}"
+        out.append(Table.of(name, title, columns, rows, kind=kind))
     return out
 
 

@@ -136,9 +136,11 @@ def tests(verdicts: Verdicts) -> Table:
     sizes = f"Below a p, its effect size: {', '.join(shown)}. " if shown else ""
     kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
     groups = f"By {kind}: the bootstrap of whole {kind}s, with its standard error (s.e.). " if kind else ""
+    bayes = any(not missing(row.get(key)) for row in verdicts.rows for key in shares)
     note = (
-        "p: probability of a difference at least this large if there were none. P: posterior probability (Bayesian "
-        f"correlated t-test). {sizes}{groups}A dash: not applicable, see the notes."
+        "p: probability of a difference at least this large if there were none. "
+        f"{'P: posterior probability (Bayesian correlated t-test). ' if bayes else ''}{sizes}{groups}"
+        "A dash: not applicable, see the notes."
     )
     return Table.of("tests", "All tests", columns, rows, note=note, kind="wide", remarks=tuple(notes)).without_empty()
 

@@ -1,4 +1,4 @@
-"""Mistakes to look at: which test segments a run gets wrong, and their crops, words and sound where they were made.
+"""Errors to look at: which test segments a run gets wrong, and their crops, words and sound where they were made.
 
 Off unless asked for, because crops and sound are the corpus itself: ``python -m models examples`` chooses segments,
 ``python -m pipeline examples`` cuts what is shown of them, and the report shows ``tables/examples.jsonl`` if there.
@@ -32,11 +32,11 @@ def choose(table, run: str, at_most: int) -> list[Mistake]:
     classes = [c.removeprefix("p_") for c in table if c.startswith("p_")]
     mean = table.groupby("segment_id")[[f"p_{c}" for c in classes]].mean()
     truth = table.groupby("segment_id")["label"].first()
-    said, sure = mean.idxmax(axis=1).str.removeprefix("p_"), mean.max(axis=1)
+    predicted, confidence = mean.idxmax(axis=1).str.removeprefix("p_"), mean.max(axis=1)
     found = [
-        Mistake(i, run, truth[i], said[i], round(float(sure[i]), 4))
-        for i in sure.sort_values(ascending=False, kind="stable").index
-        if said[i] != truth[i]
+        Mistake(i, run, truth[i], predicted[i], round(float(confidence[i]), 4))
+        for i in confidence.sort_values(ascending=False, kind="stable").index
+        if predicted[i] != truth[i]
     ]
     by_class: dict[str, list[Mistake]] = {}
     for mistake in found:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.report.jobs import read_benchmarks
+from models.report.costs import read_benchmarks
 from models.report.scores import with_run
 from models.report.settings import Settings
 from pipeline.records import InputError

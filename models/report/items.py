@@ -66,7 +66,7 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
     counted = Column("predictions", "Predictions", grouped)
     summary = Table.of(
         "calibration",
-        "Confidence and how often it is right, per cent",
+        "Calibration: confidence and accuracy, per cent",
         [Column("run", "Model", number=False), counted, *both, Column("gap", "Calibration error", score)],
         rows,
         note="Confidence: probability of the predicted class, mean over the test predictions of all folds and seeds. "

@@ -50,7 +50,7 @@ class Paper:
     source: str = ""
     citation: str = ""  # key in references.bib
     holds: bool = True
-    asked: str = ""  # in words: for what its figures hold
+    conditions: str = ""  # in words: for what its figures hold
     otherwise: str = ""  # why they do not compare under the protocol at hand; empty where they do
 
 
@@ -73,7 +73,7 @@ def _paper(given: Mapping, settings: Settings) -> Paper:
     apart = given.get("otherwise", "") if allowed and settings.protocol.name not in allowed else ""
     figures = [f if f in kept else Figure(**{**f.__dict__, "run": "", "model": None, "stands": False}) for f in figures]
     texts = {key: given.get(key, "") for key in ("paper", "about", "source", "citation")}
-    return Paper(figures=tuple(figures), holds=holds, asked=_words(where), otherwise=apart, **texts)
+    return Paper(figures=tuple(figures), holds=holds, conditions=_words(where), otherwise=apart, **texts)
 
 
 def _words(where: Mapping) -> str:

@@ -1,13 +1,11 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
 from models.options import MODALITIES
-from models.report import classes, contrasts, costs, folds, items, names, published, ranks, scores, traces
+from models.report import classes, contrasts, costs, folds, items, names, published, ranks, scores, traces, training
 from models.report.coverage import coverage
-from models.report.curves import learning_curves
 from models.report.examples import examples
 from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
-from models.report.layers import layers_table
 from models.report.paper import paper
 from models.report.provenance import provenance
 from models.report.raters import agreement_of
@@ -15,7 +13,6 @@ from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
 from models.report.tables import data_uri
 from models.report.verdict import Verdicts
-from models.report.without import without_table
 
 TITLES = {
     "scores": "Scores",
@@ -25,7 +22,7 @@ TITLES = {
     "traces": "Prediction against truth over time",
     "videos": "{} by {}",
     "speakers": "Speaker by speaker",
-    "examples": "Mistakes to look at",
+    "examples": "Errors to look at",
     "curves": "Training",
     "coverage": "Coverage",
     "faces": "Faces",
@@ -64,6 +61,7 @@ def build(results: Results, media: bool = True) -> dict:
         "run_names": run_names,
         "verdicts": verdicts,
         "main": main,
+        "all_in_detail": len(main) == len(runs),
         "best": best,
         "absent": results.absent,
         **_score_views(results, table, cells, runs, main, run_names),
@@ -72,9 +70,9 @@ def build(results: Results, media: bool = True) -> dict:
     view |= _prediction_views(results, main, best, run_names, media)
     view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
-        "models_table": costs.models_table(results, runs, run_names),
-        "layers_table": layers_table(results, runs, run_names),
-        "curves": learning_curves(results, main, settings.metric) if main else None,
+        "models_table": training.models_table(results, runs, run_names),
+        "layers_table": training.layers_table(results, runs, run_names),
+        "curves": training.learning_curves(results, main, settings.metric) if main else None,
         "coverage": None
         if results.tables["coverage"] is None
         else coverage(results.tables["coverage"], settings, media),
@@ -141,7 +139,7 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
         "style_table": scores.by_turns(results.tables["scores"], runs, run_names, settings),
         "features_table": scores.by_input(cells, runs, run_names, settings.metric),
         "raters": agreement_of(results, settings, class_names),
-        "without_table": without_table(results.tables["missing_modalities"], runs, run_names, settings),
+        "without_table": scores.without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
             *(table, results.tables["per_video"], runs, settings.metric, run_names),
@@ -156,7 +154,7 @@ def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, ru
         return dict.fromkeys(("contrasts", "tests", "forest", "contrasts_by_style"))
     used = dict.fromkeys([*runs, *(row[side] for row in verdicts.rows for side in "ab")])
     return {
-        "contrasts": contrasts.planned(verdicts, settings, costs.parameters(results, list(used))),
+        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results, list(used))),
         "tests": contrasts.tests(verdicts),
         "forest": contrasts.forest_axis(verdicts, settings),
         "contrasts_by_style": contrasts.by_turns(verdicts),
@@ -168,8 +166,8 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
     numbers, frames = settings.task.numbers, settings.task.frames
     found = {} if frames else {run: items.read_items(results, run) for run in main}
     found = {run: table for run, table in found.items() if table is not None and len(table)}
-    said = {f"prediction_{target}" for target in settings.task.targets}
-    of_numbers = {run: table for run, table in found.items() if said <= set(table)} if numbers else {}
+    predictions = {f"prediction_{target}" for target in settings.task.targets}
+    of_numbers = {run: table for run, table in found.items() if predictions <= set(table)} if numbers else {}
     return {
         "calibration": items.calibration(found, run_names) if found and not numbers else None,
         "speakers": items.speakers(results, of_numbers if numbers else found, settings.metric, run_names),

@@ -63,7 +63,12 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
 
 @click.command()
 @reading
-@click.option("--tables", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--tables",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of units.tsv and segments.tsv.",
+)
 @click.option("--columns", required=True, help="What a row of labels holds, as NAME,NAME.")
 @click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
 @click.option("--out", required=True, type=FILE, help="The store of labels to write.")

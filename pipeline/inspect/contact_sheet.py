@@ -173,7 +173,9 @@ def _jpeg(picture) -> bytes:
 
 
 @click.command()
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
+)
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the sheet, a .jpg")
 @click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most so many")
 @click.option("--film-strips", type=click.Path(dir_okay=False, path_type=Path), help="also these, a .jsonl")

@@ -108,7 +108,9 @@ def chosen(path: Path) -> list[str]:
 
 
 @click.command()
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
+)
 @click.option(
     "--segments",
     required=True,

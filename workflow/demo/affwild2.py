@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.demo.face import Framing
+from workflow.demo.affect import draw_prosody, phrase
+from workflow.demo.face import Framing, cast, weights_of
 from workflow.demo.film import write_film, write_text
-from workflow.demo.performance import idle, speech, weights_of
-from workflow.demo.persons import cast
+from workflow.demo.performance import idle, speech
 from workflow.demo.plan import FILMS, Film, random
 from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
-from workflow.demo.words import phrase
 
 ALONE = Framing(x=86, y=10, width=280, height=210, picture_width=320, picture_height=240, step=4)
 BESIDE = Framing(x=121, y=10, width=210, height=210, picture_width=240, picture_height=240, step=4)
@@ -86,14 +85,8 @@ def plan_lines(seed: int, film: Film, people: list[Subject]) -> list[Line]:
         if at >= film.seconds * 100:
             return lines
         valence, arousal = (float(course[at]) for course in (people[person].valence, people[person].arousal))
-        prosody = Prosody(
-            pitch=3.0 * arousal + 1.5 * rng.normal(),
-            melody=max(0.3, 2.5 + 2 * arousal + 0.5 * rng.normal()),
-            level=5.5 * arousal + 2.0 * rng.normal(),
-            brightness=0.6 * arousal + 0.25 * rng.normal(),
-            tempo=float(np.clip(1 + 0.2 * arousal + 0.05 * rng.normal(), 0.7, 1.3)),
-            ending=1.5 * valence + rng.normal(),
-        )
+        roused = Prosody(3 * arousal, 2.5 + 2 * arousal, 5.5 * arousal, 0.6 * arousal, 1 + 0.2 * arousal, 1.5 * valence)
+        prosody = draw_prosody(rng, roused)
         felt = (valence + 0.2 * rng.normal() > 0, arousal + 0.2 * rng.normal() > 0)
         words, frames = place(phrase(rng, QUADRANTS[felt][rng.integers(2)]), prosody.tempo, rng)
         if clock_s + frames * FRAME_S > film.seconds - 0.1:
@@ -138,22 +131,18 @@ def _performance(seed: int, film: Film, n: int, subject: Subject, voice: np.ndar
     return np.clip(weights, -1.6, 1.6).astype(np.float32)
 
 
-def _somewhere_else(width: int, height: int) -> np.ndarray:
-    """A picture without anybody: a cup of coffee, from scikit-image's data."""
-    import cv2
-    from skimage import data
-
-    return cv2.resize(data.coffee()[..., ::-1], (width, height), interpolation=cv2.INTER_AREA)
-
-
 def pictures(
     seed: int, film: Film, people: list[Subject], voices: np.ndarray, time_s: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yield the frames at the given times: the people from left to right, or a picture without anybody."""
+    import cv2
+    from skimage import data
+
     framing = ALONE if len(people) == 1 else BESIDE
     actors = [cast(random(seed, film.name, "face", n), framing, p.letter) for n, p in enumerate(people)]
     courses = [_performance(seed, film, n, p, voices[n], time_s) for n, p in enumerate(people)]
-    empty = _somewhere_else(framing.picture_width * len(people), framing.picture_height)
+    size = (framing.picture_width * len(people), framing.picture_height)
+    empty = cv2.resize(data.coffee()[..., ::-1], size, interpolation=cv2.INTER_AREA)
     for n, now_s in enumerate(time_s):
         if is_away(film, now_s):
             yield empty
@@ -188,28 +177,26 @@ def _annotation(seed: int, film: Film, subject: Subject, time_s: np.ndarray) -> 
     return "\n".join(["valence,arousal", *rows[: len(rows) - film.rows_short]]) + "\n"
 
 
-def _clock(time_s: float, mark: str) -> str:
-    whole, thousandths = divmod(round(time_s * 1000), 1000)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}{mark}{thousandths:03d}"
-
-
 def transcript(film: Film, people: list[Subject], lines: list[Line]) -> str:
     """What is said, in the film's format: words with their person, or subtitles."""
+    import pandas as pd
+    from pysrt import SubRipFile, SubRipItem, SubRipTime
+
     if film.transcript == ".tsv":
-        rows = ["word\tstart\tend\tsegment_id"]
-        for line in lines:
-            for word, first, end in line.words:
-                start_s, end_s = line.start_s + first * FRAME_S, line.start_s + end * FRAME_S
-                rows.append(f"{word}\t{start_s:.2f}\t{end_s:.2f}\t{people[line.person].name}")
-        return "\n".join(rows) + "\n"
-    mark = "." if film.transcript == ".vtt" else ","
-    blocks = ["WEBVTT"] if film.transcript == ".vtt" else []
+        rows = [
+            (word, line.start_s + first * FRAME_S, line.start_s + end * FRAME_S, people[line.person].name)
+            for line in lines
+            for word, first, end in line.words
+        ]
+        columns = ["word", "start", "end", "segment_id"]
+        return pd.DataFrame(rows, columns=columns).to_csv(sep="\t", index=False, float_format="%.2f")
+    items = SubRipFile()
     for n, line in enumerate(lines, start=1):
-        start_s = line.start_s + line.words[0][1] * FRAME_S
-        end_s = line.start_s + line.words[-1][2] * FRAME_S
-        text = " ".join(word for word, _, _ in line.words).capitalize()
-        blocks.append(f"{n}\n{_clock(start_s, mark)} --> {_clock(end_s, mark)}\n{text}")
-    return "\n\n".join(blocks) + "\n"
+        frames = line.words[0][1], line.words[-1][2]
+        start, end = (SubRipTime.from_ordinal(round(1000 * (line.start_s + frame * FRAME_S))) for frame in frames)
+        items.append(SubRipItem(n, start, end, " ".join(word for word, _, _ in line.words).capitalize()))
+    text = "\n".join(map(str, items))
+    return "WEBVTT\n\n" + text.replace(",", ".") if film.transcript == ".vtt" else text
 
 
 def write_video(root: Path, seed: int, name: str) -> None:
@@ -227,20 +214,7 @@ def write_video(root: Path, seed: int, name: str) -> None:
     if film.transcript:
         write_text(video.with_name(name + film.transcript), transcript(film, people, lines))
     voices = voice_tracks(seed, film, people, lines)
-    heard = voices.sum(0)
-    if film.sound_from_s > 0:
-        heard = heard[round(film.sound_from_s * SAMPLE_RATE_HZ) :]
-    else:
-        heard = np.concatenate([np.zeros(round(-film.sound_from_s * SAMPLE_RATE_HZ)), heard])
-    codecs = ("libx264", "aac") if film.suffix == ".mp4" else ("mpeg4", "pcm_s16le")
-    write_film(
-        video,
-        pictures(seed, film, people, voices, time_s),
-        ticks_hz,
-        heard,
-        video_codec=codecs[0],
-        audio_codec=codecs[1],
-        bit_rate=500_000,
-        sound_from_s=film.sound_from_s,
-        ticks=ticks,
-    )
+    late = round(film.sound_from_s * SAMPLE_RATE_HZ)
+    heard = np.pad(voices.sum(0), (max(0, -late), 0))[max(0, late) :]
+    frames = pictures(seed, film, people, voices, time_s)
+    write_film(video, frames, ticks, ticks_hz, heard, film.sound_from_s, bit_rate=500_000)

@@ -6,6 +6,7 @@ later weights are random and small. Files are those of any checkpoint of the tra
 are a text file.
 """
 
+import string
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def write_checkpoint(kind: str, folder: Path) -> None:
 
 
 def _vectors(folder: Path) -> None:
-    from workflow.demo.words import vocabulary
+    from workflow.demo.affect import vocabulary
 
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)
@@ -56,16 +57,14 @@ def _network(kind: str, folder: Path) -> None:
         path.chmod(0o644)
 
 
-def band_filters(rng: np.random.Generator) -> np.ndarray:
-    """(AUDIO_BANDS, 400) windowed cosines, evenly spaced in mel from 80 to 7500 Hz, in random phases."""
+def band_filters() -> np.ndarray:
+    """(AUDIO_BANDS, 400) gammatone filters of 80 to 7500 Hz, evenly spaced in mel, as long as they last."""
+    from scipy.signal import gammatone
+
     low, high = 2595 * np.log10(1 + np.array([80.0, 7500.0]) / 700)
-    mel = np.linspace(low, high, AUDIO_BANDS)
-    centre_hz = 700 * (10 ** (mel / 2595) - 1)
-    width_s = np.minimum(0.025, 2.5 / np.gradient(centre_hz))[:, None]  # narrow bands need long filters
-    time_s = ((np.arange(AUDIO_KERNELS[0]) - AUDIO_KERNELS[0] / 2) / SAMPLE_RATE_HZ)[None]
-    window = np.where(np.abs(time_s) < width_s / 2, np.cos(np.pi * time_s / width_s) ** 2, 0.0)
-    wave = window * np.cos(2 * np.pi * centre_hz[:, None] * time_s + rng.uniform(0, 2 * np.pi, (AUDIO_BANDS, 1)))
-    return wave / np.linalg.norm(wave, axis=1, keepdims=True)
+    centre_hz = 700 * (10 ** (np.linspace(low, high, AUDIO_BANDS) / 2595) - 1)
+    bank = np.stack([gammatone(hz, "fir", numtaps=AUDIO_KERNELS[0], fs=SAMPLE_RATE_HZ)[0] for hz in centre_hz])
+    return bank / np.linalg.norm(bank, axis=1, keepdims=True)
 
 
 def _wav2vec2():
@@ -91,7 +90,7 @@ def _wav2vec2():
     model = Wav2Vec2Model(config)
     layers = model.feature_extractor.conv_layers
     with torch.no_grad():
-        filters = torch.from_numpy(band_filters(np.random.default_rng(SEED))).float()
+        filters = torch.from_numpy(band_filters()).float()
         for layer in layers:
             layer.conv.bias.zero_()
         layers[0].conv.weight.zero_()
@@ -115,11 +114,10 @@ def wavelets(rng: np.random.Generator) -> np.ndarray:
     bank = []
     for _ in range(IMAGE_WIDTH):
         across, down = x - rng.uniform(0.25, 0.75), y - rng.uniform(0.3, 0.95)  # brows to chin
-        scale = np.exp(rng.uniform(np.log(0.035), np.log(0.09)))
-        angle, wavelength, phase = rng.uniform(0, np.pi), scale * rng.uniform(1.5, 4), rng.uniform(0, 2 * np.pi)
+        scale, angle, phase = np.exp(rng.uniform(-3.35, -2.4)), *rng.uniform(0, 2 * np.pi, 2)
         bell = np.exp(-(across**2 + down**2) / (2 * scale**2))
-        along = across * np.cos(angle) + down * np.sin(angle)
-        wave = bell * np.cos(2 * np.pi * along / wavelength + phase)
+        along = (across * np.cos(angle) + down * np.sin(angle)) / (scale * rng.uniform(1.5, 4))
+        wave = bell * np.cos(2 * np.pi * along + phase)
         wave -= bell * wave.sum() / bell.sum()
         bank.append(wave / np.linalg.norm(wave))
     return np.stack(bank)
@@ -154,23 +152,24 @@ def _vit():
 
 def _bert():
     import torch
-    from transformers import BertConfig, BertModel
+    from transformers import BertConfig, BertModel, BertTokenizer
 
-    from workflow.demo.wordpiece import make_tokenizer
+    from workflow.demo.affect import vocabulary
 
-    tokenizer = make_tokenizer()
+    single = [*string.digits, *string.ascii_lowercase]  # of which all other words are spelled
+    words = [word for word in vocabulary() if word not in single]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *single, *words]
+    pieces += [f"##{character}" for character in single]
+    tokenizer = BertTokenizer({piece: n for n, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=512)
     config = BertConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=len(pieces),
         hidden_size=TEXT_WIDTH,
         num_hidden_layers=4,
         num_attention_heads=4,
         intermediate_size=64,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.pad_token_id,
     )
     model = BertModel(config)
     with torch.no_grad():
-        words = model.embeddings.word_embeddings.weight
-        words.copy_(torch.randn(words.shape))
-        words[tokenizer.pad_token_id] = 0
+        vectors = model.embeddings.word_embeddings.weight
+        vectors[1:] = torch.randn(len(pieces) - 1, TEXT_WIDTH)  # all but the padding
     return model, tokenizer

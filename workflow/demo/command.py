@@ -5,9 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -61,21 +59,14 @@ def write_unit(corpus: str, root: Path, seed: int, unit_id: str) -> None:
 
 def write_corpus(corpus: str, root: Path, seed: int = 0, workers: int = 1) -> None:
     """Write a whole demonstration corpus at ``root``; the same seed gives the same corpus, whatever ``workers`` is."""
+    from joblib import Parallel, delayed
+
     units = unit_ids(corpus)
     with replacing_folder(root, {"corpus": corpus, "seed": seed, "generated": True}) as folder:
-        if workers == 1:
-            for unit_id in progress(units, f"{corpus} demonstration corpus, videos"):
-                write_unit(corpus, folder, seed, unit_id)
-            return
-        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # in each of these processes: two threads would wait for one another
-        with ProcessPoolExecutor(min(workers, len(units)), mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(write_unit, corpus, folder, seed, unit_id) for unit_id in units]
-            try:
-                for job in progress(as_completed(jobs), f"{corpus} demonstration corpus, videos", total=len(jobs)):
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        jobs = (delayed(write_unit)(corpus, folder, seed, unit_id) for unit_id in units)
+        done = Parallel(min(workers, len(units)), return_as="generator_unordered")(jobs)
+        for _ in progress(done, f"{corpus} demonstration corpus, videos", total=len(units)):
+            pass
 
 
 @click.command()

@@ -6,24 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow.demo.affect import DIMENSIONS, EMOTIONS, Manner, draw_manner
-from workflow.demo.face import Framing
+from workflow.demo.affect import EMOTIONS, draw_emotion, draw_manner, utterance
+from workflow.demo.face import Framing, cast
 from workflow.demo.film import write_film, write_text, write_wav
 from workflow.demo.performance import RELEASE_S, perform
-from workflow.demo.persons import cast
 from workflow.demo.plan import dialogs, random
-from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, draw_voice, place, speak
-from workflow.demo.words import utterance
+from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
 
 FRAME_RATE = Fraction(30_000, 1001)
 HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)
 DECK = {"ang": 4, "exc": 4, "fru": 4, "hap": 4, "neu": 5, "sad": 4, "sur": 4, "xxx": 1}
 """Turns of each label in a session; xxx: the raters did not agree. Session 2 has one of oth more."""
 SPEAKER_STEP, LISTENER_STEP = 2, 6  # frames for which a face stays as it is; faces are tracked at 10 Hz
-NAMES = {
-    **{"ang": "Anger", "exc": "Excited", "fru": "Frustration", "hap": "Happiness", "neu": "Neutral state"},
-    **{"sad": "Sadness", "sur": "Surprise"},
-}
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,8 @@ class Turn:
     start_s: float
     frames: int
     words: list[tuple[str, int, int]]
-    manner: Manner
+    prosody: Prosody
+    expression: dict[str, float]
     dimensions: tuple[float, float, float]
 
     @property
@@ -60,7 +55,7 @@ def _deal(seed: int, session: int) -> dict[str, list[str]]:
 
 def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, float]:
     """Mean of two raters' whole-number ratings, as in the corpus."""
-    mean = np.array(DIMENSIONS.get(label, (2.8, 3.0, 3.0)))
+    mean = EMOTIONS[label].dimensions if label in EMOTIONS else (2.8, 3.0, 3.0)
     ratings = np.clip(np.round(mean + rng.normal(0, 0.6, (2, 3))), 1, 5)
     valence, activation, dominance = map(float, ratings.mean(0))
     return valence, activation, dominance
@@ -73,16 +68,16 @@ def plan_dialog(seed: int, dialog: str) -> list[Turn]:
     partner = "M" if leader == "F" else "F"
     turns, counts, letter, clock_s = [], {"F": 0, "M": 0}, leader, 0.6
     for label in _deal(seed, session)[dialog]:
-        emotion = label if label in EMOTIONS else EMOTIONS[rng.integers(len(EMOTIONS))]
-        manner = draw_manner(rng, emotion)
-        words, frames = place(utterance(rng, emotion), manner.prosody.tempo, rng)
+        emotion = label if label in EMOTIONS else draw_emotion(rng)
+        prosody, expression = draw_manner(rng, emotion)
+        words, frames = place(utterance(rng, emotion), prosody.tempo, rng)
         turn_id = f"{dialog}_{letter}{counts[letter]:03d}"
         counts[letter] += 1
-        turn = Turn(turn_id, letter, label, round(clock_s, 4), frames, words, manner, _dimensions(label, rng))
-        turns.append(turn)
+        marks = _dimensions(label, rng)
+        turns.append(Turn(turn_id, letter, label, round(clock_s, 4), frames, words, prosody, expression, marks))
         change = rng.random() < 0.8
         overlap = change and rng.random() < 0.2
-        clock_s = turn.end_s + (-rng.uniform(0.2, 0.4) if overlap else rng.uniform(0.1, 0.4))
+        clock_s = turns[-1].end_s + (-rng.uniform(0.2, 0.4) if overlap else rng.uniform(0.1, 0.4))
         if change:
             letter = partner if letter == leader else leader
     return turns
@@ -94,7 +89,7 @@ def _sounds(seed: int, session: int, turns: list[Turn], seconds: float) -> tuple
     tracks = {letter: np.zeros(int(np.ceil(seconds * SAMPLE_RATE_HZ))) for letter in "FM"}
     for turn in turns:
         voice = draw_voice(random(seed, "voice", session, turn.letter), turn.letter)
-        sound = speak(turn.words, turn.frames, voice, turn.manner.prosody, random(seed, "sound", turn.turn_id))
+        sound = speak(turn.words, turn.frames, voice, turn.prosody, random(seed, "sound", turn.turn_id))
         spoken[turn.turn_id] = sound
         begin = round(turn.start_s * SAMPLE_RATE_HZ)
         tracks[turn.letter][begin : begin + len(sound)] += sound
@@ -107,10 +102,10 @@ def _pictures(seed: int, session: int, dialog: str, turns: list[Turn], tracks: d
     halves = []
     for side, letter in enumerate("FM" if dialog[5] == "F" else "MF"):
         actor = cast(random(seed, "face", session, letter), HALF, letter)
-        said = [(t.start_s, t.end_s, t.manner.expression) for t in turns if t.letter == letter]
-        weights = perform(random(seed, "motion", dialog, letter), time_s, said, tracks[letter])
+        spoken = [(t.start_s, t.end_s, t.expression) for t in turns if t.letter == letter]
+        weights = perform(random(seed, "motion", dialog, letter), time_s, spoken, tracks[letter])
         step = np.full(len(time_s), LISTENER_STEP)
-        for start_s, end_s, _ in said:
+        for start_s, end_s, _ in spoken:
             step[(time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)] = SPEAKER_STEP
         drawn = np.arange(len(time_s)) % step == 0
         place = slice(side * HALF.picture_width, (side + 1) * HALF.picture_width)
@@ -129,8 +124,8 @@ def _evaluation(turns: list[Turn], rng: np.random.Generator) -> str:
         lines.append(
             f"[{turn.start_s:.4f} - {turn.end_s:.4f}]\t{turn.turn_id}\t{turn.label}\t[{v:.4f}, {a:.4f}, {d:.4f}]"
         )
-        first, second = (NAMES[str(e)] for e in rng.choice(EMOTIONS, 2, replace=False))
-        own = NAMES.get(turn.label, "Other")
+        first, second = (EMOTIONS[str(e)].name for e in rng.choice(list(EMOTIONS), 2, replace=False))
+        own = EMOTIONS[turn.label].name if turn.label in EMOTIONS else "Other"
         named = (first, f"{own}; {second}", second) if turn.label == "xxx" else (own, f"{own}; {second}", own)
         lines += [f"C-{rater}:\t{names};\t()" for rater, names in zip(("E1", "E2", "E4"), named)]
         lines += [f"C-{turn.letter}1:\t{own};\t()"]
@@ -178,4 +173,4 @@ def write_dialog(root: Path, seed: int, dialog: str) -> None:
     both = tracks["F"] + tracks["M"]
     write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)
     pictures = _pictures(seed, session, dialog, turns, tracks, time_s)
-    write_film(base / "dialog" / "avi" / "DivX" / f"{dialog}.avi", pictures, FRAME_RATE, both)
+    write_film(base / "dialog" / "avi" / "DivX" / f"{dialog}.avi", pictures, np.arange(frame_count), FRAME_RATE, both)

@@ -25,8 +25,13 @@ FORMANTS_HZ = {
     **{"p": (350, 900, 2300), "b": (300, 900, 2300), "t": (350, 1800, 3800), "d": (300, 1700, 3300)},
     **{"k": (350, 2000, 2600), "g": (300, 2000, 2500), "q": (350, 1400, 2500)},  # stops
 }
-VOWELS, SONORANTS, FRICATIVES, VOICED_OBSTRUENTS = "aeiouy", "lmnrwj", "szfvhxc", "zvbdg"
-LENGTH_S = {"vowel": 0.110, "sonorant": 0.055, "fricative": 0.075, "stop": 0.055}
+KINDS = {  # letters, length in seconds, strength of pulses and of noise
+    "vowel": ("aeiouy", 0.1, 0.9, 0.0),
+    "sonorant": ("lmnrwj", 0.055, 0.45, 0.0),
+    "fricative": ("szfvhxc", 0.075, 0.0, 0.5),
+    "stop": ("pbtdkgq", 0.055, 0.0, 0.2),
+}
+KIND_OF = {letter: kind for kind, (letters, *_) in KINDS.items() for letter in letters}
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,6 @@ class Voice:
     pitch_hz: float
     tract: float  # formants as multiples of the table's
     breath: float  # noise beside the pulses, 0 to 1
-    level_db: float
 
 
 @dataclass(frozen=True)
@@ -53,36 +57,16 @@ class Prosody:
 
 def draw_voice(rng: np.random.Generator, letter: str) -> Voice:
     """A woman's (F) or a man's (M) voice."""
-    pitch, tract = (205, 1.15) if letter == "F" else (118, 1.0)
-    return Voice(
-        pitch_hz=pitch * 2 ** rng.uniform(-0.12, 0.12),
-        tract=tract * rng.uniform(0.96, 1.04),
-        breath=rng.uniform(0.05, 0.2),
-        level_db=rng.uniform(-1, 1),
-    )
+    pitch_hz, tract = (205, 1.15) if letter == "F" else (118, 1.0)
+    return Voice(pitch_hz * 2 ** rng.uniform(-0.12, 0.12), tract * rng.uniform(0.96, 1.04), rng.uniform(0.05, 0.2))
 
 
-def _kind(letter: str) -> str:
-    kinds = (("vowel", VOWELS), ("sonorant", SONORANTS), ("fricative", FRICATIVES))
-    return next((name for name, letters in kinds if letter in letters), "stop")
-
-
-def phones(word: str, tempo: float = 1.0) -> list[tuple[str, int]]:
-    """Letters of a word that sound (of vowels in a row the first, of doubles one) and their lengths in frames."""
-    letters = [c for c in word.lower() if c in FORMANTS_HZ]
-    kept = [
-        c
-        for n, c in enumerate(letters)
-        if n == 0 or not (c == letters[n - 1] or (c in VOWELS and letters[n - 1] in VOWELS))
-    ]
-    if len(kept) > 2 and kept[-1] == "e" and kept[-2] not in VOWELS:
-        kept = kept[:-1]  # silent
-    return [(c, max(3, round(LENGTH_S[_kind(c)] / tempo / FRAME_S))) for c in kept or ["a"]]
-
-
-def word_frames(word: str, tempo: float = 1.0) -> int:
-    """Length of a spoken word in 10 ms frames."""
-    return sum(frames for _, frames in phones(word, tempo))
+def phones(word: str, tempo: float) -> list[tuple[str, int]]:
+    """Letters of a word that sound, of those in a row that sound alike the first, and their lengths in frames."""
+    letters = [c for c in word.lower() if c in KIND_OF]
+    vowel = [KIND_OF[c] == "vowel" for c in letters]
+    kept = [c for n, c in enumerate(letters) if n == 0 or not (c == letters[n - 1] or (vowel[n] and vowel[n - 1]))]
+    return [(c, max(3, round(KINDS[KIND_OF[c]][1] / tempo / FRAME_S))) for c in kept or ["a"]]
 
 
 def place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[tuple[str, int, int]], int]:
@@ -91,9 +75,9 @@ def place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[lis
     for n, word in enumerate(words):
         if n and rng.random() < 0.15:
             at += int(rng.integers(6, 14))
-        length = word_frames(word, tempo)
-        placed.append((word, at, at + length))
-        at += length
+        end = at + sum(frames for _, frames in phones(word, tempo))
+        placed.append((word, at, end))
+        at = end
     return placed, at + int(rng.integers(10, 16))
 
 
@@ -101,34 +85,17 @@ def _tracks(words, frames, prosody):
     """Per frame: letters' formants (F, 3), strength of pulses and of noise, semitones."""
     formants = np.full((frames, 3), (500.0, 1500.0, 2500.0))
     pulses, noise, semitones = np.zeros(frames), np.zeros(frames), np.zeros(frames)
-    for word, start, _ in words:
-        at = start
+    for word, at, _ in words:
         for n, (letter, length) in enumerate(phones(word, prosody.tempo)):
-            part, kind = slice(at, at + length), _kind(letter)
+            part = slice(at, at + length)
             formants[part] = FORMANTS_HZ[letter]
-            shape = np.sin(np.pi * (np.arange(length) + 1) / (length + 1))
-            if kind == "vowel":
-                pulses[part] = 0.75 + 0.25 * shape
-                semitones[part] = prosody.melody * shape * (1.0 if n < 3 else 0.4)
-            elif kind == "sonorant":
-                pulses[part] = 0.45
-            else:
-                noise[part] = 0.5 if kind == "fricative" else np.where(np.arange(length) < length - 2, 0.02, 0.6)
-                pulses[part] = 0.25 if letter in VOICED_OBSTRUENTS else 0.0
+            _, _, pulses[part], noise[part] = KINDS[KIND_OF[letter]]
+            if KIND_OF[letter] == "vowel":
+                semitones[part] = prosody.melody * np.hanning(length + 2)[1:-1] * (1.0 if n < 3 else 0.4)
             at += length
-    spoken = np.flatnonzero(pulses > 0.5)
-    if len(spoken):
-        first, last = spoken[0], spoken[-1] + 1
-        semitones[first:last] += np.linspace(0.5, -0.5, last - first)  # declination
-        tail = slice(max(first, last - 25), last)
-        semitones[tail] += prosody.ending * np.linspace(0, 1, tail.stop - tail.start)
+    tail = slice(max(0, words[-1][2] - 25), words[-1][2])
+    semitones[tail] += prosody.ending * np.linspace(0, 1, tail.stop - tail.start)
     return formants, pulses, noise, semitones
-
-
-def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
-    from scipy.ndimage import uniform_filter1d
-
-    return uniform_filter1d(track, frames, axis=0, mode="nearest")
 
 
 def _resonance(formants_hz: np.ndarray, tract: float) -> np.ndarray:
@@ -152,40 +119,25 @@ def speak(
         frames: length of the whole, silence around the words included.
         voice: who speaks.
         prosody: how.
-        rng: source of noise and of the irregularities of pitch.
+        rng: source of noise.
     """
-    formants, pulses, noise, semitones = _tracks(words, frames, prosody)
-    formants, pulses, noise = _smooth(formants, 4), _smooth(pulses, 3), _smooth(noise, 2)
-    semitones = _smooth(semitones, 5) + prosody.pitch + 0.15 * _smooth(rng.normal(size=frames), 4)
-    samples = frames * HOP
-    at = np.arange(samples) / HOP - 0.5
-    frame = np.arange(frames)
-    pitch_hz = voice.pitch_hz * 2 ** (np.interp(at, frame, semitones) / 12)
-    phase = np.cumsum(pitch_hz / SAMPLE_RATE_HZ) % 1.0
-    # Rosenberg's pulse (1971, type C): it opens slowly and closes the faster, the more pressed the voice is.
-    opening, closing = 0.42, float(np.clip(0.17 - 0.1 * prosody.brightness, 0.04, 0.3))
-    glottis = np.where(phase < opening, 0.5 - 0.5 * np.cos(np.pi * phase / opening), 0.0)
-    shutting = (phase >= opening) & (phase < opening + closing)
-    glottis = np.where(shutting, np.cos(0.5 * np.pi * (phase - opening) / closing), glottis)
-    hiss = rng.normal(size=samples)
-    from scipy.signal import lfilter
+    from scipy.ndimage import uniform_filter1d
+    from scipy.signal import istft, lfilter, stft
 
-    dullness = float(np.clip(0.6 - 0.3 * prosody.brightness, 0.1, 0.95))
-    source = np.diff(glottis, prepend=0.0)
-    source = lfilter([1 - dullness], [1, -dullness], source) * np.interp(at, frame, pulses)
-    source += 0.012 * hiss * np.interp(at, frame, noise + 0.3 * voice.breath * pulses)
-    # Each frame's spectrum is shaped by its own formants; neighbouring frames overlap by half.
-    padded = np.pad(source, HOP)
-    window = np.hanning(2 * HOP + 1)[:-1]
-    cut = np.lib.stride_tricks.sliding_window_view(padded, 2 * HOP)[::HOP][: frames + 1] * window
+    tracks = _tracks(words, frames, prosody)
+    formants, pulses, noise, semitones = (uniform_filter1d(track, 4, axis=0, mode="nearest") for track in tracks)
+    samples = frames * HOP
+    at, frame = np.arange(samples) / HOP - 0.5, np.arange(frames)
+    pitch_hz = voice.pitch_hz * 2 ** ((np.interp(at, frame, semitones) + prosody.pitch) / 12)
+    sawtooth = np.cumsum(pitch_hz / SAMPLE_RATE_HZ) % 1.0 - 0.5
+    dullness = float(np.clip(0.75 - 0.5 * prosody.brightness, 0.05, 0.97))
+    source = lfilter([1 - dullness], [1, -dullness], sawtooth) * np.interp(at, frame, pulses)
+    source += 0.05 * rng.normal(size=samples) * np.interp(at, frame, noise + 0.3 * voice.breath * pulses)
+    cut = {"fs": SAMPLE_RATE_HZ, "nperseg": 2 * HOP, "noverlap": HOP, "nfft": FFT}
+    spectra = stft(source, **cut)[2]
     shape = _resonance(np.concatenate([formants[:1], formants]), voice.tract)
-    shaped = np.fft.irfft(np.fft.rfft(np.pad(cut, ((0, 0), (HOP, HOP)))) * shape)
-    out = np.zeros((frames + 4) * HOP)
-    for quarter in range(4):
-        out[quarter * HOP : (quarter + frames + 1) * HOP] += shaped[:, quarter * HOP : (quarter + 1) * HOP].ravel()
-    out = out[2 * HOP : 2 * HOP + samples]
+    out = istft(spectra * shape.T, **cut)[1][:samples]
     speaking = np.interp(at, frame, pulses + noise) > 0.1
-    level = np.sqrt(np.mean(out[speaking] ** 2)) if speaking.any() else 1.0
-    out *= 10 ** ((-23.0 + voice.level_db + prosody.level) / 20) / max(level, 1e-9)
+    out *= 10 ** ((-23.0 + prosody.level) / 20) / np.sqrt(np.mean(out[speaking] ** 2))
     out += 10 ** (SILENCE_DB / 20) * rng.normal(size=samples)
     return np.tanh(out * 1.1) / 1.1  # soft limit instead of clipping

@@ -162,10 +162,10 @@ class Artist:
         best = wording.winner(values)
         colour = DARK[0] if self.answer.numbers else DARK[best % len(DARK)]
         if self.answer.numbers:
-            said = [f"{n} {wording.value_text(self.answer, k, values[k])}" for k, n in enumerate(self.answer.outputs)]
+            lines = [f"{n} {wording.value_text(self.answer, k, values[k])}" for k, n in enumerate(self.answer.outputs)]
         else:
-            said = [f"{self.answer.outputs[best]} {wording.value_text(self.answer, best, values[best])}"]
-        return "\n".join([track.person, *said] if self._several else said), colour
+            lines = [f"{self.answer.outputs[best]} {wording.value_text(self.answer, best, values[best])}"]
+        return "\n".join([track.person, *lines] if self._several else lines), colour
 
 
 def box_at(face: Face | None, time_s: float) -> np.ndarray | None:

@@ -38,8 +38,8 @@ def readable(answer: Answer) -> list[Row]:
 
 
 def _mean(rows: Sequence[Row], span: Span) -> Row:
-    told = [row for row in rows if np.isfinite(row.values).all()] or rows[:1]
-    values, spread = (np.mean([getattr(row, name) for row in told], axis=0) for name in ("values", "spread"))
+    predicted = [row for row in rows if np.isfinite(row.values).all()] or rows[:1]
+    values, spread = (np.mean([getattr(row, name) for row in predicted], axis=0) for name in ("values", "spread"))
     observed = {name: float(np.mean([row.observed.get(name, 0.0) for row in rows])) for name in rows[0].observed}
     start_s, end_s = max(span[0], rows[0].start_s), min(span[1], rows[-1].end_s)
     return Row(rows[0].person, start_s, end_s, values, spread, observed)
@@ -82,14 +82,14 @@ def phrases(words: Sequence[Spoken]) -> Iterator[list[Spoken]]:
 
 
 def _runs(words: Sequence[Spoken]) -> Iterator[list[Spoken]]:
-    held: list[Spoken] = []
+    run: list[Spoken] = []
     for word in words:
-        if held and word.start_s - held[-1].end_s > PAUSE_S:
-            yield held
-            held = []
-        held.append(word)
-    if held:
-        yield held
+        if run and word.start_s - run[-1].end_s > PAUSE_S:
+            yield run
+            run = []
+        run.append(word)
+    if run:
+        yield run
 
 
 def spans_of(words: Sequence[Spoken], duration_s: float) -> list[Span]:

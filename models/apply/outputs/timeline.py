@@ -95,8 +95,8 @@ def _head(made: "Figure", answer: Answer, notes: list[str], height_in: float) ->
     at_in, x = height_in - 0.32, 0.2 / WIDTH_IN
     if answer.demonstration:
         box = {"facecolor": ALARM_BACK, "edgecolor": ALARM, "boxstyle": "square,pad=0.45", "linewidth": 1.5}
-        said = made.text(x + 0.005, at_in / height_in, wording.WARNING, bbox=box, size=11, va="center")
-        said.set(color=ALARM, weight="bold")
+        warning = made.text(x + 0.005, at_in / height_in, wording.WARNING, bbox=box, size=11, va="center")
+        warning.set(color=ALARM, weight="bold")
         at_in -= 0.45
     made.text(x, at_in / height_in, wording.title(answer), size=14, weight="bold", va="center")
     by = f"predicted by {answer.model}; bands: one standard deviation between its members"

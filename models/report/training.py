@@ -1,0 +1,178 @@
+"""What trainings say of themselves: what was trained, the learned mix of layers, and learning curves."""
+
+import numpy as np
+import pandas as pd
+
+from models.report.charts import Axis, path
+from models.report.gather import Results, histories, run_infos
+from models.report.names import DEVELOPMENT, grouped, missing
+from models.report.runs import RunNames
+from models.report.tables import Column, Group, Table
+
+LOSSES = ("training_loss", "development_loss")
+LINES_AT_MOST = 60
+
+
+def parameters(results: Results, runs: list[str]) -> dict[str, int]:
+    """How many numbers each run trains, as far as its trainings say."""
+    found = {run: (next(run_infos(results, [run]), {}).get("model") or {}).get("parameters") for run in runs}
+    return {run: number for run, number in found.items() if number is not None}
+
+
+def models_table(results: Results, runs: list[str], names: RunNames) -> Table | None:
+    """What was trained: parameters, epochs, seconds of an epoch and the learning rate of each run."""
+    rows: dict[str, list[dict]] = {}
+    for run in runs:
+        infos = list(run_infos(results, [run]))
+        if not infos:
+            continue
+        about = names.about.get(names.get(run).model) or {}
+        row = {"model": names.of(run), "run": run, "description": about.get("description"), "trainings": len(infos)}
+        row["parameters"] = (infos[0].get("model") or {}).get("parameters")
+        row |= _trained_on(infos)
+        row |= _spread("epochs", [info.get("epochs") for info in infos])
+        row["selected"] = _median([(info.get("selected") or {}).get("epoch") for info in infos])
+        per_epoch = [_ratio(info.get("seconds"), info.get("epochs")) for info in infos]
+        row |= {"epoch_s": _median(per_epoch), "learning_rates": _rates(infos)}
+        rows.setdefault(names.get(run).modalities, []).append(row)
+    if not rows:
+        return None
+    columns = (
+        Column("model", "Model", number=False, sub="description"),
+        Column("parameters", "Parameters", _whole),
+        Column("trainings", "Trainings"),
+        Column("items", "Items that train", _whole, sub="rated", explain="median over trainings"),
+        Column("epochs", "Epochs", _number, sub="epochs_range", explain="median, and from least to most"),
+        Column("selected", "Epoch tested", _number, explain="median over trainings"),
+        Column("epoch_s", "Seconds an epoch", lambda x: "–" if missing(x) else f"{x:.2f}"),
+        Column("learning_rates", "Learning rate", css="small"),
+    )
+    groups = tuple(Group(rows[one], one) for one in sorted(rows, key=lambda text: -len(text)))
+    return Table("models", "What was trained", columns, groups).without_empty()
+
+
+def _trained_on(infos: list[dict]) -> dict:
+    """How many items train, and what raters' votes have changed of that; only of models that learn these."""
+    rated = [info["rated"] for info in infos if info.get("rated")]
+    if not rated:
+        return {}
+    added, left_out = (_median([one[key] for one in rated]) for key in ("added", "left_out"))
+    text = f"{_whole(added)} of them without a majority; {_whole(left_out)} more without a vote left out"
+    return {"items": _median([info["items"]["training"] for info in infos]), "rated": text}
+
+
+def _whole(value) -> str:
+    return "–" if missing(value) else grouped(value)
+
+
+def _number(value) -> str:
+    return "–" if missing(value) else f"{value:g}"
+
+
+def _median(values: list) -> float | None:
+    known = [float(v) for v in values if v is not None]
+    return float(np.median(known)) if known else None
+
+
+def _ratio(above, below) -> float | None:
+    return above / below if above is not None and below else None
+
+
+def _spread(key: str, values: list) -> dict:
+    known = [v for v in values if v is not None]
+    if not known:
+        return {key: None}
+    between = f"{min(known)} to {max(known)}" if min(known) < max(known) else None
+    return {key: _median(known), f"{key}_range": between}
+
+
+def _rates(infos: list[dict]) -> str | None:
+    """The learning rates of a run's trainings, each with how many there are of it where they differ."""
+    rates = [(info.get("chosen") or info.get("training") or {}).get("learning_rate") for info in infos]
+    counts = pd.Series([f"{rate:g}" for rate in rates if isinstance(rate, int | float)]).value_counts(sort=False)
+    if counts.empty:
+        return None
+    return ", ".join(f"{rate} ({n})" if len(counts) > 1 else rate for rate, n in counts.items())
+
+
+def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | None:
+    """The learned weight of each layer by run, a mean over folds and seeds; None where no run mixes layers."""
+    rows = []
+    for run in runs:
+        infos = [info for info in run_infos(results, [run]) if info.get("layer_weights")]
+        for modality in infos[0]["layer_weights"] if infos else ():
+            shares = np.mean([info["layer_weights"][modality] for info in infos], axis=0)
+            numbers = infos[0]["model"]["layers"][modality]
+            row = {"model": names.run(run), "run": run, "input": names.get(run).inputs.get(modality, modality)}
+            rows.append(row | {f"layer_{n}": float(share) for n, share in zip(numbers, shares)})
+    if not rows:
+        return None
+    seen = sorted({int(key.removeprefix("layer_")) for row in rows for key in row if key.startswith("layer_")})
+    columns = [
+        Column("model", "Model", number=False),
+        Column("input", "Features", number=False),
+        *(Column(f"layer_{n}", str(n), _share, over="Layer, 0 the embedding") for n in seen),
+    ]
+    note = "Shares sum to 1 in each row; layers are normalised before they are mixed, so that none is large by itself."
+    return Table.of("layers", "Learned mix of layers", columns, rows, note=note)
+
+
+def _share(value) -> str:
+    return "–" if value is None or value != value else f"{value:.3f}"
+
+
+def learning_curves(results: Results, runs: list[str], metric: str) -> dict | None:
+    """What is drawn of each run; all share their scales. None where no training left a history."""
+    found = {run: list(histories(results, run)) for run in runs}
+    found = {run: items for run, items in found.items() if items}
+    if not found:
+        return None
+    columns = list(next(iter(found.values()))[0][2].columns)
+    score = _score_column(columns, metric)
+    losses = [c for c in LOSSES if c in columns]
+    tables = [table for items in found.values() for _, _, table in items]
+    x_axis = Axis.between(0, max(int(t["epoch"].max()) for t in tables), 4)
+    axes = {}
+    for column in [*losses, score] if score else losses:
+        values = np.concatenate([t[column].to_numpy(float) for t in tables if column in t])
+        axes[column] = Axis.covering(values, 3)
+    if losses:  # training and development loss share one scale
+        shared = Axis.covering([v for c in losses for v in (axes[c].low, axes[c].high)], 3, pad=0)
+        axes |= dict.fromkeys(losses, shared)
+    return {
+        "x_axis": x_axis,
+        "score": score,
+        "metric": score.removeprefix(DEVELOPMENT) if score else None,
+        "losses": losses,
+        "axes": axes,
+        "runs": [
+            {
+                "run": run,
+                "trainings": len(items),
+                "stopped": sorted(int(t["epoch"].max()) for _, _, t in items),
+                "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
+            }
+            for run, items in found.items()
+        ],
+    }
+
+
+def _score_column(columns: list[str], metric: str) -> str | None:
+    """The development score that chose the epoch: the metric of the contrasts, else whichever was noted."""
+    found = [c for c in columns if c.startswith(DEVELOPMENT) and c not in LOSSES]
+    wanted = DEVELOPMENT + metric
+    return wanted if wanted in found else next(iter(found), None)
+
+
+def _lines(items: list, column: str, x_axis: Axis, y_axis: Axis) -> dict:
+    series = [(t["epoch"].to_numpy(float), t[column].to_numpy(float)) for _, _, t in items if column in t]
+    longest = max(series, key=lambda xy: len(xy[0]))[0]
+    # The median needs most trainings to be running still: beyond that it would follow the few that took longest.
+    table = np.full((len(series), len(longest)), np.nan)
+    for k, (_, y) in enumerate(series):
+        table[k, : len(y)] = y
+    enough = np.isfinite(table).sum(0) * 2 >= len(series)
+    median = np.full(len(longest), np.nan)
+    median[enough] = np.nanmedian(table[:, enough], axis=0)
+    thin = "".join(path(x, y, x_axis, y_axis) for x, y in series[:LINES_AT_MOST])
+    return {"thin": thin, "median": path(longest, median, x_axis, y_axis)}
