@@ -20,7 +20,7 @@ from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
-from tests.clips import write_clip
+from tests.clips import grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, equal_test_predictions, make_model
 
 
@@ -97,16 +97,30 @@ def test_a_model_that_was_copied_alone_says_the_same(made, predictors, shared, t
     assert list(there.start_s) == [0.0]
 
 
-def test_two_people_are_told_apart_and_one_is_not_made_two(made, predictors):
+def test_everybody_is_followed_and_one_is_not_made_two(made, predictors, shared, tmp_path):
+    faces = [grid_face(shared, name) for name in ("bbaf2n", "brbk7n", "swiz3n")]
+    pictures = []
+    for k in range(50):
+        pictures.append(np.full((288, 960, 3), (60, 120, 140), np.uint8))
+        for number, face in enumerate(faces[: 3 if k < 40 else 2]):
+            paste(pictures[-1], to_and_fro(face, k), 160 + 320 * number, 0.9)
+        if k >= 40:  # somebody who is seen for less than a second
+            paste(pictures[-1], to_and_fro(grid_face(shared, "lwbsza"), k), 800, 0.5)
+    write_clip(tmp_path / "three.mp4", pictures, np.arange(50) / 25)
+    three = predictors["affwild2"].answer(tmp_path / "three.mp4", Wish(people="all"))
+    assert [face.person for face in three.faces] == ["person 1", "person 2", "person 3"]
+    x = [face.landmarks[face.valid][:, 2, 0].mean() for face in three.faces]
+    assert x == pytest.approx([160, 480, 800], abs=30)
+    assert [face.valid.tolist() for face in three.faces] == [[True] * 8, [True] * 8, [True] * 7 + [False]]  # 4 Hz
+    assert [(row.person, round(row.start_s, 6)) for row in three.rows] == [
+        (f"person {n}", k / 25) for n in (1, 2, 3) for k in range(50)
+    ]
+    notes = " ".join(three.notes)
+    assert "3 people are followed" in notes
+    assert "less than 1 s at a time, which have no track: 1." in notes
     videos = made["affwild2"][0] / "videos"
-    sides = ("left", "right")
-    two = predictors["affwild2"].answer(next(videos.rglob("video93.*")), Wish(sides=sides))
-    one = predictors["affwild2"].answer(next(videos.rglob("135-24-1920x1080.*")), Wish(sides=sides))
-    assert [face.person for face in two.faces] == ["left", "right"]
-    x = [face.landmarks[face.valid][:, 2, 0].mean() for face in two.faces]
-    assert x[0] < x[1]
-    assert len({row.person for row in one.rows}) == len(one.faces) == 1
-    assert sum(row.person == "left" for row in two.rows) == 300  # frames, as truth.json has them
+    one = predictors["affwild2"].answer(next(videos.rglob("135-24-1920x1080.*")), Wish(people="all"))
+    assert {row.person for row in one.rows} == {face.person for face in one.faces} == {"person 1"}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import click
 
 from models.apply.answer import Answer
 from models.apply.folder import Listener, Model, Weights
-from models.apply.recordings import ALL, ONE, Wish, find, transcript_of
+from models.apply.recordings import Wish, find, transcript_of
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
 from pipeline.corpora.raw import content
@@ -34,8 +34,8 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; the window without it.")
 @click.option(
     "--people", type=click.Choice(["one", "all"]), default="one",
-    help="one: the most prominent face; all: up to two people, left and right. More than two are not told apart, and "
-    "voices never are: everybody is given the same sound and words.",
+    help="one: the most prominent face; all: everybody who is seen for a second. Voices are never told apart: "
+    "everybody is given the same sound and words.",
 )  # fmt: skip
 @click.option("--side", type=click.Choice(["left", "right"]), help="Only the person on this side of the picture.")
 @click.option("--fold", "folds", multiple=True, type=click.IntRange(0), help="Only the networks of these folds.")
@@ -56,6 +56,8 @@ def predict(
     Writes NAME.csv, .parquet, .vtt, .png and .html of each, and recordings.csv of all. A recording that cannot be used
     stops none of the others; a second run does only what is missing.
     """
+    if side and people == "all":
+        raise InputError("--people all and --side: everybody, or the person on one side; give one of them")
     if hop_s and not window_s:
         raise InputError("--hop: give --window, too")
     if window_s and segments:
@@ -72,12 +74,11 @@ def predict(
         slug = checkpoints.slug(heard_by) if heard_by else None
         recogniser = Listener(kind=recogniser, weights=Weights(source=heard_by, slug=slug) if heard_by else None)
     opened, predictor = Model(model, plugs), None
-    sides = (side,) if side else ALL if people == "all" else ONE
     # "@" at the end is in no other name: a recording called like the table of all must not be lost to it.
     names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
     failed = []
     for path in paths:
-        wish = Wish(sides, spans.get(path), window_s, hop_s)
+        wish = Wish(people, side or "whole", spans.get(path), window_s, hop_s)
         asked = {"wish": repr(wish), "folds": sorted(folds), "recogniser": repr(recogniser), "overlay": overlay}
         digests = [content(file) for file in (path, transcript_of(path)) if file]
         key = {"model": opened.digest, "recording": digests, "asked": asked}
