@@ -14,7 +14,7 @@ from scipy.special import log_softmax, softmax
 import affectflow
 from models.apply import command
 from models.apply.answer import Answer
-from models.apply.calibrate import calibration_error, fit_temperature
+from models.apply.calibrate import calibration_error, fit_temperature, tempered
 from models.apply.folder import Model
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
@@ -51,9 +51,10 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     recording, prepared = predictor.stages.run(open_recording(path, False, Wish(spans=spans)), tmp_path)
     values, _ = predictor.predictions(predictor.examples(recording, prepared, tmp_path))
     assert len(values) == 4
-    expected = softmax(np.log(values.mean(0, dtype=float)) / predictor.model.about.temperature, axis=1)
-    np.testing.assert_allclose([row.values for row in answer.rows], expected, atol=1e-6)
-    np.testing.assert_allclose([row.spread for row in answer.rows], values.std(0, dtype=float), atol=1e-6)
+    each = softmax(np.log(values.astype(float)) / predictor.model.about.temperature, axis=-1)
+    np.testing.assert_allclose([row.values for row in answer.rows], each.mean(0), atol=1e-6)
+    np.testing.assert_allclose([row.spread for row in answer.rows], each.std(0), atol=1e-6)
+    assert all((row.spread**2 <= row.values * (1 - row.values) + 1e-9).all() for row in answer.rows)
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, 1.0), (1.0, 2.5)]
     assert answer.rows[0].observed["video"] == pytest.approx(1, abs=0.3)  # a face is there all the time
     assert not any(row.observed["text"] for row in answer.rows)
@@ -288,8 +289,8 @@ def flip(pattern: str):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (changed(format=2), "format 2.*newer affectflow"),
-        (changed(format=0), "format 0.*pack it again"),
+        (changed(format=3), "format 3.*newer affectflow"),
+        (changed(format=1), "format 1.*pack it again"),
         (changed(format="new"), "is not what describes a model"),
         (changed(temperature="warm"), "temperature"),
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
@@ -363,6 +364,21 @@ def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
     logits = rng.normal(size=(20_000, 4)) * 2
     truth = np.array([rng.choice(4, p=p) for p in softmax(logits, axis=1)])
     sure = np.exp(log_softmax(logits * 2.5, axis=1))  # says it 2.5 times as sharply as it is
-    assert fit_temperature(sure, truth) == pytest.approx(2.5, rel=0.05)
+    assert fit_temperature([(sure[None], truth)]) == pytest.approx(2.5, rel=0.05)
     p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     assert calibration_error(p, np.array([0, 1, 1, 1])) == pytest.approx((abs(1.8 - 1) + abs(1.2 - 2)) / 4)
+
+
+def test_what_is_calibrated_is_the_mean_that_is_shown():
+    """Truth drawn from means of three tempered networks: the temperature is found again, over folds of unlike sizes."""
+    rng = np.random.default_rng(1)
+    parts = []
+    for count in (9_000, 3_000):
+        logits = rng.normal(size=(3, count, 4)) * 2
+        shown = softmax(logits, axis=-1).mean(0)
+        truth = np.array([rng.choice(4, p=p) for p in shown])
+        parts.append((softmax(logits * 1.8, axis=-1), truth))  # what the networks say: 1.8 times as sharp
+    found = fit_temperature(parts)
+    assert found == pytest.approx(1.8, rel=0.05)
+    for p, _ in parts:
+        np.testing.assert_allclose(tempered(p, found), softmax(np.log(p) / found, axis=-1), atol=1e-12)

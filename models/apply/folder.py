@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from models.data import Normaliser
 
-FORMAT = 1
+FORMAT = 2
 FILE, CARD, MEMBERS, WEIGHTS = "model.json", "README.md", "members", "weights"
 
 
@@ -72,7 +72,7 @@ class ModelFile(Options):
     faces: dict[str, Any]  # how they are tracked: sample_rate_hz, and what is taken of the picture
     recogniser: Listener
     features: dict[str, Feature]  # by modality
-    temperature: float
+    temperature: float  # of each network, before they are averaged
     ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus
     card: dict[str, Any]
     files: dict[str, dict[str, Any]]  # of members: digests
