@@ -1,7 +1,14 @@
 """From a trained model to any recording: what was trained is what predicts, and what cannot be used is said."""
 
 import json
+import os
+import re
+import resource
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import click
@@ -20,8 +27,8 @@ from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
-from tests.clips import grid_face, paste, to_and_fro, write_clip
-from tests.packed_models import CORPORA, equal_test_predictions, make_model
+from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
+from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +145,6 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     notes = " ".join(answer.notes)
     assert all(text in notes for text in ("No face", "silent throughout", "Nobody is heard to speak"))
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, answer.duration_s)]
-    from tests.clips import ffmpeg
-
     clip = shared / "media" / "grid" / "bbaf2n.mpg"
     ffmpeg("-i", clip, "-vn", tmp_path / "sound.wav")
     ffmpeg("-i", clip, "-an", "-c:v", "libx264", tmp_path / "picture.mp4")
@@ -382,3 +387,74 @@ def test_what_is_calibrated_is_the_mean_that_is_shown():
     assert found == pytest.approx(1.8, rel=0.05)
     for p, _ in parts:
         np.testing.assert_allclose(tempered(p, found), softmax(np.log(p) / found, axis=-1), atol=1e-12)
+
+
+# The command as a process of its own, in bad conditions.
+
+
+def started(*arguments, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "affectflow", "predict", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    end_s = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end_s, f"{path} did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def clips(shared, tmp_path):
+    """Five recordings in a folder, and a folder for temporary files."""
+    for number, path in enumerate(sorted((shared / "media" / "grid").glob("*.mpg"))[:5]):
+        (tmp_path / "talks").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "talks" / f"{number}.mpg")
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "talks", {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, cores):
+    (folder, environment), out = clips, tmp_path / "out"
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, env=environment)
+    wait_for(out / "0.json", process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the whole group
+    said = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 1
+    assert said[-1] == "stopped by the user; run the same command again to go on"
+    assert not any("Traceback" in line for line in said)
+    done = sorted(path.stem for path in out.glob("*.json"))
+    assert 1 <= len(done) < 5
+    suffixes = {"csv", "html", "json", "parquet", "png", "vtt"}
+    assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    assert list((tmp_path / "temporary").iterdir()) == []
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, env=environment)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert said.count("predicted before") == len(done)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path.stem for path in out.glob("*.json")} == set("01234")
+    assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == list("01234")
+
+
+def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
+    """Files may grow to 2 MB: features of three seconds fit, the faces of sixty do not."""
+    (folder, environment), out = clips, tmp_path / "out"
+    ffmpeg("-stream_loop", "19", "-i", folder / "1.mpg", "-c", "copy", tmp_path / "long.mpg")
+    shutil.move(tmp_path / "long.mpg", folder / "1.mpg")
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    process = started(made["affwild2"][2], folder, "--out", out, env=environment, preexec_fn=limit)
+    said = process.communicate(timeout=300)[1].splitlines()
+    assert process.returncode == 1, "nothing may crash at the end"
+    assert re.search(r"1\.mpg failed: File too large: \S+$", "\n".join(said), re.MULTILINE)
+    assert re.search(r"1 of 5 recordings failed: \S+/1\.mpg$", said[-2])
+    assert re.fullmatch(rf"error: File too large: {tmp_path}/temporary/\S+; make room, .*", said[-1])
+    assert {path.stem for path in out.iterdir()} == {*"0234", "recordings"}
+    assert list((tmp_path / "temporary").iterdir()) == []
