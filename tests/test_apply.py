@@ -23,12 +23,15 @@ from models.apply import command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
 from models.apply.folder import Model
+from models.apply.pack import pack
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
+from pipeline.weights import slug
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model
+from tests.test_weights import SOURCE, serve
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +323,46 @@ def test_weights_of_another_digest_are_refused(made, tmp_path):
     other = wanted.model_copy(update={"sha256": wanted.sha256 | {"config.json": "0" * 64}})
     with pytest.raises(InputError, match=r"config\.json changed"):
         opened.weights(other, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("damage", [None, "model.safetensors"])
+def test_weights_are_fetched_where_a_hub_has_them_and_are_those_of_training(made, tmp_path, monkeypatch, damage):
+    """From a hub-like server on loopback, which has what the model was trained with, or another file in its place."""
+    model = damaged(made["iemocap"][2], tmp_path, lambda model: None)
+    about = json.loads((model / "model.json").read_text())
+    wanted = about["features"]["text"]["weights"]
+    folder = model / "weights" / wanted["slug"]
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in wanted["sha256"]}
+    files.pop("demonstration.json")
+    wanted |= {"source": SOURCE, "slug": slug(SOURCE), "sha256": {n: wanted["sha256"][n] for n in files}}
+    (model / "model.json").write_text(json.dumps(about))
+    shutil.rmtree(folder)
+    if damage:
+        files[damage] = files[damage][:-1] + bytes([files[damage][-1] ^ 1])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serve({"announced": files, "files": files, "cut": None, "requests": []}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        if damage:
+            with pytest.raises(InputError, match=rf"not the weights that .* was trained with: {damage} changed"):
+                Predictor(model, tmp_path / "kept")
+        else:
+            Predictor(model, tmp_path / "kept")
+            assert (tmp_path / "kept" / slug(SOURCE) / "model.safetensors").read_bytes() == files["model.safetensors"]
+
+
+def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(made["affwild2"][1], results)
+    config = json.loads((results / "config.json").read_text())
+    entry = {"extractor": "import", "path": "mine.csd", "modality": "audio"}
+    config["config"]["affwild2"]["extractors"]["log_mel"] = entry
+    (results / "config.json").write_text(json.dumps(config))
+    given = ["--results", results, "--run", "rcma-A+V", "--out", tmp_path / "model"]
+    error = CliRunner().invoke(pack, list(map(str, given)), standalone_mode=False).exception
+    assert "features log_mel were imported" in str(error)
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):

@@ -121,7 +121,8 @@ def page(about) -> str:
         lines.append(f"| {row['metric']} | {value} | {interval} |")
     lines += ["", "| modality | extractor | weights |", "|---|---|---|"]
     for modality, feature in about.features.items():
-        lines.append(f"| {modality} | {feature.extractor} | {feature.weights.source if feature.weights else ''} |")
+        for part in feature.made:
+            lines.append(f"| {modality} | {part.extractor} | {part.weights.source if part.weights else ''} |")
     return "\n".join([*lines, "", *_LIMITS, ""])
 
 

@@ -49,6 +49,12 @@ class Feature(Options):
     version: str
     options: dict[str, Any]
     weights: Weights | None = None
+    parts: list["Feature"] = Field(default_factory=list, description="of joined features: what stands side by side")
+
+    @property
+    def made(self) -> "list[Feature]":
+        """What extractors make: the feature itself, or its parts."""
+        return self.parts or [self]
 
 
 class Listener(Options):
@@ -106,7 +112,7 @@ class Model:
         from pipeline.features.registry import EXTRACTORS
         from pipeline.words.registry import NONE, RECOGNISERS
 
-        named = [(EXTRACTORS, each.extractor) for each in self.about.features.values()]
+        named = [(EXTRACTORS, part.extractor) for each in self.about.features.values() for part in each.made]
         named += [(RECOGNISERS, self.about.recogniser.kind), *((FUSIONS, fusion) for fusion in fusions)]
         strange = [name for registry, name in named if name not in (*registry.names(), NONE)]
         if strange:

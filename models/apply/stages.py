@@ -18,6 +18,7 @@ from pipeline.devices import choose_device
 from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
 from pipeline.faces.stage import write_faces
 from pipeline.features.command import build
+from pipeline.features.join import join_stores
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
@@ -49,8 +50,10 @@ class Stages:
         self.listener = recogniser or model.about.recogniser
         self.extractors = {}
         for modality, feature in model.about.features.items():
-            folder = model.weights(feature.weights, weights)
-            self.extractors[modality] = build(feature.extractor, feature.options, folder, device)
+            self.extractors[modality] = [
+                build(part.extractor, part.options, model.weights(part.weights, weights), device)
+                for part in feature.made
+            ]
         if "text" in model.about.features and self.listener.kind != recognisers.NONE:
             source = self.listener.weights.source if self.listener.weights else None
             recognisers.check(self.listener.kind, self.listener.options, source)
@@ -120,16 +123,23 @@ class Stages:
 
     def _features(self, modality: str, segments: list[Segment], folder: Path, notes: list[str]) -> FeatureStore:
         """Extract one modality; what a user must know of it is added to ``notes``."""
-        feature, (extractor, known) = self.model.about.features[modality], self.extractors[modality]
         segments = sorted(segments, key=lambda s: s.segment_id)
+        feature, about, stores = self.model.about.features[modality], self.model.about, []
+        for part, (extractor, known) in zip(feature.made, self.extractors[modality], strict=True):
+            facts = attributes(
+                about.corpus, part.name, part.extractor, extractor, known, segments, folder, about.demonstration
+            )
+            if facts["extractor_version"] != part.version:
+                notes.append(
+                    f"The code of {part.extractor} has changed since training: features may differ from then."
+                )
+            path = folder / "features" / modality / f"{part.name}.h5"
+            write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
+            stores.append(FeatureStore(path))
+        if not feature.parts:
+            return stores[0]
         path = folder / "features" / f"{modality}.h5"
-        about = self.model.about
-        facts = attributes(
-            about.corpus, feature.name, feature.extractor, extractor, known, segments, folder, about.demonstration
-        )
-        if facts["extractor_version"] != feature.version:
-            notes.append(f"The code of {feature.extractor} has changed since training: features may differ from those.")
-        write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
+        join_stores(stores, feature.name, path)
         return FeatureStore(path)
 
 
