@@ -54,18 +54,25 @@ def run(group: click.Group) -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit("stopped by the user; run the same command again to go on")
     except Exception as error:
-        if full := next((text for text in FULL if text in str(error)), None):
-            _disk_full(full, error)
+        if full := full_disk(error):
+            _leave_full_disk(*full)
         if isinstance(error, OSError) and error.errno is not None:
             where = error.filename or "no file named"
             sys.exit(f"error: {error.strerror}: {where}; correct the path or its permissions, then run again")
         _unexpected()
 
 
-def _disk_full(full: str, error: Exception):
-    """Say so and leave at once: HDF5 would try again to write what did not fit, and crash."""
+def full_disk(error: Exception) -> tuple[str, str] | None:
+    """What the system says of a full disk, and the file that did not fit; None where an error is another one."""
+    full = next((text for text in FULL if text in str(error)), None)
+    if full is None:
+        return None
     named = re.search(r"filename = '([^']+)'", str(error))
-    where = named[1] if named else getattr(error, "filename", None) or "the folder of the results"
+    return full, named[1] if named else getattr(error, "filename", None) or "the folder of the results"
+
+
+def _leave_full_disk(full: str, where: str):
+    """Say so and leave at once: HDF5 would try again to write what did not fit, and crash."""
     print(f"error: {full}: {where}; make room, then run the same command again", file=sys.stderr, flush=True)
     os._exit(1)
 

@@ -15,7 +15,7 @@ Which rows there are is known before the video is decoded, so rows of several pe
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -149,15 +149,32 @@ class FaceWriter(SegmentWriter):
         file = self._file
         for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
             fill = DAMAGED if name == "code" else 0
-            chunks = (min(chunk, count), *shape) if count else None
-            checked = True if chunks else None
-            file.create_dataset(name, (count, *shape), kind, chunks=chunks, fillvalue=fill, fletcher32=checked)
+            chunks = (min(chunk, count) or chunk, *shape)
+            most = (None, *shape)
+            file.create_dataset(
+                name, (count, *shape), kind, maxshape=most, chunks=chunks, fillvalue=fill, fletcher32=True
+            )
         file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,), fletcher32=True)
-        for i, segment_id in enumerate(self.segment_ids):
+        self._place(self.segment_ids)
+
+    def add(self, plan: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Plan more segments, whose ids sort after those there are; their rows are NO_FACE until they are written."""
+        before = int(self.offset[-1])
+        self._plan = {**self._plan, **plan}
+        self._plan_more({segment_id: len(index) for segment_id, (_, index) in plan.items()})
+        for name in _ROW_ARRAYS:
+            self._file[name].resize(int(self.offset[-1]), axis=0)
+        self._file["code"][before:] = NO_FACE
+        self._place(sorted(plan))
+
+    def _place(self, segment_ids: Iterable[str]) -> None:
+        """Write when the frames of segments are."""
+        for segment_id in segment_ids:
             time_s, frame_index = self._plan[segment_id]
+            first = int(self.offset[self._index[segment_id]])
             if len(frame_index):
-                file["time_s"][self.offset[i] : self.offset[i + 1]] = time_s
-                file["frame_index"][self.offset[i] : self.offset[i + 1]] = frame_index
+                self._file["time_s"][first : first + len(frame_index)] = time_s
+                self._file["frame_index"][first : first + len(frame_index)] = frame_index
 
     def found(
         self,
@@ -211,7 +228,7 @@ class FaceWriter(SegmentWriter):
         if not block:
             return
         begin = int(self.offset[self._index[segment_id]]) + first
-        for name in ("valid", "score", "landmarks", "mesh", "code", "jpeg_range"):
+        for name in {name: None for values in block for name in values}:  # what is not written takes no room
             shape, kind, _ = _ROW_ARRAYS[name]
             data = np.zeros((len(block), *shape), kind)
             for i, values in enumerate(block):

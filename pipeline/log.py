@@ -15,8 +15,13 @@ Item = TypeVar("Item")
 log = logging.getLogger("affectflow")
 
 
-def log_to_stderr() -> None:
-    """Let log lines come out, with the time of day; once in each process."""
+_bars = True
+
+
+def log_to_stderr(bars: bool = True) -> None:
+    """Let log lines come out, with the time of day; once in each process, without ``bars`` in one of several."""
+    global _bars
+    _bars = bars
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
 
 
@@ -32,7 +37,7 @@ def peak_memory_mb() -> float:
 def progress(items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0) -> Iterator[Item]:
     """Yield ``items`` under a bar on a terminal, under a plain log line every ``every_s`` seconds elsewhere."""
     total = len(items) if total is None and isinstance(items, Sized) else total
-    if sys.stderr.isatty():
+    if _bars and sys.stderr.isatty():
         from tqdm import tqdm
 
         yield from tqdm(items, desc=what, total=total, unit="")

@@ -70,11 +70,21 @@ class SegmentWriter(ABC):
 
     def __init__(self, path: str | Path, counts: Mapping[str, int], attributes: dict | None = None):
         self.path, self.attributes = Path(path), attributes or {}
-        self.segment_ids = sorted(counts)
-        self.counts = [int(counts[s]) for s in self.segment_ids]
+        self.segment_ids: list[str] = []
+        self.counts: list[int] = []
+        self.offset = np.zeros(1, np.int64)
+        self._index: dict[str, int] = {}
+        self._reasons: list[str] = []
+        self._plan_more(counts)
+
+    def _plan_more(self, counts: Mapping[str, int]) -> None:
+        """Plan segments behind those there are; their ids sort after the ids of these."""
+        for segment_id in sorted(counts):
+            self._index[segment_id] = len(self.segment_ids)
+            self.segment_ids.append(segment_id)
+            self.counts.append(int(counts[segment_id]))
+            self._reasons.append("")
         self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
-        self._index = {s: i for i, s in enumerate(self.segment_ids)}
-        self._reasons = [""] * len(self.segment_ids)
 
     def __enter__(self):
         import h5py

@@ -31,8 +31,12 @@ CORPORA = {  # by name: folder of the real corpus, run, settings
         {
             "protocol": "session",
             "runs": {"self": ["A+V+T"]},
-            "extractors": {"face": {"extractor": "face_geometry"}},
-            "inputs": {"audio": "mfcc", "video": "face", "text": "bert"},
+            "extractors": {
+                "face": {"extractor": "face_geometry"},
+                "log_mel": {"extractor": "log_mel"},
+                "joined": {"extractor": "join", "stores": ["mfcc", "log_mel"], "modality": "audio"},
+            },
+            "inputs": {"audio": "joined", "video": "face", "text": "bert"},
             "faces": {"sample_rate_hz": 4},
         },
     ),
@@ -78,15 +82,20 @@ def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path
     weights = folder / "results" / "weights"
     if not weights.is_dir():
         invoke(workflow, "demo-weights", "--out", weights)
-    for modality, store in reads.items():
-        one = plan.options.extractors[store]
+
+    def extract(store: str) -> Path:
+        one, out = plan.options.extractors[store], results / "features" / f"{store}.h5"
+        if one.joined:
+            invoke(pipeline, "join", *map(extract, one.joined), "--name", store, "--out", out)
+            return out
         given = ["--extractor", one.extractor, "--options", json.dumps(one.options), "--results", results]
         given += [part for shard in plan.shards for part in ("--shard", shard)]
         if one.weights:
             given += ["--weights", weights / one.weights.replace(":", "--")]
-        out = results / "features" / f"{store}.h5"
         invoke(pipeline, "features", "--corpus", name, "--name", store, *given, "--demonstration", "--out", out)
-        reads[modality] = out
+        return out
+
+    reads = {modality: extract(store) for modality, store in reads.items()}
     protocol = plan.settings.protocol
     split = results / "splits" / f"{protocol}.tsv"
     given = ["--task", task, "--segments", results / "segments.tsv", "--labels-table", results / "labels.tsv"]

@@ -1,7 +1,14 @@
 """From a trained model to any recording: what was trained is what predicts, and what cannot be used is said."""
 
 import json
+import os
+import re
+import resource
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import click
@@ -14,14 +21,17 @@ from scipy.special import log_softmax, softmax
 import affectflow
 from models.apply import command
 from models.apply.answer import Answer
-from models.apply.calibrate import calibration_error, fit_temperature
+from models.apply.calibrate import calibration_error, fit_temperature, tempered
 from models.apply.folder import Model
+from models.apply.pack import pack
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
-from tests.clips import write_clip
-from tests.packed_models import CORPORA, equal_test_predictions, make_model
+from pipeline.weights import slug
+from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
+from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model
+from tests.test_weights import SOURCE, serve
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +61,10 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     recording, prepared = predictor.stages.run(open_recording(path, False, Wish(spans=spans)), tmp_path)
     values, _ = predictor.predictions(predictor.examples(recording, prepared, tmp_path))
     assert len(values) == 4
-    expected = softmax(np.log(values.mean(0, dtype=float)) / predictor.model.about.temperature, axis=1)
-    np.testing.assert_allclose([row.values for row in answer.rows], expected, atol=1e-6)
-    np.testing.assert_allclose([row.spread for row in answer.rows], values.std(0, dtype=float), atol=1e-6)
+    each = softmax(np.log(values.astype(float)) / predictor.model.about.temperature, axis=-1)
+    np.testing.assert_allclose([row.values for row in answer.rows], each.mean(0), atol=1e-6)
+    np.testing.assert_allclose([row.spread for row in answer.rows], each.std(0), atol=1e-6)
+    assert all((row.spread**2 <= row.values * (1 - row.values) + 1e-9).all() for row in answer.rows)
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, 1.0), (1.0, 2.5)]
     assert answer.rows[0].observed["video"] == pytest.approx(1, abs=0.3)  # a face is there all the time
     assert not any(row.observed["text"] for row in answer.rows)
@@ -97,16 +108,30 @@ def test_a_model_that_was_copied_alone_says_the_same(made, predictors, shared, t
     assert list(there.start_s) == [0.0]
 
 
-def test_two_people_are_told_apart_and_one_is_not_made_two(made, predictors):
+def test_everybody_is_followed_and_one_is_not_made_two(made, predictors, shared, tmp_path):
+    faces = [grid_face(shared, name) for name in ("bbaf2n", "brbk7n", "swiz3n")]
+    pictures = []
+    for k in range(50):
+        pictures.append(np.full((288, 960, 3), (60, 120, 140), np.uint8))
+        for number, face in enumerate(faces[: 3 if k < 40 else 2]):
+            paste(pictures[-1], to_and_fro(face, k), 160 + 320 * number, 0.9)
+        if k >= 40:  # somebody who is seen for less than a second
+            paste(pictures[-1], to_and_fro(grid_face(shared, "lwbsza"), k), 800, 0.5)
+    write_clip(tmp_path / "three.mp4", pictures, np.arange(50) / 25)
+    three = predictors["affwild2"].answer(tmp_path / "three.mp4", Wish(people="all"))
+    assert [face.person for face in three.faces] == ["person 1", "person 2", "person 3"]
+    x = [face.landmarks[face.valid][:, 2, 0].mean() for face in three.faces]
+    assert x == pytest.approx([160, 480, 800], abs=30)
+    assert [face.valid.tolist() for face in three.faces] == [[True] * 8, [True] * 8, [True] * 7 + [False]]  # 4 Hz
+    assert [(row.person, round(row.start_s, 6)) for row in three.rows] == [
+        (f"person {n}", k / 25) for n in (1, 2, 3) for k in range(50)
+    ]
+    notes = " ".join(three.notes)
+    assert "3 people are followed" in notes
+    assert "less than 1 s at a time, which have no track: 1." in notes
     videos = made["affwild2"][0] / "videos"
-    sides = ("left", "right")
-    two = predictors["affwild2"].answer(next(videos.rglob("video93.*")), Wish(sides=sides))
-    one = predictors["affwild2"].answer(next(videos.rglob("135-24-1920x1080.*")), Wish(sides=sides))
-    assert [face.person for face in two.faces] == ["left", "right"]
-    x = [face.landmarks[face.valid][:, 2, 0].mean() for face in two.faces]
-    assert x[0] < x[1]
-    assert len({row.person for row in one.rows}) == len(one.faces) == 1
-    assert sum(row.person == "left" for row in two.rows) == 300  # frames, as truth.json has them
+    one = predictors["affwild2"].answer(next(videos.rglob("135-24-1920x1080.*")), Wish(people="all"))
+    assert {row.person for row in one.rows} == {face.person for face in one.faces} == {"person 1"}
 
 
 @pytest.fixture
@@ -123,8 +148,6 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     notes = " ".join(answer.notes)
     assert all(text in notes for text in ("No face", "silent throughout", "Nobody is heard to speak"))
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, answer.duration_s)]
-    from tests.clips import ffmpeg
-
     clip = shared / "media" / "grid" / "bbaf2n.mpg"
     ffmpeg("-i", clip, "-vn", tmp_path / "sound.wav")
     ffmpeg("-i", clip, "-an", "-c:v", "libx264", tmp_path / "picture.mp4")
@@ -274,8 +297,8 @@ def flip(pattern: str):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (changed(format=2), "format 2.*newer affectflow"),
-        (changed(format=0), "format 0.*pack it again"),
+        (changed(format=3), "format 3.*newer affectflow"),
+        (changed(format=1), "format 1.*pack it again"),
         (changed(format="new"), "is not what describes a model"),
         (changed(temperature="warm"), "temperature"),
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
@@ -300,6 +323,46 @@ def test_weights_of_another_digest_are_refused(made, tmp_path):
     other = wanted.model_copy(update={"sha256": wanted.sha256 | {"config.json": "0" * 64}})
     with pytest.raises(InputError, match=r"config\.json changed"):
         opened.weights(other, tmp_path / "kept")
+
+
+@pytest.mark.parametrize("damage", [None, "model.safetensors"])
+def test_weights_are_fetched_where_a_hub_has_them_and_are_those_of_training(made, tmp_path, monkeypatch, damage):
+    """From a hub-like server on loopback, which has what the model was trained with, or another file in its place."""
+    model = damaged(made["iemocap"][2], tmp_path, lambda model: None)
+    about = json.loads((model / "model.json").read_text())
+    wanted = about["features"]["text"]["weights"]
+    folder = model / "weights" / wanted["slug"]
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in wanted["sha256"]}
+    files.pop("demonstration.json")
+    wanted |= {"source": SOURCE, "slug": slug(SOURCE), "sha256": {n: wanted["sha256"][n] for n in files}}
+    (model / "model.json").write_text(json.dumps(about))
+    shutil.rmtree(folder)
+    if damage:
+        files[damage] = files[damage][:-1] + bytes([files[damage][-1] ^ 1])
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    with serve({"announced": files, "files": files, "cut": None, "requests": []}) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        if damage:
+            with pytest.raises(InputError, match=rf"not the weights that .* was trained with: {damage} changed"):
+                Predictor(model, tmp_path / "kept")
+        else:
+            Predictor(model, tmp_path / "kept")
+            assert (tmp_path / "kept" / slug(SOURCE) / "model.safetensors").read_bytes() == files["model.safetensors"]
+
+
+def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path):
+    results = tmp_path / "results"
+    shutil.copytree(made["affwild2"][1], results)
+    config = json.loads((results / "config.json").read_text())
+    entry = {"extractor": "import", "path": "mine.csd", "modality": "audio"}
+    config["config"]["affwild2"]["extractors"]["log_mel"] = entry
+    (results / "config.json").write_text(json.dumps(config))
+    given = ["--results", results, "--run", "rcma-A+V", "--out", tmp_path / "model"]
+    error = CliRunner().invoke(pack, list(map(str, given)), standalone_mode=False).exception
+    assert "features log_mel were imported" in str(error)
+    assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
@@ -349,6 +412,92 @@ def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
     logits = rng.normal(size=(20_000, 4)) * 2
     truth = np.array([rng.choice(4, p=p) for p in softmax(logits, axis=1)])
     sure = np.exp(log_softmax(logits * 2.5, axis=1))  # says it 2.5 times as sharply as it is
-    assert fit_temperature(sure, truth) == pytest.approx(2.5, rel=0.05)
+    assert fit_temperature([(sure[None], truth)]) == pytest.approx(2.5, rel=0.05)
     p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     assert calibration_error(p, np.array([0, 1, 1, 1])) == pytest.approx((abs(1.8 - 1) + abs(1.2 - 2)) / 4)
+
+
+def test_what_is_calibrated_is_the_mean_that_is_shown():
+    """Truth drawn from means of three tempered networks: the temperature is found again, over folds of unlike sizes."""
+    rng = np.random.default_rng(1)
+    parts = []
+    for count in (9_000, 3_000):
+        logits = rng.normal(size=(3, count, 4)) * 2
+        shown = softmax(logits, axis=-1).mean(0)
+        truth = np.array([rng.choice(4, p=p) for p in shown])
+        parts.append((softmax(logits * 1.8, axis=-1), truth))  # what the networks say: 1.8 times as sharp
+    found = fit_temperature(parts)
+    assert found == pytest.approx(1.8, rel=0.05)
+    for p, _ in parts:
+        np.testing.assert_allclose(tempered(p, found), softmax(np.log(p) / found, axis=-1), atol=1e-12)
+
+
+# The command as a process of its own, in bad conditions.
+
+
+def started(*arguments, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "affectflow", "predict", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    end_s = time.monotonic() + 300
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end_s, f"{path} did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def clips(shared, tmp_path):
+    """Five recordings in a folder, and a folder for temporary files."""
+    for number, path in enumerate(sorted((shared / "media" / "grid").glob("*.mpg"))[:5]):
+        (tmp_path / "talks").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "talks" / f"{number}.mpg")
+    (tmp_path / "temporary").mkdir()
+    return tmp_path / "talks", {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, cores):
+    (folder, environment), out = clips, tmp_path / "out"
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, env=environment)
+    wait_for(out / "0.json", process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the whole group
+    said = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 1
+    assert said[-1] == "stopped by the user; run the same command again to go on"
+    assert not any("Traceback" in line for line in said)
+    done = sorted(path.stem for path in out.glob("*.json"))
+    assert 1 <= len(done) < 5
+    suffixes = {"csv", "html", "json", "parquet", "png", "vtt"}
+    assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    assert list((tmp_path / "temporary").iterdir()) == []
+    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, env=environment)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 0, said
+    assert said.count("predicted before") == len(done)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path.stem for path in out.glob("*.json")} == set("01234")
+    assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == list("01234")
+
+
+def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
+    """Files may grow to 2 MB: features of three seconds fit, the faces of sixty do not."""
+    (folder, environment), out = clips, tmp_path / "out"
+    ffmpeg("-stream_loop", "19", "-i", folder / "1.mpg", "-c", "copy", tmp_path / "long.mpg")
+    shutil.move(tmp_path / "long.mpg", folder / "1.mpg")
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    process = started(made["affwild2"][2], folder, "--out", out, env=environment, preexec_fn=limit)
+    said = process.communicate(timeout=300)[1].splitlines()
+    assert process.returncode == 1, "nothing may crash at the end"
+    assert re.search(r"1\.mpg failed: File too large: \S+$", "\n".join(said), re.MULTILINE)
+    assert re.search(r"1 of 5 recordings failed: \S+/1\.mpg$", said[-2])
+    assert re.fullmatch(rf"error: File too large: {tmp_path}/temporary/\S+; make room, .*", said[-1])
+    assert {path.stem for path in out.iterdir()} == {*"0234", "recordings"}
+    assert list((tmp_path / "temporary").iterdir()) == []

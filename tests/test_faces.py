@@ -12,6 +12,7 @@ from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.command import faces
+from pipeline.faces.everybody import write_everybody
 from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import write_faces
 from pipeline.media import Video, read_frames
@@ -352,6 +353,71 @@ def test_segments_do_not_remember_those_before(stage, shown, tmp_path):
 def test_small_faces_are_found(stage, shown, tmp_path):
     who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 1000, 0.35)], 5, ("whole",), width=1280)
     assert who["whole"] == [A] * 5
+
+
+# --- everybody ----------------------------------------------------------------------
+
+
+def follow(path, tmp_path, spans=((0.0, 100.0),), **options):
+    """The segments of everybody, the face file, and how many were seen too shortly."""
+    given = [segment(f"{k:08d}", *span) for k, span in enumerate(spans)]
+    found, forgotten = write_everybody(path, given, tmp_path / "faces.h5", **options)
+    return found, FaceFile(tmp_path / "faces.h5"), forgotten
+
+
+def test_three_people_and_who_comes_and_goes(stage, shown, tmp_path):
+    """A and B stay, C comes late and is lost for a moment; B leaves for three seconds and sits down again."""
+
+    def place(k):
+        third = [(C, 360, 0.8)] * (25 <= k < 60 or k >= 70)
+        return [(A, 120, 0.8), *third, *[(B, 600, 0.8)] * (k < 30 or k >= 105)]
+
+    found, file, forgotten = follow(stage(place, 140), tmp_path)
+    assert [s.speaker for s in found] == ["person 1", "person 2", "person 3"]
+    assert forgotten == 0
+    who = [shown(file[s.segment_id]) for s in found]
+    assert who[0] == [A] * 140
+    assert (who[1][:30], who[1][30:105], who[1][-20:]) == ([B] * 30, [OTHER_FACE] * 75, [B] * 20)
+    assert set(who[2][:25]) == {NO_FACE}
+    assert set(who[2][38:60]) == {C}, "within half a second of her coming"
+    assert set(who[2][25:38]) <= {C, NO_FACE}
+    assert who[2][-50:] == [C] * 50
+
+
+def test_cuts_and_short_looks(stage, shown, tmp_path):
+    """Three shots: A and B; C for less than a second; B alone, elsewhere in the picture, who is known by her looks."""
+
+    def place(k):
+        return [(A, 150, 0.8), (B, 570, 0.8)] if k < 40 else [(C, 300, 1)] if k < 58 else [(B, 200, 0.9)]
+
+    def levels(k):
+        return (60, 120, 140) if k < 40 else (15, 20, 10) if k < 58 else (220, 180, 150)
+
+    found, file, forgotten = follow(stage(place, 100, levels=levels), tmp_path)
+    assert len(found) == 2
+    assert forgotten == 1
+    assert shown(file[found[0].segment_id]) == [A] * 40 + [OTHER_FACE] * 60
+    assert shown(file[found[1].segment_id]) == [B] * 40 + [OTHER_FACE] * 18 + [B] * 42
+
+
+def test_a_person_is_the_same_in_every_stretch_and_stretches_may_overlap(stage, shown, tmp_path):
+    path = stage(lambda k: [(A, 120, 0.8), (C, 360, 0.8), (B, 600, 0.8)], 100)
+    found, file, _ = follow(path, tmp_path, spans=[(0.0, 1.0), (0.5, 1.5), (3.0, 4.0)], sample_rate_hz=12.5)
+    assert [s.speaker for s in found] == [f"person {k}" for k in (1, 1, 1, 2, 2, 2, 3, 3, 3)]
+    assert [(s.start_s, s.end_s) for s in found[:3]] == [(0.0, 1.0), (0.5, 1.5), (3.0, 4.0)]
+    for s, name in zip(found, [A] * 3 + [C] * 3 + [B] * 3, strict=True):
+        assert set(shown(file[s.segment_id])) == {name}
+    x = [file[s.segment_id].landmarks[:, 2, 0].mean() for s in found[::3]]
+    assert x == pytest.approx([120, 360, 600], abs=40)
+
+
+def test_nobody(tmp_path):
+    write_clip(tmp_path / "grey.mp4", [np.full((96, 160, 3), 90 + k % 9, np.uint8) for k in range(30)],
+               [k / FPS for k in range(30)])  # fmt: skip
+    found, file, forgotten = follow(tmp_path / "grey.mp4", tmp_path)
+    assert ([s.speaker for s in found], forgotten) == (["00000000"], 0)
+    assert not file["00000000"].valid.any()
+    assert len(file["00000000"]) == 30
 
 
 # --- bad input -----------------------------------------------------------------------

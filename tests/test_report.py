@@ -97,6 +97,24 @@ def test_downloads_are_the_tables_byte_for_byte(corpus, pages, fixtures):
         assert data == wanted[name.removeprefix(f"demonstration_{corpus}_").removesuffix(".gz")]
 
 
+def test_packed_models_are_listed_and_how_to_pack_is_said(fixtures, pages, tmp_path):
+    def said(page: Page) -> str:
+        return " ".join(page.by_id("downloads").text.split())
+
+    how = re.search(
+        r"A run of this page is packed by snakemake --cores 8 (results/iemocap/models/\S+?);", said(pages["iemocap"])
+    )
+    shutil.copytree(fixtures["iemocap"].folder, tmp_path / "iemocap")
+    packed = tmp_path / how[1].removeprefix("results/")
+    packed.mkdir(parents=True)
+    (packed / "model.json").touch()
+    out = tmp_path / "report.html"
+    report.main(["--results", str(tmp_path / "iemocap"), "--out", str(out)], standalone_mode=False)
+    page = Page(out.read_text())
+    assert [e.text for e in page.by_id("downloads").all("code")][0] == how[1]
+    assert "Another run of this page is packed by" in said(page)
+
+
 # --- For everyone
 
 

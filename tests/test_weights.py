@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -119,21 +120,30 @@ def online(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
 
 
+@contextmanager
+def serve(state):
+    """The address of a hub that holds what ``state`` says."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.fixture
 def hub(monkeypatch):
     state = {"announced": dict(FILES), "files": dict(FILES), "cut": None, "requests": []}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, state))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     import huggingface_hub.file_download
     import huggingface_hub.utils._http as http
 
     for module in (http, huggingface_hub.file_download):  # no waiting between attempts
         if hasattr(module, "time"):
             monkeypatch.setattr(module.time, "sleep", lambda s: None)
-    yield state
-    server.shutdown()
-    server.server_close()
+    with serve(state) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield state
 
 
 def test_fetch_takes_only_what_is_needed_and_records_digests(hub, tmp_path):

@@ -1,8 +1,13 @@
-"""How far probabilities can be trusted: one temperature for all classes, and the error of calibration.
+"""How far probabilities can be trusted: one temperature for all networks, and the error of calibration.
 
-A temperature (Guo et al. 2017, On calibration of modern neural networks) is fitted to what the networks of each fold
-say together of its development part. It acts on the mean of networks, as Rahaman & Thiery (2021) advise for ensembles.
+Every network of an ensemble is tempered (Guo et al. 2017, On calibration of modern neural networks), then they are
+averaged; the spread is the standard deviation of what was averaged. Mean and spread so belong together: the square of
+a spread is never above mean x (1 - mean). The temperature is fitted to the mean, not to each network: a mean of
+calibrated networks is less sure than it should be (Rahaman & Thiery 2021, Uncertainty quantification and deep
+ensembles).
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,21 +17,23 @@ RANGE = (-3.0, 3.0)  # of the logarithm of the temperature: 0.05 to 20
 
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (N, classes) at another temperature: above 1 less sure, below 1 surer."""
-    x = np.log(np.clip(p, TINY, None)) / temperature
-    x = np.exp(x - x.max(1, keepdims=True))
-    return x / x.sum(1, keepdims=True)
+    """Probabilities (..., classes) at another temperature: above 1 less sure, below 1 surer."""
+    x = np.log(np.clip(p, TINY, None, dtype=np.float64)) / temperature
+    x = np.exp(x - x.max(-1, keepdims=True))
+    return x / x.sum(-1, keepdims=True)
 
 
-def fit_temperature(p: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature at which probabilities (N, classes) make the true classes (N,) likeliest."""
+def fit_temperature(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """The temperature at which means over networks make the true classes likeliest.
+
+    Each part has probabilities of an ensemble (networks, N, classes), and the true classes (N,).
+    """
     from scipy.optimize import minimize_scalar
 
-    rows = np.arange(len(truth))
-
     def loss(log_temperature: float) -> float:
-        likelihood = tempered(p, float(np.exp(log_temperature)))[rows, truth]
-        return float(-np.log(np.clip(likelihood, TINY, None)).mean())
+        means = [tempered(p, float(np.exp(log_temperature))).mean(0) for p, _ in parts]
+        likelihood = [mean[np.arange(len(truth)), truth] for mean, (_, truth) in zip(means, parts)]
+        return float(-np.log(np.clip(np.concatenate(likelihood), TINY, None)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=RANGE, method="bounded").x))
 

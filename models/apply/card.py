@@ -40,29 +40,26 @@ def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[S
 def calibration(results: Path, run: str, members: dict[int, list[int]], task: Task) -> dict:
     """The temperature that fits the development parts, and the error of calibration of the test parts with and without.
 
-    ``members`` lists the seeds of each fold; each fold's are averaged before. Numbers have none, nor has a split
+    ``members`` lists the seeds of each fold, an ensemble on the parts of that fold. Numbers have none, nor has a split
     without development parts: the temperature is then 1.
     """
     if task.numbers:
         return {"temperature": 1.0}
-    parts = {}
-    for part in ("development", "test"):
-        found = [
-            _probabilities(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()
-        ]
-        parts[part] = np.concatenate([p for p, _ in found]), np.concatenate([truth for _, truth in found])
-    p, truth = parts["development"]
-    temperature = fit_temperature(p, truth) if len(truth) else 1.0
-    p, truth = parts["test"]
-    return {
-        "temperature": temperature,
-        "test_error_before": calibration_error(p, truth),
-        "test_error_after": calibration_error(tempered(p, temperature), truth),
-    }
+    development, test = (
+        [_probabilities(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()]
+        for part in ("development", "test")
+    )
+    temperature = fit_temperature(development) if any(len(truth) for _, truth in development) else 1.0
+    truth = np.concatenate([truth for _, truth in test])
+    errors = [
+        calibration_error(np.concatenate([tempered(p, each).mean(0) for p, _ in test]), truth)
+        for each in (1.0, temperature)
+    ]
+    return {"temperature": temperature, "test_error_before": errors[0], "test_error_after": errors[1]}
 
 
 def _probabilities(path: Path, part: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean probabilities over seeds (N, classes) of the items of one part whose class is known, and that class (N,)."""
+    """Probabilities (seeds, N, classes) of the items of one part whose class is known, and that class (N,)."""
     from pyarrow import parquet
 
     names = [name for name in parquet.read_schema(path).names if name.startswith("p_")]
@@ -71,8 +68,8 @@ def _probabilities(path: Path, part: str, seeds: Sequence[int]) -> tuple[np.ndar
     number_of = {name[2:]: k for k, name in enumerate(names)}
     label, seed = np.array(table["label"].to_pylist(), object), table["seed"].to_numpy()
     truth = np.array([number_of.get(name, -1) for name in label[seed == seeds[0]]], np.int64)
-    mean = np.mean([p[seed == one] for one in seeds], axis=0)
-    return mean[truth >= 0], truth[truth >= 0]
+    each = np.stack([p[seed == one] for one in seeds])
+    return each[:, truth >= 0], truth[truth >= 0]
 
 
 def ranges(results: Path, run: str, folds: Sequence[int], task: Task) -> dict[str, tuple[float, float]]:
@@ -113,9 +110,9 @@ def page(about) -> str:
     ]
     if "test_error_after" in card:
         lines.append(
-            f"- Temperature {about.temperature:.3f}, fitted on the development parts; the expected calibration "
-            f"error of the test parts is {card['test_error_before']:.3f} without it and "
-            f"{card['test_error_after']:.3f} with it."
+            f"- Each network speaks at temperature {about.temperature:.3f}, at which the mean of those of a fold fits "
+            "its development part best, over all folds. The expected calibration error of the test parts is "
+            f"{card['test_error_before']:.3f} without it and {card['test_error_after']:.3f} with it."
         )
     lines += ["", "| test part, mean over seeds | value | 95 % interval |", "|---|---|---|"]
     for row in (row for row in card["scores"] if not row["metric"].startswith("precision_")):
@@ -124,7 +121,8 @@ def page(about) -> str:
         lines.append(f"| {row['metric']} | {value} | {interval} |")
     lines += ["", "| modality | extractor | weights |", "|---|---|---|"]
     for modality, feature in about.features.items():
-        lines.append(f"| {modality} | {feature.extractor} | {feature.weights.source if feature.weights else ''} |")
+        for part in feature.made:
+            lines.append(f"| {modality} | {part.extractor} | {part.weights.source if part.weights else ''} |")
     return "\n".join([*lines, "", *_LIMITS, ""])
 
 

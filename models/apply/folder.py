@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from models.data import Normaliser
 
-FORMAT = 1
+FORMAT = 2
 FILE, CARD, MEMBERS, WEIGHTS = "model.json", "README.md", "members", "weights"
 
 
@@ -49,6 +49,12 @@ class Feature(Options):
     version: str
     options: dict[str, Any]
     weights: Weights | None = None
+    parts: list["Feature"] = Field(default_factory=list, description="of joined features: what stands side by side")
+
+    @property
+    def made(self) -> "list[Feature]":
+        """What extractors make: the feature itself, or its parts."""
+        return self.parts or [self]
 
 
 class Listener(Options):
@@ -72,7 +78,7 @@ class ModelFile(Options):
     faces: dict[str, Any]  # how they are tracked: sample_rate_hz, and what is taken of the picture
     recogniser: Listener
     features: dict[str, Feature]  # by modality
-    temperature: float
+    temperature: float  # of each network, before they are averaged
     ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus
     card: dict[str, Any]
     files: dict[str, dict[str, Any]]  # of members: digests
@@ -106,7 +112,7 @@ class Model:
         from pipeline.features.registry import EXTRACTORS
         from pipeline.words.registry import NONE, RECOGNISERS
 
-        named = [(EXTRACTORS, each.extractor) for each in self.about.features.values()]
+        named = [(EXTRACTORS, part.extractor) for each in self.about.features.values() for part in each.made]
         named += [(RECOGNISERS, self.about.recogniser.kind), *((FUSIONS, fusion) for fusion in fusions)]
         strange = [name for registry, name in named if name not in (*registry.names(), NONE)]
         if strange:

@@ -34,17 +34,17 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     task, folds = Task.parse(known["task"]), range(known["folds"])
     if unknown := sorted(set(chosen) - set(folds)):
         raise InputError(f"--fold {unknown[0]}: {config} has folds {folds.start} to {folds.stop - 1}")
-    partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
-    shutil.rmtree(partial, ignore_errors=True)
-    best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
-    members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
     options = known["config"][known["corpus"]]
     inputs = next((each["inputs"] for each in known["runs"] if each["run"] == run), None)
     if inputs is None:
         raise InputError(f"--run {run}: {config} has the runs {', '.join(each['run'] for each in known['runs'])}")
     features = {m: _feature(results, store, options["extractors"]) for m, store in inputs.items()}
     listener = _listener(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
-    for each in (*(feature.weights for feature in features.values()), listener.weights):
+    partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
+    shutil.rmtree(partial, ignore_errors=True)
+    best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
+    members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
+    for each in (*(part.weights for feature in features.values() for part in feature.made), listener.weights):
         if each and (include_weights or checkpoints.parse(each.source).kind != "hub"):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
@@ -108,9 +108,11 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
     """How a feature store was made, as the store says; raises InputError where no one extractor made it."""
     made, entry = FeatureStore(results / "features" / f"{name}.h5").attributes, entries[name]
     if entry["extractor"] == "import":
-        raise InputError(f"features {name} were imported: what made them cannot be asked about another recording")
-    if entry["extractor"] == "join":
-        raise InputError(f"features {name} are joined from several stores, which a packed model cannot do yet")
+        raise InputError(
+            f"features {name} were imported: what made them cannot be asked about another recording; pack a run of "
+            "features that an extractor makes"
+        )
+    parts = [_feature(results, store, entries) for store in entry["stores"]] if entry["extractor"] == "join" else []
     source = entry.get("weights")
     found = None
     if source:
@@ -122,6 +124,7 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
         version=made["extractor_version"],
         options=made["config"],
         weights=found,
+        parts=parts,
     )
 
 

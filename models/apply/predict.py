@@ -97,9 +97,8 @@ class Predictor:
 
     def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> Answer:
         about, task = self.model.about, self.model.task
-        mean, spread = values.mean(0, dtype=np.float64), values.std(0, dtype=np.float64)
-        if not task.numbers:
-            mean = tempered(mean, about.temperature)
+        said = values.astype(np.float64) if task.numbers else tempered(values, about.temperature)
+        mean, spread = said.mean(0), said.std(0)
         by_id = {segment.segment_id: segment for segment in recording.segments}
         rows: list[Row] = []
         for number, segment_id in enumerate(examples.segment_ids):

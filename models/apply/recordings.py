@@ -4,6 +4,7 @@ import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,15 +21,12 @@ PERSON = "person"  # who is not told from anybody else
 FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
 
 
-ONE: tuple[Side, ...] = ("whole",)  # the most prominent face
-ALL: tuple[Side, ...] = ("left", "right")  # up to two people, by who is further left
-
-
 @dataclass(frozen=True)
 class Wish:
     """Of which stretches something is to be said, and of whom; where none are given of all speech, or of each frame."""
 
-    sides: tuple[Side, ...] = ONE
+    people: Literal["one", "all"] = "one"  # one: the most prominent face
+    side: Side = "whole"  # of two people the one who is further left or right
     spans: Sequence[Span] | None = None
     window_s: float | None = None
     hop_s: float | None = None
@@ -43,7 +41,7 @@ class Recording:
     segments: tuple[Segment, ...]
     duration_s: float
     frame_time_s: np.ndarray | None = None  # (N,) start of each frame; None: there is no picture
-    whoever: bool = False  # how many people there are, the faces tell
+    everybody: bool = False  # how many people there are, the faces tell
     notes: tuple[str, ...] = ()
 
 
@@ -77,10 +75,10 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     if transcript:
         unit = replace(unit, transcript=transcript.relative_to(root).as_posix())
     spans, why = _spans(path, end_s, frames, wish)
-    sides = ONE if time_s is None else wish.sides  # voices are not told apart
-    segments = tuple(_segments(unit, spans, sides))
-    whoever = len(sides) > 1 and not any(span.person or span.side for span in spans)
-    return Recording(root, unit, segments, end_s, time_s, whoever, (*notes, *why))
+    side = "whole" if time_s is None else wish.side  # voices are not told apart
+    segments = tuple(_segments(unit, spans, side))
+    everybody = wish.people == "all" and time_s is not None and not any(span.person or span.side for span in spans)
+    return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why))
 
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
@@ -137,23 +135,18 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
     return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}: what is said is of windows of {WINDOW_S:g} s."]
 
 
-def _segments(unit: Unit, spans: Sequence[Span], sides: Sequence[Side]) -> Iterator[Segment]:
-    """A segment for each stretch and person; a stretch that names a person is that one's alone."""
-    number = 0
-    for span in sorted(spans, key=lambda s: (s.start_s, s.end_s)):
-        for side in sides:
-            yield Segment(
-                segment_id=f"{number:08d}",
-                unit_id=unit.unit_id,
-                speaker=span.person or span.side or (PERSON if side == "whole" else side),
-                session=None,
-                part=None,
-                start_s=span.start_s,
-                end_s=span.end_s,
-                side=span.side or side,
-                picture=span.picture or "whole",
-                text=span.text,
-            )
-            number += 1
-            if span.side or span.person:
-                break
+def _segments(unit: Unit, spans: Sequence[Span], side: Side) -> Iterator[Segment]:
+    """A segment for each stretch, by start; a stretch that names a person or a side is of that one."""
+    for number, span in enumerate(sorted(spans, key=lambda s: (s.start_s, s.end_s))):
+        yield Segment(
+            segment_id=f"{number:08d}",
+            unit_id=unit.unit_id,
+            speaker=span.person or span.side or (PERSON if side == "whole" else side),
+            session=None,
+            part=None,
+            start_s=span.start_s,
+            end_s=span.end_s,
+            side=span.side or side,
+            picture=span.picture or "whole",
+            text=span.text,
+        )

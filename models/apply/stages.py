@@ -4,11 +4,10 @@ Encoders and the recogniser are loaded once for all recordings. Memory is that o
 length of a recording.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from models.apply.folder import Listener, Model
 from models.apply.recordings import Recording
@@ -16,8 +15,10 @@ from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
 from pipeline.crops import FaceFile
 from pipeline.devices import choose_device
+from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
 from pipeline.faces.stage import write_faces
 from pipeline.features.command import build
+from pipeline.features.join import join_stores
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
@@ -27,7 +28,8 @@ from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words
 from pipeline.words.recognise import listener
 
-LEAST_SEEN_S = 1.0  # for which a second person must be seen to be one
+FACELESS = "The model follows no faces, so people are not told apart."
+AGAIN = "Who comes back after a cut, looking different, is a new person."
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,10 @@ class Stages:
         self.listener = recogniser or model.about.recogniser
         self.extractors = {}
         for modality, feature in model.about.features.items():
-            folder = model.weights(feature.weights, weights)
-            self.extractors[modality] = build(feature.extractor, feature.options, folder, device)
+            self.extractors[modality] = [
+                build(part.extractor, part.options, model.weights(part.weights, weights), device)
+                for part in feature.made
+            ]
         if "text" in model.about.features and self.listener.kind != recognisers.NONE:
             source = self.listener.weights.source if self.listener.weights else None
             recognisers.check(self.listener.kind, self.listener.options, source)
@@ -65,13 +69,10 @@ class Stages:
         root, unit, segments = recording.root, recording.unit, list(recording.segments)
         notes, faces, words = [], None, []
         if "video" in self.extractors:
-            path = folder / "faces" / f"{unit.unit_id}.h5"
-            video = root / unit.video if unit.video else None
-            write_faces([(video, segments)], path, root=root, **self.model.about.faces)
-            faces = FaceFile(path)
-            notes += _of_faces(faces, recording)
-            recording = _seen(recording, faces)
+            recording, faces, notes = self._faces(recording, folder / "faces" / f"{unit.unit_id}.h5")
             segments = list(recording.segments)
+        elif recording.everybody:
+            notes.append(FACELESS)
         audio = folder / "audio" / f"{unit.unit_id}.h5"
         if "audio" in self.extractors or ("text" in self.extractors and self.listener.kind != recognisers.NONE):
             write_audio(root, [(unit, segments)], audio)
@@ -82,6 +83,21 @@ class Stages:
             notes += lacking
         stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
         return recording, Prepared(stores, faces, words, notes)
+
+    def _faces(self, recording: Recording, path: Path) -> tuple[Recording, FaceFile, list[str]]:
+        """The recording with the people who are seen in it, their faces, and what a user must know of them."""
+        video = recording.root / recording.unit.video if recording.unit.video else None
+        how, notes = self.model.about.faces, []
+        if not recording.everybody or how.get("picture", "face") != "face":
+            write_faces([(video, recording.segments)], path, root=recording.root, **how)
+            notes += [FACELESS] if recording.everybody else []
+        else:
+            segments, brief = write_everybody(video, recording.segments, path, how.get("sample_rate_hz"))
+            recording = replace(recording, segments=tuple(segments))
+            if brief:
+                notes.append(f"Faces seen for less than {LEAST_SEEN_S:g} s at a time, which have no track: {brief}.")
+        faces = FaceFile(path)
+        return recording, faces, [*_of_faces(faces, recording), *notes]
 
     def _words(self, root: Path, unit: Unit, segments: list[Segment], audio: Path) -> tuple[list[Word], list[str]]:
         """The words of a recording, and what a user must know of them."""
@@ -107,42 +123,44 @@ class Stages:
 
     def _features(self, modality: str, segments: list[Segment], folder: Path, notes: list[str]) -> FeatureStore:
         """Extract one modality; what a user must know of it is added to ``notes``."""
-        feature, (extractor, known) = self.model.about.features[modality], self.extractors[modality]
         segments = sorted(segments, key=lambda s: s.segment_id)
+        feature, about, stores = self.model.about.features[modality], self.model.about, []
+        for part, (extractor, known) in zip(feature.made, self.extractors[modality], strict=True):
+            facts = attributes(
+                about.corpus, part.name, part.extractor, extractor, known, segments, folder, about.demonstration
+            )
+            if facts["extractor_version"] != part.version:
+                notes.append(
+                    f"The code of {part.extractor} has changed since training: features may differ from then."
+                )
+            path = folder / "features" / modality / f"{part.name}.h5"
+            write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
+            stores.append(FeatureStore(path))
+        if not feature.parts:
+            return stores[0]
         path = folder / "features" / f"{modality}.h5"
-        about = self.model.about
-        facts = attributes(
-            about.corpus, feature.name, feature.extractor, extractor, known, segments, folder, about.demonstration
-        )
-        if facts["extractor_version"] != feature.version:
-            notes.append(f"The code of {feature.extractor} has changed since training: features may differ from those.")
-        write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
+        join_stores(stores, feature.name, path)
         return FeatureStore(path)
-
-
-def _seen(recording: Recording, faces: FaceFile) -> Recording:
-    """The recording with those of two people who were seen long enough; where nobody was, with the first."""
-    if not recording.whoever:
-        return recording
-    seen_s: dict[str, float] = {}
-    for segment in recording.segments:
-        track = faces[segment.segment_id]
-        seen_s[segment.speaker] = seen_s.get(segment.speaker, 0.0) + float(np.ptp(track.time_s[track.valid], 1).sum())
-    left = {person for person, seconds in seen_s.items() if seconds >= LEAST_SEEN_S} or {next(iter(seen_s))}
-    return replace(recording, segments=tuple(s for s in recording.segments if s.speaker in left))
 
 
 def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
     """What a user must know of the faces that were found."""
     if recording.frame_time_s is None:
         return []  # said when it was opened
-    persons: dict[str, list[np.ndarray]] = {}
+    seen, looked = Counter(), Counter()
     for segment in recording.segments:
-        persons.setdefault(segment.speaker, []).append(faces[segment.segment_id].valid)
+        valid = faces[segment.segment_id].valid
+        seen[segment.speaker] += int(valid.sum())
+        looked[segment.speaker] += len(valid)
+    shares = {person: seen[person] / max(frames, 1) for person, frames in sorted(looked.items())}
+    if len(shares) > 1 and recording.everybody:
+        each = ", ".join(f"{person} in {share:.0%}" for person, share in shares.items())
+        return [
+            f"{len(shares)} people are followed, seen in so many of the frames that were looked at: {each}. {AGAIN}"
+        ]
     notes = []
-    for person, valid in sorted(persons.items()):
-        share = float(np.concatenate(valid).mean()) if sum(map(len, valid)) else 0.0
-        whose = f" of {person}" if len(persons) > 1 else ""
+    for person, share in shares.items():
+        whose = f" of {person}" if len(shares) > 1 else ""
         if share == 0:
             notes.append(f"No face{whose} was found in it.")
         elif share < 0.5:

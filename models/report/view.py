@@ -80,6 +80,7 @@ def build(results: Results, media: bool = True) -> dict:
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
         "split": None if results.split is None else folds.split_table(results.split, results.segments, settings),
         "provenance": provenance(results),
+        "packed": [run for run in runs if (results.folder / "models" / run / "model.json").is_file()],
         "departures": departures(settings, runs),
         "feature_lines": feature_lines(settings),
     }

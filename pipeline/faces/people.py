@@ -5,7 +5,9 @@ where it should be by now. After a cut, or a long loss, place means nothing: the
 further left, unless they look clearly exchanged, and one person alone is the largest face.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -106,7 +108,7 @@ class Scene:
     """
 
     def __init__(self, sides: tuple[Side, ...], region, finder: Finder):
-        self.people = [Person(side, Tracker()) for side in sides]
+        self.people: Sequence[Person] = [Person(side, Tracker()) for side in sides]
         self.region, self.finder = region, finder
         self.most_faces = 0
         self._met = False  # whether two people have been seen together since the last cut, so that their order is known
@@ -154,7 +156,7 @@ class Scene:
             person.saw(person.now, time_s)
             # While one of two is out of sight, it is not certain whose face the other one is.
             if len(held) == len(self.people) and (again or time_s - person.looked_s >= LOOK_EVERY_S):
-                person.resembled(_look(aligned.crop), again)
+                person.resembled(look_of(aligned.crop), again)
                 person.looked_s = time_s
         return out
 
@@ -196,14 +198,11 @@ class Scene:
             person.moving = True
 
     def _part_doubles(self, time_s: float) -> None:
-        """Where both trackers hold one face, leave it to the person who should be there."""
-        if len(self.people) < 2 or None in (self.people[0].now, self.people[1].now):
-            return
-        a, b = self.people
-        if apart(a.now, b.now):
-            return
-        loser = max(self.people, key=lambda p: p.distance(p.now.centre, time_s))
-        loser.lose(place=False)
+        """Where two trackers hold one face, leave it to the person who should be there."""
+        for a, b in combinations(self.people, 2):
+            if a.now is not None and b.now is not None and not apart(a.now, b.now):
+                loser = max((a, b), key=lambda p: p.distance(p.now.centre, time_s))
+                loser.lose(place=False)
 
     def _search(self, lost: list[Person], spots: list[Spot], picture: Picture, region: Box) -> None:
         held = [p.now for p in self.people if p.now is not None]
@@ -254,7 +253,7 @@ class Scene:
             beyond = -direction * (spot.centre.real - (left + right) / 2)
             return [] if len(free) == 1 and beyond > spot.width else [(person, spot)]
         if person.looks and len(free) > 1:
-            likeness = [person.likeness(_look_at(spot, picture)) for spot in free[:4]]
+            likeness = [person.likeness(look_at(spot, picture)) for spot in free[:4]]
             best, second = np.argsort(likeness)[::-1][:2]
             if likeness[best] - likeness[second] > CLEARLY:
                 return [(person, free[best])]
@@ -287,11 +286,11 @@ class Scene:
         """By how much a face looks more like one person than like another; 0 where looks are not known."""
         if not one.looks or not another.looks:
             return 0.0
-        look = _look_at(face, picture) if isinstance(face, Spot) else _look(align(face, picture).crop)
+        look = look_at(face, picture) if isinstance(face, Spot) else look_of(align(face, picture).crop)
         return one.likeness(look) - another.likeness(look)
 
 
-def _look(crop: np.ndarray) -> np.ndarray:
+def look_of(crop: np.ndarray) -> np.ndarray:
     """A small grey picture of the inner face with mean 0 and norm 1: its products are correlations."""
     import cv2
 
@@ -301,9 +300,9 @@ def _look(crop: np.ndarray) -> np.ndarray:
     return look / max(float(np.linalg.norm(look)), 1e-9)
 
 
-def _look_at(spot: Spot, picture: Picture) -> np.ndarray:
+def look_at(spot: Spot, picture: Picture) -> np.ndarray:
     """The look of a face that has no mesh yet, aligned by the detector's four points."""
     target = (*TEMPLATE[:3], sum(TEMPLATE[3:]) / 2)
     turn, shift = similarity_transform(spot.points, target)
     box = footprint(turn, shift, picture)
-    return _look(warp(picture.rgb(box), turn, shift, box[:2]))
+    return look_of(warp(picture.rgb(box), turn, shift, box[:2]))

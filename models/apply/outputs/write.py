@@ -23,7 +23,7 @@ def write_outputs(
     """Write NAME.csv, .parquet, .vtt, .png, with ``overlay`` .overlay.mp4, and last .html; returns their paths.
 
     ``name`` is the recording's own without its suffix where it is not given. Each file is moved into place when it is
-    whole, and the page comes last: where it is, everything is. A recording of sound alone has no overlay, which is
+    whole, and where one cannot be written, none is left. A recording of sound alone has no overlay, which is
     logged. Where there is an overlay but browsers do not play the recording, the page plays the overlay.
     Raises InputError where the recording lies in the same folder.
     """
@@ -36,17 +36,22 @@ def write_outputs(
         write(*arguments, path)
         written.append(path)
 
-    add("csv", write_csv, rows)
-    add("parquet", write_parquet, rows)
-    add("vtt", write_vtt, answer)
-    add("png", write_timeline, answer)
-    drawn = None
-    if overlay and _has_pictures(answer.source):
-        from models.apply.outputs.overlay import write_overlay
+    try:
+        add("csv", write_csv, rows)
+        add("parquet", write_parquet, rows)
+        add("vtt", write_vtt, answer)
+        add("png", write_timeline, answer)
+        drawn = None
+        if overlay and _has_pictures(answer.source):
+            from models.apply.outputs.overlay import write_overlay
 
-        add("overlay.mp4", write_overlay, answer)
-        drawn = written[-1]
-    add("html", lambda path: write_page(answer, path, embed_below_mb, drawn))
+            add("overlay.mp4", write_overlay, answer)
+            drawn = written[-1]
+        add("html", lambda path: write_page(answer, path, embed_below_mb, drawn))
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
     return written
 
 
