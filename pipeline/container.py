@@ -33,7 +33,9 @@ def open_media(path: Path):
         if said:
             what, advice = said.split("; ")
             raise MediaError(path, f"not a media file ({what})", advice)
-        return av.open(str(path), metadata_errors="ignore")
+        # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
+        # the file, all that follows a packet that was overwritten would come too early.
+        return av.open(str(path), metadata_errors="ignore", options={"fflags": "+sortdts"})
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", advice) from None

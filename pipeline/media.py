@@ -27,6 +27,7 @@ from pipeline.stamps import (
     missing,
     skips_every_other,
     strictly_increasing,
+    torn,
 )
 from pipeline.timebase import seconds
 
@@ -53,6 +54,7 @@ class Video:
             avi, rate = container.format.name == "avi", stream.average_rate
             found = demuxed(container, stream)
             stamps = found.shown()
+            torn(self.path, container, stream, found)
             self.truncated = missing(container, stream, found)
         self._reorder, self._counted = 0, False
         head = self._decoded_stamps(HEAD_FRAMES)
