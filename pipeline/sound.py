@@ -30,9 +30,9 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
-    a picture it counts from the first sample, which MP3 stamps some milliseconds after zero. A gap between blocks is a
-    gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the file has no sound, or
-    its stamps are impossible.
+    a picture it counts from the first sample, late by what an encoder put in front where the file does not say so. A
+    gap between blocks is a gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the
+    file has no sound, or its stamps are impossible.
     """
     path = Path(path)
     with as_media_error(path), open_media(path) as container:
