@@ -42,7 +42,7 @@ STAGES = {
 
 @click.group(cls=StageGroup, stages=STAGES, context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Turn raw IEMOCAP or Aff-Wild2 media into feature stores, one stage at a time."""
+    """Turn raw media into feature stores, one stage at a time."""
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def open_media(path: Path):
     if not path.is_file():
         raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", advice)
     try:
-        said = impostor(path)
-        if said:
-            what, advice = said.split("; ")
+        found = impostor(path)
+        if found:
+            what, advice = found
             raise MediaError(path, f"not a media file ({what})", advice)
         # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
         # the file, all that follows a packet that was overwritten would come too early.

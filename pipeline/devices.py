@@ -7,7 +7,7 @@ from tempfile import gettempdir
 from pipeline.log import log
 from pipeline.records import InputError
 
-_held: list = []  # locks of this process's GPU, until it ends
+_locks: list = []  # locks of this process's GPU, until it ends
 
 
 def choose_device(wanted: str, setting: str = "--device") -> str:
@@ -20,7 +20,7 @@ def choose_device(wanted: str, setting: str = "--device") -> str:
     import torch
 
     if torch.cuda.is_available():
-        if torch.cuda.device_count() > 1 and not _held:
+        if torch.cuda.device_count() > 1 and not _locks:
             torch.cuda.set_device(_free_gpu(torch.cuda.device_count()))
         return "cuda"
     why = _unusable(torch)
@@ -43,7 +43,7 @@ def _free_gpu(count: int) -> int:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        _held.append(lock)
+        _locks.append(lock)
         return index
     return os.getpid() % count
 

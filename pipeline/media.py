@@ -116,8 +116,8 @@ class Video:
             else:
                 self.dropped = counts["decoded"] - counts["placed"]
                 if lost or self.dropped:
-                    said = "%s: %d packets do not decode, %d pictures have no place in time"
-                    log.warning(said, self.path, len(lost), self.dropped)
+                    message = "%s: %d packets do not decode, %d pictures have no place in time"
+                    log.warning(message, self.path, len(lost), self.dropped)
 
     def _indexed(self, frames: Iterable, counts: Counter) -> Iterator[tuple[int, object]]:
         """Each frame with its index into ``time_s``, by the stamp that the decoder gives it; none without its own."""

@@ -23,6 +23,7 @@ HOLDS_OTHERS = {  # what a container that cannot hold H.264 and AAC gets
     ".mpg": ("-c:v", "mpeg1video", "-q:v", "2", "-c:a", "mp2"),
     ".mpeg": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2"),
     ".wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
+    ".asf": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
     ".vob": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "ac3"),
     ".mxf": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "pcm_s16le", "-ar", "48000"),
     ".avi": ("-c:v", "mpeg4", "-q:v", "2", "-c:a", "libmp3lame"),

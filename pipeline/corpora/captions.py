@@ -57,7 +57,7 @@ def plain(text: str) -> str:
     return html.unescape(_STAMP.sub("", text))
 
 
-def said(captions: Sequence[Caption]) -> list[Caption]:
+def without_repeats(captions: Sequence[Caption]) -> list[Caption]:
     """What is new in each caption, by the times within it where it has some; in order of time."""
     captions = sorted(captions, key=lambda c: (c.start_s, c.end_s))
     repeated = _repeated([plain(c.text).split() for c in captions])

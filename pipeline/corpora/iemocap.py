@@ -180,7 +180,7 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
 def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, list[Rating]], list[Finding]]:
     """The usable turns of one EmoEvaluation file in order of time, what each rater said, and what was wrong."""
     turns: list[Turn] = []
-    said: dict[str, dict[str, Rating]] = {}
+    by_turn: dict[str, dict[str, Rating]] = {}
     findings = []
     try:
         text, note = read_text(path)
@@ -194,7 +194,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
             if turn is None:
                 rating = parse_rating_line(line)
                 if rating and turns:
-                    of_turn = said.setdefault(turns[-1].turn_id, {})
+                    of_turn = by_turn.setdefault(turns[-1].turn_id, {})
                     of_turn[rating[0]] = Rating(turns[-1].turn_id, rating[0], ",".join(rating[1]))
                 continue
             if split_turn(turn.turn_id)[0] != dialog:
@@ -217,7 +217,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
             findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
     if not kept:
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
-    ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in said.items()}
+    ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in by_turn.items()}
     return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings, findings
 
 

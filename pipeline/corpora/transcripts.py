@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
-from pipeline.corpora.captions import read_captions, said
+from pipeline.corpora.captions import read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit
@@ -137,7 +137,7 @@ def _read_captions(path: Path, text: str) -> Iterator[Cue]:
         raise InputError(f"{path}: not {kind}: no line such as 00:00:01.000 --> 00:00:02.500; correct the file")
     for line, caption in found:
         _cue(caption.text, caption.start_s, caption.end_s, f"{path}, line {line}")
-    return (Cue(c.text, c.start_s, c.end_s) for c in said([caption for _, caption in found]))
+    return (Cue(c.text, c.start_s, c.end_s) for c in without_repeats([caption for _, caption in found]))
 
 
 def _cue(text: str, start_s: float, end_s: float, where: str, segment_id: str | None = None) -> Cue:
