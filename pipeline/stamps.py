@@ -145,6 +145,7 @@ def first_picture_s(path: Path) -> float:
     with open_media(path) as container:
         stream = video_stream(container, path)
         if container.format.name == "avi":
+            torn(path, container, stream)
             return seconds(stream.start_time or 0, stream.time_base)
         stamps = demuxed(container, stream, HEAD_PACKETS).shown()
         return seconds(stamps[0], stream.time_base) if stamps and stamps[0] is not None else 0.0
@@ -165,12 +166,15 @@ def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
         raise MediaError(path, f"impossible time stamps: {len(time_s)} pictures in {end_s:.0f} s", ADVICE)
 
 
-def torn(path: Path, container, stream, found: Packets) -> None:
+def torn(path: Path, container, stream, found: Packets | None = None) -> None:
     """Raise MediaError for an AVI with bytes missing in its middle: its packets have no stamps but their order.
 
     Its index, at its end, is not found where its header says. One that only breaks off has none.
     """
-    if container.format.name != "avi" or found.indexed >= found.count or found.count >= stream.frames:
+    if container.format.name != "avi" or (found is None and len(stream.index_entries) >= stream.frames):
+        return
+    found = found or demuxed(container, stream)
+    if found.indexed >= found.count or found.count >= stream.frames:
         return
     with path.open("rb") as file:
         file.seek(max(found.end, 0))
