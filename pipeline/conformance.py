@@ -33,8 +33,8 @@ def verdicts(checks: Checks, plug: Plug) -> Iterator[tuple[str, str, bool]]:
 def say(checks: Checks, plug: Plug, what: str) -> None:
     """Print a line for each check; raises InputError where any failed."""
     wrong = 0
-    for title, said, good in verdicts(checks, plug):
+    for title, message, good in verdicts(checks, plug):
         wrong += not good
-        click.echo(f"{'ok   ' if good else 'WRONG'}  {title}: {said}")
+        click.echo(f"{'ok   ' if good else 'WRONG'}  {title}: {message}")
     if wrong:
         raise InputError(f"{what}: {wrong} of {len(checks)} checks failed; see the lines marked WRONG")

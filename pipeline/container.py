@@ -29,11 +29,13 @@ def open_media(path: Path):
     if not path.is_file():
         raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", advice)
     try:
-        said = impostor(path)
-        if said:
-            what, advice = said.split("; ")
+        found = impostor(path)
+        if found:
+            what, advice = found
             raise MediaError(path, f"not a media file ({what})", advice)
-        return av.open(str(path), metadata_errors="ignore")
+        # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
+        # the file, all that follows a packet that was overwritten would come too early.
+        return av.open(str(path), metadata_errors="ignore", options={"fflags": "+sortdts"})
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", advice) from None

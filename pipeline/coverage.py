@@ -129,11 +129,11 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 def _of_text(segment: Segment, words: list[Word], fraction: float) -> State:
     if not words:
-        said = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else ""
-        return graded(0.0, Cause.NO_WORD, said)
+        reason = f"no spoken word in the text {segment.text[:40]!r}" if segment.text else ""
+        return graded(0.0, Cause.NO_WORD, reason)
     if any(w.source == "transcript_even" for w in words):
-        said = "times are estimates: no usable forced alignment, text spread over the turn"
-        return State(Status.PARTIAL, fraction, said, Cause.EVEN_TIMES)
+        reason = "times are estimates: no usable forced alignment, text spread over the turn"
+        return State(Status.PARTIAL, fraction, reason, Cause.EVEN_TIMES)
     return State(Status.OK, fraction)
 
 
@@ -182,7 +182,7 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     for p in places:
         used[p.segment_id].update([p.fold] if p.part != "unlabelled" else [])
     styles = {s.style for s in segments if s.segment_id in used}
-    held = _held_out(places, segments)
+    held_out = _groups_held_out(places, segments)
     states = {}
     for s in segments:
         without = folds - used.get(s.segment_id, set())
@@ -196,7 +196,7 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
             cause, asked = Cause.OTHER_STYLE, " and ".join(sorted(filter(None, styles)))
             reason = f"only {asked} segments are used, its style is {s.style or 'not known'}"
         elif without:
-            whys = list(dict.fromkeys(filter(None, (_shares(s, held[fold]) for fold in sorted(without)))))
+            whys = list(dict.fromkeys(filter(None, (_shares(s, held_out[fold]) for fold in sorted(without)))))
             cause = Cause.KEPT_APART if whys else Cause.LEFT_OUT
             whys = (whys[:1] if without == folds else whys) or [cause.text]
             reason = f"in no part of {len(without)} of {len(folds)} folds: {', '.join(whys)}"
@@ -204,26 +204,26 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     return states
 
 
-Held = dict[tuple[str, str], set]
+Groups = dict[tuple[str, str], set]
 """The groups of one kind, such as speakers, that are in one part of a fold."""
 
 
-def _held_out(places: Iterable[Assignment], segments: Iterable[Segment]) -> dict[int, Held]:
+def _groups_held_out(places: Iterable[Assignment], segments: Iterable[Segment]) -> dict[int, Groups]:
     by_id = {s.segment_id: s for s in segments}
-    held: dict[int, Held] = defaultdict(lambda: defaultdict(set))
+    held_out: dict[int, Groups] = defaultdict(lambda: defaultdict(set))
     for p in places:
         if p.part in HELD_OUT and p.segment_id in by_id:
             for kind in SHARED:
-                held[p.fold][p.part, kind].add(getattr(by_id[p.segment_id], kind))
-    return held
+                held_out[p.fold][p.part, kind].add(getattr(by_id[p.segment_id], kind))
+    return held_out
 
 
-def _shares(segment: Segment, held: Held) -> str | None:
+def _shares(segment: Segment, held_out: Groups) -> str | None:
     """What a segment shares with a part that is held out in a fold, the outermost group first."""
     for part, does in HELD_OUT.items():
         for kind, shares in SHARED.items():
             value = getattr(segment, kind)
-            if value is not None and value in held[part, kind]:
+            if value is not None and value in held_out[part, kind]:
                 return f"{shares} {does}"
     return None
 
@@ -310,13 +310,13 @@ def _rows(
     for segment in segments:
         for modality, of_segment in states.items():
             state = of_segment.get(segment.segment_id, graded(0.0, Cause.NOT_IN_FILE, "the segment is not in the file"))
-            said = concerning[segment.segment_id, modality]
-            reasons, cause = [f.reason for f in said if f.reason], state.cause or (Cause.CORPUS if said else None)
+            own = concerning[segment.segment_id, modality]
+            reasons, cause = [f.reason for f in own if f.reason], state.cause or (Cause.CORPUS if own else None)
             if state.status != Status.ABSENT or not reasons:  # else the reader of the corpus knows better why
                 reasons.append(state.reason)
             else:
                 cause = Cause.CORPUS
-            lacking = state.status == Status.OK and any(f.status != Status.OK for f in said)
+            lacking = state.status == Status.OK and any(f.status != Status.OK for f in own)
             status = Status.PARTIAL if lacking else state.status
             reason = "; ".join(dict.fromkeys(filter(None, reasons))) or None
             share = round(state.fraction, 4)

@@ -99,14 +99,14 @@ class FaceTrack:
         spans = self._read("jpeg_range", first, last)
         side_px = self._file.picture_px
         out = np.zeros((len(spans), side_px, side_px, 3), np.uint8)
-        held = np.flatnonzero(spans[:, 1] > spans[:, 0])
-        if len(held) == 0:
+        filled = np.flatnonzero(spans[:, 1] > spans[:, 0])
+        if len(filled) == 0:
             return out
         # One read where the bytes of other people do not lie between; else row by row.
-        begin, end = int(spans[held, 0].min()), int(spans[held, 1].max())
-        dense = end - begin <= 4 * int((spans[held, 1] - spans[held, 0]).sum())
+        begin, end = int(spans[filled, 0].min()), int(spans[filled, 1].max())
+        dense = end - begin <= 4 * int((spans[filled, 1] - spans[filled, 0]).sum())
         block = self._file.array("jpeg", begin, end) if dense else None
-        for i in held:
+        for i in filled:
             a, b = spans[i]
             data = self._file.array("jpeg", a, b) if block is None else block[a - begin : b - begin]
             with Image.open(io.BytesIO(data.tobytes())) as picture:

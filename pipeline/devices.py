@@ -8,7 +8,7 @@ from pipeline.log import log
 from pipeline.records import InputError
 
 DEVICES = Path("/dev")
-_held: list = []  # locks of this process's GPU, until it ends
+_locks: list = []  # locks of this process's GPU, until it ends
 
 
 def choose_device(wanted: str, setting: str = "--device") -> str:
@@ -21,7 +21,7 @@ def choose_device(wanted: str, setting: str = "--device") -> str:
     import torch
 
     if torch.cuda.is_available():
-        if torch.cuda.device_count() > 1 and not _held:
+        if torch.cuda.device_count() > 1 and not _locks:
             torch.cuda.set_device(_free_gpu(torch.cuda.device_count()))
         return "cuda"
     why = _unusable(torch)
@@ -44,7 +44,7 @@ def _free_gpu(count: int) -> int:
             lock.acquire(timeout=0)
         except Timeout:
             continue
-        _held.append(lock)
+        _locks.append(lock)
         return index
     return os.getpid() % count
 

@@ -24,7 +24,7 @@ PACKAGES = ("pipeline", "models", "workflow", "affectflow")
 # their values, in the configuration that the report reads.
 QUIET = {
     "pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry",
-    "pipeline.corpora.figures_affwild2", "pipeline.corpora.figures_iemocap",
+    *(f"pipeline.corpora.{path.stem}" for path in ROOT.glob("pipeline/corpora/figures_*.py")),
 }  # fmt: skip
 ALWAYS, WHOLE = "", "*"  # in place of a name: what runs at import, and all that a module defines
 
@@ -150,17 +150,17 @@ def _step(node: Node) -> tuple[str, frozenset[Node]]:
     path, name = node
     if name == WHOLE:
         return "", frozenset(_names(path))
-    said, further = [], {(path, ALWAYS), *_runs(path, _source(path).imports | _definition(node).imports)}
+    used, further = [], {(path, ALWAYS), *_runs(path, _source(path).imports | _definition(node).imports)}
     for read, target in _links(node):
         if isinstance(target, str):
-            said.append(f"{read} {target}")
+            used.append(f"{read} {target}")
         elif target[0] != path and (number := _source(target[0]).stands_for):
-            said.append(f"{read} {number}")
+            used.append(f"{read} {number}")
         elif target[0] not in _quiet(ROOT):
-            said.append(f"{read} {_identity(target)}")
+            used.append(f"{read} {_identity(target)}")
             further.add(target)
     digest = _definition(node).digest.hex()
-    return "\n".join([digest, *sorted(said)]) if digest or said else "", frozenset(further)
+    return "\n".join([digest, *sorted(used)]) if digest or used else "", frozenset(further)
 
 
 def _reached(starts: Iterable[Node]) -> dict[Node, str]:

@@ -33,7 +33,7 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
         return InputError(f"{path}: another program has it open for writing; wait for it or close it, then run again")
     if isinstance(error, PermissionError):
         return InputError(f"{path}: cannot be read (permission denied); correct its permissions, then run again")
-    return InputError(f"{path}: not {called}, or damaged ({impostor(path) or error}); {remedy}")
+    return InputError(f"{path}: not {called}, or damaged ({'; '.join(impostor(path) or [str(error)])}); {remedy}")
 
 
 def open_to_read(path: Path, **options):

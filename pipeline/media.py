@@ -27,6 +27,7 @@ from pipeline.stamps import (
     missing,
     skips_every_other,
     strictly_increasing,
+    torn,
 )
 from pipeline.timebase import seconds
 
@@ -53,6 +54,7 @@ class Video:
             avi, rate = container.format.name == "avi", stream.average_rate
             found = demuxed(container, stream)
             stamps = found.shown()
+            torn(self.path, container, stream, found)
             self.truncated = missing(container, stream, found)
         self._reorder, self._counted = 0, False
         head = self._decoded_stamps(HEAD_FRAMES)
@@ -114,8 +116,8 @@ class Video:
             else:
                 self.dropped = counts["decoded"] - counts["placed"]
                 if lost or self.dropped:
-                    said = "%s: %d packets do not decode, %d pictures have no place in time"
-                    log.warning(said, self.path, len(lost), self.dropped)
+                    message = "%s: %d packets do not decode, %d pictures have no place in time"
+                    log.warning(message, self.path, len(lost), self.dropped)
 
     def _indexed(self, frames: Iterable, counts: Counter) -> Iterator[tuple[int, object]]:
         """Each frame with its index into ``time_s``, by the stamp that the decoder gives it; none without its own."""

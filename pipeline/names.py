@@ -9,10 +9,12 @@ from hashlib import sha256
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".ts", ".mts", ".m2ts",
-    ".ogv", ".3gp",
+    ".ogv", ".3gp", ".3g2", ".f4v", ".vob", ".asf", ".mxf",
 )  # fmt: skip
 """How the names of files end that may be videos, in lower case; whether one is, only opening it tells."""
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff")
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma", ".aif", ".aiff", ".caf", ".oga", ".mka", ".au",
+)  # fmt: skip
 """The same of files that hold sound alone."""
 
 MOST_BYTES = 120  # an id becomes part of file names, which end at 255

@@ -76,8 +76,8 @@ class Registry:
             return importlib.import_module(module)
         except Exception as error:  # a plug is anybody's code
             raise InputError(
-                f"{self.kind} {name!r}: {module} cannot be imported ({_said(error, module)}); correct it, or give the "
-                "path of its file as file.py:Class"
+                f"{self.kind} {name!r}: {module} cannot be imported ({_described(error, module)}); correct it, or "
+                "give the path of its file as file.py:Class"
             ) from None
 
     def options_for(self, name: str, given: Mapping | None = None, beside: Iterable[str] = ()):
@@ -134,7 +134,7 @@ def _import_file(path: Path):
     return module
 
 
-def _said(error: Exception, module: str) -> str:
+def _described(error: Exception, module: str) -> str:
     """An error of an import in a few words, with the line of the plug's file where it is known."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == Path(module).name]
     known = isinstance(error, ImportError | OSError | SyntaxError)

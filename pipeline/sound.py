@@ -30,9 +30,9 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
-    a picture it counts from the first sample, which MP3 stamps some milliseconds after zero. A gap between blocks is a
-    gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the file has no sound, or
-    its stamps are impossible.
+    a picture it counts from the first sample, late by what an encoder put in front where the file does not say so. A
+    gap between blocks is a gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the
+    file has no sound, or its stamps are impossible.
     """
     path = Path(path)
     with as_media_error(path), open_media(path) as container:
@@ -59,7 +59,7 @@ class _Blocks:
         self._lost = 0
         self._resampler: Any = None
         self._layout: tuple = ()
-        self._held: list[np.ndarray] = []
+        self._parts: list[np.ndarray] = []
         self._start_s = self._expected_s = 0.0
 
     def add(self, frame, zero_s: float, lost: int) -> Iterator[tuple[float, np.ndarray]]:
@@ -79,21 +79,21 @@ class _Blocks:
             self._start_s = self._expected_s = time_s
         self._expected_s += frame.samples / frame.sample_rate
         frame.pts = None  # the resampler would fill small gaps by itself
-        self._held += [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
-        if sum(map(len, self._held)) >= BLOCK_S * self.sample_rate_hz:
+        self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
+        if sum(map(len, self._parts)) >= BLOCK_S * self.sample_rate_hz:
             yield from self._take()
 
     def flush(self) -> Iterator[tuple[float, np.ndarray]]:
         """What is held."""
         if self._resampler is not None:
-            self._held += [part.to_ndarray()[0] for part in self._resampler.resample(None)]
+            self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(None)]
             self._resampler = None
-        if self._held:
+        if self._parts:
             yield from self._take()
 
     def _take(self) -> Iterator[tuple[float, np.ndarray]]:
-        samples, start_s = np.concatenate(self._held), self._start_s
-        self._held.clear()
+        samples, start_s = np.concatenate(self._parts), self._start_s
+        self._parts.clear()
         self._start_s += len(samples) / self.sample_rate_hz
         heard = np.abs(samples) < LOUDEST  # false for NaN
         self.no_sound += len(samples) - int(heard.sum())

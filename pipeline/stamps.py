@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.container import MediaError, audio_streams, is_shown, open_media, packets, video_stream
+from pipeline.frame_numbers import FrameNumbers
 from pipeline.timebase import longest_step_s, seconds
 
 Item = TypeVar("Item")
@@ -23,8 +24,11 @@ MOST_PAUSES = 10.0  # ... nor so many times as long as all the rest of it, ...
 LEAST_PAUSE_S = 60.0  # ... if it pauses longer than this
 MOST_FRAME_S = 10.0  # of a film of some length; rarer pictures are none
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
+STEADY = ("mpeg1video", "mpeg2video")  # have a picture for every step of their rate
+MOST_JUMPS = 0.5  # of frame numbers; more, and they mean something else
 HEAD_PACKETS = 300  # among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
+TAIL_BYTES = 1 << 16
 FEWER_FRAMES = 2  # than promised: so differently do programs count
 SHORTER_S = 0.5
 BEYOND_S, BEYOND = 1.0, 0.05  # where the sound or the film lasts longer by both, pictures are missing
@@ -36,7 +40,7 @@ class Packets:
     """What the packets of a video stream say, in the order of the file.
 
     ``stamps`` are those of pictures to be seen, None where the file has none. ``keys``: decodes without others.
-    ``spare``: no other needs it. ``broken``: not all of its bytes are there.
+    ``spare``: no other needs it. ``broken``: not all of its bytes are there, or pictures in front of it are missing.
     """
 
     stamps: list[int | None] = field(default_factory=list)
@@ -46,7 +50,10 @@ class Packets:
     count: int = 0  # of all packets, those that are not seen included
     begin: int | None = None  # stamp of the packet with which decoding can begin ...
     begin_at: int = 0  # ... and how many pictures to be seen lie in front of it
+    indexed: int = 0  # so many of them does an index name that was read with the header
+    end: int = 0  # byte behind the last of them
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
+    steady: bool = False  # of a kind that knows no pauses
     back: int = 0  # most ticks by which the stamps of decoding go back
 
     def shown(self) -> list[int | None]:
@@ -66,7 +73,8 @@ class Packets:
 class Damage:
     """Which pictures show damage: what is broken or lost itself, and what was decoded from it up to the next key frame.
 
-    A decoder fills in what it lacks, and only says so of the first picture.
+    A decoder fills in what it lacks, and only says so of the first picture. A hole in the stamps alone is no damage:
+    phones, browsers and screen recorders take no pictures while nothing moves, or while they are busy.
     """
 
     def __init__(self, found: Packets, time_base: Fraction):
@@ -75,7 +83,7 @@ class Damage:
         self._stamps: set[int] = set()
         for stamp in (s for s, broken in zip(found.stamps, found.broken) if broken):
             self.spread(stamp)
-        if None not in self._at:
+        if found.steady and None not in self._at:
             time_s = np.array(found.stamps, float) * float(time_base)
             for i in np.flatnonzero(np.diff(time_s) > longest_step_s(np.sort(time_s))):
                 if not found.keys[i + 1]:  # what lies in the hole was needed
@@ -100,11 +108,14 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
         "mpegts",
         "mpeg",
     )  # of a broadcast, which begins where somebody began to record
-    found, first, last, before = Packets(), None, 0, None
+    codec = stream.codec_context
+    found, first, last, before = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries)), None, 0, None
+    numbers, jumps = FrameNumbers(codec), []
     for packet in packets(container, stream):
         if packet is None or (not packet.size and packet.dts is None) or found.count == most:
             break
         found.count += 1
+        found.end = (packet.pos or 0) + packet.size
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is not None:
             end = stamp + (packet.duration or 0)
@@ -119,6 +130,9 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
             found.keys.append(packet.is_keyframe)
             found.spare.append(packet.is_disposable)
             found.broken.append(packet.is_corrupt)
+            jumps.append(numbers.jump(packet))
+    if sum(jumps) < MOST_JUMPS * len(jumps):
+        found.broken = [broken or jump for broken, jump in zip(found.broken, jumps)]
     found.reach = 0 if first is None else last - first
     return found
 
@@ -131,6 +145,7 @@ def first_picture_s(path: Path) -> float:
     with open_media(path) as container:
         stream = video_stream(container, path)
         if container.format.name == "avi":
+            torn(path, container, stream)
             return seconds(stream.start_time or 0, stream.time_base)
         stamps = demuxed(container, stream, HEAD_PACKETS).shown()
         return seconds(stamps[0], stream.time_base) if stamps and stamps[0] is not None else 0.0
@@ -149,6 +164,23 @@ def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
         raise MediaError(path, f"impossible time stamps: they jump by {pause_s:.0f} s at {time_s[at]:.1f} s", ADVICE)
     if end_s > max(MOST_PAUSE_S, MOST_FRAME_S * len(time_s)):
         raise MediaError(path, f"impossible time stamps: {len(time_s)} pictures in {end_s:.0f} s", ADVICE)
+
+
+def torn(path: Path, container, stream, found: Packets | None = None) -> None:
+    """Raise MediaError for an AVI with bytes missing in its middle: its packets have no stamps but their order.
+
+    Its index, at its end, is not found where its header says. One that only breaks off has none.
+    """
+    if container.format.name != "avi" or (found is None and len(stream.index_entries) >= stream.frames):
+        return
+    found = found or demuxed(container, stream)
+    if found.indexed >= found.count or found.count >= stream.frames:
+        return
+    with path.open("rb") as file:
+        file.seek(max(found.end, 0))
+        if b"idx1" in file.read(TAIL_BYTES):
+            text = f"{found.count} of {stream.frames} frames are there, and it does not say which"
+            raise MediaError(path, text, "replace it by a whole copy, or remove it from the corpus")
 
 
 def missing(container, stream, found: Packets) -> str:

@@ -68,8 +68,8 @@ class FeatureStore(LazyFile, Mapping):
 
     Raises InputError where the file is not a feature store of schema 1.
 
-    >>> store = FeatureStore("results/iemocap/features/mfcc.h5")       # doctest: +SKIP
-    >>> values, time_s, valid = (store["Ses01F_impro01_F000"].values, ...)  # doctest: +SKIP
+    >>> store = FeatureStore("results/mine/features/mfcc.h5")       # doctest: +SKIP
+    >>> values, time_s, valid = (store["talk_001"].values, ...)  # doctest: +SKIP
     """
 
     called = f"a feature store of schema {SCHEMA}"

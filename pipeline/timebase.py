@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-ALIGNMENT_FRAME_S = 0.01  # one frame of an IEMOCAP .wdseg file
+ALIGNMENT_FRAME_S = 0.01  # one frame of a .wdseg file
 HOLE_S, HOLE_STEPS = 0.5, 10.0  # frames further apart than both, the latter in usual steps, have a hole between them
 
 

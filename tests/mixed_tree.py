@@ -23,6 +23,9 @@ HOLDS_OTHERS = {  # what a container that cannot hold H.264 and AAC gets
     ".mpg": ("-c:v", "mpeg1video", "-q:v", "2", "-c:a", "mp2"),
     ".mpeg": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "mp2"),
     ".wmv": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
+    ".asf": ("-c:v", "wmv2", "-q:v", "2", "-c:a", "wmav2"),
+    ".vob": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "ac3"),
+    ".mxf": ("-c:v", "mpeg2video", "-q:v", "2", "-c:a", "pcm_s16le", "-ar", "48000"),
     ".avi": ("-c:v", "mpeg4", "-q:v", "2", "-c:a", "libmp3lame"),
 }
 NAMES = [
@@ -209,7 +212,7 @@ def _bad_words(tree: Tree, whole: Path) -> None:
         "plain.vtt": ("no header\n", "WebVTT"),
         "no_columns.tsv": ("hello there\n", "expected the columns"),
         "zero.srt": ("", "no word was found"),
-        "bytes.tsv": ("\0\0\0", "expected the columns"),
+        "bytes.tsv": ("\0\0\0", "zero bytes"),
     }
     for name, (text, words) in texts.items():
         (tree.root / f"bad_{name}").write_text(text)

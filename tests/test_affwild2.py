@@ -335,9 +335,15 @@ def test_video_cut_off_in_the_middle(tmp_path):
 def test_two_videos_with_one_name(tmp_path):
     root = tree(tmp_path, ["0,0"] * 10)
     make_video(root / "videos" / "batch2" / "a.avi", 5)
+    named = r"2 videos are named a: videos/batch1/a.mp4, videos/batch2/a.avi; annotations could belong to either"
     for ask in (list_units, index):
-        with pytest.raises(InputError, match=r"two videos are named a: .*batch1/a.mp4 and .*batch2/a.avi"):
+        with pytest.raises(InputError, match=named):
             ask(root)
+    make_video(root / "videos" / "b.mp4", 5)
+    assert list_units(root) == ["b"], "they cost themselves alone"
+    found, _ = index(root)
+    assert [s.segment_id for s in found.segments] == ["b"]
+    assert re.match(named, next(f.reason for f in found.findings if f.unit == "a" and f.modality == "video"))
 
 
 def test_one_person_in_two_parts(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.corpora.captions import Caption, plain, said
+from pipeline.corpora.captions import Caption, plain, without_repeats
+from pipeline.records import InputError
 from pipeline.words.place import read_transcript
 from pipeline.words.text import spread, tokens
 
@@ -16,6 +17,7 @@ SCRIPTS = {  # text: its words
     "مَرْحَبًا يا صديقي": ["مَرْحَبًا", "يا", "صديقي"], "می‌خواهم بروم": ["می‌خواهم", "بروم"], "שָׁלוֹם עולם": ["שָׁלוֹם", "עולם"],
     "İstanbul ve Iğdır": ["istanbul", "ve", "iğdır"], "한국어 단어": ["한국어", "단어"], "ကျေးဇူး": ["ကျေးဇူး"],
     "你好，世界！": ["你", "好", "世", "界"], "iPhone15很好": ["iphone15", "很", "好"], "時々": ["時", "々"],
+    "ｺｰﾋｰが": ["ｺｰﾋｰ", "が"], "ភាសាខ្មែរ ល្អ": ["ភាសាខ្មែរ", "ល្អ"], "မြန်မာ": ["မြန်မာ"], "አማርኛ ነው": ["አማርኛ", "ነው"],
     "私はコーヒーが好き。": ["私", "は", "コーヒー", "が", "好", "き"],
     "well\u2011known co\u00adoperate": ["well-known", "cooperate"],
 }  # fmt: skip
@@ -154,6 +156,45 @@ def test_times_within_a_line_that_make_no_sense_are_not_used(tmp_path):
         assert read(tmp_path / "a.vtt", f"WEBVTT\n\n00:01.000 --> 00:02.000\na {stamps}b\n") == [("a", 1.0), ("b", 1.5)]
 
 
+TALK = "1\n00:00:01,000 --> 00:00:02,000\nhello\n\n2\n00:00:03,500 --> 00:00:04,000\ncaf\u00e9\n"
+FORMS = {
+    "no empty lines": TALK.replace("\n\n", "\n"), "an empty line within": TALK.replace("hello", "\nhello\n"),
+    "no numbers": TALK.replace("1\n", "", 1).replace("2\n0", "0"), "no hours": TALK.replace("00:00:0", "00:0"),
+    "points": TALK.replace(",", "."), "one digit": TALK.replace("00:00:0", "0:0:"), "colons": TALK.replace(",", ":"),
+    "positions": TALK.replace("2,000\n", "2,000 X1:10 X2:20 Y1:3 Y2:4\n"), "carriage returns": TALK.replace("\n", "\r"),
+    "doubled line ends": TALK.replace("\n", "\r\r\n"), "late first": "\n".join(reversed(TALK.split("\n\n"))),
+    "WebVTT": "WEBVTT\n\nNOTE 1\n\nSTYLE\n::cue {}\n\nname\n" + TALK.replace("\n\n", "\n\nNOTE not said\n\n"),
+    "WebVTT without empty lines": "WEBVTT\n" + TALK.replace("\n\n", "\n").replace(",", "."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["a.srt", "a.vtt"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_subtitles_are_read_however_programs_write_them(tmp_path, form, name, encoding):
+    (tmp_path / name).write_bytes(FORMS[form].encode(encoding))
+    assert [(w.word, w.start_s, w.end_s) for w in read_transcript(tmp_path / name)] == [
+        ("hello", 1.0, 2.0), ("café", 3.5, 4.0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["00:00:01,000 -> 00:00:02,000", "00:00:01,000 --> 00:0x", "0:1,0 --> soon"])
+def test_a_line_of_times_that_is_wrong_is_no_word(tmp_path, line):
+    with pytest.raises(InputError, match=f"a.srt, line 6: '{line}' is no start --> end; correct the file"):
+        read(tmp_path / "a.srt", TALK.replace("00:00:03,500 --> 00:00:04,000", line))
+
+
+TABLE = "word\tstart\tend\nhello\t1.5\t2.25\n"
+
+
+@pytest.mark.parametrize("text", [TABLE, TABLE.replace(".", ","), TABLE.replace("start\tend", "Start\tEND "),
+    TABLE.replace("\n", "\r"), '"word"\t"start"\t"end"\n"hello"\t"1.5"\t"2.25"\n'])  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_words_as_spreadsheets_save_them(tmp_path, text, encoding):
+    (tmp_path / "a.tsv").write_bytes(text.encode(encoding))
+    assert [(w.word, w.start_s, w.end_s) for w in read_transcript(tmp_path / "a.tsv")] == [("hello", 1.5, 2.25)]
+
+
 texts = st.lists(
     st.sampled_from(["a", "bb", "ccc", "<00:00:01.500>", "<c>", "</c>", "&amp;", "{\\an8}", "[x]", "\n"]), max_size=12
 )
@@ -163,7 +204,7 @@ texts = st.lists(
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 9), texts.map(" ".join)), max_size=12))
 def test_any_captions_give_ordered_times_and_no_new_words(captions):
     captions = [Caption(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
-    found = said(captions)
+    found = without_repeats(captions)
     assert all(c.end_s > c.start_s for c in found)
     shown = [w for c in captions for w in plain(c.text).split()]
     new = [w for c in found for w in c.text.split()]

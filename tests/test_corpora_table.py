@@ -143,7 +143,7 @@ def test_a_mapping_that_does_not_fit(tmp_path, columns, says):
 
 @pytest.mark.parametrize("separator", [",", "\t", ";"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_separators_line_ends_and_byte_order_marks(tmp_path, separator, end, encoding):
     rows = [["audio", "label", "text"], ["a.wav", "joy", '"He said: ""no"", twice; bye"'], [], ["b.wav", "fear", "é"]]
     root = table(tmp_path, end.join(separator.join(row) for row in rows), "a.wav", "b.wav", encoding=encoding)
@@ -151,6 +151,17 @@ def test_separators_line_ends_and_byte_order_marks(tmp_path, separator, end, enc
     assert [s.text for s in found.segments] == ['He said: "no", twice; bye', "é"]
     assert [row.label for row in found.labels] == ["joy", "fear"]
     assert found.findings == []
+
+
+@pytest.mark.parametrize("begin", ["sep=;\n", '"sep=;"\n', "\n  \n"])
+def test_tables_as_excel_writes_them(tmp_path, begin):
+    """A line that names the separator or none at all before the header, numbers kept as text, decimal commas."""
+    text = begin + 'segment_id;audio;label;end_s\n="007";a.wav;x;1,5\n"=""8""";b.wav;x\n"9;";c.wav;x;\n'
+    found = index(table(tmp_path, text, "a.wav", "b.wav", encoding="utf-16"))
+    assert [(s.segment_id, s.end_s) for s in found.segments] == [("007", 1.5), ("8", inf)]
+    assert [reason for _, _, reason in said(found)] == [
+        f"labels.csv, line {4 + begin.count(chr(10))}: there is no file c.wav; the row was not used"
+    ]
 
 
 def test_decimal_commas(tmp_path):
@@ -169,7 +180,6 @@ def test_windows_text_is_read_and_said(tmp_path):
 
 @pytest.mark.parametrize(("name", "data", "says"), [
     ("labels.xlsx", b"PK\x03\x04", "is a spreadsheet; save it as CSV"),
-    ("labels.csv", "audio,label\n".encode("utf-16"), "not a text file .* CSV or TSV in UTF-8"),
     ("labels.csv", b"", "has no column video, audio or text"),
     ("labels.csv", b"name,label\nx,y\n", r"no column video, audio or text, .* it has label, name. Map one"),
     ("labels.csv", b"audio,speaker\na.wav,x\n", "says nothing that could be predicted"),

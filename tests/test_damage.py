@@ -89,8 +89,9 @@ def test_packets_that_were_lost_move_nothing_behind(films, tmp_path, name, first
     assert all(shown[k] == k for k in range(after_key, 200))
     assert all(shown.get(k, k) == k for k in range(first - 5))
     assert bool(len(video.holes_s)) == (last - first > 12)
-    if len(video.holes_s):
+    if name != "x.webm":  # VP8 does not number its pictures: lost ones look as if there had been none
         assert all(shown[k] == k for k in shown), "what was decoded without what it needs is marked"
+    if len(video.holes_s):
         assert np.ptp(video.holes_s) == pytest.approx((last - first + 1) / FPS, abs=0.17)
 
 

@@ -15,7 +15,7 @@ OLD = "The NVIDIA driver on your system is too old (found version 11040).\nPleas
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
     """A machine with so many GPUs, of which PyTorch can use all or none."""
-    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.setattr(devices, "_locks", [])
     monkeypatch.setattr(devices, "gettempdir", lambda: str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     chosen = []
@@ -81,14 +81,14 @@ def test_each_job_takes_a_gpu_of_its_own(machine, monkeypatch, visible):
     for _ in range(3):
         assert devices.choose_device("auto") == "cuda"
         assert devices.choose_device("cuda") == "cuda", "the second time nothing is chosen anew"
-        kept.append(devices._held)
-        monkeypatch.setattr(devices, "_held", [])
+        kept.append(devices._locks)
+        monkeypatch.setattr(devices, "_locks", [])
     assert chosen == [0, 1, 2]
     devices.choose_device("auto")
     assert chosen[3] in (0, 1, 2), "more jobs than GPUs share them"
     for lock in kept[1]:
         lock.release()
-    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.setattr(devices, "_locks", [])
     devices.choose_device("auto")
     assert chosen[4] == 1
 

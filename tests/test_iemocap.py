@@ -307,7 +307,7 @@ def test_transcript_that_is_not_utf8_is_read_and_said_so(tmp_path):
     assert "Windows-1252" in finding.reason
 
 
-@pytest.mark.parametrize("data", [b"\x00\x05\x16\x07\x00\x02", "Ses01F".encode("utf-16")])
+@pytest.mark.parametrize("data", [b"\x00\x05\x16\x07\x00\x02", "Ses01F".encode("utf-16-le")])
 def test_transcript_that_is_not_text(tmp_path, data):
     root = make_tree(tmp_path)
     (tmp_path / "Session1/dialog/transcriptions/Ses01F_impro01.txt").write_bytes(data)

@@ -25,7 +25,9 @@ SETTINGS = {
 FILES_OF = {"video": ("video", "features/face_geometry"), "audio": ("audio", "features/mfcc"), "text": ("text",)}
 EXCEPT = {  # what is there of a good one where a stage says less than ok
     ("words_alone", "text"): 0.9,  # its times are estimates
-    **dict.fromkeys(product(("film_wmv", "sound_wma"), FILES_OF["audio"]), 0.9),  # decoders skip the first frame of WMA
+    **dict.fromkeys(
+        product(("film_wmv", "film_asf", "sound_wma"), FILES_OF["audio"]), 0.9
+    ),  # decoders skip the first frame of WMA
 }
 
 

@@ -1,6 +1,7 @@
 """The arrows between modules point one way, files stay small, and starting is cheap."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ PIPELINE = {
     "devices": {"records", "log"}, "hdf5": {"records", "impostor"}, "store": {"records", "hdf5"},
     "conformance": {"records"}, "weights": {"records", "impostor"}, "segment_file": {"records", "hdf5"},
     "crops": {"segment_file", "hdf5"}, "audio_file": {"segment_file", "hdf5"},
-    "impostor": set(), "container": {"impostor", "log", "records"}, "stamps": {"container", "timebase"},
+    "impostor": set(), "container": {"impostor", "log", "records"}, "frame_numbers": set(),
+    "stamps": {"container", "frame_numbers", "timebase"},
     "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
     "media": RAW | {"records", "log", "timebase"},
     "corpora": BASE | {"media"},
@@ -155,3 +157,29 @@ def test_the_lock_is_exact_hashed_and_names_no_registry():
     assert "http://" not in text
     assert "https://" not in text
     assert sum(pin.startswith("opencv") for pin in pins) == 1
+
+
+def test_only_the_plugs_of_a_corpus_name_it():
+    """A reader, its figures, and the table in which readers are registered."""
+    own = r"pipeline/corpora/((figures_)?(iemocap|affwild2)\w*|registry)\.py"
+    naming = re.compile("iemocap|affwild2")
+    paths = [
+        p
+        for package in ("pipeline", "models")
+        for p in (ROOT / package).rglob("*")
+        if p.suffix in (".py", ".css", ".js")
+    ]
+    others = [p.relative_to(ROOT).as_posix() for p in paths]
+    named = [name for name in others if not re.fullmatch(own, name) and naming.search((ROOT / name).read_text())]
+    assert not named
+
+
+def test_house_words_name_nothing():
+    """What messages say in their own words has a standard name in code."""
+    words, found = {"said", "told", "held", "together"}, []
+    for path in (ROOT / "pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            for name in (getattr(node, kind, None) for kind in ("id", "arg", "name", "attr")):
+                if isinstance(name, str) and name.strip("_").lower() in words:
+                    found.append(f"{path.relative_to(ROOT)}, line {node.lineno}: {name}")
+    assert not found

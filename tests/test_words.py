@@ -268,7 +268,7 @@ def test_several_transcripts_are_refused(tmp_path):
     ("a.tsv", "word\tstart\tend\nhi\tnan\t1\n", "'hi' ends at"),
     ("a.tsv", f"word\tstart\tend\n{'x' * 200_000}\t1\t2\n", "not a tab-separated table"),
     ("a.vtt", "hello\n", "not WebVTT"),
-    ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "cue 1: 'hi' ends at 2.0 s"),
+    ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "line 3: 'hi' ends at 2.0 s"),
     ("a.srt", "hello\n", "not SubRip"),
 ])  # fmt: skip
 def test_transcript_that_cannot_be_used_says_where(tmp_path, name, text, says):

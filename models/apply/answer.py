@@ -46,7 +46,7 @@ class Answer:
     """Everything a model says of one recording."""
 
     source: Path  # the recording as given
-    model: str  # such as self-A+V+T of iemocap
+    model: str  # such as self-A+V+T of a corpus
     demonstration: bool
     numbers: bool  # numbers are predicted, not classes
     frames: bool  # rows are frames

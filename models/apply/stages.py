@@ -130,9 +130,7 @@ class Stages:
                 about.corpus, part.name, part.extractor, extractor, known, segments, folder, about.demonstration
             )
             if facts["extractor_version"] != part.version:
-                notes.append(
-                    f"The code of {part.extractor} has changed since training: features may differ from then."
-                )
+                notes.append(f"The code of {part.extractor} has changed since training: features may differ from then.")
             path = folder / "features" / modality / f"{part.name}.h5"
             write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
             stores.append(FeatureStore(path))

@@ -82,7 +82,7 @@ def read(folder: Path, settings: Settings) -> Results:
     """Gather everything; raises InputError where a file is there but broken, or where nothing at all is there."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the results folder of one corpus, such as results/iemocap")
+        raise InputError(f"{folder}: no such folder; give the results folder of one corpus, such as results/CORPUS")
     absent: list[str] = []
     tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
     for name in wanted_tables(settings):

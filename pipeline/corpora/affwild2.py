@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pipeline.corpora import figures_affwild2
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.tree import files, find_root, is_litter, read_text
+from pipeline.corpora.tree import below, files, find_root, is_litter, read_text
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
 from pipeline.registry import options
@@ -56,14 +56,14 @@ class AffWild2(Corpus):
 
     def list_units(self) -> list[str]:
         """Names of all videos, from folder listings alone."""
-        return [safe_id(name) for name in _videos(find_root(self.root, self.key, LAYOUT), self.key)]
+        return [safe_id(name) for name in _videos(find_root(self.root, self.key, LAYOUT), self.key)[0]]
 
     def index(self) -> Index:
         """Read the whole tree; raises InputError for a wrong root."""
         root = find_root(self.root, self.key, LAYOUT)
-        videos, annotations, crops = _videos(root, self.key), _annotations(root), _crop_folders(root)
+        (videos, twins), annotations, crops = _videos(root, self.key), _annotations(root), _crop_folders(root)
         subjects, findings = _subjects(videos, annotations, crops)
-        found = Index(findings=findings)
+        found = Index(findings=[*twins, *findings])
         for video, path in videos.items():
             parts = {annotations[s][0] if s in annotations else "test" for s in subjects[video]}
             part = parts.pop() if len(parts) == 1 else None
@@ -122,11 +122,11 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
     return "whole"
 
 
-def _videos(root: Path, key: str) -> dict[str, Path]:
-    """Path of each video by its stem; raises InputError for two with one stem and for none."""
+def _videos(root: Path, key: str) -> tuple[dict[str, Path], list[Finding]]:
+    """Path of each video by its stem, and a finding for each stem of several; raises InputError where there is none."""
     from pipeline.names import VIDEO_SUFFIXES
 
-    videos: dict[str, Path] = {}
+    videos: dict[str, list[Path]] = defaultdict(list)
     seen = set()
     for folder, folders, names in os.walk(root / LAYOUT[0], followlinks=True):
         real = os.path.realpath(folder)
@@ -137,17 +137,20 @@ def _videos(root: Path, key: str) -> dict[str, Path]:
         folders[:] = sorted(f for f in folders if not is_litter(f))
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix.lower() not in VIDEO_SUFFIXES or is_litter(name):
-                continue
-            if path.stem in videos:
-                raise InputError(
-                    f"{key}: two videos are named {path.stem}: {videos[path.stem]} and {path}; "
-                    "annotations could belong to either, so remove one or rename it"
-                )
-            videos[path.stem] = path
+            if path.suffix.lower() in VIDEO_SUFFIXES and not is_litter(name):
+                videos[path.stem].append(path)
     if not videos:
         raise InputError(f"{key}: no video under {root / LAYOUT[0]}; unpack the organisers' batches there")
-    return dict(sorted(videos.items()))
+    twins = []
+    for stem, paths in sorted(videos.items()):
+        if len(paths) > 1:
+            named = ", ".join(below(root, path) for path in paths)
+            reason = f"{len(paths)} videos are named {stem}: {named}; annotations could belong to either, so none was "
+            reason += "used: remove all but one, or rename them"
+            twins.append(Finding(safe_id(stem), None, "video", "absent", reason))
+    if len(twins) == len(videos):
+        raise InputError(f"{key}: {twins[0].reason}")
+    return {stem: paths[0] for stem, paths in sorted(videos.items()) if len(paths) == 1}, twins
 
 
 def _annotations(root: Path) -> dict[str, tuple[str, Path]]:

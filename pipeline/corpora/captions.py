@@ -1,11 +1,13 @@
 """What subtitle files show, made into what is said: markup taken away, times within a line used, repeated lines once.
 
-Automatic captions roll: every line is shown again while the next one is spoken, and once more by itself for an instant.
+WebVTT and SubRip are read alike, and as players read them: without numbers, hours or empty lines, with any mark before
+the milliseconds. Automatic captions roll: every line is shown again while the next one is spoken, and once more by
+itself for an instant.
 """
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +15,9 @@ _RUBY = re.compile(r"<r[tp][^>]*>.*?</r[tp]>", re.DOTALL | re.IGNORECASE)  # how
 _TAG = re.compile(r"</?(?:[bisuvcp]|font|ruby|lang|span|em|strong)(?=[\s.>/])[^<>]*>", re.IGNORECASE)
 _BREAK = re.compile(r"<br\s*/?>|\\[Nnh]", re.IGNORECASE)
 _OVERRIDE = re.compile(r"\{(?:\\[^}]*|[yYfFsScCpP]:[^}]*)\}")  # {\an8} of SubStation, {y:i} of MicroDVD
+_CLOCK = r"((?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3}|:\d{3})?)"
+_TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
+_MEANT = re.compile(r"\s*-?\d[\d:.,]*\s*-+>")  # a line of times that is wrong
 _STAMP = re.compile(r"<((?:\d+:)?\d{1,2}:\d{2}[.,]\d{3})>")
 INSTANT_S = 0.05  # a caption shown for less only moves lines up
 MOST_SHOWN = 200  # words
@@ -28,13 +33,31 @@ class Caption:
     end_s: float
 
 
+def read_captions(text: str) -> Iterator[tuple[int, Caption]]:
+    """Each caption of a subtitle file with the number of its line of times; ValueError for times that are wrong."""
+    lines = re.split(r"\r*\n|\r", text)
+    found = [(n, match) for n, line in enumerate(lines) if (match := _TIMES.fullmatch(line))]
+    wrong = [n for n, line in enumerate(lines) if _MEANT.match(line) and not _TIMES.fullmatch(line)]
+    if wrong:
+        raise ValueError(f"line {wrong[0] + 1}: {lines[wrong[0]].strip()!r} is no start --> end")
+    web = text.startswith("WEBVTT")
+    for (n, match), following in zip(found, [*(n for n, _ in found[1:]), len(lines)]):
+        shown = lines[n + 1 : following]
+        if following < len(lines) and shown and shown[-1].strip().isdecimal():  # the number of the next one
+            shown = shown[:-1]
+        if web:  # an empty line ends it, and notes, styles and names may follow
+            shown = shown[: next((i for i, line in enumerate(shown) if not line), None)]
+        start_s, end_s = _seconds(match[1]), _seconds(match[2])
+        yield n + 1, Caption("\n".join(shown).strip("\n"), start_s, end_s + INSTANT_S * (end_s == start_s))
+
+
 def plain(text: str) -> str:
     """The text that a player shows."""
     text = _OVERRIDE.sub("", _BREAK.sub("\n", _TAG.sub("", _RUBY.sub("", text))))
     return html.unescape(_STAMP.sub("", text))
 
 
-def said(captions: Sequence[Caption]) -> list[Caption]:
+def without_repeats(captions: Sequence[Caption]) -> list[Caption]:
     """What is new in each caption, by the times within it where it has some; in order of time."""
     captions = sorted(captions, key=lambda c: (c.start_s, c.end_s))
     repeated = _repeated([plain(c.text).split() for c in captions])
@@ -90,6 +113,6 @@ def _pieces(caption: Caption, end_s: float, known: int) -> list[Caption]:
 
 def _seconds(text: str) -> float:
     whole = 0.0
-    for part in text.replace(",", ".").split(":"):
+    for part in re.sub(r",|:(?=\d{3}$)", ".", text).split(":"):
         whole = whole * 60 + float(part)
     return whole

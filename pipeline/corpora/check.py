@@ -63,8 +63,8 @@ def _length(found: Index) -> str:
 
 
 def _listed(counts: Counter) -> str:
-    said = [f"{name} ({count:,})" for name, count in counts.most_common(LISTED)]
-    return ", ".join(said) + (f" and {len(counts) - LISTED:,} more" if len(counts) > LISTED else "")
+    listed = [f"{name} ({count:,})" for name, count in counts.most_common(LISTED)]
+    return ", ".join(listed) + (f" and {len(counts) - LISTED:,} more" if len(counts) > LISTED else "")
 
 
 def _labels(found: Index) -> Iterator[str]:
@@ -95,8 +95,10 @@ def _modalities(found: Index) -> Iterator[str]:
         of_video += not sound and unit.video is not None
         text += bool(segment.text or segment.alignment or unit.transcript)
     yield _line("video", f"{video:,} segments" if video else "none")
-    said = [f"{own:,} segments"] * bool(own) + [f"{of_video:,} segments by the sound of their video"] * bool(of_video)
-    yield _line("audio", ", ".join(said) or "none")
+    sources = [f"{own:,} segments"] * bool(own) + [f"{of_video:,} segments by the sound of their video"] * bool(
+        of_video
+    )
+    yield _line("audio", ", ".join(sources) or "none")
     yield _line("text", f"{text:,} segments" if text else "none; speech can be recognised")
 
 

@@ -12,7 +12,7 @@ from pipeline.log import log
 from pipeline.records import Finding, InputError, Label, Rating, Segment, Unit, read_table, write_table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-SAID = 10  # findings of one kind in the log; all are in findings.tsv
+SHOWN = 10  # findings of one kind in the log; all are in findings.tsv
 
 
 def reading(command):
@@ -83,7 +83,7 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
     known = open_corpus(corpus, reader, root, options)
     names = columns.split(",")
     classes = {"classes": list(known.frame_classes)} if known.task.startswith("classes") else {}
-    said: list[Finding] = []
+    found: list[Finding] = []
     units, segments = read_table(tables / "units.tsv", Unit), read_table(tables / "segments.tsv", Segment)
     attributes = {
         "corpus": corpus,
@@ -98,9 +98,9 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
         "demonstration": demonstration,
     }
     with StoreWriter(out, attributes, dim=len(names)) as writer:
-        for segment_id, rows in read_labels(known, units, segments, said):
+        for segment_id, rows in read_labels(known, units, segments, found):
             writer.append(segment_id, rows)
-    write_table(findings, said, Finding)
+    write_table(findings, found, Finding)
 
 
 def _say(corpus: str, found: Index) -> None:
@@ -108,7 +108,7 @@ def _say(corpus: str, found: Index) -> None:
     log.info("%s: %d recordings, %d segments, %d findings", corpus, *sizes)
     for status in ("absent", "partial"):
         lines = [f for f in found.findings if f.status == status]
-        for f in lines[:SAID]:
+        for f in lines[:SHOWN]:
             log.info("  %s %s: %s: %s", f.modality, status, f.segment or f.unit, f.reason)
-        if len(lines) > SAID:
-            log.info("  and %d more that are %s", len(lines) - SAID, status)
+        if len(lines) > SHOWN:
+            log.info("  and %d more that are %s", len(lines) - SHOWN, status)

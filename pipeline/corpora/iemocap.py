@@ -181,7 +181,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
     """The usable turns of one EmoEvaluation file in order of time, what each rater said, and what was wrong."""
     turns: list[Turn] = []
     current: Turn | None = None  # whom the lines of raters are about: nobody's after a turn that cannot be read
-    said: dict[str, dict[str, Rating]] = {}
+    by_turn: dict[str, dict[str, Rating]] = {}
     findings = []
     try:
         text, note = read_text(path)
@@ -192,7 +192,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
     for number, line in enumerate(lines(text), start=1):
         try:
             if rating := parse_rating_line(line):
-                _note(rating, current, said)
+                _note(rating, current, by_turn)
                 continue
             if line.lstrip().startswith("["):
                 current = None
@@ -220,19 +220,19 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
             findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
     if not kept:
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
-    ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in said.items()}
+    ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in by_turn.items()}
     return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings, findings
 
 
-def _note(rating: tuple[str, list[str]], turn: Turn | None, said: dict[str, dict[str, Rating]]) -> None:
+def _note(rating: tuple[str, list[str]], turn: Turn | None, by_turn: dict[str, dict[str, Rating]]) -> None:
     """Note what a rater said of a turn; raises InputError where it is of no turn, or the rater's second about it."""
     rater, labels = rating
     if turn is None:
         raise InputError(f"what rater {rater} says stands below no turn that could be read")
     one = Rating(turn.turn_id, rater, ",".join(labels))
-    if said.setdefault(turn.turn_id, {}).setdefault(rater, one) != one:
+    if by_turn.setdefault(turn.turn_id, {}).setdefault(rater, one) != one:
         raise InputError(
-            f"rater {rater} has said of {turn.turn_id} before that it is {said[turn.turn_id][rater].labels}"
+            f"rater {rater} has said of {turn.turn_id} before that it is {by_turn[turn.turn_id][rater].labels}"
         )
 
 

@@ -48,7 +48,7 @@ class Meld(Corpus):
 
     def __init__(self, name, root, config=None):
         super().__init__(name, root, config)
-        self._said_s: dict[str, float] = {}  # how long an utterance lasts by the tables
+        self._utterance_s: dict[str, float] = {}  # how long an utterance lasts by the tables
 
     def index(self) -> Index:
         """Read the tables and list the clips; raises InputError where there is nothing to read."""
@@ -93,7 +93,7 @@ class Meld(Corpus):
             if row["Emotion"].lower() not in EMOTIONS:
                 reason = f"emotion {row['Emotion']!r} is none of {', '.join(EMOTIONS)}; kept as it is"
                 found.findings.append(Finding(segment_id, segment_id, "label", "partial", reason))
-            self._said_s[segment_id] = _seconds(row.get("EndTime")) - _seconds(row.get("StartTime"))
+            self._utterance_s[segment_id] = _seconds(row.get("EndTime")) - _seconds(row.get("StartTime"))
         for dialogue, utterance in sorted(clips):
             path = clips[dialogue, utterance].relative_to(root).as_posix()
             say("label", "absent", f"{path} has no row in {table.name}", f"{part}_dia{dialogue}_utt{utterance}")
@@ -102,9 +102,11 @@ class Meld(Corpus):
         """A finding for each clip that is far longer than its utterance."""
         findings = []
         for segment in found.segments:
-            said_s = self._said_s.get(segment.segment_id, 0.0)
-            if said_s > 0 and segment.duration_s > FAR_LONGER * (said_s + 1):
-                reason = f"the clip lasts {segment.duration_s:.1f} s, the utterance {said_s:.1f} s: it holds much else"
+            utterance_s = self._utterance_s.get(segment.segment_id, 0.0)
+            if utterance_s > 0 and segment.duration_s > FAR_LONGER * (utterance_s + 1):
+                reason = (
+                    f"the clip lasts {segment.duration_s:.1f} s, the utterance {utterance_s:.1f} s: it holds much else"
+                )
                 findings.append(Finding(segment.unit_id, segment.segment_id, "video", "partial", reason))
         return findings
 
@@ -149,8 +151,8 @@ def _rows(table: Path, say) -> dict[tuple[int, int], dict[str, str]]:
     used = {}
     for key, same in rows.items():
         name = f"{table.name}: dialogue {key[0]}, utterance {key[1]}"
-        told = Counter((row["Utterance"], row["Speaker"], row["Emotion"]) for row in same)
-        if len(told) > 1:
+        versions = Counter((row["Utterance"], row["Speaker"], row["Emotion"]) for row in same)
+        if len(versions) > 1:
             say("label", "absent", f"{name} is there {len(same)} times, differently; none was used")
             continue
         if len(same) > 1:

@@ -96,13 +96,13 @@ def frame_labels(
                     findings.append(Finding(unit_id, segment.segment_id, "label", "absent", str(time_s)))
                     continue
                 inside = slice(*np.searchsorted(time_s, (segment.start_s, segment.end_s)))
-                said = corpus.annotate(segment, time_s)
-                valid = said.rows.valid
-                rows[segment.segment_id] = Rows(said.rows.values[inside], frame_ranges_s(time_s)[inside], valid[inside])
+                annotated = corpus.annotate(segment, time_s)
+                values, valid = annotated.rows.values[inside], annotated.rows.valid
+                rows[segment.segment_id] = Rows(values, frame_ranges_s(time_s)[inside], valid[inside])
                 share = round(float(valid[inside].mean()), 4) if valid[inside].size else 0.0
-                if said.absent:
-                    findings.append(Finding(unit_id, segment.segment_id, "label", "absent", said.absent, share))
-                for note in said.notes:
+                if annotated.absent:
+                    findings.append(Finding(unit_id, segment.segment_id, "label", "absent", annotated.absent, share))
+                for note in annotated.notes:
                     findings.append(Finding(unit_id, segment.segment_id, "label", "partial", note, share))
     yield from sorted(rows.items())
 

@@ -18,6 +18,10 @@ COLUMNS = (
     "picture", "side", "text", "label", *NUMBERS,
 )  # fmt: skip
 """Every column that means something; docs/corpora.md says what, and what it means that one is not there."""
+BEFORE = re.compile(
+    r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE
+)  # a header, as Excel names separators
+KEPT_AS_TEXT = re.compile(r'="(.*)"')  # by Excel, so that 007 stays 007
 SEPARATORS = (",", "\t", ";")
 PARTS = {
     "train": "train", "training": "train", "dev": "validation", "devel": "validation", "development": "validation",
@@ -63,6 +67,11 @@ class TableFile:
         return self._text[1]
 
     @cached_property
+    def _begin(self) -> int:
+        """Where the header begins in the text."""
+        return BEFORE.match(self._text[0]).end()
+
+    @cached_property
     def columns(self) -> dict[str, int]:
         """Number of each column that means something, by our name of it."""
         header = self._header
@@ -88,7 +97,7 @@ class TableFile:
     @cached_property
     def separator(self) -> str:
         """The one that makes the most known columns of the header."""
-        first = self._text[0].split("\n", 1)[0]
+        first = self._text[0][self._begin :].split("\n", 1)[0]
         known = {*COLUMNS, *map(_plain, self.names.values())}
         splits = {s: [_plain(name) for name in next(csv.reader([first], delimiter=s), [])] for s in SEPARATORS}
         return max(SEPARATORS, key=lambda s: (len(known.intersection(splits[s])), len(splits[s])))
@@ -109,22 +118,29 @@ class TableFile:
                     f"{self.separator!r} in double quotes"
                 )
                 continue
-            cells = {name: record[k].strip() for name, k in columns.items() if k < len(record)}
+            cells = {name: _cell(record[k]) for name, k in columns.items() if k < len(record)}
             if any(map(str.strip, record)):
                 yield Row(line, {name: cell for name, cell in cells.items() if cell})
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the number of the line on which it begins."""
-        reader = csv.reader(io.StringIO(self._text[0], newline=""), delimiter=self.separator, strict=True)
-        line = 1
+        text, begin = self._text[0], self._begin
+        reader = csv.reader(io.StringIO(text[begin:], newline=""), delimiter=self.separator, strict=True)
+        line = before = text.count("\n", 0, begin) + 1
         try:
             for record in reader:
                 yield line, record
-                line = reader.line_num + 1
+                line = before + reader.line_num
         except csv.Error as error:
             raise InputError(
                 f"{self.name}, line {line}: {error}; close every double quote, and write one within a text twice"
             ) from None
+
+
+def _cell(text: str) -> str:
+    text = text.strip()
+    kept = KEPT_AS_TEXT.fullmatch(text)
+    return kept[1] if kept else text
 
 
 def number(text: str) -> float:

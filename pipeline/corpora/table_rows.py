@@ -151,9 +151,11 @@ def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str
             lines[entry.name].append(entry.row.line)
     twice = {name: own for name, own in lines.items() if len(own) > 1}
     if twice:
-        said = "; ".join(f"{name!r} in the lines {', '.join(map(str, own[:5]))}" for name, own in [*twice.items()][:5])
+        examples = "; ".join(
+            f"{name!r} in the lines {', '.join(map(str, own[:5]))}" for name, own in [*twice.items()][:5]
+        )
         raise InputError(
-            f"{table.name}: a segment_id may be there once, and {len(twice)} are there more often: {said}. "
+            f"{table.name}: a segment_id may be there once, and {len(twice)} are there more often: {examples}. "
             "Correct it, or take the column away: segments are then named after their files"
         )
     return ids

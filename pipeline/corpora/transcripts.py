@@ -6,6 +6,7 @@ and the words of its video come from elsewhere.
 """
 
 import csv
+import io
 import math
 import os
 import re
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
-from pipeline.corpora.captions import Caption, said
-from pipeline.corpora.tree import below
+from pipeline.corpora.captions import read_captions, without_repeats
+from pipeline.corpora.tree import below, read_unicode
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit
 
@@ -80,13 +81,11 @@ def read_cues(path: Path) -> list[Cue]:
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; remove it")
     try:
-        cues = list(READERS[path.suffix.lower()](path))
-    except UnicodeDecodeError as error:
+        cues = list(READERS[path.suffix.lower()](path, read_unicode(path)))
+    except UnicodeDecodeError as error:  # which it is instead nobody can know, and a wrong guess makes other words
         raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except csv.Error as error:
         raise InputError(f"{path}: not a tab-separated table ({error}); correct the file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); correct its permissions") from None
     return sorted(cues, key=lambda c: (c.start_s, c.end_s))
 
 
@@ -112,56 +111,40 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
     return findings
 
 
-def _read_tsv(path: Path) -> Iterator[Cue]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if not set(COLUMNS) <= set(reader.fieldnames or ()):
-            raise InputError(
-                f"{path}: the first line is {reader.fieldnames}, expected the columns {', '.join(COLUMNS)}"
-            )
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            try:
-                start_s, end_s = float(row["start"]), float(row["end"])
-            except (TypeError, ValueError):
-                raise InputError(f"{where}: start {row['start']!r} and end {row['end']!r} must be seconds") from None
-            found = _caption(row["word"] or "", start_s, end_s, where)
-            yield Cue(found.text, found.start_s, found.end_s, row.get("segment_id") or None)
+def _read_tsv(path: Path, text: str) -> Iterator[Cue]:
+    quoted = text.startswith('"')  # else words may begin with a quote
+    stream = io.StringIO(text, newline="")
+    reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    reader.fieldnames = header = [name.strip().lower() for name in reader.fieldnames or ()]
+    if not set(COLUMNS) <= set(header) or len(set(header)) < len(header):
+        raise InputError(f"{path}: the first line is {header}, expected the columns {', '.join(COLUMNS)} once each")
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        try:
+            start_s, end_s = (float(row[name].replace(",", ".")) for name in ("start", "end"))
+        except (AttributeError, ValueError):
+            raise InputError(f"{where}: start {row['start']!r} and end {row['end']!r} must be seconds") from None
+        yield _cue(row["word"] or "", start_s, end_s, where, row.get("segment_id") or None)
 
 
-def _read_vtt(path: Path) -> Iterator[Cue]:
-    import webvtt
-
+def _read_captions(path: Path, text: str) -> Iterator[Cue]:
     try:
-        captions = webvtt.WebVTT.read(str(path), strict=True).captions
-    except (webvtt.errors.MalformedFileError, webvtt.errors.MalformedCaptionError) as error:
-        raise InputError(f"{path}: not WebVTT ({error}); correct the file") from None
-    shown = []
-    for n, caption in enumerate(captions, start=1):
-        start_s, end_s = (t.in_seconds() + t.milliseconds / 1000 for t in (caption.start_time, caption.end_time))
-        shown.append(_caption(caption.raw_text, start_s, end_s, f"{path}, cue {n}"))
-    return (Cue(c.text, c.start_s, c.end_s) for c in said(shown))
+        found = list(read_captions(text))
+    except ValueError as error:
+        raise InputError(f"{path}, {error}; correct the file") from None
+    if not found and text.strip() and not text.startswith("WEBVTT"):
+        kind = {".vtt": "WebVTT", ".srt": "SubRip"}[path.suffix.lower()]
+        raise InputError(f"{path}: not {kind}: no line such as 00:00:01.000 --> 00:00:02.500; correct the file")
+    for line, caption in found:
+        _cue(caption.text, caption.start_s, caption.end_s, f"{path}, line {line}")
+    return (Cue(c.text, c.start_s, c.end_s) for c in without_repeats([caption for _, caption in found]))
 
 
-def _read_srt(path: Path) -> Iterator[Cue]:
-    import pysrt
-
-    try:
-        items = pysrt.open(str(path), encoding="utf-8-sig", error_handling=pysrt.SubRipFile.ERROR_RAISE)
-    except pysrt.Error as error:
-        raise InputError(f"{path}: not SubRip ({type(error).__name__}: {error}); correct the file") from None
-    shown = []
-    for n, item in enumerate(items, start=1):
-        start_s, end_s = item.start.ordinal / 1000, item.end.ordinal / 1000
-        shown.append(_caption(item.text, start_s, end_s, f"{path}, subtitle {n}"))
-    return (Cue(c.text, c.start_s, c.end_s) for c in said(shown))
-
-
-def _caption(text: str, start_s: float, end_s: float, where: str) -> Caption:
-    """A caption; raises InputError where its times are no range."""
+def _cue(text: str, start_s: float, end_s: float, where: str, segment_id: str | None = None) -> Cue:
+    """A cue; raises InputError where its times are no range."""
     if not (math.isfinite(start_s) and start_s < end_s < math.inf):
         raise InputError(f"{where}: {text!r} ends at {end_s} s, not after its start at {start_s} s; correct the file")
-    return Caption(text, start_s, end_s)
+    return Cue(text, start_s, end_s, segment_id)
 
 
-READERS = {".tsv": _read_tsv, ".vtt": _read_vtt, ".srt": _read_srt}
+READERS = {".tsv": _read_tsv, ".vtt": _read_captions, ".srt": _read_captions}

@@ -1,5 +1,6 @@
 """What corpus readers share: finding the root and files, skipping litter, reading text of unknown encoding."""
 
+import codecs
 import os
 import platform
 import re
@@ -111,21 +112,32 @@ def lines(text: str) -> list[str]:
     return re.split(r"\r\n|\n|\r", text)
 
 
-def read_text(path: Path) -> tuple[str, str | None]:
-    """Read a text file; returns its text and, where it is not UTF-8, a sentence that says how it was read.
+def read_unicode(path: Path) -> str:
+    """Read a text file in UTF-8, or in UTF-16 where its first bytes say so, as spreadsheets save it.
 
-    Text that is not UTF-8 is read as Windows-1252 (Latin-1 with typographic quotes), which older annotation tools
-    wrote. Raises InputError where the file cannot be read or is not text.
+    Raises UnicodeDecodeError for any other encoding, and InputError where the file cannot be read or is not text.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path.name} cannot be read ({error.strerror}); correct it and run again") from None
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return data.decode("utf-16", errors="replace")
     if b"\0" in data:
         raise InputError(f"{path.name} is not a text file (it holds zero bytes); replace it by the original")
+    return data.decode("utf-8-sig")
+
+
+def read_text(path: Path) -> tuple[str, str | None]:
+    """Read a text file; returns its text and, where it is not Unicode, a sentence that says how it was read.
+
+    Other text is read as Windows-1252 (Latin-1 with typographic quotes), which older annotation tools wrote. Raises
+    InputError where the file cannot be read or is not text.
+    """
     try:
-        return data.decode("utf-8-sig"), None
+        return read_unicode(path), None
     except UnicodeDecodeError as error:
+        data = error.object
         line = data.count(b"\n", 0, error.start) + 1
         note = f"{path.name} is not UTF-8 (line {line}, byte 0x{data[error.start]:02x}) and was read as Windows-1252"
         return data.decode("cp1252", errors="replace"), note

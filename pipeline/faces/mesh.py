@@ -109,9 +109,9 @@ class Tracker:
 
             self._image = packet_creator.create_image_frame
             self._mesh = CalculatorGraph(graph_config=_graph_config())
-            self._said: dict = {}
+            self._outputs: dict = {}
             for stream in (_LANDMARKS, _PRESENCE):
-                self._mesh.observe_output_stream(stream, self._said.__setitem__, True)
+                self._mesh.observe_output_stream(stream, self._outputs.__setitem__, True)
             self._mesh.start_run(
                 {
                     "num_faces": packet_creator.create_int(1),
@@ -175,20 +175,20 @@ class Tracker:
     def _run(self, rgb: np.ndarray, origin: tuple[int, int]) -> Face | None:
         from mediapipe.python import ImageFormat, packet_getter
 
-        self._said.clear()
+        self._outputs.clear()
         self._step += 1
         image = self._image(image_format=ImageFormat.SRGB, data=rgb).at(self._step)
         with contextlib.nullcontext() if Tracker._announced else quiet():
             self._mesh.add_packet_to_input_stream("image", image)
             self._mesh.wait_until_idle()
-        found = self._said.get(_LANDMARKS)
+        found = self._outputs.get(_LANDMARKS)
         if found is None or found.is_empty():
             return None
         Tracker._announced = True
         plane, depth = _points(packet_getter.get_proto_list(found)[0])
         side = rgb.shape[0]  # the window is a square; MediaPipe gives depth in widths of the picture
         plane = plane * side + complex(*origin)
-        return Face(plane, depth * side, packet_getter.get_float(self._said[_PRESENCE]), rgb, origin)
+        return Face(plane, depth * side, packet_getter.get_float(self._outputs[_PRESENCE]), rgb, origin)
 
     def close(self) -> None:
         """Free the model."""
@@ -275,13 +275,13 @@ def quiet() -> Iterator[None]:
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
+            captured.seek(0)
+            os.write(kept, captured.read())
             raise
         finally:
             os.dup2(kept, 2)

@@ -144,18 +144,18 @@ class Scene:
             self._search(lost, spots, picture, region)
         elif len(self.people) == 2:
             self._met = True
-        held = [p.now for p in self.people if p.now is not None]
-        self.most_faces = max(self.most_faces, len(spots), len(held))
+        taken = [p.now for p in self.people if p.now is not None]
+        self.most_faces = max(self.most_faces, len(spots), len(taken))
         out: dict[Side, AlignedFace | int] = {}
         for person in self.people:
             if person.now is None:
-                out[person.side] = OTHER_FACE if held or any(s for s in spots if not s.tried) else NO_FACE
+                out[person.side] = OTHER_FACE if taken or any(s for s in spots if not s.tried) else NO_FACE
                 continue
             out[person.side] = aligned = align(person.now, picture)
             again = any(p is person for p in lost)
             person.saw(person.now, time_s)
             # While one of two is out of sight, it is not certain whose face the other one is.
-            if len(held) == len(self.people) and (again or time_s - person.looked_s >= LOOK_EVERY_S):
+            if len(taken) == len(self.people) and (again or time_s - person.looked_s >= LOOK_EVERY_S):
                 person.resembled(look_of(aligned.crop), again)
                 person.looked_s = time_s
         return out
@@ -205,15 +205,15 @@ class Scene:
                 loser.lose(place=False)
 
     def _search(self, lost: list[Person], spots: list[Spot], picture: Picture, region: Box) -> None:
-        held = [p.now for p in self.people if p.now is not None]
-        free = [spot for spot in spots if all(apart(spot, face) for face in held)]
+        taken = [p.now for p in self.people if p.now is not None]
+        free = [spot for spot in spots if all(apart(spot, face) for face in taken)]
         for person, spot in self._assign(lost, free, picture):
             spot.tried = True
             person.tracker.lock(spot.centre, spot.width, region)
             self._follow(person, picture, region)
             # Someone else's face may lie in the window too, and be the one that the mesh took.
             if person.now is not None and (
-                apart(person.now, spot) or any(not apart(person.now, face) for face in held)
+                apart(person.now, spot) or any(not apart(person.now, face) for face in taken)
             ):
                 person.lose(place=False)
 

@@ -38,7 +38,7 @@ def lacking(segment: Segment, video: Video) -> list[str]:
     holes_s = np.ptp(np.clip(video.holes_s, segment.start_s, segment.end_s), axis=1)
     if holes_s.any():
         count = int((holes_s > 0).sum())
-        reasons.append(f"truncated: no picture for {holes_s.sum():.1f} s in {count} hole{'s' * (count > 1)}")
+        reasons.append(f"no picture for {holes_s.sum():.1f} s in {count} hole{'s' * (count > 1)}")
     if video.dropped:
         reasons.append(f"{video.dropped} pictures of the video have no place in time")
     return reasons

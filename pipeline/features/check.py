@@ -116,9 +116,9 @@ def _repeats(extractor: Extractor) -> str:
 
 def _batches(extractor: Extractor) -> str:
     pieces = [_clip(extractor, n) for n in (3.0, 1.0, 2.2)]
-    together = _several(extractor, pieces)
+    batched = _several(extractor, pieces)
     worst = 0.0
-    for piece, rows in zip(pieces, together, strict=True):
+    for piece, rows in zip(pieces, batched, strict=True):
         alone = _one(extractor, piece)
         if len(alone) != len(rows):
             raise Wrong(f"a piece gives {len(rows)} rows in a batch and {len(alone)} alone")

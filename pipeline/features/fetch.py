@@ -119,7 +119,7 @@ def _from_hub(source: Source, partial: Path, allow_pickle: bool) -> None:
     info = hub_files(source)
     wanted = needed(list(info), f"{source.text} on the hub", allow_pickle)
     for name in wanted:
-        with _said_plainly(source, name):
+        with _as_input_error(source, name):
             hf_hub_download(source.location, name, revision=source.revision, local_dir=partial, endpoint=_endpoint())
         problem = _differs(partial / name, info[name])
         if problem:
@@ -135,7 +135,7 @@ def hub_files(source: Source) -> dict[str, dict]:
     """``{name: {bytes, sha256 or git_sha1}}`` of a pinned revision; raises InputError where HF_ENDPOINT lacks it."""
     from huggingface_hub import HfApi
 
-    with _said_plainly(source):
+    with _as_input_error(source):
         info = HfApi(endpoint=_endpoint()).model_info(
             source.location, revision=source.revision, files_metadata=True, timeout=30
         )
@@ -167,7 +167,7 @@ def _differs(path: Path, announced: dict) -> str | None:
 
 
 @contextmanager
-def _said_plainly(source: Source, name: str | None = None) -> Iterator[None]:
+def _as_input_error(source: Source, name: str | None = None) -> Iterator[None]:
     """Turn the hub client's exceptions into an InputError that says what is wrong and what to do."""
     from huggingface_hub import errors
 

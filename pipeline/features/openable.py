@@ -14,14 +14,14 @@ def check_openable(folder: Path, source: str) -> None:
     """Raise InputError for the first file that is not what its name says: a pointer, a web page, cut short, hostile."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         check = _ctranslate2 if path.name == CTRANSLATE2 else _CHECKS.get(path.suffix.lower())
-        said = impostor(path)
-        if said is None and check is not None:
+        problem = "; ".join(impostor(path) or ())
+        if not problem and check is not None:
             try:
-                said = check(path)
+                problem = check(path) or ""
             except Exception as error:  # each format has exceptions of its own
-                said = f"cannot be opened ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})"
-        if said and (check is not None or path.suffix in _LARGE):
-            raise InputError(f"{source}: {path.relative_to(folder)} is no such file: {said}; {REMEDY}")
+                problem = f"cannot be opened ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})"
+        if problem and (check is not None or path.suffix in _LARGE):
+            raise InputError(f"{source}: {path.relative_to(folder)} is no such file: {problem}; {REMEDY}")
 
 
 def _json(path: Path) -> str | None:

@@ -99,13 +99,13 @@ def _who(extractor: Extractor) -> str:
 
 def _groups(jobs: Iterable[Job], limit: float) -> Iterator[list[Job]]:
     group: list[Job] = []
-    held = 0.0
+    length = 0.0
     for job in jobs:
-        if group and (held + job.length > limit or len(group) >= GROUP_JOBS):
+        if group and (length + job.length > limit or len(group) >= GROUP_JOBS):
             yield group
-            group, held = [], 0.0
+            group, length = [], 0.0
         group.append(job)
-        held += job.length
+        length += job.length
     if group:
         yield group
 

@@ -85,8 +85,8 @@ class TransformersAudio(Extractor):
         if getattr(self.model.config, "feat_extract_norm", "group") == "group":
             return False
         long, short = clip("audio", 1.0), clip("audio", 0.6)
-        alone, together = self._forward([short])[0], self._forward([long, short])[1]
-        return np.allclose(alone, together, atol=1e-3 * np.abs(alone).max())
+        alone, in_group = self._forward([short])[0], self._forward([long, short])[1]
+        return np.allclose(alone, in_group, atol=1e-3 * np.abs(alone).max())
 
     @property
     def cut(self) -> Cut:

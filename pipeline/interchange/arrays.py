@@ -37,8 +37,8 @@ def read(path: Path) -> Iterator[tuple[str, Rows]]:
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        said = impostor(path) or (str(error) or type(error).__name__)
-        raise InputError(f"{path}: not a whole NumPy .npz file of plain arrays ({said}); write it again") from None
+        reason = "; ".join(impostor(path) or [str(error) or type(error).__name__])
+        raise InputError(f"{path}: not a whole NumPy .npz file of plain arrays ({reason}); write it again") from None
 
 
 def _read(path: Path) -> Iterator[tuple[str, Rows]]:

@@ -87,8 +87,8 @@ def _own(path: Path, group, name: str):
 
 def _rows(path: Path, group, segment_id: str) -> Rows:
     if not hasattr(group, "keys") or not {"features", "intervals"} <= set(group):
-        held = sorted(group) if hasattr(group, "keys") else "an array"
-        raise InputError(f"{path}: {segment_id} holds {held}, expected features and intervals")
+        members = sorted(group) if hasattr(group, "keys") else "an array"
+        raise InputError(f"{path}: {segment_id} holds {members}, expected features and intervals")
     values, time_s = (_numbers(path, group, name, segment_id) for name in ("features", "intervals"))
     rows = len(values)
     valid = _numbers(path, group, "valid", segment_id).astype(bool) if "valid" in group else np.ones(rows, bool)

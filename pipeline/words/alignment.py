@@ -1,4 +1,4 @@
-"""Forced alignment files (``.wdseg``): word times of one IEMOCAP turn in frames of 10 ms."""
+"""Forced alignment files (``.wdseg``): word times of one turn in frames of 10 ms."""
 
 import re
 

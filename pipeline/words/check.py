@@ -77,7 +77,7 @@ def _heard(recogniser: Recogniser, samples: np.ndarray) -> list[Heard]:
     )]  # fmt: skip
 
 
-def _said(heard: list[Heard]) -> str:
+def _quoted(heard: list[Heard]) -> str:
     return f"{len(heard)} words" + (f": {' '.join(word for word, *_ in heard[:8])}" if heard else "")
 
 
@@ -88,7 +88,7 @@ def checks(voice: np.ndarray) -> dict[str, Callable[[Recogniser], str]]:
         for what, samples in nobody():
             if heard := _heard(recogniser, samples):
                 raise Wrong(
-                    f"hears {_said(heard)} in {what}; leave finds_speech False, so that words outside of speech are "
+                    f"hears {_quoted(heard)} in {what}; leave finds_speech False, so that words outside of speech are "
                     "taken out"
                 )
         return f"no words in {', '.join(what for what, _ in nobody())}"
@@ -102,7 +102,7 @@ def checks(voice: np.ndarray) -> dict[str, Callable[[Recogniser], str]]:
                 )
         if heard != sorted(heard, key=lambda each: each[1]):
             raise Wrong("words are not in order of time")
-        return _said(heard)
+        return _quoted(heard)
 
     def repeats(recogniser: Recogniser) -> str:
         first = _heard(recogniser, voice)

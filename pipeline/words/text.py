@@ -23,7 +23,7 @@ _SAME = str.maketrans({"’": "'", "‘": "'", "＇": "'", "‐": "-", "‑": "-
 _LETTER = r"[[\p{L}\p{N}]--[\p{Han}\p{Hiragana}\p{Katakana}]]"
 _REST = r"(?:[\u200c\u200d]?[[\p{L}\p{N}\p{M}]--[\p{Han}\p{Hiragana}\p{Katakana}]])*"
 _WORD = regex.compile(
-    rf"[\p{{Han}}\p{{Hiragana}}]\p{{M}}*|\p{{Katakana}}[\p{{Katakana}}ー\p{{M}}]*|{_LETTER}{_REST}(?:['-]{_LETTER}{_REST})*",
+    rf"[\p{{Han}}\p{{Hiragana}}]\p{{M}}*|\p{{Katakana}}[\p{{Katakana}}ーｰ\p{{M}}]*|{_LETTER}{_REST}(?:['-]{_LETTER}{_REST})*",
     regex.VERSION1,
 )
 
