@@ -13,7 +13,7 @@ from models.graphs import shapes, tensors, with_tensors
 from models.seeds import alternate
 from models.task import Task
 from tests.network_material import TASKS
-from tests.training_material import job_of, run_of
+from tests.training_material import NETWORKS, job_of, run_of
 
 
 def of_lengths(audio, text) -> Examples:
@@ -55,6 +55,23 @@ def test_a_rounded_batch_is_the_same_with_more_padding(tmp_path, task):
             torch.testing.assert_close(other[k, :n], one[k, :n], atol=1e-5, rtol=0)
         assert not rounded.target_mask[:, plain.target.shape[1] :].any()
     assert len({shapes(batch) for batch in examples.batches(groups, rounded=True)}) <= 16
+
+
+def test_a_rounded_batch_with_dialog_context_is_the_same_with_more_rows(tmp_path):
+    task = TASKS[0]
+    run = run_of(job_of(tmp_path, task, NETWORKS[task.level] | {"context": 2}))
+    examples, network = run.examples, run.network.eval()
+    groups = training_batches(run.items, examples.length, 8, np.random.default_rng(0))
+    sizes = set()
+    for plain, rounded in zip(examples.batches(groups), examples.batches(groups, rounded=True), strict=True):
+        with torch.no_grad():
+            one, other = network(*plain.given), network(*rounded.given)
+        torch.testing.assert_close(other, one, atol=1e-5, rtol=0)
+        rows = {len(values) for values in rounded.values.values()}
+        assert rows == {3 * len(rounded)}
+        sizes.add(shapes(rounded))
+    made = {shapes(b) for b in examples.batches(examples.of_each_shape({len(g) for g in groups}, run.items), True)}
+    assert sizes <= made
 
 
 @pytest.mark.parametrize("task", TASKS, ids=str)

@@ -226,6 +226,7 @@ def job_of(folder, task, network=None, **changes) -> Job:
     """A small training of any task as ``models.train`` makes it, on material written for it."""
     split, features, labels = write_material(folder, task)
     network = NetworkOptions(**(network or NETWORKS[task.level]))
+    write_table(folder / "segments.tsv", videos() if task.frames else emotional_turns(), Segment)
     return Job(
         name="small",
         task=task,
@@ -237,6 +238,7 @@ def job_of(folder, task, network=None, **changes) -> Job:
         network=network,
         training=TrainingOptions(**(TRAINING[task.level] | changes)).for_network(network),
         out=folder / "out",
+        segments=folder / "segments.tsv" if network.context else None,
     )
 
 
