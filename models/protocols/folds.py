@@ -250,7 +250,7 @@ SELECTED = "the model is selected on the videos it is tested on: scores are opti
 PROTOCOLS = {
     "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("session",))),
     "speaker": Protocol("leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("speaker", "dialog"))),
-    "scenario": Protocol("leave session and scenario out together", _count_scenario, _cut_scenario),
+    "scenario": Protocol("leave people and scenario out together", _count_scenario, _cut_scenario),
     "group": Protocol("grouped folds", lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups),
     "utterance": Protocol(
         "random utterance folds",
