@@ -140,7 +140,7 @@ def test_what_leaks_is_said(corpus, splits):
     assert said["session"] == said["speaker"] == ["the script or scene of 100 % of the test items also trains"]
     assert said["scenario"] == []
     assert [clause.split(" of ")[0] for clause in said["utterance"]] == [
-        *("the session", "the speaker", "the dialog", "the script or scene"),
+        *("the session", "the speaker", "the dialog or recording", "the script or scene"),
     ]
     video = videos()
     assert clauses(leaks(frame_split(video), video)) == []

@@ -255,7 +255,7 @@ def test_protocols_that_flatter_are_marked(tmp_path):
     )
     (warned,) = page_of(made).all("header")[0].with_class("warn")
     assert "the script or scene of 100 % of the test items also trains" in warned.text
-    assert "the dialog of under 1 % of the test items also selects" in warned.text
+    assert "the dialog or recording of under 1 % of the test items also selects" in warned.text
     protocol = {"name": "session", "description": "random folds", "caveat": "speakers also train: optimistic"}
     made.tell(protocol=protocol)
     (warned,) = page_of(made).all("header")[0].with_class("warn")

@@ -11,7 +11,7 @@ from pipeline.records import Assignment, InputError, Segment, read_table, write_
 
 POOLED = "all"
 PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
-MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog", "scenario": "script or scene"}
+MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog or recording", "scenario": "script or scene"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,12 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     yield [f"{scored} by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
+    if view.get("ranks"):
+        yield [
+            "Beside that all runs are shown by their mean ranks",
+            Cite(["demsar2006"]),
+            ", unplanned and without a test.",
+        ]
     page = view["first_page"]
     best = page.best or ("" if settings.contrasts else page.lead)
     if best and runs:
