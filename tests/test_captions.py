@@ -126,6 +126,27 @@ def test_rolling_captions_without_times_within(tmp_path):
         assert (words[0][1], words[3][1], words[6][1]) == (0.16, 2.32, 4.01)
 
 
+@pytest.mark.parametrize("lines", [
+    ["hello and welcome", "Hello and welcome.\nto the show", "To the show,\nladies and gentlemen"],
+    ["你好世界欢迎", "你好世界欢迎\n来到我们节目", "来到我们节目\n今天讨论音乐"],
+    ["สวัสดี ครับ ทุกคน", "สวัสดี ครับ ทุกคน\nวันนี้ เรา มา", "วันนี้ เรา มา\nคุย กัน นะ"],
+    ["<i>it was a</i>", "<i>it was a</i>\n{\\an8}bright cold day", "bright cold day\n<b>in april and</b>"],
+    ["so it", "so it goes", "so it goes on", "so it goes on and"],
+])  # fmt: skip
+@pytest.mark.parametrize("overlap_s", [0, 1])
+def test_lines_that_roll_in_any_script_and_style(tmp_path, lines, overlap_s):
+    words = read(tmp_path / "a.srt", srt(*((2 * k, 2 * k + 2 + overlap_s, text) for k, text in enumerate(lines))))
+    new = [lines[0], *(text.split("\n")[-1] if "\n" in text else text.split()[-1] for text in lines[1:])]
+    assert [word for word, _ in words] == [word for text in new for word in tokens(plain(text))]
+    assert [start_s for _, start_s in words] == sorted(start_s for _, start_s in words)
+
+
+def test_a_caption_that_is_there_twice_is_said_once(tmp_path):
+    """As programs write shadows of it; who says the same again says it later."""
+    lines = [(0, 1, "well well"), (0, 1, "well well"), (1, 2, "so"), (2, 3, "so")]
+    assert [w for w, _ in read(tmp_path / "a.srt", srt(*lines))] == ["well", "well", "so", "so"]
+
+
 def test_three_lines_that_roll_up(tmp_path):
     spoken = ["it was a", "bright cold day", "in april and", "the clocks were", "striking thirteen times"]
     lines = [(2 * k, 2 * k + 2, "\n".join(spoken[max(0, k - 2) : k + 1])) for k in range(5)]

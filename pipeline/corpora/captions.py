@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 _RUBY = re.compile(r"<r[tp][^>]*>.*?</r[tp]>", re.DOTALL | re.IGNORECASE)  # how a character is read, beside it
 _TAG = re.compile(r"</?(?:[bisuvcp]|font|ruby|lang|span|em|strong)(?=[\s.>/])[^<>]*>", re.IGNORECASE)
@@ -59,9 +60,10 @@ def plain(text: str) -> str:
 
 def without_repeats(captions: Sequence[Caption]) -> list[Caption]:
     """What is new in each caption, by the times within it where it has some; in order of time."""
-    captions = sorted(captions, key=lambda c: (c.start_s, c.end_s))
-    repeated = _repeated([plain(c.text).split() for c in captions])
-    if not _rolls(captions, repeated):
+    captions = sorted(dict.fromkeys(captions), key=lambda c: (c.start_s, c.end_s))
+    shown = [[_key(word) for word in plain(c.text).split()] for c in captions]
+    repeated = _repeated(shown)
+    if not _rolls(captions, shown, repeated):
         repeated = [0] * len(captions)
     overlaps = sum(a.end_s > b.start_s for a, b in pairwise(captions))
     found = []
@@ -73,6 +75,11 @@ def without_repeats(captions: Sequence[Caption]) -> list[Caption]:
     return found
 
 
+def _key(word: str) -> str:
+    """The same for a word that was given a capital or a full stop only when its line had ended."""
+    return re.sub(r"\W", "", word.casefold()) or word
+
+
 def _repeated(shown: list[list[str]]) -> list[int]:
     """How many words at the beginning of each caption are those at the end of the one before."""
     counts = [0]
@@ -82,13 +89,15 @@ def _repeated(shown: list[list[str]]) -> list[int]:
     return counts[: len(shown)]
 
 
-def _rolls(captions: list[Caption], repeated: list[int]) -> bool:
+def _rolls(captions: list[Caption], shown: list[list[str]], repeated: list[int]) -> bool:
     """Whether most captions begin with what the one before showed, and not because somebody says the same again."""
     if 2 * sum(n > 0 for n in repeated) < len(captions) - 1:
         return False
     timed = any(_STAMP.search(c.text) for c in captions)
     instant = any(n and c.end_s - c.start_s < INSTANT_S for n, c in zip(repeated, captions))
-    grows = len(captions) > 2 and any(A_LINE <= n < len(plain(c.text).split()) for n, c in zip(repeated, captions))
+    # Chinese and Japanese have no spaces: there each character counts.
+    size = [sum(len(w) if east_asian_width(w[0]) == "W" else 1 for w in words[:n]) for n, words in zip(repeated, shown)]
+    grows = len(captions) > 2 and any(s >= A_LINE and n < len(w) for s, n, w in zip(size, repeated, shown))
     return timed or instant or grows
 
 
