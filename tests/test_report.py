@@ -111,7 +111,7 @@ def test_packed_models_are_listed_and_how_to_pack_is_said(fixtures, pages, tmp_p
     out = tmp_path / "report.html"
     report.main(["--results", str(tmp_path / "iemocap"), "--out", str(out)], standalone_mode=False)
     page = Page(out.read_text())
-    assert [e.text for e in page.by_id("downloads").all("code")][0] == how[1]
+    assert next(e.text for e in page.by_id("downloads").all("code")) == how[1]
     assert "Another run of this page is packed by" in said(page)
 
 
