@@ -166,6 +166,14 @@ def test_windows_that_overlap_are_shown_around_their_middles():
     assert [(row.start_s, row.end_s) for row in stretches.apart(rows)] == [(0.0, 2.5), (2.5, 3.5), (3.5, 6.0)]
 
 
+def test_a_number_that_is_nearly_zero_is_zero():
+    assert [wording.value_text(numbers(), 0, value) for value in (-0.004, 0.004, -0.006)] == [
+        "+0.00",
+        "+0.00",
+        "\u22120.01",
+    ]
+
+
 # Curves.
 
 

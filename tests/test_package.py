@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -267,6 +269,20 @@ def test_a_table_of_sounds_becomes_a_report_in_a_folder_of_the_user(installed, t
     assert f"version {project()['version']}" in html
     scores = (tmp_path / "results" / "mine" / "tables" / "scores.csv").read_text()
     assert "balanced_accuracy" in scores
+
+    given = ["--results", "results/mine", "--run", "self-A", "--out", "results/mine/models/self-A"]
+    done = outside(tmp_path, str(installed / "affectflow"), "pack", *given)
+    assert done.returncode == 0, done.stderr
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "results" / "mine" / "models" / "self-A", elsewhere / "model")
+    shutil.copy(tmp_path / "3.wav", elsewhere)
+    done = outside(elsewhere, str(installed / "affectflow"), "predict", "model", "3.wav", "--out", "said")
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / "said" / "3.html").is_file()
+    from affectflow import load_model
+
+    there, here = pd.read_parquet(elsewhere / "said" / "3.parquet"), load_model(elsewhere / "model")
+    pd.testing.assert_frame_equal(there, here.predict(elsewhere / "3.wav"), rtol=1e-6)
 
 
 @pytest.mark.slow

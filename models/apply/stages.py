@@ -152,7 +152,7 @@ def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
         looked[segment.speaker] += len(valid)
     shares = {person: seen[person] / max(frames, 1) for person, frames in sorted(looked.items())}
     if len(shares) > 1 and recording.everybody:
-        each = ", ".join(f"{person} in {share:.0%}" for person, share in shares.items())
+        each = ", ".join(f"{person} in {100 * share:.0f} %" for person, share in shares.items())
         return [
             f"{len(shares)} people are followed, seen in so many of the frames that were looked at: {each}. {AGAIN}"
         ]
@@ -162,7 +162,7 @@ def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
         if share == 0:
             notes.append(f"No face{whose} was found in it.")
         elif share < 0.5:
-            notes.append(f"A face{whose} was found in {share:.0%} of the frames that were looked at.")
+            notes.append(f"A face{whose} was found in {100 * share:.0f} % of the frames that were looked at.")
     return notes
 
 

@@ -26,7 +26,7 @@ def value_text(answer: Answer, output: int, value: float) -> str:
     if not answer.numbers:
         return f"{100 * value:.0f} %"
     signed = "+" if has_signs(answer, output) else ""
-    return f"{value:{signed}.2f}".replace("-", "\u2212")
+    return f"{round(value, 2) + 0.0:{signed}.2f}".replace("-", "\u2212")  # + 0.0: nothing is below zero by less
 
 
 def headline(answer: Answer, row: Row) -> str:

@@ -30,8 +30,9 @@ const before = (starts, time) => {
 const text = (output, value, spread) => {
   if (value === null) return "–";
   if (!data.numbers) return `${Math.round(100 * value)} %` + (spread ? ` ± ${Math.round(100 * spread)}` : "");
-  const sign = data.signed[output] && value >= 0 ? "+" : "";
-  return sign + value.toFixed(2).replace("-", "\u2212") + (spread ? ` ± ${spread.toFixed(2)}` : "");
+  const rounded = Math.round(100 * value) / 100 + 0;
+  const sign = data.signed[output] && rounded >= 0 ? "+" : "";
+  return sign + rounded.toFixed(2).replace("-", "\u2212") + (spread ? ` ± ${spread.toFixed(2)}` : "");
 };
 
 const told = (steps, k) => {
