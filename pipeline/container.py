@@ -33,9 +33,12 @@ def open_media(path: Path):
         if found:
             what, advice = found
             raise MediaError(path, f"not a media file ({what})", advice)
+        with path.open("rb") as file:
+            head = file.read(12)
         # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
         # the file, all that follows a packet that was overwritten would come too early.
-        return av.open(str(path), metadata_errors="ignore", options={"fflags": "+sortdts"})
+        options = {"fflags": "+sortdts"} if head[:4] == b"RIFF" and head[8:] == b"AVI " else {}
+        return av.open(str(path), metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", advice) from None

@@ -110,7 +110,7 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
     )  # of a broadcast, which begins where somebody began to record
     codec = stream.codec_context
     found, first, last, before = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries)), None, 0, None
-    numbers, jumps = FrameNumbers(codec), []
+    numbers, jumps, jumped = FrameNumbers(codec), [], False
     for packet in packets(container, stream):
         if packet is None or (not packet.size and packet.dts is None) or found.count == most:
             break
@@ -125,12 +125,14 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
         if packet.dts is not None:
             found.back = max(found.back, 0 if before is None else before - packet.dts)
             before = packet.dts
-        if is_shown(packet):
+        jumped = numbers.jump(packet) or (jumped and not packet.is_keyframe)
+        if is_shown(packet):  # what an edit list leaves out is needed all the same
             found.stamps.append(stamp)
             found.keys.append(packet.is_keyframe)
             found.spare.append(packet.is_disposable)
             found.broken.append(packet.is_corrupt)
-            jumps.append(numbers.jump(packet))
+            jumps.append(jumped)
+            jumped = False
     if sum(jumps) < MOST_JUMPS * len(jumps):
         found.broken = [broken or jump for broken, jump in zip(found.broken, jumps)]
     found.reach = 0 if first is None else last - first

@@ -136,3 +136,14 @@ def test_an_avi_that_lost_its_middle_is_refused(tmp_path):
         read(tmp_path / "whole.avi")
         with pytest.raises(MediaError, match="of 200 frames are there, and it does not say which"):
             read(tmp_path / "x.avi")
+
+
+def test_what_an_edit_list_leaves_out_is_not_missing(tmp_path):
+    film(tmp_path / "whole.mp4", 120, *H264)
+    ffmpeg("-ss", "1.3", "-i", tmp_path / "whole.mp4", "-c", "copy", tmp_path / "x.mp4")
+    assert not any(picture.damaged for picture in Video(tmp_path / "x.mp4").pictures())
+
+
+@pytest.mark.parametrize("name", ["WolfgangLanger_Pexels.mp4", "no_face.mp4", "single_face.mp4", "face_noface.mov"])
+def test_nothing_is_damaged_in_real_clips(shared, name):
+    assert not any(p.damaged for p in Video(shared / "media" / "clips" / name).pictures(range(100)))
