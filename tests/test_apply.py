@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from scipy.special import log_softmax, softmax
 
 import affectflow
+from benchmarks.measure import run as run_measured
 from models.apply import command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
@@ -501,3 +502,12 @@ def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
     assert re.fullmatch(rf"error: File too large: {tmp_path}/temporary/\S+; make room, .*", said[-1])
     assert {path.stem for path in out.iterdir()} == {*"0234", "recordings"}
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared, tmp_path):
+    clip = shared / "media" / "grid" / "swwp2s.mpg"
+    timed = [sys.executable, "-m", "benchmarks.predict", made["affwild2"][2], clip, "--out", "out"]
+    done = run_measured(timed, tmp_path)
+    spent = json.loads(done.text.splitlines()[-1])
+    assert 0.3 < spent["stages_s"] / spent["wall_s"] < 1
+    assert 200 < done.peak_mb < 2000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import costs, faces, features, gpu, hour, predict
+from benchmarks import costs, faces, features, gpu, hour
 from benchmarks.full_size import make_films
 from benchmarks.stages import Corpus
 from benchmarks.training import turns
@@ -39,16 +39,6 @@ def test_the_stages_of_a_long_video(films, monkeypatch):
     stages += ["training", "training, features from their files"]
     assert list(found) == [f"MB, 60 minutes, {stage} (under 2000)" for stage in stages]
     assert all(20 < peak_mb < 2000 for peak_mb in found.values())
-
-
-def test_a_prediction(films, monkeypatch):
-    monkeypatch.setattr(predict, "make_films", lambda folder: films)
-    monkeypatch.setattr(predict, "LONG_S", 6)
-    monkeypatch.setattr(predict, "PAIR_S", 3)
-    memory, stages, rate, pair = predict.figures().values()
-    assert 200 < memory < 2000
-    assert 0.3 < stages < 1
-    assert min(rate, pair) > 0
 
 
 def test_the_stage_that_is_compared_finds_every_face(films, tmp_path):

@@ -47,7 +47,7 @@ class Somebody(Person):
     look: np.ndarray | None = None  # in the picture before
     total_s: float = 0.0
     number: int = 0  # 0: not seen for long enough to count
-    held: list[tuple[list[tuple[str, int]], AlignedFace]] = field(default_factory=list)
+    waiting: list[tuple[list[tuple[str, int]], AlignedFace]] = field(default_factory=list)
 
 
 class Crowd(Scene):
@@ -213,16 +213,16 @@ def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: li
                 for segment_id, row in rows if person.number else ():
                     writer.absent(_own(segment_id, person.number), row, face)
                 continue
-            person.held.append((rows, face))
+            person.waiting.append((rows, face))
             if person.total_s < crowd.least_s:
                 continue
             if not person.number:
                 known.append(person)
                 person.number = len(known)
                 writer.add({_own(segment_id, person.number): frames for segment_id, frames in plan.items()})
-            for held, shown in person.held:
+            for waiting, shown in person.waiting:
                 jpeg = shown.jpeg()
-                for segment_id, row in held:
+                for segment_id, row in waiting:
                     own = _own(segment_id, person.number)
                     writer.found(own, row, jpeg, shown.score, shown.landmarks, shown.mesh)
-            person.held.clear()
+            person.waiting.clear()
