@@ -1,9 +1,10 @@
 """Seconds of the processor that an epoch takes, with the code of the folder that it is called in.
 
-    python -P benchmarks/epochs.py FOLDER turns|windows FUSION...
+    python -P benchmarks/epochs.py FOLDER turns|windows|scores FUSION...
 
-prints one JSON line per fusion. It also runs on commit d026491, which training is compared with, so it imports nothing
-of this package and knows the calls of both. The features of FOLDER are made by :mod:`benchmarks.training`.
+prints one JSON line per fusion; ``scores`` are the best development accuracies of SEEDS, each trained for EPOCHS. It
+also runs on commit d026491, which training is compared with, so it imports nothing of this package and knows the calls
+of both. The features of FOLDER are made by :mod:`benchmarks.training`.
 """
 
 import json
@@ -42,19 +43,24 @@ CLASSES = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 ONE_GRID = {"encoder": "tcn", "combine": "concatenation"}  # what compares with rcma on frames: self_frames and others
 
 
-def turns(folder: Path, fusion: str) -> Run:
-    """All turns but two train, classes of segments."""
+SEEDS, EPOCHS = range(5), 6
+
+
+def turns(folder: Path, fusion: str, seed: int = 0, half: bool = False) -> Run:
+    """All turns but two train, or every other one, and the rest is the development part; classes of segments."""
     stores = {m: FeatureStore(folder / f"{m}.h5") for m in MODALITIES}
     ids = list(stores["text"])
     parts = {ids[-1]: "test", ids[-2]: "development"}
+    if half:
+        parts |= dict.fromkeys(ids[:-1:2], "development")
     rows = [Assignment(s, 0, parts.get(s, "training"), CLASSES[k % len(CLASSES)]) for k, s in enumerate(ids)]
     training, network = TrainingOptions(seeds=[0], max_steps=MAX_STEPS), NetworkOptions(fusion=fusion)
     if FORMER:
-        return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training)
+        return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training, seed)
     truth = Truth(list(CLASSES), np.array([CLASSES.index(row.label) for row in rows]))
     task = Task("classes", "segment")
     items = segment_items(stores, rows, task, truth, network, training)
-    return _run(fitted(items, network, training), network, training)
+    return _run(fitted(items, network, training), network, training, seed)
 
 
 def windows(folder: Path, fusion: str) -> Run:
@@ -73,12 +79,12 @@ def windows(folder: Path, fusion: str) -> Run:
     return _run(fitted(items, network, training), network, training)
 
 
-def _run(examples, network: NetworkOptions, training: TrainingOptions) -> Run:
-    torch.manual_seed(0)
+def _run(examples, network: NetworkOptions, training: TrainingOptions, seed: int = 0) -> Run:
+    torch.manual_seed(seed)
     outputs = (len(examples.classes) or 2) if FORMER else len(examples.names)
     scale = () if FORMER else (examples.scale,)
     made = build(network, examples.dims, examples.task, outputs, examples.max_steps, *scale)
-    return Run(made, examples, training, 0, False)
+    return Run(made, examples, training, seed, False)
 
 
 def epoch_s(run: Run) -> float:
@@ -88,6 +94,17 @@ def epoch_s(run: Run) -> float:
     begin_s = time.process_time()
     run.learn(run.examples.batches(groups), *((1e-3,) if FORMER else ()))
     return time.process_time() - begin_s
+
+
+def scores(folder: Path, fusion: str) -> dict[str, list[float]]:
+    """The best development accuracy of each seed."""
+    found = []
+    for seed in SEEDS:
+        run = turns(folder, fusion, seed, half=True)
+        for _ in range(EPOCHS):
+            run.epoch()
+        found.append(run.progress.best_score)
+    return {"scores": found}
 
 
 def rate() -> float:
@@ -116,4 +133,6 @@ def measure(folder: Path, kind: str, fusion: str) -> dict[str, float]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for name in sys.argv[3:]:
-        print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2], name)), flush=True)
+        given = Path(sys.argv[1])
+        found = scores(given, name) if sys.argv[2] == "scores" else measure(given, sys.argv[2], name)
+        print(json.dumps(found), flush=True)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ FORMER = "d026491"
 FRAMES_TASK = Task("numbers", "frame", ("valence", "arousal"))
 TURNS, CLASSES = 512, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 TURN_FEATURES = {"audio": (768, 0.02), "video": (768, 0.1), "text": (768, 0.35)}  # width and hop of the defaults
+LEARNED, LEARNED_TURNS, SIGNAL = ("self_attention", "rcma"), 128, 0.02
+T_OF_FIVE = 2.776  # Student's t of 97.5 % with four degrees of freedom
 FUSIONS = ("self_attention", "cross_attention", "concatenation", "late", "rcma")
 WINDOWS = 24  # of Aff-Wild2's kind in an epoch
 FRAMES_PER_VIDEO, FRAME_S = 5000, 1 / 30  # the average of Aff-Wild2
@@ -39,16 +42,18 @@ def _attributes(modality: str, corpus: str) -> dict:
     }  # fmt: skip
 
 
-def _noise(rng, seconds: float, dim: int, hop_s: float) -> Rows:
+def _noise(rng, seconds: float, dim: int, hop_s: float, shift: np.ndarray | float = 0.0) -> Rows:
     n = max(1, int(seconds / hop_s))
     start_s = np.arange(n) * hop_s
-    return Rows(
-        rng.standard_normal((n, dim), np.float32), np.stack([start_s, start_s + hop_s], 1), rng.random(n) > 0.05
-    )
+    values = rng.standard_normal((n, dim), np.float32) + np.float32(shift)
+    return Rows(values, np.stack([start_s, start_s + hop_s], 1), rng.random(n) > 0.05)
 
 
-def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
-    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features of the default sizes, and a split."""
+def turns(folder: Path, count: int = TURNS, signal: float = 0.0) -> dict[str, Path]:
+    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features of the default sizes, and a split.
+
+    ``signal``: how far, in deviations of a feature, the classes lie apart in each.
+    """
     from pipeline.records import Assignment, write_table
 
     rng = np.random.default_rng(0)
@@ -58,16 +63,17 @@ def turns(folder: Path, count: int = TURNS) -> dict[str, Path]:
     files = {}
     for modality, (dim, hop_s) in TURN_FEATURES.items():
         files[modality] = folder / f"{modality}.h5"
+        shifts = signal * rng.standard_normal((len(CLASSES), dim)) if signal else np.zeros(len(CLASSES))
         with StoreWriter(files[modality], _attributes(modality, "iemocap"), dim) as writer:
-            for name, s in zip(names, seconds):
-                writer.append(name, _noise(rng, s, dim, hop_s))
+            for i, (name, s) in enumerate(zip(names, seconds)):
+                writer.append(name, _noise(rng, s, dim, hop_s, shifts[i % len(CLASSES)]))
     parts = ["development" if i % 16 == 0 else "test" if i % 16 == 1 else "training" for i in range(count)]
     rows = [Assignment(n, 0, p, CLASSES[i % len(CLASSES)]) for i, (n, p) in enumerate(zip(names, parts))]
     write_table(folder / "split.tsv", rows, Assignment)
     return files
 
 
-def _videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
+def videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
     """Write videos of so many frames with features of the default sizes, and labels of their frames."""
     rng = np.random.default_rng(0)
     durations_s = {f"video{i:02d}": n * FRAME_S for i, n in enumerate(frames)}
@@ -106,33 +112,56 @@ def _seconds(function, repeats: int = 2) -> float:
 
 def default_features() -> dict[str, float]:
     """An epoch of each fusion on the default features at true lengths: seconds of a core, of the former code and ours,
-    and the share of it that its operations alone would take."""
-    script, found = ROOT / "benchmarks" / "epochs.py", {}
-    with tempfile.TemporaryDirectory() as temporary:
-        folder, former = Path(temporary), Path(temporary) / FORMER
-        add = ["git", "-C", ROOT, "worktree", "add", "--quiet", "--detach", former, FORMER]
-        if subprocess.run(add, capture_output=True).returncode:
-            print(f"\nthe repository does not hold {FORMER}: its epochs are not measured")
-            former = None
+    and the share of it that its operations alone would take; and what each code's networks learn of the same data."""
+    found = {}
+    with tempfile.TemporaryDirectory() as temporary, former_code(Path(temporary) / FORMER) as former:
+        folder = Path(temporary)
         turns(folder)
-        _videos(folder, [200 * WINDOWS + 100, 330, 330])
-        try:
-            for kind in ("turns", "windows"):
-                for fusion in FUSIONS:
-                    command = [sys.executable, "-P", script, folder, kind, fusion]  # -P: not beside our statistics.py
-                    ours, *theirs = (
-                        json.loads(subprocess.run(command, cwd=code, check=True, capture_output=True).stdout)
-                        for code in filter(None, (ROOT, former))
-                    )
-                    name = f"{kind}, epoch, {fusion}"
-                    found[f"{name}: s of a core"] = ours["seconds"]
-                    found[f"{name}: share of the arithmetic limit (at least 0.35)"] = ours["share"]
-                    if theirs:
-                        found[f"{name}: {FORMER} / ours (at least 4)"] = theirs[0]["seconds"] / ours["seconds"]
-        finally:
-            if former:
-                subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", former], check=True)
+        videos(folder, [200 * WINDOWS + 100, 330, 330])
+        for kind in ("turns", "windows"):
+            for fusion in FUSIONS:
+                ours, *theirs = _of_both(former, folder, kind, fusion)
+                name = f"{kind}, epoch, {fusion}"
+                found[f"{name}: s of a core"] = ours["seconds"]
+                found[f"{name}: share of the arithmetic limit (at least 0.35)"] = ours["share"]
+                if theirs:
+                    found[f"{name}: {FORMER} / ours (at least 4)"] = theirs[0]["seconds"] / ours["seconds"]
+        turns(folder, LEARNED_TURNS, SIGNAL)
+        for fusion in LEARNED if former else ():
+            ours, theirs = (np.array(one["scores"]) for one in _of_both(former, folder, "scores", fusion))
+            better, name = ours - theirs, f"turns, development accuracy, {fusion}"
+            half = T_OF_FIVE * better.std(ddof=1) / len(better) ** 0.5
+            found |= {
+                f"{name}: ours, mean of {len(ours)} seeds": ours.mean(),
+                f"{name}: ours - {FORMER} (not below 0)": better.mean(),
+                f"{name}: the 95 % interval of this begins at": better.mean() - half,
+                f"{name}: and ends at (above 0)": better.mean() + half,
+            }
     return found
+
+
+@contextmanager
+def former_code(folder: Path) -> Iterator[Path | None]:
+    """The former code in a folder for a time; None, said aloud, where the repository does not hold it."""
+    git = ["git", "-C", ROOT, "worktree"]
+    if subprocess.run([*git, "add", "--quiet", "--detach", folder, FORMER], capture_output=True).returncode:
+        print(f"\nthe repository does not hold {FORMER}: nothing is compared with it")
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run([*git, "remove", "--force", folder], check=True)
+
+
+def _of_both(former: Path | None, *arguments) -> list[dict]:
+    """What benchmarks/epochs.py says with our code, and with the former where it is there."""
+    script = ROOT / "benchmarks" / "epochs.py"
+    command = [sys.executable, "-P", script, *arguments]  # -P: not beside our statistics.py
+    return [
+        json.loads(subprocess.run(command, cwd=code, check=True, capture_output=True).stdout)
+        for code in filter(None, (ROOT, former))
+    ]
 
 
 def loading_by_item() -> dict[str, float]:
@@ -148,7 +177,7 @@ def loading_by_item() -> dict[str, float]:
     options = TrainingOptions(seeds=[0], batch_size=12)
     parts = ["training"] * 2 + ["development", "test"]
     with tempfile.TemporaryDirectory() as folder:
-        files, labels = _videos(Path(folder), [FRAMES_PER_VIDEO] * len(parts))
+        files, labels = videos(Path(folder), [FRAMES_PER_VIDEO] * len(parts))
         stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
         split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
         items = frame_items(stores, truth, split, FRAMES_TASK, network, options)
