@@ -1,28 +1,31 @@
-"""What each stage costs per video: whether it grows in proportion, and what follows for the full corpora.
+"""What each stage costs per video: whether it grows in proportion; and the table of costs in the docs.
 
     python -m benchmarks.costs
+    python -m benchmarks.costs --docs
 
 Stages run as the workflow runs them, one process a video or a shard, on generated media of a real dialog's size. Cost
-is time of the processor. Networks run on the GPU if there is one, else on one core; their weights are random.
+is time of the processor. The table follows from the rates of benchmarks/rates.py, as what ``affectflow check`` says.
 """
 
-import json
 import tempfile
 from pathlib import Path
 
+import click
 import numpy as np
+import yaml
 
-from benchmarks.full_size import FRAMES_PER_SECOND, FRAMES_PER_VIDEO, make_films, write_dialog, write_film
-from benchmarks.gpu import SECONDS, seconds_per_hour, train
+from benchmarks.full_size import make_affwild2, make_films, make_iemocap, write_config, write_dialog, write_film
+from benchmarks.measure import ROOT
 from benchmarks.stages import Corpus
-from benchmarks.training import turns
+from workflow.check import measured_on, together
+from workflow.estimate import Volume, cells, costs, epochs_of
+from workflow.planned import Corpora
 
-CORES = 8
 COUNTS = (1, 4, 16)
 """Numbers of short dialogs that are compared."""
-DIALOGS, TURNS_PER_DIALOG, SPEECH_HOURS = 151, 66, 12.4  # all of IEMOCAP
-VIDEOS, VIDEO_HOURS = 594, 26.0  # all of Aff-Wild2
-PICTURES = {"IEMOCAP": 10 / 25, "Aff-Wild2": 30 / 25}  # faces a second, relative to the clips of benchmarks/gpu.py
+DOCS = ROOT / "docs" / "cluster.md"
+# Hours of the whole corpora: of recordings, of segments, of those with a label that is predicted.
+FULL = [("iemocap", "IEMOCAP", 12.4, 12.4, 9.3), ("affwild2", "Aff-Wild2", 26.0, 26.0, 18.9)]
 
 
 def _dialogs(root: Path, films: Path, count: int, turns: int) -> tuple[list[str], float]:
@@ -54,68 +57,54 @@ def proportion(folder: Path, films: Path) -> dict[str, float]:
     return found
 
 
-def estimate(folder: Path, films: Path) -> dict[str, float]:
-    """Hours for the full corpora, from one dialog and one video of mean length."""
-    (dialog,), _ = _dialogs(folder / "IEMOCAP", films, 1, TURNS_PER_DIALOG)
-    iemocap = Corpus("iemocap", folder / "IEMOCAP", folder / "iemocap")
-    root, video = folder / "AffWild2", "video1"
-    write_film(root / "videos" / "batch1" / f"{video}.mp4", films / "video.mp4", FRAMES_PER_VIDEO / FRAMES_PER_SECOND)
-    annotation = root / "annotations" / "VA_Estimation_Challenge" / "Train_Set" / f"{video}.txt"
-    annotation.parent.mkdir(parents=True)
-    annotation.write_text("valence,arousal\n" + "0.1,-0.2\n" * FRAMES_PER_VIDEO)
-    affwild2 = Corpus("affwild2", root, folder / "affwild2")
-    hours = {}
-    for corpus, unit, count, name in (
-        (iemocap, dialog, DIALOGS, "IEMOCAP"),
-        (affwild2, video, VIDEOS, "Aff-Wild2"),
-    ):
-        corpus.index()
-        stages = [corpus.faces, corpus.audio, *([corpus.words] if corpus is iemocap else [])]
-        for stage in stages:
-            hours[f"hours on {CORES} cores, all of {name}, {stage.__name__}"] = (
-                stage(unit).processor_s * count / CORES / 3600
-            )
-    return hours | network_hours() | epoch_seconds()
-
-
-def network_hours() -> dict[str, float]:
-    """Hours for the networks of both corpora: on the GPU, or on all cores where there is none."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    where, workers = ("1 GPU", 1) if device == "cuda" else (f"{CORES} cores, no GPU", CORES)
-    hours, threads = {}, torch.get_num_threads()
-    torch.set_num_threads(1)
-    for kind, media_s in SECONDS[device].items():
-        cost_s = seconds_per_hour(kind, device, media_s)
-        for corpus, speech_hours in (("IEMOCAP", SPEECH_HOURS), ("Aff-Wild2", VIDEO_HOURS)):
-            share = PICTURES[corpus] if kind == "transformers_image" else 1
-            name = f"hours on {where}, all of {corpus}, {kind} of base size"
-            hours[name] = cost_s * share * speech_hours / workers / 3600
-    torch.set_num_threads(threads)
-    return hours
-
-
-def epoch_seconds(turns_measured: int = 384) -> dict[str, float]:
-    """Seconds of one epoch of paper 1's model on all of IEMOCAP's turns, in float32."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def table() -> str:
+    """What config.yaml costs on both whole corpora at research scale, as Markdown; of their trees a sample suffices."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        train(folder, turns(folder, turns_measured), "run", 1, seeds=[0], epochs=2, device=device)
-        run = json.loads((folder / "run" / "seed0" / "run.json").read_text())
-    cost_s = run["seconds"] / run["epochs"] * DIALOGS * TURNS_PER_DIALOG / turns_measured
-    return {f"s on {'1 GPU' if device == 'cuda' else '1 core'}, an epoch of self-attention on all of IEMOCAP": cost_s}
+        make_iemocap(folder / "IEMOCAP_full_release", sample=0.05)
+        make_affwild2(folder / "AffWild2", sample=0.05)
+        write_config(folder)
+        corpora = Corpora(yaml.safe_load((folder / "config.yaml").read_text()))
+    found = {title: costs(corpora[name], Volume(*(3600 * h for h in hours))) for name, title, *hours in FULL}
+    epochs = [f"{title} {epochs_of(corpora[name].options.training)}" for name, title, *_ in FULL]
+    lines = [
+        "| | stage | core hours | or GPU hours | GB of disk | GB of memory of a job |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [f"| {title} | {' | '.join(cells(cost))} |" for title, own in found.items() for cost in own]
+    lines += [
+        "",
+        f"Training is priced at so many epochs: {', '.join(epochs)}. All of it, one stage after the other:",
+        "",
+    ]
+    for title, own in found.items():
+        lines += [f"- {title}: {line}" for line in together(own)]
+    return "\n".join([f"From rates of {measured_on()}:", "", *lines])
+
+
+def write_docs() -> None:
+    """Put the table between its marks in docs/cluster.md."""
+    begin, end = "<!-- python -m benchmarks.costs --docs -->\n", "<!-- end -->\n"
+    before, _, rest = DOCS.read_text(encoding="utf-8").partition(begin)
+    DOCS.write_text(f"{before}{begin}{table()}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def figures() -> dict[str, float]:
     """All figures of one run."""
     with tempfile.TemporaryDirectory() as temporary:
-        films = make_films(Path(temporary) / "films")
-        return proportion(Path(temporary) / "many", films) | estimate(Path(temporary), films)
+        return proportion(Path(temporary) / "many", make_films(Path(temporary) / "films"))
+
+
+@click.command()
+@click.option("--docs", is_flag=True, help="Write the table of docs/cluster.md instead, from workflow/rates.json.")
+def main(docs):
+    """Measure whether stages cost in proportion to what they are given."""
+    if docs:
+        write_docs()
+        return
+    for name, value in figures().items():
+        print(f"{value:8.2f}  {name}")
 
 
 if __name__ == "__main__":
-    for name, value in figures().items():
-        print(f"{value:8.2f}  {name}")
+    main()

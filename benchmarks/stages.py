@@ -34,9 +34,9 @@ class Corpus:
         out = [f"--out={self.results}/labels.h5", f"--findings={self.results}/label_findings.tsv"]
         return self._run("pipeline", "frame-labels", *self._tree, *given, *out)
 
-    def faces(self, shard: str) -> Cost:
-        """Track one video's faces: every frame where frames are labelled, else ten a second."""
-        rate = [] if self.task.frames else ["--sample-rate-hz=10"]
+    def faces(self, shard: str, rate_hz: float | None = None) -> Cost:
+        """Track one video's faces: every frame where frames are labelled, else ten a second, or as often as is said."""
+        rate = [f"--sample-rate-hz={rate_hz or 10}"] if rate_hz or not self.task.frames else []
         out = f"--out={self.results}/faces/{shard}.h5"
         return self._run("pipeline", "faces", *self._media, f"--shard={shard}", *rate, out)
 

@@ -1,4 +1,4 @@
-"""``affectflow check``: what a corpus holds and what a run on it would do, in seconds and before any work."""
+"""``affectflow check``: what a corpus holds and what a run on it would do and cost, in seconds and before any work."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +15,15 @@ from pipeline.records import InputError
 if TYPE_CHECKING:
     from workflow.settings import Resolved
 
+CORES = 8  # for which the whole is said
+APART = "demonstration's and your own plugs apart"
+
 
 @click.command()
 @click.argument("corpus")
 @settings_option
 def check(corpus, settings):
-    """Say what CORPUS holds and lacks, and what a run on it as configured would make and train."""
+    """Say what CORPUS holds and lacks, and what a run on it as configured would make, train and cost."""
     from pipeline.corpora.check import summary
     from workflow.planned import Corpora
 
@@ -29,7 +32,7 @@ def check(corpus, settings):
         lines = iter([f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated"])
     else:
         lines = summary(known.settings.corpus, known.index)
-    for line in (*lines, *plan_of(known)):
+    for line in (*lines, *plan_of(known), *costs_of(known)):
         click.echo(line.encode(errors="replace").decode())
 
 
@@ -74,6 +77,44 @@ def plan_of(known) -> Iterator[str]:
             rest = also_differs(between(known.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
+
+
+def costs_of(known) -> Iterator[str]:
+    """Yield what a run would cost as configured, and from what that was estimated."""
+    from workflow.estimate import cells, costs, epochs_of, volume
+
+    if known.settings.synthetic:
+        yield f"{'costs':<12} some minutes: a demonstration"
+        return
+    yield f"{'costs':<12} an estimate, from rates of {measured_on()}; networks of base size, {APART}"
+    row = "  {:<24} {:>10} {:>12} {:>10} {:>21}"
+    yield row.format("", "core hours", "or GPU hours", "GB of disk", "GB of memory of a job")
+    found = costs(known, volume(known))
+    for cost in found:
+        yield row.format(*cells(cost))
+    yield f"  training is priced at {epochs_of(known.options.training)} epochs; – where no rate is known"
+    for line in together(found):
+        yield f"  all, {line}"
+
+
+def measured_on() -> str:
+    """The machines whose rates are taken."""
+    from workflow.estimate import rates
+
+    return " and ".join(f"one {rates()[key]['machine']} {key}" for key in ("core", "gpu") if key in rates())
+
+
+def together(found: list) -> Iterator[str]:
+    """Yield how long all stages take on cores alone, and on as many with a GPU where that is known."""
+    from models.report.names import duration
+    from workflow.estimate import total
+
+    unknown = [cost.stage for cost in found if cost.core_s is None and cost.gpu_s is None]
+    apart = f", {' and '.join(unknown)} apart, of which no rate is known" if unknown else ""
+    for gpu, where in ((False, f"{CORES} cores"), (True, f"{CORES} cores and one GPU")):
+        seconds = total(found, CORES, gpu)
+        if seconds is not None:
+            yield f"on {where}: {duration(seconds)}{apart}"
 
 
 def between(settings: "Resolved", a: str, b: str) -> list[str]:

@@ -1,0 +1,174 @@
+"""What a run on a corpus would cost, as configured: hours of cores and of a GPU, disk and memory. An estimate.
+
+It multiplies how much there is by rates that ``python -m benchmarks.rates`` measured on one core and on one GPU and
+wrote into rates.json. Networks are taken to be of base size, 12 layers of 768; those of demonstrations have no price.
+"""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from math import isinf
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from models.options import MODALITIES, TrainingOptions
+
+if TYPE_CHECKING:
+    from workflow.options import ExtractorEntry
+    from workflow.planned import Planned
+
+WORDS_PER_S = 2.5  # of speech, as in IEMOCAP
+FRAMES_PER_S = 30  # of a video whose every frame is looked at
+OPENED = 24  # recordings that are asked for their length where segments do not say it
+PATIENCES = 3  # training ends after about so many times stop_patience
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Seconds of all recordings of a corpus, of its segments, and of those that have a label to be predicted."""
+
+    recordings_s: float
+    segments_s: float
+    labelled_s: float
+
+
+class Cost(NamedTuple):
+    """Seconds of a core, or in their place of a GPU (None: not known), bytes of disk, and memory of one job in MB."""
+
+    stage: str
+    core_s: float | None
+    gpu_s: float | None
+    disk_b: float
+    memory_mb: float
+
+
+@cache
+def rates() -> dict:
+    """What was measured: of ``core`` and ``gpu`` the machine and seconds; ``bytes`` and ``memory_mb`` of stages."""
+    return json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
+
+
+def volume(known: "Planned") -> Volume:
+    """How much there is of a corpus; where segments do not tell how long recordings are, some are opened."""
+    index, settings = known.index, known.settings
+    ends_s = {unit.unit_id: 0.0 for unit in index.units}
+    for segment in index.segments:
+        ends_s[segment.unit_id] = max(ends_s[segment.unit_id], segment.end_s)
+    if unknown := [unit for unit in index.units if isinf(ends_s[unit.unit_id])]:
+        some = unknown[:: -(-len(unknown) // OPENED)]
+        lengths = [length for unit in some if (length := length_s(Path(known.root), unit.video or unit.audio))]
+        ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
+    labels = {row.segment_id: row for row in index.labels}
+    classes = {*settings.labels, *settings.options.merge}
+    segments_s = labelled_s = 0.0
+    for segment in index.segments:
+        lasts_s = max(0.0, min(segment.end_s, ends_s[segment.unit_id]) - segment.start_s)
+        label = labels.get(segment.segment_id)
+        if settings.task.frames:
+            is_labelled = segment.annotation is not None
+        elif settings.task.numbers:
+            is_labelled = label is not None and None not in [getattr(label, name) for name in settings.task.targets]
+        else:
+            is_labelled = label is not None and (label.label in classes or (not classes and label.label is not None))
+        segments_s += lasts_s
+        labelled_s += lasts_s * is_labelled
+    return Volume(sum(ends_s.values()), segments_s, labelled_s)
+
+
+def length_s(root: Path, file: str | None) -> float | None:
+    """How long a recording is by its header; None where that says nothing or cannot be read."""
+    import av
+
+    try:
+        with av.open(str(root / (file or ""))) as container:
+            return container.duration / 1e6 if container.duration else None
+    except (OSError, ValueError):  # what PyAV raises is of one kind or the other
+        return None
+
+
+def costs(known: "Planned", much: Volume) -> list[Cost]:
+    """What each stage takes that a report on the corpus needs."""
+    options, read = known.options, known.options.read
+    pictures = much.segments_s * (options.faces.sample_rate_hz or FRAMES_PER_S)
+    amounts = {"audio": much.segments_s, "video": pictures, "text": much.segments_s * WORDS_PER_S}
+    extracted = {name: entry for name, entry in read.items() if not (entry.imported or entry.joined)}
+    looked_at = {entry.modality for entry in extracted.values()}
+    found = []
+    if "video" in looked_at:
+        found.append(_cost("faces", {"decoding": much.recordings_s, "faces": pictures}, pictures))
+    if "audio" in looked_at or options.recogniser.listens:
+        found.append(_cost("audio", {"audio": much.segments_s}, much.segments_s))
+    if options.recogniser.listens and "text" in looked_at:
+        found.append(_cost("words", {options.recogniser.kind: much.segments_s}))
+    demonstration = known.settings.demonstration
+    features = [_features(name, e, amounts[e.modality], demonstration) for name, e in extracted.items()]
+    held_mb = min(sum(cost.disk_b for cost in features) / 1e6, 1000 * options.training.memory_budget_gb)
+    trained = [_training(known, much, published) for published in (False, True)]
+    return [*found, *features, *(cost._replace(memory_mb=cost.memory_mb + held_mb) for cost in trained if cost.disk_b)]
+
+
+def _cost(stage: str, work: dict[str, float], makes: float = 0.0) -> Cost:
+    """Price amounts of work, on a core and on a GPU as far as each was measured at all of it."""
+
+    def priced(where: str) -> float | None:
+        seconds = rates().get(where, {"seconds": {}})["seconds"]
+        return sum(seconds[kind] * amount for kind, amount in work.items()) if work.keys() <= seconds.keys() else None
+
+    of_stage = rates()["bytes"].get(stage, 0.0) * makes
+    memory_mb = max(rates()["memory_mb"].get(kind, 0.0) for kind in (stage, *work))
+    return Cost(stage, priced("core"), priced("gpu"), of_stage, memory_mb)
+
+
+def _features(name: str, entry: "ExtractorEntry", amount: float, demonstration: bool) -> Cost:
+    """A feature store of so many seconds of sound, pictures or words."""
+    small = demonstration and bool(entry.weights)
+    cost = _cost(name, {"a demonstration's network" if small else entry.extractor: amount})
+    pooled = 0.02 / entry.options["pool_s"] if entry.options.get("pool_s") else 1.0
+    layers = len(entry.options.get("layers") or [0]) if entry.options.get("combine") in ("concat", "keep") else 1
+    half = 0.5 if entry.options.get("dtype") == "float16" else 1.0
+    return cost._replace(disk_b=rates()["bytes"].get(entry.extractor, 0.0) * amount * pooled * layers * half)
+
+
+def epochs_of(training: TrainingOptions) -> int:
+    """How many epochs a training is priced at."""
+    return min(training.epochs, PATIENCES * training.stop_patience)
+
+
+def _training(known: "Planned", much: Volume, published: bool) -> Cost:
+    """Every run on each fold from each seed with each learning rate; of published models, or of others."""
+    settings, trainings, work = known.settings, 0, defaultdict[str, float](float)
+    trains_s = much.labelled_s * (1 - 1 / known.folds if known.folds > 1 else 1.0)
+    for run in settings.options.planned_runs.values():
+        model = settings.models[run.model]
+        if model.faithful != published:
+            continue
+        own = settings.options.training.for_network(model)
+        count = known.folds * len(own.seeds) * len(own.learning_rates)
+        share = len(run.inputs) / len(MODALITIES)
+        windows = own.window / own.window_hop if settings.task.frames else 1.0
+        kind = f"{settings.task.level}, {model.fusion}{', as published' if model.faithful else ''}"
+        trainings += count
+        work["a demonstration's network" if known.settings.demonstration else kind] += (
+            count * epochs_of(own) * trains_s * share * windows
+        )
+    cost = _cost("training", dict(work), trainings)
+    return cost._replace(stage="training, as published") if published else cost
+
+
+def total(found: list[Cost], cores: int, gpu: bool) -> float | None:
+    """Seconds on the clock of all stages of known rate, one after the other; None where a GPU has no use."""
+    known = [cost for cost in found if cost.core_s is not None or (gpu and cost.gpu_s is not None)]
+    if gpu and all(cost.gpu_s is None for cost in known):
+        return None
+    return sum(cost.gpu_s if gpu and cost.gpu_s is not None else (cost.core_s or 0.0) / cores for cost in known)
+
+
+def hours(seconds: float | None) -> str:
+    """Seconds as hours in two digits, or a dash."""
+    return "–" if seconds is None else f"{seconds / 3600:.2g}" if seconds < 36e4 else f"{seconds / 3600:,.0f}"
+
+
+def cells(cost: Cost) -> tuple[str, ...]:
+    """A cost as a table has it: the stage, hours of cores, hours of a GPU, GB of disk, GB of memory of a job."""
+    return cost.stage, hours(cost.core_s), hours(cost.gpu_s), f"{cost.disk_b / 1e9:.2g}", f"{cost.memory_mb / 1e3:.1f}"
