@@ -180,7 +180,6 @@ def _annotation(seed: int, film: Film, subject: Subject, time_s: np.ndarray) -> 
 def transcript(film: Film, people: list[Subject], lines: list[Line]) -> str:
     """What is said, in the film's format: words with their person, or subtitles."""
     import pandas as pd
-    from pysrt import SubRipFile, SubRipItem, SubRipTime
 
     if film.transcript == ".tsv":
         rows = [
@@ -190,13 +189,19 @@ def transcript(film: Film, people: list[Subject], lines: list[Line]) -> str:
         ]
         columns = ["word", "start", "end", "segment_id"]
         return pd.DataFrame(rows, columns=columns).to_csv(sep="\t", index=False, float_format="%.2f")
-    items = SubRipFile()
+    web, cues = film.transcript == ".vtt", []
     for n, line in enumerate(lines, start=1):
         frames = line.words[0][1], line.words[-1][2]
-        start, end = (SubRipTime.from_ordinal(round(1000 * (line.start_s + frame * FRAME_S))) for frame in frames)
-        items.append(SubRipItem(n, start, end, " ".join(word for word, _, _ in line.words).capitalize()))
-    text = "\n".join(map(str, items))
-    return "WEBVTT\n\n" + text.replace(",", ".") if film.transcript == ".vtt" else text
+        start, end = (clock(line.start_s + frame * FRAME_S, "." if web else ",") for frame in frames)
+        text = " ".join(word for word, _, _ in line.words).capitalize()
+        cues.append(f"{n}\n{start} --> {end}\n{text}\n")
+    return "\n".join((["WEBVTT\n"] if web else []) + cues)
+
+
+def clock(time_s: float, mark: str) -> str:
+    """A time as subtitles have it, with what stands before the milliseconds."""
+    seconds, ms = divmod(round(1000 * time_s), 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{ms:03d}"
 
 
 def write_video(root: Path, seed: int, name: str) -> None:
