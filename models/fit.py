@@ -139,7 +139,7 @@ class Run:
         self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
         self.items = examples.items("training")
-        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate, examples.device)
+        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate)
         self.total = torch.zeros((), dtype=torch.float64, device=examples.device)  # loss of an epoch, over its items
         self.graphs = Graphs(self.step, network, self.optimiser.adam) if examples.device.type == "cuda" else None
         self.progress = Progress()

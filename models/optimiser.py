@@ -17,11 +17,10 @@ class Optimiser:
     On CUDA the learning rate and the count of steps are on the device, where a graph of a step reads them.
     """
 
-    def __init__(
-        self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float, device: torch.device
-    ):
-        learned, graphs = [p for p in parameters if p.requires_grad], device.type == "cuda"
-        rate = torch.tensor(learning_rate, device=device) if graphs else learning_rate
+    def __init__(self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float):
+        learned = [p for p in parameters if p.requires_grad]
+        graphs = learned[0].is_cuda
+        rate = torch.tensor(learning_rate, device=learned[0].device) if graphs else learning_rate
         self.adam = Adam(learned, rate, weight_decay=options.weight_decay, fused=True, capturable=graphs)
         self.epochs = max(1, options.warmup_epochs)
         self.warmup = LambdaLR(self.adam, lambda epoch: (epoch + 1) / self.epochs)

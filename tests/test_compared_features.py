@@ -106,7 +106,7 @@ def test_stores_are_joined_on_the_time_of_the_first(tmp_path):
 def test_the_strong_setting_plans_its_report_and_learns_its_mixes(folder):
     preset = ROOT / "configs" / "strong.yaml"
     jobs = planned(folder, "results/iemocap_report.html", "--configfile", str(preset))
-    assert (jobs["train_5_folds"], jobs["merge"]) == (6, 5)
+    assert (jobs["train_5_folds"], jobs["merge"]) == (8, 5)
     strong = yaml.safe_load(preset.read_text())["corpora"]["iemocap"]
     given = {key: strong[key] for key in ("extractors", "inputs")}
     _, *configured = arguments(folder, **given, runs={"self": ["A", "T"]}, contrasts=[])

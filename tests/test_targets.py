@@ -176,7 +176,7 @@ def test_training_learns_the_votes_and_is_judged_by_the_labels(tmp_path, votes_o
 
     network, training = NetworkOptions(**NETWORKS["segment"]), TrainingOptions(**options)
     what = "self", Task("classes", "segment"), "A", 0, split, {"audio": audio}, None, network, training, tmp_path
-    job = Job(*what, folder / "targets.tsv")
+    job = Job(*what, targets=folder / "targets.tsv")
     examples = load_examples(job, "cpu")
     items = examples.items("training")
     batch = examples.batch(items)

@@ -230,7 +230,7 @@ PLANNED = {  # of each preset at demo scale: jobs that train, and feature stores
     "rajan2022": ({"train": 5 * 2}, 3),
     "praveen2024": ({"train": 2}, 3),
     "strong": ({"train_5_folds": 8, "targets": 1}, 5),
-    "quick": ({"train_5_folds": 2}, 3),
+    "quick": ({"train_5_folds": 2, "train": 2}, 6),
     "four_class": ({"train_5_folds": 14}, 3),
     "six_class": ({"train_5_folds": 14}, 3),
 }
@@ -243,7 +243,7 @@ def test_every_preset_plans_its_report_at_demo_scale(tmp_path, name):
     jobs = planned(tmp_path, *(f"results/{corpus}_report.html" for corpus in own["corpora"]))
     training, stores = PLANNED[name]
     assert {rule: n for rule, n in jobs.items() if rule.startswith(("train", "targets"))} == training
-    assert (jobs["merge"], jobs["html_report"]) == (stores, 1)
+    assert (jobs["merge"], jobs["html_report"]) == (stores, len(own["corpora"]))
 
 
 @pytest.mark.slow
