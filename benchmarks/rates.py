@@ -104,10 +104,10 @@ def features(device: str) -> dict[str, dict[str, float]]:
 
 def training(folder: Path, device: str) -> dict[str, dict[str, float]]:
     """An epoch of each fusion on three modalities, its development part included: for each second of both parts."""
-    seconds, size = {}, SIZES[device]
+    seconds, size, checkpoint_b = {}, SIZES[device], 0
     jobs = {"segment": _of_turns(folder, device, size["turns"]), "frame": _of_windows(folder, device)}
     for level, (job, lasts_s) in jobs.items():
-        _spent_s(job, device, 1)  # start-up
+        _spent_s(job, device, 1 + size["epochs"])  # start-up, of later epochs too
         plain = ON_FRAMES if level == "frame" else {}
         for fusion in FUSIONS:
             own = (
@@ -119,13 +119,13 @@ def training(folder: Path, device: str) -> dict[str, dict[str, float]]:
             )
             network = NetworkOptions(fusion=fusion, **own)
             seconds[f"{level}, {fusion}"] = _epoch_s(replace(job, network=network), device, size["epochs"]) / lasts_s
+            checkpoint_b = max(checkpoint_b, sum(file.stat().st_size for file in (job.out / "seed0").iterdir()))
     jobs["segment"] = _of_turns(folder, device, size["turns"] // 4)  # a hundred times slower: few are enough
     for level, own in PUBLISHED.items():
         job, lasts_s = jobs[level]
         for fusion, options in own.items():
             network = NetworkOptions(fusion=fusion, faithful=True, **options)
             seconds[f"{level}, {fusion}, as published"] = _epoch_s(replace(job, network=network), device, 1) / lasts_s
-    checkpoint_b = sum(file.stat().st_size for file in (job.out / "seed0").iterdir())
     return {"seconds": seconds, "bytes": {"training": checkpoint_b}, "memory_mb": {"training": TRAINING_MB}}
 
 
