@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training import CLASSES, train, turns
+from benchmarks.training import new_run, train, turns
 from pipeline.features.command import build
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
@@ -73,11 +73,8 @@ def seconds_per_hour(kind: str, device: str, media_s: float) -> float:
 def seeds_at_once(folder: Path, files: dict[str, Path]) -> dict[str, float]:
     """Epochs of several seeds, development included: each step started from Python, one seed after another, against
     graphs of all seeds at once; and what a seed's step takes then."""
-    import torch
-
     from models.fit import Run
     from models.job import Job, load_examples, make_repeatable
-    from models.network import build
     from models.options import NetworkOptions, TrainingOptions
     from models.seeds import alternate
     from models.task import Task
@@ -90,18 +87,13 @@ def seeds_at_once(folder: Path, files: dict[str, Path]) -> dict[str, float]:
         job = Job("bench", task, "A+V+T", 0, folder / "split.tsv", files, None, network, options, folder / "out")
         examples = load_examples(job, "cuda")
 
-        def training(seed: int, network=network, task=task, examples=examples) -> Run:
-            torch.manual_seed(seed)
-            made = build(network, examples.dims, task, len(CLASSES), examples.max_steps)
-            return Run(made.to("cuda"), examples, options, seed, mixed=False)
-
         def seconds(runs: list[Run]) -> float:
             alternate((run.epoch() for run in runs), lambda: True)
             begin_s = time.perf_counter()
             alternate((run.epoch() for run in runs), lambda: True)
             return time.perf_counter() - begin_s
 
-        alone, together = training(0), [training(seed) for seed in range(SEEDS)]
+        alone, *together = (new_run(examples, network, options, seed) for seed in (0, *range(SEEDS)))
         alone.graphs = None
         alone_s, together_s = seconds([alone]), seconds(together)
         name = f"GPU, {SEEDS} seeds, {fusion}"

@@ -89,15 +89,16 @@ def videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
     return files, folder / "labels.h5"
 
 
-def _run(examples, network, options):
+def new_run(examples, network, options, seed: int = 0):
+    """The training of one seed before its first epoch, where the examples are."""
     import torch
 
     from models.fit import Run
     from models.network import build
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = build(network, examples.dims, examples.task, len(examples.names), examples.max_steps, examples.scale)
-    return Run(network, examples, options, 0, False)
+    return Run(network.to(examples.device), examples, options, seed, False)
 
 
 def _seconds(function, repeats: int = 2) -> float:
@@ -181,7 +182,7 @@ def loading_by_item() -> dict[str, float]:
         stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
         split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
         items = frame_items(stores, truth, split, FRAMES_TASK, network, options)
-        run = _run(fitted(items, network, options), network, options)
+        run = new_run(fitted(items, network, options), network, options)
         examples = run.examples
         groups = training_batches(run.items, examples.length, options.batch_size, np.random.default_rng(0))
 

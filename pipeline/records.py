@@ -107,13 +107,17 @@ class Label:
     dominance: float | None = None
 
 
+OBSERVER, SELF = "observer", "self"
+
+
 @dataclass(frozen=True, slots=True)
 class Rating:
     """What one person said of a segment, before the raters' votes became its label."""
 
     segment_id: str
-    rater: str  # E1, E2...: who watched; F1, M1: the actors about themselves
+    rater: str
     labels: str  # one or several, joined by commas
+    perspective: str = OBSERVER  # or SELF: what the speaker says of themselves
 
 
 NUMBERS = ("valence", "arousal", "dominance")

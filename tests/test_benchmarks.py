@@ -49,6 +49,17 @@ def test_the_stage_that_is_compared_finds_every_face(films, tmp_path):
     assert found["stage"] > 60
 
 
+def test_scores_that_are_compared_are_those_of_trained_networks(tmp_path, monkeypatch):
+    from benchmarks import epochs
+
+    monkeypatch.setattr(epochs, "SEEDS", range(2))
+    monkeypatch.setattr(epochs, "EPOCHS", 2)
+    turns(tmp_path, 24)
+    (found,) = epochs.scores(tmp_path, "self_attention").values()
+    assert len(found) == 2
+    assert all(0 <= score <= 1 for score in found)
+
+
 def test_extractors_and_trainings_that_are_timed(tmp_path):
     spoken = features._turns(np.array([0.8, 1.2]))
     features._write_sound(tmp_path, spoken)

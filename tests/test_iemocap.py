@@ -186,14 +186,15 @@ def test_raters_below_a_turn_that_cannot_be_read_are_not_those_of_the_turn_befor
 def test_raters_are_kept_by_turn_and_a_line_that_cannot_be_read_is_told(tmp_path):
     root = make_tree(tmp_path)
     path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
-    path.write_text(path.read_text().replace("Anger;", "Anger;\t()\nC-E2:\tJoyous;", 1))
+    path.write_text(path.read_text().replace("Anger;", "Anger;\t()\nC-F1:\tSadness;\t()\nC-E2:\tJoyous;", 1))
     found = index(root)
-    assert [(r.segment_id[-4:], r.rater, r.labels) for r in found.ratings] == [
-        ("F000", "E1", "neu,ang"),
-        ("M000", "E1", "neu,ang"),
+    assert [(r.segment_id[-4:], r.rater, r.labels, r.perspective) for r in found.ratings] == [
+        ("F000", "E1", "neu,ang", "observer"),
+        ("F000", "F1", "sad", "self"),
+        ("M000", "E1", "neu,ang", "observer"),
     ]
     (finding,) = [f for f in found.findings if "Joyous" in f.reason]
-    assert "line 5: 'C-E2:" in finding.reason
+    assert "line 6: 'C-E2:" in finding.reason
     assert "is not 'C-rater: emotion; ...', of fru, neu, ang" in finding.reason
     assert len(found.segments) == 2
 

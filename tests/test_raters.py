@@ -3,7 +3,7 @@
 import pytest
 
 from models.report.raters import agreement
-from pipeline.records import Rating, write_table
+from pipeline.records import OBSERVER, SELF, Rating, write_table
 from tests.report_fixture import Fixture, page_of
 
 VOTES = {
@@ -34,7 +34,11 @@ def test_agreement_is_that_of_a_count_by_hand():
 def test_the_report_says_how_far_people_agree(tmp_path):
     made = Fixture(tmp_path, "iemocap")
     said = {"E1": "ang", "E2": "ang", "E4": "neu", "F1": "sad"}  # E4 alone faces two who agree, and is never right
-    rows = [Rating(s.segment_id, rater, label) for s in made.segments for rater, label in said.items()]
+    rows = [
+        Rating(s.segment_id, r, label, SELF if r == "F1" else OBSERVER)
+        for s in made.segments
+        for r, label in said.items()
+    ]
     write_table(made.folder / "raters.tsv", rows, Rating)
     text = page_of(made).by_id("scores").text
     assert "one rater against the others scores 0 % balanced accuracy and 0 % accuracy, on the" in text

@@ -21,7 +21,7 @@ from models.protocols.targets import Target, shares, targets, votes
 from models.task import Task
 from models.truth import rated
 from models.wording import sentences
-from pipeline.records import Assignment, InputError, Rating, Segment, read_table, write_table
+from pipeline.records import OBSERVER, SELF, Assignment, InputError, Rating, Segment, read_table, write_table
 from tests.iemocap_turns import SEVEN, turns_and_labels
 from tests.training_material import (
     CLASSES,
@@ -38,7 +38,9 @@ from tests.training_material import (
 
 def test_shares_are_those_of_a_count_by_hand():
     said = [("E1", "neu"), ("E2", "ang,exc,hap"), ("E4", "oth"), ("F1", "sad"), ("E5", "hap,oth")]
-    found = votes((Rating("a", rater, labels) for rater, labels in said), {"exc": "hap"})
+    found = votes(
+        (Rating("a", rater, labels, SELF if rater == "F1" else OBSERVER) for rater, labels in said), {"exc": "hap"}
+    )
     assert found == {"a": {"E1": ["neu"], "E2": ["ang", "hap"], "E4": ["oth"], "E5": ["hap", "oth"]}}
     # E1 gives neu 1, E2 ang and hap 1/2 each, E4 nothing, E5 hap 1/2: 2 1/2 in all
     assert shares(found["a"], ["ang", "hap", "neu", "sad"]) == pytest.approx({"neu": 0.4, "ang": 0.2, "hap": 0.4})
@@ -112,7 +114,7 @@ def test_a_labelled_turn_without_a_vote_is_left_out_and_counted(caplog):
     assert f"1 of {len(training)} labelled ones are left out" in caplog.text
     assert f"such as {training[0]}" in caplog.text
     with pytest.raises(InputError, match=r"no single rater's vote is known for any of ang, neu, sad.*majority"):
-        targets(split, segments, [Rating(segments[0].segment_id, "F1", "ang")], {})
+        targets(split, segments, [Rating(segments[0].segment_id, "F1", "ang", SELF)], {})
 
 
 def test_rows_that_train_are_those_with_votes():

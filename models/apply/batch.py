@@ -45,7 +45,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Job:
+class Request:
     """One recording, what is to be said of it, and under which name."""
 
     path: Path
@@ -60,30 +60,30 @@ class Failure:
     full: tuple[str, str] | None = None  # what the system says, and of which file
 
 
-Task = tuple[Order, Job, dict]
+Pending = tuple[Order, Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
 
 
-def predict_all(order: Order, jobs: Sequence[Job], cores: int = 1, again: bool = False) -> dict[Path, Failure]:
+def predict_all(order: Order, requests: Sequence[Request], cores: int = 1, again: bool = False) -> dict[Path, Failure]:
     """Predict what is missing, ``cores`` recordings at once; returns what failed.
 
     Raises InputError where the model cannot be used.
     """
     model = Model(order.model, order.plugs)
-    todo: list[Task] = []
-    for job in jobs:
-        key = _key(model, order, job)
-        if not again and _is_done(record(order.out, job.name), key):
-            log.info("%s: predicted before", job.path)
+    todo: list[Pending] = []
+    for request in requests:
+        key = _key(model, order, request)
+        if not again and _is_done(record(order.out, request.name), key):
+            log.info("%s: predicted before", request.path)
         else:
-            todo.append((order, job, key))
+            todo.append((order, request, key))
     if min(cores, len(todo)) > 1:
         return _at_once(todo, cores)
     failures: dict[Path, Failure] = {}
-    predictor = _open(order) if todo else None
-    for number, (order, job, key) in enumerate(todo, start=1):
-        if failure := _do(predictor, order, job, key):
-            failures[job.path] = failure
+    predictor = _open(order, model) if todo else None
+    for number, (order, request, key) in enumerate(todo, start=1):
+        if failure := _do(predictor, order, request, key):
+            failures[request.path] = failure
             if failure.full:  # HDF5 may crash in a process that met a full disk
                 return failures | _at_once(todo[number:], cores=1)
     return failures
@@ -94,11 +94,11 @@ def record(out: Path, name: str) -> Path:
     return out / f"{name}.json"
 
 
-def _key(model: Model, order: Order, job: Job) -> dict:
+def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on."""
     how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
-    digests = [content(file) for file in (job.path, transcript_of(job.path)) if file]
-    return {"model": model.digest, "recording": digests, "asked": {"wish": repr(job.wish), **how}}
+    digests = [content(file) for file in (request.path, transcript_of(request.path)) if file]
+    return {"model": model.digest, "recording": digests, "settings": {"wish": repr(request.wish), **how}}
 
 
 def _is_done(path: Path, key: dict) -> bool:
@@ -112,39 +112,38 @@ def _is_done(path: Path, key: dict) -> bool:
         return False
 
 
-def _open(order: Order) -> "Predictor":
+def _open(order: Order, model: Model) -> "Predictor":
     from models.apply.predict import Predictor
 
-    model = Model(order.model, order.plugs)
     return Predictor(model, order.weights, order.device, order.folds, order.recogniser)
 
 
-def _do(predictor: "Predictor", order: Order, job: Job, key: dict) -> Failure | None:
+def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Failure | None:
     """Predict one recording and write everything of it."""
     from models.apply.outputs.write import write_outputs
 
-    path = record(order.out, job.name)
+    path = record(order.out, request.name)
     try:
         begin_s = time.monotonic()
         _clear(path)
-        answer = predictor.answer(job.path, job.wish)
-        written = write_outputs(answer, order.out, overlay=order.overlay, name=job.name)
+        answer = predictor.answer(request.path, request.wish)
+        written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
         try:
             _keep(path, key, answer, written)
         except BaseException:
             for file in written:
                 file.unlink(missing_ok=True)
             raise
-        _say(job.path, answer, time.monotonic() - begin_s)
+        _say(request.path, answer, time.monotonic() - begin_s)
     except InputError as error:
-        log.error("%s failed: %s", job.path, error)
+        log.error("%s failed: %s", request.path, error)
         return Failure()
     except Exception as error:
         full = full_disk(error)
         if full or isinstance(error, (OSError, MemoryError)):
-            log.error("%s failed: %s", job.path, ": ".join(full) if full else error or "not enough memory")
+            log.error("%s failed: %s", request.path, ": ".join(full) if full else error or "not enough memory")
         else:  # of any of the libraries that see the recording
-            log.error("%s failed in a way nobody foresaw:\n%s", job.path, traceback.format_exc())
+            log.error("%s failed in a way nobody foresaw:\n%s", request.path, traceback.format_exc())
         return Failure(full)
     return None
 
@@ -174,7 +173,7 @@ def _say(path: Path, answer: Answer, took_s: float) -> None:
         log.info("  %s", note)
 
 
-def _at_once(todo: list[Task], cores: int) -> dict[Path, Failure]:
+def _at_once(todo: list[Pending], cores: int) -> dict[Path, Failure]:
     """The same in several processes, which stop together."""
     failures: dict[Path, Failure] = {}
     while todo:
@@ -189,22 +188,22 @@ def _at_once(todo: list[Task], cores: int) -> dict[Path, Failure]:
     return failures
 
 
-def _in_processes(todo: list[Task], cores: int) -> tuple[dict[Path, Failure], list[Task]]:
-    """What failed, and which tasks are left because a process ended before."""
+def _in_processes(todo: list[Pending], cores: int) -> tuple[dict[Path, Failure], list[Pending]]:
+    """What failed, and what is left because a process ended before."""
     failures, left = {}, []
     count = min(cores, len(todo))
     threads = max(1, (os.cpu_count() or 1) // count)
     with ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,)) as pool:
-        tasks = {pool.submit(_do_apart, *task): task for task in todo}
+        pending = {pool.submit(_do_apart, *one): one for one in todo}
         try:
-            for future in as_completed(tasks):
+            for future in as_completed(pending):
                 try:
                     failure = future.result()
                 except BrokenProcessPool:
-                    left.append(tasks[future])
+                    left.append(pending[future])
                     continue
                 if failure:
-                    failures[tasks[future][1].path] = failure
+                    failures[pending[future][1].path] = failure
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             children = active_children()
@@ -235,14 +234,14 @@ def _stop(number, frame) -> None:
     os._exit(1)
 
 
-def _do_apart(order: Order, job: Job, key: dict) -> Failure | None:
+def _do_apart(order: Order, request: Request, key: dict) -> Failure | None:
     global _busy, _own, _full
     if _full:
         os._exit(1)  # another process takes this recording
     _busy = True
     try:
-        _own = _own or _open(order)
-        failure = _do(_own, order, job, key)
+        _own = _own or _open(order, Model(order.model, order.plugs))
+        failure = _do(_own, order, request, key)
     except KeyboardInterrupt:
         os._exit(1)
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from models.apply.batch import Job, Order, predict_all, record
+from models.apply.batch import Order, Request, predict_all, record
 from models.apply.folder import Listener, Weights
 from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
@@ -75,7 +75,7 @@ def predict(
     # "@" at the end is in no other name: a recording called like the table of all must not be lost to it.
     names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
     wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
-    failed = predict_all(order, [Job(path, wishes[path], names[str(path)]) for path in paths], cores, again)
+    failed = predict_all(order, [Request(path, wishes[path], names[str(path)]) for path in paths], cores, again)
     pages = _join(out, [record(out, names[str(path)]) for path in paths])
     if watch and pages:
         import webbrowser

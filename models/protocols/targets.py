@@ -14,9 +14,9 @@ import click
 
 from models.protocols.groups import BOUND, group_of
 from pipeline.log import log
-from pipeline.records import Assignment, InputError, Rating, Segment, read_table, write_table
+from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
-HELD = ("development", "test")
+HELD_OUT = ("development", "test")
 GROUPS = (*BOUND, "scenario")
 
 Votes = Mapping[str, Sequence[str]]
@@ -34,10 +34,10 @@ class Target:
 
 
 def votes(ratings: Iterable[Rating], merge: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
-    """What those who watched named, by segment and rater, each merged label once; not what actors say of themselves."""
+    """What observers named, by segment and rater, each merged label once; not what speakers say of themselves."""
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for row in ratings:
-        if row.rater.startswith("E"):
+        if row.perspective == OBSERVER:
             named = dict.fromkeys(merge.get(label, label) for label in row.labels.split(","))
             found[row.segment_id][row.rater] = list(named)
     return found
@@ -89,8 +89,8 @@ def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: 
     """
     part = {row.segment_id: row.part for row in own if row.part != "unlabelled"}
     trains = [s for s in segments if part.get(s.segment_id) == "training"]
-    held = [s for s in segments if part.get(s.segment_id) in HELD]
-    barred = {name: {group_of(s, name) for s in held} - {group_of(s, name) for s in trains} for name in GROUPS}
+    held_out = [s for s in segments if part.get(s.segment_id) in HELD_OUT]
+    barred = {name: {group_of(s, name) for s in held_out} - {group_of(s, name) for s in trains} for name in GROUPS}
     usual = {(s.style, s.part) for s in trains}
     return [
         s.segment_id

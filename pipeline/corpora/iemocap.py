@@ -28,7 +28,7 @@ from pipeline.corpora.iemocap_files import (
 )
 from pipeline.corpora.iemocap_release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
-from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Rating, Segment, Unit
+from pipeline.records import NUMBERS, OBSERVER, SELF, Finding, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
 
 NUMBER = f"({'|'.join(NUMBERS)})"
@@ -229,7 +229,7 @@ def _note(rating: tuple[str, list[str]], turn: Turn | None, by_turn: dict[str, d
     rater, labels = rating
     if turn is None:
         raise InputError(f"what rater {rater} says stands below no turn that could be read")
-    one = Rating(turn.turn_id, rater, ",".join(labels))
+    one = Rating(turn.turn_id, rater, ",".join(labels), OBSERVER if rater.startswith("E") else SELF)
     if by_turn.setdefault(turn.turn_id, {}).setdefault(rater, one) != one:
         raise InputError(
             f"rater {rater} has said of {turn.turn_id} before that it is {by_turn[turn.turn_id][rater].labels}"

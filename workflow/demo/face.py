@@ -19,9 +19,9 @@ def _pair(apart, y, width, height, outwards, down):
 
 
 ACTIONS = {  # bumps: centre x and y, standard deviations, and how far they push to the right and down
-    "smile": (*_pair(22, 141, 12, 12, 3.0, -7.5), (224, 146, 12, 10, 0, 5.0)),  # lip corner puller (12)
+    "smile": (*_pair(22, 143, 12, 12, 4.0, -7.5), (224, 146, 12, 10, 0, 5.0)),  # lip corner puller (12)
     "stretch": _pair(22, 141, 11, 11, 4.0, 0),  # lip stretcher (20); negative puckers
-    "jaw": ((224, 174, 38, 17, 0, 11.0), (224, 154, 18, 6, 0, 8.0)),  # jaw drop (26)
+    "jaw": ((224, 174, 38, 17, 0, 11.0), (224, 154, 18, 9, 0, 15.0)),  # jaw drop (26)
     "part": ((224, 151, 20, 5, 0, 7.0), (224, 140, 20, 4, 0, -1.5)),  # lips part (25): 1 as in the portrait
     "brow_raise": _pair(27, 91.5, 14, 6, 0, -6.5),  # inner and outer brow raiser (1, 2)
     "brow_inner": (*_pair(12, 94, 7, 6, 0, -5.5), *_pair(36, 95, 6, 6, 0, 1.5)),  # inner brow raiser alone (1)
@@ -34,7 +34,7 @@ ACTIONS = {  # bumps: centre x and y, standard deviations, and how far they push
     "lean": ((226, 112, 80, 80, 0, 7.0),),  # whole head down in the picture
 }
 """Weights are about -1 to 1, and all zero is a face at rest."""
-SMILING = {"smile": 0.4, "stretch": 0.9, "part": 0.8}
+SMILING = {"smile": 0.35, "stretch": 0.9, "part": 0.8}
 """What the portrait does."""
 PROPORTIONS = {
     "face": _pair(45, 118, 30, 40, 4.0, 0),
