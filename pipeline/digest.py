@@ -24,7 +24,7 @@ PACKAGES = ("pipeline", "models", "workflow", "affectflow")
 # their values, in the configuration that the report reads.
 QUIET = {
     "pipeline.cli", "pipeline.log", "pipeline.digest", "pipeline.definitions", "pipeline.registry",
-    *(f"pipeline.corpora.{path.stem}" for path in ROOT.glob("pipeline/corpora/figures_*.py")),
+    *(f"pipeline.corpora.readers.{p.parent.name}.figures" for p in ROOT.glob("pipeline/corpora/readers/*/figures.py")),
 }  # fmt: skip
 ALWAYS, WHOLE = "", "*"  # in place of a name: what runs at import, and all that a module defines
 

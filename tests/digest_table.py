@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from pipeline import definitions, digest
@@ -69,8 +70,7 @@ def plugs() -> dict[str, str]:
     for module, path in modules().items():
         for node in ast.parse((ROOT / path).read_text()).body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and "BUILT_IN" in ast.unparse(node).split("=")[0]:
-                values = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
-                found |= {value: module for value in values if re.fullmatch(r"[\w.]+:\w+", str(value))}
+                found |= dict.fromkeys(import_module(module).BUILT_IN.values(), module)
     return found
 
 
@@ -180,11 +180,17 @@ def line(module: str, names: list[str]) -> str:
     of_table = plugs()
     tables = {table for table in of_table.values() if {p for p, t in of_table.items() if t == table} <= set(names)}
     said = [name for name in names if name not in of_table] + [f"{table}:*" for table in sorted(tables)]
-    said += [name.rpartition(":")[2] for name in names if name in of_table and of_table[name] not in tables]
+    said += [_title(name) for name in names if name in of_table and of_table[name] not in tables]
     source = definitions.read((ROOT / modules()[module]).read_bytes())
     if source.stands_for:
         said.append(f"({source.stands_for!r} stands for {digest.code(module)})")
     return f"{module:<38} {' '.join(said) or '-'}\n"
+
+
+def _title(plug: str) -> str:
+    """The class of a plug; of a reader, its module: their classes are all called Reader."""
+    module, _, name = plug.partition(":")
+    return module.rpartition(".")[2] if name == "Reader" else name
 
 
 def table(root: Path) -> str:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from pipeline.corpora.affwild2 import AffWild2
-from pipeline.corpora.iemocap import Iemocap
+from pipeline.corpora.readers.affwild2 import Reader as AffWild2
+from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from tests.report_material import CONTRASTS, RUNS
 
 SEVEN = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")

@@ -11,8 +11,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora import cremad, meld, ravdess
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers import cremad, meld, ravdess
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import with_ends
 from pipeline.records import InputError, Label, Segment, Unit

@@ -78,7 +78,7 @@ def test_every_option_is_described_in_the_manual(reader):
 
 
 def test_every_column_is_described_in_the_manual():
-    from pipeline.corpora.table_file import COLUMNS
+    from pipeline.corpora.readers.table.file import COLUMNS
 
     table = MANUAL.split("| Column |")[1].split("\n\n")[0]
     named = (

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers.table.file import COLUMNS
+from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
-from pipeline.corpora.table_file import COLUMNS
-from pipeline.corpora.table_rows import WORD_S
 from pipeline.records import InputError, Segment, Unit
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pipeline.corpora.command import frame_labels as labels_command
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers.table.frames import parse_frames, place
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
-from pipeline.corpora.table_frames import parse_frames, place
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from tests.clips import painted, write_clip

@@ -24,7 +24,7 @@ from snakemake.cli import get_argument_parser
 from affectflow.command import COMMANDS, group
 from models.__main__ import main as models_stages
 from pipeline.__main__ import main as pipeline_stages
-from pipeline.corpora.table_file import COLUMNS
+from pipeline.corpora.readers.table.file import COLUMNS
 from pipeline.records import Assignment, write_table
 from tests.conftest import REPOSITORY
 from tests.report_fixture import Fixture

@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.report.examples import choose, command
 from pipeline.audio_file import AudioWriter
-from pipeline.corpora.iemocap import Iemocap
+from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.crops import NO_FACE, FaceWriter
 from pipeline.inspect.examples import SOUND_S, examples, mp3
 from pipeline.records import InputError, Segment, Word, write_table

@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import index as index_command
-from pipeline.corpora.iemocap import picture_of
-from pipeline.corpora.iemocap_files import parse_evaluation_line, parse_rating_line, parse_transcript_line, split_turn
-from pipeline.corpora.iemocap_release import TURNS_OF_LABEL, TURNS_OF_SESSION, check_release
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers.iemocap import picture_of
+from pipeline.corpora.readers.iemocap.files import (
+    parse_evaluation_line,
+    parse_rating_line,
+    parse_transcript_line,
+    split_turn,
+)
+from pipeline.corpora.readers.iemocap.release import TURNS_OF_LABEL, TURNS_OF_SESSION, check_release
 from pipeline.corpora.registry import make
 from pipeline.records import Finding, InputError, Label, Segment, Unit, read_table
 

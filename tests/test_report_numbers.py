@@ -10,7 +10,8 @@ import pytest
 
 from models.report import names
 from models.report.charts import Axis, blocks, path, swarm
-from pipeline.corpora import figures_affwild2, figures_iemocap
+from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
+from pipeline.corpora.readers.iemocap import figures as figures_iemocap
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 from tests.report_material import RUNS, TITLES

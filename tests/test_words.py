@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.audio_file import AudioFile
-from pipeline.corpora.iemocap import Iemocap
+from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
 from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.words.alignment import parse_alignment, spoken

@@ -1,24 +1,17 @@
 """Which corpus readers there are, by name: built in, from an installed package, or from a user's own file."""
 
 from pathlib import Path
+from pkgutil import iter_modules
 
 from pipeline.corpora.base import Corpus
 from pipeline.registry import Registry
 
+# Each module in readers/ is one, called as the module is; its class is Reader.
 BUILT_IN = {
-    "iemocap": "pipeline.corpora.iemocap:Iemocap",
-    "affwild2": "pipeline.corpora.affwild2:AffWild2",
-    "table": "pipeline.corpora.table:Table",
-    "meld": "pipeline.corpora.meld:Meld",
-    "cremad": "pipeline.corpora.cremad:CremaD",
-    "ravdess": "pipeline.corpora.ravdess:Ravdess",
+    module.name: f"pipeline.corpora.readers.{module.name}:Reader"
+    for module in iter_modules([str(Path(__file__).with_name("readers"))])
 }
-READERS = Registry(
-    "reader",
-    "pipeline.corpora.base:Corpus",
-    "affectflow.corpora",
-    BUILT_IN,
-)
+READERS = Registry("reader", "pipeline.corpora.base:Corpus", "affectflow.corpora", BUILT_IN)
 
 
 def make(name: str, reader: str, root: str | Path, options: dict | None = None, beside: tuple[str, ...] = ()) -> Corpus:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipeline.corpora.base import Index
-from pipeline.corpora.iemocap_files import scenario_of, style_of
+from pipeline.corpora.readers.iemocap.files import scenario_of, style_of
 from pipeline.records import InputError, Segment, Unit
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
-from pipeline.corpora.table_file import PARTS, Row, TableFile, number
+from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, number
 from pipeline.corpora.tree import Folders, below, is_litter
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit

@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.corpora import figures_iemocap
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.iemocap_files import (
+from pipeline.corpora.readers.iemocap import figures
+from pipeline.corpora.readers.iemocap.files import (
     DIALOG,
     LABELS,
     Turn,
@@ -26,7 +26,7 @@ from pipeline.corpora.iemocap_files import (
     split_turn,
     style_of,
 )
-from pipeline.corpora.iemocap_release import check_release
+from pipeline.corpora.readers.iemocap.release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
 from pipeline.records import NUMBERS, OBSERVER, SELF, Finding, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
@@ -49,13 +49,13 @@ class IemocapOptions:
     )
 
 
-class Iemocap(Corpus):
+class Reader(Corpus):
     """IEMOCAP: what each turn of a dialog expresses."""
 
     title = "IEMOCAP"
     protocols = ("scenario", "session", "speaker", "utterance")
     unit_word, segment_word = "dialog", "turn"
-    label_words = MappingProxyType(figures_iemocap.EMOTIONS)
+    label_words = MappingProxyType(figures.EMOTIONS)
     official_labels = LABELS
     default_labels = ("ang", "exc", "hap", "sad", "fru", "sur", "neu")
     citation = """@article{busso2008iemocap,
@@ -75,7 +75,7 @@ class Iemocap(Corpus):
             "forced alignments": ("Session[0-9]*/sentences/ForcedAlignment/*/*.wdseg",),
         }
     )
-    published, departures = figures_iemocap.PUBLISHED, figures_iemocap.DEPARTURES
+    published, departures = figures.PUBLISHED, figures.DEPARTURES
     Config = IemocapOptions
 
     @property

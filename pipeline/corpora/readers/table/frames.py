@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpora.annotation import FrameRows, to_frames
-from pipeline.corpora.table_file import SEPARATORS, number
+from pipeline.corpora.readers.table.file import SEPARATORS, number
 from pipeline.corpora.tree import lines
 from pipeline.records import NUMBERS, InputError
 from pipeline.store import Rows

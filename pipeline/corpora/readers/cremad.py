@@ -54,7 +54,7 @@ class Clip(NamedTuple):
     level: str
 
 
-class CremaD(Corpus):
+class Reader(Corpus):
     """CREMA-D: which emotion an actor shows in a sentence."""
 
     title = "CREMA-D"

@@ -28,7 +28,7 @@ _COPY = "final_videos_test"  # the test part holds some clips a second time unde
 _TIME = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{1,3})", re.ASCII)
 
 
-class Meld(Corpus):
+class Reader(Corpus):
     """MELD: what each utterance of a dialogue of Friends expresses."""
 
     title = "MELD"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from pipeline.corpora import figures_affwild2
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
+from pipeline.corpora.readers.affwild2 import figures
 from pipeline.corpora.tree import below, files, find_root, is_litter, read_text
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
@@ -38,14 +38,14 @@ class AffWild2Options:
     )
 
 
-class AffWild2(Corpus):
+class Reader(Corpus):
     """Aff-Wild2, valence-arousal track: what everybody annotated in a video shows in each frame."""
 
     title = "Aff-Wild2"
     task = "numbers/frame:valence,arousal"
     protocols = ("official", "official_paper", "sixfold", "sixfold_paper")
     unit_word, segment_word = "video", "person"
-    published, departures = figures_affwild2.PUBLISHED, figures_affwild2.DEPARTURES
+    published, departures = figures.PUBLISHED, figures.DEPARTURES
     Config = AffWild2Options
     citation = """@inproceedings{kollias2019expression,
   title = {Expression, Affect, Action Unit Recognition: {Aff-Wild2}, Multi-Task Learning and {ArcFace}},

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.table_file import COLUMNS, PARTS, TableFile, number
-from pipeline.corpora.table_rows import Places, read_rows
+from pipeline.corpora.readers.table.file import COLUMNS, PARTS, TableFile, number
+from pipeline.corpora.readers.table.rows import Places, read_rows
 from pipeline.corpora.tree import below, read_text
 from pipeline.records import NUMBERS, Finding, InputError, Segment
 from pipeline.registry import options
@@ -63,7 +63,7 @@ class TableOptions:
         return f"{what}:{','.join(names)}" if names else what
 
 
-class Table(Corpus):
+class Reader(Corpus):
     """A corpus of any layout, described by a table: its columns tell what other readers know beforehand."""
 
     Config = TableOptions
@@ -109,7 +109,7 @@ class Table(Corpus):
 
     def _frame_task(self, given: str | None) -> str:
         """The task of the annotation files, as the first that can be read tells."""
-        from pipeline.corpora.table_frames import LABEL, header_of
+        from pipeline.corpora.readers.table.frames import LABEL, header_of
 
         text = next(filter(None, map(_text_of, self._annotations())), None)
         if text is None:
@@ -124,7 +124,7 @@ class Table(Corpus):
     @cached_property
     def frame_classes(self) -> tuple[str, ...]:
         """Every label of the annotation files, sorted."""
-        from pipeline.corpora.table_frames import labels_in
+        from pipeline.corpora.readers.table.frames import labels_in
 
         return tuple(sorted(set().union(*(labels_in(text) for text in map(_text_of, self._annotations()) if text))))
 
@@ -177,7 +177,7 @@ class Table(Corpus):
 
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Labels of each frame of a segment's video: the number of its class, or a column for each number."""
-        from pipeline.corpora.table_frames import parse_frames, place
+        from pipeline.corpora.readers.table.frames import parse_frames, place
 
         kind, _, numbers = self.task.partition(":")
         classes = kind.startswith("classes")

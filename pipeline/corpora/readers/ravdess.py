@@ -50,7 +50,7 @@ class Performance(NamedTuple):
     actor: str
 
 
-class Ravdess(Corpus):
+class Reader(Corpus):
     """RAVDESS: which emotion an actor shows in a statement."""
 
     title = "RAVDESS"
