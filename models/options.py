@@ -72,7 +72,7 @@ class NetworkOptions(Options):
         description="tasks of frames: so many become an encoded step, and answers lie between those of steps",
     )
     context: int = Field(
-        0, ge=0, description="tasks of segments: so many turns before, of the same dialog, are heard with each; 0: none"
+        0, ge=0, description="tasks of segments: so many turns before, of the same dialog, are given with each; 0: none"
     )
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"

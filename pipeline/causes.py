@@ -38,7 +38,7 @@ class Cause(Worded):
     PART_OF_SOUND = "part_of_sound", "there is sound for a part of it"
     SILENT = "silent", "its sound is silent"
     NO_WORD = "no_word", "no word was found"
-    NOT_HEARD = "not_heard", "the recogniser failed on its sound"
+    RECOGNISER_FAILED = "recogniser_failed", "the recogniser failed on its sound"
     EVEN_TIMES = "even_times", "the times of its words are estimates"
     NOTHING_OBSERVED = "nothing_observed", "nothing was observed in some of its time"
     NO_LABEL = "no_label", "it has no label"

@@ -29,7 +29,7 @@ SHARED = {
     "scenario": "the same script or scene",
 }
 PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
-UNHEARD = "unheard"  # beside words, by the same file names: what a recogniser failed on
+FAILURES = "recogniser_failures"  # beside words, by the same file names
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
     words = sorted(read_table(path, Word), key=lambda w: w.start_s)
-    failed = path.parents[1] / UNHEARD / path.name
-    unheard = {f.segment: f for f in (read_table(failed, Finding) if failed.exists() else ())}
+    failures = path.parents[1] / FAILURES / path.name
+    failed = {f.segment: f for f in (read_table(failures, Finding) if failures.exists() else ())}
     shared = defaultdict(list)
     marked = defaultdict(list)
     for word in words:
@@ -121,8 +121,8 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
             spoken_s += max(0.0, min(word.end_s, segment.end_s) - max(word.start_s, until_s))
             until_s = max(until_s, min(word.end_s, segment.end_s))
         state = _of_text(segment, own, min(1.0, spoken_s / segment.duration_s))
-        if not own and (why := unheard.get(segment.segment_id)):
-            state = graded(0.0, Cause.NOT_HEARD, why.reason)
+        if not own and (why := failed.get(segment.segment_id)):
+            state = graded(0.0, Cause.RECOGNISER_FAILED, why.reason)
         found[segment.segment_id] = state
     return found
 
@@ -250,7 +250,7 @@ def collect(results: Path, features: Sequence[str], split: Path | None = None) -
         else:
             states[modality] = found
     if "text" in states:
-        states["text"] = _unheard(states["text"], states.get("audio", {}))
+        states["text"] = _with_sound(states["text"], states.get("audio", {}))
     labels = of_store(results / "labels.h5", Cause.NO_LABEL, "no label", "frames")
     if labels is not None:
         states["label"] = labels
@@ -286,7 +286,7 @@ def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, 
     }
 
 
-def _unheard(text: dict[str, State], sound: dict[str, State]) -> dict[str, State]:
+def _with_sound(text: dict[str, State], sound: dict[str, State]) -> dict[str, State]:
     """Where no word was found and something is wrong with the sound, the reason names it."""
     return {
         segment_id: replace(state, reason=f"{state.reason}: {sound[segment_id].reason}")

@@ -48,7 +48,7 @@ def test_no_letter_is_lost_and_none_is_made(text):
     ("{noise} a", ["a"]),
     ("（笑）はい", ["は", "い"]), ("3 < 5 and (unclosed", ["3", "5", "and", "unclosed"]), ("♪ la la ♪", ["la", "la"]),
 ])  # fmt: skip
-def test_what_is_heard_and_not_spoken_is_no_word(text, words):
+def test_sounds_in_brackets_are_no_words(text, words):
     assert tokens(text) == words
 
 

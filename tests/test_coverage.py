@@ -135,11 +135,11 @@ def test_no_word_because_of_the_sound(tmp_path):
 def test_no_word_because_the_recogniser_failed(tmp_path):
     results = write_corpus(tmp_path, [segment("a", 0, 4), segment("b", 4, 8)])
     write_table(tmp_path / "words" / "u1.tsv", [Word("hi", 5, 7, "forced_alignment", "b")], Word)
-    failed = [Finding("u1", name, "text", "absent", "X failed: it broke", 0.0, "not_heard") for name in "ab"]
-    write_table(tmp_path / "unheard" / "u1.tsv", failed, Finding)
+    failed = [Finding("u1", name, "text", "absent", "X failed: it broke", 0.0, "recogniser_failed") for name in "ab"]
+    write_table(tmp_path / "recogniser_failures" / "u1.tsv", failed, Finding)
     rows = table(results)
     assert brief(rows["a", "text"]) == ("absent", "X failed: it broke", 0.0)
-    assert rows["a", "text"].cause == "not_heard"
+    assert rows["a", "text"].cause == "recogniser_failed"
     assert brief(rows["b", "text"]) == ("ok", None, 0.5), "words that there are count"
 
 

@@ -48,8 +48,8 @@ def test_pocketsphinx_hears_real_speech(shared, tmp_path):
             {"set", "blue", "in", "a", "one", "again"}, {"set", "white", "with", "p", "two", "soon"}]  # fmt: skip
     right = 0
     for expected, first_s, last_s in zip(said, begin_s, begin_s[1:]):
-        heard = {w.word for w in words if first_s <= (w.start_s + w.end_s) / 2 < last_s}
-        right += len(heard & expected)
+        found_words = {w.word for w in words if first_s <= (w.start_s + w.end_s) / 2 < last_s}
+        right += len(found_words & expected)
     assert right >= 5, "of 24 words; a wrong time or a lost end would leave fewer"
     lines = (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()
     soon_s = [int(t) / 25_000 + begin_s[3] for t in next(line for line in lines if "soon" in line).split()[:2]]
@@ -109,9 +109,9 @@ def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, cap
         return {"text": " One, two: three. Four"}
 
     monkeypatch.setattr(recogniser, "_pipeline", failing)
-    heard = recogniser.hear(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
-    assert [w for w, *_ in heard] == ["One,", "two:", "three.", "Four"]
-    assert (heard[0][1], heard[-1][2]) == (0.0, 4.0)
+    found_words = recogniser.transcribe(np.zeros(4 * RATE_HZ, np.float32), RATE_HZ)
+    assert [w for w, *_ in found_words] == ["One,", "two:", "three.", "Four"]
+    assert (found_words[0][1], found_words[-1][2]) == (0.0, 4.0)
     assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
 
 
@@ -151,9 +151,11 @@ def test_ctc_models_give_words_too(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
     recogniser = make("transformers", {}, tmp_path, "cpu")
-    heard = recogniser.hear(np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ).astype(np.float32), RATE_HZ)
-    assert heard
-    assert all(0 <= start_s <= end_s <= 2 for _, start_s, end_s in heard)
+    found_words = recogniser.transcribe(
+        np.random.default_rng(0).normal(0, 0.1, 2 * RATE_HZ).astype(np.float32), RATE_HZ
+    )
+    assert found_words
+    assert all(0 <= start_s <= end_s <= 2 for _, start_s, end_s in found_words)
 
 
 @pytest.mark.parametrize("weights", [None, "nowhere"])
@@ -181,26 +183,26 @@ def test_a_converted_whisper_that_cannot_be_used_is_refused(converted, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["pocketsphinx", "faster_whisper", "transformers"])
-def test_nobody_is_heard_in_silence_noise_and_music(kind, whisper, converted):
+def test_no_word_is_found_in_silence_noise_and_music(kind, whisper, converted):
     folder = {"faster_whisper": converted, "transformers": whisper}.get(kind)
     recogniser = make(kind, {}, folder, "cpu")
     for what, samples in nobody():
-        assert recogniser.hear_speech(samples.astype(np.float32), RATE_HZ) == [], what
+        assert recogniser.transcribe_speech(samples.astype(np.float32), RATE_HZ) == [], what
 
 
 def test_the_filter_is_what_keeps_words_out_of_music_and_not_out_of_speech(shared):
-    """PocketSphinx alone hears a word in a chord; Silero says where the speech of a GRID clip is."""
+    """PocketSphinx alone finds a word in a chord; Silero says where the speech of a GRID clip is."""
     chord = dict(nobody())["a chord"].astype(np.float32)
-    assert make("pocketsphinx", {}).hear(chord, RATE_HZ)
+    assert make("pocketsphinx", {}).transcribe(chord, RATE_HZ)
     ((begin_s, end_s),) = voiced(speech(shared, "swwp2s"), RATE_HZ)
     lines = (shared / "media" / "grid" / "swwp2s.align").read_text().split("\n")
     words_s = [[int(t) / 25_000 for t in line.split()[:2]] for line in lines if line and "sil" not in line]
     assert begin_s <= words_s[0][0]
     assert end_s >= words_s[-1][1]
     sound = np.concatenate([chord, speech(shared, "swwp2s"), chord])
-    heard = make("pocketsphinx", {}).hear_speech(sound, RATE_HZ)
-    assert heard
-    assert all(6 <= (start_s + end_s) / 2 < 9 for _, start_s, end_s in heard)
+    found_words = make("pocketsphinx", {}).transcribe_speech(sound, RATE_HZ)
+    assert found_words
+    assert all(6 <= (start_s + end_s) / 2 < 9 for _, start_s, end_s in found_words)
 
 
 # --- plugs of one's own --------------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ OWN = """
         Config = Limit
         finds_speech = True
 
-        def hear(self, samples, sample_rate_hz):
+        def transcribe(self, samples, sample_rate_hz):
             if abs(samples).max() > self.config.loudest:
                 raise ZeroDivisionError("too loud\\nfor me")
             return [("fine", 0.1, 0.4)]
@@ -224,14 +226,14 @@ OWN = """
     class Hungry(Recogniser):
         finds_speech = True
 
-        def hear(self, samples, sample_rate_hz):
+        def transcribe(self, samples, sample_rate_hz):
             raise RuntimeError("CUDA out of memory")
 
     class Eager(Recogniser):
         finds_speech = True
         count = 0
 
-        def hear(self, samples, sample_rate_hz):
+        def transcribe(self, samples, sample_rate_hz):
             Eager.count += 1
             samples *= 2
             return [("um", 20.0, 21.0), (f"number {Eager.count}", 0.2, 0.3)][: len(samples)]
@@ -257,18 +259,18 @@ def two_recordings(folder: Path) -> tuple[Unit, list[Segment]]:
 
 
 def test_a_recogniser_that_fails_on_one_recording_costs_its_words_and_says_so(own, tmp_path, caplog):
-    unheard = tmp_path / "unheard.tsv"
-    words = run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", unheard=unheard)
+    failures = tmp_path / "failures.tsv"
+    words = run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", failures=failures)
     assert [(w.word, w.start_s, w.end_s, w.segment_id) for w in words] == [("fine", 0.1, 0.4, "a")]
-    found = read_table(unheard, Finding)
+    found = read_table(failures, Finding)
     assert [(f.segment, f.modality, f.status) for f in found] == [(name, "text", "absent") for name in "bc"]
     assert {f.reason for f in found} == {"Picky failed: ZeroDivisionError: too loud for me"}
     assert "b: Picky failed" in caplog.text
     options = '{"loudest": 1.0}'
     run_words(
-        tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", options=options, unheard=unheard
+        tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Picky", options=options, failures=failures
     )
-    assert read_table(unheard, Finding) == []
+    assert read_table(failures, Finding) == []
 
 
 def test_memory_that_gives_out_is_no_fault_of_the_recording(own, tmp_path):
@@ -294,10 +296,10 @@ def test_check_recogniser_says_what_is_wrong(own, arguments, said):
 
 def test_each_check_finds_its_fault(own):
     found = {title: (good, said) for title, said, good in verdicts(checks(murmur()), make(f"{own}:Eager", {}))}
-    assert "hears 2 words: um number" in found["nobody speaks"][1]
+    assert "finds 2 words: um number" in found["nobody speaks"][1]
     assert "'um' is said from 20.0 to 21.0 s of 6.00 s" in found["words and times"][1]
     assert "other words the second time" in found["determinism"][1]
-    assert found["input"] == (False, "hear changes the samples; work on a copy")
+    assert found["input"] == (False, "transcribe changes the samples; work on a copy")
 
 
 def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path):

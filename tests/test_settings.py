@@ -225,7 +225,7 @@ def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
     config["corpora"]["affwild2"]["recogniser"] = {"kind": kind, "weights": weights, **given}
     found = resolve(config, "affwild2").options.recogniser
     assert (found.kind, found.weights, found.options) == (kind, weights, given)
-    assert (found.listens, found.uses_gpu) == (kind != "none", kind == "transformers")
+    assert (found.enabled, found.uses_gpu) == (kind != "none", kind == "transformers")
 
 
 @pytest.mark.parametrize(
@@ -251,10 +251,10 @@ def test_another_recogniser_by_two_words_of_an_overlay(config):
 
 
 def test_the_recogniser_says_what_stands_in_for_it_in_a_trial(config, tmp_path):
-    heard = {"kind": "faster_whisper", "weights": "acme/whisper@" + "0" * 40}
-    config["corpora"]["affwild2"]["recogniser"] = heard
+    recogniser = {"kind": "faster_whisper", "weights": "acme/whisper@" + "0" * 40}
+    config["corpora"]["affwild2"]["recogniser"] = recogniser
     assert resolve(config, "affwild2").options.recogniser.kind == "pocketsphinx"
-    config["corpora"]["affwild2"]["recogniser"] = {**heard, "weights": str(tmp_path)}
+    config["corpora"]["affwild2"]["recogniser"] = {**recogniser, "weights": str(tmp_path)}
     assert resolve(config, "affwild2").options.recogniser.kind == "faster_whisper"
 
 

@@ -107,18 +107,18 @@ def results(root, tmp_path_factory):
     stage("audio", *given, "--out", results / f"audio/{SHARD}.h5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "make", lambda *given: Counting())
-        heard = ["--audio", results / f"audio/{SHARD}.h5", "--recogniser", "pocketsphinx"]
-        stage("words", *given, *heard, "--out", results / f"words/{SHARD}.tsv")
+        transcribed = ["--audio", results / f"audio/{SHARD}.h5", "--recogniser", "pocketsphinx"]
+        stage("words", *given, *transcribed, "--out", results / f"words/{SHARD}.tsv")
     return results
 
 
 class Counting(base.Recogniser):
-    """Hears one word in each stretch of sound, which says how many it has heard before."""
+    """Finds one word in each stretch of sound, which says how many it has transcribed before."""
 
     finds_speech = True
     count = 0
 
-    def hear(self, samples, sample_rate_hz):
+    def transcribe(self, samples, sample_rate_hz):
         loud_s = np.flatnonzero(np.abs(samples) > 0.1)[[0, -1]] / sample_rate_hz
         self.count += 1
         return [(f"sound{self.count}", *loud_s)]
@@ -206,7 +206,7 @@ class Text(Extractor):
         raise NotImplementedError
 
 
-SAID = {  # "sound" with the number of the stretch that was heard: the people of a video share one, voices do not
+SAID = {  # "sound" with the number of the stretch that was transcribed: the people of a video share one, voices do not
     "film_left": ["sound1"], "film_right": ["sound1"], "dialog_1": ["all"], "dialog_2": ["all"],
     "dialog_3": ["all", "theirs"], "tracked": ["sound2"], "supplied": ["sound2"], "voice_a": ["well", "yes"],
     "voice_b": ["sound3"], "voice_own": ["sound4"], "broken": [], "nothing": [],
@@ -245,26 +245,26 @@ def test_pictures_of_a_segment_show_its_words_only(results):
 
 
 @pytest.mark.parametrize(
-    ("changes", "listened", "marks"),
+    ("changes", "asked_times", "marks"),
     [
         ([{}, {}], 1, {None}),  # the people of a video
-        ([{}, {}, {"start_s": 0.5}], 2, {"a", "b", "c"}),  # somebody else is heard at another time
+        ([{}, {}, {"start_s": 0.5}], 2, {"a", "b", "c"}),  # somebody else is transcribed at another time
         ([{}, {}, {"text": "yes"}], 1, {"a", "b", "c"}),  # somebody's text is known
         ([{}, {"audio": "own.wav"}], 2, {"a", "b"}),  # each has a microphone
         ([{}], 1, {"a"}),
     ],
 )
-def test_a_stretch_of_sound_that_is_shared_is_heard_once(tmp_path, changes, listened, marks):
+def test_a_stretch_of_sound_that_is_shared_is_transcribed_once(tmp_path, changes, asked_times, marks):
     segments = [replace(segment(name, "u"), **more) for name, more in zip("abc", changes)]
     asked = []
 
-    def listen(group):
+    def recognise(group):
         s = group[0]
         asked.append(s.segment_id)
         return [Word("um", s.start_s, s.start_s + 0.2, "recogniser")]
 
-    words = place_words(tmp_path, UNITS[0], segments, listen)
-    assert len(asked) == listened
+    words = place_words(tmp_path, UNITS[0], segments, recognise)
+    assert len(asked) == asked_times
     assert {w.segment_id for w in words} == marks
     assert {w.unit_id for w in words} == {"film"}
     for s in segments:

@@ -35,14 +35,14 @@ def supplied(root: Path, unit_id: str, video: str) -> Unit:
 def test_words_of_every_turn_equal_truth(real_corpora, truth, tmp_path):
     root = real_corpora / "IEMOCAP_full_release"
     found = Iemocap("iemocap", root).index()
-    heard: dict[str, list[Word]] = {}
+    words_of: dict[str, list[Word]] = {}
     for unit in found.units:
         mine = [s for s in found.segments if s.unit_id == unit.unit_id]
         for word in run_words(root, tmp_path, unit, mine):
-            heard.setdefault(word.segment_id, []).append(word)
-    assert heard.keys() == truth["iemocap"].keys()
+            words_of.setdefault(word.segment_id, []).append(word)
+    assert words_of.keys() == truth["iemocap"].keys()
     for name, expected in truth["iemocap"].items():
-        words = heard[name]
+        words = words_of[name]
         assert [w.word for w in words] == expected["words"]
         assert {w.source for w in words} == {"forced_alignment"}
         # The corpus was made with words of equal length from 0.13 s into the turn.
@@ -168,7 +168,7 @@ def test_nothing_of_a_text_is_lost_but_spaces_and_remarks(text):
 
 
 def test_aligned_words_take_case_and_punctuation_from_the_text_of_their_turn(tmp_path):
-    """The alignment has other words where it heard other words; times stay its own."""
+    """The alignment has other words where it found other words; times stay its own."""
     lines = ["SFrm EFrm SegAScr Word", *(f"{10 * k} {10 * k + 9} -5 {w}" for k, w in enumerate(
         ["<sil>", "WELL", "I'M(2)", "NOT", "GONNA", "GO", "JOHN"]
     )), "Total score: -35"]  # fmt: skip
@@ -204,7 +204,7 @@ def test_turn_without_usable_alignment_gets_its_text_spread(tmp_path, damage):
     assert {(w.source, w.segment_id) for w in words} == {("transcript_even", "Ses01F_impro01_F000")}
 
 
-def test_turn_without_text_is_listened_to(tmp_path):
+def test_turn_without_text_is_recognised(tmp_path):
     words = place_words(tmp_path, UNIT, [turn(None)], lambda group: [Word("yes", 10.5, 11.0, "recogniser")])
     assert words == [Word("yes", 10.5, 11.0, "recogniser", "Ses01F_impro01_F000", "Ses01F_impro01")]
 
@@ -320,7 +320,7 @@ def clip(kind: str) -> Unit:
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-def test_video_with_an_unusable_transcript_is_listened_to(tmp_path, monkeypatch, caplog, kind):
+def test_video_with_an_unusable_transcript_is_recognised(tmp_path, monkeypatch, caplog, kind):
     name, text, reason = UNUSABLE[kind]
     root = with_files(tmp_path / "corpus", **{name: text})
     write_audio(tmp_path / "audio.h5", np.random.default_rng(0).normal(0, 0.1, 3 * RATE_HZ))
@@ -428,7 +428,7 @@ def test_pieces_meet_in_silence():
 
 
 class Oracle:
-    """Hears every word that lies whole within a piece, at a time that is off by a little, anew in each piece."""
+    """Finds every word that lies whole within a piece, at a time that is off by a little, anew in each piece."""
 
     def __init__(self, words, jitter_s, seed):
         self.words, self.jitter_s, self.rng = words, jitter_s, np.random.default_rng(seed)
@@ -439,20 +439,20 @@ class Oracle:
         for piece in cut(lambda a, b: blank[a:b], count, 100, most_s, context_s):
             first_s, last_s = piece.first / 100, (piece.first + len(piece.samples)) / 100
             off = lambda: self.rng.uniform(-self.jitter_s, self.jitter_s)  # noqa: E731
-            heard = [(w, a + off(), b + off()) for w, a, b in self.words if first_s <= a and b <= last_s]
-            yield (np.inf if piece.core_end == count else piece.core_end / 100), heard
+            found = [(w, a + off(), b + off()) for w, a, b in self.words if first_s <= a and b <= last_s]
+            yield (np.inf if piece.core_end == count else piece.core_end / 100), found
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.16, 1.2)), max_size=60), st.integers(0, 99))
-def test_every_word_is_heard_exactly_once(lengths, seed):
+def test_every_word_is_found_exactly_once(lengths, seed):
     words, clock_s = [], 0.0
     for n, (gap_s, length_s) in enumerate(lengths):
         words.append((f"w{n}", clock_s + gap_s, clock_s + gap_s + length_s))
         clock_s += gap_s + length_s
     oracle = Oracle(words, 0.04, seed)
-    heard = list(join(oracle.pieces(int((clock_s + 1) * 100), 5.0, 1.5)))
-    assert [w for w, *_ in heard] == [w for w, *_ in words]
+    found = list(join(oracle.pieces(int((clock_s + 1) * 100), 5.0, 1.5)))
+    assert [w for w, *_ in found] == [w for w, *_ in words]
 
 
 def test_long_sound_is_read_in_blocks(tmp_path, monkeypatch):

@@ -48,11 +48,11 @@ def subject(segment_id: str, end_s: float, unit_id: str = "clip") -> Segment:
 
 
 class Scripted(PieceRecogniser):
-    """Hears one word a second, and remembers how much sound it was given at once."""
+    """Finds one word a second, and remembers how much sound it was given at once."""
 
     finds_speech = True
     longest = 0
 
-    def hear(self, samples, sample_rate_hz):
+    def transcribe(self, samples, sample_rate_hz):
         self.longest = max(self.longest, len(samples))
         return [("um", n + 0.2, n + 0.5) for n in range(len(samples) // sample_rate_hz)]

@@ -97,9 +97,9 @@ def costs(known: "Planned", much: Volume) -> list[Cost]:
     found = []
     if "video" in looked_at:
         found.append(_cost("faces", {"decoding": much.recordings_s, "faces": pictures}, pictures))
-    if "audio" in looked_at or options.recogniser.listens:
+    if "audio" in looked_at or options.recogniser.enabled:
         found.append(_cost("audio", {"audio": much.segments_s}, much.segments_s))
-    if options.recogniser.listens and "text" in looked_at:
+    if options.recogniser.enabled and "text" in looked_at:
         found.append(_cost("words", {options.recogniser.kind: much.segments_s}))
     demonstration = known.settings.demonstration
     features = [_features(name, e, amounts[e.modality], demonstration) for name, e in extracted.items()]

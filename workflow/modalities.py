@@ -16,8 +16,8 @@ def modalities_of(index: Index, entry: dict) -> set[str]:
     if any(u.audio or u.video for u in units) or any(s.audio for s in segments):
         found.add("audio")
     written = any(u.transcript for u in units) or any(s.text or s.alignment for s in segments)
-    heard = "audio" in found and ((entry.get("recogniser") or {}).get("kind") or "none") != "none"
-    if written or heard:
+    recognised = "audio" in found and ((entry.get("recogniser") or {}).get("kind") or "none") != "none"
+    if written or recognised:
         found.add("text")
     return found
 

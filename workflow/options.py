@@ -59,14 +59,14 @@ class RecogniserEntry(BaseModel, extra="allow"):
         return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
 
     @property
-    def listens(self) -> bool:
+    def enabled(self) -> bool:
         """Whether speech is recognised at all."""
         return self.kind != NONE
 
     @property
     def uses_gpu(self) -> bool:
         """Whether a GPU makes it faster."""
-        return self.listens and RECOGNISERS.load(self.kind).uses_gpu
+        return self.enabled and RECOGNISERS.load(self.kind).uses_gpu
 
     def check(self) -> None:
         """Raise InputError where the recogniser, its options or its weights cannot be used."""

@@ -170,9 +170,9 @@ def main() -> None:
     if not files:
         sys.exit(f"no run has been started in {Path.cwd()}: there is no {FOLDER}; change to the folder of the run")
     run, now_s = read_run(files[-1]), time.time()
-    heard_s = files[-1].stat().st_mtime
-    state = "over" if run.over else f"last heard of {duration(now_s - heard_s)} ago"
-    print(f"{files[-1]}: {state}\n{account(run, heard_s if run.over else now_s)}")
+    last_s = files[-1].stat().st_mtime
+    state = "over" if run.over else f"last event {duration(now_s - last_s)} ago"
+    print(f"{files[-1]}: {state}\n{account(run, last_s if run.over else now_s)}")
 
 
 if __name__ == "__main__":

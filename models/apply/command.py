@@ -37,7 +37,10 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 )  # fmt: skip
 @click.option("--side", type=click.Choice(["left", "right"]), help="Only the person on this side of the picture.")
 @click.option("--fold", "folds", multiple=True, type=click.IntRange(0), help="Only the networks of these folds.")
-@click.option("--recogniser", help="What hears words where the model's corpus came with transcripts: pocketsphinx, ...")
+@click.option(
+    "--recogniser",
+    help="What recognises speech where the model's corpus came with transcripts.",
+)
 @click.option("--recogniser-weights", "heard_by", help="Its weights, ORG/NAME@COMMIT or a folder, where it needs some.")
 @click.option("--weights", type=click.Path(path_type=Path), default="results/weights", help="Where encoders are kept.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where networks run.")

@@ -129,7 +129,7 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
     except MediaError as error:
         found, why = [], f"There is no sound to find speech in ({error.reason})"
     else:
-        why = "Nobody is heard to speak"
+        why = "Nobody speaks"
     if found:
         return found, []
     return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}: what is said is of windows of {WINDOW_S:g} s."]

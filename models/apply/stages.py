@@ -26,7 +26,7 @@ from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words
-from pipeline.words.recognise import listener
+from pipeline.words.recognise import transcriber
 
 FACELESS = "The model follows no faces, so people are not told apart."
 AGAIN = "Who comes back after a cut, looking different, is a new person."
@@ -60,7 +60,7 @@ class Stages:
 
     @cached_property
     def recogniser(self):
-        """What hears words, loaded where a recording first needs it."""
+        """The recogniser, loaded where a recording first needs it."""
         folder = self.model.weights(self.listener.weights, self.weights_kept)
         return recognisers.make(self.listener.kind, self.listener.options, folder, choose_device(self.device))
 
@@ -104,13 +104,13 @@ class Stages:
         missed: list[Finding] = []
         silent: list[str] = []
 
-        def hear(group):
+        def recognise(group):
             if self.listener.kind == recognisers.NONE:
                 silent.append(group[0].segment_id)
                 return []
-            return listener(self.recogniser, AudioFile(audio).__getitem__, missed)(group)
+            return transcriber(self.recogniser, AudioFile(audio).__getitem__, missed)(group)
 
-        words = place_words(root, unit, segments, hear)
+        words = place_words(root, unit, segments, recognise)
         notes = [f"Speech was not recognised everywhere: {missed[0].reason}."] if missed else []
         if silent:
             notes.append(

@@ -11,7 +11,7 @@ from pipeline.timebase import sample_index, window_ranges_s
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioPiece:
-    """Sound: ``samples`` (n,) float32 in -1 to 1, of which the first is heard at ``start_s``."""
+    """Sound: ``samples`` (n,) float32 in -1 to 1, of which the first is at ``start_s``."""
 
     segment_id: str
     samples: np.ndarray

@@ -1,7 +1,7 @@
 """A few segments to look at and listen to: a small crop, the words and a short sound of each, as JSON lines.
 
 One object a segment: ``{"segment_id", "jpeg", "words", "sound", "sound_type"}``; ``jpeg`` and ``sound`` are base64, and
-null where nothing was seen or heard. What is written is the corpus itself: it goes where the corpus may go.
+null where there is no face or no sound. What is written is the corpus itself: it goes where the corpus may go.
 """
 
 import base64

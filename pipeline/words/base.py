@@ -1,7 +1,7 @@
 """What a recogniser is: speech in, words with times out.
 
-A recogniser of one's own is a class with a ``hear``, in a file of one's own; docs/recognisers.md has a worked example.
-One that takes only some seconds at a time derives from :class:`pipeline.words.pieces.PieceRecogniser`.
+A recogniser of one's own is a class with a ``transcribe``; docs/recognisers.md has a worked example. One that takes
+only some seconds at a time derives from :class:`pipeline.words.pieces.PieceRecogniser`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,14 +18,14 @@ from pipeline.words.voice import voiced
 if TYPE_CHECKING:
     from pipeline.audio_file import AudioTrack
 
-Heard = tuple[str, float, float]
+TimedWord = tuple[str, float, float]
 """A word with its start and end in seconds; one that is several words is spread over its time later."""
 
 
 class Recogniser(ABC):
     """Turns sound into words; made once for all recordings of a job.
 
-    What it raises while it hears costs the words of that recording alone, which is said where coverage is. Same sound,
+    What it raises at work costs the words of that recording alone, which is said where coverage is. Same sound,
     same words. ``affectflow check-recogniser`` tries that, noise and music.
     """
 
@@ -55,24 +55,24 @@ class Recogniser(ABC):
         return cls.title or cls.__name__
 
     @abstractmethod
-    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+    def transcribe(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """Words of sound (n,) float32 in -1 to 1, in order, with times in seconds from its first sample."""
 
-    def listen(self, track: "AudioTrack") -> Iterable[Heard]:
+    def transcribe_track(self, track: "AudioTrack") -> Iterable[TimedWord]:
         """Words of a whole track, with times in seconds from the unit's first frame."""
-        heard = self.hear_speech(track.samples(), track.sample_rate_hz)
-        return [(word, track.start_s + start_s, track.start_s + end_s) for word, start_s, end_s in heard]
+        words = self.transcribe_speech(track.samples(), track.sample_rate_hz)
+        return [(word, track.start_s + start_s, track.start_s + end_s) for word, start_s, end_s in words]
 
-    def hear_speech(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
-        """As ``hear``, without words where nobody speaks: recognisers make some up in silence, noise and music."""
+    def transcribe_speech(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
+        """As ``transcribe``, without words where nobody speaks: recognisers make some up in noise and music."""
         if self.finds_speech:
-            return self.hear(samples, sample_rate_hz)
+            return self.transcribe(samples, sample_rate_hz)
         speech_s = voiced(samples, sample_rate_hz)
         if not len(speech_s):
             return []
         begin_s, stop_s = speech_s.T
         return [
             (word, start_s, end_s)
-            for word, start_s, end_s in self.hear(samples, sample_rate_hz)
+            for word, start_s, end_s in self.transcribe(samples, sample_rate_hz)
             if ((begin_s <= (start_s + end_s) / 2) & ((start_s + end_s) / 2 < stop_s)).any()
         ]

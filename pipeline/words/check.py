@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.audio_file import SAMPLE_RATE_HZ
 from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
-from pipeline.words.base import Heard, Recogniser
+from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
 SECONDS = 6.0
@@ -71,14 +71,14 @@ def _read(path: Path) -> np.ndarray:
     return librosa.load(path, sr=SAMPLE_RATE_HZ, mono=True)[0]
 
 
-def _heard(recogniser: Recogniser, samples: np.ndarray) -> list[Heard]:
-    return [(str(word).strip(), start_s, end_s) for word, start_s, end_s in recogniser.hear_speech(
+def _transcribed(recogniser: Recogniser, samples: np.ndarray) -> list[TimedWord]:
+    return [(str(word).strip(), start_s, end_s) for word, start_s, end_s in recogniser.transcribe_speech(
         samples.astype(np.float32), SAMPLE_RATE_HZ
     )]  # fmt: skip
 
 
-def _quoted(heard: list[Heard]) -> str:
-    return f"{len(heard)} words" + (f": {' '.join(word for word, *_ in heard[:8])}" if heard else "")
+def _quoted(words: list[TimedWord]) -> str:
+    return f"{len(words)} words" + (f": {' '.join(word for word, *_ in words[:8])}" if words else "")
 
 
 def checks(voice: np.ndarray) -> dict[str, Callable[[Recogniser], str]]:
@@ -86,41 +86,41 @@ def checks(voice: np.ndarray) -> dict[str, Callable[[Recogniser], str]]:
 
     def quiet(recogniser: Recogniser) -> str:
         for what, samples in nobody():
-            if heard := _heard(recogniser, samples):
+            if words := _transcribed(recogniser, samples):
                 raise Wrong(
-                    f"hears {_quoted(heard)} in {what}; leave finds_speech False, so that words outside of speech are "
+                    f"finds {_quoted(words)} in {what}; leave finds_speech False, so that words outside of speech are "
                     "taken out"
                 )
         return f"no words in {', '.join(what for what, _ in nobody())}"
 
     def times(recogniser: Recogniser) -> str:
-        heard, end_s = _heard(recogniser, voice), len(voice) / SAMPLE_RATE_HZ
-        for word, start_s, stop_s in heard:
+        words, end_s = _transcribed(recogniser, voice), len(voice) / SAMPLE_RATE_HZ
+        for word, start_s, stop_s in words:
             if not (0 <= start_s <= stop_s <= end_s + OVER_S):
                 raise Wrong(
                     f"{word!r} is said from {start_s} to {stop_s} s of {end_s:.2f} s; count from the first sample"
                 )
-        if heard != sorted(heard, key=lambda each: each[1]):
+        if words != sorted(words, key=lambda each: each[1]):
             raise Wrong("words are not in order of time")
-        return _quoted(heard)
+        return _quoted(words)
 
     def repeats(recogniser: Recogniser) -> str:
-        first = _heard(recogniser, voice)
-        recogniser.hear(voice[len(voice) // 2 :].astype(np.float32), SAMPLE_RATE_HZ)
-        if _heard(recogniser, voice) != first:
-            raise Wrong("the same sound gives other words the second time; nothing of what was heard before may count")
-        return "the same sound gives the same words, whatever was heard in between"
+        first = _transcribed(recogniser, voice)
+        recogniser.transcribe(voice[len(voice) // 2 :].astype(np.float32), SAMPLE_RATE_HZ)
+        if _transcribed(recogniser, voice) != first:
+            raise Wrong("the same sound gives other words the second time; nothing of the sound before may count")
+        return "the same sound gives the same words, whatever came in between"
 
     def short(recogniser: Recogniser) -> str:
         for count in (0, 1, 160, 1600):
-            _heard(recogniser, voice[:count])
+            _transcribed(recogniser, voice[:count])
         return "sound of 0 to 100 ms is survived"
 
     def untouched(recogniser: Recogniser) -> str:
         samples = voice.astype(np.float32)
-        recogniser.hear(samples, SAMPLE_RATE_HZ)
+        recogniser.transcribe(samples, SAMPLE_RATE_HZ)
         if not np.array_equal(samples, voice.astype(np.float32)):
-            raise Wrong("hear changes the samples; work on a copy")
+            raise Wrong("transcribe changes the samples; work on a copy")
         return "the sound is left as it was"
 
     return {

@@ -22,32 +22,32 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint folder, where it needs one.")
 @click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), help="Where a model runs.")
 @click.option("--out", required=True, type=FILE, help="Table of words to write.")
-@click.option("--unheard", type=FILE, help="Table to write of segments on which the recogniser failed, and why.")
-def words(root, tables, shard, audio, recogniser, options, weights, device, out, unheard):
+@click.option("--failures", type=FILE, help="Table to write of segments on which the recogniser failed, and why.")
+def words(root, tables, shard, audio, recogniser, options, weights, device, out, failures):
     """Place words in time, from transcripts, forced alignments, texts or speech recognition."""
     from pipeline.words import registry
     from pipeline.words.place import place_words
 
-    given, listen = parse_options(options), None
-    missed: list[Finding] = []
+    given, transcribe = parse_options(options), None
+    failed: list[Finding] = []
     registry.check(recogniser, given, str(weights) if weights else None)
 
-    def hear(group: Sequence[Segment]) -> list[Word]:
-        nonlocal listen
+    def recognise(group: Sequence[Segment]) -> list[Word]:
+        nonlocal transcribe
         if recogniser == registry.NONE or audio is None:
             log.warning("words: %s: no usable transcript, and the recogniser is none: no words", group[0].segment_id)
             return []
-        if listen is None:  # the model is loaded once, and only where there is something to hear
+        if transcribe is None:  # the model is loaded once, and only where there is speech to recognise
             from pipeline.audio_file import AudioFile
-            from pipeline.words.recognise import listener
+            from pipeline.words.recognise import transcriber
 
             model = registry.make(recogniser, given, weights, device)
-            listen = listener(model, AudioFile(audio).__getitem__, missed)
-        return listen(group)
+            transcribe = transcriber(model, AudioFile(audio).__getitem__, failed)
+        return transcribe(group)
 
-    found = [word for unit, own in read_shard(tables, shard) for word in place_words(root, unit, own, hear)]
+    found = [word for unit, own in read_shard(tables, shard) for word in place_words(root, unit, own, recognise)]
     write_table(out, found, Word)
-    if unheard:
-        write_table(unheard, missed, Finding)
+    if failures:
+        write_table(failures, failed, Finding)
     sources = sorted({w.source for w in found})
     log.info("words: %s: %d words%s", shard, len(found), f" ({', '.join(sources)})" if sources else "")

@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.records import InputError
 from pipeline.registry import options
 from pipeline.weights import verify
-from pipeline.words.base import Heard, Recogniser
+from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.voice import PAD_MS, PAUSE_MS
 
 FILES = ("model.bin", "config.json", "tokenizer.json")  # without the last one, the library would ask the hub for it
@@ -21,16 +21,16 @@ class FasterWhisperOptions:
 
     language: str | None = Field(None, description="spoken language, such as en; null: the model decides")
     beams: int = Field(5, ge=1, description="beams of the search: more are slower and sometimes better")
-    batch_size: int = Field(8, ge=1, description="stretches of speech, of up to 30 s, that are heard at once")
+    batch_size: int = Field(8, ge=1, description="stretches of speech, of up to 30 s, that are transcribed at once")
     compute_type: Literal["float32", "int8"] = Field("float32", description="number format; int8 takes less of all")
-    speech: float = Field(0.5, gt=0, lt=1, description="probability from which the voice activity network hears speech")
+    speech: float = Field(0.5, gt=0, lt=1, description="probability from which the voice activity network finds speech")
 
 
 class FasterWhisper(Recogniser):
     """A local folder of a converted Whisper, run offline; raises InputError where a file is missing or cannot be read.
 
-    The library looks for speech itself and hears nothing else, joins the pieces, and times words by the attention to
-    the sound. It runs on the processor: the library is built for CUDA 12, and the PyTorch beside it brings CUDA 13.
+    The library looks for speech itself, transcribes nothing else, joins the pieces, and times words by attention. It
+    runs on the processor: the library is built for CUDA 12, and the PyTorch beside it brings CUDA 13.
     """
 
     title = "Whisper (faster-whisper)"
@@ -61,7 +61,7 @@ class FasterWhisper(Recogniser):
             raise InputError(f"recogniser {self.title}: {weights} knows no language {language!r}; it knows {known}")
         self._model = model
 
-    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+    def transcribe(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """Words of the sound (16 kHz, as the audio stage makes it)."""
         if not len(samples):
             return []

@@ -1,6 +1,6 @@
 """Long sound cut into pieces for a recogniser, and the words of the pieces joined.
 
-Pieces meet where it is quietest, so that few words are cut, and each is heard with some sound of its neighbours, so
+Pieces meet where it is quietest, so that few words are cut, and each is transcribed with some of its neighbours, so
 that a word at a seam is whole in at least one of them.
 """
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pipeline.log import log
 from pipeline.registry import options
-from pipeline.words.base import Heard, Recogniser
+from pipeline.words.base import Recogniser, TimedWord
 
 if TYPE_CHECKING:
     from pipeline.audio_file import AudioTrack
@@ -66,11 +66,11 @@ def _quietest(samples: np.ndarray, rate_hz: int) -> int:
     return (len(stretch) - 1 - int(np.argmin(stretch[::-1])) + width // 2) * hop
 
 
-def join(pieces: Iterable[tuple[float, list[Heard]]]) -> Iterator[Heard]:
-    """Join what was heard in overlapping pieces: (end of the core, words in order of time), times on one axis.
+def join(pieces: Iterable[tuple[float, list[TimedWord]]]) -> Iterator[TimedWord]:
+    """Join the words of overlapping pieces: (end of the core, words in order of time), times on one axis.
 
     A piece answers for the words whose middle lies before the end of its core, except those whose middle lies on or
-    before the last word that the piece before it answered for: that one it heard again.
+    before the last word that the piece before it answered for: that one it has found again.
     """
     until_s = -np.inf
     for core_end_s, words in pieces:
@@ -85,9 +85,9 @@ def join(pieces: Iterable[tuple[float, list[Heard]]]) -> Iterator[Heard]:
 class PieceOptions:
     """How long sound is cut."""
 
-    piece_s: float = Field(26.0, gt=2, description="length of the pieces; Whisper hears 30 s, context included")
+    piece_s: float = Field(26.0, gt=2, description="length of the pieces; Whisper takes 30 s, context included")
     context_s: float = Field(
-        1.5, ge=0.5, description="how much of its neighbours each piece hears, so that no word is cut in two"
+        1.5, ge=0.5, description="how much of its neighbours each piece holds, so that no word is cut in two"
     )
 
 
@@ -96,18 +96,18 @@ class PieceRecogniser(Recogniser):
 
     Config: ClassVar[type] = PieceOptions
 
-    def listen(self, track: "AudioTrack") -> Iterator[Heard]:
+    def transcribe_track(self, track: "AudioTrack") -> Iterator[TimedWord]:
         """Words of a whole track, with times in seconds from the unit's first frame."""
         pieces = cut(track.samples, len(track), track.sample_rate_hz, self.config.piece_s, self.config.context_s)
-        return join(self._hear(track, piece) for piece in pieces)
+        return join(self._transcribe(track, piece) for piece in pieces)
 
-    def _hear(self, track: "AudioTrack", piece: Piece) -> tuple[float, list[Heard]]:
+    def _transcribe(self, track: "AudioTrack", piece: Piece) -> tuple[float, list[TimedWord]]:
         """End of the piece's core and its words, on the time axis of the unit."""
         rate_hz = track.sample_rate_hz
         begin_s = track.start_s + piece.first / rate_hz
         core_end_s = track.start_s + piece.core_end / rate_hz
-        log.info("words: %s: heard up to %.0f s", track.segment_id, core_end_s)
-        heard = self.hear_speech(piece.samples, rate_hz)
-        if piece.core_end == piece.first + len(piece.samples):  # the last piece answers for all that it heard
+        log.info("words: %s: transcribed up to %.0f s", track.segment_id, core_end_s)
+        words = self.transcribe_speech(piece.samples, rate_hz)
+        if piece.core_end == piece.first + len(piece.samples):  # the last piece answers for all that it found
             core_end_s = np.inf
-        return core_end_s, [(word, begin_s + start_s, begin_s + end_s) for word, start_s, end_s in heard]
+        return core_end_s, [(word, begin_s + start_s, begin_s + end_s) for word, start_s, end_s in words]

@@ -13,20 +13,20 @@ from pipeline.words.text import as_written, spread
 
 SUPPLIED = "transcript"
 EVEN = "transcript_even"
-Listen = Callable[[Sequence[Segment]], list[Word]]
+Recognise = Callable[[Sequence[Segment]], list[Word]]
 """Recognise the speech of segments that share a stretch of sound; no word where no recogniser is configured."""
 
 
-def place_words(root: Path, unit: Unit, segments: Sequence[Segment], listen: Listen) -> list[Word]:
+def place_words(root: Path, unit: Unit, segments: Sequence[Segment], recognise: Recognise) -> list[Word]:
     """Words of one unit in order of time.
 
     A supplied transcript that can be used wins over everything. A segment with an alignment or a text has its own
-    words, marked with the segment. What is left is heard: segments that share one stretch of the same sound, such as
-    two people of one video, are heard once, and their words are left unmarked.
+    words, marked with the segment. What is left is recognised: segments that share one stretch of sound, such as two
+    people of one video, are transcribed once, and their words are left unmarked.
     """
     words = _supplied(root, unit)
     if words is None:
-        words = [word for group in _heard_together(segments) for word in _words_of(root, group, segments, listen)]
+        words = [word for group in _by_sound(segments) for word in _words_of(root, group, segments, recognise)]
     words = [
         replace(w, unit_id=unit.unit_id, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6))  # no 0.9600000000000001
         for w in words
@@ -50,7 +50,7 @@ def _supplied(root: Path, unit: Unit) -> list[Word] | None:
         return None
 
 
-def _heard_together(segments: Sequence[Segment]) -> list[list[Segment]]:
+def _by_sound(segments: Sequence[Segment]) -> list[list[Segment]]:
     """Segments by the stretch of sound that they share."""
     groups: dict[tuple, list[Segment]] = {}
     for segment in segments:
@@ -58,21 +58,21 @@ def _heard_together(segments: Sequence[Segment]) -> list[list[Segment]]:
     return list(groups.values())
 
 
-def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment], listen: Listen) -> list[Word]:
+def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment], recognise: Recognise) -> list[Word]:
     """Words of segments that share a stretch of sound."""
-    words, unheard = [], []
+    words, unwritten = [], []
     for segment in group:
         own = _written(root, segment)
         if own is None:
-            unheard.append(segment)
+            unwritten.append(segment)
         else:
             words += own
-    if not unheard:
+    if not unwritten:
         return words
-    heard = listen(unheard)
-    if len(unheard) == len(segments) > 1:
-        return heard  # everybody's
-    return words + [replace(word, segment_id=segment.segment_id) for segment in unheard for word in heard]
+    recognised = recognise(unwritten)
+    if len(unwritten) == len(segments) > 1:
+        return recognised  # everybody's
+    return words + [replace(word, segment_id=segment.segment_id) for segment in unwritten for word in recognised]
 
 
 def _written(root: Path, segment: Segment) -> list[Word] | None:

@@ -1,4 +1,4 @@
-"""From what a recogniser hears of a track to words of the unit, and what becomes of a recording on which it fails."""
+"""From what a recogniser finds in a track to words of the unit, and what becomes of a recording on which it fails."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,21 +20,21 @@ OUT_OF_MEMORY = "out of memory"  # how PyTorch and CTranslate2 say so
 def recognise(recogniser: Recogniser, track: "AudioTrack") -> Iterator[Word]:
     """Words of one track in order of time, in seconds from the unit's first frame, whose segment is left open."""
     last_s = track.start_s + track.duration_s
-    for text, start_s, end_s in recogniser.listen(track):
+    for text, start_s, end_s in recogniser.transcribe_track(track):
         start_s = max(track.start_s, min(start_s, last_s - SHORTEST_WORD_S))
         end_s = min(max(end_s, start_s + SHORTEST_WORD_S), last_s)
         yield from spread(text, start_s, end_s, SOURCE)
 
 
-def listener(
-    recogniser: Recogniser, track_of: Callable[[str], "AudioTrack"], missed: list[Finding]
+def transcriber(
+    recogniser: Recogniser, track_of: Callable[[str], "AudioTrack"], failed: list[Finding]
 ) -> Callable[[Sequence[Segment]], list[Word]]:
-    """What hears segments that share a stretch of sound; where it fails, it adds why to ``missed`` and hears nothing.
+    """What transcribes segments that share a stretch of sound; where it fails, it adds why to ``failed``: no words.
 
     Raises what is no fault of the sound: memory or a file that gives out.
     """
 
-    def listen(group: Sequence[Segment]) -> list[Word]:
+    def transcribe(group: Sequence[Segment]) -> list[Word]:
         track = track_of(group[0].segment_id)
         try:
             return list(recognise(recogniser, track))
@@ -43,7 +43,7 @@ def listener(
                 raise
             reason = f"{recogniser.called()} failed: {' '.join(f'{type(error).__name__}: {error}'.split())[:200]}"
         log.warning("words: %s: %s; it has no words", group[0].segment_id, reason)
-        missed.extend(Finding(s.unit_id, s.segment_id, "text", "absent", reason, 0.0) for s in group)
+        failed.extend(Finding(s.unit_id, s.segment_id, "text", "absent", reason, 0.0) for s in group)
         return []
 
-    return listen
+    return transcribe

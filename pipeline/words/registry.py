@@ -38,5 +38,5 @@ def make(kind: str, options: dict, weights: Path | None = None, device: str = "a
 
 
 def code_of(kind: str) -> str:
-    """Digest of the sources that decide what is heard: the stage's, and the recogniser's where there is one."""
+    """Digest of the sources that decide which words are found: the stage's, and the recogniser's where there is one."""
     return code(STAGE) if kind == NONE else RECOGNISERS.code_of(kind, STAGE)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.timebase import alignment_range_s
 from pipeline.words.alignment import spoken
-from pipeline.words.base import Heard
+from pipeline.words.base import TimedWord
 from pipeline.words.pieces import PieceRecogniser
 
 SHORTEST_S = 0.1  # less than some analysis frames: nothing to decode
@@ -19,7 +19,7 @@ class Sphinx(PieceRecogniser):
     _decoder: Any = None
     _rate_hz = 0
 
-    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+    def transcribe(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """Words of the piece, decoded as one utterance and closed at its end, which brings out the last words."""
         from pocketsphinx import Decoder
 
@@ -28,11 +28,11 @@ class Sphinx(PieceRecogniser):
         if len(samples) < SHORTEST_S * sample_rate_hz:
             return []
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-        self._decoder.reinit_feat()  # else words depend on what was heard before
+        self._decoder.reinit_feat()  # else words depend on the sound before
         self._decoder.start_utt()
         self._decoder.process_raw(pcm, full_utt=True)
         self._decoder.end_utt()
         if self._decoder.hyp() is None:
             return []
         found = [(spoken(s.word), *alignment_range_s(s.start_frame, s.end_frame)) for s in self._decoder.seg()]
-        return [heard for heard in found if heard[0]]
+        return [word for word in found if word[0]]

@@ -13,7 +13,7 @@ import regex
 
 from pipeline.records import Word
 
-# What is heard and not spoken: [LAUGHTER], (sighs), <laugh>, {noise}, in East Asian brackets too.
+# Sounds that are no words: [LAUGHTER], (sighs), <laugh>, {noise}, in East Asian brackets too.
 _REMARK = regex.compile(
     r"\[[^\]]*\]|\([^)]*\)|</?\w[^<>]*>|\{[^}]*\}|（[^）]*）|［[^］]*］|【[^】]*】|〔[^〕]*〕|〈[^〉]*〉"
 )

@@ -11,7 +11,7 @@ from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.registry import options
 from pipeline.weights import verify
-from pipeline.words.base import Heard
+from pipeline.words.base import TimedWord
 from pipeline.words.pieces import PieceOptions, PieceRecogniser
 from pipeline.words.text import spread
 
@@ -66,22 +66,22 @@ class Transformer(PieceRecogniser):
             if getattr(generation, "is_multilingual", False):
                 self._options |= {"task": "transcribe", "language": self.config.language}
 
-    def hear(self, samples: np.ndarray, sample_rate_hz: int) -> list[Heard]:
+    def transcribe(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """Words of the piece; a word without end lasts half a second.
 
         Where the model's word times cannot be made out, which happens, the words are spread over the piece.
         """
         duration_s = len(samples) / sample_rate_hz
         try:
-            heard = self._run(samples, sample_rate_hz, return_timestamps="word")
+            found = self._run(samples, sample_rate_hz, return_timestamps="word")
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             if "out of memory" in str(error):
                 raise
             log.warning("words: no word times for a piece of %.0f s (%s); they are estimates", duration_s, error)
             text = self._run(samples, sample_rate_hz)["text"]
             return [(w.written or w.word, w.start_s, w.end_s) for w in spread(text, 0.0, duration_s, "")]
-        words: list[Heard] = []
-        for chunk in heard.get("chunks", []):
+        words: list[TimedWord] = []
+        for chunk in found.get("chunks", []):
             start_s, end_s = chunk["timestamp"]
             start_s = words[-1][2] if start_s is None and words else (start_s or 0.0)
             end_s = start_s + OPEN_WORD_S if end_s is None else end_s

@@ -220,6 +220,6 @@ def write_video(root: Path, seed: int, name: str) -> None:
         write_text(video.with_name(name + film.transcript), transcript(film, people, lines))
     voices = voice_tracks(seed, film, people, lines)
     late = round(film.sound_from_s * SAMPLE_RATE_HZ)
-    heard = np.pad(voices.sum(0), (max(0, -late), 0))[max(0, late) :]
+    sound = np.pad(voices.sum(0), (max(0, -late), 0))[max(0, late) :]
     frames = pictures(seed, film, people, voices, time_s)
-    write_film(video, frames, ticks, ticks_hz, heard, film.sound_from_s, bit_rate=500_000)
+    write_film(video, frames, ticks, ticks_hz, sound, film.sound_from_s, bit_rate=500_000)

@@ -139,7 +139,7 @@ def targets_of(wildcards):
 
 
 def order_of(wildcards):
-    """The order of turns, where a model hears each with those before it."""
+    """The order of turns, where a model sees each with those before it."""
     return f"results/{wildcards.corpus}/segments.tsv" if network(wildcards).context else []
 
 
@@ -171,7 +171,7 @@ def face_options(wildcards):
 
 
 def recogniser(wildcards):
-    """Which recogniser hears a corpus's speech."""
+    """Which recogniser transcribes a corpus's speech."""
     return options(wildcards).recogniser.kind
 
 
@@ -180,9 +180,9 @@ def recogniser_options(wildcards):
     return json.dumps(options(wildcards).recogniser.options)
 
 
-def heard(wildcards):
+def sound_to_recognise(wildcards):
     """The sound of a shard, where speech is recognised; written words need none."""
-    if not options(wildcards).recogniser.listens:
+    if not options(wildcards).recogniser.enabled:
         return []
     return planned(wildcards).prepared("audio", [wildcards.shard])[0]
 
@@ -265,7 +265,7 @@ def word_gpus(wildcards):
 
 
 def words_code(wildcards):
-    """Digest of the sources that decide what is heard, a recogniser of the user's own included."""
+    """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
     return recognisers.code_of(options(wildcards).recogniser.kind)
 
 

@@ -48,11 +48,11 @@ rule audio:
 rule words:
     input:
         tables("results/{corpus}/words/{shard}.tsv", raw("words"), recogniser, recogniser_options, words_code),
-        audio=heard,
+        audio=sound_to_recognise,
         weights=lambda wildcards: weights_folder(options(wildcards).recogniser.weights),
     output:
         words="results/{corpus}/words/{shard}.tsv",
-        unheard="results/{corpus}/unheard/{shard}.tsv",
+        failures="results/{corpus}/recogniser_failures/{shard}.tsv",
     log:
         "results/{corpus}/logs/words/{shard}.log",
     benchmark:
@@ -72,4 +72,4 @@ rule words:
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} --options {params.options:q}"
-        " {params.weights} --out {output.words:q} --unheard {output.unheard:q} > {log:q} 2>&1"
+        " {params.weights} --out {output.words:q} --failures {output.failures:q} > {log:q} 2>&1"

@@ -20,7 +20,7 @@ from pipeline.records import Finding, InputError, Label, Segment, Unit
 from pipeline.registry import options
 
 LAYOUT = ("Actor_[0-9][0-9]",)
-FULL, SILENT, HEARD = "01", "02", "03"
+FULL, VIDEO_ONLY, AUDIO_ONLY = "01", "02", "03"
 CHANNELS = {"01": "speech", "02": "song"}
 EMOTIONS = {
     "01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fearful", "07": "disgust",
@@ -80,9 +80,9 @@ class Reader(Corpus):
             channels[performance.channel] += 1
             if self.config.channel not in (performance.channel, "both"):
                 continue
-            video, sound = paths.get(FULL, paths.get(SILENT)), None
+            video, sound = paths.get(FULL, paths.get(VIDEO_ONLY)), None
             if FULL not in paths:
-                sound = paths.get(HEARD)
+                sound = paths.get(AUDIO_ONLY)
                 there = " and ".join(path for path in (video, sound) if path)
                 modality = "video" if not video else "audio"
                 reason = f"there is no {FULL}-{name}.mp4 with picture and sound; used is {there}"
@@ -129,7 +129,7 @@ def _performances(root: Path, findings: list[Finding]) -> dict[str, dict[str, st
                 modality, performance = parse_name(path.stem)
                 if performance.actor != folder.name[-2:]:
                     raise InputError(f"actor {performance.actor} is not that of the folder")
-                if (modality == HEARD) != (path.suffix.lower() == ".wav"):
+                if (modality == AUDIO_ONLY) != (path.suffix.lower() == ".wav"):
                     raise InputError(f"modality {modality} does not go with {path.suffix}")
             except InputError as error:
                 reason = f"{where}: {error}; not used"
