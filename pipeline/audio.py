@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
-from pipeline.cli import there
+from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, read_shard
@@ -148,10 +148,8 @@ def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
 
 
 @click.command()
-@click.option("--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus.")
-@click.option("--tables", type=click.Path(path_type=Path), required=True, help="Folder of units.tsv and segments.tsv.")
-@click.option("--shard", required=True, help="Which recordings: the shard's name in these tables.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The audio file to write.")
+@of_shard
+@click.option("--out", type=FILE, required=True, help="The audio file to write.")
 def audio(root, tables, shard, out):
     """Cut the sound of the segments of some recordings: 16 kHz, one channel, in the recording's time."""
     recordings = read_shard(tables, shard)

@@ -17,28 +17,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline.hdf5 import write_checked
-from pipeline.segment_file import SegmentFile, SegmentWriter
+from pipeline.segment_file import SegmentFile, SegmentWriter, Track
 
 SAMPLE_RATE_HZ = 16_000
 SCHEMA = 2
 SENTENCE, VIDEO = "sentence", "video"
 
 
-class AudioTrack:
+class AudioTrack(Track):
     """The sound of one segment; ``observed_s`` (n, 2) are the stretches of which there is some."""
 
     def __init__(self, file: "AudioFile", index: int):
-        self._file = file
-        self._first, self._last = int(file.offset[index]), int(file.offset[index + 1])
-        self.segment_id = file.segment_ids[index]
-        self.reason = file.reasons[index]
+        super().__init__(file, index)
         self.source = file.sources[index]
         self.start_s = float(file.start_s[index])
         self.observed_s: np.ndarray = file.observed_s[index]
         self.sample_rate_hz = file.sample_rate_hz
-
-    def __len__(self) -> int:
-        return self._last - self._first
 
     @property
     def duration_s(self) -> float:
@@ -47,14 +41,14 @@ class AudioTrack:
 
     def samples(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """(n,) float32 samples ``first`` to ``last`` (not included); fewer at the end."""
-        last = len(self) if last is None else min(last, len(self))
-        return self._file.array("samples", self._first + first, self._first + max(first, last))
+        return self._read("samples", first, last)
 
 
 class AudioFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`AudioTrack`; raises InputError for any other file."""
 
     kind, schema, called = "audio", SCHEMA, f"an audio file of schema {SCHEMA}"
+    track = AudioTrack
 
     def _read(self, file) -> None:
         self.sources = [s.decode() for s in file["source"][:]]
@@ -62,9 +56,6 @@ class AudioFile(SegmentFile):
         self.silent = file["silent"][:]
         self.observed_s = np.split(file["observed_s"][:], file["observed_offset"][1:-1])
         self.sample_rate_hz = int(file.attrs["sample_rate_hz"])
-
-    def _track(self, index: int) -> AudioTrack:
-        return AudioTrack(self, index)
 
 
 class AudioWriter(SegmentWriter):
@@ -111,3 +102,4 @@ class AudioWriter(SegmentWriter):
         write_checked(self._file, "observed_s", np.concatenate([np.zeros((0, 2)), *self._observed_s]))
         write_checked(self._file, "observed_offset", np.cumsum([0, *map(len, self._observed_s)]))
         self._file.attrs["sample_rate_hz"] = SAMPLE_RATE_HZ
+        super()._finish()

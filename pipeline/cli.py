@@ -101,6 +101,45 @@ def there(context, parameter, root: Path) -> Path:
     return root
 
 
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where a model runs.",
+)
+
+
+def options(*decorators):
+    """Several options as one decorator, for commands that share them."""
+
+    def decorate(command):
+        for each in reversed(decorators):
+            command = each(command)
+        return command
+
+    return decorate
+
+
+of_shard = options(
+    click.option(
+        "--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus."
+    ),
+    click.option("--tables", type=FOLDER, required=True, help="Folder of units.tsv and segments.tsv."),
+    click.option("--shard", required=True, help="Which recordings: the shard's name in these tables."),
+)
+plug_options = options(
+    click.argument("name"),
+    click.option("--options", default="{}", help="Its options as JSON."),
+    click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint, where it needs one."),
+    device_option,
+)
+
+
 def parse_options(text: str) -> dict:
     """Options from the command line; raises InputError where they are not a JSON object."""
     try:

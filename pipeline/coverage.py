@@ -7,7 +7,7 @@ unit or the whole corpus.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,21 @@ import click
 import numpy as np
 
 from pipeline.causes import Cause, Status
+from pipeline.cli import EXISTING, FILE
 from pipeline.corpora.base import WHOLE_CORPUS
-from pipeline.records import Assignment, Finding, InputError, Label, Segment, Word, read_labels, read_table, write_table
+from pipeline.records import (
+    PREPARED,
+    Assignment,
+    Finding,
+    InputError,
+    Label,
+    Modality,
+    Segment,
+    Word,
+    read_labels,
+    read_table,
+    write_table,
+)
 
 SLACK_S = 0.01  # sound that ends by so little before its segment is whole
 OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
@@ -28,7 +41,6 @@ SHARED = {
     "speaker": "the same speaker",
     "scenario": "the same script or scene",
 }
-PREPARED = {"video": ("faces", ".h5"), "audio": ("audio", ".h5"), "text": ("words", ".tsv")}
 FAILURES = "recogniser_failures"  # beside words, by the same file names
 
 
@@ -137,39 +149,32 @@ def _of_text(segment: Segment, words: list[Word], fraction: float) -> State:
     return State(Status.OK, fraction)
 
 
-READERS = {"video": of_faces, "audio": of_sound, "text": of_words}
+READERS: dict[Modality, Callable] = {"video": of_faces, "audio": of_sound, "text": of_words}
 
 
-def of_modality(results: Path, modality: str, segments: Sequence[Segment]) -> dict[str, State] | None:
-    """State of every segment in video, audio or text; ``None`` where nothing of that modality was prepared."""
-    folder, suffix = PREPARED[modality]
-    if not (results / folder).is_dir():
-        return None
+def of_modality(results: Path, modality: Modality, segments: Sequence[Segment]) -> dict[str, State]:
+    """State of every segment in video, audio or text."""
     by_file = defaultdict(list)
     for segment in segments:
-        by_file[segment.file].append(segment)
+        by_file[segment.prepared(results, modality)].append(segment)
     states = {}
-    for name, own in by_file.items():
-        path = results / folder / f"{name}{suffix}"
+    for path, own in by_file.items():
         found = READERS[modality](path, own) if path.exists() else {}
         cause = Cause.NOT_IN_FILE if path.exists() else Cause.NO_FILE
         why = "the segment is not in" if path.exists() else "there is no"
-        for segment in own:
-            missing = graded(0.0, cause, f"{why} {folder}/{name}{suffix}")
-            states[segment.segment_id] = found.get(segment.segment_id, missing)
+        missing = graded(0.0, cause, f"{why} {path.relative_to(results)}")
+        states |= {segment.segment_id: found.get(segment.segment_id, missing) for segment in own}
     return states
 
 
-def of_store(path: Path, cause: Cause, nothing: str, what: str) -> dict[str, State] | None:
-    """State of every segment in a feature store; ``None`` where there is no such file."""
+def of_store(path: Path, cause: Cause, nothing: str, what: str) -> tuple[dict[str, State], str]:
+    """State of every segment in a feature store, and the modality that it is of."""
     from pipeline.store import FeatureStore
 
-    if not path.exists():
-        return None
     store = FeatureStore(path)
     states = of_rows(store.offset, store.array("valid"), cause, nothing, what)
     store.close()
-    return dict(zip(store.segment_ids, states))
+    return dict(zip(store.segment_ids, states)), store.attributes["modality"]
 
 
 def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label]) -> dict[str, State]:
@@ -185,11 +190,11 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     held_out = _groups_held_out(places, segments)
     states = {}
     for s in segments:
-        without = folds - used.get(s.segment_id, set())
+        without, label = folds - used.get(s.segment_id, set()), labels.get(s.segment_id, Label(s.segment_id)).label
         cause, reason = None, ""
         if without == folds and s.segment_id in used:
             cause = Cause.PREDICTED_ONLY
-        elif without == folds and classes != {None} and (label := _class(s, labels)) not in classes:
+        elif without == folds and classes != {None} and label not in classes:
             cause = Cause.OTHER_LABEL if label else Cause.NO_LABEL
             reason = f"label {label} is not among the configured labels" if label else ""
         elif without == folds and s.style not in styles:
@@ -228,39 +233,30 @@ def _shares(segment: Segment, held_out: Groups) -> str | None:
     return None
 
 
-def _class(segment: Segment, labels: Mapping[str, Label]) -> str | None:
-    return labels[segment.segment_id].label if segment.segment_id in labels else None
-
-
 def collect(results: Path, features: Sequence[str], split: Path | None = None) -> list[Finding]:
     """All rows of the coverage table of one corpus; raises InputError for a file that is not what its name says."""
     segments = read_table(results / "segments.tsv", Segment)
-    findings = [
-        row
-        for name in ("findings.tsv", "label_findings.tsv")
-        if (results / name).exists()
-        for row in read_table(results / name, Finding)
-    ]
+    tables = [path for name in ("findings.tsv", "label_findings.tsv") if (path := results / name).exists()]
+    findings = [row for path in tables for row in read_table(path, Finding)]
     states: dict[str, dict[str, State]] = {}
     general = []
-    for modality, (folder, _) in PREPARED.items():
-        found = of_modality(results, modality, segments)
-        if found is None:
-            general.append(_missing(modality, f"not prepared: there is no folder {folder}"))
+    for modality, pattern in PREPARED.items():
+        folder = pattern.partition("/")[0]
+        if (results / folder).is_dir():
+            states[modality] = of_modality(results, modality, segments)
         else:
-            states[modality] = found
+            general.append(_missing(modality, f"not prepared: there is no folder {folder}"))
     if "text" in states:
         states["text"] = _with_sound(states["text"], states.get("audio", {}))
-    labels = of_store(results / "labels.h5", Cause.NO_LABEL, "no label", "frames")
-    if labels is not None:
-        states["label"] = labels
-    for name in features:
-        column, path = f"features/{name}", results / "features" / f"{name}.h5"
-        found = of_store(path, Cause.NOTHING_OBSERVED, "nothing observed", "rows")
-        if found is None:
-            general.append(_missing(column, f"there is no {column}.h5"))
+    if (results / "labels.h5").exists():
+        states["label"] = of_store(results / "labels.h5", Cause.NO_LABEL, "no label", "frames")[0]
+    for column in (f"features/{name}" for name in features):
+        if (results / f"{column}.h5").exists():
+            store = results / f"{column}.h5"
+            found, made_from = of_store(store, Cause.NOTHING_OBSERVED, "nothing observed", "rows")
+            states[column] = _explain(found, states.get(made_from, {}))
         else:
-            states[column] = _explain(found, states.get(_modality_of(path), {}))
+            general.append(_missing(column, f"there is no {column}.h5"))
     if split is not None:
         states["split"] = of_split(split, segments, read_labels(results))
     return [*general, *_rows(segments, states, findings)]
@@ -270,30 +266,18 @@ def _missing(modality: str, reason: str) -> Finding:
     return Finding(WHOLE_CORPUS, None, modality, Status.ABSENT, reason, cause=Cause.NOT_PREPARED)
 
 
-def _modality_of(path: Path) -> str:
-    from pipeline.store import FeatureStore
-
-    return FeatureStore(path).attributes["modality"]
-
-
 def _explain(features: dict[str, State], source: dict[str, State]) -> dict[str, State]:
     """Features that are wholly absent are so for the reason of what they were made from."""
-    return {
-        segment_id: replace(state, reason=source[segment_id].reason, cause=source[segment_id].cause)
-        if state.status == Status.ABSENT and segment_id in source and source[segment_id].reason
-        else state
-        for segment_id, state in features.items()
-    }
+    absent = {segment_id for segment_id, state in features.items() if state.status == Status.ABSENT}
+    known = {segment_id: source[segment_id] for segment_id in absent & source.keys() if source[segment_id].reason}
+    return features | {s: replace(features[s], reason=why.reason, cause=why.cause) for s, why in known.items()}
 
 
 def _with_sound(text: dict[str, State], sound: dict[str, State]) -> dict[str, State]:
     """Where no word was found and something is wrong with the sound, the reason names it."""
-    return {
-        segment_id: replace(state, reason=f"{state.reason}: {sound[segment_id].reason}")
-        if state.cause == Cause.NO_WORD and segment_id in sound and sound[segment_id].reason
-        else state
-        for segment_id, state in text.items()
-    }
+    wordless = {segment_id: state for segment_id, state in text.items() if state.cause == Cause.NO_WORD}
+    wrong = {segment_id: sound[segment_id].reason for segment_id in wordless.keys() & sound.keys()}
+    return text | {s: replace(text[s], reason=f"{text[s].reason}: {why}") for s, why in wrong.items() if why}
 
 
 def _rows(
@@ -327,8 +311,8 @@ def _rows(
 @click.option("--corpus", required=True, help="Name of the corpus, for the log.")
 @click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
 @click.option("--features", multiple=True, metavar="NAME", help="A feature store to look at; once for each.")
-@click.option("--split", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Folds that are used.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Table to write.")
+@click.option("--split", type=EXISTING, help="Folds that are used.")
+@click.option("--out", required=True, type=FILE, help="Table to write.")
 def coverage(corpus: str, results: Path, features: tuple[str, ...], split: Path | None, out: Path):
     """Say what is missing of every segment and modality, and why."""
     from pipeline.log import log

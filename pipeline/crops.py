@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.segment_file import SegmentFile, SegmentWriter
+from pipeline.segment_file import SegmentFile, SegmentWriter, Track
 
 CROP_PX = 112
 PICTURE_PX = {"face": CROP_PX, "half": 224}
@@ -42,51 +42,20 @@ _BUFFER_ROWS = 128
 _JPEG_CHUNK_BYTES = 1 << 18
 
 
-class FaceTrack:
-    """The sampled frames of one segment's person; small arrays are read at once, crops and mesh when asked for."""
+def _array(name: str, text: str) -> property:
+    return property(lambda track: track._read(name), doc=text)
 
-    def __init__(self, file: "FaceFile", index: int):
-        self._file = file
-        self._first, self._last = int(file.offset[index]), int(file.offset[index + 1])
-        self.segment_id = file.segment_ids[index]
-        self.reason = file.reasons[index]
 
-    def __len__(self) -> int:
-        return self._last - self._first
+class FaceTrack(Track):
+    """The sampled frames of one segment's person."""
 
-    def _read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
-        last = len(self) if last is None else min(last, len(self))
-        return self._file.array(name, self._first + first, self._first + max(first, last))
-
-    @property
-    def time_s(self) -> np.ndarray:
-        """(n, 2) start and end of each frame, in seconds from the unit's first frame."""
-        return self._read("time_s")
-
-    @property
-    def frame_index(self) -> np.ndarray:
-        """(n,) index of each frame in the decoded video."""
-        return self._read("frame_index")
-
-    @property
-    def valid(self) -> np.ndarray:
-        """(n,) whether the frame shows this segment's person."""
-        return self._read("valid")
-
-    @property
-    def score(self) -> np.ndarray:
-        """(n,) how well the face fits the template, 0 to 1."""
-        return self._read("score")
-
-    @property
-    def code(self) -> np.ndarray:
-        """(n,) why a frame has no crop: an index into CODES."""
-        return self._read("code")
-
-    @property
-    def landmarks(self) -> np.ndarray:
-        """(n, 5, 2) pixels of the full frame, in the order of LANDMARKS; zeros where invalid."""
-        return self._read("landmarks")
+    _file: "FaceFile"
+    time_s = _array("time_s", "(n, 2) start and end of each frame, in seconds from the unit's first frame.")
+    frame_index = _array("frame_index", "(n,) index of each frame in the decoded video.")
+    valid = _array("valid", "(n,) whether the frame shows this segment's person.")
+    score = _array("score", "(n,) how well the face fits the template, 0 to 1.")
+    code = _array("code", "(n,) why a frame has no crop: an index into CODES.")
+    landmarks = _array("landmarks", "(n, 5, 2) pixels of the full frame, ordered as LANDMARKS; zeros where invalid.")
 
     def mesh(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """(n, 468, 3) mesh points in pixels of the crop; zeros where invalid."""
@@ -118,13 +87,11 @@ class FaceFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
 
     kind, schema, called = "faces", 1, "a face file of schema 1"
+    track = FaceTrack
 
     def _read(self, file) -> None:
         self.picture: str = self.attributes.get("picture", "face")
         self.picture_px = PICTURE_PX[self.picture]
-
-    def _track(self, index: int) -> FaceTrack:
-        return FaceTrack(self, index)
 
 
 class FaceWriter(SegmentWriter):
@@ -149,11 +116,12 @@ class FaceWriter(SegmentWriter):
         file = self._file
         for name, (shape, kind, chunk) in _ROW_ARRAYS.items():
             fill = DAMAGED if name == "code" else 0
-            chunks = (min(chunk, count) or chunk, *shape)
-            most = (None, *shape)
-            file.create_dataset(
-                name, (count, *shape), kind, maxshape=most, chunks=chunks, fillvalue=fill, fletcher32=True
-            )
+            size = {
+                "shape": (count, *shape),
+                "maxshape": (None, *shape),
+                "chunks": (min(chunk, count) or chunk, *shape),
+            }
+            file.create_dataset(name, dtype=kind, fillvalue=fill, fletcher32=True, **size)
         file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,), fletcher32=True)
         self._place(self.segment_ids)
 
@@ -190,18 +158,9 @@ class FaceWriter(SegmentWriter):
         begin = self._jpeg_bytes
         self._jpeg_bytes += len(jpeg)
         self._jpeg.append(jpeg)
-        self._put(
-            segment_id,
-            row,
-            {
-                "valid": True,
-                "score": score,
-                "landmarks": 0 if landmarks is None else landmarks,
-                "mesh": 0 if mesh is None else mesh,
-                "code": OK,
-                "jpeg_range": (begin, self._jpeg_bytes),
-            },
-        )
+        values = {"valid": True, "score": score, "code": OK, "jpeg_range": (begin, self._jpeg_bytes)}
+        given = {"landmarks": landmarks, "mesh": mesh}
+        self._put(segment_id, row, values | {name: 0 if each is None else each for name, each in given.items()})
         if len(self._jpeg) >= _BUFFER_ROWS:
             self._flush_jpeg()
 
@@ -248,3 +207,4 @@ class FaceWriter(SegmentWriter):
         self._flush_jpeg()
         self._file["code"].attrs["names"] = json.dumps(CODES)
         self._file["landmarks"].attrs["names"] = json.dumps(LANDMARKS)
+        super()._finish()

@@ -4,9 +4,9 @@ A digest covers the top-level definitions that a target uses, directly or not, f
 names such as "module:attribute" in tables of what is imported late. What each is and reads, :mod:`pipeline.definitions`
 says. Where a definition lies does not count: one that moves to another module stays what it is.
 
-Tables of plugs, named ``BUILT_IN``, are not followed: each plug has a digest of its own (:func:`plug_code`), which the
-rule that uses it adds. A module with a ``__digest__`` counts elsewhere by that text in place of its code; such a module
-has a format with a number, and says when the number rises.
+Tables of plugs, named ``BUILT_IN``, are not followed: each plug has a digest of its own, which the rule that uses it
+adds. A module with a ``__digest__`` counts elsewhere by that text in place of its code; such a module has a format with
+a number, and says when the number rises.
 """
 
 import sys
@@ -222,7 +222,7 @@ def closure(*targets: str | type | Path) -> list[str]:
 
 @cache
 def code(*targets: str | type | Path) -> str:
-    """Digest of what targets do: a "module:name", a "module" whole, a plug's class, a file; ValueError where absent.
+    """Digest of what targets do: a "module:name", a "module" whole, a file, a plug's class; ValueError where absent.
 
     Templates belong to the modules that they lie beside.
     """
@@ -232,8 +232,3 @@ def code(*targets: str | type | Path) -> str:
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def plug_code(plug: type) -> str:
-    """Digest of a plug: its class and what that uses of its own file, of files beside it and of our packages."""
-    return code(plug)

@@ -1,25 +1,19 @@
 """HDF5 files that notice damage, and what is wrong with one in words."""
 
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pipeline.impostor import impostor
-from pipeline.records import InputError
+from pipeline.records import InputError, replacing
 
 FORMAT = {"libver": ("v110", "v110")}  # its headers carry checksums, as ``fletcher32`` gives them to the data
 BROKEN = (
-    OSError,
-    KeyError,
-    ValueError,
-    TypeError,
-    RuntimeError,
-    AttributeError,
-    IndexError,
-    OverflowError,
-    MemoryError,
-)
+    OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError, MemoryError
+)  # fmt: skip
 """What h5py raises for damaged files."""
 
 
@@ -83,6 +77,35 @@ class LazyFile:
 
     def __getstate__(self):
         return {**self.__dict__, "_file": None, "_datasets": {}}
+
+
+class Writer(ABC):
+    """Write an HDF5 file under a temporary name; it is moved into place when the block ends well, else removed."""
+
+    path: Path
+
+    def __enter__(self):
+        import h5py
+
+        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
+        temporary = self._opened.enter_context(replacing(self.path))
+        self._file = self._opened.enter_context(h5py.File(temporary, "w", **FORMAT))
+        self._begin()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            return self._opened.__exit__(kind, value, trace)
+        with self._opened:
+            self._finish()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Make what is known beforehand."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what has been held back."""
 
 
 def write_checked(file, name: str, data: np.ndarray) -> None:

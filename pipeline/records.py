@@ -9,6 +9,7 @@ import glob
 import math
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -18,6 +19,10 @@ from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 Side = Literal["whole", "left", "right"]
 """Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
 Modality = Literal["audio", "video", "text"]
+PREPARED: dict[Modality, str] = {
+    "video": "faces/{shard}.h5", "audio": "audio/{shard}.h5", "text": "words/{shard}.tsv"
+}  # fmt: skip
+"""What extractors read of a modality, below a corpus's results."""
 Picture = Literal["whole", "left_half", "right_half"]
 """Which part of the picture shows a segment's person: of two cameras side by side, a half."""
 
@@ -89,6 +94,10 @@ class Segment:
     def file(self) -> str:
         """Name of the files that its face, sound and words are in."""
         return self.shard or self.unit_id
+
+    def prepared(self, results: Path, modality: Modality) -> Path:
+        """The file that an earlier stage makes of its face, sound or words, in the folder of a corpus's results."""
+        return results / PREPARED[modality].format(shard=self.file)
 
     @property
     def duration_s(self) -> float:
@@ -226,11 +235,16 @@ def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]
     units = [unit for unit in read_table(tables / "units.tsv", Unit) if (unit.shard or unit.unit_id) == shard]
     if not units:
         raise InputError(f"shard {shard!r} is not in {tables / 'units.tsv'}; run the index stage again, or correct it")
-    own: dict[str, list[Segment]] = {unit.unit_id: [] for unit in units}
-    for segment in read_table(tables / "segments.tsv", Segment):
-        if segment.unit_id in own:
-            own[segment.unit_id].append(segment)
+    own = by_unit(read_table(tables / "segments.tsv", Segment))
     return [(unit, own[unit.unit_id]) for unit in units]
+
+
+def by_unit(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
+    """Segments by the unit that they are of, in their order; none of any other unit."""
+    found = defaultdict(list)
+    for segment in segments:
+        found[segment.unit_id].append(segment)
+    return found
 
 
 def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Record]) -> None:

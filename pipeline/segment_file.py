@@ -9,23 +9,39 @@ Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind.
 """
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, LazyFile, open_to_read, write_checked
-from pipeline.records import replacing
+from pipeline.hdf5 import BROKEN, LazyFile, Writer, open_to_read, write_checked
 
 
-class SegmentFile(LazyFile, Mapping, ABC):
+class Track:
+    """What a file holds of one segment, read when it is asked for."""
+
+    def __init__(self, file: "SegmentFile", index: int):
+        self._file = file
+        self._first, self._last = int(file.offset[index]), int(file.offset[index + 1])
+        self.segment_id, self.reason = file.segment_ids[index], file.reasons[index]
+
+    def __len__(self) -> int:
+        return self._last - self._first
+
+    def _read(self, name: str, first: int = 0, last: int | None = None) -> np.ndarray:
+        """``first`` to ``last`` (not included) of what the segment owns of an array; fewer at the end."""
+        last = len(self) if last is None else min(last, len(self))
+        return self._file.array(name, self._first + first, self._first + max(first, last))
+
+
+class SegmentFile(LazyFile, Mapping):
     """Lazy, picklable, read-only mapping from segment id to its track; raises InputError for any other file."""
 
     kind: ClassVar[str]
     schema: ClassVar[int]
+    track: ClassVar[type[Track]]
 
     def __init__(self, path: str | Path):
         super().__init__(path)
@@ -45,10 +61,6 @@ class SegmentFile(LazyFile, Mapping, ABC):
     def _read(self, file) -> None:
         """Read what else the kind keeps per segment."""
 
-    @abstractmethod
-    def _track(self, index: int):
-        """What is to be had of one segment."""
-
     def __len__(self) -> int:
         return len(self.segment_ids)
 
@@ -56,10 +68,10 @@ class SegmentFile(LazyFile, Mapping, ABC):
         return iter(self.segment_ids)
 
     def __getitem__(self, segment_id: str):
-        return self._track(self._index[segment_id])
+        return self.track(self, self._index[segment_id])
 
 
-class SegmentWriter(ABC):
+class SegmentWriter(Writer):
     """Write a file whose lengths are planned beforehand; it is moved into place when the block ends well.
 
     ``counts`` maps each segment id to its length; ``attributes`` say how the file was made (JSON).
@@ -86,31 +98,17 @@ class SegmentWriter(ABC):
             self._reasons.append("")
         self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
 
-    def __enter__(self):
-        import h5py
-
-        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
-        temporary = self._opened.enter_context(replacing(self.path))
-        self._file = self._opened.enter_context(h5py.File(temporary, "w", **FORMAT))
+    def _begin(self) -> None:
         self._create(int(self.offset[-1]))
-        return self
 
     @abstractmethod
     def _create(self, count: int) -> None:
         """Make the arrays of the kind, ``count`` long."""
 
-    @abstractmethod
     def _finish(self) -> None:
-        """Write what has been held back."""
-
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            return self._opened.__exit__(kind, value, trace)
-        with self._opened:
-            self._finish()
-            write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
-            write_checked(self._file, "reason", np.array(self._reasons, object))
-            write_checked(self._file, "offset", self.offset)
-            self._file.attrs["kind"] = self.kind
-            self._file.attrs["schema"] = self.schema
-            self._file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)
+        write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
+        write_checked(self._file, "reason", np.array(self._reasons, object))
+        write_checked(self._file, "offset", self.offset)
+        self._file.attrs["kind"] = self.kind
+        self._file.attrs["schema"] = self.schema
+        self._file.attrs["attributes"] = json.dumps(self.attributes, sort_keys=True)

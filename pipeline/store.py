@@ -16,15 +16,14 @@ when older files cannot be read any more. The tests ask at every edit.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from pipeline.hdf5 import BROKEN, FORMAT, LazyFile, open_to_read, write_checked
-from pipeline.records import InputError, replacing
+from pipeline.hdf5 import BROKEN, LazyFile, Writer, open_to_read, write_checked
+from pipeline.records import InputError
 
 SCHEMA = 1
 __digest__ = "feature store, schema 1, revision 1"
@@ -158,7 +157,7 @@ class FeatureStore(LazyFile, Mapping):
             yield self.segment_ids[i], Rows(values[a:b], time_s[a:b], valid[a:b])
 
 
-class StoreWriter:
+class StoreWriter(Writer):
     """Write segments in sorted order into a temporary file that is moved into place when the block ends well.
 
     Raises InputError for a segment out of order or twice, a width that changes, or values that are not finite.
@@ -175,27 +174,19 @@ class StoreWriter:
         self.segment_ids: list[str] = []
         self.offset = [0]
 
-    def __enter__(self) -> "StoreWriter":
-        import h5py
-
-        self._opened = ExitStack()  # closes the file, then moves it into place or removes it, whatever goes wrong
-        temporary = self._opened.enter_context(replacing(self.path))
-        self._file = self._opened.enter_context(h5py.File(temporary, "w", **FORMAT))
+    def _begin(self) -> None:
         if self.dim is not None:
             self._create()
-        return self
 
     def _create(self):
         rows = max(1, CHUNK_BYTES // max(1, self.dim * np.dtype(self.dtype).itemsize))
-        for key, shape, kind in (
-            ("values", (self.dim,), self.dtype),
-            ("time_s", (2,), "float64"),
-            ("valid", (), "bool"),
-        ):
-            chunk = rows if key == "values" else CHUNK_BYTES
-            self._file.create_dataset(
-                key, (0, *shape), kind, maxshape=(None, *shape), chunks=(chunk, *shape), fletcher32=True
-            )
+        arrays = {
+            "values": ((self.dim,), self.dtype, rows), "time_s": ((2,), "float64", CHUNK_BYTES),
+            "valid": ((), "bool", CHUNK_BYTES),
+        }  # fmt: skip
+        for key, (shape, kind, chunk) in arrays.items():
+            size = {"shape": (0, *shape), "maxshape": (None, *shape), "chunks": (chunk, *shape)}
+            self._file.create_dataset(key, dtype=kind, fletcher32=True, **size)
 
     def append(self, segment_id: str, rows: Rows) -> None:
         """Add the rows of the next segment."""
@@ -230,13 +221,7 @@ class StoreWriter:
             self._file[key][first:last] = data
         self.offset[-1] = last
 
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            return self._opened.__exit__(kind, value, trace)
-        with self._opened:
-            self._finish()
-
-    def _finish(self):
+    def _finish(self) -> None:
         if self.dim is None:
             raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
         write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
@@ -302,7 +287,7 @@ def _read_attributes(file, path: Path) -> dict:
 
 def _check_layout(file, store: FeatureStore) -> None:
     rows = store.shape[0]
-    sound = (
+    whole = (
         len(store.offset) == len(store.segment_ids) + 1
         and store.offset[0] == 0
         and store.offset[-1] == rows
@@ -311,7 +296,7 @@ def _check_layout(file, store: FeatureStore) -> None:
         and file["valid"].shape == (rows,)
         and store.segment_ids == sorted(set(store.segment_ids))
     )
-    if not sound:
+    if not whole:
         raise InputError(
             f"{store.path}: offsets, ids and rows do not fit together; delete it and let the workflow make it again"
         )

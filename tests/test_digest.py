@@ -227,7 +227,7 @@ def test_a_plug_is_its_class_and_what_it_uses_of_files_beside_it(tmp_path, tree,
         plug = type("Plug", (), {"__module__": "a_module_of_its_own"})
         spec = importlib.util.spec_from_file_location("a_module_of_its_own", package / "mine.py")
         sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # that it is known is enough
-        return digest.plug_code(plug)
+        return digest.code(plug)
 
     before = code()
     try:

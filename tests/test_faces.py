@@ -11,10 +11,9 @@ from PIL import Image
 from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
-from pipeline.faces.command import faces
 from pipeline.faces.everybody import write_everybody
 from pipeline.faces.plan import plan_frames
-from pipeline.faces.stage import write_faces
+from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video, read_frames
 from pipeline.records import InputError, Segment, Unit, write_table
 from tests.clips import ffmpeg, grid_face, painted, paste, to_and_fro, write_clip

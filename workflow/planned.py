@@ -22,14 +22,10 @@ from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
-from pipeline.records import InputError, Segment
+from pipeline.records import PREPARED, InputError, Modality, by_unit
 from workflow.demo import plan
 from workflow.overlay import take_out
 from workflow.settings import Resolved, Unreadable, names, resolve
-
-PREPARED = {"audio": "audio/{shard}.h5", "video": "faces/{shard}.h5", "text": "words/{shard}.tsv"}
-"""Where what an extractor reads lies below a corpus's results, by modality."""
-
 
 LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
 
@@ -84,7 +80,7 @@ class Planned:
         size = max(1, wanted // max(map(len, self.shards.values()), default=1))
         return [every[k : k + size] for k in range(0, len(every), size)]
 
-    def prepared(self, modality: str, some: Iterable[str] | None = None) -> list[str]:
+    def prepared(self, modality: Modality, some: Iterable[str] | None = None) -> list[str]:
         """The files that features of a modality are made from: of some shards, or of all."""
         return [f"{self.results}/{PREPARED[modality].format(shard=shard)}" for shard in some or self.shards]
 
@@ -144,11 +140,8 @@ class Planned:
         return {unit.unit_id: unit for unit in self.index.units}
 
     @cached_property
-    def _segments(self) -> dict[str, list[Segment]]:
-        found: dict[str, list[Segment]] = {}
-        for segment in self.index.segments:
-            found.setdefault(segment.unit_id, []).append(segment)
-        return found
+    def _segments(self) -> dict:
+        return by_unit(self.index.segments)
 
     @property
     def configuration(self) -> dict:

@@ -6,8 +6,10 @@ from math import isfinite
 
 import click
 
+from pipeline.cli import parse_options
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.command import open_corpus, reading
+from pipeline.corpora.command import reading
+from pipeline.corpora.registry import make
 from pipeline.records import Finding
 
 LISTED = 12  # names in one line
@@ -20,7 +22,7 @@ def check_corpus(corpus, reader, root, options):
     """Say what a corpus holds and what of it is missing or unusable, before any work."""
     from pipeline.corpora.prepare import read
 
-    known = open_corpus(corpus, reader, root, options)
+    known = make(corpus, reader, root, parse_options(options))
     for line in summary(known, read(known)):
         click.echo(line.encode(errors="replace").decode())
 
@@ -95,10 +97,8 @@ def _modalities(found: Index) -> Iterator[str]:
         of_video += not sound and unit.video is not None
         text += bool(segment.text or segment.alignment or unit.transcript)
     yield _line("video", f"{video:,} segments" if video else "none")
-    sources = [f"{own:,} segments"] * bool(own) + [f"{of_video:,} segments by the sound of their video"] * bool(
-        of_video
-    )
-    yield _line("audio", ", ".join(sources) or "none")
+    sources = {f"{own:,} segments": own, f"{of_video:,} segments by the sound of their video": of_video}
+    yield _line("audio", ", ".join(text for text, count in sources.items() if count) or "none")
     yield _line("text", f"{text:,} segments" if text else "none; speech can be recognised")
 
 

@@ -1,6 +1,5 @@
 """What of a corpus only its media tell: where recordings end, and where their frames are."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,7 +10,7 @@ import numpy as np
 
 from pipeline.corpora.base import Corpus, Index
 from pipeline.log import progress
-from pipeline.records import Finding, InputError, Segment, Unit
+from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 from pipeline.store import Rows
 from pipeline.timebase import frame_ranges_s
 
@@ -50,10 +49,7 @@ def with_ends(root: Path, found: Index) -> Index:
 
     Recordings are opened only where a segment ends with them; what else starts after their end is a finding, too.
     """
-    open_ended = defaultdict(list)
-    for segment in found.segments:
-        if isinf(segment.end_s):
-            open_ended[segment.unit_id].append(segment)
+    open_ended = by_unit(segment for segment in found.segments if isinf(segment.end_s))
     if not open_ended:
         return found
     units = {unit.unit_id: unit for unit in found.units if unit.unit_id in open_ended}
@@ -83,14 +79,12 @@ def frame_labels(
     corpus: Corpus, units: list[Unit], segments: list[Segment], findings: list[Finding]
 ) -> Iterator[tuple[str, Rows]]:
     """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``."""
-    by_unit = defaultdict(list)
-    for segment in segments:
-        by_unit[segment.unit_id].append(segment)
+    of_units = by_unit(segments)
     unit_of = {unit.unit_id: unit for unit in units}
     rows: dict[str, Rows] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        times = pool.map(lambda unit_id: frames_of(corpus.root, unit_of[unit_id]), by_unit)
-        for (unit_id, own), time_s in zip(by_unit.items(), progress(times, "frame labels, recordings", len(by_unit))):
+        times = pool.map(lambda unit_id: frames_of(corpus.root, unit_of[unit_id]), of_units)
+        for (unit_id, own), time_s in zip(of_units.items(), progress(times, "frame labels, recordings", len(of_units))):
             for segment in own:
                 if isinstance(time_s, InputError):
                     findings.append(Finding(unit_id, segment.segment_id, "label", "absent", str(time_s)))

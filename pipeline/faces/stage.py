@@ -1,4 +1,4 @@
-"""The faces of the segments of some videos: which frames are wanted by whom, and what is written.
+"""``python -m pipeline faces``: which frames of some videos are wanted by whom, and the face file that is written.
 
 Each video is decoded once. A frame that several segments want is looked at once for each part of the picture.
 """
@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import click
 import numpy as np
 
+from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.crops import CODES, DAMAGED, FaceWriter
 from pipeline.faces.halves import HALVES, take_halves
@@ -20,7 +22,7 @@ from pipeline.log import log, progress
 from pipeline.media import Video
 from pipeline.picture import Picture
 from pipeline.records import Picture as Part
-from pipeline.records import Segment, Side
+from pipeline.records import Segment, Side, read_shard
 
 if TYPE_CHECKING:
     from pipeline.faces.people import Scene
@@ -179,3 +181,19 @@ def _summary(counts: Counter, index: np.ndarray) -> str:
         return f"{CODES[next(iter(missing))]} in any of {len(index)} frames".replace("no face found in", "no face in")
     parts = [f"{CODES[code]} in {n}" for code, n in sorted(missing.items())]
     return ", ".join(parts) + f" of {len(index)} frames"
+
+
+@click.command()
+@of_shard
+@click.option("--sample-rate-hz", type=click.FloatRange(min=0, min_open=True), help="Frames a second; else all.")
+@click.option(
+    "--picture", type=click.Choice(["face", "half"]), default="face", show_default=True,
+    help="Track faces, or take the middle of the person's part of the picture.",
+)  # fmt: skip
+@click.option("--out", type=FILE, required=True, help="The face file to write.")
+def faces(root, tables, shard, sample_rate_hz, picture, out):
+    """Track and align the faces of the segments of some recordings, or take the crops that were supplied."""
+    recordings = read_shard(tables, shard)
+    attributes = {"units": [unit.unit_id for unit, _ in recordings], "sample_rate_hz": sample_rate_hz}
+    videos = [(root / unit.video if unit.video else None, segments) for unit, segments in recordings]
+    write_faces(videos, out, sample_rate_hz, root, attributes, picture)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from pipeline.cli import parse_options
+from pipeline.cli import parse_options, plug_options
 from pipeline.conformance import Wrong, say
 from pipeline.features.base import Extractor
 from pipeline.features.command import build
@@ -22,10 +21,7 @@ TOLERANCE = 1e-3  # of the largest value: what padding and the order of sums may
 
 
 @click.command()
-@click.argument("name")
-@click.option("--options", default="{}", help="The extractor's options as JSON.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint, where it needs one.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@plug_options
 def check_extractor(name, options, weights, device):
     """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
     extractor, _ = build(name, parse_options(options), weights, device)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import parse_options
+from pipeline.cli import FILE, device_option, parse_options
 from pipeline.devices import choose_device
 from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
@@ -33,11 +33,9 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
 @click.option("--results", required=True, type=click.Path(path_type=Path), help="Folder of the corpus's results.")
 @click.option("--shard", "shards", multiple=True, required=True, help="Whose segments; can be given many times.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@device_option
 @click.option("--demonstration", is_flag=True, help="Mark the features as made from synthetic data or weights.")
-@click.option(
-    "--previous", type=click.Path(path_type=Path), help="The joined store of before: what is as it was is kept."
-)
+@click.option("--previous", type=FILE, help="The joined store of before: what is as it was is kept.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
 def features(corpus, name, kind, options, results, shards, weights, device, demonstration, previous, out):
     """Run one extractor over the segments of some shards of recordings."""

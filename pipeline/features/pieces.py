@@ -15,7 +15,6 @@ from pipeline.records import InputError, Modality, Segment, Word, read_table
 from pipeline.store import Rows
 from pipeline.timebase import pool_rows
 
-FOLDERS = {"audio": ("audio", ".h5"), "video": ("faces", ".h5"), "text": ("words", ".tsv")}
 _EPSILON_S = 1e-6
 
 
@@ -26,9 +25,7 @@ class Job:
     segment_id: str
     piece: Piece | None = None
     keep_s: tuple[float, float] = (-inf, inf)  # rows centred there belong to this piece, others to its neighbours
-    observed_s: np.ndarray | None = (
-        None  # (n, 2) stretches of sound; rows of which less than half is inside saw nothing
-    )
+    observed_s: np.ndarray | None = None  # (n, 2) stretches of sound; rows with less than half inside saw nothing
     span_s: tuple[float, float] = (-inf, inf)  # rows reach no further than the segment
 
     @property
@@ -41,10 +38,9 @@ class Job:
 
 def prepared_file(results: Path, modality: Modality, segment: Segment) -> Path:
     """Where an earlier stage put what extractors read of a segment; raises InputError where it did not."""
-    folder, suffix = FOLDERS[modality]
-    path = results / folder / f"{segment.file}{suffix}"
+    path = segment.prepared(results, modality)
     if not path.exists():
-        raise InputError(f"{path}: no such file; let the workflow make it (stage {folder})")
+        raise InputError(f"{path}: no such file; let the workflow make it (stage {path.parent.name})")
     return path
 
 

@@ -53,18 +53,11 @@ def software(extractor: Extractor) -> dict[str, str]:
     return found
 
 
-def _digest_of_files(paths: list[Path]) -> str:
-    total = sha256()
-    for path in paths:
-        with path.open("rb") as stream:
-            total.update(file_digest(stream, "sha256").digest())
-    return total.hexdigest()
-
-
 def _inputs(segments: list[Segment], results: Path, modality: Modality) -> str:
     total = sha256()
     for segment in sorted(segments, key=lambda s: s.segment_id):
         total.update(f"{segment.segment_id} {segment.unit_id} {segment.start_s!r} {segment.end_s!r}\n".encode())
-    files = sorted({prepared_file(results, modality, segment) for segment in segments})
-    total.update(_digest_of_files(files).encode())
+    for path in sorted({prepared_file(results, modality, segment) for segment in segments}):
+        with path.open("rb") as stream:
+            total.update(file_digest(stream, "sha256").digest())
     return total.hexdigest()

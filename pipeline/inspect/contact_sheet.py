@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
 from pipeline.log import log, progress
 from pipeline.records import InputError, Label, Segment, read_labels, read_table, replacing
@@ -59,18 +60,17 @@ def middle_crop(track: FaceTrack) -> int | None:
 class Faces:
     """The face files of a results folder, each opened once."""
 
-    def __init__(self, folder: Path):
-        self.folder, self._open = folder / "faces", {}
+    def __init__(self, results: Path):
+        self.results, self._open = results, {}
 
     def track(self, segment: Segment) -> FaceTrack | None:
         """The faces of a segment; None where its unit's file does not hold it. Raises InputError without the file."""
         if segment.file not in self._open:
-            path = self.folder / f"{segment.file}.h5"
+            path = segment.prepared(self.results, "video")
             if not path.exists():
                 raise InputError(f"{path}: no such file; let the workflow make the faces first")
             self._open[segment.file] = FaceFile(path)
-        file = self._open[segment.file]
-        return file.get(segment.segment_id)
+        return self._open[segment.file].get(segment.segment_id)
 
     def forget(self) -> None:
         """Close all files."""
@@ -150,7 +150,7 @@ def film_strip(segment: Segment, track: FaceTrack) -> dict:
         picture = Image.fromarray(track.crops(index, index + 1)[0]).resize((STRIP_PX, STRIP_PX), Image.LANCZOS)
         strip.paste(picture, (k * STRIP_PX, 0))
         times.append(round(float(start_s[index]), 3))
-    jpeg = base64.b64encode(_jpeg(strip)).decode()
+    jpeg = base64.b64encode(jpeg_of(strip)).decode()
     return {"segment_id": segment.segment_id, "tile_px": STRIP_PX, "time_s": times, "jpeg": jpeg}
 
 
@@ -166,19 +166,18 @@ def strips_of(faces: Faces, segments: list[Segment]) -> Iterator[dict]:
             yield film_strip(segment, track)
 
 
-def _jpeg(picture) -> bytes:
+def jpeg_of(picture) -> bytes:
+    """A PIL picture as a JPEG file."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=JPEG_QUALITY)
     return stream.getvalue()
 
 
 @click.command()
-@click.option(
-    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
-)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the sheet, a .jpg")
+@click.option("--results", required=True, type=EXISTING_FOLDER, help="results/CORPUS")
+@click.option("--out", required=True, type=FILE, help="the sheet, a .jpg")
 @click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most so many")
-@click.option("--film-strips", type=click.Path(dir_okay=False, path_type=Path), help="also these, a .jsonl")
+@click.option("--film-strips", type=FILE, help="also these, a .jsonl")
 @click.option("--strips/--no-strips", default=True, help="one strip for each segment, or an empty file")
 def contact_sheet(results, out, count, film_strips, strips):
     """Lay out face crops from all over the corpus, to see at a glance whether they are right."""
@@ -189,7 +188,7 @@ def contact_sheet(results, out, count, film_strips, strips):
     with replacing(out.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(sheet_notes(crops, labels), indent=1) + "\n", encoding="utf-8")
     with replacing(out) as temporary:
-        temporary.write_bytes(_jpeg(draw_sheet(crops, labels)))
+        temporary.write_bytes(jpeg_of(draw_sheet(crops, labels)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))
     if film_strips:
         wanted = segments if strips else []

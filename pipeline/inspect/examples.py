@@ -14,7 +14,8 @@ import click
 import numpy as np
 
 from pipeline.audio_file import AudioFile
-from pipeline.inspect.contact_sheet import JPEG_QUALITY, Faces, middle_crop
+from pipeline.cli import EXISTING, EXISTING_FOLDER, FILE
+from pipeline.inspect.contact_sheet import Faces, jpeg_of, middle_crop
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Word, read_table, replacing
 
@@ -28,38 +29,26 @@ def crop_of(faces: Faces, segment: Segment) -> bytes | None:
     """The crop nearest to the middle of a segment, small; None where it shows no face or faces were not prepared."""
     from PIL import Image
 
-    if not (faces.folder / f"{segment.file}.h5").exists():
-        return None
-    track = faces.track(segment)
+    track = faces.track(segment) if segment.prepared(faces.results, "video").exists() else None
     index = middle_crop(track) if track else None
     if index is None:
         return None
-    stream = io.BytesIO()
-    picture = Image.fromarray(track.crops(index, index + 1)[0]).resize((CROP_PX, CROP_PX), Image.LANCZOS)
-    picture.save(stream, "JPEG", quality=JPEG_QUALITY)
-    return stream.getvalue()
+    return jpeg_of(Image.fromarray(track.crops(index, index + 1)[0]).resize((CROP_PX, CROP_PX), Image.LANCZOS))
 
 
 def words_of(results: Path, segment: Segment) -> str:
     """What is said during a segment, as far as it is known."""
-    path = results / "words" / f"{segment.file}.tsv"
+    path = segment.prepared(results, "text")
     if not path.exists():
         return segment.text or ""
-    own = [
-        word
-        for word in sorted(read_table(path, Word), key=lambda w: w.start_s)
-        if word.segment_id in (None, segment.segment_id)
-        and word.unit_id in (None, segment.unit_id)
-        and word.start_s < segment.end_s
-        and word.end_s > segment.start_s
-    ]
+    own = sorted((word for word in read_table(path, Word) if word.belongs_to(segment)), key=lambda w: w.start_s)
     more = " …" if len(own) > WORDS_AT_MOST else ""
     return " ".join(word.word for word in own[:WORDS_AT_MOST]) + more
 
 
 def sound_of(results: Path, segment: Segment) -> bytes | None:
     """The first seconds of a segment's sound as MP3; None where there is none."""
-    path = results / "audio" / f"{segment.file}.h5"
+    path = segment.prepared(results, "audio")
     if not path.exists():
         return None
     audio = AudioFile(path)
@@ -108,16 +97,9 @@ def chosen(path: Path) -> list[str]:
 
 
 @click.command()
-@click.option(
-    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
-)
-@click.option(
-    "--segments",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="a column segment_id",
-)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="tables/examples.jsonl")
+@click.option("--results", required=True, type=EXISTING_FOLDER, help="results/CORPUS")
+@click.option("--segments", required=True, type=EXISTING, help="a column segment_id")
+@click.option("--out", required=True, type=FILE, help="tables/examples.jsonl")
 def examples(results, segments, out):
     """Cut a small crop, the words and a short sound of chosen segments, for the report to show."""
     wanted = chosen(segments)

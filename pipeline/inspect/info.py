@@ -1,14 +1,12 @@
 """``info`` describes one feature store; ``diff`` says how far two are apart."""
 
 import json
-from pathlib import Path
 
 import click
 import numpy as np
 
+from pipeline.cli import EXISTING
 from pipeline.store import FeatureStore, Rows
-
-EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Statistics:
@@ -98,11 +96,8 @@ def compare(a: FeatureStore, b: FeatureStore) -> str:
             times = max(times, float(np.abs(x.time_s - y.time_s).max()))
             if a.dim == b.dim:
                 apart = x.values.astype(np.float64) - y.values
-                largest, square, count = (
-                    max(largest, np.abs(apart).max()),
-                    square + (apart**2).sum(),
-                    count + apart.size,
-                )
+                largest = max(largest, np.abs(apart).max())
+                square, count = square + (apart**2).sum(), count + apart.size
     lines.append(f"segments in both: {len(shared)}; other number of rows in {lengths}, other mask in {masks}")
     lines.append(f"times: up to {times:.6g} s apart")
     if a.dim != b.dim:

@@ -6,6 +6,7 @@ import click
 import numpy as np
 
 from pipeline.audio_file import AudioFile
+from pipeline.cli import EXISTING_FOLDER
 from pipeline.crops import FaceFile
 from pipeline.records import InputError, Label, Segment, Unit, Word, read_labels, read_table
 from pipeline.store import FeatureStore
@@ -88,7 +89,7 @@ def _pictures(axis, pictures: list[np.ndarray], times_s: np.ndarray, segment: Se
 
 
 def _faces(axis, results: Path, segment: Segment, grid_s: np.ndarray) -> None:
-    path = results / "faces" / f"{segment.file}.h5"
+    path = segment.prepared(results, "video")
     track = FaceFile(path)[segment.segment_id] if path.exists() else None
     if track is None or not len(track):
         axis.text(0.5, 0.5, f"no face: {track.reason if track is not None else 'no file'}", transform=axis.transAxes)
@@ -103,7 +104,7 @@ def _faces(axis, results: Path, segment: Segment, grid_s: np.ndarray) -> None:
 
 
 def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
-    path = results / "audio" / f"{segment.file}.h5"
+    path = segment.prepared(results, "audio")
     _name(wave_axis, "sound")
     _name(spectrum_axis, "spectrum\nto 8 kHz")
     if not path.exists():
@@ -127,7 +128,7 @@ def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
 
 def _words(axis, results: Path, segment: Segment) -> None:
     _name(axis, "words")
-    path = results / "words" / f"{segment.file}.tsv"
+    path = segment.prepared(results, "text")
     for k, word in enumerate(read_table(path, Word) if path.exists() else ()):
         if word.belongs_to(segment):
             axis.axvspan(word.start_s, word.end_s, 0.1, 0.9, color="#dfe7ef" if k % 2 else "#c9d6e3", lw=0)
@@ -155,10 +156,8 @@ def _features(axis, store: FeatureStore, segment_id: str) -> None:
 
 @click.command()
 @click.argument("segment_id")
-@click.option("--results", type=click.Path(exists=True, path_type=Path), required=True, help="Folder results/<corpus>.")
-@click.option(
-    "--root", type=click.Path(exists=True, path_type=Path), help="Corpus root; with it, video frames are drawn."
-)
+@click.option("--results", type=EXISTING_FOLDER, required=True, help="Folder results/<corpus>.")
+@click.option("--root", type=EXISTING_FOLDER, help="Corpus root; with it, video frames are drawn.")
 @click.option("--features", multiple=True, help="Names of feature stores; all, if none is given.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="PNG, SVG or PDF to write.")
 def show(segment_id, results, root, features, out):

@@ -1,29 +1,26 @@
 """``export`` writes feature stores in the formats of other tools; ``import`` makes a store from a file of theirs."""
 
-import csv
 from hashlib import file_digest
 from pathlib import Path
 
 import click
 
+from pipeline.cli import EXISTING
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
-from pipeline.records import InputError, Segment, read_labels, read_table
+from pipeline.records import Assignment, InputError, Segment, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 FORMATS = ("csd", "npz", "parquet", "datasets", "mmsa")
-EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def read_split(path: Path, fold: int) -> tuple[dict[str, str], dict[str, str]]:
     """Part and label of each segment in one fold of a split file."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["fold"] == str(fold)]
+    rows = [row for row in read_table(path, Assignment) if row.fold == fold]
     if not rows:
         raise InputError(f"{path}: has no fold {fold}")
-    labels = {row["segment_id"]: row["label"] for row in rows if row["label"]}
-    return {row["segment_id"]: row["part"] for row in rows}, labels
+    return {row.segment_id: row.part for row in rows}, {row.segment_id: row.label for row in rows if row.label}
 
 
 @click.command()
@@ -96,22 +93,14 @@ def import_(source, corpus, name, modality, segments, demonstration, out):
 
 
 def _complete(pairs, known: list[str], source: Path):
-    """All segments in order: those of the file, which are all known, and empty ones where it has none."""
-    waiting = iter(known)
-    expected = next(waiting, None)
-    early: list[str] = []
-    dim = None
-    for segment_id, rows in pairs:
-        while expected is not None and expected < segment_id:
-            early.append(expected)
-            expected = next(waiting, None)
-        dim = rows.values.shape[1] if dim is None else dim
-        yield from ((name, Rows.empty(dim)) for name in early)
-        early = []
-        yield segment_id, rows
-        expected = next(waiting, None)
-    if dim is None:
+    """All segments in order: those of the file, which are all known and sorted, and empty ones where it has none."""
+    following = next(pairs, None)
+    if following is None:
         raise InputError(f"{source}: holds no segment")
-    while expected is not None:
-        yield expected, Rows.empty(dim)
-        expected = next(waiting, None)
+    empty = Rows.empty(following[1].values.shape[1])
+    for segment_id in known:
+        if following and following[0] == segment_id:
+            yield following
+            following = next(pairs, None)
+        else:
+            yield segment_id, empty

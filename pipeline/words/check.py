@@ -7,7 +7,7 @@ import click
 import numpy as np
 
 from pipeline.audio_file import SAMPLE_RATE_HZ
-from pipeline.cli import parse_options
+from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
@@ -17,14 +17,8 @@ OVER_S = 0.5  # by so much a word may reach over the end, of which the rest is c
 
 
 @click.command()
-@click.argument("name")
-@click.option("--options", default="{}", help="The recogniser's options as JSON.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint, where it needs one.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option(
-    "--sound", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A recording (wav, flac) of somebody who speaks; else a made-up voice, which says no words.",
-)  # fmt: skip
+@plug_options
+@click.option("--sound", type=EXISTING, help="A recording (wav, flac) of speech; else a made-up voice without words.")
 def check_recogniser(name, options, weights, device, sound):
     """Try recogniser NAME (a name, module:Class or file.py:Class) and say what is wrong with it."""
     recogniser = make(name, parse_options(options), weights, device)
@@ -72,9 +66,8 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _transcribed(recogniser: Recogniser, samples: np.ndarray) -> list[TimedWord]:
-    return [(str(word).strip(), start_s, end_s) for word, start_s, end_s in recogniser.transcribe_speech(
-        samples.astype(np.float32), SAMPLE_RATE_HZ
-    )]  # fmt: skip
+    words = recogniser.transcribe_speech(samples.astype(np.float32), SAMPLE_RATE_HZ)
+    return [(str(word).strip(), start_s, end_s) for word, start_s, end_s in words]
 
 
 def _quoted(words: list[TimedWord]) -> str:

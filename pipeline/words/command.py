@@ -5,22 +5,18 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import parse_options, there
+from pipeline.cli import FILE, device_option, of_shard, parse_options
 from pipeline.log import log
 from pipeline.records import Finding, Segment, Word, read_shard, write_table
 
-FILE = click.Path(dir_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--root", required=True, type=click.Path(path_type=Path), callback=there, help="Folder of the corpus.")
-@click.option("--tables", required=True, type=click.Path(path_type=Path), help="Folder of units.tsv and segments.tsv.")
-@click.option("--shard", required=True, help="Which recordings: the shard's name in these tables.")
+@of_shard
 @click.option("--audio", type=FILE, help="The shard's audio file, for speech recognition.")
 @click.option("--recogniser", default="none", help="none, a name, module:Class or file.py:Class.")
 @click.option("--options", default="{}", help="The recogniser's options as JSON.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Checkpoint folder, where it needs one.")
-@click.option("--device", default="auto", type=click.Choice(["auto", "cpu", "cuda"]), help="Where a model runs.")
+@device_option
 @click.option("--out", required=True, type=FILE, help="Table of words to write.")
 @click.option("--failures", type=FILE, help="Table to write of segments on which the recogniser failed, and why.")
 def words(root, tables, shard, audio, recogniser, options, weights, device, out, failures):

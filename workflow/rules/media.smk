@@ -4,7 +4,7 @@
 
 rule faces:
     input:
-        tables("results/{corpus}/faces/{shard}.h5", raw("faces"), face_options, code("pipeline.faces.command:faces")),
+        tables("results/{corpus}/faces/{shard}.h5", raw("faces"), face_options, code("pipeline.faces.stage:faces")),
     output:
         "results/{corpus}/faces/{shard}.h5",
     log:
@@ -18,7 +18,7 @@ rule faces:
         root=root,
         raw=raw("faces"),
         options=face_options,
-        code=code("pipeline.faces.command:faces"),
+        code=code("pipeline.faces.stage:faces"),
     shell:
         "python -m pipeline faces --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} {params.options} --out {output:q} > {log:q} 2>&1"

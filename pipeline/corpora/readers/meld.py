@@ -104,9 +104,8 @@ class Reader(Corpus):
         for segment in found.segments:
             utterance_s = self._utterance_s.get(segment.segment_id, 0.0)
             if utterance_s > 0 and segment.duration_s > FAR_LONGER * (utterance_s + 1):
-                reason = (
-                    f"the clip lasts {segment.duration_s:.1f} s, the utterance {utterance_s:.1f} s: it holds much else"
-                )
+                lasts = f"the clip lasts {segment.duration_s:.1f} s, the utterance {utterance_s:.1f} s"
+                reason = f"{lasts}: it holds much else"
                 findings.append(Finding(segment.unit_id, segment.segment_id, "video", "partial", reason))
         return findings
 

@@ -189,18 +189,13 @@ def _subjects(
     if not annotations:
         reason = f"no annotation in {CHALLENGE}/{{{','.join(PARTS)}}}: every video is predicted, none is scored"
         findings.append(Finding(WHOLE_CORPUS, None, "label", "absent", reason))
-    for subject in sorted(annotations):
-        video = _video_of(subject, videos)
-        if video:
+    for subject in sorted({*annotations, *crops}):
+        if video := _video_of(subject, videos):
             subjects[video].add(subject)
-        else:
+        elif subject in annotations:
             path = annotations[subject][1]
             reason = f"{path.parent.name}/{path.name} has no video: none under {LAYOUT[0]} is called {subject}"
             findings.append(Finding(safe_id(subject), safe_id(subject), "video", "absent", reason))
-    for subject in sorted(crops):
-        video = _video_of(subject, videos)
-        if video:
-            subjects[video].add(subject)
     for video in videos:
         subjects[video] = subjects[video] or {video}
     return subjects, findings

@@ -31,30 +31,22 @@ def check_release(index: Index) -> list[Finding]:
         listing = ", ".join(f"{of_session[s]} in Session{s}" for s in sorted(sessions))
         reason = f"part of the release: {len(units)} of {DIALOGS} dialogs ({listing}){lacking}"
         return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason)]
-    expected: dict[str, float] = {"dialogs": DIALOGS, "turns": TURNS}
-    found: dict[str, float] = {"dialogs": len(units), "turns": len(segments)}
     of_session = Counter(int(s.session or 0) for s in segments)
     of_label = Counter(row.label for row in index.labels)
-    for session in sorted(TURNS_OF_SESSION | of_session):
-        expected[f"turns in Session{session}"] = TURNS_OF_SESSION.get(session, 0)
-        found[f"turns in Session{session}"] = of_session[session]
-    for label in sorted(TURNS_OF_LABEL | of_label):
-        expected[f"turns labelled {label}"] = TURNS_OF_LABEL.get(label, 0)
-        found[f"turns labelled {label}"] = of_label[label]
     durations_s = [s.duration_s for s in segments] or [0.0]
-    expected |= {"hours of turns": HOURS, "seconds in the shortest turn": SHORTEST_S}
-    expected["seconds in the longest turn"] = LONGEST_S
-    found |= {"hours of turns": round(sum(durations_s) / 3600, 2)}
-    found |= {"seconds in the shortest turn": round(min(durations_s), 3)}
-    found["seconds in the longest turn"] = round(max(durations_s), 2)
-    return [
-        Finding(
-            WHOLE_CORPUS,
-            None,
-            "corpus",
-            "partial",
-            f"{found[what]:,} {what}, where the published release has {expected[what]:,}",
-        )
-        for what in expected
-        if found[what] != expected[what]
+    counts = [  # what, found, published
+        ("dialogs", len(units), DIALOGS),
+        ("turns", len(segments), TURNS),
+        *((f"turns in Session{s}", of_session[s], n) for s, n in _with_others(TURNS_OF_SESSION, of_session)),
+        *((f"turns labelled {label}", of_label[label], n) for label, n in _with_others(TURNS_OF_LABEL, of_label)),
+        ("hours of turns", round(sum(durations_s) / 3600, 2), HOURS),
+        ("seconds in the shortest turn", round(min(durations_s), 3), SHORTEST_S),
+        ("seconds in the longest turn", round(max(durations_s), 2), LONGEST_S),
     ]
+    reasons = [f"{n:,} {what}, where the published release has {known:,}" for what, n, known in counts if n != known]
+    return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason) for reason in reasons]
+
+
+def _with_others(known: dict, found: Counter) -> list[tuple]:
+    """Published counts, 0 of what only the tree has, sorted."""
+    return sorted((dict.fromkeys(found, 0) | known).items())

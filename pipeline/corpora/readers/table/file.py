@@ -18,9 +18,8 @@ COLUMNS = (
     "picture", "side", "text", "label", *NUMBERS,
 )  # fmt: skip
 """Every column that means something; docs/corpora.md says what, and what it means that one is not there."""
-BEFORE = re.compile(
-    r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE
-)  # a header, as Excel names separators
+# In front of a header: empty lines, and how Excel names separators.
+BEFORE = re.compile(r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE)
 KEPT_AS_TEXT = re.compile(r'="(.*)"')  # by Excel, so that 007 stays 007
 SEPARATORS = (",", "\t", ";")
 PARTS = {
