@@ -13,10 +13,10 @@ TOOLS = (  # what people call by hand
 )  # fmt: skip
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),
-    "report": ("affectflow.run:report", "from raw media to the report of one corpus"),
+    "report": ("workflow.launch:report", "from raw media to the report of one corpus"),
     "check": ("workflow.check:check", "what a corpus holds and lacks, and what a run on it would do"),
-    "features": ("affectflow.run:features", "from raw media to the feature stores of one corpus"),
-    "weights": ("affectflow.run:weights", "fetch the weights of all extractors, which needs the internet"),
+    "features": ("workflow.launch:features", "from raw media to the feature stores of one corpus"),
+    "weights": ("workflow.launch:weights", "fetch the weights of all extractors, which needs the internet"),
     "progress": ("workflow.progress:main", "say how far the run in this folder is"),
     **{name: STAGES[name] for name in TOOLS},
     "pipeline": ("pipeline.__main__:main", f"the stages up to feature stores: {', '.join(PIPELINE)}"),

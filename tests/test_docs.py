@@ -155,7 +155,7 @@ def arguments(words: list[str]):
 def started(words: list[str], monkeypatch) -> list[str]:
     """The command line of snakemake that ``affectflow report`` and its like become."""
     became = []
-    monkeypatch.setattr("affectflow.run.os.execv", lambda _, line: became.extend(line))
+    monkeypatch.setattr("workflow.launch.os.execv", lambda _, line: became.extend(line))
     invoke(group, words)
     return became[3:]
 

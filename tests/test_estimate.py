@@ -6,12 +6,12 @@ import subprocess
 import imageio_ffmpeg
 import pytest
 
-from affectflow.home import HOME
 from benchmarks.full_size import make_affwild2, make_iemocap
 from models.fusion.registry import FUSIONS
 from workflow import estimate
 from workflow.check import configuration, costs_of, together
 from workflow.estimate import Cost, Volume, costs, total, volume
+from workflow.home import HOME
 from workflow.planned import Corpora
 from workflow.settings import patch
 

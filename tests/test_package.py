@@ -16,12 +16,13 @@ import yaml
 from click.testing import CliRunner
 
 import affectflow
-from affectflow import home, new, run
+from affectflow import new
 from affectflow.command import COMMANDS, group
 from pipeline.digest import imports, used
 from pipeline.records import InputError
 from tests.conftest import REPOSITORY
 from tests.workflow_runs import outside
+from workflow import home, launch
 
 
 @pytest.mark.parametrize("name", affectflow.__all__)
@@ -85,7 +86,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_the_target_stands_first_and_settings_last(here):
-    words = run.command_line("results/iemocap_report.html", ("my.yaml", "scale=demo"), ("-n", "--cores", "3"))
+    words = launch.command_line("results/iemocap_report.html", ("my.yaml", "scale=demo"), ("-n", "--cores", "3"))
     assert words[3:] == [
         *("results/iemocap_report.html", "--snakefile", str(REPOSITORY / "Snakefile"), "-n", "--cores", "3"),
         *("--configfile", "my.yaml", "--config", "scale=demo"),
@@ -94,7 +95,7 @@ def test_the_target_stands_first_and_settings_last(here):
 
 @pytest.mark.parametrize("options", [(), ("-n",), ("--keep-going",)])
 def test_all_cores_are_used_where_nothing_else_is_said(options):
-    words = run.command_line("all", (), options)
+    words = launch.command_line("all", (), options)
     assert words[words.index("--cores") + 1] == "all"
 
 
@@ -102,23 +103,23 @@ def test_all_cores_are_used_where_nothing_else_is_said(options):
     "options", [("-c4",), ("-j", "4"), ("--cores=4",), ("--workflow-profile", "slurm"), ("--jobs", "9")]
 )
 def test_cores_are_left_to_whoever_names_them(options):
-    assert "all" not in run.command_line("target", (), options)
+    assert "all" not in launch.command_line("target", (), options)
 
 
 def test_settings_named_like_the_corpus_are_found(here):
     (here / "mine.yaml").write_text("corpora: {mine: {reader: table, root: .}}")
     (here / "other.yaml").write_text("corpora: {mine: {reader: table, root: /x}}")
-    assert run.overlays("mine", ()) == ("mine.yaml",)
-    assert run.overlays("mine", ("scale=demo",)) == ("mine.yaml", "scale=demo")
-    assert run.overlays("mine", ("other.yaml",)) == ("other.yaml",)
-    assert run.overlays("iemocap", ()) == ()
+    assert launch.overlays("mine", ()) == ("mine.yaml",)
+    assert launch.overlays("mine", ("scale=demo",)) == ("mine.yaml", "scale=demo")
+    assert launch.overlays("mine", ("other.yaml",)) == ("other.yaml",)
+    assert launch.overlays("iemocap", ()) == ()
 
 
 @pytest.mark.parametrize("corpus", ["theirs", "--cores", "iemocap"])
 def test_a_corpus_that_no_settings_name_is_refused_with_those_there_are(here, corpus):
     (here / "my.yaml").write_text("corpora: {iemocap: null, mine: {reader: table}}")
     with pytest.raises(InputError, match=f"no corpus '{corpus}', only affwild2, mine: name one first"):
-        run.overlays(corpus, ("my.yaml",))
+        launch.overlays(corpus, ("my.yaml",))
 
 
 @pytest.mark.parametrize("text", [None, "corpora: [", "- a list"])
@@ -126,7 +127,7 @@ def test_settings_that_cannot_be_read_are_named(here, text):
     if text:
         (here / "my.yaml").write_text(text)
     with pytest.raises(InputError, match=r"my\.yaml: cannot be read as settings \(.*\w"):
-        run.overlays("iemocap", ("my.yaml",))
+        launch.overlays("iemocap", ("my.yaml",))
 
 
 # `affectflow new`.

@@ -1,16 +1,14 @@
 """``affectflow check``: what a corpus holds and what a run on it would do and cost, in seconds and before any work."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import click
 
-from affectflow.home import HOME
-from affectflow.run import overlays, settings_option
 from models.evaluation.contrast import also_differs, differences
 from models.report.names import count
-from pipeline.records import InputError
+from workflow.launch import base, overlays, read, settings_option
 
 if TYPE_CHECKING:
     from workflow.settings import Resolved
@@ -38,22 +36,9 @@ def check(corpus, settings):
 
 def configuration(settings: tuple[str, ...]) -> dict:
     """config.yaml with what was laid over it, as Snakemake lays it; raises InputError for a file that is none."""
-    import yaml
-
     from workflow.settings import patch
 
-    base = Path("config.yaml") if Path("config.yaml").is_file() else HOME / "config.yaml"
-    out: dict = {}
-    for given in (str(base), *settings):
-        key, equals, value = given.partition("=")
-        try:
-            changes = (
-                {key: yaml.safe_load(value)} if equals else yaml.safe_load(Path(given).read_text(encoding="utf-8"))
-            )
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{given}: cannot be read as settings ({error})") from None
-        out = patch(out, changes or {})
-    return out
+    return reduce(patch, map(read, (base(), *settings)))
 
 
 def plan_of(known) -> Iterator[str]:

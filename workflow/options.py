@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
+from pipeline.features import registry as extractors
 from pipeline.records import InputError, Modality
+from pipeline.weights import parse, slug
 from pipeline.words.registry import NONE, RECOGNISERS
 from pipeline.words.registry import check as check_recogniser
+from workflow.demo.checkpoints import KINDS
 
 
 def _spelled(what: str, signs: str = "") -> AfterValidator:
@@ -94,9 +97,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
     @property
     def uses_gpu(self) -> bool:
         """Whether a GPU makes it faster; what has no weights is CPU work and must not hold one."""
-        from pipeline.features import registry
-
-        return bool(self.weights) and registry.load(self.extractor).uses_gpu
+        return bool(self.weights) and extractors.load(self.extractor).uses_gpu
 
     @property
     def joined(self) -> list[str]:
@@ -106,21 +107,17 @@ class ExtractorEntry(BaseModel, extra="allow"):
     @property
     def modality(self) -> str:
         """What the features are made from: audio, video or text."""
-        from pipeline.features import registry
-
-        return self.options["modality"] if self.imported or self.joined else registry.load(self.extractor).modality
+        return self.options["modality"] if self.imported or self.joined else extractors.load(self.extractor).modality
 
     def check(self) -> None:
         """Raise InputError where the options, the weights or the file to import cannot be used."""
-        from pipeline.features import registry
-
         check_source(self.weights)
         if self.extractor == "join":
             if set(self.options) != {"stores", "modality"} or len(self.joined) < 2:
                 raise InputError("extractor 'join' takes stores, two or more, and modality (audio, video or text)")
         elif not self.imported:
-            registry.options_for(self.extractor, self.options)
-            registry.check_weights(self.extractor, self.weights)
+            extractors.options_for(self.extractor, self.options)
+            extractors.check_weights(self.extractor, self.weights)
         elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
             raise InputError("extractor 'import' takes path (.csd or .npz) and modality (audio, video or text)")
         elif not Path(self.options["path"]).exists():
@@ -129,9 +126,6 @@ class ExtractorEntry(BaseModel, extra="allow"):
 
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
-    from pipeline.weights import parse
-    from workflow.demo.checkpoints import KINDS
-
     source = parse(weights) if weights else None
     if source and source.kind == "demo" and source.location not in KINDS:
         allowed = ", ".join(f"demo:{kind}" for kind in KINDS)
@@ -157,8 +151,6 @@ class Run:
 
 def check_there(weights: str | None) -> None:
     """Raise InputError for weights of one's own that are neither there nor copied by a run before."""
-    from pipeline.weights import parse, slug
-
     if not weights or parse(weights).kind != "path":
         return
     places = (Path(parse(weights).location), Path("results/weights", slug(weights)))

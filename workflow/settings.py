@@ -1,6 +1,6 @@
 """The settings of each corpus from config.yaml: checked when the workflow starts, before any work.
 
-``python -m workflow.settings`` writes the JSON schemas under workflow/schemas from the same definition.
+``python -m workflow.settings`` writes workflow/schemas/config.schema.json, by which editors check and complete it.
 """
 
 import json
@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from models.evaluation.metrics import main_metric, overall
 from models.options import NetworkOptions, check_network, check_training
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
-from pipeline.records import Finding, InputError, Label, Segment, Unit, Word
+from pipeline.records import InputError
 from workflow.demo import plan
 from workflow.explain import explain, place
 from workflow.modalities import drop_absent, drop_contrasts, drop_other_tasks, drop_unread, modalities_of
@@ -248,19 +248,16 @@ def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:
             raise InputError(f"{where('labels')}: {label!r}, into which none is merged, is {there}")
 
 
-def schemas() -> dict[str, dict]:
-    """JSON schema of config.yaml and of each table, by file name."""
-    tables = {"units": Unit, "segments": Segment, "labels": Label, "words": Word, "coverage": Finding}
-    found = {f"{name}.schema.json": TypeAdapter(record).json_schema() for name, record in tables.items()}
+def schema() -> dict:
+    """JSON schema of config.yaml."""
     config = Config.model_json_schema()
     entry = CorpusOptions.model_json_schema()
     config["$defs"] |= {**entry.pop("$defs"), "CorpusOptions": {**entry, "required": ["reader"]}}
     partial_entry = {"anyOf": [{"$ref": "#/$defs/CorpusOptions"}, {"type": "null"}]}
     config["properties"]["corpora"]["additionalProperties"] = partial_entry
-    return {"config.schema.json": config, **found}
+    return {**config, "additionalProperties": False}
 
 
 if __name__ == "__main__":
-    for name, schema in schemas().items():
-        path = Path(__file__).parent / "schemas" / name
-        path.write_text(json.dumps({**schema, "additionalProperties": False}, indent=2) + "\n")
+    path = Path(__file__).parent / "schemas" / "config.schema.json"
+    path.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")

@@ -9,15 +9,15 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from affectflow.home import check_installed
 from models.fusion import registry as fusions
 from pipeline import weights
-from workflow.demo import checkpoints, plan
 from pipeline.devices import count_gpus
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.records import InputError
 from pipeline.words import registry as recognisers
+from workflow.demo import checkpoints, plan
+from workflow.home import check_installed
 from workflow.overlay import check_files, overruled
 from workflow.planned import Corpora
 from workflow.progress import Reporter

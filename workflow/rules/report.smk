@@ -139,7 +139,7 @@ rule html_report:
     params:
         code=code("models.report.command:report"),
     shell:
-        "revision=$(python -c 'from affectflow.home import revision; print(revision())');"
+        "revision=$(python -c 'from workflow.home import revision; print(revision())');"
         " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
         ' --config-json {input.config} --revision "$revision" --paper {output.paper}'
         " --out {output.page} > {log} 2>&1"

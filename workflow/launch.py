@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from affectflow.home import HOME
 from pipeline.records import InputError
+from workflow.home import HOME
 
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")  # say how many cores
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "help_option_names": ["-h", "--help"]}
@@ -50,20 +50,12 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises InputError where no file of settings names the corpus.
     """
-    import yaml
-
     own = Path(f"{corpus}.yaml")
     if own.is_file() and not _files(settings):
         settings = (str(own), *settings)
-    base = Path("config.yaml") if Path("config.yaml").is_file() else HOME / "config.yaml"
     found: dict = {}
-    for path in (base, *map(Path, _files(settings))):
-        try:
-            found |= (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("corpora") or {}
-        except (OSError, yaml.YAMLError, AttributeError) as error:
-            no_keys = isinstance(error, AttributeError)
-            reason = "it holds no keys with values" if no_keys else getattr(error, "strerror", None) or error
-            raise InputError(f"{path}: cannot be read as settings ({reason})") from None
+    for given in (base(), *_files(settings)):
+        found |= read(given).get("corpora") or {}
     if found.get(corpus) is None:
         there = ", ".join(name for name, entry in found.items() if entry is not None)
         raise InputError(
@@ -71,6 +63,26 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
             "`affectflow new NAME` writes settings for a corpus of your own"
         )
     return settings
+
+
+def base() -> str:
+    """The config.yaml that settings are laid over: this folder's, or the one that comes with affectflow."""
+    return "config.yaml" if Path("config.yaml").is_file() else str(HOME / "config.yaml")
+
+
+def read(given: str) -> dict:
+    """What one of the settings says, a file or KEY=VALUE; raises InputError where it is neither."""
+    import yaml
+
+    key, equals, value = given.partition("=")
+    try:
+        found = yaml.safe_load(value if equals else Path(given).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{given}: cannot be read as settings ({reason})") from None
+    if not equals and not isinstance(found or {}, dict):
+        raise InputError(f"{given}: cannot be read as settings (it holds no keys with values)")
+    return {key: found} if equals else found or {}
 
 
 def _files(settings: tuple[str, ...]) -> list[str]:
