@@ -46,15 +46,8 @@ def install(folder: Path, lock: Path) -> None:
             uv = bring_python(folder, lock, Path(scratch))
         pip = [uv, "pip", "install", "--python", str(folder / "bin" / "python"), "--no-deps"]
         # --no-deps: the lock is complete, and it holds the headless cv2 in place of the one that mediapipe asks for.
-        run(
-            *pip,
-            "--require-hashes",
-            "--build-constraints",
-            str(lock),
-            "--requirement",
-            str(lock),
-            otherwise=f"not all packages came; {NETWORK}",
-        )
+        exact = ["--require-hashes", "--build-constraints", str(lock), "--requirement", str(lock)]
+        run(*pip, *exact, otherwise=f"not all packages came; {NETWORK}")
         run(*pip, "--no-build-isolation", "--quiet", "--editable", ".", otherwise="see what stands above")
 
 

@@ -30,7 +30,7 @@ class _Track:
 
     def __init__(self, segment: Segment, writer: AudioWriter, count: int):
         self.segment, self.writer, self.count = segment, writer, count
-        self.heard: list[list[int]] = []  # first and one past the last sample of each stretch
+        self.recorded: list[list[int]] = []  # first and one past the last sample of each stretch
         self.peak = 0.0
 
     def put(self, position: int, samples: np.ndarray) -> None:
@@ -40,12 +40,12 @@ class _Track:
             return
         kept = samples[first - position : last - position]
         self.writer.write(self.segment.segment_id, first, kept)
-        self.heard.append([first, last])
+        self.recorded.append([first, last])
         self.peak = max(self.peak, float(np.abs(kept).max()))
 
     def close(self, source: str, reasons: Iterable[str]) -> None:
         """Write down what the segment's sound is."""
-        stretches, reasons = _joined(self.heard, round(SEAM_S * SAMPLE_RATE_HZ)), list(reasons)
+        stretches, reasons = _joined(self.recorded, round(SEAM_S * SAMPLE_RATE_HZ)), list(reasons)
         if stretches:
             late_s, early_s = stretches[0][0] / SAMPLE_RATE_HZ, (self.count - stretches[-1][1]) / SAMPLE_RATE_HZ
             lost_s = sum(b[0] - a[1] for a, b in pairwise(stretches)) / SAMPLE_RATE_HZ
@@ -114,7 +114,7 @@ def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
         _read_sentence(path, track)
         return None
     except MediaError as error:
-        track.heard, track.peak = [], 0.0  # what came before it broke counts for nothing
+        track.recorded, track.peak = [], 0.0  # what came before it broke counts for nothing
         what = "missing" if not path.exists() else f"unusable ({error.reason})"
         log.warning("%s: sound file %s%s", path, what, ", cut from the recording instead" if otherwise else "")
         return [f"sound file {what}{': cut from the recording' if otherwise else ''}"]

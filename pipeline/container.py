@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.impostor import impostor
 from pipeline.log import log
+from pipeline.placeholder import placeholder
 from pipeline.records import InputError
 
 MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
@@ -29,7 +29,7 @@ def open_media(path: Path):
     if not path.is_file():
         raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", advice)
     try:
-        found = impostor(path)
+        found = placeholder(path)
         if found:
             what, advice = found
             raise MediaError(path, f"not a media file ({what})", advice)

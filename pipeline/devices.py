@@ -70,8 +70,6 @@ def count_gpus() -> int:
     """How many NVIDIA GPUs jobs of this machine can share out among them, without asking PyTorch."""
     here = len(list(DEVICES.glob("nvidia[0-9]*"))) or int((DEVICES / "dxg").exists())  # dxg: under Windows
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return (
-        here
-        if visible is None
-        else min(here, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))
-    )
+    if visible is None:
+        return here
+    return min(here, len([name for name in visible.split(",") if name.strip() not in ("", "-1")]))

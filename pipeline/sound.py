@@ -95,9 +95,9 @@ class _Blocks:
         samples, start_s = np.concatenate(self._parts), self._start_s
         self._parts.clear()
         self._start_s += len(samples) / self.sample_rate_hz
-        heard = np.abs(samples) < LOUDEST  # false for NaN
-        self.no_sound += len(samples) - int(heard.sum())
-        edges = np.flatnonzero(np.diff(heard, prepend=False, append=False)).reshape(-1, 2)
+        usable = np.abs(samples) < LOUDEST  # false for NaN
+        self.no_sound += len(samples) - int(usable.sum())
+        edges = np.flatnonzero(np.diff(usable, prepend=False, append=False)).reshape(-1, 2)
         for first, last in edges.tolist():
             yield start_s + first / self.sample_rate_hz, samples[first:last]
 

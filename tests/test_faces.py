@@ -149,15 +149,15 @@ def test_mesh_and_landmarks_follow_the_crop():
 def test_points_are_those_of_mediapipes_own_solution(shared):
     import mediapipe as mp
 
-    from pipeline.faces.mesh import Finder, Tracker
+    from pipeline.faces.mesh import Detector, Tracker
 
     video = Video(shared / "media" / "clips" / "single_face.mp4")
-    tracker, finder = Tracker(), Finder()
+    tracker, detector = Tracker(), Detector()
     with mp.solutions.face_mesh.FaceMesh() as mesh:
         for picture in video.pictures(range(0, 20)):
             region = picture.half("whole")
             if not tracker.locked:
-                spot = finder.find(picture, region)[0]
+                spot = detector.find(picture, region)[0]
                 tracker.lock(spot.centre, spot.width, region)
                 left, top, right, _ = window = tracker._window
             face = tracker.follow(picture, region)
@@ -167,7 +167,7 @@ def test_points_are_those_of_mediapipes_own_solution(shared):
             assert np.allclose(face.depth, xyz[:, 2], atol=1e-4)
             assert face.presence > 0.9
     tracker.close()
-    finder.close()
+    detector.close()
 
 
 def test_eyes_nose_and_mouth_of_a_real_face_are_where_they_are(shared, tmp_path):
@@ -650,11 +650,11 @@ def test_the_mesh_does_not_slide_off_in_quick_movements(shared, tmp_path, name, 
 
 
 def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
-    from pipeline.faces.mesh import Finder
+    from pipeline.faces.mesh import Detector
 
     asked = []
     monkeypatch.setattr(
-        Finder, "find_in", lambda self, rgb, origin, run=Finder.find_in: asked.append(1) or run(self, rgb, origin)
+        Detector, "find_in", lambda self, rgb, origin, run=Detector.find_in: asked.append(1) or run(self, rgb, origin)
     )
     track(shared / "media" / "grid" / f"{A}.mpg", [segment(end_s=3.0)], tmp_path)
     assert len(asked) <= 2, "of 75 frames: the detector costs as much as the mesh"

@@ -17,7 +17,7 @@ from pipeline.digest import closure
 from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.weights import seal
 from pipeline.words.check import check_recogniser, checks, murmur, nobody
-from pipeline.words.recognise import recognise
+from pipeline.words.place import recognise
 from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
 from pipeline.words.voice import voiced
 from tests.whisper_checkpoints import convert, make_whisper

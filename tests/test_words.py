@@ -17,8 +17,7 @@ from pipeline.records import Finding, InputError, Segment, Unit, Word, write_tab
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceOptions, cut, join
-from pipeline.words.place import place_words, read_transcript
-from pipeline.words.recognise import recognise
+from pipeline.words.place import place_words, read_transcript, recognise
 from pipeline.words.text import spread, tokens
 from tests.word_material import RATE_HZ, Scripted, run_words, subject, write_audio
 

@@ -185,13 +185,6 @@ class CorpusOptions(BaseModel, extra="allow"):
     contrasts: list[Contrast] = Field(default_factory=list)
     significance: SignificanceOptions
 
-    @field_validator("root")
-    @classmethod
-    def _is_null_or_a_folder(cls, root: str | None):
-        if root is not None and not root.strip():
-            raise ValueError("write the folder of the corpus, or null for the synthetic one")
-        return root
-
     @field_validator("contrasts")
     @classmethod
     def _are_of_models_that_run(cls, contrasts: list[Contrast], info: ValidationInfo):
@@ -200,19 +193,18 @@ class CorpusOptions(BaseModel, extra="allow"):
 
     @model_validator(mode="after")
     def _fits_together(self):
-        for modality, name in self.inputs.items():
-            if name not in self.extractors:
-                raise ValueError(f"inputs.{modality}: no extractor {name!r}; there are {sorted(self.extractors)}")
+        named = {f"inputs.{modality}": store for modality, store in self.inputs.items()}
+        for key, entry in self._entries.items():
+            named |= {f"runs.{key}.inputs.{modality}": store for modality, store in entry.inputs.items()}
+        for where, store in named.items():
+            if store not in self.extractors:
+                raise ValueError(f"{where}: no extractor {store!r}; there are {sorted(self.extractors)}")
         for name, made in self.extractors.items():
             for store in made.joined:
                 if store not in self.extractors or self.extractors[store].joined:
                     there = sorted(store for store, other in self.extractors.items() if not other.joined)
                     raise ValueError(f"extractors.{name}.stores: {store!r} cannot be joined; there are {there}")
         for key, entry in self._entries.items():
-            for modality, store in entry.inputs.items():
-                if store not in self.extractors:
-                    there = sorted(self.extractors)
-                    raise ValueError(f"runs.{key}.inputs.{modality}: no extractor {store!r}; there are {there}")
             for modalities in entry.modalities:
                 letters = modalities.split("+")
                 if letters != [letter for letter in MODALITIES if letter in letters]:

@@ -199,6 +199,11 @@ def _check_parts(
         if given not in allowed:
             raise InputError(f"{where(*path)}: {given!r} does not fit; choose one of {', '.join(allowed)}")
 
+    def made_from(modality: str, store: str, *path: str) -> None:
+        found = options.extractors[store].modality
+        if found != modality:
+            raise InputError(f"{where(*path)}: {store} is made from {found}; use one from {modality}")
+
     require(options.significance.metric, overall(task), "significance", "metric")
     require(options.protocol or corpus.protocols[0], corpus.protocols, "protocol")
     _check_labels(options, corpus, where)
@@ -206,9 +211,7 @@ def _check_parts(
         ask(entry.check, "extractors", store)
     ask(options.recogniser.check, "recogniser")
     for modality, store in options.inputs.items():
-        found = options.extractors[store].modality
-        if found != modality:
-            raise InputError(f"{where('inputs', modality)}: {store} is made from {found}; use one from {modality}")
+        made_from(modality, store, "inputs", modality)
     for planned, run in options.planned_runs.items():
         key = planned.partition("-")[0]
         if run.model not in models:
@@ -222,11 +225,7 @@ def _check_parts(
                 f"{corpus.title}; set it to majority"
             )
         for wanted, store in run.inputs.items():
-            found = options.extractors[store].modality
-            if found != wanted:
-                raise InputError(
-                    f"{where('runs', key, 'inputs', wanted)}: {store} is made from {found}; use one from {wanted}"
-                )
+            made_from(wanted, store, "runs", key, "inputs", wanted)
 
 
 def _check_labels(options: CorpusOptions, corpus: Corpus, where) -> None:

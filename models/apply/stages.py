@@ -25,8 +25,7 @@ from pipeline.features.run import write_store
 from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
-from pipeline.words.place import place_words
-from pipeline.words.recognise import transcriber
+from pipeline.words.place import place_words, transcriber
 
 FACELESS = "The model follows no faces, so people are not told apart."
 AGAIN = "Who comes back after a cut, looking different, is a new person."

@@ -34,19 +34,13 @@ def summary(corpus: Corpus, found: Index) -> Iterator[str]:
     yield _line("task", f"{corpus.task}; protocols {', '.join(corpus.protocols)}")
     yield _line(f"{corpus.unit_word}s", f"{len(found.units):,}")
     yield _line(f"{corpus.segment_word}s", f"{len(segments):,}, {_length(found)}")
-    for what, names in (
-        ("speakers", [s.speaker for s in segments]),
-        ("sessions", [s.session for s in segments]),
-        ("groups", [s.group for s in segments]),
-        ("dialogs", [s.dialog for s in segments]),
-        ("scenarios", [s.scenario for s in segments]),
-        ("styles", [s.style for s in segments]),
-        ("parts", [s.part for s in segments]),
-    ):
-        counts = Counter(name for name in names if name is not None)
+    for what in ("speaker", "session", "group", "dialog", "scenario", "style", "part"):
+        counts = Counter(name for segment in segments if (name := getattr(segment, what)) is not None)
         if counts:
             lacking = len(segments) - counts.total()
-            yield _line(what, f"{len(counts):,}: {_listed(counts)}" + (f"; {lacking:,} in none" if lacking else ""))
+            yield _line(
+                f"{what}s", f"{len(counts):,}: {_listed(counts)}" + (f"; {lacking:,} in none" if lacking else "")
+            )
     yield from _labels(found)
     yield from _modalities(found)
     yield from _findings(found.findings)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import is_litter
@@ -22,8 +23,7 @@ SAMPLES = 16
 WHOLE_BYTES = SAMPLES * BLOCK_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Reads:
+class Reads(NamedTuple):
     """What a stage depends on: files of the unit, columns of its segments, and files of those."""
 
     of_unit: tuple[str, ...]

@@ -15,10 +15,10 @@ import numpy as np
 from pipeline.container import MediaError
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
 from pipeline.faces.align import AlignedFace, align
-from pipeline.faces.mesh import Finder, Spot, Tracker
+from pipeline.faces.mesh import Detection, Detector, Tracker
 from pipeline.faces.people import ALIKE, FORGET_S, LOOK_EVERY_S, REACH, Person, Scene, look_at, look_of
-from pipeline.faces.plan import Plan, plan_frames, wishes_of
-from pipeline.log import log, progress
+from pipeline.faces.plan import Plan, plan_frames, wanted_pictures
+from pipeline.log import log
 from pipeline.media import Video
 from pipeline.picture import Picture
 from pipeline.records import Segment
@@ -53,8 +53,8 @@ class Somebody(Person):
 class Crowd(Scene):
     """All people in view, frame after frame; who is lost before they were seen for ``least_s`` is forgotten."""
 
-    def __init__(self, finder: Finder, least_s: float = LEAST_SEEN_S):
-        super().__init__((), lambda picture: picture.half("whole"), finder)
+    def __init__(self, detector: Detector, least_s: float = LEAST_SEEN_S):
+        super().__init__((), lambda picture: picture.half("whole"), detector)
         self.people: list[Somebody] = []
         self.least_s, self.forgotten = least_s, 0
         self._spare: list[Tracker] = []  # each holds a model: there are as many as people in view at once
@@ -76,8 +76,8 @@ class Crowd(Scene):
         missed = any(p.now is None and time_s - p.seen_s <= FORGET_S for p in self.people)
         if cut or missed or time_s - self._searched_s >= LOOK_EVERY_S:
             self._searched_s = time_s
-            spots = self.finder.find(picture, region, thorough=True)
-            self._search([p for p in self.people if p.now is None], spots, picture, region)
+            detections = self.detector.find(picture, region, thorough=True)
+            self._search([p for p in self.people if p.now is None], detections, picture, region)
             self._part_doubles(time_s)
         self._forget(time_s, cut)
         missing = OTHER_FACE if any(p.now is not None for p in self.people) else NO_FACE
@@ -101,23 +101,23 @@ class Crowd(Scene):
             person.looked_s = time_s
         return face
 
-    def _assign(self, lost: list[Person], free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+    def _assign(self, lost: list[Person], free: list[Detection], picture: Picture) -> list[tuple[Person, Detection]]:
         """Pairs of a lost person and the free face that is theirs, surest first; who is nobody's is a new person."""
-        looks = [look_at(spot, picture) for spot in free]
+        looks = [look_at(detection, picture) for detection in free]
         claims = [
-            (sure, person, spot)
+            (sure, person, detection)
             for person in lost
-            for spot, look in zip(free, looks)
-            if (sure := _claim(person, spot, look, picture.time_s))
+            for detection, look in zip(free, looks)
+            if (sure := _claim(person, detection, look, picture.time_s))
         ]
-        pairs: list[tuple[Person, Spot]] = []
-        for _, person, spot in sorted(claims, key=lambda claim: claim[0], reverse=True):
-            if all(person is not one and spot is not other for one, other in pairs):
-                pairs.append((person, spot))
-        for spot in sorted(free, key=lambda s: s.centre.real):
-            if all(spot is not other for _, other in pairs):
+        pairs: list[tuple[Person, Detection]] = []
+        for _, person, detection in sorted(claims, key=lambda claim: claim[0], reverse=True):
+            if all(person is not one and detection is not other for one, other in pairs):
+                pairs.append((person, detection))
+        for detection in sorted(free, key=lambda s: s.centre.real):
+            if all(detection is not other for _, other in pairs):
                 self.people.append(Somebody("whole", IDLE))
-                pairs.append((self.people[-1], spot))
+                pairs.append((self.people[-1], detection))
         for person, _ in pairs:
             person.tracker = self._spare.pop() if self._spare else Tracker()
         return pairs
@@ -146,11 +146,11 @@ class Crowd(Scene):
             tracker.close()
 
 
-def _claim(person: Person, spot: Spot, look: np.ndarray, time_s: float) -> tuple[bool, float] | None:
+def _claim(person: Person, detection: Detection, look: np.ndarray, time_s: float) -> tuple[bool, float] | None:
     """How surely a face is this person's: whether by place, and how like it is; None where it is not."""
     like, gone_s = person.likeness(look), time_s - person.seen_s
-    if person.place is not None and person.near(spot, time_s if gone_s <= FORGET_S else person.seen_s):
-        at_once = not person.doubted and gone_s <= LOOK_EVERY_S and person.distance(spot.centre, time_s) < REACH
+    if person.place is not None and person.near(detection, time_s if gone_s <= FORGET_S else person.seen_s):
+        at_once = not person.doubted and gone_s <= LOOK_EVERY_S and person.distance(detection.centre, time_s) < REACH
         if like >= ALIKE or at_once:
             return True, like
     return (False, like) if like >= SAME else None
@@ -167,8 +167,8 @@ def write_everybody(
     video = Video(path)
     plan = plan_frames(video.time_s, spans, sample_rate_hz)
     looked_s = sum(float(np.ptp(time_s, axis=1).sum()) for time_s, _ in plan.values())
-    finder = Finder()
-    crowd = Crowd(finder, min(LEAST_SEEN_S, looked_s / 2))
+    detector = Detector()
+    crowd = Crowd(detector, min(LEAST_SEEN_S, looked_s / 2))
     with FaceWriter(out, {}, {"picture": "face"}) as writer:
         known: list[Somebody] = []
         try:
@@ -177,7 +177,7 @@ def write_everybody(
             log.warning("%s", error)
         finally:
             crowd.close()
-            finder.close()
+            detector.close()
         if not known:
             writer.add(plan)
             return list(spans), crowd.forgotten
@@ -198,11 +198,7 @@ def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: li
     from av.error import FFmpegError
 
     cv2.setNumThreads(1)  # as for the people whom a corpus names
-    wanted, wishes = wishes_of(plan)
-    for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
-        if picture.damaged:
-            continue
-        rows = list(wishes(picture.index))
+    for picture, rows in wanted_pictures(video, plan):
         segment_id, row = rows[0]
         try:
             seen = crowd.see(picture, float(np.ptp(plan[segment_id][0][row])))

@@ -10,8 +10,7 @@ import numpy as np
 
 from pipeline.crops import PICTURE_PX, FaceWriter
 from pipeline.faces.align import JPEG_QUALITY
-from pipeline.faces.plan import Plan, wishes_of
-from pipeline.log import progress
+from pipeline.faces.plan import Plan, wanted_pictures
 from pipeline.media import Video
 from pipeline.picture import Box
 from pipeline.records import Picture as Part
@@ -27,12 +26,9 @@ def take_halves(
     from av.error import FFmpegError
 
     part_of = {s.segment_id: s.picture for s in segments}
-    wanted, wishes = wishes_of(plan)
-    for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
-        if picture.damaged:
-            continue  # its rows say so if nobody writes them
+    for picture, rows in wanted_pictures(video, plan):
         jpegs: dict[Part, np.ndarray] = {}
-        for segment_id, row in wishes(picture.index):
+        for segment_id, row in rows:
             part = part_of[segment_id]
             try:
                 if part not in jpegs:

@@ -1,6 +1,6 @@
 """MediaPipe's face detector and face mesh, each behind one small class.
 
-The finder sees all faces of a picture, small ones too; it is slow and has no memory. A tracker follows one face with
+The detector sees all faces of a picture, small ones too; it is slow and has no memory. A tracker follows one face with
 the mesh in tracking mode. It looks through a square window around its face: nobody else's face is in it most of the
 time, a small face is large in it, and only its pixels are converted to RGB. (The mesh model also misplaces points of
 tilted heads in pictures that are not square.)
@@ -35,7 +35,7 @@ _TAGS = b"\x0d" * POINTS + b"\x15" * POINTS + b"\x1d" * POINTS
 
 
 @dataclass(slots=True)
-class Spot:
+class Detection:
     """A face the detector found: centre and size in pixels of the full picture, and four points: image-left eye,
     image-right eye, nose tip, middle of the mouth. ``tried``: taken for somebody wanted."""
 
@@ -51,7 +51,7 @@ class Spot:
         return sum(abs(a - b) for a, b in zip(own, self.points, strict=True)) / 4 / self.width
 
 
-class Finder:
+class Detector:
     """Find every face in a part of a picture, with MediaPipe's full-range detector."""
 
     def __init__(self):
@@ -62,7 +62,7 @@ class Finder:
             )
             self._detector.process(np.zeros((64, 64, 3), np.uint8))
 
-    def find(self, picture: Picture, region: Box, thorough: bool = False) -> list[Spot]:
+    def find(self, picture: Picture, region: Box, thorough: bool = False) -> list[Detection]:
         """Faces in ``region``, largest first.
 
         ``thorough``: where there is none, look at parts of the region too. The detector sees a picture as 192 pixels
@@ -73,9 +73,9 @@ class Finder:
             for part in _parts(region):
                 more = self.find_in(picture.rgb(part), part[:2])
                 found += [s for s in more if all(apart(s, known) for known in found)]
-        return sorted(found, key=lambda spot: -spot.width)
+        return sorted(found, key=lambda detection: -detection.width)
 
-    def find_in(self, rgb: np.ndarray, origin: tuple[int, int]) -> list[Spot]:
+    def find_in(self, rgb: np.ndarray, origin: tuple[int, int]) -> list[Detection]:
         """Faces in a part of a picture whose left upper pixel is ``origin``."""
         height, width = rgb.shape[:2]
 
@@ -87,7 +87,7 @@ class Finder:
             box = detection.location_data.relative_bounding_box
             points = [place(p.x, p.y) for p in detection.location_data.relative_keypoints[:4]]
             centre = place(box.xmin + box.width / 2, box.ymin + box.height / 2)
-            found.append(Spot(centre, max(box.width * width, box.height * height), points))
+            found.append(Detection(centre, max(box.width * width, box.height * height), points))
         return found
 
     def close(self) -> None:

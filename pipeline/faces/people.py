@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.crops import NO_FACE, OTHER_FACE
 from pipeline.faces.align import TEMPLATE, AlignedFace, Face, align, apart, footprint, similarity_transform, warp
-from pipeline.faces.mesh import Finder, Spot, Tracker
+from pipeline.faces.mesh import Detection, Detector, Tracker
 from pipeline.picture import Box, Picture
 from pipeline.records import Side
 
@@ -56,12 +56,12 @@ class Person:
             return 0.0
         return abs(centre - self.expected(time_s)) / self.width
 
-    def near(self, spot: Spot | Face, time_s: float) -> bool:
+    def near(self, detection: Detection | Face, time_s: float) -> bool:
         """Whether a face can be this person's, by place and size."""
         if self.place is None:
             return True
         reach = REACH + REACH_PER_S * (time_s - self.seen_s)
-        return self.distance(spot.centre, time_s) < reach and 0.4 < spot.width / self.width < 2.5
+        return self.distance(detection.centre, time_s) < reach and 0.4 < detection.width / self.width < 2.5
 
     def saw(self, face: Face, time_s: float) -> None:
         """Remember where the face is and how it moves."""
@@ -107,9 +107,9 @@ class Scene:
     ``region`` maps a picture to the part to look at. ``most_faces`` is the largest number of faces seen at once.
     """
 
-    def __init__(self, sides: tuple[Side, ...], region, finder: Finder):
+    def __init__(self, sides: tuple[Side, ...], region, detector: Detector):
         self.people: Sequence[Person] = [Person(side, Tracker()) for side in sides]
-        self.region, self.finder = region, finder
+        self.region, self.detector = region, detector
         self.most_faces = 0
         self._met = False  # whether two people have been seen together since the last cut, so that their order is known
         self._searched_s = -np.inf  # when small faces were looked for
@@ -132,7 +132,7 @@ class Scene:
             self._follow(person, picture, region)
             self._correct(person, picture, region)
         self._part_doubles(time_s)
-        spots: list[Spot] = []
+        detections: list[Detection] = []
         lost = [p for p in self.people if p.now is None]
         if lost:
             for person in lost:
@@ -140,16 +140,16 @@ class Scene:
                     person.place = None
             thorough = time_s - self._searched_s >= LOOK_EVERY_S
             self._searched_s = time_s if thorough else self._searched_s
-            spots = self.finder.find(picture, region, thorough)
-            self._search(lost, spots, picture, region)
+            detections = self.detector.find(picture, region, thorough)
+            self._search(lost, detections, picture, region)
         elif len(self.people) == 2:
             self._met = True
         taken = [p.now for p in self.people if p.now is not None]
-        self.most_faces = max(self.most_faces, len(spots), len(taken))
+        self.most_faces = max(self.most_faces, len(detections), len(taken))
         out: dict[Side, AlignedFace | int] = {}
         for person in self.people:
             if person.now is None:
-                out[person.side] = OTHER_FACE if taken or any(s for s in spots if not s.tried) else NO_FACE
+                out[person.side] = OTHER_FACE if taken or any(s for s in detections if not s.tried) else NO_FACE
                 continue
             out[person.side] = aligned = align(person.now, picture)
             again = any(p is person for p in lost)
@@ -186,14 +186,14 @@ class Scene:
         person.moving = abs(face.centre - person.place) > QUICK * face.width
         if not person.moving and not moving:  # a movement goes on, whatever the mesh makes of it
             return
-        spots = self.finder.find_in(face.rgb, face.origin) or self.finder.find(picture, region)
-        if any(spot.differs(face) < SLID_OFF for spot in spots):
+        detections = self.detector.find_in(face.rgb, face.origin) or self.detector.find(picture, region)
+        if any(detection.differs(face) < SLID_OFF for detection in detections):
             return
         others = [p.now for p in self.people if p is not person and p.now is not None]
-        near = [s for s in spots if person.near(s, picture.time_s) and all(apart(s, other) for other in others)]
+        near = [s for s in detections if person.near(s, picture.time_s) and all(apart(s, other) for other in others)]
         if near:
-            spot = min(near, key=lambda s: person.distance(s.centre, picture.time_s))
-            person.tracker.lock(spot.centre, spot.width, region)
+            detection = min(near, key=lambda s: person.distance(s.centre, picture.time_s))
+            person.tracker.lock(detection.centre, detection.width, region)
             self._follow(person, picture, region)
             person.moving = True
 
@@ -204,20 +204,20 @@ class Scene:
                 loser = max((a, b), key=lambda p: p.distance(p.now.centre, time_s))
                 loser.lose(place=False)
 
-    def _search(self, lost: list[Person], spots: list[Spot], picture: Picture, region: Box) -> None:
+    def _search(self, lost: list[Person], detections: list[Detection], picture: Picture, region: Box) -> None:
         taken = [p.now for p in self.people if p.now is not None]
-        free = [spot for spot in spots if all(apart(spot, face) for face in taken)]
-        for person, spot in self._assign(lost, free, picture):
-            spot.tried = True
-            person.tracker.lock(spot.centre, spot.width, region)
+        free = [detection for detection in detections if all(apart(detection, face) for face in taken)]
+        for person, detection in self._assign(lost, free, picture):
+            detection.tried = True
+            person.tracker.lock(detection.centre, detection.width, region)
             self._follow(person, picture, region)
             # Someone else's face may lie in the window too, and be the one that the mesh took.
             if person.now is not None and (
-                apart(person.now, spot) or any(not apart(person.now, face) for face in taken)
+                apart(person.now, detection) or any(not apart(person.now, face) for face in taken)
             ):
                 person.lose(place=False)
 
-    def _assign(self, lost: list[Person], free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+    def _assign(self, lost: list[Person], free: list[Detection], picture: Picture) -> list[tuple[Person, Detection]]:
         """Pairs of a lost person and the free face that is theirs."""
         if not free:
             return []
@@ -227,51 +227,53 @@ class Scene:
             return self._assign_both(lost, free, picture)
         (person,), time_s = lost, picture.time_s
         other = next(p for p in self.people if p is not person)
-        spot = min(free, key=lambda s: (not person.near(s, time_s), person.distance(s.centre, time_s), -s.width))
-        if not person.near(spot, time_s):
+        detection = min(free, key=lambda s: (not person.near(s, time_s), person.distance(s.centre, time_s), -s.width))
+        if not person.near(detection, time_s):
             return []
         if self._met:  # one was hidden: is the face that stayed in view really the other's?
-            gain = self._likeness_gain(person, other, spot, picture)
+            gain = self._likeness_gain(person, other, detection, picture)
             exchanged = gain < -CLEARLY and self._likeness_gain(person, other, other.now, picture) > CLEARLY
         else:  # only now is there someone to compare with: who is further left is the left one
-            exchanged = (spot.centre.real < other.now.centre.real) != (person.side == "left")
+            exchanged = (detection.centre.real < other.now.centre.real) != (person.side == "left")
         self._met = True
         if exchanged:
             person.exchange(other)
             person = other
-        return [(person, spot)]
+        return [(person, detection)]
 
-    def _assign_one(self, person: Person, free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+    def _assign_one(self, person: Person, free: list[Detection], picture: Picture) -> list[tuple[Person, Detection]]:
         time_s = picture.time_s
         if person.place is not None:
-            spot = min(free, key=lambda s: person.distance(s.centre, time_s))
-            return [(person, spot)] if person.near(spot, time_s) else []
+            detection = min(free, key=lambda s: person.distance(s.centre, time_s))
+            return [(person, detection)] if person.near(detection, time_s) else []
         if person.side != "whole":  # nobody asked for the other one, who may be there all the same
             left, _, right, _ = self.region(picture)
             direction = -1 if person.side == "left" else 1
-            spot = max(free[:2], key=lambda s: direction * s.centre.real)
-            beyond = -direction * (spot.centre.real - (left + right) / 2)
-            return [] if len(free) == 1 and beyond > spot.width else [(person, spot)]
+            detection = max(free[:2], key=lambda s: direction * s.centre.real)
+            beyond = -direction * (detection.centre.real - (left + right) / 2)
+            return [] if len(free) == 1 and beyond > detection.width else [(person, detection)]
         if person.looks and len(free) > 1:
-            likeness = [person.likeness(look_at(spot, picture)) for spot in free[:4]]
+            likeness = [person.likeness(look_at(detection, picture)) for detection in free[:4]]
             best, second = np.argsort(likeness)[::-1][:2]
             if likeness[best] - likeness[second] > CLEARLY:
                 return [(person, free[best])]
         return [(person, free[0])]
 
-    def _assign_both(self, lost: list[Person], free: list[Spot], picture: Picture) -> list[tuple[Person, Spot]]:
+    def _assign_both(
+        self, lost: list[Person], free: list[Detection], picture: Picture
+    ) -> list[tuple[Person, Detection]]:
         time_s = picture.time_s
         left, right = sorted(lost, key=lambda p: p.side != "left")
         placed = left.place is not None and right.place is not None
         if len(free) == 1:
-            spot = free[0]
+            detection = free[0]
             if placed:
-                nearer = min(lost, key=lambda p: p.distance(spot.centre, time_s))
-                return [(nearer, spot)] if nearer.near(spot, time_s) else []
-            gain = self._likeness_gain(left, right, spot, picture)
+                nearer = min(lost, key=lambda p: p.distance(detection.centre, time_s))
+                return [(nearer, detection)] if nearer.near(detection, time_s) else []
+            gain = self._likeness_gain(left, right, detection, picture)
             box = self.region(picture)
-            is_left = gain > 0 if abs(gain) > CLEARLY else spot.centre.real < (box[0] + box[2]) / 2
-            return [(left if is_left else right, spot)]
+            is_left = gain > 0 if abs(gain) > CLEARLY else detection.centre.real < (box[0] + box[2]) / 2
+            return [(left if is_left else right, detection)]
         first, second = sorted(free[:2], key=lambda s: s.centre.real)
         straight, crossed = [(left, first), (right, second)], [(left, second), (right, first)]
         self._met = True
@@ -282,11 +284,11 @@ class Scene:
         return crossed if gain < -2 * CLEARLY else straight
 
     @staticmethod
-    def _likeness_gain(one: Person, another: Person, face: Spot | Face, picture: Picture) -> float:
+    def _likeness_gain(one: Person, another: Person, face: Detection | Face, picture: Picture) -> float:
         """By how much a face looks more like one person than like another; 0 where looks are not known."""
         if not one.looks or not another.looks:
             return 0.0
-        look = look_at(face, picture) if isinstance(face, Spot) else look_of(align(face, picture).crop)
+        look = look_at(face, picture) if isinstance(face, Detection) else look_of(align(face, picture).crop)
         return one.likeness(look) - another.likeness(look)
 
 
@@ -300,9 +302,9 @@ def look_of(crop: np.ndarray) -> np.ndarray:
     return look / max(float(np.linalg.norm(look)), 1e-9)
 
 
-def look_at(spot: Spot, picture: Picture) -> np.ndarray:
+def look_at(detection: Detection, picture: Picture) -> np.ndarray:
     """The look of a face that has no mesh yet, aligned by the detector's four points."""
     target = (*TEMPLATE[:3], sum(TEMPLATE[3:]) / 2)
-    turn, shift = similarity_transform(spot.points, target)
+    turn, shift = similarity_transform(detection.points, target)
     box = footprint(turn, shift, picture)
     return look_of(warp(picture.rgb(box), turn, shift, box[:2]))

@@ -1,10 +1,12 @@
 """Which frames of a video each segment wants."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from pipeline.log import progress
 from pipeline.media import Video
+from pipeline.picture import Picture
 from pipeline.records import Segment
 from pipeline.timebase import frame_ranges_s, select_frames
 
@@ -44,17 +46,16 @@ def lacking(segment: Segment, video: Video) -> list[str]:
     return reasons
 
 
-def wishes_of(plan: Plan) -> tuple[np.ndarray, Callable[[int], Iterator[tuple[str, int]]]]:
-    """All wanted frames in order, and a function from a frame's index to the (segment id, row) that want it."""
+def wanted_pictures(video: Video, plan: Plan) -> Iterator[tuple[Picture, list[tuple[str, int]]]]:
+    """Every undamaged frame that a segment wants, in order, with the (segment id, row) that want it."""
     ids = list(plan)
     index = np.concatenate([plan[s][1] for s in ids])
     owner = np.repeat(np.arange(len(ids)), [len(plan[s][1]) for s in ids])
     row = np.concatenate([np.arange(len(plan[s][1])) for s in ids])
     order = np.argsort(index, kind="stable")
     index, owner, row = index[order], owner[order], row[order]
-
-    def of(frame: int) -> Iterator[tuple[str, int]]:
-        first, last = np.searchsorted(index, (frame, frame + 1))
-        return ((ids[owner[i]], int(row[i])) for i in range(first, last))
-
-    return np.unique(index), of
+    wanted = np.unique(index)
+    for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
+        if not picture.damaged:  # rows that nobody writes say that they are
+            first, last = np.searchsorted(index, (picture.index, picture.index + 1))
+            yield picture, [(ids[owner[i]], int(row[i])) for i in range(first, last)]

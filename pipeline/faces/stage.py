@@ -16,9 +16,9 @@ from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.crops import CODES, DAMAGED, FaceWriter
 from pipeline.faces.halves import HALVES, take_halves
-from pipeline.faces.plan import Plan, lacking, plan_frames, wishes_of
+from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.faces.supplied import copy_crops
-from pipeline.log import log, progress
+from pipeline.log import log
 from pipeline.media import Video
 from pipeline.picture import Picture
 from pipeline.records import Picture as Part
@@ -103,23 +103,20 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
     import cv2
     from av.error import FFmpegError
 
-    from pipeline.faces.mesh import Finder
+    from pipeline.faces.mesh import Detector
 
     cv2.setNumThreads(1)  # the workflow counts on one core per video
-    finder = Finder()
-    scenes = _scenes(segments, finder)
+    detector = Detector()
+    scenes = _scenes(segments, detector)
     by_id = {s.segment_id: s for s in segments}
     scene_of = {
         s.segment_id: next(i for i, (part, sides, _) in enumerate(scenes) if part == s.picture and s.side in sides)
         for s in segments
     }
-    wanted, wishes = wishes_of(plan)
     begun: set[str] = set()
-    for picture in progress(video.pictures(wanted), video.path.name, total=len(wanted)):
-        if picture.damaged:
-            continue  # its rows say so if nobody writes them
+    for picture, rows in wanted_pictures(video, plan):
         for number, (_, sides, scene) in enumerate(scenes):
-            here = [(s, row) for s, row in wishes(picture.index) if scene_of[s] == number]
+            here = [(s, row) for s, row in rows if scene_of[s] == number]
             if not here:
                 continue
             fresh = not begun.issuperset(s for s, _ in here)
@@ -143,11 +140,11 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
     for _, _, scene in scenes:
         for person in scene.people:
             person.tracker.close()
-    finder.close()
+    detector.close()
     return {s: scenes[number][2].most_faces for s, number in scene_of.items()}
 
 
-def _scenes(segments, finder) -> list[tuple[Part, dict[Side, Side], "Scene"]]:
+def _scenes(segments, detector) -> list[tuple[Part, dict[Side, Side], "Scene"]]:
     """Scenes: a part of the picture, and a map from the sides of segments to those of the people sought in it."""
     from pipeline.faces.people import Scene
 
@@ -155,7 +152,7 @@ def _scenes(segments, finder) -> list[tuple[Part, dict[Side, Side], "Scene"]]:
     for part in sorted({s.picture for s in segments}):
         for sides in _people({s.side for s in segments if s.picture == part}):
             region = partial(Picture.half, side=HALVES[part])
-            scenes.append((part, sides, Scene(tuple(sorted(set(sides.values()))), region, finder)))
+            scenes.append((part, sides, Scene(tuple(sorted(set(sides.values()))), region, detector)))
     return scenes
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pipeline.impostor import impostor
+from pipeline.placeholder import placeholder
 from pipeline.records import InputError
 
 CTRANSLATE2 = "model.bin"  # its format is its own, no pickle
@@ -14,7 +14,7 @@ def check_openable(folder: Path, source: str) -> None:
     """Raise InputError for the first file that is not what its name says: a pointer, a web page, cut short, hostile."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         check = _ctranslate2 if path.name == CTRANSLATE2 else _CHECKS.get(path.suffix.lower())
-        problem = "; ".join(impostor(path) or ())
+        problem = "; ".join(placeholder(path) or ())
         if not problem and check is not None:
             try:
                 problem = check(path) or ""

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.crops import CROP_PX
+from pipeline.audio_file import AudioFile
+from pipeline.crops import CROP_PX, FaceFile
 from pipeline.features.base import Cut, Extractor
 from pipeline.features.piece import AudioPiece, FacePiece, Piece, TextPiece
 from pipeline.records import InputError, Modality, Segment, Word, read_table
@@ -70,15 +71,7 @@ def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor
 
 
 def _open(path: Path, modality: Modality):
-    if modality == "audio":
-        from pipeline.audio_file import AudioFile
-
-        return AudioFile(path)
-    if modality == "video":
-        from pipeline.crops import FaceFile
-
-        return FaceFile(path)
-    return read_table(path, Word)
+    return {"audio": AudioFile, "video": FaceFile}[modality](path) if modality != "text" else read_table(path, Word)
 
 
 def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:

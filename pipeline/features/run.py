@@ -1,12 +1,11 @@
 """The driver: runs an extractor over pieces in batches of similar length and writes the rows in order."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from queue import Queue
 
 import numpy as np
 
@@ -112,32 +111,9 @@ def _groups(jobs: Iterable[Job], limit: float) -> Iterator[list[Job]]:
 
 def _ahead(items: Iterable) -> Iterator:
     """Yield the items, the next one being read while the last one is worked on."""
-    queue: Queue = Queue(maxsize=1)
-    stop = threading.Event()
-
-    def read():
-        try:
-            for item in items:
-                queue.put((item, None))
-                if stop.is_set():
-                    return
-            queue.put((None, StopIteration()))
-        except BaseException as error:
-            queue.put((None, error))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = queue.get()
-            if isinstance(error, StopIteration):
-                return
-            if error is not None:
-                raise error
+    items = iter(items)
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = reader.submit(next, items, None)
             yield item
-    finally:
-        stop.set()
-        while thread.is_alive():  # a reader that waits to hand over its next item
-            if not queue.empty():
-                queue.get()
-            thread.join(0.01)

@@ -1,4 +1,4 @@
-"""Any transformers speech model that hears through convolutions: wav2vec2, HuBERT, WavLM and kin, or Whisper."""
+"""Any transformers speech model with a convolutional front end: wav2vec2, HuBERT, WavLM and kin, or Whisper."""
 
 from math import prod
 from pathlib import Path
@@ -27,7 +27,7 @@ class TransformersAudioOptions(LayerOptions):
         description="mean of the rows centred within so many seconds, rounded to whole rows; null keeps every row",
     )
     piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of so many seconds")
-    context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model hears, too")
+    context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model sees, too")
     batch_s: float = Field(60.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
 
 
@@ -53,7 +53,7 @@ class TransformersAudio(Extractor):
         self.name = self.model.config.model_type
         rate = getattr(self.processor, "sampling_rate", SAMPLE_RATE_HZ)
         if rate != SAMPLE_RATE_HZ:
-            raise InputError(f"{weights}: {self.name} hears sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz")
+            raise InputError(f"{weights}: {self.name} takes sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz")
         self.whisper = self.name == "whisper"
         self.stride, self.field, self.lead = self._geometry()
         pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
@@ -90,12 +90,12 @@ class TransformersAudio(Extractor):
 
     @property
     def cut(self) -> Cut:
-        """Pieces on the grid of rows; Whisper hears 30 s at once, context included."""
+        """Pieces on the grid of rows; Whisper takes 30 s at once, context included."""
         c, grid = self.config, self.grid_s
         if self.whisper:
-            heard_s = self.processor.n_samples / SAMPLE_RATE_HZ
-            context_s = min(c.context_s, heard_s / 4)
-            return Cut(min(c.piece_s, heard_s - 2 * context_s - 2 * grid), context_s, grid, c.batch_s)
+            window_s = self.processor.n_samples / SAMPLE_RATE_HZ
+            context_s = min(c.context_s, window_s / 4)
+            return Cut(min(c.piece_s, window_s - 2 * context_s - 2 * grid), context_s, grid, c.batch_s)
         return Cut(c.piece_s, c.context_s, grid, c.batch_s if self.batched else 0)
 
     def extract(self, batch: list[AudioPiece]) -> list[Rows]:

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
 from pipeline.log import log, progress
-from pipeline.records import InputError, Label, Segment, read_labels, read_table, replacing
+from pipeline.records import InputError, Segment, read_labels, read_table, replacing
 
 COLUMNS = 6
 CAPTION_PX = 30
@@ -94,7 +94,7 @@ def pick_crops(faces: Faces, segments: list[Segment], count: int) -> list[tuple[
     return out
 
 
-def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str, Label]):
+def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], classes: dict[str, str | None]):
     """A PIL picture of the crops in rows of COLUMNS, each with two lines of caption."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -106,7 +106,7 @@ def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str,
     for k, (segment, time_s, picture) in enumerate(crops):
         left, top = k % COLUMNS * CROP_PX, k // COLUMNS * (CROP_PX + CAPTION_PX)
         sheet.paste(Image.fromarray(picture).resize((CROP_PX, CROP_PX)), (left, top))
-        second = ", ".join(filter(None, [_class(segment, labels), f"{time_s:.1f} s"]))
+        second = ", ".join(filter(None, [classes.get(segment.segment_id), f"{time_s:.1f} s"]))
         for line, text in enumerate((segment.segment_id, second)):
             while text and draw.textlength(text, font) > CROP_PX - 4:
                 text = text[:-2] + "\u2026"
@@ -114,11 +114,7 @@ def draw_sheet(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str,
     return sheet
 
 
-def _class(segment: Segment, labels: dict[str, Label]) -> str | None:
-    return labels[segment.segment_id].label if segment.segment_id in labels else None
-
-
-def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str, Label]) -> dict:
+def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]], classes: dict[str, str | None]) -> dict:
     """What the sheet shows, tile by tile, for captions and alternative text."""
     return {
         "columns": COLUMNS,
@@ -126,7 +122,12 @@ def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]], labels: dict[str
         "tile_height_px": CROP_PX + CAPTION_PX,
         "crop_px": CROP_PX,
         "crops": [
-            {"segment_id": s.segment_id, "speaker": s.speaker, "label": _class(s, labels), "time_s": round(time_s, 3)}
+            {
+                "segment_id": s.segment_id,
+                "speaker": s.speaker,
+                "label": classes.get(s.segment_id),
+                "time_s": round(time_s, 3),
+            }
             for s, time_s, _ in crops
         ],
     }
@@ -182,13 +183,13 @@ def jpeg_of(picture) -> bytes:
 def contact_sheet(results, out, count, film_strips, strips):
     """Lay out face crops from all over the corpus, to see at a glance whether they are right."""
     segments = read_table(results / "segments.tsv", Segment)
-    labels = read_labels(results)
+    classes = {name: row.label for name, row in read_labels(results).items()}
     faces = Faces(results)
     crops = pick_crops(faces, segments, count)
     with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(sheet_notes(crops, labels), indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(sheet_notes(crops, classes), indent=1) + "\n", encoding="utf-8")
     with replacing(out) as temporary:
-        temporary.write_bytes(jpeg_of(draw_sheet(crops, labels)))
+        temporary.write_bytes(jpeg_of(draw_sheet(crops, classes)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))
     if film_strips:
         wanted = segments if strips else []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.impostor import impostor
+from pipeline.placeholder import placeholder
 from pipeline.records import InputError, replacing
 from pipeline.store import FeatureStore, Rows
 
@@ -37,7 +37,7 @@ def read(path: Path) -> Iterator[tuple[str, Rows]]:
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "; ".join(impostor(path) or [str(error) or type(error).__name__])
+        reason = "; ".join(placeholder(path) or [str(error) or type(error).__name__])
         raise InputError(f"{path}: not a whole NumPy .npz file of plain arrays ({reason}); write it again") from None
 
 

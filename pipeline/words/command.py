@@ -35,7 +35,7 @@ def words(root, tables, shard, audio, recogniser, options, weights, device, out,
             return []
         if transcribe is None:  # the model is loaded once, and only where there is speech to recognise
             from pipeline.audio_file import AudioFile
-            from pipeline.words.recognise import transcriber
+            from pipeline.words.place import transcriber
 
             model = registry.make(recogniser, given, weights, device)
             transcribe = transcriber(model, AudioFile(audio).__getitem__, failed)

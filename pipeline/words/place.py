@@ -1,18 +1,30 @@
-"""Where the words of a unit come from: a supplied transcript, forced alignment, the corpus's text, or a recogniser."""
+"""Where the words of a unit come from: a supplied transcript, forced alignment, the corpus's text, or a recogniser.
 
-from collections.abc import Callable, Sequence
+A recogniser that fails on a recording costs the words of that recording alone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.corpora.transcripts import read_cues
 from pipeline.corpora.tree import read_text
 from pipeline.log import log
-from pipeline.records import InputError, Segment, Unit, Word
+from pipeline.records import Finding, InputError, Segment, Unit, Word
 from pipeline.words.alignment import parse_alignment
+from pipeline.words.base import Recogniser
 from pipeline.words.text import as_written, spread
+
+if TYPE_CHECKING:
+    from pipeline.audio_file import AudioTrack
 
 SUPPLIED = "transcript"
 EVEN = "transcript_even"
+RECOGNISED = "recogniser"
+SHORTEST_WORD_S = 0.02
+NOT_OF_A_RECORDING = (MemoryError, OSError)  # of this machine or of our files: another try may go well
+OUT_OF_MEMORY = "out of memory"  # how PyTorch and CTranslate2 say so
 Recognise = Callable[[Sequence[Segment]], list[Word]]
 """Recognise the speech of segments that share a stretch of sound; no word where no recogniser is configured."""
 
@@ -87,3 +99,35 @@ def _written(root: Path, segment: Segment) -> list[Word] | None:
     if segment.text:
         return spread(segment.text, segment.start_s, segment.end_s, EVEN, segment.segment_id)
     return None
+
+
+def recognise(recogniser: Recogniser, track: "AudioTrack") -> Iterator[Word]:
+    """Words of one track in order of time, in seconds from the unit's first frame, whose segment is left open."""
+    last_s = track.start_s + track.duration_s
+    for text, start_s, end_s in recogniser.transcribe_track(track):
+        start_s = max(track.start_s, min(start_s, last_s - SHORTEST_WORD_S))
+        end_s = min(max(end_s, start_s + SHORTEST_WORD_S), last_s)
+        yield from spread(text, start_s, end_s, RECOGNISED)
+
+
+def transcriber(
+    recogniser: Recogniser, track_of: Callable[[str], "AudioTrack"], failed: list[Finding]
+) -> Callable[[Sequence[Segment]], list[Word]]:
+    """What transcribes segments that share a stretch of sound; where it fails, it adds why to ``failed``: no words.
+
+    Raises what is no fault of the sound: memory or a file that gives out.
+    """
+
+    def transcribe(group: Sequence[Segment]) -> list[Word]:
+        track = track_of(group[0].segment_id)
+        try:
+            return list(recognise(recogniser, track))
+        except Exception as error:  # a plug is anybody's code
+            if isinstance(error, NOT_OF_A_RECORDING) or OUT_OF_MEMORY in str(error).lower():
+                raise
+            reason = f"{recogniser.called()} failed: {' '.join(f'{type(error).__name__}: {error}'.split())[:200]}"
+        log.warning("words: %s: %s; it has no words", group[0].segment_id, reason)
+        failed.extend(Finding(s.unit_id, s.segment_id, "text", "absent", reason, 0.0) for s in group)
+        return []
+
+    return transcribe

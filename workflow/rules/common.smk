@@ -71,20 +71,11 @@ def root(wildcards, input):
     return planned(wildcards).root
 
 
-def raw(stage):
-    """What a stage depends on of the raw files and of the segments of a job's recordings, by content."""
+def raw(stage, of_all=False):
+    """What a stage depends on of raw files and segments, by content: of a job's recordings, or of all of its corpus."""
 
     def digest(wildcards):
-        return planned(wildcards).raw(stage, shards_of(wildcards))
-
-    return digest
-
-
-def raw_of_all(stage):
-    """The same for all recordings of a corpus."""
-
-    def digest(wildcards):
-        return planned(wildcards).raw(stage, planned(wildcards).shards)
+        return planned(wildcards).raw(stage, planned(wildcards).shards if of_all else shards_of(wildcards))
 
     return digest
 

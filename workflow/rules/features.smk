@@ -36,7 +36,7 @@ rule weights:
 
 rule shard:
     input:
-        tables("results/{corpus}/features/{extractor}.h5", store_entry, raw_of_all("features"), extractor_code),
+        tables("results/{corpus}/features/{extractor}.h5", store_entry, raw("features", of_all=True), extractor_code),
         observations=observations,
         weights=lambda wildcards: weights_folder(extractor_entry(wildcards).weights),
     output:
@@ -79,7 +79,7 @@ rule merge:
     params:
         # Parts are gone once they are joined, so what they follow is said here as well.
         entry=store_entry,
-        raw=raw_of_all("features"),
+        raw=raw("features"),
         extractor=extractor_code,
         code=code("pipeline.features.command:merge", "pipeline.store:merge"),
     shell:

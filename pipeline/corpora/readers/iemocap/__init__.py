@@ -4,7 +4,6 @@ A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable 
 the corpus is read all the same.
 """
 
-from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -208,16 +207,17 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
         turns.append(turn)
         current = turn
     kept = []
-    for turn_id, count in Counter(t.turn_id for t in turns).items():
+    for turn_id in dict.fromkeys(t.turn_id for t in turns):
         same = [t for t in turns if t.turn_id == turn_id]
-        if len(set(same)) == 1:
-            kept.append(same[0])
-        if count > 1:
-            status, what = ("partial", "alike; one was used") if len(set(same)) == 1 else ("absent", "none was used")
-            if status == "absent":
-                what = f"different ({'; '.join(f'{t.start_s}-{t.end_s} s {t.label}' for t in same)}); none was used"
-            reason = f"{count} turns have this id, {what}"
-            findings.append(Finding(dialog, turn_id, "corpus" if status == "absent" else "label", status, reason))
+        twice = f"{len(same)} turns have this id"
+        if len(set(same)) > 1:
+            differently = "; ".join(f"{t.start_s}-{t.end_s} s {t.label}" for t in same)
+            reason = f"{twice}, different ({differently}); none was used"
+            findings.append(Finding(dialog, turn_id, "corpus", "absent", reason))
+            continue
+        kept.append(same[0])
+        if len(same) > 1:
+            findings.append(Finding(dialog, turn_id, "label", "partial", f"{twice}, alike; one was used"))
     if not kept:
         findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
     ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in by_turn.items()}
