@@ -1,6 +1,7 @@
 """Apache Parquet, one line per row, and a Hugging Face ``datasets`` folder, one line per segment."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,27 +56,28 @@ def write_datasets(
 
     known = {segment.segment_id: segment for segment in segments}
     writers: dict[str, pq.ParquetWriter] = {}
-    out.mkdir(parents=True, exist_ok=True)
+    files = {part: out / "data" / f"{part}-00000-of-00001.parquet" for part in HUB_PART.values()}
     chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
-    for segment_id, rows in store.read(chosen):
-        part = HUB_PART[parts[segment_id]] if parts else "train"
-        about = asdict(labels.get(segment_id, Label(segment_id)))
-        about |= asdict(known[segment_id]) if segment_id in known else {}
-        table = pa.table(
-            {
-                **{key: pa.array([value], _kind(key)) for key, value in about.items()},
-                "values": _lists(rows.values, [len(rows)]),
-                "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
-                "row_valid": pa.array([rows.valid]),
-            }
-        )  # fmt: skip
-        if part not in writers:
-            (out / "data").mkdir(exist_ok=True)
-            writers[part] = pq.ParquetWriter(out / "data" / f"{part}-00000-of-00001.parquet", table.schema)
-        writers[part].write_table(table)
-    for writer in writers.values():
-        writer.close()
+    with ExitStack() as opened:
+        for segment_id, rows in store.read(chosen):
+            part = HUB_PART[parts[segment_id]] if parts else "train"
+            about = asdict(labels.get(segment_id, Label(segment_id)))
+            about |= asdict(known[segment_id]) if segment_id in known else {}
+            table = pa.table(
+                {
+                    **{key: pa.array([value], _kind(key)) for key, value in about.items()},
+                    "values": _lists(rows.values, [len(rows)]),
+                    "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
+                    "row_valid": pa.array([rows.valid]),
+                }
+            )  # fmt: skip
+            if part not in writers:
+                temporary = opened.enter_context(replacing(files[part]))
+                writers[part] = opened.enter_context(pq.ParquetWriter(temporary, table.schema))
+            writers[part].write_table(table)
+    for part in files.keys() - writers.keys():  # of an export by another split
+        files[part].unlink(missing_ok=True)
     (out / "README.md").write_text(_card(store))
 
 
