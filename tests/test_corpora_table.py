@@ -316,6 +316,25 @@ def test_any_cell_is_read_or_said(tmp_path_factory, cells):
     assert len(found.segments) + sum(f.status == "absent" for f in found.findings) == 2
 
 
+def test_what_was_not_downloaded_to_its_end_is_said(tmp_path):
+    """Beside the recordings, in any folder of them; what programs leave for themselves is not worth a word."""
+    parts = ["v/b.mp4.part", "v/b.mp4.ytdl", "v/c.mp4.crdownload", "s/d.wav.tmp", "v/a.mp4.aria2"]
+    litter = ["v/._a.mp4", "v/~$a.mp4", "v/@eaDir/x/a.mp4", "v/$RECYCLE.BIN/a.mp4", "s/.DS_Store", "s/notes.tmp"]
+    root = table(tmp_path, "video,audio,label\nv/**/*.mp4,,x\n,s/a.wav,y\n", "v/a.mp4", "s/a.wav", *parts, *litter)
+    found = index(root)
+    assert [u.video or u.audio for u in found.units] == ["v/a.mp4", "s/a.wav"]
+    text = ": a download or copy that was not finished; finish or remove it"
+    kinds = {"s/d.wav.tmp": ("audio", "absent"), "v/a.mp4.aria2": ("video", "partial")}
+    assert said(found) == [(*kinds.get(name, ("video", "absent")), name + text) for name in sorted(parts)]
+    assert {f.unit for f in found.findings} == {"a", "b", "c", "d"}
+
+
+def test_a_table_that_a_spreadsheet_has_open(tmp_path):
+    (tmp_path / "~$labels.csv").write_bytes(b"\5Ann\0")
+    (tmp_path / ".~lock.labels.csv#").write_text(",ann,desk;")
+    assert index(table(tmp_path, "audio,label\na.wav,x\n", "a.wav")).findings == []
+
+
 # --- what cannot be used -----------------------------------------------------------------------------------------
 
 
