@@ -116,6 +116,13 @@ def test_rolling_captions_are_said_once_at_their_own_times(tmp_path):
     assert read(tmp_path / "a.vtt", YOUTUBE) == SAID
 
 
+def test_a_repeated_line_that_has_times_of_its_own(tmp_path):
+    again = "<00:00:02.000>so <00:00:02.100>it goes\n<00:00:02.500>on <00:00:03.000>and on"
+    words = read(tmp_path / "a.vtt", vtt((0, 2, "so it goes"), (2, 4, again)))
+    assert [word for word, _ in words] == ["so", "it", "goes", "on", "and", "on"]
+    assert [start_s for _, start_s in words[3:5]] == [2.5, 3.0]
+
+
 def test_rolling_captions_without_times_within(tmp_path):
     lines = [(0.16, 2.31, "hello and welcome"), (2.31, 2.32, "hello and welcome"),
              (2.32, 4.0, "hello and welcome\nto the show"), (4.0, 4.01, "to the show"),

@@ -305,6 +305,17 @@ def test_hostile_names_have_safe_ids_and_come_back(tmp_path):
         assert not [name for name in ids if set(name) & set(" \n\t\"'$(){};~*[]%/")]
 
 
+@given(st.text("a1.,;\t =':", max_size=12))
+def test_any_line_is_read_or_said(tmp_path_factory, line):
+    """As people type them, without a quote: a comma too many would move what stands behind it."""
+    root = table(tmp_path_factory.mktemp("any"), f"audio,label,start_s,text\na.wav,x,,\na.wav,y,{line}\n", "a.wav")
+    found = index(root)
+    assert len(found.segments) + sum(f.status == "absent" for f in found.findings) == 2
+    start_s, _, text = line.partition(",")
+    assert all(s.text == (text.rstrip(",").strip() or None) for s in found.segments[1:]), "not a part of it"
+    assert all(s.start_s == float(start_s.strip() or 0) for s in found.segments[1:] if start_s.strip("1. ") == "")
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12), min_size=3, max_size=3))
 def test_any_cell_is_read_or_said(tmp_path_factory, cells):
     root = tmp_path_factory.mktemp("any")
