@@ -1,15 +1,16 @@
 """Apache Parquet, one line per row, and a Hugging Face ``datasets`` folder, one line per segment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.log import log
 from pipeline.records import Label, Segment, replacing
-from pipeline.store import FeatureStore, Rows
+from pipeline.store import FeatureStore
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
 
@@ -30,10 +31,12 @@ def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer = None
+    pairs, writer = store.read(), None
     with replacing(out) as temporary:
-        for block in _blocks(store.read(), block_segments):
-            values, time_s, valid = _joined(block, store)
+        while block := list(islice(pairs, block_segments)):
+            values, time_s, valid = (
+                np.concatenate([getattr(rows, key) for _, rows in block]) for key in ("values", "time_s", "valid")
+            )
             ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
             columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
             table = pa.table({**columns, "values": _lists(values)})
@@ -93,19 +96,3 @@ def _card(store: FeatureStore) -> str:
     facts = {k: store.attributes[k] for k in ("corpus", "modality", "extractor", "weights", "demonstration")}
     lines = [f"- {key}: {value}" for key, value in facts.items()]
     return "---\nlicense: other\n---\n\n# " + store.attributes["name"] + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _blocks(pairs: Iterator[tuple[str, Rows]], size: int) -> Iterator[list[tuple[str, Rows]]]:
-    block = []
-    for pair in pairs:
-        block.append(pair)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def _joined(block: list[tuple[str, Rows]], store: FeatureStore):
-    rows = [rows for _, rows in block] or [Rows.empty(store.dim)]
-    return tuple(np.concatenate([getattr(r, key) for r in rows]) for key in ("values", "time_s", "valid"))
