@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.corpora.captions import Caption, plain, without_repeats
+from pipeline.corpora.captions import Cue, plain, without_repeats
 from pipeline.records import InputError
 from pipeline.words.place import read_transcript
 from pipeline.words.text import spread, tokens
@@ -231,7 +231,7 @@ texts = st.lists(
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 9), texts.map(" ".join)), max_size=12))
 def test_any_captions_give_ordered_times_and_no_new_words(captions):
-    captions = [Caption(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
+    captions = [Cue(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
     found = without_repeats(captions)
     assert all(c.end_s > c.start_s for c in found)
     shown = [w for c in captions for w in plain(c.text).split()]
