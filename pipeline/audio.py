@@ -93,11 +93,8 @@ def write_audio(
 
 def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
     recording = unit.audio or unit.video
-    from_recording: list[tuple[_Track, list[str]]] = []
-    for track in tracks:
-        reasons = _own_sound(root, track, recording is not None)
-        if reasons is not None:
-            from_recording.append((track, reasons))
+    asked = [(track, _own_sound(root, track, recording is not None)) for track in tracks]
+    from_recording = [(track, reasons) for track, reasons in asked if reasons is not None]
     if recording and from_recording:
         _read_video(root / recording, from_recording)
     elif from_recording:

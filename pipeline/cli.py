@@ -68,7 +68,7 @@ def full_disk(error: Exception) -> tuple[str, str] | None:
     if full is None:
         return None
     named = re.search(r"filename = '([^']+)'", str(error))
-    return full, named[1] if named else getattr(error, "filename", None) or "the folder of the results"
+    return full, named[1] if named else getattr(error, "filename", None) or "the disk that it writes to"
 
 
 def _leave_full_disk(full: str, where: str):

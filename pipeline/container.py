@@ -8,6 +8,7 @@ from pipeline.log import log
 from pipeline.placeholder import placeholder
 from pipeline.records import InputError
 
+REPLACE = "replace it by a whole copy, or remove it from the corpus"
 MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
 
 
@@ -19,41 +20,35 @@ class MediaError(InputError):
         self.reason = reason
 
 
-def open_media(path: Path):
-    """An open container; raises MediaError. Only plain files are opened: a named pipe would never answer."""
+@contextmanager
+def open_media(path: Path) -> Iterator:
+    """An open container; raises MediaError for what is no media, and where libav fails on it inside the block.
+
+    Only plain files are opened: a named pipe would never answer.
+    """
     import av
 
-    advice = "replace it by a whole copy, or remove it from the corpus"
     if not path.exists():
         raise MediaError(path, "no such file", "check the corpus root and the file's name")
     if not path.is_file():
-        raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", advice)
+        raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", REPLACE)
     try:
-        found = placeholder(path)
-        if found:
-            what, advice = found
-            raise MediaError(path, f"not a media file ({what})", advice)
+        if found := placeholder(path):
+            raise MediaError(path, f"not a media file ({found[0]})", found[1])
         with path.open("rb") as file:
             head = file.read(12)
         # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
         # the file, all that follows a packet that was overwritten would come too early.
         options = {"fflags": "+sortdts"} if head[:4] == b"RIFF" and head[8:] == b"AVI " else {}
-        return av.open(str(path), metadata_errors="ignore", options=options)
+        opened = av.open(str(path), metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
-        raise MediaError(path, f"not a media file ({text})", advice) from None
-
-
-@contextmanager
-def as_media_error(path: Path) -> Iterator[None]:
-    """Raise MediaError for what libav cannot do with a file after it was opened, so that it costs that file alone."""
-    import av
-
+        raise MediaError(path, f"not a media file ({text})", REPLACE) from None
     try:
-        yield
+        with opened as container:
+            yield container
     except av.error.FFmpegError as error:
-        text = f"cannot be decoded ({error.strerror or error})"
-        raise MediaError(path, text, "replace it by a whole copy, or remove it from the corpus") from None
+        raise MediaError(path, f"cannot be decoded ({error.strerror or error})", REPLACE) from None
 
 
 def video_streams(container) -> list:

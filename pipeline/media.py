@@ -7,13 +7,14 @@ Times are the file's own time stamps, never an index divided by a frame rate.
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.container import MediaError, as_media_error, decoded, open_media, say_which, video_stream, video_streams
+from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
 from pipeline.records import Side
@@ -46,8 +47,7 @@ class Video:
 
     def __init__(self, path: str | Path):
         self.path, self.dropped = Path(path), 0
-        with as_media_error(self.path), open_media(self.path) as container:
-            stream = video_stream(container, self.path)
+        with self._opened() as (container, stream):
             say_which(self.path, video_streams(container), "pictures")
             self.time_base: Fraction = stream.time_base
             self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio
@@ -68,18 +68,23 @@ class Video:
             self._counted, stamps = True, list(range(len(stamps)))
             self.time_base = 1 / Fraction(rate or 25)
         self._stamps = np.array(sorted(stamps), np.int64)
-        self.ticks = strictly_increasing(self._stamps.tolist())
-        self.first_ticks = self.ticks[0]
-        self.time_s = np.array([seconds(t, self.time_base, self.first_ticks) for t in self.ticks])
+        ticks = strictly_increasing(self._stamps.tolist())
+        self.time_s = np.array([seconds(t, self.time_base, ticks[0]) for t in ticks])
         check(self.path, self.time_s, seconds(found.back, self.time_base))
         self.holes_s = holes(self.time_s)
         self._packets = found
 
-    def _decoded_stamps(self, count: int | None = None) -> list[int | None]:
-        with as_media_error(self.path), open_media(self.path) as container:
+    @contextmanager
+    def _opened(self, threads: int = 1) -> Iterator[tuple]:
+        """The container and its stream of pictures."""
+        with open_media(self.path) as container:
             stream = video_stream(container, self.path)
-            stream.codec_context.thread_count = 1
-            stream.codec_context.thread_type = "SLICE"
+            stream.codec_context.thread_count = threads
+            stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
+            yield container, stream
+
+    def _decoded_stamps(self, count: int | None = None) -> list[int | None]:
+        with self._opened() as (container, stream):
             return [frame.pts for frame in islice(decoded(container, stream, []), count)]
 
     def pictures(self, wanted: Iterable[int] | None = None, threads: int = 1) -> Iterator[Picture]:
@@ -89,16 +94,13 @@ class Video:
             wanted: ascending indices into ``time_s``; None means every frame. Decoding stops after the last.
             threads: decoder threads; keep it within the cores of the job.
         """
-        queue = iter(range(len(self.ticks)) if wanted is None else [int(i) for i in wanted])
+        queue = iter(range(len(self.time_s)) if wanted is None else map(int, wanted))
         following = next(queue, None)
         converter = Converter(self.time_base, self.pixel_aspect)
         damage = Damage(self._packets, self.time_base)
         lost: list[int | None] = []
         counts = Counter()
-        with as_media_error(self.path), open_media(self.path) as container:
-            stream = video_stream(container, self.path)
-            stream.codec_context.thread_count = threads
-            stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
+        with self._opened(threads) as (container, stream):
             frames = self._indexed(progressive(decoded(container, stream, lost)), counts)
             for index, frame in in_order(frames, REORDER):
                 if following is None:

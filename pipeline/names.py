@@ -17,9 +17,22 @@ AUDIO_SUFFIXES = (
 )  # fmt: skip
 """The same of files that hold sound alone."""
 
+_MEDIA = "|".join(suffix[1:] for suffix in VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+_UNFINISHED = re.compile(  # of browsers and downloaders, of programs that copy, and of rsync
+    r"(?P<got>.+?)(\.(part|partial|filepart|incomplete|crdownload|opdownload|aria2|ytdl|!qb|!ut|part-frag\d+))+"
+    rf"|(?P<copied>.+\.({_MEDIA}))\.(tmp|temp|download)|\.(?P<sent>.+\.({_MEDIA}))\.\w{{6}}",
+    re.IGNORECASE | re.DOTALL,
+)
+
 MOST_BYTES = 120  # an id becomes part of file names, which end at 255
 MARK = "@"  # never part of a name that is kept as it is, so an id that was made is never one that was kept
 DIGEST = 12  # hexadecimal digits
+
+
+def unfinished(name: str) -> str | None:
+    """What a file is to be called whose name says that its download or copy was not finished; None for any other."""
+    match = _UNFINISHED.fullmatch(name)
+    return match["got"] or match["copied"] or match["sent"] if match and not name.startswith("._") else None
 
 
 def safe_id(name: str) -> str:

@@ -19,17 +19,9 @@ Step = tuple[str, str]
 NEARLY_SQUARE = 0.01  # pixels within this of a square are taken for squares
 MOST_OBLONG = 4.0  # beyond this a pixel aspect is a mistake of the file
 NEARLY_RIGHT_DEG = 1.0
-# What a display matrix (a, b, c, d) does, x' = ax + cy and y' = bx + dy, said in filters.
-_TURNS: dict[tuple[int, int, int, int], list[Step]] = {
-    (1, 0, 0, 1): [],
-    (-1, 0, 0, 1): [("hflip", "")],
-    (1, 0, 0, -1): [("vflip", "")],
-    (-1, 0, 0, -1): [("hflip", ""), ("vflip", "")],
-    (0, 1, 1, 0): [("transpose", "cclock_flip")],
-    (0, 1, -1, 0): [("transpose", "clock")],
-    (0, -1, 1, 0): [("transpose", "cclock")],
-    (0, -1, -1, 0): [("transpose", "clock_flip")],
-}
+_QUARTERS: list[list[Step]] = [  # clockwise
+    [], [("transpose", "clock")], [("hflip", ""), ("vflip", "")], [("transpose", "cclock")],
+]  # fmt: skip
 
 
 class Picture:
@@ -144,18 +136,19 @@ def _matrix(frame) -> tuple[int, int, int, int] | None:
 
 
 def turns(matrix: tuple[int, int, int, int] | None) -> list[Step]:
-    """Filters that do what a display matrix says: any mirror, any angle; none for one that says nothing."""
+    """Filters that do what a display matrix says: any mirror, any angle; none for one that says nothing.
+
+    A matrix (a, b, c, d) brings a pixel to x' = ax + cy and y' = bx + dy.
+    """
     if matrix is None or matrix[0] * matrix[3] == matrix[1] * matrix[2]:
         return []
     a, b, c, d = matrix
     mirrored = a * d < b * c
     angle = math.degrees(math.atan2(-b, -a) if mirrored else math.atan2(b, a))  # clockwise, after the mirror
     quarter = round(angle / 90)
-    if abs(angle - 90 * quarter) > NEARLY_RIGHT_DEG:
-        return [("hflip", "")] * mirrored + [("rotate", f"{math.radians(angle):.6f}")]
-    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter % 4]
-    flip = -1 if mirrored else 1
-    return _TURNS[flip * cosine, flip * sine, -sine, cosine]
+    right = abs(angle - 90 * quarter) <= NEARLY_RIGHT_DEG
+    turned = _QUARTERS[quarter % 4] if right else [("rotate", f"{math.radians(angle):.6f}")]
+    return [("hflip", "")] * mirrored + turned
 
 
 def progressive(frames: Iterable) -> Iterator:

@@ -8,7 +8,6 @@ import numpy as np
 
 from pipeline.container import (
     MediaError,
-    as_media_error,
     audio_stream,
     audio_streams,
     decoded,
@@ -35,7 +34,7 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
     file has no sound, or its stamps are impossible.
     """
     path = Path(path)
-    with as_media_error(path), open_media(path) as container:
+    with open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
         alone = not video_streams(container)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.container import MediaError, audio_streams, is_shown, open_media, packets, video_stream
+from pipeline.container import REPLACE, MediaError, audio_streams, is_shown, open_media, packets, video_stream
 from pipeline.frame_numbers import FrameNumbers
 from pipeline.timebase import longest_step_s, seconds
 
@@ -104,10 +104,7 @@ class Damage:
 
 def demuxed(container, stream, most: int | None = None) -> Packets:
     """Read all packets of a stream, or the first ``most``, decoding none."""
-    recorded = container.format.name in (
-        "mpegts",
-        "mpeg",
-    )  # of a broadcast, which begins where somebody began to record
+    recorded = container.format.name in ("mpegts", "mpeg")  # of a broadcast: begins where somebody began to record
     codec = stream.codec_context
     found, first, last, before = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries)), None, 0, None
     numbers, jumps, jumped = FrameNumbers(codec), [], False
@@ -182,7 +179,7 @@ def torn(path: Path, container, stream, found: Packets | None = None) -> None:
         file.seek(max(found.end, 0))
         if b"idx1" in file.read(TAIL_BYTES):
             text = f"{found.count} of {stream.frames} frames are there, and it does not say which"
-            raise MediaError(path, text, "replace it by a whole copy, or remove it from the corpus")
+            raise MediaError(path, text, REPLACE)
 
 
 def missing(container, stream, found: Packets) -> str:

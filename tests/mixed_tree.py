@@ -241,6 +241,11 @@ def _bad_rows(tree: Tree) -> None:
     for name, (cells, words) in rows.items():
         tree.add(name, **{"video": "whole.mp4", **cells})
         tree.unlisted.append(words)
+    for name in ("monday.mp4.part", "tuesday.mp4.crdownload", "film.mkv.aria2", "odd/wednesday.mp4.tmp"):
+        (tree.root / name).write_bytes((tree.root / "whole.mp4").read_bytes()[:5000])
+        tree.unlisted.append(name)
+    for name in ("._film.mp4", "~$segments.csv", "odd/._two words.mp4"):  # no recordings, and nobody misses them
+        (tree.root / name).write_bytes(b"\0\5\x16\7")
     if os.geteuid():  # nothing is forbidden to root
         (tree.root / "private.mp4").write_bytes((tree.root / "whole.mp4").read_bytes())
         (tree.root / "private.mp4").chmod(0)

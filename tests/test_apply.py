@@ -399,10 +399,12 @@ def test_windows_cover_a_recording_to_its_end():
     assert windows(2.0, 5.0, 2.5) == [Span(0, 2)]
 
 
-def test_folders_and_patterns_are_their_recordings(tmp_path):
-    for name in ("b.mkv", "a.wav", "notes.txt"):
+def test_folders_and_patterns_are_their_recordings(tmp_path, caplog):
+    left = ("c.mp4.part", ".d.mov.Xy12Za")
+    for name in ("b.mkv", "a.wav", "notes.txt", "._b.mkv", *left):
         (tmp_path / name).touch()
     assert find([str(tmp_path)]) == [tmp_path / "a.wav", tmp_path / "b.mkv"]
+    assert {record.args[0] for record in caplog.records} == {tmp_path / name for name in left}
     assert find([str(tmp_path / "*.mkv"), str(tmp_path / "b.mkv")]) == [tmp_path / "b.mkv"]
     with pytest.raises(InputError, match="nothing matches"):
         find([str(tmp_path / "*.avi")])

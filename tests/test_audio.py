@@ -257,6 +257,17 @@ def test_samples_that_are_no_numbers_cost_their_stretch(tmp_path, bad, name):
     assert np.abs(track.samples()[3 * RATE + 100 : 4 * RATE]).max() > 0.09
 
 
+@pytest.mark.parametrize(("rate", "kind"), [(44_100, "FLOAT"), (48_000, "DOUBLE"), (8_000, "FLOAT")])
+def test_one_channel_that_is_no_number_costs_its_stretch_alone(tmp_path, rate, kind):
+    """A recorder that loses one of two microphones; what is near is resampled from it as well."""
+    wave = 0.1 * np.sin(2 * np.pi * 440 * np.arange(4 * rate) / rate)[:, None].repeat(2, axis=1)
+    wave[rate : 2 * rate, 1] = np.nan
+    soundfile.write(tmp_path / "x.wav", wave, rate, subtype=kind)
+    track = read(tmp_path, [segment("a", 0.0, 4.0)], unit=unit_of("x.wav"))["a"]
+    assert track.observed_s == pytest.approx(np.array([[0.0, 1.0], [2.0, 4.0]]), abs=0.01)
+    assert np.abs(track.samples()).max() == pytest.approx(0.1, rel=0.02)
+
+
 def test_a_sentence_file_with_a_hole(tmp_path):
     folder = tmp_path / SENTENCES
     folder.mkdir(parents=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.corpora.captions import Caption, plain, without_repeats
+from pipeline.corpora.captions import Cue, plain, without_repeats
 from pipeline.records import InputError
 from pipeline.words.place import read_transcript
 from pipeline.words.text import spread, tokens
@@ -114,6 +114,13 @@ SAID = [("hello", 0.16), ("and", 0.48), ("welcome", 0.64), ("to", 2.32), ("the",
 
 def test_rolling_captions_are_said_once_at_their_own_times(tmp_path):
     assert read(tmp_path / "a.vtt", YOUTUBE) == SAID
+
+
+def test_a_repeated_line_that_has_times_of_its_own(tmp_path):
+    again = "<00:00:02.000>so <00:00:02.100>it goes\n<00:00:02.500>on <00:00:03.000>and on"
+    words = read(tmp_path / "a.vtt", vtt((0, 2, "so it goes"), (2, 4, again)))
+    assert [word for word, _ in words] == ["so", "it", "goes", "on", "and", "on"]
+    assert [start_s for _, start_s in words[3:5]] == [2.5, 3.0]
 
 
 def test_rolling_captions_without_times_within(tmp_path):
@@ -224,7 +231,7 @@ texts = st.lists(
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 9), texts.map(" ".join)), max_size=12))
 def test_any_captions_give_ordered_times_and_no_new_words(captions):
-    captions = [Caption(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
+    captions = [Cue(text, start_s, start_s + lasts_s) for start_s, lasts_s, text in captions]
     found = without_repeats(captions)
     assert all(c.end_s > c.start_s for c in found)
     shown = [w for c in captions for w in plain(c.text).split()]

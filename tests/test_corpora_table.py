@@ -305,6 +305,17 @@ def test_hostile_names_have_safe_ids_and_come_back(tmp_path):
         assert not [name for name in ids if set(name) & set(" \n\t\"'$(){};~*[]%/")]
 
 
+@given(st.text("a1.,;\t =':", max_size=12))
+def test_any_line_is_read_or_said(tmp_path_factory, line):
+    """As people type them, without a quote: a comma too many would move what stands behind it."""
+    root = table(tmp_path_factory.mktemp("any"), f"audio,label,start_s,text\na.wav,x,,\na.wav,y,{line}\n", "a.wav")
+    found = index(root)
+    assert len(found.segments) + sum(f.status == "absent" for f in found.findings) == 2
+    start_s, _, text = line.partition(",")
+    assert all(s.text == (text.rstrip(",").strip() or None) for s in found.segments[1:]), "not a part of it"
+    assert all(s.start_s == float(start_s.strip() or 0) for s in found.segments[1:] if start_s.strip("1. ") == "")
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12), min_size=3, max_size=3))
 def test_any_cell_is_read_or_said(tmp_path_factory, cells):
     root = tmp_path_factory.mktemp("any")
@@ -314,6 +325,25 @@ def test_any_cell_is_read_or_said(tmp_path_factory, cells):
                                       ["a.wav", "y", *cells]])  # fmt: skip
     found = index(root)
     assert len(found.segments) + sum(f.status == "absent" for f in found.findings) == 2
+
+
+def test_what_was_not_downloaded_to_its_end_is_said(tmp_path):
+    """Beside the recordings, in any folder of them; what programs leave for themselves is not worth a word."""
+    parts = ["v/b.mp4.part", "v/b.mp4.ytdl", "v/c.mp4.crdownload", "s/d.wav.tmp", "v/a.mp4.aria2"]
+    litter = ["v/._a.mp4", "v/~$a.mp4", "v/@eaDir/x/a.mp4", "v/$RECYCLE.BIN/a.mp4", "s/.DS_Store", "s/notes.tmp"]
+    root = table(tmp_path, "video,audio,label\nv/**/*.mp4,,x\n,s/a.wav,y\n", "v/a.mp4", "s/a.wav", *parts, *litter)
+    found = index(root)
+    assert [u.video or u.audio for u in found.units] == ["v/a.mp4", "s/a.wav"]
+    text = ": a download or copy that was not finished; finish or remove it"
+    kinds = {"s/d.wav.tmp": ("audio", "absent"), "v/a.mp4.aria2": ("video", "partial")}
+    assert said(found) == [(*kinds.get(name, ("video", "absent")), name + text) for name in sorted(parts)]
+    assert {f.unit for f in found.findings} == {"a", "b", "c", "d"}
+
+
+def test_a_table_that_a_spreadsheet_has_open(tmp_path):
+    (tmp_path / "~$labels.csv").write_bytes(b"\5Ann\0")
+    (tmp_path / ".~lock.labels.csv#").write_text(",ann,desk;")
+    assert index(table(tmp_path, "audio,label\na.wav,x\n", "a.wav")).findings == []
 
 
 # --- what cannot be used -----------------------------------------------------------------------------------------

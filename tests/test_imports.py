@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.interchange.command import import_
@@ -221,20 +221,27 @@ def test_a_bomb_is_not_unpacked(tmp_path, tables):
         take(tmp_path / "x.npz", tables)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SPOILS = st.tuples(st.integers(0, 22), st.integers(0, 1), st.sampled_from([np.nan, np.inf, -0.3, -0.6, 0.3, 5.0, 1e9]))
+NEAR = st.sampled_from([0.0, 0.5, 3.0, -3.0, 60.0])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     scale=st.sampled_from([1.0, 1000.0, 60.0, 0.001]),
-    shift=st.floats(-400, 400),
+    shift=NEAR | st.floats(-400, 400),
     kind=st.sampled_from(["x.npz", "x.csd"]),
-    spoilt=st.lists(st.tuples(st.integers(0, 22), st.sampled_from([np.nan, np.inf, -1.0, 1e9, 0.0])), max_size=2),
-)  # fmt: skip
+    spoilt=st.just([]) | st.lists(SPOILS, min_size=1, max_size=2),
+)
+@example(scale=1.0, shift=3.0, kind="x.npz", spoilt=[])
+@example(scale=1.0, shift=0.0, kind="x.npz", spoilt=[(8, 1, -0.6)])
 def test_whatever_is_taken_lies_in_its_segment(tmp_path, tables, scale, shift, kind, spoilt):
     time_s = right()["time_s"] * scale + shift
-    for row, value in spoilt:
-        time_s[row, 0] = value
+    for row, side, change in spoilt:
+        time_s[row, side] += change * scale
     try:
         store = take(write(tmp_path / kind, changed(time_s=time_s)), tables)
     except InputError:
+        assert spoilt or shift or scale not in (1.0, 1000.0), "what is right is taken"
         return
     for segment_id, (start_s, end_s) in SPANS.items():
         rows = store[segment_id]

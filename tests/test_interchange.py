@@ -168,26 +168,40 @@ def test_other_files_are_named(folder, name, content, message):
         run(import_, folder / name, *arguments, "--out", folder / "theirs.h5")
 
 
-def test_a_full_disk_is_said_and_nothing_stays(folder, tmp_path):
-    """The array of the export is written through a map of memory, which ends a process where the disk has no room."""
+@pytest.mark.parametrize("form", ["mmsa", "npz", "csd", "parquet", "datasets"])
+def test_a_full_disk_is_said_and_nothing_stays(folder, tmp_path, form):
+    """MMSA's array is written through a map of memory, which ends a process where the disk has no room."""
     import subprocess
     import sys
 
     small = tmp_path / "small"
     small.mkdir()
-    lengths = dict.fromkeys(LENGTHS, 20000)
+    rng, time_s = np.random.default_rng(0), np.arange(20000)[:, None] * 0.02 + [0, 0.02]
     with StoreWriter(folder / "long.h5", {**ATTRIBUTES, "name": "long", "modality": "audio"}, dim=3) as out:
-        for segment_id, n in lengths.items():
-            start = np.arange(n) * 0.02
-            out.append(segment_id, Rows(np.ones((n, 3), np.float32), np.stack([start, start + 0.02], 1), start >= 0))
-    command = [sys.executable, "-m", "pipeline", "export", folder / "long.h5", "--format", "mmsa",
-               "--out", small / "x.pkl",
+        for segment_id in LENGTHS:
+            out.append(segment_id, Rows(rng.normal(size=(20000, 3)).astype(np.float32), time_s, time_s[:, 0] >= 0))
+    command = [sys.executable, "-m", "pipeline", "export", folder / "long.h5", "--format", form, "--out", small / "x",
                "--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]  # fmt: skip
     mounted = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    inside = f'mount -t tmpfs -o size=256k tmpfs {small} || exit 77; "$@"; code=$?; ls -A {small}; exit $code'
+    inside = f'mount -t tmpfs -o size=256k tmpfs {small} || exit 77; "$@"; code=$?; find {small} -type f; exit $code'
     done = subprocess.run([*mounted, inside, "sh", *map(str, command)], capture_output=True, text=True)
     if done.returncode in (77, 127) or "unshare" in done.stderr:
         pytest.skip("no file system can be mounted here")
     assert done.returncode == 1, done.stderr
-    assert "No space left on device" in done.stderr
-    assert done.stdout == "", "the temporary folder is gone"
+    assert "error: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == "", "no file of it is left"
+
+
+def test_datasets_of_another_split_replace_those_of_before(folder):
+    """Parts of the former split would be read as well, and a test part would train."""
+    import pandas as pd
+
+    arguments = ["--format", "datasets", "--out", folder / "hub", "--segments", folder / "segments.tsv"]
+    (folder / "hub" / "data").mkdir(parents=True)
+    (folder / "hub" / "data" / "mine.txt").touch()
+    run(export, folder / "faces.h5", *arguments, "--split", folder / "session.tsv")
+    run(export, folder / "faces.h5", *arguments)
+    names = sorted(path.name for path in (folder / "hub" / "data").iterdir())
+    assert names == ["mine.txt", "train-00000-of-00001.parquet"]
+    assert len(pd.read_parquet(folder / "hub" / "data" / names[1])) == len(LENGTHS)

@@ -6,6 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
+import cv2
 import numpy as np
 import pytest
 import soundfile
@@ -13,7 +14,7 @@ import soundfile
 from pipeline.media import MediaError, Video, frame_times_s, read_frames
 from pipeline.records import InputError
 from pipeline.sound import read_audio
-from tests.clips import beeps, ffmpeg, number_in, painted, write_clip
+from tests.clips import beeps, ffmpeg, film, number_in, painted, write_clip
 
 FPS = 25
 
@@ -38,6 +39,30 @@ def test_every_frame_at_its_own_time(folder, name, codec, fps):
     read = list(read_frames(folder / name))
     assert [number_in(rgb) for _, _, rgb in read] == [index for index, _, _ in read] == list(range(60))
     assert np.allclose([t for _, t, _ in read], [float(t) for t in times], atol=1e-6)
+
+
+X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
+WRITTEN = {  # as phones, browsers, cameras and archives write
+    "fragments.mp4": (*X264, "-movflags", "frag_keyframe+empty_moov"),
+    "live.webm": ("-c:v", "libvpx", "-b:v", "2M", "-live", "1"),
+    "clock that wraps.ts": (*X264, "-output_ts_offset", "95441"),
+    "starts late.mp4": (*X264, "-output_ts_offset", "1000"),
+    "ten bits.mp4": ("-c:v", "libx265", "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=none"),
+    "grey.mkv": ("-c:v", "ffv1", "-pix_fmt", "gray"), "rgb.mkv": ("-c:v", "libx264rgb"), "palette.gif": (),
+    "prores.mov": ("-c:v", "prores_ks"), "av1.mp4": ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "crf=20"),
+    "theora.ogv": ("-c:v", "libtheora", "-q:v", "9"), "windows.wmv": ("-c:v", "wmv2", "-q:v", "2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_any_kind_of_film_is_whole_and_in_order(tmp_path, name):
+    video = Video(film(tmp_path / name, 60, *WRITTEN[name]))
+    assert np.allclose(video.time_s, np.arange(60) / FPS, atol=0.002)
+    assert (len(video.holes_s), video.truncated) == (0, "")
+    pictures = list(video.pictures())
+    assert [number_in(p.rgb()) for p in pictures] == [p.index for p in pictures] == list(range(60))
+    assert not any(p.damaged for p in pictures)
+    assert all(number_in(cv2.resize(p.thumbnail(size=96), (160, 96))) == p.index for p in pictures[::20])
 
 
 def test_only_wanted_frames_and_only_their_half(folder):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.names import safe_id
+from pipeline.names import safe_id, unfinished
 
 # What a file system can hold: bytes without zero and slash, as Python shows them.
 FILE_NAMES = st.binary(min_size=1, max_size=255).map(
@@ -35,8 +35,10 @@ def test_a_safe_name_is_its_own_id(name):
 @given(NAMES)
 @example("caf\udce9")
 @example("\ud800")
+@example("e\u0301")
 def test_an_id_is_safe(name):
     made = safe_id(name)
+    assert made == unicodedata.normalize("NFC", made), "a file system that takes accents apart holds it once"
     assert re.fullmatch(r"[\w.+@\-]+", "".join(c for c in made if not is_mark(c))), made
     assert not made.startswith(".")
     assert len(made.encode()) <= 120
@@ -78,3 +80,34 @@ def test_hostile_names_survive_file_system_and_shell(tmp_path, name):
     (tmp_path / f"{made}.h5").write_text("")
     said = subprocess.run(["sh", "-c", f"printf %s {made}"], capture_output=True, text=True, cwd=tmp_path)
     assert said.stdout == made
+
+
+UNFINISHED = {
+    "talk.mp4.part": "talk.mp4", "talk.MP4.CRDOWNLOAD": "talk.MP4", "talk.mp4.tmp": "talk.mp4",
+    "talk.f137.mp4.part-Frag12.part": "talk.f137.mp4", "talk.webm.ytdl": "talk.webm", "talk.mp4.aria2": "talk.mp4",
+    "videos.zip.part": "videos.zip", "Unconfirmed 8.crdownload": "Unconfirmed 8", ".talk.mp4.x1YzQ9": "talk.mp4",
+    ".syncthing.talk.mp4.tmp": ".syncthing.talk.mp4", "batch.1.wav.filepart": "batch.1.wav", "a.part.part": "a",
+    "film.mkv.!qB": "film.mkv", "talk.mov.download": "talk.mov",
+}  # fmt: skip
+FINISHED = [
+    "talk.mp4", "part.mp4", "talk.part.mp4", "talk.part1.mp4", "tmp.mp4", ".part", "a.temp", "notes.tmp", "talk.mp4.md",
+    "._talk.mp4", "._talk.mp4.part", "._talk.mp4.abcdef", ".talk.mp4", "talk.mp4.backup", "~$talk.csv", "x.partial.srt",
+    "talk.mp4 (part)", "app.download", "talk.mp4.json",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_a_name_tells_of_an_unfinished_download(name):
+    assert unfinished(name) == UNFINISHED[name]
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_any_other_name_tells_of_none(name):
+    assert unfinished(name) is None
+
+
+@settings(deadline=None)
+@given(NAMES, st.sampled_from([".part", ".crdownload", ".ytdl"]))
+def test_whatever_is_downloaded_keeps_its_name(name, ending):
+    if not name.startswith("._") and unfinished(name) is None and name + ending != ending:
+        assert unfinished(name + ending) == name

@@ -454,6 +454,18 @@ def test_a_vocabulary_of_letters_or_of_another_script_is_enough(tmp_path):
         load_processor(tmp_path, "text")
 
 
+def test_a_tokenizer_of_a_larger_model_is_refused(tmp_path):
+    """Its numbers reach beyond the model's table of words, for rare words only."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "и", "в", "не", "на", "что", "он", "быть", "как"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    for size in (13, 12):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": size}))
+        if size == 13:
+            load_processor(tmp_path, "text")
+    with pytest.raises(InputError, match="its tokenizer knows 13 tokens, its model 12"):
+        load_processor(tmp_path, "text")
+
+
 CONVERTED = ["config.json", "model.bin", "preprocessor_config.json", "tokenizer.json"]
 
 

@@ -12,8 +12,9 @@ from models.apply.turns import WINDOW_S, Span, speech, windows
 from pipeline.container import MediaError
 from pipeline.corpora.resolve import end_of
 from pipeline.corpora.transcripts import find_transcript
+from pipeline.corpora.tree import is_litter
 from pipeline.log import log
-from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id
+from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id, unfinished
 from pipeline.records import InputError, Segment, Side, Unit
 from pipeline.timebase import frame_ranges_s
 
@@ -51,7 +52,11 @@ def find(given: Sequence[str]) -> list[Path]:
     for text in given:
         path = Path(text)
         if path.is_dir():
-            names = sorted(p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES)
+            there = sorted(path.iterdir())
+            for left in (p for p in there if unfinished(p.name)):
+                log.warning("%s: a download or copy that was not finished; left out", left)
+            suffixes = VIDEO_SUFFIXES + AUDIO_SUFFIXES
+            names = [p for p in there if p.suffix.lower() in suffixes and not is_litter(p.name)]
             if not names:
                 raise InputError(f"{path}: this folder holds no recording (such as {', '.join(VIDEO_SUFFIXES[:4])})")
             found += names

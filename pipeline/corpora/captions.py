@@ -26,15 +26,16 @@ A_LINE = 3  # words that nobody says twice by chance, whenever a caption ends
 
 
 @dataclass(frozen=True, slots=True)
-class Caption:
-    """One entry of a subtitle file: its text as it is written there, and when it is shown."""
+class Cue:
+    """Text that is shown or said over ``[start_s, end_s)``: a line or a word."""
 
     text: str
     start_s: float
     end_s: float
+    segment_id: str | None = None  # None: of everybody in the video
 
 
-def read_captions(text: str) -> Iterator[tuple[int, Caption]]:
+def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
     """Each caption of a subtitle file with the number of its line of times; ValueError for times that are wrong."""
     lines = re.split(r"\r*\n|\r", text)
     found = [(n, match) for n, line in enumerate(lines) if (match := _TIMES.fullmatch(line))]
@@ -49,7 +50,7 @@ def read_captions(text: str) -> Iterator[tuple[int, Caption]]:
         if web:  # an empty line ends it, and notes, styles and names may follow
             shown = shown[: next((i for i, line in enumerate(shown) if not line), None)]
         start_s, end_s = _seconds(match[1]), _seconds(match[2])
-        yield n + 1, Caption("\n".join(shown).strip("\n"), start_s, end_s + INSTANT_S * (end_s == start_s))
+        yield n + 1, Cue("\n".join(shown).strip("\n"), start_s, end_s + INSTANT_S * (end_s == start_s))
 
 
 def plain(text: str) -> str:
@@ -58,7 +59,7 @@ def plain(text: str) -> str:
     return html.unescape(_STAMP.sub("", text))
 
 
-def without_repeats(captions: Sequence[Caption]) -> list[Caption]:
+def without_repeats(captions: Sequence[Cue]) -> list[Cue]:
     """What is new in each caption, by the times within it where it has some; in order of time."""
     captions = sorted(dict.fromkeys(captions), key=lambda c: (c.start_s, c.end_s))
     shown = [[_key(word) for word in plain(c.text).split()] for c in captions]
@@ -89,7 +90,7 @@ def _repeated(shown: list[list[str]]) -> list[int]:
     return counts[: len(shown)]
 
 
-def _rolls(captions: list[Caption], shown: list[list[str]], repeated: list[int]) -> bool:
+def _rolls(captions: list[Cue], shown: list[list[str]], repeated: list[int]) -> bool:
     """Whether most captions begin with what the one before showed, and not because somebody says the same again."""
     if 2 * sum(n > 0 for n in repeated) < len(captions) - 1:
         return False
@@ -101,7 +102,7 @@ def _rolls(captions: list[Caption], shown: list[list[str]], repeated: list[int])
     return timed or instant or grows
 
 
-def _pieces(caption: Caption, end_s: float, known: int) -> list[Caption]:
+def _pieces(caption: Cue, end_s: float, known: int) -> list[Cue]:
     """A caption without its first ``known`` words, cut at the times within it."""
     parts = _STAMP.split(caption.text)
     starts = [caption.start_s, *map(_seconds, parts[1::2])]
@@ -115,7 +116,7 @@ def _pieces(caption: Caption, end_s: float, known: int) -> list[Caption]:
         words += these[known:]
         known = max(0, known - len(these))
         if words and stop_s > begin_s:
-            pieces.append(Caption(" ".join(words), begin_s, stop_s))
+            pieces.append(Cue(" ".join(words), begin_s, stop_s))
             words = []
     return pieces
 

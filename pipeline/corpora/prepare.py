@@ -3,8 +3,9 @@
 Every unit belongs to a shard, the recordings whose faces, sound and words one job prepares and one file holds.
 """
 
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.transcripts import find_transcript, transcripts_in
 from pipeline.corpora.tree import below
+from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
 from pipeline.records import Finding, InputError, Unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
@@ -41,8 +43,24 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
         if problem:
             names = [s.segment_id for s in found.segments if s.unit_id == unit.unit_id]
             found.findings += [Finding(unit.unit_id, name, "text", "partial", problem) for name in names]
+    found.findings += _unfinished(corpus.root, units)
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
     return Index(units, segments, found.labels, found.findings, found.ratings)
+
+
+def _unfinished(root: Path, units: Sequence[Unit]) -> Iterator[Finding]:
+    """A finding for each file beside the recordings whose download or copy was not finished."""
+    for folder in sorted({os.path.dirname(path) for unit in units for path in (unit.video, unit.audio) if path}):
+        try:
+            names = sorted(os.listdir(root / folder))
+        except OSError:  # nobody may look, which its recordings say
+            continue
+        for name in names:
+            if whole := unfinished(name):
+                stem, suffix = os.path.splitext(whole)
+                modality = "audio" if suffix.lower() in AUDIO_SUFFIXES else "video"
+                reason = f"{os.path.join(folder, name)}: a download or copy that was not finished; finish or remove it"
+                yield Finding(safe_id(stem), None, modality, "partial" if whole in names else "absent", reason)
 
 
 def _check_ids(corpus: Corpus, found: Index) -> None:

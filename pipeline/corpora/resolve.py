@@ -24,10 +24,9 @@ def frames_of(root: Path, unit: Unit) -> "np.ndarray | InputError":
     if not unit.video:
         return InputError("there is no video")
     try:
-        time_s = frame_times_s(root / unit.video)
+        return frame_times_s(root / unit.video)
     except InputError as error:
         return _without_folder(error, root)
-    return time_s if len(time_s) else InputError(f"{unit.video}: the video has no frame; replace it by the original")
 
 
 def end_of(root: Path, unit: Unit, segments: list[Segment]) -> "float | InputError":
@@ -105,8 +104,6 @@ def _sound_s(path: Path) -> float:
     """Length of a sound file in seconds, as its decoded samples say."""
     from pipeline.media import read_audio
 
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
     end_s = 0.0
     for start_s, samples in read_audio(path, 16_000):
         end_s = start_s + len(samples) / 16_000

@@ -12,11 +12,10 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
-from pipeline.corpora.captions import read_captions, without_repeats
+from pipeline.corpora.captions import Cue, read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit
@@ -25,16 +24,6 @@ FOLDER = "transcripts"
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*?(?P<spoken>[-_]orig)?(\.(sdh|cc|hi|forced))?$", re.IGNORECASE)
 Found = Mapping[str, Sequence[tuple[int, str]]]
 COLUMNS = ("word", "start", "end")
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """Text that is said over ``[start_s, end_s)``: a word or a line."""
-
-    text: str
-    start_s: float
-    end_s: float
-    segment_id: str | None = None  # None: of everybody in the video
 
 
 def transcripts_in(folder: Path) -> Found:
@@ -124,7 +113,7 @@ def _read_tsv(path: Path, text: str) -> Iterator[Cue]:
             start_s, end_s = (float(row[name].replace(",", ".")) for name in ("start", "end"))
         except (AttributeError, ValueError):
             raise InputError(f"{where}: start {row['start']!r} and end {row['end']!r} must be seconds") from None
-        yield _cue(row["word"] or "", start_s, end_s, where, row.get("segment_id") or None)
+        yield _checked(Cue(row["word"] or "", start_s, end_s, row.get("segment_id") or None), where)
 
 
 def _read_captions(path: Path, text: str) -> Iterator[Cue]:
@@ -135,16 +124,15 @@ def _read_captions(path: Path, text: str) -> Iterator[Cue]:
     if not found and text.strip() and not text.startswith("WEBVTT"):
         kind = {".vtt": "WebVTT", ".srt": "SubRip"}[path.suffix.lower()]
         raise InputError(f"{path}: not {kind}: no line such as 00:00:01.000 --> 00:00:02.500; correct the file")
-    for line, caption in found:
-        _cue(caption.text, caption.start_s, caption.end_s, f"{path}, line {line}")
-    return (Cue(c.text, c.start_s, c.end_s) for c in without_repeats([caption for _, caption in found]))
+    return iter(without_repeats([_checked(cue, f"{path}, line {line}") for line, cue in found]))
 
 
-def _cue(text: str, start_s: float, end_s: float, where: str, segment_id: str | None = None) -> Cue:
-    """A cue; raises InputError where its times are no range."""
-    if not (math.isfinite(start_s) and start_s < end_s < math.inf):
-        raise InputError(f"{where}: {text!r} ends at {end_s} s, not after its start at {start_s} s; correct the file")
-    return Cue(text, start_s, end_s, segment_id)
+def _checked(cue: Cue, where: str) -> Cue:
+    """The same cue; raises InputError where its times are no range."""
+    if not -math.inf < cue.start_s < cue.end_s < math.inf:
+        times = f"ends at {cue.end_s} s, not after its start at {cue.start_s} s"
+        raise InputError(f"{where}: {cue.text!r} {times}; correct the file")
+    return cue
 
 
 READERS = {".tsv": _read_tsv, ".vtt": _read_captions, ".srt": _read_captions}

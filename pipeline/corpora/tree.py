@@ -10,10 +10,12 @@ from pathlib import Path
 
 from pipeline.records import InputError
 
+LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN"}  # waste bins and previews too
+
 
 def is_litter(name: str) -> bool:
-    """Whether an operating system left this name: AppleDouble ``._x``, ``.DS_Store``, ``__MACOSX``, ``Thumbs.db``."""
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
+    """Whether a program left this name for itself: hidden, such as AppleDouble ``._x``, or a spreadsheet's ``~$x``."""
+    return name.startswith((".", "~$")) or name in LITTER
 
 
 def files(folder: Path, suffix: str) -> list[Path]:

@@ -95,7 +95,7 @@ def load_processor(folder: Path, modality: Modality):
 
 
 def _check_knows_words(folder: Path, tokenizer) -> None:
-    """Raise InputError where a tokenizer makes the same of most words: without its files it knows none, and says so."""
+    """Raise InputError where a tokenizer makes the same of most words, as without its files, or is of another model."""
     nothing = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
 
     def known(words: list[str]) -> float:
@@ -110,6 +110,12 @@ def _check_knows_words(folder: Path, tokenizer) -> None:
         raise InputError(
             f"{folder}: its tokenizer cannot tell words apart (it knows {len(tokenizer)} tokens): the files of the "
             "tokenizer are missing, or of another model; fetch a revision with tokenizer.json, vocab.txt or the like"
+        )
+    size = getattr(_config(folder, "text"), "vocab_size", None)
+    if size is not None and tokenizer.vocab_size > size:
+        raise InputError(
+            f"{folder}: its tokenizer knows {tokenizer.vocab_size} tokens, its model {size}: they are of different "
+            "models; fetch a revision whose files belong together"
         )
 
 

@@ -1,14 +1,16 @@
 """Apache Parquet, one line per row, and a Hugging Face ``datasets`` folder, one line per segment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.log import log
 from pipeline.records import Label, Segment, replacing
-from pipeline.store import FeatureStore, Rows
+from pipeline.store import FeatureStore
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
 
@@ -29,10 +31,12 @@ def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer = None
+    pairs, writer = store.read(), None
     with replacing(out) as temporary:
-        for block in _blocks(store.read(), block_segments):
-            values, time_s, valid = _joined(block, store)
+        while block := list(islice(pairs, block_segments)):
+            values, time_s, valid = (
+                np.concatenate([getattr(rows, key) for _, rows in block]) for key in ("values", "time_s", "valid")
+            )
             ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
             columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
             table = pa.table({**columns, "values": _lists(values)})
@@ -55,27 +59,28 @@ def write_datasets(
 
     known = {segment.segment_id: segment for segment in segments}
     writers: dict[str, pq.ParquetWriter] = {}
-    out.mkdir(parents=True, exist_ok=True)
+    files = {part: out / "data" / f"{part}-00000-of-00001.parquet" for part in HUB_PART.values()}
     chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
-    for segment_id, rows in store.read(chosen):
-        part = HUB_PART[parts[segment_id]] if parts else "train"
-        about = asdict(labels.get(segment_id, Label(segment_id)))
-        about |= asdict(known[segment_id]) if segment_id in known else {}
-        table = pa.table(
-            {
-                **{key: pa.array([value], _kind(key)) for key, value in about.items()},
-                "values": _lists(rows.values, [len(rows)]),
-                "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
-                "row_valid": pa.array([rows.valid]),
-            }
-        )  # fmt: skip
-        if part not in writers:
-            (out / "data").mkdir(exist_ok=True)
-            writers[part] = pq.ParquetWriter(out / "data" / f"{part}-00000-of-00001.parquet", table.schema)
-        writers[part].write_table(table)
-    for writer in writers.values():
-        writer.close()
+    with ExitStack() as opened:
+        for segment_id, rows in store.read(chosen):
+            part = HUB_PART[parts[segment_id]] if parts else "train"
+            about = asdict(labels.get(segment_id, Label(segment_id)))
+            about |= asdict(known[segment_id]) if segment_id in known else {}
+            table = pa.table(
+                {
+                    **{key: pa.array([value], _kind(key)) for key, value in about.items()},
+                    "values": _lists(rows.values, [len(rows)]),
+                    "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
+                    "row_valid": pa.array([rows.valid]),
+                }
+            )  # fmt: skip
+            if part not in writers:
+                temporary = opened.enter_context(replacing(files[part]))
+                writers[part] = opened.enter_context(pq.ParquetWriter(temporary, table.schema))
+            writers[part].write_table(table)
+    for part in files.keys() - writers.keys():  # of an export by another split
+        files[part].unlink(missing_ok=True)
     (out / "README.md").write_text(_card(store))
 
 
@@ -91,19 +96,3 @@ def _card(store: FeatureStore) -> str:
     facts = {k: store.attributes[k] for k in ("corpus", "modality", "extractor", "weights", "demonstration")}
     lines = [f"- {key}: {value}" for key, value in facts.items()]
     return "---\nlicense: other\n---\n\n# " + store.attributes["name"] + "\n\n" + "\n".join(lines) + "\n"
-
-
-def _blocks(pairs: Iterator[tuple[str, Rows]], size: int) -> Iterator[list[tuple[str, Rows]]]:
-    block = []
-    for pair in pairs:
-        block.append(pair)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block
-
-
-def _joined(block: list[tuple[str, Rows]], store: FeatureStore):
-    rows = [rows for _, rows in block] or [Rows.empty(store.dim)]
-    return tuple(np.concatenate([getattr(r, key) for r in rows]) for key in ("values", "time_s", "valid"))

@@ -14,7 +14,7 @@ import numpy as np
 from models.apply.answer import Answer, Face
 from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import DARK, Track
-from pipeline.container import as_media_error, audio_streams, decoded, open_media
+from pipeline.container import audio_streams, decoded, open_media
 from pipeline.crops import CROP_PX
 from pipeline.faces.align import TEMPLATE, similarity_transform
 from pipeline.log import progress
@@ -95,7 +95,7 @@ class _Sound:
         import av
 
         zero_s, resampler = first_picture_s(source), av.AudioResampler("fltp", layout, self._rate_hz)
-        with as_media_error(source), open_media(source) as container:
+        with open_media(source) as container:
             for frame in decoded(container, audio_streams(container)[0], []):
                 start_s = float(frame.pts * frame.time_base) - zero_s if frame.pts is not None else 0.0
                 if start_s < 0:  # before the first picture there is nothing to hear it with

@@ -13,7 +13,7 @@ from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, number
-from pipeline.corpora.tree import Folders, below, is_litter
+from pipeline.corpora.tree import LITTER, Folders, below, is_litter
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
 
@@ -52,7 +52,7 @@ class Places:
         suffixes = VIDEO_SUFFIXES if kind == "video" else AUDIO_SUFFIXES + VIDEO_SUFFIXES
         matches = (self.file(path) for path in glob.glob(text, root_dir=self.root, recursive=True))
         wanted = {path for path in matches if path and path.lower().endswith(suffixes)}
-        return sorted(path for path in wanted if not is_litter(os.path.basename(path)))
+        return sorted(p for p in wanted if not is_litter(os.path.basename(p)) and LITTER.isdisjoint(p.split("/")))
 
 
 @dataclass(slots=True)
