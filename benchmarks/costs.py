@@ -1,7 +1,7 @@
 """What each stage costs per video: whether it grows in proportion; and the table of costs in the docs.
 
-    python -m benchmarks.costs
-    python -m benchmarks.costs --docs
+    python -m benchmarks costs         measures
+    python -m benchmarks.costs         writes the table
 
 Stages run as the workflow runs them, one process a video or a shard, on generated media of a real dialog's size. Cost
 is time of the processor. The table follows from the rates of benchmarks/rates.py, as what ``affectflow check`` says.
@@ -10,7 +10,6 @@ is time of the processor. The table follows from the rates of benchmarks/rates.p
 import tempfile
 from pathlib import Path
 
-import click
 import numpy as np
 import yaml
 
@@ -84,7 +83,7 @@ def table() -> str:
 
 def write_docs() -> None:
     """Put the table between its marks in docs/cluster.md."""
-    begin, end = "<!-- python -m benchmarks.costs --docs -->\n", "<!-- end -->\n"
+    begin, end = "<!-- python -m benchmarks.costs -->\n", "<!-- end -->\n"
     before, _, rest = DOCS.read_text(encoding="utf-8").partition(begin)
     DOCS.write_text(f"{before}{begin}{table()}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
@@ -95,16 +94,5 @@ def figures() -> dict[str, float]:
         return proportion(Path(temporary) / "many", make_films(Path(temporary) / "films"))
 
 
-@click.command()
-@click.option("--docs", is_flag=True, help="Write the table of docs/cluster.md instead, from workflow/rates.json.")
-def main(docs):
-    """Measure whether stages cost in proportion to what they are given."""
-    if docs:
-        write_docs()
-        return
-    for name, value in figures().items():
-        print(f"{value:8.2f}  {name}")
-
-
 if __name__ == "__main__":
-    main()
+    write_docs()

@@ -23,8 +23,7 @@ from models.options import NetworkOptions, TrainingOptions
 from pipeline.store import FeatureStore
 
 try:
-    from models.examples import frame_items, segment_items
-    from models.fitted import fitted
+    from models.items import fitted, frame_items, segment_items
     from models.task import Task
     from models.truth import Truth
     from pipeline.records import Assignment
@@ -80,10 +79,10 @@ def windows(folder: Path, fusion: str) -> Run:
 
 
 def _run(examples, network: NetworkOptions, training: TrainingOptions, seed: int = 0) -> Run:
+    if not FORMER:
+        return Run(examples, network, training, seed)
     torch.manual_seed(seed)
-    outputs = (len(examples.classes) or 2) if FORMER else len(examples.names)
-    scale = () if FORMER else (examples.scale,)
-    made = build(network, examples.dims, examples.task, outputs, examples.max_steps, *scale)
+    made = build(network, examples.dims, examples.task, len(examples.classes) or 2, examples.max_steps)
     return Run(made, examples, training, seed, False)
 
 

@@ -1,9 +1,9 @@
 """The face stage against a bare loop of decode and face mesh, against the usual way, with two workers, and in memory.
 
-    python -m benchmarks.faces [--full] [VIDEO]
+    python -m benchmarks faces
 
-The video shows two people side by side, as IEMOCAP does; without one, a dialog of the demonstration corpus is made and
-repeated. Times are of the processor, pinned to one core, after imports; those of two workers are of the clock.
+The video shows two people side by side, as IEMOCAP does: a dialog of the demonstration corpus, repeated. Times are of
+the processor, pinned to one core, after imports; those of two workers are of the clock.
 """
 
 import json
@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import click
-
+from benchmarks.full_size import write_film
 from pipeline.log import peak_memory_mb
+from workflow.demo.iemocap import write_dialog
 
 MINUTES = 1.0  # of video in each timing
-LONG_MINUTES = (2.0, 10.0)  # memory is compared between these; 60 instead of 10 with --full
+LONG_MINUTES = (2, 10)  # memory is compared between these
 
 
 def bare_loop(video: Path, _: Path) -> int:
@@ -119,7 +119,7 @@ def _worker(kind: str, video: Path, core: int) -> dict:
 
 
 def _start(kind: str, video: Path, core: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "benchmarks.faces", "--worker", kind, "--core", str(core), str(video)]
+    command = [sys.executable, "-m", "benchmarks.faces", kind, video, str(core)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -134,43 +134,14 @@ def _best(kind: str, video: Path, core: int, times: int = 3) -> dict:
     return min((_result(_start(kind, video, core)) for _ in range(times)), key=lambda r: r["processor_s"])
 
 
-def _repeated(video: Path, minutes: float, out: Path) -> Path:
-    """The video over and over again for so many minutes, without encoding anew."""
-    import imageio_ffmpeg
-
-    command = [
-        imageio_ffmpeg.get_ffmpeg_exe(),
-        "-v",
-        "error",
-        "-y",
-        "-stream_loop",
-        "-1",
-        "-i",
-        video,
-        "-an",
-        "-c",
-        "copy",
-    ]
-    subprocess.run([*command, "-t", str(minutes * 60), out], check=True)
-    return out
-
-
-def figures(video: Path | None = None, full: bool = False) -> dict[str, float]:
-    """Ratios of one run; above 1 the stage is faster. Memory in MB.
-
-    Args:
-        video: two people side by side, each talking all the time; None makes one.
-        full: compare memory over 60 minutes of video, which takes ten minutes more.
-    """
+def figures() -> dict[str, float]:
+    """Ratios of one run; above 1 the stage is faster. Memory in MB."""
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if video is None:
-            from workflow.demo.iemocap import write_dialog
-
-            write_dialog(folder / "corpus", 0, "Ses01F_impro01")
-            video = next((folder / "corpus").rglob("*.avi"))
-        clip = _repeated(video, MINUTES, folder / "clip.avi")
+        write_dialog(folder / "corpus", 0, "Ses01F_impro01")
+        video, clip = next((folder / "corpus").rglob("*.avi")), folder / "clip.avi"
+        write_film(clip, video, MINUTES * 60)
         took = {kind: _best(kind, clip, cores[0]) for kind in WORKERS}
         ours, bare = took["stage"], took["bare_loop"]
         out = {name: took[kind]["processor_s"] / ours["processor_s"] for kind, name in COMPARED.items()} | {
@@ -183,29 +154,17 @@ def figures(video: Path | None = None, full: bool = False) -> dict[str, float]:
             for _ in range(2):
                 running = [_start("stage", clip, core) for core in cores[:2]]
                 pairs.append(max((_result(process) for process in running), key=lambda r: r["wall_s"]))
-            beside = min(pairs, key=lambda r: r["wall_s"])
-            out["pace of two workers / of one (at least 1.8)"] = 2 * alone["wall_s"] / beside["wall_s"]
+            beside, name = min(pairs, key=lambda r: r["wall_s"]), "pace of two workers / of one"
+            out[f"{name} (at least 1.8)"] = 2 * alone["wall_s"] / beside["wall_s"]
             # Unlike the clock, this is right on a machine that has other work too.
-            out["pace of two workers / of one, by time of the processor"] = (
-                2 * alone["processor_s"] / beside["processor_s"]
-            )
-        for minutes in (LONG_MINUTES[0], 60.0 if full else LONG_MINUTES[1]):
-            long = _repeated(video, minutes, folder / "long.avi")
-            out[f"MB, {minutes:.0f} minutes of video (60: under 1500)"] = _result(_start("stage", long, cores[0]))[
-                "peak_mb"
-            ]
+            out[f"{name}, by time of the processor"] = 2 * alone["processor_s"] / beside["processor_s"]
+        for minutes in LONG_MINUTES:
+            write_film(folder / "long.avi", video, minutes * 60)
+            long = _result(_start("stage", folder / "long.avi", cores[0]))
+            out[f"MB, {minutes} minutes of video (60: under 1500)"] = long["peak_mb"]
     return out
 
 
-@click.command()
-@click.argument("video", type=click.Path(path_type=Path), required=False)
-@click.option("--full", is_flag=True, help="Measure memory over 60 minutes of video.")
-@click.option("--worker", type=click.Choice(list(WORKERS)), hidden=True)
-@click.option("--core", type=int, hidden=True)
-def main(video, full, worker, core):
-    """Print the figures of the face stage as JSON."""
-    print(json.dumps(_worker(worker, video, core) if worker else figures(video, full), indent=None if worker else 1))
-
-
 if __name__ == "__main__":
-    main()
+    kind, video, core = sys.argv[1:]
+    print(json.dumps(_worker(kind, Path(video), int(core))))

@@ -1,4 +1,4 @@
-"""What a GPU is worth: seeds at once as graphs, mixed precision, features kept on the device, paces of extractors.
+"""What a GPU is worth: seeds at once as graphs, mixed precision, paces of extractors.
 
     python -m benchmarks gpu
 
@@ -10,9 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.training import new_run, train, turns
+from benchmarks.training import job_of_turns, train, turns
 from pipeline.features.command import build
 from pipeline.features.pieces import Job
 from pipeline.features.run import extract_all
@@ -74,17 +72,14 @@ def seeds_at_once(folder: Path, files: dict[str, Path]) -> dict[str, float]:
     """Epochs of several seeds, development included: each step started from Python, one seed after another, against
     graphs of all seeds at once; and what a seed's step takes then."""
     from models.fit import Run
-    from models.job import Job, load_examples, make_repeatable
-    from models.options import NetworkOptions, TrainingOptions
+    from models.job import load_examples, make_repeatable
+    from models.options import NetworkOptions
     from models.seeds import alternate
-    from models.task import Task
 
     make_repeatable(True, 1)
-    options, found = TrainingOptions(seeds=list(range(SEEDS)), epochs=EPOCHS), {}
+    found = {}
     for fusion in ("self_attention", "cross_attention", "rcma"):
-        network = NetworkOptions(fusion=fusion)
-        task = Task("classes", "segment")
-        job = Job("bench", task, "A+V+T", 0, folder / "split.tsv", files, None, network, options, folder / "out")
+        job = job_of_turns(folder, files, NetworkOptions(fusion=fusion), epochs=EPOCHS)
         examples = load_examples(job, "cuda")
 
         def seconds(runs: list[Run]) -> float:
@@ -93,22 +88,20 @@ def seeds_at_once(folder: Path, files: dict[str, Path]) -> dict[str, float]:
             alternate((run.epoch() for run in runs), lambda: True)
             return time.perf_counter() - begin_s
 
-        alone, *together = (new_run(examples, network, options, seed) for seed in (0, *range(SEEDS)))
+        alone, *together = (Run(examples, job.network, job.training, seed) for seed in (0, *range(SEEDS)))
         alone.graphs = None
         alone_s, together_s = seconds([alone]), seconds(together)
         name = f"GPU, {SEEDS} seeds, {fusion}"
         found[f"{name}: one after another, step by step / at once, as graphs (at least 5)"] = (
             SEEDS * alone_s / together_s
         )
-        steps = -(-len(alone.items) // options.batch_size)
+        steps = -(-len(alone.items) // job.training.batch_size)
         found[f"{name}: ms of an epoch for each step and seed"] = 1000 * together_s / SEEDS / steps
     return found
 
 
 def epochs() -> dict[str, float]:
-    """An epoch in exact arithmetic, and what fast arithmetic and features kept on the device save."""
-    import torch
-
+    """Seeds at once, and an epoch in exact arithmetic against fast arithmetic."""
     seconds = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -117,24 +110,7 @@ def epochs() -> dict[str, float]:
         for name, changes in {"exact": {}, "mixed": {"mixed_precision": True}}.items():
             train(folder, files, name, 1, seeds=[0], epochs=EPOCHS, stop_patience=EPOCHS, device="cuda", **changes)
             seconds[name] = json.loads((folder / name / "seed0" / "run.json").read_text())["seconds"]
-    table = np.ones((200_000, 768), np.float32)
-    resident, chosen = torch.from_numpy(table).cuda(), np.random.default_rng(0).integers(0, len(table), 20_000)
-    gathering = {}
-    for name, gather in {
-        "host": lambda: torch.from_numpy(table[chosen]).pin_memory().cuda(non_blocking=True),
-        "device": lambda: resident[torch.as_tensor(chosen, device="cuda")],
-    }.items():
-        gather()
-        torch.cuda.synchronize()
-        begin_s = time.perf_counter()
-        for _ in range(20):
-            gather()
-        torch.cuda.synchronize()
-        gathering[name] = time.perf_counter() - begin_s
-    return paces | {
-        "GPU, epoch: exact / mixed precision": seconds["exact"] / seconds["mixed"],
-        "GPU, gathering a batch: from memory / on the device": gathering["host"] / gathering["device"],
-    }
+    return paces | {"GPU, epoch: exact / mixed precision": seconds["exact"] / seconds["mixed"]}
 
 
 def figures() -> dict[str, float]:
@@ -151,8 +127,3 @@ def figures() -> dict[str, float]:
         except ImportError as error:  # transformers prepares pictures with pillow
             print(f"\n{kind} is not measured: {' '.join(str(error).split())}")
     return found
-
-
-if __name__ == "__main__":
-    for name, value in figures().items():
-        print(f"{value:8.2f}  {name}")

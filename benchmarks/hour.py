@@ -1,6 +1,6 @@
 """One video of sixty minutes through every stage of the Aff-Wild2 path: the peak memory of each.
 
-    python -m benchmarks.hour
+    python -m benchmarks hour
 
 The video is the demonstration's, again and again, and has no transcript, so that its speech is recognised. Networks are
 the demonstration's small ones: a large one adds its own size, whatever the length of the video.
@@ -54,8 +54,3 @@ def figures() -> dict[str, float]:
             given = {**training, "memory_budget_gb": budget_gb}
             peak_mb[name] = corpus.train("A+V+T", STORES, {"fusion": "rcma"}, given).peak_mb
         return {f"MB, 60 minutes, {stage} (under 2000)": value for stage, value in peak_mb.items()}
-
-
-if __name__ == "__main__":
-    for name, value in figures().items():
-        print(f"{value:8.0f}  {name}")

@@ -1,6 +1,6 @@
 """Rates of this machine, of one core or of its GPU where it has one: what ``affectflow check`` estimates with.
 
-    python -m benchmarks.rates        measure, and write workflow/rates.json; then: python -m benchmarks.costs --docs
+    python -m benchmarks.rates        measure, and write workflow/rates.json; then: python -m benchmarks.costs
     python -m benchmarks.rates training|features|stages ...        some of it
 
 What cannot be measured here (a GPU, a library) keeps the rate it had. Networks have random weights; sizes and features
@@ -20,10 +20,9 @@ import torch
 from benchmarks.__main__ import machine
 from benchmarks.gpu import SECONDS, seconds_per_hour
 from benchmarks.measure import ROOT
-from benchmarks.training import FRAME_S, FRAMES_TASK, WINDOWS, turns, videos
+from benchmarks.training import FRAME_S, FRAMES_TASK, WINDOWS, job_of_turns, turns, videos
 from models.job import Job
 from models.options import NetworkOptions, TrainingOptions
-from models.task import Task
 from models.train import train_job
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
@@ -105,22 +104,15 @@ def features(device: str) -> dict[str, dict[str, float]]:
 def training(folder: Path, device: str) -> dict[str, dict[str, float]]:
     """An epoch of each fusion on three modalities, its development part included: for each second of both parts."""
     seconds, size, checkpoint_b = {}, SIZES[device], 0
-    jobs = {"segment": _of_turns(folder, device, size["turns"]), "frame": _of_windows(folder, device)}
+    jobs = {"segment": _of_turns(folder, size["turns"]), "frame": _of_windows(folder)}
     for level, (job, lasts_s) in jobs.items():
         _spent_s(job, device, 1 + size["epochs"])  # start-up, of later epochs too
-        plain = ON_FRAMES if level == "frame" else {}
         for fusion in FUSIONS:
-            own = (
-                {}
-                if fusion in ("rcma", "rjcma")
-                else plain
-                if fusion == "late" or not plain
-                else {**plain, "one_grid": True}
-            )
-            network = NetworkOptions(fusion=fusion, **own)
+            own = ON_FRAMES if level == "frame" and fusion not in ("rcma", "rjcma") else {}
+            network = NetworkOptions(fusion=fusion, **own, one_grid=True if own and fusion != "late" else None)
             seconds[f"{level}, {fusion}"] = _epoch_s(replace(job, network=network), device, size["epochs"]) / lasts_s
             checkpoint_b = max(checkpoint_b, sum(file.stat().st_size for file in (job.out / "seed0").iterdir()))
-    jobs["segment"] = _of_turns(folder, device, size["turns"] // 4)  # a hundred times slower: few are enough
+    jobs["segment"] = _of_turns(folder, size["turns"] // 4)  # a hundred times slower: few are enough
     for level, own in PUBLISHED.items():
         job, lasts_s = jobs[level]
         for fusion, options in own.items():
@@ -137,18 +129,15 @@ def _epoch_s(job: Job, device: str, epochs: int) -> float:
     return found
 
 
-def _of_turns(folder: Path, device: str, count: int) -> tuple[Job, float]:
+def _of_turns(folder: Path, count: int) -> tuple[Job, float]:
     """A job on turns, and how long they are."""
     files = turns(folder, count)
     store = FeatureStore(files["text"])
     lasts_s = sum(float(store[name].time_s[-1, 1]) for name in store) * 15 / 16  # one of sixteen is tested
-    options = TrainingOptions(seeds=[0], max_steps={"audio": 1700, "video": 350, "text": 128})
-    network = NetworkOptions(fusion="self_attention")
-    task = Task.parse("classes/segment")
-    return Job("bench", task, "A+V+T", 0, folder / "split.tsv", files, None, network, options, folder / "run"), lasts_s
+    return job_of_turns(folder, files, max_steps={"audio": 1700, "video": 350, "text": 128}), lasts_s
 
 
-def _of_windows(folder: Path, device: str) -> tuple[Job, float]:
+def _of_windows(folder: Path) -> tuple[Job, float]:
     """A job on windows of frames, and how long the videos are, overlaps of windows counted."""
     files, labels = videos(folder, [200 * WINDOWS + 100, 400, 330])
     split = folder / "frames.tsv"

@@ -79,8 +79,3 @@ def figures() -> dict[str, float]:
             "random order, lazily: one dataset per segment / store": datasets / _seconds(store_lazily_in_random_order),
             "in order: store / plain sequential read": _seconds(store_in_order) / _seconds(plain),
         }
-
-
-if __name__ == "__main__":
-    for name, value in figures().items():
-        print(f"{value:8.2f}  {name}")

@@ -1,5 +1,5 @@
-"""Training: epochs on the default features against commit d026491 and against the arithmetic they hold, against loading
-item by item, and seeds side by side against one by one.
+"""Training: epochs on the default features against commit d026491 and against the arithmetic they hold, seeds side by
+side against one by one, and memory.
 
 The former code is checked out of this repository for the time, and its epochs alternate with ours.
 """
@@ -29,7 +29,7 @@ LEARNED, LEARNED_TURNS, SIGNAL = ("self_attention", "rcma"), 128, 0.02
 T_OF_FIVE = 2.776  # Student's t of 97.5 % with four degrees of freedom
 FUSIONS = ("self_attention", "cross_attention", "concatenation", "late", "rcma")
 WINDOWS = 24  # of Aff-Wild2's kind in an epoch
-FRAMES_PER_VIDEO, FRAME_S = 5000, 1 / 30  # the average of Aff-Wild2
+FRAME_S = 1 / 30
 FRAME_FEATURES = {"audio": (768, 0.02), "video": (768, FRAME_S), "text": (768, 0.35)}
 STREAMED_WIDTH, CORPUS_FRAMES = 1500, 2_900_000
 
@@ -89,26 +89,14 @@ def videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
     return files, folder / "labels.h5"
 
 
-def new_run(examples, network, options, seed: int = 0):
-    """The training of one seed before its first epoch, where the examples are."""
-    import torch
+def job_of_turns(folder: Path, files: dict[str, Path], network=None, **training):
+    """A job on ``turns``; what it writes goes to the folder ``run``."""
+    from models.job import Job
+    from models.options import NetworkOptions, TrainingOptions
 
-    from models.fit import Run
-    from models.network import build
-
-    torch.manual_seed(seed)
-    network = build(network, examples.dims, examples.task, len(examples.names), examples.max_steps, examples.scale)
-    return Run(network.to(examples.device), examples, options, seed, False)
-
-
-def _seconds(function, repeats: int = 2) -> float:
-    """The quickest of some runs: what disturbs a measurement only ever makes it longer."""
-    best = float("inf")
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        function()
-        best = min(best, time.perf_counter() - begin)
-    return best
+    network = network or NetworkOptions(fusion="self_attention")
+    options, task = TrainingOptions(**{"seeds": [0], **training}), Task("classes", "segment")
+    return Job("bench", task, "A+V+T", 0, folder / "split.tsv", files, None, network, options, folder / "run")
 
 
 def default_features() -> dict[str, float]:
@@ -165,59 +153,6 @@ def _of_both(former: Path | None, *arguments) -> list[dict]:
     ]
 
 
-def loading_by_item() -> dict[str, float]:
-    """An epoch on frames whose features are frozen, against a loop that loads and aligns each window when it is due."""
-    from models.data import Batch
-    from models.examples import frame_items, training_batches
-    from models.fitted import fitted
-    from models.options import NetworkOptions, TrainingOptions
-    from pipeline.records import Assignment
-    from pipeline.timebase import to_grid
-
-    network = NetworkOptions(fusion="rcma")
-    options = TrainingOptions(seeds=[0], batch_size=12)
-    parts = ["training"] * 2 + ["development", "test"]
-    with tempfile.TemporaryDirectory() as folder:
-        files, labels = videos(Path(folder), [FRAMES_PER_VIDEO] * len(parts))
-        stores, truth = {m: FeatureStore(path) for m, path in files.items()}, FeatureStore(labels)
-        split = [Assignment(name, 0, part) for name, part in zip(truth, parts)]
-        items = frame_items(stores, truth, split, FRAMES_TASK, network, options)
-        run = new_run(fitted(items, network, options), network, options)
-        examples = run.examples
-        groups = training_batches(run.items, examples.length, options.batch_size, np.random.default_rng(0))
-
-        def window(item: int):
-            import torch
-
-            segment_id, first = examples.segment_ids[examples.segment[item]], examples.first[item]
-            label = FeatureStore(labels)[segment_id]
-            part = slice(first, first + options.window)
-            values, masks = {}, {}
-            for m, path in files.items():
-                rows = FeatureStore(path)[segment_id]
-                x, seen = to_grid(rows.values, rows.time_s, rows.valid, label.time_s)
-                masks[m] = torch.from_numpy(seen[part])
-                values[m] = examples.normalisers[m](torch.from_numpy(x[part]), masks[m])
-            return values, masks, torch.from_numpy(label.values[part]), torch.from_numpy(label.valid[part])
-
-        def load(groups: Sequence[np.ndarray]) -> Iterator[Batch]:
-            import torch
-
-            for group in groups:
-                values, masks, target, valid = zip(*map(window, group))
-                yield Batch(
-                    {m: torch.stack([v[m] for v in values]) for m in files},
-                    {m: torch.stack([k[m] for k in masks]) for m in files},
-                    torch.stack(target),
-                    torch.stack(valid),
-                    group,
-                )
-
-        ours = _seconds(lambda: run.learn(examples.batches(groups)))
-        theirs = _seconds(lambda: run.learn(load(groups)), repeats=1)
-    return {"epoch on frames, rcma: loading each window / features frozen (at least 2)": theirs / ours}
-
-
 def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training) -> float:
     """Seconds of one training job in a process of its own, start-up included."""
     features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
@@ -232,28 +167,22 @@ def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training
     return time.perf_counter() - begin_s
 
 
-def side_by_side(device: str, seeds: int, count: int, epochs: int, cores: int) -> float:
-    """Time of seeds one after another, each with all the cores, over their time side by side on the same cores."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        files = turns(folder, count)
-        same = {"seeds": list(range(seeds)), "epochs": epochs, "stop_patience": epochs, "device": device}
-        apart = train(folder, files, "apart", 1, **same, threads=cores if device == "cpu" else 1)
-        return apart / train(folder, files, "together", cores, **same)
-
-
 def seeds_side_by_side() -> dict[str, float]:
     """Seeds of one job side by side, against one after another with all the cores."""
     cores = len(os.sched_getaffinity(0))
-    seeds = max(2, cores)
-    name = f"{seeds} seeds on {cores} cores: one after another / side by side (at least 1)"
-    return {name: side_by_side("cpu", seeds, 96, 4, cores)}
+    seeds = list(range(max(2, cores)))
+    same = {"seeds": seeds, "epochs": 4, "stop_patience": 4, "device": "cpu"}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files = turns(folder, 96)
+        apart = train(folder, files, "apart", 1, **same, threads=cores)
+        together = train(folder, files, "together", cores, **same)
+    return {f"{len(seeds)} seeds on {cores} cores: one after another / side by side (at least 1)": apart / together}
 
 
 def _peak_of_streaming(frames: int) -> float:
     """Peak memory in MB of two batches read from a file of so many frames; to be run in a process of its own."""
-    from models.examples import frame_items
-    from models.fitted import fitted
+    from models.items import fitted, frame_items
     from models.options import NetworkOptions, TrainingOptions
     from pipeline.records import Assignment
 
@@ -290,15 +219,8 @@ def streaming_memory() -> dict[str, float]:
 
 def figures() -> dict[str, float]:
     """All ratios, each measured in this one run."""
-    return default_features() | loading_by_item() | seeds_side_by_side() | streaming_memory()
+    return default_features() | seeds_side_by_side() | streaming_memory()
 
 
 if __name__ == "__main__":
-    import torch
-
-    torch.set_num_threads(1)
-    if len(sys.argv) > 1:
-        print(_peak_of_streaming(int(sys.argv[1])))
-    else:
-        for name, value in figures().items():
-            print(f"{value:8.2f}  {name}")
+    print(_peak_of_streaming(int(sys.argv[1])))

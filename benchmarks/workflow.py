@@ -1,6 +1,6 @@
 """What the workflow itself costs: the first report, and on both full corpora parsing, a dry run, a run without work.
 
-    python -m benchmarks.workflow
+    python -m benchmarks workflow
 
 The first report is the demonstration's, from nothing, on two cores. The full trees have the corpora's dialogs, turns
 and videos with empty media (benchmarks/full_size.py); of them nothing is computed. Seconds are given twice: as on a
@@ -91,8 +91,3 @@ def figures() -> dict[str, float]:
         make_affwild2(folder / "AffWild2")
         write_config(folder, scale="demo")
         return demonstration | start_up() | parsing(folder) | dry_run(folder) | no_op(folder)
-
-
-if __name__ == "__main__":
-    for name, value in figures().items():
-        print(f"{value:8.2f}  {name}")

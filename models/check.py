@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import click
@@ -11,9 +12,8 @@ from torch import Tensor, nn
 
 from models.attention import Stream, observed
 from models.network import Fused, build
-from models.options import MODALITIES, NetworkOptions, options_from_json
+from models.options import MODALITIES, NetworkOptions, options_from_json, sentences, title
 from models.task import Task
-from models.wording import sentences, title
 from pipeline.conformance import Wrong, say
 from pipeline.records import InputError
 
@@ -41,39 +41,48 @@ def check_fusion(name, options):
     say(CHECKS, network, f"fusion {name!r}")
 
 
-def _cases(options: NetworkOptions, tasks: list[Task] = TRIED) -> Iterator[tuple[Task, list[str]]]:
+@dataclass(frozen=True)
+class _Case:
+    """One network on made-up streams."""
+
+    options: NetworkOptions
+    task: Task
+    modalities: tuple[str, ...]
+
+    def __str__(self) -> str:
+        letters = {name: letter for letter, name in MODALITIES.items()}
+        return f"{'+'.join(letters[m] for m in self.modalities)}, task {self.task}"
+
+    @property
+    def steps(self) -> dict[str, int]:
+        return dict.fromkeys(DIMS, GRID) if self.task.frames or self.options.one_grid else STEPS
+
+    def network(self) -> nn.Module:
+        torch.manual_seed(0)
+        dims = {m: DIMS[m] for m in self.modalities}
+        return build(self.options, dims, self.task, OUTPUTS, self.steps).double().eval()
+
+    def given(self) -> Given:
+        generator, kind = torch.Generator().manual_seed(1), torch.float64
+        shapes = {m: (ITEMS, self.steps[m]) for m in self.modalities}
+        values = {m: torch.randn(*shape, DIMS[m], generator=generator, dtype=kind) for m, shape in shapes.items()}
+        return values, {m: torch.rand(*shape, generator=generator) >= 0.3 for m, shape in shapes.items()}
+
+
+def _cases(options: NetworkOptions, tasks: list[Task] = TRIED) -> Iterator[_Case]:
     """Every task with every set of modalities that the fusion takes."""
     for task in tasks:
         if options.published and task.what != options.published.task.what:
             continue
         for count in range(options.make_fusion().min_modalities, len(DIMS) + 1):
-            for modalities in combinations(DIMS, count):
-                yield task, list(modalities)
+            yield from (_Case(options, task, modalities) for modalities in combinations(DIMS, count))
 
 
-def _largest(options: NetworkOptions) -> list[tuple[Task, list[str]]]:
+def _largest(options: NetworkOptions) -> Iterator[tuple[_Case, nn.Module, Given]]:
     """Each task with all modalities."""
-    return [case for case in _cases(options) if len(case[1]) == len(DIMS)]
-
-
-def _steps(options: NetworkOptions, task: Task) -> dict[str, int]:
-    return dict.fromkeys(DIMS, GRID) if task.frames or options.one_grid else STEPS
-
-
-def _network(options: NetworkOptions, task: Task, modalities: list[str]) -> nn.Module:
-    torch.manual_seed(0)
-    dims = {m: DIMS[m] for m in modalities}
-    return build(options, dims, task, OUTPUTS, _steps(options, task)).double().eval()
-
-
-def _given(options: NetworkOptions, task: Task, modalities: list[str]) -> Given:
-    generator = torch.Generator().manual_seed(1)
-    values, masks = {}, {}
-    for m in modalities:
-        shape = ITEMS, _steps(options, task)[m]
-        values[m] = torch.randn(*shape, DIMS[m], generator=generator, dtype=torch.float64)
-        masks[m] = torch.rand(*shape, generator=generator) >= 0.3
-    return values, masks
+    for case in _cases(options):
+        if len(case.modalities) == len(DIMS):
+            yield case, case.network(), case.given()
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
@@ -81,28 +90,24 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return float(((one - other).abs().max() / one.abs().max().clamp(min=1e-12)).detach())
 
 
-def _here(task: Task, modalities: list[str]) -> str:
-    letters = {name: letter for letter, name in MODALITIES.items()}
-    return f"{'+'.join(letters[m] for m in modalities)}, task {task}"
-
-
 def _builds(options: NetworkOptions) -> str:
     sizes = []
-    for task, modalities in _cases(options, TASKS):
-        outcome = _network(options, task, modalities)(*_given(options, task, modalities))
-        wanted = (ITEMS, GRID, OUTPUTS) if task.frames else (ITEMS, OUTPUTS)
+    for case in _cases(options, TASKS):
+        network = case.network()
+        outcome = network(*case.given())
+        wanted = (ITEMS, GRID, OUTPUTS) if case.task.frames else (ITEMS, OUTPUTS)
         if outcome.shape != wanted or not torch.isfinite(outcome).all():
-            raise Wrong(f"{_here(task, modalities)}: gives {tuple(outcome.shape)}, finite and {wanted} expected")
-        sizes.append(sum(p.numel() for p in _network(options, task, modalities).parameters()))
+            raise Wrong(f"{case}: gives {tuple(outcome.shape)}, finite and {wanted} expected")
+        sizes.append(sum(p.numel() for p in network.parameters()))
     return f"{len(sizes)} networks of {min(sizes)} to {max(sizes)} parameters, every set of modalities on every task"
 
 
 def _streams(options: NetworkOptions) -> str:
     """What ``fuse`` gives, and that it leaves what it is given as it was."""
     count = 0
-    for task, modalities in _cases(options):
-        fused = Fused(options.make_fusion(task), modalities).double().eval()
-        _, masks = _given(options, task, modalities)
+    for case in _cases(options):
+        fused = Fused(options.make_fusion(case.task), list(case.modalities)).double().eval()
+        _, masks = case.given()
         streams = {m: observed(torch.randn(*mask.shape, options.width).double(), mask) for m, mask in masks.items()}
         kept = {m: Stream(s.values.clone(), s.mask.clone()) for m, s in streams.items()}
         groups = fused(dict(streams))
@@ -126,13 +131,12 @@ def _streams(options: NetworkOptions) -> str:
 
 
 def _absent(options: NetworkOptions) -> str:
-    for task, modalities in _largest(options):
-        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+    for case, network, (values, masks) in _largest(options):
         before = network(values, masks)
         for spoil in (torch.nan, 1e6):
-            spoilt = {m: torch.where(masks[m][..., None], values[m], spoil) for m in modalities}
+            spoilt = {m: torch.where(masks[m][..., None], values[m], spoil) for m in masks}
             if not torch.equal(network(spoilt, masks), before):
-                raise Wrong(f"{_here(task, modalities)}: what absent rows hold ({spoil}) changes the outcome")
+                raise Wrong(f"{case}: what absent rows hold ({spoil}) changes the outcome")
     return "absent rows may hold anything, NaN included"
 
 
@@ -140,15 +144,14 @@ def _padding(options: NetworkOptions) -> str:
     if options.faithful:
         return "not asked of a published model, to which padding is data"
     worst = 0.0
-    for (task, modalities), full in product(_largest(options), (False, True)):
-        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+    for (case, network, (values, masks)), full in product(_largest(options), (False, True)):
         masks = {m: mask | full for m, mask in masks.items()}
         longer = {m: F.pad(v, (0, 0, 0, 7)) for m, v in values.items()}, {m: F.pad(v, (0, 7)) for m, v in masks.items()}
-        after = network(*longer)[:, :GRID] if task.frames else network(*longer)
+        after = network(*longer)[:, :GRID] if case.task.frames else network(*longer)
         worst = max(worst, _apart(network(values, masks), after))
         if worst > TOLERANCE:
             raise Wrong(
-                f"{_here(task, modalities)}: seven absent steps at the end change the outcome by {worst:.2g} of the "
+                f"{case}: seven absent steps at the end change the outcome by {worst:.2g} of the "
                 "largest value; absent steps must not be attended to, counted or averaged (stream.mask says which)"
             )
     return f"absent steps at the end change nothing (to {worst:.1g})"
@@ -156,54 +159,52 @@ def _padding(options: NetworkOptions) -> str:
 
 def _batches(options: NetworkOptions) -> str:
     worst = 0.0
-    for task, modalities in _largest(options):
-        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+    for case, network, (values, masks) in _largest(options):
         together = network(values, masks)
         for i in range(ITEMS):
             alone = network({m: v[i : i + 1] for m, v in values.items()}, {m: v[i : i + 1] for m, v in masks.items()})
             worst = max(worst, _apart(together[i : i + 1], alone))
         if worst > TOLERANCE:
-            raise Wrong(f"{_here(task, modalities)}: an item differs by {worst:.2g} between a batch and alone")
+            raise Wrong(f"{case}: an item differs by {worst:.2g} between a batch and alone")
     return f"an item says the same in any batch (to {worst:.1g})"
 
 
 def _nothing(options: NetworkOptions) -> str:
-    for task, modalities in _largest(options):
-        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
-        for m in modalities:
+    for case, network, (values, masks) in _largest(options):
+        for m in masks:
             masks[m][0] = False  # an item of which nothing was observed
-            masks[m][1] = m == modalities[0]  # one modality only
+            masks[m][1] = m == case.modalities[0]  # one modality only
         outcome = network(values, masks)
         outcome.sum().backward()
         if not torch.isfinite(outcome).all() or not all(
             p.grad is None or torch.isfinite(p.grad).all() for p in network.parameters()
         ):
             raise Wrong(
-                f"{_here(task, modalities)}: an item of which nothing, or only {modalities[0]}, was observed gives "
+                f"{case}: an item of which nothing, or only {case.modalities[0]}, was observed gives "
                 "NaN; a softmax or a mean over nothing is none"
             )
     return "items of which nothing or one modality was observed are survived"
 
 
 def _counts(options: NetworkOptions) -> str:
-    for task, modalities in _cases(options):
-        network, (values, masks) = _network(options, task, modalities), _given(options, task, modalities)
+    for case in _cases(options):
+        network, (values, masks) = case.network(), case.given()
         before = network(values, masks)
-        for m in modalities:
+        for m in masks:
             if _apart(before, network(values | {m: values[m] + 1}, masks)) < TOLERANCE:
-                raise Wrong(f"{_here(task, modalities)}: {m} has no say in the outcome")
+                raise Wrong(f"{case}: {m} has no say in the outcome")
     return "each modality has its say"
 
 
 def _gradients(options: NetworkOptions) -> str:
     idle = set()
-    for task, modalities in _cases(options):
-        network = _network(options, task, modalities)
-        outcome = network(*_given(options, task, modalities))
+    for case in _cases(options):
+        network = case.network()
+        outcome = network(*case.given())
         (outcome * torch.linspace(-1, 2, outcome.numel()).view_as(outcome)).sum().backward()
         for name, p in network.named_parameters():
             if p.grad is not None and not torch.isfinite(p.grad).all():
-                raise Wrong(f"{_here(task, modalities)}: the gradient of {name} is not finite")
+                raise Wrong(f"{case}: the gradient of {name} is not finite")
             if p.grad is None or not p.grad.any():
                 idle.add(name)
     if idle and not options.faithful:
@@ -212,12 +213,9 @@ def _gradients(options: NetworkOptions) -> str:
 
 
 def _repeats(options: NetworkOptions) -> str:
-    for task, modalities in _largest(options):
-        network, given = _network(options, task, modalities), _given(options, task, modalities)
+    for case, network, given in _largest(options):
         if not torch.equal(network(*given), network(*given)):
-            raise Wrong(
-                f"{_here(task, modalities)}: the same input gives another outcome the second time; is dropout on?"
-            )
+            raise Wrong(f"{case}: the same input gives another outcome the second time; is dropout on?")
     return "the same input gives the same outcome"
 
 

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 from models.dialog import Before
 from models.sources import PooledRows, StoredRows
 from models.task import Task
-from models.truth import UNKNOWN, segment_truth
+from models.truth import UNKNOWN, Truth, segment_truth
 from pipeline.records import Assignment, InputError, read_table
 from pipeline.store import FeatureStore
 
@@ -114,8 +114,7 @@ class SegmentDataset(Dataset):
     Args:
         features: feature store, or its path, per modality.
         segment_ids: which segments, in which order.
-        labels: the class name of each segment, None where it is not known; or its numbers; or None altogether.
-        classes: class names in the order of their indices; default: sorted.
+        truth: what is known of each; None: nothing.
         max_steps: rows kept per modality; longer sequences are cut at their end.
         step_s: rows that follow each other faster are averaged to steps of this length; None: rows as they are. What
             was trained here, published models apart, wants the ``grid_hop_s`` of its training.
@@ -128,17 +127,15 @@ class SegmentDataset(Dataset):
         self,
         features: Mapping[str, str | Path | FeatureStore],
         segment_ids: Sequence[str],
-        labels: Sequence[str | None] | np.ndarray | None = None,
-        classes: Sequence[str] | None = None,
+        truth: Truth | None = None,
         max_steps: Mapping[str, int] | None = None,
         normalisers: Mapping[str, Normaliser] | None = None,
         step_s: float | None = None,
     ):
         stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
         self.rows = {m: _rows(store, segment_ids, (max_steps or {}).get(m), step_s) for m, store in stores.items()}
-        self.segment_ids, self.labels = list(segment_ids), labels
-        named = () if labels is None or isinstance(labels, np.ndarray) else set(labels) - {None}
-        self.classes = sorted(named) if classes is None else list(classes)
+        self.segment_ids, self.truth = list(segment_ids), truth
+        self.classes = truth.names if truth else []
         self.normalisers = dict(normalisers or {})
 
     @classmethod
@@ -166,8 +163,7 @@ class SegmentDataset(Dataset):
         if not chosen:
             raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
         truth = segment_truth(wanted, split, chosen, labels)
-        known = truth.values if wanted.numbers else [None if k == UNKNOWN else truth.names[k] for k in truth.values]
-        data = cls(features, [r.segment_id for r in chosen], known, truth.names, max_steps, step_s=step_s)
+        data = cls(features, [r.segment_id for r in chosen], truth, max_steps, step_s=step_s)
         if normalise:
             training = [row.segment_id for row in rows if row.part == "training"]
             data.normalisers = {
@@ -189,12 +185,10 @@ class SegmentDataset(Dataset):
         return Example(self.segment_ids[item], values, masks, self._target(item), item)
 
     def _target(self, item: int) -> int | Tensor | None:
-        if self.labels is None:
+        if self.truth is None:
             return None
-        label = self.labels[item]
-        if isinstance(label, np.ndarray):
-            return torch.from_numpy(label).float()
-        return UNKNOWN if label is None else self.classes.index(label)
+        value = self.truth.values[item]
+        return torch.from_numpy(value).float() if value.ndim else int(value)
 
 
 def _rows(store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None, step_s: float | None) -> StoredRows:

@@ -1,6 +1,6 @@
 """The items of one training job, segments or windows of frames, and the batches made of them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -12,16 +12,10 @@ import torch
 from torch import Tensor
 
 from models.data import Batch, Normaliser
-from models.dialog import Dialogs, turns_before
-from models.options import NetworkOptions, TrainingOptions
-from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables, sent
+from models.dialog import Dialogs
+from models.sources import PooledRows, Table, sent
 from models.task import Task
-from models.truth import UNKNOWN, Truth, frame_names
-from models.windows import cut_windows
-from pipeline.log import log
-from pipeline.records import Assignment, InputError, Segment
-from pipeline.store import FeatureStore
-from pipeline.timebase import uniform_grid_s
+from models.truth import UNKNOWN
 
 BUCKET = 16  # batches whose items are sorted by length together
 
@@ -74,6 +68,13 @@ class Examples:
     def rows_per_step(self) -> dict[str, int]:
         """How many rows became a step, of the modalities whose rows are averaged."""
         return {m: table.rows.pool for m, table in self.tables.items() if isinstance(table.rows, PooledRows)}
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What a network is built for, besides its options: the arguments of ``models.network.build``."""
+        counts = {m: len(numbers) for m, numbers in self.layers.items()}
+        sizes = {"dims": self.dims, "outputs": len(self.names), "max_steps": self.max_steps, "layers": counts}
+        return {"task": self.task, "scale": self.scale, **sizes}
 
     @property
     def absent(self) -> dict[str, int]:
@@ -204,141 +205,3 @@ def evaluation_batches(items: np.ndarray, length: np.ndarray, size: int) -> list
     """Cut items into batches of about equal length, always the same."""
     order = items[np.argsort(length[items], kind="stable")]
     return [order[a : a + size] for a in range(0, len(order), size)]
-
-
-def segment_items(
-    stores: dict[str, FeatureStore],
-    assignments: Sequence[Assignment],
-    task: Task,
-    truth: Truth,
-    network: NetworkOptions,
-    training: TrainingOptions,
-    device: str = "cpu",
-    rows_per_step: Mapping[str, int] | None = None,
-    segments: Sequence[Segment] = (),
-) -> Examples:
-    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network hears them.
-
-    With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
-    finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
-    """
-    items = {a.segment_id for a in assignments}
-    before = {i: turns for i, turns in turns_before(segments, network.context).items() if i in items}
-    segment_ids = sorted(items.union(turn.segment_id for turns in before.values() for turn in turns))
-    index = {s: i for i, s in enumerate(segment_ids)}
-    steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
-    rows: dict[str, StoredRows]
-    if network.one_grid:
-        grids = _grids(stores, segment_ids, training.grid_hop_s)
-        rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
-    elif network.faithful:
-        rows = {m: StoredRows(store, segment_ids, steps[m]) for m, store in stores.items()}
-    else:
-        pool = rows_per_step or {}
-        rows = {
-            m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s, pool.get(m))
-            for m, store in stores.items()
-        }
-    segment = np.array([index[a.segment_id] for a in assignments])
-    return Examples(
-        task=task,
-        names=truth.names,
-        segment_ids=segment_ids,
-        tables=place_tables(rows, device, training.memory_budget_gb),
-        normalisers={},
-        part=np.array([a.part for a in assignments]),
-        segment=segment,
-        first=np.zeros(len(segment), np.int64),
-        count={m: r.count[segment] for m, r in rows.items()},
-        pad_to={m: steps[m] for m in rows} if network.faithful else {},
-        dtype=torch.float64 if network.faithful else torch.float32,
-        target=truth.values,
-        dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
-        shares=truth.shares,
-    )
-
-
-def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
-    """Cells from the first to the last row of any modality; one cell where a segment has no row at all."""
-    begin, end = np.full(len(segment_ids), np.inf), np.full(len(segment_ids), -np.inf)
-    for store in stores.values():
-        time_s = store.array("time_s")
-        for i, segment_id in enumerate(segment_ids):
-            a, b = store.row_range(segment_id)
-            if b > a:
-                begin[i], end[i] = min(begin[i], time_s[a:b, 0].min()), max(end[i], time_s[a:b, 1].max())
-    nothing = end < begin
-    begin[nothing], end[nothing] = 0.0, hop_s
-    return [uniform_grid_s(a, b, hop_s) for a, b in zip(begin, end)]
-
-
-def frame_items(
-    stores: dict[str, FeatureStore],
-    labels: FeatureStore,
-    assignments: Sequence[Assignment],
-    task: Task,
-    network: NetworkOptions,
-    training: TrainingOptions,
-    device: str = "cpu",
-) -> Examples:
-    """Windows over the video frames of ``labels``, features brought to them by time; without normalisers.
-
-    Training windows without any labelled frame are left out; of the other parts every frame is covered.
-    """
-    names = frame_names(task, labels)
-    segment_ids = sorted({a.segment_id for a in assignments})
-    index = {s: i for i, s in enumerate(segment_ids)}
-    truth = Table(StoredRows(labels, segment_ids), "device" if device != "cpu" else "host", device)
-    if not task.numbers:
-        _check_classes(truth, names)
-    time_s = labels.array("time_s")
-    grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
-    rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
-    part: list[str] = []
-    segments: list[int] = []
-    starts: list[int] = []
-    unlabelled = 0
-    valid = truth.valid.cpu().numpy()
-    for a in assignments:
-        i = index[a.segment_id]
-        begin = cut_windows(int(truth.count[i]), training.window, training.window_hop)
-        if not len(begin):
-            log.warning("%s (%s) has no video frame in %s: nothing to predict", a.segment_id, a.part, labels.path)
-        if a.part == "training":
-            at = truth.offset[i] + begin
-            end = np.minimum(at + training.window, truth.offset[i + 1])
-            useful = np.array([valid[x:y].any() for x, y in zip(at, end)], bool)
-            unlabelled += int((~useful).sum())
-            begin = begin[useful]
-        part += [a.part] * len(begin)
-        segments += [i] * len(begin)
-        starts += begin.tolist()
-    if unlabelled:
-        log.info("left out %d training windows without any labelled frame", unlabelled)
-    segment, first = np.array(segments, np.int64), np.array(starts, np.int64)
-    count = np.minimum(truth.count[segment] - first, training.window)
-    return Examples(
-        task=task,
-        names=names,
-        segment_ids=segment_ids,
-        tables=place_tables(rows, device, training.memory_budget_gb),
-        normalisers={},
-        part=np.array(part),
-        segment=segment,
-        first=first,
-        count=dict.fromkeys(rows, count),
-        pad_to=dict.fromkeys(rows, training.window) if network.faithful else {},
-        dtype=torch.float64 if network.faithful else torch.float32,
-        labels=truth,
-    )
-
-
-def _check_classes(labels: Table, names: list[str]) -> None:
-    """Raise InputError where a label is not the number of a class."""
-    found = labels.values[:-1, 0][labels.valid[:-1]]  # the last row is padding
-    wrong = found[(found < 0) | (found >= len(names)) | (found != found.floor())]
-    if len(wrong):
-        raise InputError(
-            f"{labels.rows.store.path}: a frame has class {wrong[0]:g}; the classes are numbered from 0 to "
-            f"{len(names) - 1} ({', '.join(names)}); correct the reader's annotate"
-        )

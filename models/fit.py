@@ -16,18 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from models.data import Batch
-from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
 from models.examples import Examples, training_batches
 from models.graphs import Graphs
-from models.losses import ccc_loss, cross_entropy_of_shares, inverse_frequencies
-from models.optimiser import Optimiser
-from models.options import TrainingOptions
+from models.losses import Objective
+from models.network import build
+from models.options import NetworkOptions, TrainingOptions
 from models.predict import answers, outputs
-from models.truth import UNKNOWN
 from pipeline.log import log
 from pipeline.records import InputError, replacing
 
@@ -35,74 +34,44 @@ Pausing = Generator[None, None, None]
 EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
 
 
-class Objective:
-    """What is minimised, and what selects the epoch.
+class Optimiser:
+    """Adam (Kingma & Ba 2015) with L2 weight decay, and its schedule; one learning rate of ``options``.
 
-    Classes: cross-entropy over what is labelled, or against the shares of raters' votes, and accuracy. Numbers: 1 - CCC
-    or the squared error, and the mean CCC.
+    On CUDA the learning rate and the count of steps are on the device, where a graph of a step reads them.
     """
 
-    def __init__(self, examples: Examples, options: TrainingOptions):
-        self.examples, self.options = examples, options
-        self.score = "ccc_mean" if examples.task.numbers else "accuracy"
-        self.weights = None
-        if options.class_weights and not examples.task.numbers:
-            self.weights = inverse_frequencies(self._counts()).to(examples.device, examples.dtype)
-        self.spread = None
-        if options.loss == "mse" and examples.task.numbers and examples.scale:
-            self.spread = torch.tensor(examples.scale["spread"], dtype=examples.dtype, device=examples.device)
+    def __init__(self, parameters: Iterable[Tensor], options: TrainingOptions, learning_rate: float):
+        learned = [p for p in parameters if p.requires_grad]
+        graphs = learned[0].is_cuda
+        rate = torch.tensor(learning_rate, device=learned[0].device) if graphs else learning_rate
+        self.adam = Adam(learned, rate, weight_decay=options.weight_decay, fused=True, capturable=graphs)
+        self.epochs = max(1, options.warmup_epochs)
+        self.warmup = LambdaLR(self.adam, lambda epoch: (epoch + 1) / self.epochs)
+        self.plateau = ReduceLROnPlateau(
+            self.adam, factor=0.1, patience=options.plateau_patience, threshold=options.plateau_threshold
+        )
+        self.plateau.cooldown_counter = options.warmup_epochs  # these epochs do not wear patience out
 
-    def _counts(self) -> Tensor:
-        """How much of each class trains."""
-        if self.examples.shares is not None:
-            return torch.from_numpy(self.examples.shares.sum(0))
-        return torch.bincount(torch.from_numpy(self.examples.known("training")), minlength=len(self.examples.names))
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the coming epoch."""
+        rate = self.adam.param_groups[0]["lr"]
+        return float(str(np.float32(rate.item()))) if isinstance(rate, Tensor) else rate  # 0.001, not 0.0010000000475
 
-    def loss(self, output: Tensor, batch: Batch) -> Tensor:
-        """The loss of one batch."""
-        output = output.to(torch.promote_types(output.dtype, torch.float32))
-        if not self.examples.task.numbers:
-            if self.examples.shares is not None:
-                return cross_entropy_of_shares(output, batch.target, self.weights)
-            return self.cross_entropy(output.flatten(0, -2), batch.target.flatten())
-        if self.options.loss == "mse":
-            return self.squared_error(output, batch.target, batch.target_mask)
-        return ccc_loss(output, batch.target, batch.target_mask, self.options.ccc_over)
+    def end_epoch(self, loss: float) -> None:
+        """Count an epoch that ended with this development loss."""
+        if self.warmup.last_epoch < self.epochs - 1:
+            self.warmup.step()
+        self.plateau.step(loss)
 
-    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean over what is labelled, weighed by class if asked for: (N, classes) and (N,)."""
-        weights = None if self.weights is None else self.weights.to(logits.device, logits.dtype)
-        return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
+    def state_dict(self) -> dict:
+        """All that is needed to go on."""
+        return {name: getattr(self, name).state_dict() for name in ("adam", "warmup", "plateau")}
 
-    def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """Mean over what is known and numbers, each in its spread: (..., numbers) twice and (...); 0 without any."""
-        error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
-        error = error if self.spread is None else error / self.spread.to(output)
-        return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)
-
-    def development(self, network: nn.Module, mixed: bool) -> dict[str, float]:
-        """Loss and scores over the whole development part."""
-        examples, items = self.examples, self.examples.items("development")
-        found = answers(examples, items, outputs(network, examples, items, self.options.batch_size, mixed))
-        truth, output = found.truth[found.known], found.output[found.known]
-        if not len(truth):
-            raise InputError(
-                f"the development part holds no labelled {examples.task.level}, so no epoch can be selected; "
-                "change the split"
-            )
-        if not examples.task.numbers:
-            confusion = confusion_matrix(truth, output.argmax(1), len(examples.names))
-            loss = self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth))
-            return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
-        each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
-        loss = 1 - float(each.mean())
-        if self.options.loss == "mse":
-            loss = float(self.squared_error(*map(torch.from_numpy, (output, truth, found.known[found.known]))))
-        return {
-            "loss": loss,
-            **{f"ccc_{name}": float(value) for name, value in zip(examples.names, each)},
-            "ccc_mean": float(each.mean()),
-        }
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from a state."""
+        for name, values in state.items():
+            getattr(self, name).load_state_dict(values)
 
 
 @dataclass
@@ -123,25 +92,29 @@ class Diverged(InputError):
 class Run:
     """One network in training; ``epoch()`` until ``finished``, then ``network`` holds the selected weights.
 
-    ``learning_rate`` is one of those of ``options``, by default the first.
+    ``learning_rate`` is one of those of ``options``, by default the first; ``mixed``: in bfloat16, as far as it may be.
     """
 
     def __init__(
         self,
-        network: nn.Module,
         examples: Examples,
+        network: NetworkOptions,
         options: TrainingOptions,
         seed: int,
-        mixed: bool,
+        mixed: bool = False,
         learning_rate: float | None = None,
     ):
-        self.network, self.examples, self.options, self.seed, self.mixed = network, examples, options, seed, mixed
+        torch.manual_seed(seed)
+        self.network = build(network, **examples.shape).to(examples.device)
+        self.examples, self.options, self.seed, self.mixed = examples, options, seed, mixed
         self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
         self.items = examples.items("training")
-        self.optimiser = Optimiser(network.parameters(), options, self.learning_rate)
+        self.optimiser = Optimiser(self.network.parameters(), options, self.learning_rate)
         self.total = torch.zeros((), dtype=torch.float64, device=examples.device)  # loss of an epoch, over its items
-        self.graphs = Graphs(self.step, network, self.optimiser.adam) if examples.device.type == "cuda" else None
+        self.graphs = None
+        if examples.device.type == "cuda":
+            self.graphs = Graphs(self.step, self.network, self.optimiser.adam)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -171,12 +144,18 @@ class Run:
                 f"seed {self.seed}: the loss is {loss} in epoch {number}; lower training.learning_rate "
                 f"({self.learning_rate}) or look at the features with `affectflow info`"
             )
-        scores = self.objective.development(self.network, self.mixed)
+        scores = self.development()
         row |= {f"development_{name}": value for name, value in scores.items()}
         self._select(number, scores)
         self.progress.history.append(row)
         self.progress.seconds += time.monotonic() - begin_s
         return row
+
+    def development(self) -> dict[str, float]:
+        """Loss and scores of the development part."""
+        items = self.examples.items("development")
+        output = outputs(self.network, self.examples, items, self.options.batch_size, self.mixed)
+        return self.objective.development(answers(self.examples, items, output))
 
     def _make_graphs(self, groups: Sequence[np.ndarray]) -> None:
         try:

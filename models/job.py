@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from models.data import read_fold
-from models.examples import Examples, frame_items, segment_items
-from models.fitted import fitted
+from models.examples import Examples
+from models.items import fitted, frame_items, segment_items
 from models.options import NetworkOptions, TrainingOptions
 from models.protocols.targets import Target
 from models.task import Task

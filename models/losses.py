@@ -1,49 +1,94 @@
-"""Losses: 1 - CCC over observed frames, and class weights for the cross-entropy."""
+"""What training minimises and what selects the epoch: cross-entropy, or 1 - CCC over observed frames."""
 
 from typing import Literal
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from models.data import Batch
+from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
+from models.examples import Examples
+from models.options import TrainingOptions
+from models.predict import Answers
+from models.truth import UNKNOWN
+from pipeline.records import InputError
 
 SMALLEST = 1e-8  # of the denominator of CCC: below it, everything is constant
 Over = Literal["batch", "window", "window_unbiased"]
 
 
-def concordance(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Compute the concordance correlation coefficient of each target over all valid frames: -> (outputs,).
+class Objective:
+    """What is minimised, and what selects the epoch.
 
-    ``predicted``, ``target``: (..., outputs); ``valid``: (...) or (..., outputs) bool. Lin 1989 with population
-    moments: CCC = 2 s_xy / (s_x^2 + s_y^2 + (mu_x - mu_y)^2). Where both are constant and equal it is undefined and
-    here 0; so it is without any valid frame. Invalid frames, NaN included, have no influence and get no gradient. At
-    least float32.
+    Classes: cross-entropy over what is labelled, or against the shares of raters' votes, and accuracy. Numbers: 1 - CCC
+    or the squared error, and the mean CCC.
     """
-    outputs = predicted.shape[-1]
-    return _concordance(*(v.reshape(-1, outputs) for v in (predicted, target, _of_each(valid, predicted))))
+
+    def __init__(self, examples: Examples, options: TrainingOptions):
+        self.examples, self.options = examples, options
+        self.score = "ccc_mean" if examples.task.numbers else "accuracy"
+        self.weights = self.spread = None
+        if options.class_weights and not examples.task.numbers:
+            if examples.shares is None:
+                counts = np.bincount(examples.known("training"), minlength=len(examples.names))
+            else:
+                counts = examples.shares.sum(0)
+            self.weights = inverse_frequencies(torch.from_numpy(counts)).to(examples.device, examples.dtype)
+        if options.loss == "mse" and examples.task.numbers and examples.scale:
+            self.spread = torch.tensor(examples.scale["spread"], dtype=examples.dtype, device=examples.device)
+
+    def loss(self, output: Tensor, batch: Batch) -> Tensor:
+        """The loss of one batch."""
+        output = output.to(torch.promote_types(output.dtype, torch.float32))
+        if self.examples.task.numbers:
+            if self.options.loss == "mse":
+                return self.squared_error(output, batch.target, batch.target_mask)
+            return ccc_loss(output, batch.target, batch.target_mask, self.options.ccc_over)
+        if self.examples.shares is not None:
+            return cross_entropy_of_shares(output, batch.target, self.weights)
+        return self.cross_entropy(output.flatten(0, -2), batch.target.flatten())
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean over what is labelled, weighed by class if asked for: (N, classes) and (N,)."""
+        weights = None if self.weights is None else self.weights.to(logits.device, logits.dtype)
+        return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
+
+    def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """Mean over what is known and numbers, each in its spread: (..., numbers) twice and (...); 0 without any."""
+        error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
+        error = error if self.spread is None else error / self.spread.to(output)
+        return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)
+
+    def development(self, found: Answers) -> dict[str, float]:
+        """Loss and scores of what a network says of the whole development part."""
+        examples, truth, output = self.examples, found.truth[found.known], found.output[found.known]
+        if not len(truth):
+            raise InputError(
+                f"the development part holds no labelled {examples.task.level}, so no epoch can be selected; "
+                "change the split"
+            )
+        if not examples.task.numbers:
+            confusion = confusion_matrix(truth, output.argmax(1), len(examples.names))
+            loss = self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth))
+            return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
+        each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
+        loss = 1 - float(each.mean())
+        if self.options.loss == "mse":
+            loss = float(self.squared_error(*map(torch.from_numpy, (output, truth, found.known[found.known]))))
+        ccc_of = {f"ccc_{name}": float(value) for name, value in zip(examples.names, each)}
+        return {"loss": loss, **ccc_of, "ccc_mean": float(each.mean())}
 
 
-def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: Over = "batch") -> Tensor:
-    """Average 1 - CCC over the targets that have any valid frame; 0 without any. Arguments as in ``concordance``.
+def concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: bool = False) -> Tensor:
+    """Compute the concordance correlation coefficient of each target over valid frames: (..., T, outputs) ->
+    (..., outputs).
 
-    ``over``: one CCC over all valid frames of a batch together, or one for each window (B, T, outputs), averaged over
-    the windows that have any. ``window_unbiased`` is the loss of paper 2's code: a variance of n - 1 beside a
-    covariance of n.
+    ``valid`` is of the same shape. Lin 1989 with population moments: CCC = 2 s_xy / (s_x^2 + s_y^2 + (mu_x - mu_y)^2).
+    Where both are constant and equal it is undefined and here 0; so it is without any valid frame. Invalid frames, NaN
+    included, have no influence and get no gradient. At least float32.
     """
-    valid = _of_each(valid, predicted)
-    if over == "batch" or predicted.dim() == 2:  # segments are of no window
-        predicted, target, valid = (v.reshape(1, -1, v.shape[-1]) for v in (predicted, target, valid))
-    loss = 1 - _concordance(predicted, target, valid, unbiased=over == "window_unbiased")  # (windows, outputs)
-    seen = valid.any(-2)
-    loss = (loss * seen).sum(0) / seen.sum(0).clamp(min=1)
-    return loss.sum() / seen.any(0).sum().clamp(min=1)
-
-
-def _of_each(valid: Tensor, predicted: Tensor) -> Tensor:
-    """Spread a mask of frames over the targets."""
-    return (valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)).expand_as(predicted)
-
-
-def _concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: bool = False) -> Tensor:
-    """CCC over the last but one axis, the frames: (..., T, outputs) -> (..., outputs)."""
     kind = torch.promote_types(predicted.dtype, torch.float32)
     x, y = (v.to(kind).masked_fill(~valid, 0.0) for v in (predicted, target))
     count = valid.sum(-2).clamp(min=1)
@@ -53,6 +98,22 @@ def _concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: boo
     covariance = (x * y).sum(-2) / count
     spread = (x.square() + y.square()).sum(-2) / ((count - 1).clamp(min=1) if unbiased else count)
     return 2 * covariance / (spread + (mean_x - mean_y).square()).clamp(min=SMALLEST)
+
+
+def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: Over = "batch") -> Tensor:
+    """Average 1 - CCC over the targets that have any valid frame; 0 without any.
+
+    ``predicted``, ``target``: (..., outputs); ``valid``: (...) or (..., outputs) bool. ``over``: one CCC over all valid
+    frames of a batch together, or one for each window (B, T, outputs), averaged over the windows that have any.
+    ``window_unbiased`` is the loss of paper 2's code: a variance of n - 1 beside a covariance of n.
+    """
+    valid = (valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)).expand_as(predicted)
+    if over == "batch" or predicted.dim() == 2:  # segments are of no window
+        predicted, target, valid = (v.reshape(1, -1, v.shape[-1]) for v in (predicted, target, valid))
+    loss = 1 - concordance(predicted, target, valid, unbiased=over == "window_unbiased")  # (windows, outputs)
+    seen = valid.any(-2)
+    loss = (loss * seen).sum(0) / seen.sum(0).clamp(min=1)
+    return loss.sum() / seen.any(0).sum().clamp(min=1)
 
 
 def cross_entropy_of_shares(logits: Tensor, shares: Tensor, weights: Tensor | None = None) -> Tensor:

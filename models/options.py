@@ -1,5 +1,6 @@
-"""What can be configured of a model and its training: the one definition that config.yaml is checked against."""
+"""What can be configured of a model and its training, by which config.yaml is checked, and a network in words."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -12,6 +13,10 @@ from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
+POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
+ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
+COMBINED = {"statistics": "as standard deviation and mean across them", "concatenation": "side by side"}
+VOTED = "Its targets are the shares of each class in the votes of all raters."
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
@@ -120,62 +125,75 @@ def _list_fusions(schema: dict) -> None:
         schema["properties"] |= TypeAdapter(FUSIONS.load(name).Config).json_schema().get("properties", {})
 
 
+def title(options: NetworkOptions, task: Task = CLASSES) -> str:
+    """Name a network in the report's words, with whatever tells it from others of its fusion."""
+    fusion = options.make_fusion(task)
+    if options.faithful:
+        return f"{fusion.title}, as published"
+    details = fusion.details()
+    details += [POOLING[options.combine]] if options.combine != fusion.combine else []
+    details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
+    details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
+    details += [f"{options.context} turns before"] if options.context else []
+    details += [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items()]
+    return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
+
+
+def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
+    """Say how the modalities of a network meet, what comes before and after, for the methods part of a paper."""
+    if options.faithful:
+        text = options.published.sentence
+    else:
+        grid = "" if task.frames else ", all on one time grid" if options.one_grid else ", each at its own rate"
+        over = "at each frame" if task.frames else "averaged over time"
+        text = (
+            f"{options.make_fusion(task).sentence()} Before it a {ENCODERS[options.encoder]} of width {options.width} "
+            f"encodes each modality{grid}; after it the fused vectors, {over}, go {COMBINED[options.combine]} to a "
+            "head of two layers."
+        )
+    if options.context:
+        text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
+    return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text
+
+
 def check_network(options: NetworkOptions, modalities: list[str], task: Task) -> None:
     """Refuse what cannot be built or would not mean anything; needs no data, so it can be asked before any work.
 
     ``modalities`` by name (audio, video, text). Raises InputError that names what is allowed.
     """
-    here = f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task}"
+    for problem in _problems(options, modalities, task):
+        raise InputError(f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task}: {problem}")
 
-    def require(condition: bool, message: str) -> None:
-        if not condition:
-            raise InputError(f"{here}: {message}")
 
-    known = list(MODALITIES.values())
-    require(
-        bool(modalities) and len(set(modalities)) == len(modalities) and set(modalities) <= set(known),
-        f"modalities are one or more of {known}, each once",
-    )
+def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Iterator[str]:
+    known, built_in = list(MODALITIES.values()), {name: FUSIONS.load(name) for name in FUSIONS.built_in}
+    if not modalities or len(set(modalities)) < len(modalities) or not set(modalities) <= set(known):
+        yield f"modalities are one or more of {known}, each once"
     fusion = options.make_fusion(task)
-    require(
-        len(modalities) >= fusion.min_modalities,
-        f"it relates modalities to each other and needs at least {fusion.min_modalities}; one alone goes with "
-        f"{', '.join(name for name in FUSIONS.built_in if FUSIONS.load(name).min_modalities == 1)}",
-    )
-    require(
-        bool(options.one_grid) or not fusion.one_grid,
-        "it needs all modalities on one time grid; leave one_grid out",
-    )
-    require(
-        options.encoder == "tcn" or options.width % 2 == 0,
-        f"width {options.width} must be even, half for each direction of the gru",
-    )
-    require(
-        not options.context or not (task.frames or options.faithful or fusion.apart or options.width % 2),
-        "dialog context is for segments, of one network of even width; set context to 0",
-    )
-    require(
-        task.numbers or not options.separate_targets,
-        "separate_targets is for numbers such as valence and arousal; set it to false",
-    )
+    if len(modalities) < (least := fusion.min_modalities):
+        alone = ", ".join(name for name, kind in built_in.items() if kind.min_modalities == 1)
+        yield f"it relates modalities to each other and needs at least {least}; one alone goes with {alone}"
+    if fusion.one_grid and not options.one_grid:
+        yield "it needs all modalities on one time grid; leave one_grid out"
+    if options.encoder != "tcn" and options.width % 2:
+        yield f"width {options.width} must be even, half for each direction of the gru"
+    if options.context and (task.frames or options.faithful or fusion.apart or options.width % 2):
+        yield "dialog context is for segments, of one network of even width; set context to 0"
+    if options.separate_targets and not task.numbers:
+        yield "separate_targets is for numbers such as valence and arousal; set it to false"
     if options.faithful:
-        having = {name: FUSIONS.load(name).published for name in FUSIONS.built_in}
-        require(
-            fusion.published is not None,
-            f"faithful is there for {', '.join(name for name in having if having[name])}; set it to false",
-        )
-        wanted = (fusion.published.task.what, fusion.published.encoder)
-        require(
-            (task.what, options.encoder) == wanted,
-            f"the published model is for task {wanted[0]} with encoder {wanted[1]!r}; "
-            "choose these or set faithful to false",
-        )
-        require(
-            options.one_grid == fusion.one_grid,
-            "the published model takes each modality at its own rate; leave one_grid out",
-        )
-    for problem in fusion.problems(options):
-        require(False, problem)
+        published = fusion.published
+        if published is None:
+            having = ", ".join(name for name, kind in built_in.items() if kind.published)
+            yield f"faithful is there for {having}; set it to false"
+        elif (task.what, options.encoder) != (published.task.what, published.encoder):
+            yield (
+                f"the published model is for task {published.task.what} with encoder {published.encoder!r}; "
+                "choose these or set faithful to false"
+            )
+        if options.one_grid != fusion.one_grid:
+            yield "the published model takes each modality at its own rate; leave one_grid out"
+    yield from fusion.problems(options)
 
 
 def check_training(options: "TrainingOptions", task: Task) -> None:

@@ -16,7 +16,6 @@ from models.examples import Examples, evaluation_batches
 from models.options import NOTHING, NetworkOptions
 from models.task import Task
 from models.truth import UNKNOWN
-from models.windows import average_windows
 from pipeline.records import InputError, replacing
 
 ROWS_ON_GPU = 2**16  # of a batch, padding included
@@ -105,6 +104,16 @@ def _of_frames(examples: Examples, items: np.ndarray, windows, part: np.ndarray,
     truth = np.where(known, truth[:, 0], UNKNOWN).astype(np.int64) if classes else truth
     frame = np.concatenate([np.arange(n) for n in frames])
     return Answers(of_segment, of_part, parts, frame, truth, known, np.concatenate(averaged))
+
+
+def average_windows(outputs: list[np.ndarray], first: np.ndarray, frames: int) -> np.ndarray:
+    """Average the windows that cover each frame: windows of (n, targets) at ``first`` -> (frames, targets) float64."""
+    total = np.zeros((frames, outputs[0].shape[1] if outputs else 0))
+    count = np.zeros((frames, 1))
+    for values, a in zip(outputs, first):
+        total[a : a + len(values)] += values
+        count[a : a + len(values)] += 1
+    return total / count
 
 
 def scores_without(

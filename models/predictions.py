@@ -17,6 +17,8 @@ from pipeline.records import InputError
 
 FILE = "predictions.parquet"
 AGAIN = "delete it and let the workflow make it again"
+Columns = dict[str, np.ndarray]
+Coded = tuple[np.ndarray, np.ndarray]  # of a column of text: different values, and which of them a row has
 
 
 def truth_columns(task: Task) -> list[str]:
@@ -78,17 +80,15 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     class is unknown, a prediction is not a number, or the seeds do not cover the same items.
     """
     path = Path(path)
-    rows = _rows(path, task, part)
+    columns, coded, classes = _rows(path, task, part)
     if task.numbers:
-        truth, predicted = (
-            np.stack([rows.columns[name] for name in of(task)], axis=-1).astype(np.float64)
-            for of in (truth_columns, prediction_columns)
-        )
+        of = truth_columns(task), prediction_columns(task)
+        truth, predicted = (np.stack([columns[name] for name in names], axis=-1).astype(np.float64) for names in of)
         known, predictable = np.isfinite(truth).all(-1), np.isfinite(predicted).all(-1)
     else:
-        truth, predicted = (_class_codes(path, name, rows) for name in ("label", "predicted"))
+        truth, predicted = (_class_codes(path, name, coded[name], classes) for name in ("label", "predicted"))
         known, predictable = truth >= 0, predicted >= 0
-    valid = rows.columns.setdefault("valid", known)
+    valid = columns.setdefault("valid", known)
     for what, wrong in (("label", valid & ~known), ("prediction", ~predictable)):
         if wrong.any():
             kind = "a number" if task.numbers else "a class"
@@ -96,25 +96,16 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     keep = valid if valid_only else np.ones(len(valid), bool)
     if not keep.any():
         return None
-    names, segment = rows.coded["segment_id"]
+    names, segment = coded["segment_id"]
     rank = np.argsort(np.argsort(names))  # names are few: rows get the codes of sorted names
     used, segment = np.unique(rank[segment[keep]], return_inverse=True)
-    columns = {name: rows.columns[name][keep] for name in ("frame", "time_s", "valid")}
+    kept = {name: columns[name][keep] for name in ("frame", "time_s", "valid")}
     segments = tuple(np.sort(names)[used].tolist())
-    seed = rows.columns["seed"][keep]
-    return _by_seed(path, segments, segment, seed, columns, rows.classes, truth[keep], predicted[keep])
+    return _by_seed(path, segments, segment, columns["seed"][keep], kept, classes, truth[keep], predicted[keep])
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of one part as they are in the file."""
-
-    columns: dict[str, np.ndarray]
-    coded: dict[str, tuple[np.ndarray, np.ndarray]]  # columns of text: different values, and which of them a row has
-    classes: tuple[str, ...]
-
-
-def _rows(path: Path, task: Task, part: str) -> _Rows:
+def _rows(path: Path, task: Task, part: str) -> tuple[Columns, dict[str, Coded], tuple[str, ...]]:
+    """The rows of one part as they are in the file, and the classes: columns of numbers, and coded ones of text."""
     from pyarrow import parquet
 
     have = parquet.read_schema(path).names
@@ -136,18 +127,16 @@ def _rows(path: Path, task: Task, part: str) -> _Rows:
     columns = {name: table[name].to_numpy() for name in wanted if name not in (*text, "part")}
     if not task.frames:
         columns |= {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
-    return _Rows(columns, coded, classes)
+    return columns, coded, classes
 
 
-def _class_codes(path: Path, column: str, rows: _Rows) -> np.ndarray:
+def _class_codes(path: Path, column: str, coded: Coded, classes: tuple[str, ...]) -> np.ndarray:
     """Index of the class of each row, -1 where there is none; raises InputError for a class that nobody knows."""
-    names, code = rows.coded[column]
-    number = {name: i for i, name in enumerate(rows.classes)} | {"": -1}
+    names, code = coded
+    number = {name: i for i, name in enumerate(classes)} | {"": -1}
     unknown = sorted({names[i] for i in np.unique(code)} - set(number))
     if unknown:
-        raise InputError(
-            f"{path}: column {column} holds {unknown[0]!r}; its classes are {', '.join(rows.classes)}; {AGAIN}"
-        )
+        raise InputError(f"{path}: column {column} holds {unknown[0]!r}; its classes are {', '.join(classes)}; {AGAIN}")
     return np.array([number.get(name, -1) for name in names.tolist()], np.int64)[code]
 
 

@@ -1,6 +1,8 @@
 """Published weights in our faithful modules: build one from published parameter names and compare number by number."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,73 +16,65 @@ from pipeline.records import InputError
 MODALITY = {"t": "text", "v": "video", "a": "audio"}
 ORDER = {"1": "video", "2": "audio", "3": "text"}  # paper 2 numbers its modalities
 HEADS = 6  # of paper 1; the one width that no parameter's shape tells
-PAIRS = {"self_attention": self_pairs, "cross_attention": cross_pairs}
 
 
-def _attention_name(name: str) -> str:
-    """Rename a parameter of paper 1; ``mha_v_t`` there is the attention of target t on source v."""
-    pair = re.match(r"mha_([tva])(?:_([tva]))?\.(.*)", name)
-    if pair:
-        source, target = MODALITY[pair[1]], MODALITY[pair[2] or pair[1]]
-        return f"attention.{target}_{source}.{pair[3]}"
-    name = re.sub(r"^(\w+)_(encoder|conv)\.", r"\2.\1.", name)
-    return name.replace("concat_linear.", "embedding.")
-
-
-def _attention(kind: str, params: dict[str, Tensor]) -> nn.Module:
-    audio, video = params["audio_conv.weight"], params["video_conv.weight"]
+def _attention(params: dict[str, Tensor], pairs: Callable) -> nn.Module:
+    """Paper 1; ``mha_v_t`` there is the attention of target t on source v."""
     dims = {m: params[f"{m}_encoder.weight_ih_l0"].shape[1] for m in ("text", "video", "audio")}
     outputs, embedding = params["classifier.weight"].shape
     model = AttentionModel(
         dims,
-        {"text": None, "video": video.shape[1], "audio": audio.shape[1]},
-        [PAIRS[kind](list(dims))],
+        {"text": None, **{m: params[f"{m}_conv.weight"].shape[1] for m in ("video", "audio")}},
+        [pairs(list(dims))],
         outputs,
         width=2 * params["text_encoder.weight_hh_l0"].shape[1],
         heads=HEADS,
         embedding=embedding,
     )
-    return _loaded(model, {_attention_name(name): value for name, value in params.items()})
+
+    def renamed(name: str) -> str:
+        if pair := re.match(r"mha_([tva])(?:_([tva]))?\.(.*)", name):
+            return f"attention.{MODALITY[pair[2] or pair[1]]}_{MODALITY[pair[1]]}.{pair[3]}"
+        return re.sub(r"^(\w+)_(encoder|conv)\.", r"\2.\1.", name).replace("concat_linear.", "embedding.")
+
+    model.load_state_dict({renamed(name): value for name, value in params.items()})
+    return model
 
 
-def _tcn(kind: str, params: dict[str, Tensor]) -> nn.Module:
+def _tcn(params: dict[str, Tensor]) -> nn.Module:
+    """The temporal encoder of paper 2, whose published module lists both convolutions twice."""
     levels = sum(name.endswith("conv1.weight_v") for name in params)
     widths = [len(params[f"network.{level}.conv1.bias"]) for level in range(levels)]
     _, inputs, kernel = params["network.0.conv1.weight_v"].shape
     model = TemporalConvolutionNetwork(inputs, widths, kernel)
-    renamed = {
-        name.replace("weight_g", "parametrizations.weight.original0").replace(
-            "weight_v", "parametrizations.weight.original1"
-        ): value
-        for name, value in params.items()
-        if ".net." not in name  # the published module lists both convolutions twice
-    }
-    return _loaded(model, renamed)
+
+    def renamed(name: str) -> str:
+        name = name.replace("weight_g", "parametrizations.weight.original0")
+        return name.replace("weight_v", "parametrizations.weight.original1")
+
+    model.load_state_dict({renamed(name): value for name, value in params.items() if ".net." not in name})
+    return model
 
 
-def _rjcma_name(name: str) -> str:
-    """Rename a parameter of paper 2's stacked co-attention layers."""
-    name = name.removeprefix("dcn_layers.").replace("dense_coattn.query_linear", "joint")
-    name = re.sub(r"dense_coattn\.(key|value)([123])_linear", lambda found: f"{found[1]}.{ORDER[found[2]]}", name)
-    return re.sub(r"linears\.([012])\.0", lambda found: f"update.{ORDER[str(int(found[1]) + 1)]}", name)
-
-
-def _rjcma(kind: str, params: dict[str, Tensor]) -> nn.Module:
+def _rjcma(params: dict[str, Tensor]) -> nn.Module:
+    """The stacked co-attention of paper 2, which numbers its modalities."""
     layers = len({name.split(".")[1] for name in params})
     first = "dcn_layers.0.dense_coattn"
     widths = {m: len(params[f"{first}.value{n}_linear.bias"]) for n, m in ORDER.items()}
     model = co_attention(widths, len(params[f"{first}.key1_linear.bias"]), layers)
-    return _loaded(model, {_rjcma_name(name): value for name, value in params.items()})
 
+    def renamed(name: str) -> str:
+        name = name.removeprefix("dcn_layers.").replace("dense_coattn.query_linear", "joint")
+        name = re.sub(r"dense_coattn\.(key|value)([123])_linear", lambda found: f"{found[1]}.{ORDER[found[2]]}", name)
+        return re.sub(r"linears\.([012])\.0", lambda found: f"update.{ORDER[str(int(found[1]) + 1)]}", name)
 
-def _loaded(model: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    model.load_state_dict(state)  # strict: every published parameter has its place, and every place is filled
+    model.load_state_dict({renamed(name): value for name, value in params.items()})
     return model
 
 
-KINDS = {
-    "self_attention": _attention,
-    "cross_attention": _attention,
+KINDS: dict[str, Callable[[dict[str, Tensor]], nn.Module]] = {
+    "self_attention": partial(_attention, pairs=self_pairs),
+    "cross_attention": partial(_attention, pairs=cross_pairs),
     "tcn": _tcn,
     "rjcma_coattention": _rjcma,
 }
@@ -125,7 +119,7 @@ def from_published(kind: str, params: dict[str, np.ndarray | Tensor]) -> Referen
         if not name.startswith(("input/", "output/"))
     }
     try:
-        module = KINDS[kind](kind, tensors)
+        module = KINDS[kind](tensors)  # strict: names and places are the same
     except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(f"these parameters are not those of the published {kind}: {error}") from error
     return Reference(kind, module).double().eval().requires_grad_(False)

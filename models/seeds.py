@@ -9,11 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
 
 import torch
 
-from models import network as networks
 from models import predict
 from models.encoders import learned_weights
 from models.examples import Examples
@@ -91,22 +89,9 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     for path in folder.iterdir():
         if not path.name.startswith("resume"):
             path.unlink()
-    model: dict[str, Any] = {
-        "dims": examples.dims,
-        "outputs": examples.names,
-        "max_steps": examples.max_steps,
-        "scale": examples.scale,
-        "layers": examples.layers,
-        "rows_per_step": examples.rows_per_step,
-    }
-    counts = {m: len(numbers) for m, numbers in examples.layers.items()}
 
     def make(learning_rate: float) -> Run:
-        torch.manual_seed(seed)
-        network = networks.build(
-            job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale, counts
-        )
-        return Run(network.to(examples.device), examples, job.training, seed, mixed, learning_rate)
+        return Run(examples, job.network, job.training, seed, mixed, learning_rate)
 
     def say(text: str) -> None:
         log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text)
@@ -134,7 +119,15 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     done = {
         **known,
         "exact": not mixed,
-        "model": {**model, "parameters": sum(p.numel() for p in network.parameters())},
+        "model": {
+            "dims": examples.dims,
+            "outputs": examples.names,
+            "max_steps": examples.max_steps,
+            "scale": examples.scale,
+            "layers": examples.layers,
+            "rows_per_step": examples.rows_per_step,
+            "parameters": sum(p.numel() for p in network.parameters()),
+        },
         "items": {part: len(examples.items(part)) for part in ("training", "development", "test", "unlabelled")},
         "rated": examples.rated,
         "segments_without_rows": examples.absent,

@@ -3,21 +3,20 @@
 They are those of fold 0, whose partition is the challenge's own under every protocol; the further folds of ``sixfold``
 train on the validation videos and hold others back. They are averaged over seeds and then cut to the scale, -1 to 1.
 
-Layout ``single``, which the challenges since 2023 ask for: one ``predictions.txt`` with image_location, valence and
-arousal, a line like ``video60/00001.jpg,0.1,0.2`` for each frame. Layout ``per-video``, which those before asked for: a
-``video60.txt`` for each person with valence and arousal, a line for each frame. The frames are all those of the video,
-in their order, whether or not a face was found.
+One ``predictions.txt`` with image_location, valence and arousal, a line like ``video60/00001.jpg,0.1,0.2`` for each
+frame, as the challenges since 2023 ask for it. The frames are all those of the video, in their order, whether or not a
+face was found.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 import numpy as np
 
 from models.evaluation.scores import POOLED, Score
-from models.predictions import AGAIN, model_and_modalities, prediction_file
+from models.predictions import AGAIN, model_and_modalities, prediction_file, read_predictions
 from models.task import Task
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
@@ -25,7 +24,7 @@ from pipeline.store import FeatureStore
 
 FOLD = 0
 CHOSEN_BY = "development_ccc_mean"
-COLUMNS = ("valence", "arousal")
+TASK = Task("numbers", "frame", ("valence", "arousal"))
 LOCATION = "image_location"
 
 
@@ -66,37 +65,18 @@ def unlabelled_people(results: Path) -> dict[str, int]:
     return {name: end - begin for name, (begin, end) in zip(names, ranges)}
 
 
-def average_of_seeds(path: str | Path, frames: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Valence and arousal of each person, (frames, 2), averaged over seeds; read in batches, never as a whole.
+def average_of_seeds(path: Path, frames: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Valence and arousal of each person, (frames, 2), averaged over seeds.
 
-    Raises InputError where any seed lacks a frame of ``frames``, has one twice, or predicted something not a number.
+    Raises InputError where these are not the frames of ``frames``, each once from each seed.
     """
-    from pyarrow import dataset
-
-    sums = {name: np.zeros((n, len(COLUMNS))) for name, n in frames.items()}
-    seeds_of = {name: np.zeros(n, np.int64) for name, n in frames.items()}  # by how many seeds, for each frame
-    seeds = set()
-    columns = ["segment_id", "seed", "frame", *(f"prediction_{name}" for name in COLUMNS)]
-    source = dataset.dataset(path)
-    for batch in source.to_batches(columns=columns, filter=dataset.field("part") == "unlabelled"):
-        names = batch["segment_id"].dictionary_encode()
-        code, frame = names.indices.to_numpy(), batch["frame"].to_numpy()
-        values = np.stack([batch[name].to_numpy() for name in columns[3:]], axis=1).astype(np.float64)
-        seeds |= set(batch["seed"].unique().to_pylist())
-        for k in np.unique(code):
-            name, own = names.dictionary[k].as_py(), code == k
-            if name not in frames or frame[own].max() >= frames[name]:
-                raise InputError(f"{path}: {name} has other frames than labels.h5; {AGAIN}")
-            np.add.at(sums[name], frame[own], values[own])
-            np.add.at(seeds_of[name], frame[own], 1)
-    for name, count in seeds_of.items():
-        wrong = np.flatnonzero((count != len(seeds)) | (count == 0) | ~np.isfinite(sums[name]).all(axis=1))
-        if len(wrong):
-            raise InputError(
-                f"{path}: frame {wrong[0]} of {name} needs one number from each of its {len(seeds)} seeds and has "
-                f"{count[wrong[0]]}, or one that is not finite; {AGAIN}"
-            )
-    return {name: (total / len(seeds)).clip(-1.0, 1.0) for name, total in sums.items()}
+    found = read_predictions(path, TASK, "unlabelled", valid_only=False)
+    people = {} if found is None else {name: found.segment == k for k, name in enumerate(found.segments)}
+    for name in sorted(people.keys() | frames.keys()):
+        own = found.frame[people[name]] if name in people else ()
+        if not np.array_equal(own, np.arange(frames.get(name, 0))):
+            raise InputError(f"{path}: {name} has other frames than labels.h5; {AGAIN}")
+    return {name: found.predicted[:, own].mean(0).clip(-1.0, 1.0) for name, own in people.items()}
 
 
 def numbered(predicted: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -131,40 +111,27 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
         log.warning("%s: %d lines past the last frame of the video repeat its last prediction", name, count)
 
 
-def write_file(path: Path, columns: Iterable[str], rows: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Write a header and, for each row, what comes before its numbers and the numbers."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(",".join(columns) + "\n")
-        stream.writelines(f"{before}{valence:.6f},{arousal:.6f}\n" for before, (valence, arousal) in rows)
-
-
 @click.command()
 @click.option(
     "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
 )
 @click.option("--run", help="MODEL-MODALITIES; default: the best by the development CCC in tables/scores.csv")
-@click.option("--layout", default="single", show_default=True, type=click.Choice(["single", "per-video"]))
 @click.option(
     "--sample", type=click.Path(exists=True, dir_okay=False), help="the organisers' file, which gives the rows"
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="new or empty folder")
-def submission(results, run, layout, sample, out):
+def submission(results, run, sample, out):
     """Write the predictions of unlabelled people in the format of the Aff-Wild2 challenge."""
-    if sample and layout != "single":
-        raise InputError("--sample lists the lines of one file; use it with --layout single")
     if out.is_dir() and any(out.iterdir()):
         raise InputError(
             f"--out {out}: holds files already, which would be mixed with these; delete it or name another"
         )
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
-    path = prediction_file(results, run, FOLD, Task("numbers", "frame", COLUMNS))
+    path = prediction_file(results, run, FOLD, TASK)
     predicted = average_of_seeds(path, unlabelled_people(results))
-    if layout == "single":
-        rows = as_listed(sample, predicted) if sample else numbered(predicted)
-        write_file(out / "predictions.txt", [LOCATION, *COLUMNS], ((f"{place},", row) for place, row in rows))
-    else:
-        for name, values in predicted.items():
-            write_file(out / f"{name}.txt", COLUMNS, (("", row) for row in values))
-    frames = sum(map(len, predicted.values()))
-    log.info("submission of %s: %d people, %d frames, layout %s", run, len(predicted), frames, layout)
+    rows = as_listed(sample, predicted) if sample else numbered(predicted)
+    with replacing(out / "predictions.txt") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(",".join([LOCATION, *TASK.targets]) + "\n")
+        stream.writelines(f"{place},{valence:.6f},{arousal:.6f}\n" for place, (valence, arousal) in rows)
+    log.info("submission of %s: %d people, %d frames", run, len(predicted), sum(map(len, predicted.values())))

@@ -19,14 +19,7 @@ import torch
 from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
-from models.options import (
-    MODALITIES,
-    NetworkOptions,
-    TrainingOptions,
-    check_network,
-    check_training,
-    options_from_json,
-)
+from models.options import MODALITIES, NetworkOptions, TrainingOptions, check_network, check_training, options_from_json
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
@@ -34,6 +27,8 @@ from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
 
+FILE_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER_PATH = click.Path(file_okay=False, path_type=Path)
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
 
 
@@ -141,31 +136,16 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 @click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
-@click.option(
-    "--split", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="splits/PROTOCOL.tsv"
-)
+@click.option("--split", required=True, type=FILE_PATH, help="splits/PROTOCOL.tsv")
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
-@click.option("--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="labels.h5 or labels.tsv")
-@click.option("--segments", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="segments.tsv")
-@click.option("--targets", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="targets/PROTOCOL.tsv")
+@click.option("--labels", type=FILE_PATH, help="labels.h5 or labels.tsv")
+@click.option("--segments", type=FILE_PATH, help="segments.tsv")
+@click.option("--targets", type=FILE_PATH, help="targets/PROTOCOL.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
-@click.option(
-    "--cores",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="seeds train side by side as far as these suffice",
-)
-@click.option(
-    "--out",
-    "outs",
-    multiple=True,
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="runs/RUN/foldK, once for each --fold",
-)
+@click.option("--cores", default=1, type=click.IntRange(min=1), help="seeds train side by side as far as these suffice")
+@click.option("--out", "outs", multiple=True, required=True, type=FOLDER_PATH, help="runs/RUN/foldK, for each --fold")
 def train(task, name, modalities, split, folds, feature, labels, segments, targets, network, training, cores, outs):
     """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)

@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader
 
 from models.data import Normaliser, SegmentDataset, collate, read_fold
 from models.examples import evaluation_batches, training_batches
+from models.items import cut_windows
 from models.options import NetworkOptions, TrainingOptions
+from models.predict import average_windows
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task
 from models.truth import segment_truth
-from models.windows import average_windows, cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid

@@ -13,12 +13,11 @@ from torch import nn
 from models.__main__ import main
 from models.data import Batch
 from models.dialog import Before, DialogRecurrence, turns_before
-from models.examples import segment_items
+from models.items import segment_items
 from models.network import build
-from models.options import NetworkOptions, TrainingOptions, check_network
+from models.options import NetworkOptions, TrainingOptions, check_network, sentences, title
 from models.task import Task
 from models.truth import Truth
-from models.wording import sentences, title
 from pipeline.records import Assignment, InputError, Segment, write_table
 from pipeline.store import FeatureStore, Rows
 from tests.training_material import (

@@ -10,8 +10,7 @@ import pytest
 
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
-from models.options import NetworkOptions
-from models.wording import title
+from models.options import NetworkOptions, title
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -164,7 +163,7 @@ def test_options_and_words_load_no_heavy_library():
         from models.fusion.registry import FUSIONS, code_of
         from models.options import NetworkOptions, check_network
         from models.task import Task
-        from models.wording import sentences, title
+        from models.options import sentences, title
         for name in FUSIONS.built_in:
             network = NetworkOptions(fusion=name)
             check_network(network, ["audio", "video"], Task("classes", "segment"))

@@ -25,7 +25,8 @@ def test_concordance_is_lins_over_valid_frames(frames, seed, absent, offset):
     valid[0, :2] = True
     spoilt = x.copy()
     spoilt[~valid] = np.nan
-    found = concordance(torch.tensor(spoilt), torch.tensor(y), torch.tensor(valid))
+    frames_first = (torch.tensor(v.reshape(3 * frames, -1)) for v in (spoilt, y, valid))
+    found = concordance(*frames_first)
     np.testing.assert_allclose(found, [lin(x[valid][:, k], y[valid][:, k]) for k in (0, 1)], atol=1e-9)
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.optimiser import Optimiser
+from models.fit import Optimiser
 from models.options import TrainingOptions
 
 

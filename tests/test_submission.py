@@ -26,7 +26,6 @@ b_left/00002.jpg,0.250000,0.250000
 b_right/00001.jpg,-0.500000,0.500000
 b_right/00002.jpg,-0.250000,0.500000
 """
-LEFT = "valence,arousal\n0.250000,0.250000\n0.250000,0.250000\n"
 
 
 def write_labels(path):
@@ -84,15 +83,6 @@ def test_one_file_holds_every_frame_of_everybody(results, caplog):
     assert "lost is not in the submission" in caplog.text
 
 
-def test_a_file_for_each_person(results):
-    files = submit(results, "--layout", "per-video")
-    assert list(files) == ["a.txt", "b_left.txt", "b_right.txt"]
-    assert files["b_left.txt"] == LEFT
-    for name, text in files.items():
-        lines = [line.partition(",")[2] for line in SINGLE.splitlines() if line.startswith(name.removesuffix(".txt"))]
-        assert text.splitlines() == ["valence,arousal", *lines]
-
-
 def test_the_run_may_be_named(results):
     text = submit(results, "--run", "self_frames-A")["predictions.txt"]
     assert text.splitlines()[1] == "a/00001.jpg,-0.375000,0.500000"
@@ -133,39 +123,41 @@ def test_nobody_is_unlabelled(results):
         submit(results)
 
 
-@pytest.mark.parametrize("damage", ["lacks", "twice", "infinite", "longer", "stranger"])
-def test_predictions_that_are_not_one_for_each_frame_and_seed(results, damage):
-    tracks = [
-        (name, seed, "unlabelled", np.zeros((n, 2)), np.array(SAID[name][seed - 1], float), [False] * n)
-        for name, n in FRAMES.items()
-        for seed in (1, 2)
-        if name != "known"
-    ]
-    name, seed, part, truth, predicted, valid = tracks[3]
-    if damage == "infinite":
-        predicted[1, 0] = np.inf
-    changed = {
-        "lacks": [(name, seed, part, truth[:1], predicted[:1], valid[:1])],
-        "twice": [tracks[3], tracks[3]],
-        "longer": [(name, seed, part, np.zeros((3, 2)), np.zeros((3, 2)), [False] * 3)],
-        "stranger": [tracks[3], ("c", *tracks[3][1:])],
-    }
-    write_frames(results, "rcma-A+V", 0, [*tracks[:3], *changed.get(damage, [tracks[3]]), *tracks[4:]])
-    message = {"longer": "b_left has other frames than labels.h5", "stranger": "c has other frames"}
-    with pytest.raises(
-        InputError, match=message.get(damage, r"frame [01] of b_left needs one number from each of its 2")
-    ):
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("lacks", r"seeds \[1, 2\] have \[7, 6\] items"),
+        ("twice", "an item is there twice"),
+        ("infinite", "a prediction of the unlabelled part is not a number"),
+        ("longer", "b_left has other frames than labels.h5"),
+        ("shorter", "b_left has other frames than labels.h5"),
+        ("stranger", "c has other frames"),
+        ("nobody", "b_right has other frames"),
+    ],
+)
+def test_predictions_that_are_not_one_for_each_frame_and_seed(results, damage, message):
+    tracks = []
+    for name, n in FRAMES.items():
+        for seed in (1, 2) if name != "known" else ():
+            predicted = np.array(SAID[name][seed - 1], float)
+            if name == "b_left":
+                n = {"lacks": 3 - seed, "longer": 3, "shorter": 1}.get(damage, n)
+                predicted = np.resize(predicted, (n, 2))
+                predicted[0, 0] = np.inf if damage == "infinite" else 0.0
+            track = seed, "unlabelled", np.zeros((n, 2)), predicted, [False] * n
+            tracks += [] if (name, damage) == ("b_right", "nobody") else [(name, *track)]
+            tracks += {"twice": [(name, *track)], "stranger": [("c", *track)]}.get(damage, []) if name == "a" else []
+    write_frames(results, "rcma-A+V", 0, tracks)
+    with pytest.raises(InputError, match=message):
         submit(results)
 
 
 def test_what_cannot_be_done_is_said(results):
     with pytest.raises(InputError, match="train run 'self-A' on fold 0 first"):
         submit(results, "--run", "self-A")
-    with pytest.raises(InputError, match="use it with --layout single"):
-        submit(results, "--layout", "per-video", "--sample", results / "segments.tsv")
     write_table(results / "tables" / "scores.csv", score_rows("rcma-A+V", [None, None]), Score)
     with pytest.raises(InputError, match="has no development_ccc_mean of fold 0; name a run with --run"):
         submit(results)
     submit(results, "--run", "rcma-A+V")
     with pytest.raises(InputError, match="holds files already"):
-        submit(results, "--run", "rcma-A+V", "--layout", "per-video")
+        submit(results, "--run", "rcma-A+V")

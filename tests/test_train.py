@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader
 from models import fit as fitting
 from models.__main__ import main
 from models.data import SegmentDataset, collate, read_fold
+from models.items import cut_windows
 from models.predict import load_network
 from models.predictions import read_predictions
 from models.task import Task
-from models.windows import cut_windows
 from pipeline.records import Assignment, InputError, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
@@ -307,14 +307,14 @@ def test_after_a_worse_epoch_training_goes_on_from_the_best_weights_if_asked(tmp
     scores = iter([0.5, 0.4, 0.6, 0.6])
     seen = []
 
-    def development(self, network, mixed):
-        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+    def development(self):
+        seen.append({k: v.clone() for k, v in self.network.state_dict().items()})
         return {"loss": 1.0, "accuracy": next(scores)}
 
     def equal(a, b):
         return all(torch.equal(a[k], b[k]) for k in b)
 
-    monkeypatch.setattr(fitting.Objective, "development", development)
+    monkeypatch.setattr(fitting.Run, "development", development)
     original, starts = fitting.Run.learn, []
 
     def learn(self, batches):

@@ -173,7 +173,7 @@ def test_losses_of_numbers_of_segments(turns):
     batch = examples.batch(np.arange(40))
     assert not batch.target_mask.all()  # one is predicted only
     said, known = batch.target.nan_to_num(3) + torch.randn(40, 2), batch.target_mask
-    expected = 1 - concordance(said[known], batch.target[known], known[known]).mean()
+    expected = 1 - concordance(said[known], batch.target[known], known[known, None]).mean()
     assert Objective(examples, options()).loss(said, batch).item() == pytest.approx(expected.item(), rel=1e-5)
     spread = np.array(examples.scale["spread"])
     expected = mean_squared_error(batch.target[known].numpy() / spread, said[known].numpy() / spread)

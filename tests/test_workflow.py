@@ -263,6 +263,30 @@ def test_turns_before_and_votes_of_raters_go_through_the_workflow(finished, tmp_
 
 
 @pytest.mark.slow
+def test_the_whole_table_goes_on_from_the_quick_one(finished, tmp_path):
+    """With one seed more than ``configs/quick.yaml`` has: those that it trained are not trained again."""
+    folder, run = tmp_path / "run", "results/iemocap/runs/cross-A+V+T"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "results/iemocap/runs")
+    quick = yaml.safe_load((ROOT / "configs/quick.yaml").read_text())
+    seeds = quick["corpora"]["iemocap"]["training"]["seeds"]
+    few_epochs = {"demo": {"defaults": {"segment": {"training": {"epochs": 2}}}}}
+    trained = []
+    for own in (quick, {"corpora": {"iemocap": {"training": {"seeds": [*seeds, 4]}}}}):
+        write_config(folder, demonstration(patch(own, few_epochs)))
+        target = f"{run}/fold0/predictions.parquet"
+        assert planned(folder, target) == {"train_5_folds": 1}
+        snakemake(folder, target)
+        trained.append({path: path.stat().st_mtime_ns for path in folder.glob(f"{run}/fold*/seed*/run.json")})
+        of_seeds = set(pd.read_parquet(folder / target).seed)
+    first, second = trained
+    assert len(first) == 5 * len(seeds)
+    assert first == {path: when for path, when in second.items() if path in first}
+    assert {path.parent.name for path in second.keys() - first.keys()} == {"seed4"}
+    assert of_seeds == {*seeds, 4}
+
+
+@pytest.mark.slow
 def test_paper_1_s_settings_train_its_published_model(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     write_config(tmp_path / "run", preset("rajan2022"))
@@ -324,8 +348,13 @@ def test_words_ask_for_a_gpu_where_the_recogniser_uses_one(real_corpora, tmp_pat
 
 @pytest.mark.slow
 def test_tables_are_the_same_bytes_when_made_again(finished):
+    """One run of each model is trained again: the others differ from it in what they are given alone."""
     before = tables(finished)
-    shutil.rmtree(finished / "results/iemocap/runs")
+    runs = sorted((finished / "results/iemocap/runs").iterdir(), key=lambda run: len(run.name))
+    again = {run.name.partition("-")[0]: run for run in runs}
+    assert len(again) == 5
+    for run in again.values():
+        shutil.rmtree(run)
     shutil.rmtree(finished / "results/iemocap/tables")
     snakemake(finished, *before, REPORT)
     assert tables(finished) == before

@@ -8,13 +8,10 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-import torch
 
-from models.examples import frame_items, segment_items
 from models.fit import Run
-from models.fitted import fitted
+from models.items import fitted, frame_items, segment_items
 from models.job import Job, load_examples
-from models.network import build
 from models.options import NetworkOptions, TrainingOptions
 from models.protocols.split import assign, usable
 from models.task import Task
@@ -244,10 +241,7 @@ def job_of(folder, task, network=None, **changes) -> Job:
 
 def run_of(job, device="cpu", seed=1) -> Run:
     """The training of one seed of a job before its first epoch."""
-    examples = load_examples(job, device)
-    torch.manual_seed(seed)
-    network = build(job.network, examples.dims, job.task, len(examples.names), examples.max_steps, examples.scale)
-    return Run(network.to(device), examples, job.training, seed, job.training.mixed_precision)
+    return Run(load_examples(job, device), job.network, job.training, seed, job.training.mixed_precision)
 
 
 def start(arguments) -> str:

@@ -5,11 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import yaml
 
+from tests import warm_snakemake
 from workflow.settings import patch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,30 +50,24 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def command(folder: Path, *arguments: str, checkout: Path = ROOT) -> list[str]:
-    """The command line that runs the workflow of a checkout in a folder."""
-    return [
-        *SNAKEMAKE,
-        "--snakefile",
-        str(checkout / "Snakefile"),
-        "--directory",
-        str(folder),
-        "--cores",
-        "2",
-        *arguments,
-    ]
+def _arguments(folder: Path, *arguments: str, checkout: Path = ROOT) -> list[str]:
+    return ["--snakefile", str(checkout / "Snakefile"), "--directory", str(folder), "--cores", "2", *arguments]
+
+
+def command(folder: Path, *arguments: str) -> list[str]:
+    """The command line that runs the workflow in a folder."""
+    return [*SNAKEMAKE, *_arguments(folder, *arguments)]
 
 
 def snakemake(folder: Path, *arguments: str, checkout: Path = ROOT, fails: bool = False) -> str:
     """Run the workflow and return what it said; raises where it ends otherwise than expected."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
-    done = subprocess.run(
-        command(folder, *arguments, checkout=checkout),
-        cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    if bool(done.returncode) != fails:
-        raise AssertionError(done.stdout[-6000:])
-    return done.stdout
+    with tempfile.NamedTemporaryFile("r") as out:
+        code = warm_snakemake.run(_arguments(folder, *arguments, checkout=checkout), checkout, environment, out.name)
+        said = out.read()
+    if bool(code) != fails:
+        raise AssertionError(said[-6000:])
+    return said
 
 
 def planned(folder: Path, *arguments: str, checkout: Path = ROOT) -> Counter:

@@ -13,7 +13,8 @@ from models.apply.calibrate import tempered
 from models.apply.folder import Listener, Model
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
-from models.examples import Examples, frame_items, segment_items
+from models.examples import Examples
+from models.items import frame_items, segment_items
 from models.truth import UNKNOWN, Truth
 from pipeline.devices import choose_device
 from pipeline.records import Assignment, InputError

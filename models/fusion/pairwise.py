@@ -6,7 +6,7 @@ cross attention; with both side by side each is a group of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import permutations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -62,10 +62,11 @@ class PairwiseAttention(Fusion):
         departures=("batches hold items of similar length instead of random ones",),
     )
     attends: ClassVar[str]  # whom a modality attends to, for the sentence
+    pairs: ClassVar[tuple[Callable[[list[str]], Pairs], ...]]  # of each group
 
     def groups(self, modalities: list[str]) -> list[Pairs]:
-        """List the pairs of each group."""
-        raise NotImplementedError
+        """List the (target, source) pairs of each group."""
+        return [pairs(modalities) for pairs in self.pairs]
 
     def problems(self, options) -> Iterator[str]:
         """Say where width and heads do not fit, or where the published form knows no other block."""
@@ -126,10 +127,7 @@ class SelfAttention(PairwiseAttention):
 
     title = "self-attention"
     attends = "itself"
-
-    def groups(self, modalities: list[str]) -> list[Pairs]:
-        """List one group: each modality on itself."""
-        return [self_pairs(modalities)]
+    pairs = (self_pairs,)
 
 
 class CrossAttention(PairwiseAttention):
@@ -138,10 +136,7 @@ class CrossAttention(PairwiseAttention):
     title = "cross-attention"
     attends = "each of the others"
     min_modalities = 2
-
-    def groups(self, modalities: list[str]) -> list[Pairs]:
-        """List one group: every ordered pair."""
-        return [cross_pairs(modalities)]
+    pairs = (cross_pairs,)
 
 
 class CrossSelfAttention(PairwiseAttention):
@@ -150,7 +145,4 @@ class CrossSelfAttention(PairwiseAttention):
     title = "cross- and self-attention"
     attends = "itself and to each of the others"
     min_modalities = 2
-
-    def groups(self, modalities: list[str]) -> list[Pairs]:
-        """List two groups: self, then cross."""
-        return [self_pairs(modalities), cross_pairs(modalities)]
+    pairs = (self_pairs, cross_pairs)
