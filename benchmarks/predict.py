@@ -23,7 +23,7 @@ STAGES = {  # what predicting a recording consists of, by the module where it is
     "models.apply.predict": ("open_recording",),
     "models.apply.stages": ("write_faces", "write_audio", "place_words", "write_store"),
     "models.apply.predict:Predictor": ("examples", "predictions"),
-    "models.apply.outputs.write": ("write_outputs",),
+    "models.apply.batch": ("write_outputs",),
 }
 
 

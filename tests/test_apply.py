@@ -20,7 +20,7 @@ from scipy.special import log_softmax, softmax
 
 import affectflow
 from benchmarks.measure import run as run_measured
-from models.apply import command
+from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
 from models.apply.folder import Model
@@ -234,6 +234,18 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     assert len(asked) == 2 + 2 + 2 + 6
 
 
+def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick, tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    command_outputs(monkeypatch, stop_at="")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.log, "info", stop)  # the first thing said after a recording is done
+    assert isinstance(run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"), click.Abort)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.parquet"]
+
+
 def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
     paths = [tmp_path / "recordings.wav", tmp_path / "other.wav"]
     for path in paths:
@@ -246,8 +258,6 @@ def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quic
 
 def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
-    from models.apply.outputs import write
-
     written, stops = [], [stop_at]
 
     def write_outputs(answer, folder, *, overlay, name):
@@ -258,7 +268,7 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
         pd.DataFrame({"start_s": [0.0]}).to_parquet(folder / f"{name}.parquet")
         return [folder / f"{name}.parquet"]
 
-    monkeypatch.setattr(write, "write_outputs", write_outputs)
+    monkeypatch.setattr(batch, "write_outputs", write_outputs)
     return written
 
 
@@ -483,6 +493,23 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {path.stem for path in out.glob("*.json")} == set("01234")
     assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == list("01234")
+
+
+def test_a_process_that_is_ended_from_outside_costs_its_recording_alone(made, clips, tmp_path):
+    """As the system does where memory runs out."""
+    (folder, environment), out = clips, tmp_path / "out"
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", 2, env=environment)
+    wait_for(out / "0.json", process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 1
+    (lost,) = re.findall(r"(\d)\.mpg failed: its process was ended from outside", said)
+    assert re.search(rf"1 of 5 recordings failed: \S+/{lost}\.mpg$", said)
+    assert {path.stem for path in out.iterdir()} == {*"01234", "recordings"} - {lost}
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
