@@ -481,7 +481,7 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     assert not any("Traceback" in line for line in said)
     done = sorted(path.stem for path in out.glob("*.json"))
     assert 1 <= len(done) < 5
-    suffixes = {"csv", "html", "json", "parquet", "png", "vtt"}
+    suffixes = {"csv", "html", "json", "parquet", "png", "TextGrid", "vtt"}
     assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
     assert list((tmp_path / "temporary").iterdir()) == []
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}

@@ -53,7 +53,7 @@ def predict(
 ):  # fmt: skip
     """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
 
-    Writes NAME.csv, .parquet, .vtt, .png and .html of each, and recordings.csv of all. A recording that
+    Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all. A recording that
     cannot be used stops none of the others; a second run does only what is missing.
     """
     if side and people == "all":

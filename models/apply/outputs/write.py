@@ -7,12 +7,13 @@ from models.apply.outputs.overlay import write_overlay
 from models.apply.outputs.page import EMBED_BELOW_MB, write_page
 from models.apply.outputs.subtitles import write_vtt
 from models.apply.outputs.table import table, write_csv, write_parquet
+from models.apply.outputs.textgrid import write_textgrid
 from models.apply.outputs.timeline import write_timeline
 from pipeline.container import open_media, video_streams
 from pipeline.log import log
 from pipeline.records import InputError
 
-SUFFIXES = ("csv", "parquet", "vtt", "png", "overlay.mp4", "html")  # of what may come out of a recording
+SUFFIXES = ("csv", "parquet", "vtt", "TextGrid", "png", "overlay.mp4", "html")  # of what may come out of a recording
 
 
 def write_outputs(
@@ -35,6 +36,7 @@ def write_outputs(
     write_csv(rows, paths["csv"])
     write_parquet(rows, paths["parquet"])
     write_vtt(answer, paths["vtt"])
+    write_textgrid(answer, paths["TextGrid"])
     write_timeline(answer, paths["png"])
     if overlay and _has_pictures(answer.source):
         drawn = paths["overlay.mp4"]
