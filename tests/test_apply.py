@@ -23,7 +23,7 @@ from benchmarks.measure import run as run_measured
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
-from models.apply.folder import Model
+from models.apply.folder import Listener, Model
 from models.apply.pack import pack
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
@@ -160,6 +160,21 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     assert np.mean([row.observed["audio"] for row in sound.rows]) > 0.9
     assert len(picture.rows) == 75
     assert np.isfinite([row.values for row in sound.rows]).all()
+
+
+def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made, shared, tmp_path):
+    (tmp_path / "english.py").write_text(
+        "from affectflow import Recogniser\n\n\n"
+        "class English(Recogniser):\n"
+        "    def hear(self, samples, sample_rate_hz):\n"
+        "        raise ValueError('language tlh is not supported')\n"
+    )
+    heard_by = Listener(kind=f"{tmp_path / 'english.py'}:English")
+    predictor = Predictor(made["iemocap"][2], recogniser=heard_by, plugs=True)
+    answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg", Wish(window_s=3.0))
+    assert any("not recognised everywhere" in note and "tlh is not supported" in note for note in answer.notes)
+    assert np.isfinite([row.values for row in answer.rows]).all()
+    assert not answer.words
 
 
 def run(*arguments) -> BaseException | None:
@@ -531,9 +546,43 @@ def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of its own that holds the outputs of two or three short recordings."""
+    (tmp_path / "out").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", tmp_path / "out"]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield tmp_path / "out"
+    subprocess.run(["umount", "--lazy", tmp_path / "out"], check=True)
+
+
+@pytest.mark.slow
+def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest_when_there_is_room(
+    made, clips, small_disk, tmp_path
+):
+    folder, environment = clips
+    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    said = process.communicate(timeout=600)[1]
+    assert process.returncode == 1
+    assert "No space left on device" in said.splitlines()[-1]
+    done = {path.stem for path in small_disk.glob("*.json")}
+    assert 1 <= len(done) < 5
+    assert {path.stem for path in small_disk.iterdir()} - {"recordings"} == done
+    for name in set("01234") - done:
+        assert re.search(rf"{name}\.mpg failed: No space left on device", said)
+    before = {path: path.stat().st_mtime_ns for path in small_disk.glob("[0-9].*")}
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    said = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, said
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path.stem for path in small_disk.glob("*.json")} == set("01234")
+
+
 def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared, tmp_path):
     clip = shared / "media" / "grid" / "swwp2s.mpg"
-    timed = [sys.executable, "-m", "benchmarks.predict", made["affwild2"][2], clip, "--out", "out"]
+    timed = [sys.executable, "-m", "benchmarks.predict", "timed", made["affwild2"][2], clip, "--out", "out"]
     done = run_measured(timed, tmp_path)
     spent = json.loads(done.text.splitlines()[-1])
     assert 0.3 < spent["stages_s"] / spent["wall_s"] < 1

@@ -51,5 +51,5 @@ class Answer:
     rows: tuple[Row, ...]  # ordered by person and start
     faces: tuple[Face, ...] = ()
     words: tuple[Spoken, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences a user must read: what was not there, that it is a demonstration
+    notes: tuple[str, ...] = ()  # sentences a user must read, such as what was not there
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # of numbers: lowest and highest in the corpus

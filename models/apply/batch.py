@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from glob import escape
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from models.apply.answer import Answer
 from models.apply.folder import Listener, Model
+from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
 from pipeline.cli import full_disk
@@ -141,7 +143,7 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
             raise
         rate = answer.duration_s / max(time.monotonic() - begin_s, 1e-9)
         log.info("%s: %.1f s, %.1f times as fast as it plays", request.path, answer.duration_s, rate)
-        for note in answer.notes:
+        for note in [WARNING] * answer.demonstration + list(answer.notes):
             log.info("  %s", note)
     except InputError as error:
         log.error("%s failed: %s", request.path, error)
@@ -157,16 +159,19 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
 
 
 def _clear(out: Path, name: str) -> None:
-    """Remove what there is of a recording; that it is done goes first."""
+    """Remove what there is of a recording, and what an ended process left of it; that it is done goes first."""
     for suffix in ("json", *SUFFIXES):
-        (out / f"{name}.{suffix}").unlink(missing_ok=True)
+        path = out / f"{name}.{suffix}"
+        for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
+            each.unlink(missing_ok=True)
 
 
 def _predict(predictor: "Predictor", order: Order, request: Request, key: dict) -> Answer:
     """Predict a recording, write what comes out, and at last that it is done, with what a user must know."""
     answer = predictor.answer(request.path, request.wish)
     written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
-    known = {**key, "source": str(answer.source), "notes": list(answer.notes), "files": [p.name for p in written]}
+    known = {**key, "source": str(answer.source), "demonstration": answer.demonstration, "notes": list(answer.notes)}
+    known["files"] = [path.name for path in written]
     with replacing(record(order.out, request.name)) as temporary:
         temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
     return answer
@@ -191,7 +196,8 @@ def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failur
                 request, _ = at_work.pop(pipe)
                 try:
                     said = pipe.recv()
-                except EOFError:
+                except (EOFError, ConnectionResetError):
+                    _clear(order.out, request.name)
                     why = "its process was ended from outside, as where memory runs out; give fewer --cores"
                     log.error("%s failed: %s", request.path, why)
                     said = ENDED
@@ -214,10 +220,11 @@ def _start(order: Order, threads: int, workers: dict[Connection, BaseProcess]) -
     """Add a process; Ctrl-C is left to this one, from the first moment on."""
     context = get_context("spawn")
     ours, its = context.Pipe()
+    process = context.Process(target=_work, args=(order, threads, its), daemon=True)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        workers[ours] = context.Process(target=_work, args=(order, threads, its), daemon=True)
-        workers[ours].start()
+        process.start()
+        workers[ours] = process
     finally:
         signal.signal(signal.SIGINT, handler)
     its.close()

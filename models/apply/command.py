@@ -75,16 +75,17 @@ def predict(
     names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
     wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
     failed = predict_all(order, [Request(path, wishes[path], names[str(path)]) for path in paths], cores, again)
+    named = ", ".join(str(path) for path in paths if path in failed)
+    said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
+    full = next((failure.full for failure in failed.values() if failure.full), None)
+    if full:
+        log.error("%s", said)
     pages = _join(out, [record(out, names[str(path)]) for path in paths])
     if watch and pages:
         import webbrowser
 
         webbrowser.open(pages[0].absolute().as_uri())
-    said = (
-        f"{len(failed)} of {len(paths)} recordings failed: {', '.join(str(path) for path in paths if path in failed)}"
-    )
-    if full := next((failure.full for failure in failed.values() if failure.full), None):
-        log.error("%s", said)
+    if full:
         raise OSError(errno.ENOSPC, *full)
     if failed:
         raise InputError(said)

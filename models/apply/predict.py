@@ -24,7 +24,6 @@ from pipeline.timebase import frame_ranges_s, select_frames, to_grid, uniform_gr
 
 MEMORY_GB = 0.5  # of features; more are read from their files batch by batch
 WEIGHTS = Path("results/weights")
-DEMONSTRATION = "A demonstration model: what it says means nothing."
 VOICE = "The voice is that of whoever speaks, which need not be the person whose face is followed."
 
 
@@ -65,12 +64,12 @@ class Predictor:
         """
         return table(self.answer(path, Wish(**wish)))
 
-    def answer(self, path: str | Path, wish: Wish | None = None) -> "Shown":
+    def answer(self, path: str | Path, wish: Wish | None = None) -> Shown:
         """Everything the model says of one recording; raises InputError where it cannot be used."""
         recording = open_recording(Path(path), self.model.task.frames, wish or Wish())
         return self.answer_on(recording, Path(path))
 
-    def answer_on(self, recording: Recording, source: Path) -> "Shown":
+    def answer_on(self, recording: Recording, source: Path) -> Shown:
         """The same of a recording whose segments are known."""
         with tempfile.TemporaryDirectory(prefix="affectflow-", dir=self.scratch) as folder:
             recording, prepared = self.stages.run(recording, Path(folder))
@@ -106,7 +105,7 @@ class Predictor:
             predictions.append(values.astype(np.float32))
         return np.stack(predictions), found
 
-    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> "Shown":
+    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> Shown:
         about, task = self.model.about, self.model.task
         said = values.astype(np.float64) if task.numbers else tempered(values, about.temperature)
         mean, spread = said.mean(0), said.std(0)
@@ -142,9 +141,8 @@ class Predictor:
         )
 
     def _notes(self, recording: Recording, prepared: Prepared, examples: Examples, rows: Sequence[Row]) -> list[str]:
-        notes = [DEMONSTRATION] if self.model.about.demonstration else []
-        notes += [*recording.notes, *prepared.notes]
-        if all(any(row.observed.get(modality) for row in rows) for modality in ("audio", "video")):
+        notes = [*recording.notes, *prepared.notes]
+        if prepared.heard and any(row.observed.get("video") for row in rows):
             notes.append(VOICE)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"

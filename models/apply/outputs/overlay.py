@@ -161,13 +161,9 @@ class Artist:
         if step is None or not np.isfinite(track.values[step]).all():
             return track.person if self._several else "", DARK[-1]
         values = track.values[step]
-        best = wording.winner(values)
-        colour = DARK[0] if self.answer.numbers else DARK[best % len(DARK)]
-        if self.answer.numbers:
-            lines = [f"{n} {wording.value_text(self.answer, k, values[k])}" for k, n in enumerate(self.answer.outputs)]
-        else:
-            lines = [f"{self.answer.outputs[best]} {wording.value_text(self.answer, best, values[best])}"]
-        return "\n".join([track.person, *lines] if self._several else lines), colour
+        colour = DARK[0] if self.answer.numbers else DARK[wording.winner(values) % len(DARK)]
+        whose = [track.person] if self._several else []
+        return "\n".join(whose + wording.headlines(self.answer, values)), colour
 
 
 def box_at(face: Face | None, time_s: float) -> np.ndarray | None:

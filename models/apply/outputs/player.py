@@ -68,15 +68,6 @@ def _looked_into(path: Path) -> tuple[str, str, float]:
 def _lacking(path: Path, pictures: list, sounds: list) -> Iterator[str]:
     if path.suffix.lower() not in TYPES:
         yield f"files of the kind {path.suffix or 'without a suffix'}"
-    for name, known in ((pictures[0].codec_context.name if pictures else None, PICTURES),):
-        if name and _codec(name) not in known:
-            yield f"pictures coded as {_codec(name)}"
-    if sounds and _codec(sounds[0].codec_context.name) not in SOUNDS:
-        yield f"sound coded as {_codec(sounds[0].codec_context.name)}"
-
-
-def _codec(name: str) -> str:
-    """What a decoder's name stands for."""
-    return {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "mp3float": "mp3", "libopus": "opus"}.get(
-        name, name
-    )
+    for what, streams, known in (("pictures", pictures, PICTURES), ("sound", sounds, SOUNDS)):
+        codecs = [stream.codec_context.codec.canonical_name for stream in streams[:1]]
+        yield from (f"{what} coded as {codec}" for codec in codecs if codec not in known)
