@@ -189,14 +189,14 @@ def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failur
             while waiting and len(at_work) < count:
                 pipe = next((idle for idle in workers if idle not in at_work), None) or _start(order, threads, workers)
                 at_work[pipe] = waiting.pop()
-                with suppress(BrokenPipeError):  # it has ended; what it should have said is missed below
+                with suppress(ConnectionError):  # it has ended; what it should have said is missed below
                     pipe.send(at_work[pipe])
             ready = wait(list(at_work))
             for pipe in [each for each in at_work if each in ready]:
                 request, _ = at_work.pop(pipe)
                 try:
                     said = pipe.recv()
-                except (EOFError, ConnectionResetError):
+                except (EOFError, ConnectionError):
                     _clear(order.out, request.name)
                     why = "its process was ended from outside, as where memory runs out; give fewer --cores"
                     log.error("%s failed: %s", request.path, why)
@@ -241,7 +241,7 @@ def _work(order: Order, threads: int, pipe: Connection) -> None:
         while not (failure and failure.full):
             failure = _do(predictor, order, *pipe.recv())
             pipe.send(failure)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+    except (EOFError, ConnectionError, KeyboardInterrupt):
         pass
     except Exception as error:  # the model cannot be used
         pipe.send(error)
