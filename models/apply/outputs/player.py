@@ -41,7 +41,10 @@ class Player:
 def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
     """How a page in ``folder`` plays a file; it is held in the page where it is smaller than so many megabytes."""
     try:
-        element, lacks, offset_s = _looked_into(path)
+        with open_media(path) as container:
+            pictures, sounds = video_streams(container), audio_streams(container)
+            lacks, zero_s = ", ".join(_lacking(path, pictures, sounds)), (container.start_time or 0) / 1e6
+        offset_s = first_picture_s(path) - zero_s if pictures else 0.0
     except MediaError as error:
         return Player(reason=f"The recording cannot be played here: {error.reason}.")
     if lacks:
@@ -49,20 +52,12 @@ def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
             reason=f"Browsers do not play {lacks}; the curves, words and table work without. "
             "Run the prediction with --overlay to get an mp4 that plays."
         )
-    kind = TYPES[path.suffix.lower()].replace("video", element) if element == "audio" else TYPES[path.suffix.lower()]
+    element = "video" if pictures else "audio"
+    kind = TYPES[path.suffix.lower()].replace("video", element)
     if path.stat().st_size < embed_below_mb * MEGABYTE:
         return Player(element, kind, data=base64.b64encode(path.read_bytes()).decode(), offset_s=offset_s)
     address = quote(os.fsencode(Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()))
     return Player(element, kind, address=f"./{address}", offset_s=offset_s)
-
-
-def _looked_into(path: Path) -> tuple[str, str, float]:
-    """The element that plays a file, what of it browsers do not play, and where its first picture lies."""
-    with open_media(path) as container:
-        pictures, sounds = video_streams(container), audio_streams(container)
-        lacks = ", ".join(_lacking(path, pictures, sounds))
-        zero_s = (container.start_time or 0) / 1e6
-    return "video" if pictures else "audio", lacks, first_picture_s(path) - zero_s if pictures else 0.0
 
 
 def _lacking(path: Path, pictures: list, sounds: list) -> Iterator[str]:
