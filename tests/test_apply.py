@@ -20,10 +20,10 @@ from scipy.special import log_softmax, softmax
 
 import affectflow
 from benchmarks.measure import run as run_measured
-from models.apply import command
+from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
-from models.apply.folder import Model
+from models.apply.folder import Listener, Model
 from models.apply.pack import pack
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
@@ -162,6 +162,21 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     assert np.isfinite([row.values for row in sound.rows]).all()
 
 
+def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made, shared, tmp_path):
+    (tmp_path / "english.py").write_text(
+        "from affectflow import Recogniser\n\n\n"
+        "class English(Recogniser):\n"
+        "    def hear(self, samples, sample_rate_hz):\n"
+        "        raise ValueError('language tlh is not supported')\n"
+    )
+    heard_by = Listener(kind=f"{tmp_path / 'english.py'}:English")
+    predictor = Predictor(made["iemocap"][2], recogniser=heard_by, plugs=True)
+    answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg", Wish(window_s=3.0))
+    assert any("not recognised everywhere" in note and "tlh is not supported" in note for note in answer.notes)
+    assert np.isfinite([row.values for row in answer.rows]).all()
+    assert not answer.words
+
+
 def run(*arguments) -> BaseException | None:
     """What the command ends with."""
     return CliRunner().invoke(command.predict, list(map(str, arguments)), standalone_mode=False).exception
@@ -234,6 +249,18 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     assert len(asked) == 2 + 2 + 2 + 6
 
 
+def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick, tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    command_outputs(monkeypatch, stop_at="")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch.log, "info", stop)  # the first thing said after a recording is done
+    assert isinstance(run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"), click.Abort)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.parquet"]
+
+
 def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
     paths = [tmp_path / "recordings.wav", tmp_path / "other.wav"]
     for path in paths:
@@ -246,8 +273,6 @@ def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quic
 
 def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
-    from models.apply.outputs import write
-
     written, stops = [], [stop_at]
 
     def write_outputs(answer, folder, *, overlay, name):
@@ -258,7 +283,7 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
         pd.DataFrame({"start_s": [0.0]}).to_parquet(folder / f"{name}.parquet")
         return [folder / f"{name}.parquet"]
 
-    monkeypatch.setattr(write, "write_outputs", write_outputs)
+    monkeypatch.setattr(batch, "write_outputs", write_outputs)
     return written
 
 
@@ -473,7 +498,7 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     assert not any("Traceback" in line for line in said)
     done = sorted(path.stem for path in out.glob("*.json"))
     assert 1 <= len(done) < 5
-    suffixes = {"csv", "html", "json", "parquet", "png", "vtt"}
+    suffixes = {"csv", "html", "json", "parquet", "png", "TextGrid", "vtt"}
     assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
     assert list((tmp_path / "temporary").iterdir()) == []
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
@@ -485,6 +510,23 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {path.stem for path in out.glob("*.json")} == set("01234")
     assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == list("01234")
+
+
+def test_a_process_that_is_ended_from_outside_costs_its_recording_alone(made, clips, tmp_path):
+    """As the system does where memory runs out."""
+    (folder, environment), out = clips, tmp_path / "out"
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", 2, env=environment)
+    wait_for(out / "0.json", process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    os.kill(workers[0], signal.SIGKILL)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 1
+    (lost,) = re.findall(r"(\d)\.mpg failed: its process was ended from outside", said)
+    assert re.search(rf"1 of 5 recordings failed: \S+/{lost}\.mpg$", said)
+    assert {path.stem for path in out.iterdir()} == {*"01234", "recordings"} - {lost}
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
@@ -506,9 +548,43 @@ def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a disk of its own that holds the outputs of two or three short recordings."""
+    (tmp_path / "out").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=320k", "tmpfs", tmp_path / "out"]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield tmp_path / "out"
+    subprocess.run(["umount", "--lazy", tmp_path / "out"], check=True)
+
+
+@pytest.mark.slow
+def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest_when_there_is_room(
+    made, clips, small_disk, tmp_path
+):
+    folder, environment = clips
+    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    said = process.communicate(timeout=600)[1]
+    assert process.returncode == 1
+    assert "No space left on device" in said.splitlines()[-1]
+    done = {path.stem for path in small_disk.glob("*.json")}
+    assert 1 <= len(done) < 5
+    assert {path.stem for path in small_disk.iterdir()} - {"recordings"} == done
+    for name in set("01234") - done:
+        assert re.search(rf"{name}\.mpg failed: No space left on device", said)
+    before = {path: path.stat().st_mtime_ns for path in small_disk.glob("[0-9].*")}
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    said = process.communicate(timeout=600)[1]
+    assert process.returncode == 0, said
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path.stem for path in small_disk.glob("*.json")} == set("01234")
+
+
 def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared, tmp_path):
     clip = shared / "media" / "grid" / "swwp2s.mpg"
-    timed = [sys.executable, "-m", "benchmarks.predict", made["affwild2"][2], clip, "--out", "out"]
+    timed = [sys.executable, "-m", "benchmarks.predict", "timed", made["affwild2"][2], clip, "--out", "out"]
     done = run_measured(timed, tmp_path)
     spent = json.loads(done.text.splitlines()[-1])
     assert 0.3 < spent["stages_s"] / spent["wall_s"] < 1

@@ -174,6 +174,65 @@ def test_a_number_that_is_nearly_zero_is_zero():
     ]
 
 
+# TextGrids, read by what their format says: every field is a line "name = value", quotes within a text are doubled.
+
+
+def read_textgrid(path: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """All intervals of each tier, the blank ones too."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith('File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0')
+    heads, *parts = re.split(r"^ {4}item \[\d+\]:", text, flags=re.MULTILINE)
+    assert int(re.search(r"^size = (\d+)", heads, re.MULTILINE)[1]) == len(parts)
+    tiers = {}
+    for part in parts:
+        name = re.search(r'name = "((?:[^"]|"")*)"', part)[1].replace('""', '"')
+        fields = r'xmin = (\S+)\s+xmax = (\S+)\s+text = "((?:[^"]|"")*)"'
+        found = [(float(a), float(b), said.replace('""', '"')) for a, b, said in re.findall(fields, part)]
+        assert int(re.search(r"intervals: size = (\d+)", part)[1]) == len(found)
+        assert [a for a, _, _ in found] == [0.0, *(b for _, b, _ in found[:-1])], "intervals must fill a tier"
+        tiers[name] = found
+    assert len(tiers) == len(parts)
+    return tiers
+
+
+def said_of(intervals: list[tuple[float, float, str]]) -> list[tuple[float, float, str]]:
+    return [interval for interval in intervals if interval[2]]
+
+
+def test_a_textgrid_has_the_words_and_the_classes_of_everybody(tmp_path):
+    third = replace(classes().rows[0], person="the 3rd", start_s=3.5, end_s=4.5)  # longer than the recording
+    nothing = replace(classes().rows[0], person="zed", values=np.full(3, np.nan))
+    rows = (*classes().rows, third, nothing)
+    write_outputs(classes(rows=rows, outputs=('"anger"', "happiness", "sadness")), tmp_path)
+    found = read_textgrid(tmp_path / "two.TextGrid")
+    assert said_of(found["words"]) == [(0.2, 0.5, "<i>R&D"), (0.6, 0.8, "-->"), (2.2, 2.6, "später")]
+    assert found["ann: predicted"] == [(0.0, SWITCH_S, '"anger"'), (SWITCH_S, 4.0, "happiness")]
+    assert found[f"{ODD}: predicted"] == [(0.0, 2.0, ""), (2.0, 3.0, "sadness"), (3.0, 4.0, "")]
+    assert said_of(found["the 3rd: predicted"]) == [(3.5, 4.0, '"anger"')]
+    assert found["zed: predicted"] == [(0.0, 4.0, "")]
+    assert len(found) == 5
+
+
+def test_a_textgrid_has_a_tier_of_each_number_in_the_stretches_of_the_subtitles(tmp_path):
+    said = (Spoken("yes", 0.0, SWITCH_S), Spoken("no", 3.0, 4.0))
+    write_outputs(numbers(words=said, demonstration=True), tmp_path)
+    found = read_textgrid(tmp_path / "one.TextGrid")
+    assert [(a, b) for a, b, _ in found["valence (demonstration)"]] == [(0.0, SWITCH_S), (SWITCH_S, 3.0), (3.0, 4.0)]
+    assert [text for _, _, text in found["valence (demonstration)"]] == ["-0.500", "0.500", "0.500"]
+    assert found["arousal (demonstration)"][0][2] == "0.180"  # the mean of 0, 0.01 ... 0.36
+
+
+def test_what_overlaps_fits_into_a_textgrid_and_no_word_is_lost(tmp_path):
+    words = (Spoken("a", 0.5, 2.0), Spoken("b", 1.0, 1.5), Spoken("c", 1.0, 1.2), Spoken(" ", 3.0, 3.1))
+    rows = [replace(classes().rows[0], start_s=a, end_s=b) for a, b in ((0, 4), (1, 1.5), (1.1, 1.2), (1.3, 4))]
+    write_outputs(classes(words=words, rows=tuple(rows)), tmp_path)
+    found = read_textgrid(tmp_path / "two.TextGrid")
+    assert said_of(found["words"]) == [(0.5, 1.0, "a"), (1.0, 1.5, "b c")]
+    assert len(said_of(found["predicted"])) >= 2
+    write_outputs(classes(words=(), rows=()), tmp_path)
+    assert read_textgrid(tmp_path / "two.TextGrid") == {"words": [(0.0, 4.0, "")]}
+
+
 # Curves.
 
 
@@ -289,7 +348,7 @@ def seen(person: str, time_s: np.ndarray) -> Face:
 def drawn(clip, tmp_path_factory) -> Path:
     faces = (seen("ann", np.arange(100) / 25),)
     answer = classes(source=clip, faces=faces, demonstration=True)
-    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), overlay=True)[4]
+    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), overlay=True)[5]
 
 
 def near(pixels: np.ndarray, colour: str) -> np.ndarray:
@@ -338,6 +397,18 @@ def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp
     assert (loud.min(), loud.max()) == pytest.approx((1.0, 1.06), abs=0.01)
 
 
+def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():
+    """Of a face at the very top of the picture."""
+    high = seen("ann", np.arange(100) / 25)
+    high.landmarks[..., 1] -= LEFT_TOP.imag + 20
+    grey = np.full((300, 320, 3), 128, np.uint8)
+    picture = overlay.Artist(classes(faces=(high,), demonstration=True)).draw(grey, 0.0)
+    text = overlay.label("ann\nanger 70 %", curves.DARK[0], 11)
+    strip_px = overlay.label(wording.WARNING, overlay.ALARM, 11, overlay.ALARM_PLATE).shape[0]
+    place = picture[strip_px : strip_px + text.shape[0], int(LEFT_TOP.real) :][:, : text.shape[1]]
+    assert (place == text).all()
+
+
 def test_a_box_glides_between_looked_at_frames_and_is_gone_where_the_face_is():
     face = seen("ann", np.array([0.0, 0.2, 2.9, 3.1]))
     face.landmarks[1] += [10, 0]
@@ -353,5 +424,5 @@ def test_sound_alone_has_a_page_that_plays_it_and_no_overlay(tmp_path):
 
     soundfile.write(tmp_path / "voice.wav", beeps([1.0], 2.0, 16_000), 16_000)
     written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path / "out", overlay=True)
-    assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "png", "html"]
+    assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "TextGrid", "png", "html"]
     assert Page(written[-1].read_text()).by_id("media").tag == "audio"

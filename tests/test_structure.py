@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,11 @@ def test_models_arrows(module):
     order += ["items", "job", "seeds", "train"]
     if part in order:
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
+
+
+def test_modules_that_apply_a_model_import_each_other_in_no_circle():
+    known = [module for module in modules("models") if module.startswith("models.apply.")]
+    TopologicalSorter({module: set(imports(module)) & set(known) for module in known}).prepare()
 
 
 @pytest.mark.parametrize("module", [m for m in modules("models") if m.split(".")[1] in WITHOUT_TORCH])

@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -55,17 +51,5 @@ class Answer:
     rows: tuple[Row, ...]  # ordered by person and start
     faces: tuple[Face, ...] = ()
     words: tuple[Spoken, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences a user must read: what was not there, that it is a demonstration
+    notes: tuple[str, ...] = ()  # sentences a user must read, such as what was not there
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # of numbers: lowest and highest in the corpus
-
-    def table(self) -> "DataFrame":
-        """A line for each row: see :func:`models.apply.outputs.table.table`."""
-        from models.apply.outputs.table import table
-
-        return table(self)
-
-    def _repr_html_(self) -> str:
-        """The page, in a notebook."""
-        from models.apply.outputs.page import html
-
-        return html(self)

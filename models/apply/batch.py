@@ -4,22 +4,26 @@ Of each recording ``NAME.json`` is written last: it says by which model, of whic
 which files there are. Where a recording is not finished, none of its files is left.
 """
 
-import atexit
 import json
 import os
 import signal
 import time
 import traceback
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from glob import escape
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from models.apply.answer import Answer
 from models.apply.folder import Listener, Model
+from models.apply.outputs.wording import WARNING
+from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
@@ -42,6 +46,7 @@ class Order:
     recogniser: Listener | None = None
     plugs: bool = False
     overlay: bool = False
+    scratch: Path | None = None  # folder of temporary files
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,11 @@ class Failure:
     full: tuple[str, str] | None = None  # what the system says, and of which file
 
 
-Pending = tuple[Order, Request, dict]
+Pending = tuple[Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
+
+
+ENDED = Failure()  # of which the process was ended from outside
 
 
 def predict_all(order: Order, requests: Sequence[Request], cores: int = 1, again: bool = False) -> dict[Path, Failure]:
@@ -76,16 +84,20 @@ def predict_all(order: Order, requests: Sequence[Request], cores: int = 1, again
         if not again and _is_done(record(order.out, request.name), key):
             log.info("%s: predicted before", request.path)
         else:
-            todo.append((order, request, key))
-    if min(cores, len(todo)) > 1:
-        return _at_once(todo, cores)
+            todo.append((request, key))
+    with TemporaryDirectory(prefix="affectflow-") as folder:  # also of what a process leaves that is ended
+        order = replace(order, scratch=Path(folder))
+        return _one_by_one(order, model, todo) if min(cores, len(todo)) <= 1 else _at_once(order, todo, cores)
+
+
+def _one_by_one(order: Order, model: Model, todo: list[Pending]) -> dict[Path, Failure]:
     failures: dict[Path, Failure] = {}
     predictor = _open(order, model) if todo else None
-    for number, (order, request, key) in enumerate(todo, start=1):
+    for number, (request, key) in enumerate(todo, start=1):
         if failure := _do(predictor, order, request, key):
             failures[request.path] = failure
             if failure.full:  # HDF5 may crash in a process that met a full disk
-                return failures | _at_once(todo[number:], cores=1)
+                return failures | _at_once(order, todo[number:], cores=1)
     return failures
 
 
@@ -115,26 +127,24 @@ def _is_done(path: Path, key: dict) -> bool:
 def _open(order: Order, model: Model) -> "Predictor":
     from models.apply.predict import Predictor
 
-    return Predictor(model, order.weights, order.device, order.folds, order.recogniser)
+    return Predictor(model, order.weights, order.device, order.folds, order.recogniser, scratch=order.scratch)
 
 
 def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Failure | None:
-    """Predict one recording and write everything of it."""
-    from models.apply.outputs.write import write_outputs
-
-    path = record(order.out, request.name)
+    """Predict one recording and write everything of it, or nothing."""
     try:
         begin_s = time.monotonic()
-        _clear(path)
-        answer = predictor.answer(request.path, request.wish)
-        written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
+        _clear(order.out, request.name)
         try:
-            _keep(path, key, answer, written)
+            answer = _predict(predictor, order, request, key)
         except BaseException:
-            for file in written:
-                file.unlink(missing_ok=True)
+            if not record(order.out, request.name).exists():
+                _clear(order.out, request.name)
             raise
-        _say(request.path, answer, time.monotonic() - begin_s)
+        rate = answer.duration_s / max(time.monotonic() - begin_s, 1e-9)
+        log.info("%s: %.1f s, %.1f times as fast as it plays", request.path, answer.duration_s, rate)
+        for note in [WARNING] * answer.demonstration + list(answer.notes):
+            log.info("  %s", note)
     except InputError as error:
         log.error("%s failed: %s", request.path, error)
         return Failure()
@@ -148,105 +158,91 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
     return None
 
 
-def _clear(path: Path) -> None:
-    """Remove what an earlier run has written of a recording; that it is done goes first."""
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        files = []
-    path.unlink(missing_ok=True)
-    for name in files:
-        (path.parent / Path(name).name).unlink(missing_ok=True)
+def _clear(out: Path, name: str) -> None:
+    """Remove what there is of a recording, and what an ended process left of it; that it is done goes first."""
+    for suffix in ("json", *SUFFIXES):
+        path = out / f"{name}.{suffix}"
+        for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
+            each.unlink(missing_ok=True)
 
 
-def _keep(path: Path, key: dict, answer: Answer, written: list[Path]) -> None:
-    """Write down that a recording is done, with what a user must know."""
-    known = {**key, "source": str(answer.source), "notes": list(answer.notes), "files": [p.name for p in written]}
-    with replacing(path) as temporary:
+def _predict(predictor: "Predictor", order: Order, request: Request, key: dict) -> Answer:
+    """Predict a recording, write what comes out, and at last that it is done, with what a user must know."""
+    answer = predictor.answer(request.path, request.wish)
+    written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
+    known = {**key, "source": str(answer.source), "demonstration": answer.demonstration, "notes": list(answer.notes)}
+    known["files"] = [path.name for path in written]
+    with replacing(record(order.out, request.name)) as temporary:
         temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
+    return answer
 
 
-def _say(path: Path, answer: Answer, took_s: float) -> None:
-    rate = answer.duration_s / max(took_s, 1e-9)
-    log.info("%s: %.1f s in %.1f s, %.1f times as fast as it plays", path, answer.duration_s, took_s, rate)
-    for note in answer.notes:
-        log.info("  %s", note)
-
-
-def _at_once(todo: list[Pending], cores: int) -> dict[Path, Failure]:
-    """The same in several processes, which stop together."""
-    failures: dict[Path, Failure] = {}
-    while todo:
-        found, left = _in_processes(todo, cores)
-        failures |= found
-        if left and not any(failure.full for failure in found.values()):
-            raise InputError(
-                "one of the processes was ended from outside, as where memory runs out; give fewer --cores, and run "
-                "the same command again for what is missing"
-            )
-        todo = left
+def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failure]:
+    """The same in several processes, which stop together; one that has met a full disk is followed by another."""
+    count = min(cores, len(todo))
+    threads = max(1, (os.cpu_count() or 1) // count)
+    waiting, failures = todo[::-1], {}
+    workers: dict[Connection, BaseProcess] = {}
+    at_work: dict[Connection, Pending] = {}
+    try:
+        while waiting or at_work:
+            while waiting and len(at_work) < count:
+                pipe = next((idle for idle in workers if idle not in at_work), None) or _start(order, threads, workers)
+                at_work[pipe] = waiting.pop()
+                with suppress(ConnectionError):  # it has ended; what it should have said is missed below
+                    pipe.send(at_work[pipe])
+            ready = wait(list(at_work))
+            for pipe in [each for each in at_work if each in ready]:
+                request, _ = at_work.pop(pipe)
+                try:
+                    said = pipe.recv()
+                except (EOFError, ConnectionError):
+                    _clear(order.out, request.name)
+                    why = "its process was ended from outside, as where memory runs out; give fewer --cores"
+                    log.error("%s failed: %s", request.path, why)
+                    said = ENDED
+                if isinstance(said, Exception):
+                    raise said
+                if said:
+                    failures[request.path] = said
+                if said is ENDED or (said and said.full):
+                    del workers[pipe]
+    finally:
+        for pipe, process in workers.items():
+            process.terminate()
+            pipe.close()
+        for process in workers.values():
+            process.join()
     return failures
 
 
-def _in_processes(todo: list[Pending], cores: int) -> tuple[dict[Path, Failure], list[Pending]]:
-    """What failed, and what is left because a process ended before."""
-    failures, left = {}, []
-    count = min(cores, len(todo))
-    threads = max(1, (os.cpu_count() or 1) // count)
-    with ProcessPoolExecutor(count, get_context("spawn"), _begin, (threads,)) as pool:
-        pending = {pool.submit(_do_apart, *one): one for one in todo}
-        try:
-            for future in as_completed(pending):
-                try:
-                    failure = future.result()
-                except BrokenProcessPool:
-                    left.append(pending[future])
-                    continue
-                if failure:
-                    failures[pending[future][1].path] = failure
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            children = active_children()
-            for child in children:
-                child.terminate()
-            for child in children:
-                child.join()
-            raise
-    return failures, left
+def _start(order: Order, threads: int, workers: dict[Connection, BaseProcess]) -> Connection:
+    """Add a process; Ctrl-C is left to this one, from the first moment on."""
+    context = get_context("spawn")
+    ours, its = context.Pipe()
+    process = context.Process(target=_work, args=(order, threads, its), daemon=True)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+        workers[ours] = process
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    its.close()
+    return ours
 
 
-_busy = False  # whether this process is at work on a recording
-_full = False  # whether it has met a full disk
-_own: "Predictor | None" = None  # its model
-
-
-def _begin(threads: int) -> None:
-    """Set up a process: its share of the cores, lines but no bars, and Ctrl-C left to the process that started it."""
+def _work(order: Order, threads: int, pipe: Connection) -> None:
+    """Predict recordings as they come, and say what failed, until the process that started this one has no more."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half done is removed
     os.environ["OMP_NUM_THREADS"] = str(threads)  # before any library that reads it
     log_to_stderr(bars=False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop)
-
-
-def _stop(number, frame) -> None:
-    if _busy:
-        raise KeyboardInterrupt  # so that what is half done is removed
-    os._exit(1)
-
-
-def _do_apart(order: Order, request: Request, key: dict) -> Failure | None:
-    global _busy, _own, _full
-    if _full:
-        os._exit(1)  # another process takes this recording
-    _busy = True
     try:
-        _own = _own or _open(order, Model(order.model, order.plugs))
-        failure = _do(_own, order, request, key)
-    except KeyboardInterrupt:
-        os._exit(1)
-    finally:
-        _busy = False
-    if failure and failure.full:
-        _full = True
-        atexit.register(os._exit, 1)  # HDF5 would try again to write what did not fit, and crash
-    return failure
+        predictor, failure = _open(order, Model(order.model, order.plugs)), None
+        while not (failure and failure.full):
+            failure = _do(predictor, order, *pipe.recv())
+            pipe.send(failure)
+    except (EOFError, ConnectionError, KeyboardInterrupt):
+        pass
+    except Exception as error:  # the model cannot be used
+        pipe.send(error)
+    os._exit(1)  # after a full disk HDF5 would try again to write what did not fit, and crash

@@ -1,13 +1,14 @@
 """``affectflow predict``: a packed model over the recordings that somebody names."""
 
 import errno
-import json
 from pathlib import Path
 
 import click
 
 from models.apply.batch import Order, Request, predict_all, record
 from models.apply.folder import Listener, Weights
+from models.apply.outputs.table import join, write_csv
+from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
@@ -55,8 +56,8 @@ def predict(
 ):  # fmt: skip
     """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
 
-    Writes NAME.csv, .parquet, .vtt, .png and .html of each, and recordings.csv of all. A recording that cannot be used
-    stops none of the others; a second run does only what is missing.
+    Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all. A recording that
+    cannot be used stops none of the others; a second run does only what is missing.
     """
     if side and people == "all":
         raise InputError("--people all and --side: everybody, or the person on one side; give one of them")
@@ -64,8 +65,6 @@ def predict(
         raise InputError("--hop: give --window, too")
     if window_s and segments:
         raise InputError("--window and --segments both say of which stretches; give one of them")
-    from models.apply.outputs.write import check_apart
-
     paths = find(recordings)
     spans = read_spans(segments, paths) if segments else {}
     _check_writable(out)
@@ -79,16 +78,17 @@ def predict(
     names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
     wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
     failed = predict_all(order, [Request(path, wishes[path], names[str(path)]) for path in paths], cores, again)
+    named = ", ".join(str(path) for path in paths if path in failed)
+    said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
+    full = next((failure.full for failure in failed.values() if failure.full), None)
+    if full:
+        log.error("%s", said)
     pages = _join(out, [record(out, names[str(path)]) for path in paths])
     if watch and pages:
         import webbrowser
 
         webbrowser.open(pages[0].absolute().as_uri())
-    said = (
-        f"{len(failed)} of {len(paths)} recordings failed: {', '.join(str(path) for path in paths if path in failed)}"
-    )
-    if full := next((failure.full for failure in failed.values() if failure.full), None):
-        log.error("%s", said)
+    if full:
         raise OSError(errno.ENOSPC, *full)
     if failed:
         raise InputError(said)
@@ -106,10 +106,7 @@ def _check_writable(out: Path) -> None:
 
 def _join(out: Path, records: list[Path]) -> list[Path]:
     """Write one table of all recordings that are done; returns their pages."""
-    from models.apply.outputs.table import join, write_csv
-
-    files = [out / name for record in records if record.is_file() for name in json.loads(record.read_text())["files"]]
-    tables = [path for path in files if path.suffix == ".parquet"]
-    if tables:
-        write_csv(join(tables), out / f"{JOINED}.csv")
-    return [path for path in files if path.suffix == ".html"]
+    done = [record for record in records if record.is_file()]
+    if done:
+        write_csv(join([path.with_suffix(".parquet") for path in done]), out / f"{JOINED}.csv")
+    return [path.with_suffix(".html") for path in done]

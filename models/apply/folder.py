@@ -125,10 +125,11 @@ class Model:
         """The networks with their normalisers, of some folds or of all; raises InputError for a fold it has not."""
         from models.predict import load_network
 
-        known = sorted({int(name.partition("/")[0].removeprefix("fold")) for name in self.names})
-        if unknown := sorted(set(folds) - set(known)):
-            raise InputError(f"{self.folder}: has no fold {unknown[0]}; it has {', '.join(map(str, known))}")
-        wanted = [name for name in self.names if not folds or int(name.partition("/")[0][4:]) in folds]
+        fold_of = {name: int(name.partition("/")[0].removeprefix("fold")) for name in self.names}
+        if unknown := sorted(set(folds) - set(fold_of.values())):
+            known = ", ".join(map(str, sorted(set(fold_of.values()))))
+            raise InputError(f"{self.folder}: has no fold {unknown[0]}; it has {known}")
+        wanted = [name for name, fold in fold_of.items() if not folds or fold in folds]
         return [load_network(self.folder / MEMBERS / name)[:2] for name in wanted]
 
     def weights(self, wanted: Weights | None, kept: Path) -> Path | None:

@@ -11,6 +11,8 @@ from models import predict as networks
 from models.apply.answer import Answer, Face, Row, Spoken
 from models.apply.calibrate import tempered
 from models.apply.folder import Listener, Model
+from models.apply.outputs.page import html
+from models.apply.outputs.table import table
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
 from models.examples import Examples
@@ -23,8 +25,14 @@ from pipeline.timebase import frame_ranges_s, select_frames, to_grid, uniform_gr
 
 MEMORY_GB = 0.5  # of features; more are read from their files batch by batch
 WEIGHTS = Path("results/weights")
-DEMONSTRATION = "A demonstration model: what it says means nothing."
 VOICE = "The voice is that of whoever speaks, which need not be the person whose face is followed."
+
+
+class Shown(Answer):
+    """An answer that a notebook draws as its page."""
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
 
 class Predictor:
@@ -41,8 +49,10 @@ class Predictor:
         folds: Sequence[int] = (),
         recogniser: Listener | None = None,
         plugs: bool = False,
+        scratch: Path | None = None,
     ):
-        """Load ``model``, a folder; ``weights`` is where encoders are kept, ``folds`` whose networks answer."""
+        """Load ``model``; ``weights`` keeps encoders, ``folds`` answer, ``scratch`` has the temporary files."""
+        self.scratch = scratch
         self.model = model if isinstance(model, Model) else Model(model, plugs)
         self.device = choose_device(device)
         self.members = [(network.to(self.device), moments) for network, moments in self.model.members(folds)]
@@ -53,16 +63,16 @@ class Predictor:
 
         ``wish`` are fields of :class:`models.apply.recordings.Wish`, such as ``window_s=5``.
         """
-        return self.answer(path, Wish(**wish)).table()
+        return table(self.answer(path, Wish(**wish)))
 
-    def answer(self, path: str | Path, wish: Wish | None = None) -> Answer:
+    def answer(self, path: str | Path, wish: Wish | None = None) -> Shown:
         """Everything the model says of one recording; raises InputError where it cannot be used."""
         recording = open_recording(Path(path), self.model.task.frames, wish or Wish())
         return self.answer_on(recording, Path(path))
 
-    def answer_on(self, recording: Recording, source: Path) -> Answer:
+    def answer_on(self, recording: Recording, source: Path) -> Shown:
         """The same of a recording whose segments are known."""
-        with tempfile.TemporaryDirectory(prefix="affectflow-") as folder:
+        with tempfile.TemporaryDirectory(prefix="affectflow-", dir=self.scratch) as folder:
             recording, prepared = self.stages.run(recording, Path(folder))
             examples = self.examples(recording, prepared, Path(folder))
             values, items = self.predictions(examples)
@@ -96,7 +106,7 @@ class Predictor:
             predictions.append(values.astype(np.float32))
         return np.stack(predictions), found
 
-    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> Answer:
+    def _answer(self, source, recording: Recording, prepared: Prepared, examples: Examples, values, items) -> Shown:
         about, task = self.model.about, self.model.task
         said = values.astype(np.float64) if task.numbers else tempered(values, about.temperature)
         mean, spread = said.mean(0), said.std(0)
@@ -116,7 +126,7 @@ class Predictor:
         rows.sort(key=lambda row: (row.person, row.start_s))
         persons = sorted({segment.speaker for segment in recording.segments})
         faces = tuple(_face(person, recording, prepared) for person in persons) if prepared.faces else ()
-        return Answer(
+        return Shown(
             source=source,
             model=f"{about.run} of {about.corpus}",
             demonstration=about.demonstration,
@@ -132,17 +142,16 @@ class Predictor:
         )
 
     def _notes(self, recording: Recording, prepared: Prepared, examples: Examples, rows: Sequence[Row]) -> list[str]:
-        notes = [DEMONSTRATION] if self.model.about.demonstration else []
-        notes += [*recording.notes, *prepared.notes]
-        if all(any(row.observed.get(modality) for row in rows) for modality in ("audio", "video")):
+        notes = [*recording.notes, *prepared.notes]
+        if prepared.heard and any(row.observed.get("video") for row in rows):
             notes.append(VOICE)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"
             notes.append(f"In {nothing} of {len(rows)} {what} nothing was observed, so nothing is said of them.")
-        for modality, table in examples.tables.items():
-            cut = int((table.rows.kept < table.rows.stored).sum())
+        for modality, rows_of in examples.tables.items():
+            cut = int((rows_of.rows.kept < rows_of.rows.stored).sum())
             if cut:
-                most = int(table.rows.kept.max())
+                most = int(rows_of.rows.kept.max())
                 notes.append(f"{cut} stretches are longer than the model reads; {modality} ends after {most} rows.")
         return notes
 

@@ -39,6 +39,7 @@ class Prepared:
     faces: FaceFile | None
     words: list[Word]
     notes: list[str]
+    heard: bool = False  # whether a sound that the model hears is more than silence
 
 
 class Stages:
@@ -66,7 +67,7 @@ class Stages:
     def run(self, recording: Recording, folder: Path) -> tuple[Recording, Prepared]:
         """Make faces, sound, words and features of a recording in ``folder``; the recording has whoever was seen."""
         root, unit, segments = recording.root, recording.unit, list(recording.segments)
-        notes, faces, words = [], None, []
+        notes, faces, words, heard = [], None, [], False
         if "video" in self.extractors:
             recording, faces, notes = self._faces(recording, folder / "faces" / f"{unit.unit_id}.h5")
             segments = list(recording.segments)
@@ -75,13 +76,16 @@ class Stages:
         audio = folder / "audio" / f"{unit.unit_id}.h5"
         if "audio" in self.extractors or ("text" in self.extractors and self.listener.kind != recognisers.NONE):
             write_audio(root, [(unit, segments)], audio)
-            notes += _of_sound(AudioFile(audio))
+            sound = AudioFile(audio)
+            notes += _of_sound(sound)
+            there = any(len(observed_s) and not silent for observed_s, silent in zip(sound.observed_s, sound.silent))
+            heard = "audio" in self.extractors and there
         if "text" in self.extractors:
             words, lacking = self._words(root, unit, segments, audio)
             write_table(folder / "words" / f"{unit.unit_id}.tsv", words, Word)
             notes += lacking
         stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
-        return recording, Prepared(stores, faces, words, notes)
+        return recording, Prepared(stores, faces, words, notes, heard)
 
     def _faces(self, recording: Recording, path: Path) -> tuple[Recording, FaceFile, list[str]]:
         """The recording with the people who are seen in it, their faces, and what a user must know of them."""

@@ -11,12 +11,12 @@ import numpy as np
 
 from pipeline.corpora.transcripts import read_cues
 from pipeline.records import InputError, Picture, Side
+from pipeline.sound import read_audio
+from pipeline.words.voice import PAD_MS, PAUSE_MS, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
 HEARD_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
-PAUSE_MS, PAD_MS = 500, 200  # as pipeline.words.voice has them
-SILENCE = 1e-3  # of full scale 1
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
 
 
@@ -64,27 +64,21 @@ def speech(path: Path, end_s: float) -> list[Span]:
 
 def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
     """The sound in stretches of at most HEARD_S, each with the time of its first sample; gaps are filled with zeros."""
-    from pipeline.sound import read_audio
-
-    length = round(HEARD_S * SAMPLE_RATE_HZ)
-    buffer, number, touched = np.zeros(length, np.float32), 0, False
+    length, begin, end = round(HEARD_S * SAMPLE_RATE_HZ), 0, round(end_s * SAMPLE_RATE_HZ)
+    heard = np.zeros(length, np.float32)
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first = round(start_s * SAMPLE_RATE_HZ)
-        while len(samples) and start_s < end_s:
-            if first < 0:
-                first, samples = 0, samples[-first:]
+        samples, first = samples[max(0, -first) : max(0, end - first)], max(0, first)
+        while len(samples):
+            at = max(0, first - begin)
+            if at >= length:
+                yield begin / SAMPLE_RATE_HZ, heard
+                heard, begin = np.zeros(length, np.float32), begin + length
                 continue
-            if first >= (number + 1) * length:
-                if touched:
-                    yield number * HEARD_S, buffer
-                buffer, number, touched = np.zeros(length, np.float32), number + 1, False
-                continue
-            at = max(first - number * length, 0)
             part = samples[: length - at]
-            buffer[at : at + len(part)], touched = part, True
+            heard[at : at + len(part)] = part
             first, samples = first + len(part), samples[len(part) :]
-    if touched:
-        yield number * HEARD_S, buffer[: max(1, min(length, round((end_s - number * HEARD_S) * SAMPLE_RATE_HZ)))]
+    yield begin / SAMPLE_RATE_HZ, heard[: end - begin]
 
 
 def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
@@ -111,10 +105,10 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
             f"--segments {path}: does not say of which of {len(recordings)} recordings it speaks; give one recording, "
             "or a CSV with a column video"
         )
-    found: dict[Path, list[Span]] = {recording: [] for recording in recordings}
-    for recording in recordings:
-        found[recording] = [span for name, span in pairs if name in (None, recording.name, recording.stem)]
-    return found
+    return {
+        recording: [span for name, span in pairs if name in (None, recording.name, recording.stem)]
+        for recording in recordings
+    }
 
 
 def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:

@@ -131,6 +131,8 @@ class Artist:
         height, width = picture.shape[:2]
         size_px = max(11, round(height / 30))
         unplaced_px = height - size_px // 2
+        strip = label(wording.WARNING, ALARM, size_px, ALARM_PLATE) if self.answer.demonstration else None
+        top_px = 0 if strip is None else strip.shape[0]
         for track in self._tracks:
             text, colour = self._said(track, time_s)
             corners = box_at(self._faces.get(track.person), time_s)
@@ -146,11 +148,11 @@ class Artist:
                 unplaced_px -= tile.shape[0]
                 _paste(picture, tile, size_px // 2, unplaced_px)
             else:
-                _paste(picture, tile, int(corners[:, 0].min()), int(corners[:, 1].min()) - tile.shape[0] - 2)
-        if self.answer.demonstration:
-            tile = label(wording.WARNING, ALARM, size_px, ALARM_PLATE)
-            picture[: tile.shape[0]] = ALARM_PLATE
-            _paste(picture, tile, (width - tile.shape[1]) // 2, 0)
+                above_px = int(corners[:, 1].min()) - tile.shape[0] - 2
+                _paste(picture, tile, int(corners[:, 0].min()), max(above_px, top_px))
+        if strip is not None:
+            picture[:top_px] = ALARM_PLATE
+            _paste(picture, strip, (width - strip.shape[1]) // 2, 0)
         return picture
 
     def _said(self, track: Track, time_s: float) -> tuple[str, str]:
@@ -159,13 +161,9 @@ class Artist:
         if step is None or not np.isfinite(track.values[step]).all():
             return track.person if self._several else "", DARK[-1]
         values = track.values[step]
-        best = wording.winner(values)
-        colour = DARK[0] if self.answer.numbers else DARK[best % len(DARK)]
-        if self.answer.numbers:
-            lines = [f"{n} {wording.value_text(self.answer, k, values[k])}" for k, n in enumerate(self.answer.outputs)]
-        else:
-            lines = [f"{self.answer.outputs[best]} {wording.value_text(self.answer, best, values[best])}"]
-        return "\n".join([track.person, *lines] if self._several else lines), colour
+        colour = DARK[0] if self.answer.numbers else DARK[wording.winner(values) % len(DARK)]
+        whose = [track.person] if self._several else []
+        return "\n".join(whose + wording.headlines(self.answer, values)), colour
 
 
 def box_at(face: Face | None, time_s: float) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -20,18 +19,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 REPORT_TEMPLATES = Path(__file__).parents[2] / "report" / "templates"  # whose style sheet the page shares
 EMBED_BELOW_MB = 20.0
 NOTEBOOK_PX = 760
-
-
-@cache
-def environment() -> jinja2.Environment:
-    """Templates that escape whatever comes from a recording and stop at a name that nobody gave."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+FILES = jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES])
+# Whatever comes from a recording is escaped, and a name that nobody gave is an error.
+MADE = jinja2.Environment(
+    loader=FILES, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
 
 
 def write_page(answer: Answer, path: Path, embed_below_mb: float = EMBED_BELOW_MB, drawn: Path | None = None) -> None:
@@ -52,17 +44,16 @@ def html(answer: Answer) -> str:
 
 def render(answer: Answer, shown: Player) -> str:
     """The page; a content security policy allows its style and script alone, and no address but the recording's."""
-    made = environment()
-    script, report, own = (made.loader.get_source(made, name)[0] for name in ("page.js", "report.css", "page.css"))
+    script, report, own = (FILES.get_source(MADE, name)[0] for name in ("page.js", "report.css", "page.css"))
     style = report + _colours() + own
     people, spoken = curves.tracks(answer), Said(answer.words)
     turns = sorted(readable(answer), key=lambda row: (row.start_s, row.end_s))  # as a conversation runs
-    return made.get_template("page.html.j2").render(
+    return MADE.get_template("page.html.j2").render(
         answer=answer,
         shown=shown,
         people=[_person(answer, track) for track in people],
         data=_data(answer, people),
-        phrases=[_phrase(phrase) for phrase in phrases(answer.words)],
+        phrases=list(phrases(answer.words)),
         turns=[_turn(answer, row, spoken.within(row.start_s, row.end_s)) for row in turns],
         several=wording.several_people(answer),
         end_s=max(answer.duration_s, 1e-3),
@@ -88,16 +79,10 @@ def _person(answer: Answer, track: Track) -> dict:
 
 def _data(answer: Answer, people: list[Track]) -> dict:
     """What the script reads: the steps of everybody."""
-    steps = [
-        {
-            "person": track.person,
-            "start": _rounded(track.time_s[:, 0]),
-            "end": _rounded(track.time_s[:, 1]),
-            "values": _rounded(track.values),
-            "spread": _rounded(track.spread),
-        }
-        for track in people
-    ]
+    steps = []
+    for track in people:
+        start, end, values, spread = map(_rounded, (*track.time_s.T, track.values, track.spread))
+        steps.append({"person": track.person, "start": start, "end": end, "values": values, "spread": spread})
     signed = [wording.has_signs(answer, k) for k in range(len(answer.outputs))]
     return {"outputs": answer.outputs, "numbers": answer.numbers, "signed": signed, "steps": steps}
 
@@ -105,10 +90,6 @@ def _data(answer: Answer, people: list[Track]) -> dict:
 def _rounded(array: np.ndarray) -> list:
     """Four decimals; what is no number becomes None, which JSON can hold."""
     return np.where(np.isfinite(array), np.round(array, 4), None).tolist()
-
-
-def _phrase(words: list) -> dict:
-    return {"start_s": words[0].start_s, "end_s": words[-1].end_s, "words": words}
 
 
 def _turn(answer: Answer, row: Row, words: str) -> dict:
@@ -119,7 +100,7 @@ def _turn(answer: Answer, row: Row, words: str) -> dict:
         "row": row,
         "best": best,
         "texts": texts,
-        "headline": wording.headline(answer, row),
+        "headline": ", ".join(wording.headlines(answer, row.values)),
         "spread": max(spread, default=0.0),
         "said": words,
     }

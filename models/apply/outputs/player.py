@@ -41,7 +41,10 @@ class Player:
 def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
     """How a page in ``folder`` plays a file; it is held in the page where it is smaller than so many megabytes."""
     try:
-        element, lacks, offset_s = _looked_into(path)
+        with open_media(path) as container:
+            pictures, sounds = video_streams(container), audio_streams(container)
+            lacks, zero_s = ", ".join(_lacking(path, pictures, sounds)), (container.start_time or 0) / 1e6
+        offset_s = first_picture_s(path) - zero_s if pictures else 0.0
     except MediaError as error:
         return Player(reason=f"The recording cannot be played here: {error.reason}.")
     if lacks:
@@ -49,34 +52,17 @@ def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
             reason=f"Browsers do not play {lacks}; the curves, words and table work without. "
             "Run the prediction with --overlay to get an mp4 that plays."
         )
-    kind = TYPES[path.suffix.lower()].replace("video", element) if element == "audio" else TYPES[path.suffix.lower()]
+    element = "video" if pictures else "audio"
+    kind = TYPES[path.suffix.lower()].replace("video", element)
     if path.stat().st_size < embed_below_mb * MEGABYTE:
         return Player(element, kind, data=base64.b64encode(path.read_bytes()).decode(), offset_s=offset_s)
     address = quote(os.fsencode(Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()))
     return Player(element, kind, address=f"./{address}", offset_s=offset_s)
 
 
-def _looked_into(path: Path) -> tuple[str, str, float]:
-    """The element that plays a file, what of it browsers do not play, and where its first picture lies."""
-    with open_media(path) as container:
-        pictures, sounds = video_streams(container), audio_streams(container)
-        lacks = ", ".join(_lacking(path, pictures, sounds))
-        zero_s = (container.start_time or 0) / 1e6
-    return "video" if pictures else "audio", lacks, first_picture_s(path) - zero_s if pictures else 0.0
-
-
 def _lacking(path: Path, pictures: list, sounds: list) -> Iterator[str]:
     if path.suffix.lower() not in TYPES:
         yield f"files of the kind {path.suffix or 'without a suffix'}"
-    for name, known in ((pictures[0].codec_context.name if pictures else None, PICTURES),):
-        if name and _codec(name) not in known:
-            yield f"pictures coded as {_codec(name)}"
-    if sounds and _codec(sounds[0].codec_context.name) not in SOUNDS:
-        yield f"sound coded as {_codec(sounds[0].codec_context.name)}"
-
-
-def _codec(name: str) -> str:
-    """What a decoder's name stands for."""
-    return {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9", "mp3float": "mp3", "libopus": "opus"}.get(
-        name, name
-    )
+    for what, streams, known in (("pictures", pictures, PICTURES), ("sound", sounds, SOUNDS)):
+        codecs = [stream.codec_context.codec.canonical_name for stream in streams[:1]]
+        yield from (f"{what} coded as {codec}" for codec in codecs if codec not in known)

@@ -47,12 +47,13 @@ def _mean(rows: Sequence[Row], span: Span) -> Row:
 
 def apart(rows: Sequence[Row]) -> list[Row]:
     """The rows of one person, by start, shown so that none covers another: two that overlap meet halfway."""
-    out = list(rows)
-    for k in range(1, len(out)):
-        before, after = out[k - 1], out[k]
-        if before.end_s > after.start_s:
-            middle_s = (after.start_s + min(before.end_s, after.end_s)) / 2
-            out[k - 1], out[k] = replace(before, end_s=middle_s), replace(after, start_s=middle_s)
+    out: list[Row] = []
+    for row in rows:
+        if out and (before := out[-1]).end_s > row.start_s:
+            middle_s = max(before.start_s, (row.start_s + min(before.end_s, row.end_s)) / 2)
+            out[-1], row = replace(before, end_s=middle_s), replace(row, start_s=middle_s)
+        if row.end_s > row.start_s:
+            out.append(row)
     return [row for row in out if row.end_s > row.start_s]
 
 

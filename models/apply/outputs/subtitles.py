@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models.apply.answer import Answer, Spoken
 from models.apply.outputs.stretches import Span, apart, phrases, readable
-from models.apply.outputs.wording import MARK, WARNING, headline, several_people
+from models.apply.outputs.wording import MARK, WARNING, headlines, several_people
 from pipeline.records import replacing
 
 
@@ -37,7 +37,8 @@ def cues(answer: Answer) -> list[Cue]:
         for row in apart(list(rows)):
             whose = f"{_one_line(person)}: " if several else ""
             mark = f" ({MARK})" if answer.demonstration else ""
-            lines[row.start_s, row.end_s].append(f"{whose}{headline(answer, row)}{mark}")
+            said = ", ".join(headlines(answer, row.values))
+            lines[row.start_s, row.end_s].append(f"{whose}{said}{mark}")
     words = sorted(answer.words, key=_middle_s)
     out = []
     for (start_s, end_s), said_of in sorted(lines.items()):

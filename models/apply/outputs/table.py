@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.apply.answer import Answer, Row
+from models.apply.answer import Answer
 from models.apply.outputs.stretches import Said
 from models.apply.outputs.wording import winner
 from pipeline.records import replacing
@@ -26,37 +26,24 @@ def table(answer: Answer) -> "DataFrame":
     """
     import pandas as pd
 
-    spoken = Said(answer.words)
-    lines = [_line(answer, row, spoken.within(row.start_s, row.end_s)) for row in answer.rows]
-    return pd.DataFrame(lines, columns=_columns(answer)).astype(_types(answer))
-
-
-def _names(answer: Answer) -> list[str]:
-    return [name if answer.numbers else f"p_{name}" for name in answer.outputs]
-
-
-def _columns(answer: Answer) -> list[str]:
-    predicted = [] if answer.numbers else ["predicted"]
-    spread = [f"spread_{name}" for name in answer.outputs]
-    observed = [f"observed_{name}" for name in MODALITIES]
-    head = ["person", "start_s", "end_s", *predicted]
-    return [*head, *_names(answer), *spread, *observed, "said", "model", "demonstration"]
-
-
-def _types(answer: Answer) -> dict[str, str]:
-    text = {"person", "predicted", "said", "model"}
-    return {
-        name: "bool" if name == "demonstration" else "object" if name in text else "float64"
-        for name in _columns(answer)
+    rows, spoken = answer.rows, Said(answer.words)
+    best = [winner(row.values) for row in rows]
+    predicted = [None if k is None else answer.outputs[k] for k in best]
+    columns: dict[str, Any] = {
+        "person": [row.person for row in rows],
+        "start_s": [row.start_s for row in rows],
+        "end_s": [row.end_s for row in rows],
+        **({} if answer.numbers else {"predicted": predicted}),
     }
-
-
-def _line(answer: Answer, row: Row, words: str) -> list:
-    best = winner(row.values)
-    predicted = [] if answer.numbers else [None if best is None else answer.outputs[best]]
-    observed = [row.observed.get(name) for name in MODALITIES]
-    head = [row.person, row.start_s, row.end_s, *predicted]
-    return [*head, *row.values, *row.spread, *observed, words, answer.model, answer.demonstration]
+    for prefix, kind in (("" if answer.numbers else "p_", "values"), ("spread_", "spread")):
+        for k, name in enumerate(answer.outputs):
+            columns[f"{prefix}{name}"] = [getattr(row, kind)[k] for row in rows]
+    for name in MODALITIES:
+        columns[f"observed_{name}"] = [row.observed.get(name) for row in rows]
+    columns["said"] = [spoken.within(row.start_s, row.end_s) for row in rows]
+    columns["model"], columns["demonstration"] = [answer.model] * len(rows), [answer.demonstration] * len(rows)
+    types = {"person": object, "predicted": object, "said": object, "model": object, "demonstration": bool}
+    return pd.DataFrame({name: pd.Series(each, dtype=types.get(name, float)) for name, each in columns.items()})
 
 
 def write_csv(rows: "DataFrame", path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from models.apply.answer import Answer, Row
+from models.apply.answer import Answer
 
 MARK = "demonstration"
 WARNING = "Demonstration: these predictions mean nothing"
@@ -29,14 +29,11 @@ def value_text(answer: Answer, output: int, value: float) -> str:
     return f"{round(value, 2) + 0.0:{signed}.2f}".replace("-", "\u2212")  # + 0.0: nothing is below zero by less
 
 
-def headline(answer: Answer, row: Row) -> str:
-    """What a row says in a few words: the class and how probable it is, or each number."""
-    if answer.numbers:
-        return ", ".join(f"{name} {value_text(answer, k, row.values[k])}" for k, name in enumerate(answer.outputs))
-    best = winner(row.values)
-    return (
-        "nothing predicted" if best is None else f"{answer.outputs[best]} {value_text(answer, best, row.values[best])}"
-    )
+def headlines(answer: Answer, values: np.ndarray) -> list[str]:
+    """What is predicted, in a few words: the class and how probable it is, or each number."""
+    best = winner(values)
+    shown = range(len(answer.outputs)) if answer.numbers else [] if best is None else [best]
+    return [f"{answer.outputs[k]} {value_text(answer, k, values[k])}" for k in shown] or ["nothing predicted"]
 
 
 def limits(answer: Answer, output: int) -> tuple[float, float]:

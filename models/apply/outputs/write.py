@@ -3,13 +3,17 @@
 from pathlib import Path
 
 from models.apply.answer import Answer
+from models.apply.outputs.overlay import write_overlay
 from models.apply.outputs.page import EMBED_BELOW_MB, write_page
 from models.apply.outputs.subtitles import write_vtt
 from models.apply.outputs.table import table, write_csv, write_parquet
+from models.apply.outputs.textgrid import write_textgrid
 from models.apply.outputs.timeline import write_timeline
 from pipeline.container import open_media, video_streams
 from pipeline.log import log
 from pipeline.records import InputError
+
+SUFFIXES = ("csv", "parquet", "vtt", "TextGrid", "png", "overlay.mp4", "html")  # of what may come out of a recording
 
 
 def write_outputs(
@@ -20,39 +24,25 @@ def write_outputs(
     embed_below_mb: float = EMBED_BELOW_MB,
     name: str | None = None,
 ) -> list[Path]:
-    """Write NAME.csv, .parquet, .vtt, .png, with ``overlay`` .overlay.mp4, and last .html; returns their paths.
+    """Write NAME.csv and the others of SUFFIXES, the overlay where it is asked for; returns their paths.
 
-    ``name`` is the recording's own without its suffix where it is not given. Each file is moved into place when it is
-    whole, and where one cannot be written, none is left. A recording of sound alone has no overlay, which is
-    logged. Where there is an overlay but browsers do not play the recording, the page plays the overlay.
+    ``name`` is the recording's own without its suffix where it is not given. A recording of sound alone has no overlay,
+    which is logged. Where there is an overlay but browsers do not play the recording, the page plays the overlay.
     Raises InputError where the recording lies in the same folder.
     """
     check_apart(answer.source, folder)
-    folder, name = Path(folder), name or answer.source.stem
-    rows, written = table(answer), []
-
-    def add(suffix: str, write, *arguments) -> None:
-        path = folder / f"{name}.{suffix}"
-        write(*arguments, path)
-        written.append(path)
-
-    try:
-        add("csv", write_csv, rows)
-        add("parquet", write_parquet, rows)
-        add("vtt", write_vtt, answer)
-        add("png", write_timeline, answer)
-        drawn = None
-        if overlay and _has_pictures(answer.source):
-            from models.apply.outputs.overlay import write_overlay
-
-            add("overlay.mp4", write_overlay, answer)
-            drawn = written[-1]
-        add("html", lambda path: write_page(answer, path, embed_below_mb, drawn))
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
+    paths = {suffix: Path(folder) / f"{name or answer.source.stem}.{suffix}" for suffix in SUFFIXES}
+    rows, drawn = table(answer), None
+    write_csv(rows, paths["csv"])
+    write_parquet(rows, paths["parquet"])
+    write_vtt(answer, paths["vtt"])
+    write_textgrid(answer, paths["TextGrid"])
+    write_timeline(answer, paths["png"])
+    if overlay and _has_pictures(answer.source):
+        drawn = paths["overlay.mp4"]
+        write_overlay(answer, drawn)
+    write_page(answer, paths["html"], embed_below_mb, drawn)
+    return [path for suffix, path in paths.items() if drawn or suffix != "overlay.mp4"]
 
 
 def check_apart(source: Path, folder: Path) -> None:
