@@ -6,10 +6,11 @@ from functools import cache
 from pathlib import Path
 
 from models.report.gather import Results
+from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
-from models.report.tables import Table, as_csv, as_latex, latex
+from models.report.tables import Table, as_csv
 from models.report.verdict import Verdicts
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
@@ -187,6 +188,7 @@ def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
         written[f"{table.name}.csv"] = as_csv(table)
         written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
     written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
+    written["preview.tex"] = document((table.name for table in tables), bool(view["paper"]["bibtex"]))
     written["methods.tex"] = view["paper"]["latex"]
     written["references.bib"] = view["paper"]["bibtex"] + "\n"
     for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:
