@@ -196,7 +196,8 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "9 models were trained in 18 runs: self-attention [@rajan2022], cross-attention [@rajan2022]",
         "RCMA (3 recursions) [@praveen2024]",
         "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
-        "9 contrasts were planned and tested by a paired bootstrap of whole dialogs (5 000 resamples) [@field2007]",
+        "9 contrasts were planned and tested on the test items of all folds together by a paired bootstrap of whole "
+        "dialogs (5 000 resamples) [@field2007]",
         "at level 0.05, with Holm’s correction [@holm1979]",
         "the 90 % interval of their difference lies within ±1 point",
         "affectflow (revision abc123)",
@@ -227,6 +228,9 @@ def test_tables_that_do_not_fit_come_in_parts_and_say_their_remarks_once():
         shared = re.findall(r"\\multicolumn\{(\d+)\}\{c\}\{all \d+\}", part)
         assert set(shared) == {"2"}, "a shared heading is torn apart"
         assert part.count("50 \\%") < 50
+    wordy = [Column("name", "Name", number=False, sub="about")]
+    about = as_latex(Table.of("t", "Wordy", wordy, [{"name": "a", "about": "word " * 200}] * 9), "x")
+    assert about.count(r"\begin{table*}") > 1
     narrow = as_latex(Table.of("t", "Little", head[:3], rows[:9]), "x")
     assert narrow.count(r"\begin{table}") == 1
     assert "smallskip" not in narrow

@@ -111,9 +111,9 @@ def _pages(table: Table) -> list[Table]:
     rows = [(k, row) for k, group in enumerate(table.groups) for row in group.rows]
     heights = []
     for _, row in rows:
-        texts = [(_cell(c, row), c.below(row), given[c.key]) for c in table.columns]
-        broken = max(-(-_width(text) // width) for text, _, width in texts)
-        heights.append(broken + 1.5 * any(below for _, below, _ in texts))
+        texts = [(given[c.key], _cell(c, row), c.below(row)) for c in table.columns]
+        upper, lower = (max(-(-_width(text[k]) // text[0]) for text in texts) for k in (1, 2))
+        heights.append(upper + (lower and lower + 0.5))
     parts = []
     for run in _packed(heights, LINES):
         part = [rows[place] for place in run]

@@ -68,15 +68,14 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     if training:
         yield [_training(settings, training, len(runs))]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
-    scored = "It is scored" if len(runs) == 1 else "Runs are compared"
-    yield [f"{scored} by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
+    yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
     if view.get("ranks"):
         yield [
             "Beside that all runs are shown by their mean ranks",
             Cite(["demsar2006"]),
-            ", unplanned and without a test.",
+            ", to look at, not to decide.",
         ]
     page = view["first_page"]
     best = page.best or ("" if settings.contrasts else page.lead)
@@ -164,8 +163,9 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
     within = percent(1 - 2 * settings.alpha)
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
+    together = " of all folds together" if settings.folds > 1 else ""
     return [
-        f"{many} planned and tested by a paired bootstrap of whole {kind}s{samples}",
+        f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s{samples}",
         Cite(["field2007"]),
         f" at level {settings.alpha:g}",
         *holm,
