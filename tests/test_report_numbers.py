@@ -105,6 +105,8 @@ def test_published_figures_are_for_the_published_classes_alone(tmp_path, classes
     assert "published" not in page.table("Test scores").text.lower()
     assert not page.by_id("scores").with_class("diamond")
     text = page.by_id("scores").text
+    assert "attentive modality hopping" not in text
+    assert "swapped" not in text
     assert "are for labels ang, exc, hap, sad, fru, sur and neu; no merge; told apart here" in text
     assert said in text
 

@@ -111,8 +111,8 @@ def _pages(table: Table) -> list[Table]:
     rows = [(k, row) for k, group in enumerate(table.groups) for row in group.rows]
     heights = []
     for _, row in rows:
-        texts = [(given[c.key], _cell(c, row), c.below(row)) for c in table.columns]
-        upper, lower = (max(-(-_width(text[k]) // text[0]) for text in texts) for k in (1, 2))
+        upper = max(-(-_width(_cell(c, row)) // given[c.key]) for c in table.columns)
+        lower = max(-(-_width(c.below(row)) // given[c.key]) for c in table.columns)
         heights.append(upper + (lower and lower + 0.5))
     parts = []
     for run in _packed(heights, LINES):
