@@ -17,14 +17,14 @@ SHARED = REPOSITORY.parent / "shared"
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 only a GPU may be lacking. Slow files come first."""
+    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 a GPU and LaTeX alone. Slow files come first."""
     import shutil
 
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     # The cluster mostly waits, so it should run beside others, not after them.
     items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
 
-    lacking = {}
+    lacking = {} if shutil.which("pdflatex") else {"latex": "no pdflatex on the PATH"}
     if not os.environ.get("REQUIRE_ALL"):
         if not shutil.which("chromium"):
             lacking["browser"] = "no chromium on the PATH"

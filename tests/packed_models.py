@@ -12,7 +12,6 @@ import yaml
 from models.__main__ import main as models
 from models.apply.predict import Predictor
 from models.apply.recordings import Recording
-from models.options import MODALITIES
 from pipeline.__main__ import main as pipeline
 from pipeline.corpora.prepare import read
 from pipeline.media import frame_times_s
@@ -30,7 +29,7 @@ CORPORA = {  # by name: folder of the real corpus, run, settings
         "self-A+V+T",
         {
             "protocol": "session",
-            "runs": {"self": ["A+V+T"]},
+            "runs": {"self": ["A+V+T"], "self_context": ["A+T"]},
             "extractors": {
                 "face": {"extractor": "face_geometry"},
                 "log_mel": {"extractor": "log_mel"},
@@ -55,14 +54,25 @@ CORPORA = {  # by name: folder of the real corpus, run, settings
 
 def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path]:
     """Prepare, train and pack; returns the raw corpus, its results, and the model folder."""
-    tree, run, own = CORPORA[name]
+    tree, run, _ = CORPORA[name]
+    prepare(folder, corpora, name)
+    return corpora / tree, folder / "results" / name, train(folder, corpora, name, run)
+
+
+def planned(corpora: Path, name: str) -> Planned:
+    """What the workflow would make of a corpus."""
+    tree, _, own = CORPORA[name]
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     entry = {"root": str(corpora / tree), "contrasts": [], "training": TRAINING, **own}
-    changes = {"scale": "demo", "corpora": {name: entry}, "models": dict.fromkeys(("self", "rcma"), SMALL)}
-    config = patch(config, changes)
+    models = dict.fromkeys(("self", "self_context", "rcma"), SMALL)
+    config = patch(config, {"scale": "demo", "corpora": {name: entry}, "models": models})
     config["demo"] = {"models": {}}  # nothing but small weights
-    plan = Planned(resolve(config, name, read))
-    results, root = folder / "results" / name, ["--root", corpora / tree]
+    return Planned(resolve(config, name, read))
+
+
+def prepare(folder: Path, corpora: Path, name: str) -> None:
+    """From raw media to the features that a corpus's runs read, and the split."""
+    plan, results, root = planned(corpora, name), folder / "results" / name, ["--root", corpora / CORPORA[name][0]]
     known = ["--corpus", name, "--reader", plan.options.reader, *root]
     known += ["--options", json.dumps(plan.options.reader_options)]
     invoke(pipeline, "index", *known, "--shard-units", 1, "--out", results)
@@ -71,7 +81,7 @@ def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path
     if task.frames:
         columns = ["--columns", ",".join(task.targets), "--findings", results / "label_findings.tsv"]
         invoke(pipeline, "frame-labels", *known, *tables, *columns, "--out", labels)
-    reads = {MODALITIES[letter]: plan.options.inputs[MODALITIES[letter]] for letter in run.split("-")[1].split("+")}
+    reads = plan.options.planned_runs[CORPORA[name][1]].inputs
     for shard in plan.shards:
         which = [*root, *tables, "--shard", shard]
         rate = ["--sample-rate-hz", plan.options.faces.sample_rate_hz]
@@ -95,23 +105,32 @@ def make_model(folder: Path, corpora: Path, name: str) -> tuple[Path, Path, Path
         invoke(pipeline, "features", "--corpus", name, "--name", store, *given, "--demonstration", "--out", out)
         return out
 
-    reads = {modality: extract(store) for modality, store in reads.items()}
+    for store in reads.values():
+        extract(store)
     protocol = plan.settings.protocol
-    split = results / "splits" / f"{protocol}.tsv"
     given = ["--task", task, "--segments", results / "segments.tsv", "--labels-table", results / "labels.tsv"]
     given += ["--labels-store", labels] if task.frames else ["--classes", ",".join(plan.settings.labels)]
-    invoke(models, "split", *given, "--protocol", protocol, "--out", split)
-    model, letters = run.split("-")
-    given = ["--task", task, "--name", model, "--modalities", letters, "--split", split]
-    given += [part for modality, path in reads.items() for part in ("--feature", f"{modality}={path}")]
-    given += ["--network", plan.settings.models[model].model_dump_json()]
-    given += ["--training", plan.options.training.model_dump_json(), *(["--labels", labels] if task.frames else [])]
+    invoke(models, "split", *given, "--protocol", protocol, "--out", results / "splits" / f"{protocol}.tsv")
+
+
+def train(folder: Path, corpora: Path, name: str, run: str) -> Path:
+    """Train a run of a prepared corpus and pack it; returns the model folder."""
+    plan, results = planned(corpora, name), folder / "results" / name
+    (model, letters), settings, weights = run.split("-"), plan.settings, folder / "results" / "weights"
+    network = settings.models[model]
+    given = ["--task", settings.task, "--name", model, "--modalities", letters]
+    given += ["--split", results / "splits" / f"{settings.protocol}.tsv"]
+    for modality, store in plan.options.planned_runs[run].inputs.items():
+        given += ["--feature", f"{modality}={results / 'features' / f'{store}.h5'}"]
+    given += ["--network", network.model_dump_json(), "--training", plan.options.training.model_dump_json()]
+    given += ["--labels", results / "labels.h5"] if settings.task.frames else []
+    given += ["--segments", results / "segments.tsv"] if network.context else []
     for fold in range(plan.folds):
         invoke(models, "train", *given, "--fold", fold, "--out", results / "runs" / run / f"fold{fold}")
     (results / "config.json").write_text(json.dumps(plan.configuration))
     out = results / "models" / run
     invoke(models, "pack", "--results", results, "--run", run, "--weights", weights, "--out", out)
-    return corpora / tree, results, out
+    return out
 
 
 def equal_test_predictions(root: Path, results: Path, run: str, predictor: Predictor, fold: int = 0) -> int:

@@ -8,12 +8,13 @@ import numpy as np
 
 from pipeline.records import Segment
 
+PAIRWISE = {"block": "bare", "encoder": "gru"}
 MODELS = {
-    "self": {"fusion": "self_attention", "combine": "statistics"},
-    "cross": {"fusion": "cross_attention", "combine": "statistics"},
-    "self_concat": {"fusion": "self_attention", "combine": "concatenation"},
-    "cross_concat": {"fusion": "cross_attention", "combine": "concatenation"},
-    "cross_self": {"fusion": "cross_self_attention", "combine": "statistics"},
+    "self": {"fusion": "self_attention", "combine": "statistics", **PAIRWISE},
+    "cross": {"fusion": "cross_attention", "combine": "statistics", **PAIRWISE},
+    "self_concat": {"fusion": "self_attention", "combine": "concatenation", **PAIRWISE},
+    "cross_concat": {"fusion": "cross_attention", "combine": "concatenation", **PAIRWISE},
+    "cross_self": {"fusion": "cross_self_attention", "combine": "statistics", **PAIRWISE},
     "early": {"fusion": "concatenation", "combine": "concatenation"},
     "late": {"fusion": "late", "combine": "concatenation"},
     "rcma": {"fusion": "rcma", "combine": "concatenation", "recursions": 3},

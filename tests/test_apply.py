@@ -20,6 +20,7 @@ from scipy.special import log_softmax, softmax
 
 import affectflow
 from benchmarks.measure import run as run_measured
+from models import examples
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
@@ -31,7 +32,7 @@ from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
 from pipeline.weights import slug
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
-from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model
+from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
 from tests.test_weights import SOURCE, serve
 
 
@@ -51,6 +52,15 @@ def predictors(made):
 def test_raw_video_gives_the_stored_test_predictions(made, name):
     root, results, model = made[name]
     assert equal_test_predictions(root, results, CORPORA[name][1], Predictor(model, folds=[0])) >= 2 * 4 * 7
+
+
+def test_a_model_that_hears_the_turns_before_hears_them_in_raw_video_too(made, real_corpora, monkeypatch):
+    (root, results, _), run = made["iemocap"], "self_context-A+T"
+    predictor = Predictor(train(results.parent.parent, real_corpora, "iemocap", run), folds=[0])
+    assert equal_test_predictions(root, results, run, predictor) >= 2 * 4 * 7
+    monkeypatch.setattr(examples, "turns_before", lambda segments, most: {})
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        equal_test_predictions(root, results, run, predictor)
 
 
 def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tmp_path):

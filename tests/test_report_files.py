@@ -4,14 +4,16 @@ import base64
 import csv
 import io
 import re
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from models.report.charts import fitted
 from models.report.command import report
+from models.report.latex import LATEX, as_latex
 from models.report.paper import bibliography
-from models.report.tables import LATEX, Column, Group, Table, as_csv, as_latex
+from models.report.tables import Column, Group, Table, as_csv
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 
@@ -44,35 +46,59 @@ def test_every_table_of_the_page_is_there_as_csv_and_latex_with_the_same_cells(n
     tables = {t.attributes["data-name"]: t for t in page.all("table")}
     as_tables, as_tex = linked(page, ".csv"), linked(page, ".tex")
     assert set(tables) == set(as_tables) == set(as_tex)
-    plain = {tex: char for char, tex in LATEX.items() if len(char) == 1}
     for key, table in tables.items():
         body = [tr for tr in table.all("tr") if tr.all("td")]
         assert len(list(csv.reader(io.StringIO(as_tables[key])))) == len(body) + 1, key
-        lines = as_tex[key].split("\\midrule\n", 1)[1].split("\\bottomrule")[0].splitlines()
-        lines = [line for line in lines if line != "\\midrule" and not line.startswith("\\multicolumn")]
-        for tr, line in zip(body, lines, strict=True):
+        for tr, found in zip(body, latex_rows(as_tex[key], len(body)), strict=True):
             cells = [cell for cell in tr.all("th", "td") if "plot" not in cell.attributes.get("class", "")]
-            wanted = [re.sub(r"[()\s]", "", cell.text).replace("’", "'") for cell in cells]
-            for tex, char in sorted(plain.items(), key=lambda item: -len(item[0])):
-                line = line.replace(tex, char)
-            line = line.replace("’", "'")
-            found = [re.sub(r"[()\s]", "", part) for part in line.removesuffix("\\\\").split(" & ")]
-            assert found == wanted, key
+            assert found == [re.sub(r"[()\s]", "", cell.text).replace("’", "'") for cell in cells], key
+
+
+def unescaped(cell: str) -> str:
+    """What a cell shows, without blanks and brackets."""
+    for tex, char in sorted(
+        {**{t: c for c, t in LATEX.items()}, "\\allowbreak{}": ""}.items(), key=lambda x: -len(x[0])
+    ):
+        cell = cell.replace(tex, char)
+    return re.sub(r"[()\s]", "", cell.replace("’", "'"))
+
+
+def latex_rows(text: str, count: int) -> list[list[str]]:
+    """The cells of a table of so many rows without blanks and brackets, its parts put together again."""
+    beside: list[list[list[str]]] = [[]]
+    for part in text.split("\\midrule\n", 1)[1].split("\\begin{tabular}"):
+        body = part.partition("\\midrule\n")[2] if "\\toprule" in part else part
+        for line in body.split("\\bottomrule")[0].splitlines():
+            if line == "\\midrule" or line.startswith("\\multicolumn"):
+                continue
+            below = "{\\scriptsize " in line
+            line = re.sub(r"\{\\scriptsize (.*?)\}(?= &| \\\\)", r"\1", line.removesuffix(" \\addlinespace"))
+            cells = [unescaped(cell) for cell in line.removesuffix("\\\\").split(" & ")]
+            if below:
+                beside[-1][-1] = [a + b for a, b in zip(beside[-1][-1], cells, strict=True)]
+                continue
+            beside += [[]] if len(beside[-1]) == count else []
+            beside[-1].append(cells)
+    return [[*rows[0], *(cell for row in rows[1:] for cell in row[1:])] for rows in zip(*beside, strict=True)]
 
 
 @pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
 def test_latex_is_whole(name, pages):
     for key, text in linked(pages[name], ".tex").items():
-        columns = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1])
-        assert text.count("\\begin{") == text.count("\\end{") == 2
+        columns = 0
+        assert text.startswith("% needs \\usepackage{array,booktabs}\n")
+        assert (
+            text.count("\\begin{") == text.count("\\end{") == 2 * text.count("\\caption{DEMONSTRATION, not a result.")
+        )
         bare = re.sub(r"\\[{}]", "", text)
         assert bare.count("{") == bare.count("}")
         for line in text.splitlines():
+            if line.startswith("\\begin{tabular}"):
+                columns = len(re.sub(r">\{[^}]*\}p\{[^}]*\}", "l", line.removeprefix("\\begin{tabular}"))) - 2
             if line.endswith(r"\\") and "multicolumn" not in line:
                 assert len(re.findall(r"(?<!\\)&", line)) == columns - 1, key
             assert line.isascii() or not set(line) & {"−", "±", "×", "–", "’", "“", "”", "…"}
         assert re.search(r"\\label\{tab:[a-z0-9]+-" + key.replace("_", "_") + r"\}", text)
-        assert "DEMONSTRATION, not a result." in text
 
 
 def test_csv_has_what_is_rounded_on_the_page_and_latex_escapes():
@@ -86,8 +112,9 @@ def test_csv_has_what_is_rounded_on_the_page_and_latex_escapes():
         ["second", "~", "", "", ""],
     ]
     text = as_latex(table, "label")
-    assert r"\caption{A \& B\_1. \#1}" in text
-    assert r"a\$b (under) & 0.1 $\pm$ 0.2 \\" in text
+    assert r"\caption{A \& B\_1.}" in text
+    assert r"{\scriptsize \#1\par}" in text
+    assert "a\\$b & 0.1 $\\pm$ 0.2 \\\\\n{\\scriptsize under} &  \\\\ \\addlinespace\n" in text
     assert r"\textasciitilde{} & -- \\" in text
     assert r" & \multicolumn{1}{c}{Both} \\" in text
     assert r"\cmidrule(lr){2-2}" in text
@@ -145,7 +172,7 @@ def test_the_command_writes_all_of_it_into_a_folder_and_takes_away_what_is_old(t
     report.main(arguments, standalone_mode=False)
     page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
     names = {path.name for path in paper.iterdir()}
-    assert names == {"my_notes.md", "methods.tex", "references.bib", *_files(page)}
+    assert names == {"my_notes.md", "methods.tex", "preview.tex", "references.bib", *_files(page)}
     assert (paper / "scores.csv").read_text() == linked(page, ".csv")["scores"]
 
 
@@ -169,7 +196,8 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "9 models were trained in 18 runs: self-attention [@rajan2022], cross-attention [@rajan2022]",
         "RCMA (3 recursions) [@praveen2024]",
         "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
-        "9 contrasts were planned and tested by a paired bootstrap of whole dialogs (5 000 resamples) [@field2007]",
+        "9 contrasts were planned and tested on the test items of all folds together by a paired bootstrap of whole "
+        "dialogs (5 000 resamples) [@field2007]",
         "at level 0.05, with Holm’s correction [@holm1979]",
         "the 90 % interval of their difference lies within ±1 point",
         "affectflow (revision abc123)",
@@ -182,18 +210,46 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
     assert "[@" not in latex
 
 
-def test_wide_tables_span_a_page_and_carry_the_remarks_that_their_cells_number():
-    head = [Column("name", "Name", number=False), *(Column(f"v{k}", f"V{k}", over="all") for k in range(9))]
-    rows = [{"name": "50 % & more_", **{f"v{k}": k for k in range(9)}}]
-    lines = as_latex(Table.of("t", "Much", head, rows, remarks=("few folds", "p < 0.05")), "x").splitlines()
-    assert lines[0] == r"\begin{table*}"
-    assert lines[-1] == r"\end{table*}"
-    assert lines[-2] == r"\par\smallskip\footnotesize 1: few folds. 2: p $<$ 0.05."
-    assert r"\scriptsize\setlength{\tabcolsep}{3pt}" in lines
-    assert r"50 \% \& more\_ & 0 & 1 & 2 & 3 & 4 & 5 & 6 & 7 & 8 \\" in lines
-    narrow = as_latex(Table.of("t", "Little", head[:3], rows), "x")
-    assert r"\begin{table}" in narrow
+def test_tables_that_do_not_fit_come_in_parts_and_say_their_remarks_once():
+    head = [Column("name", "Name", number=False), *(Column(f"v{k}", f"V{k}", over=f"all {k // 2}") for k in range(40))]
+    rows = [{"name": f"50 % & more_{n}", **{f"v{k}": f"{n}.{k:02d}" for k in range(40)}} for n in range(99)]
+    text = as_latex(Table.of("t", "Much", head, rows, remarks=("few folds", "p < 0.05")), "x")
+    parts = text.split("\\begin{table*}\n")[1:]
+    assert len(parts) == text.count("\\end{table*}") > 3
+    assert re.findall(r"\\caption\{(.+)\.\}", text) == [
+        f"Much, part {k} of {len(parts)}" for k in range(1, len(parts) + 1)
+    ]
+    labels = re.findall(r"\\label\{tab:(.+)\}", text)
+    assert (labels[:2], len(set(labels))) == (["x", "x-2"], len(parts))
+    assert parts[-1].endswith("\\par\\smallskip{\\scriptsize 1: few folds. 2: p $<$ 0.05.\\par}\n\\end{table*}\n")
+    assert text.count("few folds") == 1
+    assert latex_rows(text, 99) == [[f"50%&more_{n}", *(f"{n}.{k:02d}" for k in range(40))] for n in range(99)]
+    for part in parts:
+        shared = re.findall(r"\\multicolumn\{(\d+)\}\{c\}\{all \d+\}", part)
+        assert set(shared) == {"2"}, "a shared heading is torn apart"
+        assert part.count("50 \\%") < 50
+    wordy = [Column("name", "Name", number=False, sub="about")]
+    about = as_latex(Table.of("t", "Wordy", wordy, [{"name": "a", "about": "word " * 200}] * 9), "x")
+    assert about.count(r"\begin{table*}") > 1
+    narrow = as_latex(Table.of("t", "Little", head[:3], rows[:9]), "x")
+    assert narrow.count(r"\begin{table}") == 1
     assert "smallskip" not in narrow
+
+
+@pytest.mark.latex
+@pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
+def test_the_folder_compiles_and_its_tables_fit_between_the_margins(name, tmp_path):
+    made, paper = Fixture(tmp_path, name, size=30), tmp_path / "paper"
+    report.main(
+        ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)], standalone_mode=False
+    )
+    once = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "preview"]
+    for command in (once, ["bibtex", "preview"], once, once):
+        done = subprocess.run(command, cwd=paper, capture_output=True, text=True, errors="replace")
+        assert done.returncode == 0, done.stdout[-2000:]
+    log = (paper / "preview.log").read_text(errors="replace")
+    assert not re.findall(r"Overfull .*|LaTeX Warning: .*|.*undefined.*", log)
+    assert "warning" not in (paper / "preview.blg").read_text().replace("warning$", "")
 
 
 def test_the_bibliography_is_whole():

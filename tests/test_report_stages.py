@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from models.__main__ import main
 from models.evaluation.statuses import Verdict
+from models.report import published
 from models.report.settings import Settings
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
@@ -106,6 +107,23 @@ def test_the_workflow_s_configuration_says_all_that_the_report_asks(corpus, tmp_
         assert about["description"].endswith(".")
     assert {about["citation"] for about in settings.about_models.values()} >= {"rajan2022", "praveen2024"}
     assert all(re.match(r"@\w+\{\w+,", text) for text in settings.citations)
+
+
+def test_published_figures_stand_beside_the_models_of_the_paper_and_no_others(tmp_path):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    runs = {name: ["A+V+T"] for name in config["models"] if name != "rjcma_published"}  # which is for frames
+    config["corpora"]["iemocap"] |= {"runs": runs, "contrasts": []}
+    config["demo"] = {"models": {}}
+    (tmp_path / "config.json").write_text(json.dumps(Corpora(config)["iemocap"].configuration))
+    settings = Settings.from_json(tmp_path / "config.json")
+    found = published.papers(settings)
+    beside = {run.model: published.beside(found, run, settings.models[run.model]) for run in settings.runs.values()}
+    means = {model: figures["balanced_accuracy"].mean for model, figures in beside.items() if figures}
+    assert means == {  # of the paper's table
+        "self": 0.587, "cross": 0.578, "self_published": 0.587, "cross_published": 0.578,
+        "self_concat": 0.584, "cross_concat": 0.570, "cross_self": 0.585,
+    }  # fmt: skip
+    assert {"self_context", "self_raters", "self_dropout", "self_prenorm", "self_frames"} < set(beside) - set(means)
 
 
 def test_published_figures_may_also_name_their_runs(tmp_path):

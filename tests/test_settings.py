@@ -489,10 +489,15 @@ def test_weights_of_one_s_own_that_are_not_there_are_told_before_any_work(config
     assert resolve(own, "iemocap").options.extractors["glove"].weights == "./glove.840B.300d.txt"
 
 
-@pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])
-def test_default_contrasts_differ_in_one_thing(config, corpus):
-
-    found = resolve(change(config, f"corpora.{corpus}.root", "/somewhere"), corpus)
-    for contrast in found.options.contrasts:
-        for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
-            assert not also_differs(between(found, contrast.a, b)), contrast.question
+@pytest.mark.parametrize("preset", ["config.yaml", *sorted(f"configs/{p.name}" for p in (ROOT / "configs").glob("*"))])
+def test_planned_contrasts_differ_in_one_thing(config, preset):
+    own = yaml.safe_load((ROOT / preset).read_text())
+    for corpus in own["corpora"]:
+        settings = change(patch(config, own), f"corpora.{corpus}.root", "/somewhere")
+        if preset == "configs/rajan2022.yaml":
+            settings = change(settings, "corpora.iemocap.extractors.glove.weights", "demo:glove")
+        found = resolve(settings, corpus)
+        assert found.options.contrasts
+        for contrast in found.options.contrasts:
+            for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
+                assert not also_differs(between(found, contrast.a, b)), contrast.question

@@ -92,6 +92,21 @@ def test_a_newcomer_sees_each_kind_of_verdict(finished):
 
 
 @pytest.mark.slow
+def test_on_aff_wild2_the_voice_alone_is_worse(finished):
+    """Valence is generated in the face: the one difference that the demonstration's few videos can show."""
+    contrasts = demonstration()["demo"]["defaults"]["frame"]["contrasts"]
+    (one,) = (c for c in contrasts if c["question"] == "three modalities or the voice alone")
+    own = {"runs": {"self_frames": ["A", "A+V+T"]}, "contrasts": [one]}
+    write_config(finished, demonstration({"corpora": {"affwild2": own}}))
+    try:
+        snakemake(finished, "results/affwild2/tables/significance.csv")
+    finally:
+        write_config(finished, demonstration())
+    (row,) = pd.read_csv(finished / "results/affwild2/tables/significance.csv").itertuples()
+    assert (row.verdict, row.standing_a) == ("a better", "above")
+
+
+@pytest.mark.slow
 def test_a_packed_run_makes_of_raw_video_what_training_stored(finished):
     results, run = finished / "results" / "iemocap", "self-A+V+T"
     snakemake(finished, f"results/iemocap/models/{run}")

@@ -2,7 +2,8 @@
 
 A rater has one vote, shared evenly by the labels that they named; of these count, after merging, the classes of the
 split. So a segment on which raters disagree trains as well, in the folds in which nothing that is held out is known
-from it. Scores and the choice of the epoch never see it: development and test parts stay as the split has them.
+from it, unless most of its votes are for other labels: what is mostly fear is no example of sadness. Scores and the
+choice of the epoch never see it: development and test parts stay as the split has them.
 """
 
 import json
@@ -43,15 +44,14 @@ def votes(ratings: Iterable[Rating], merge: Mapping[str, str]) -> dict[str, dict
     return found
 
 
-def shares(of_raters: Votes, classes: Iterable[str]) -> dict[str, float]:
-    """The share of each class that anybody named; nothing where nobody named one."""
-    weight = dict.fromkeys(classes, 0.0)
+def counted(of_raters: Votes, classes: Iterable[str]) -> dict[str, float]:
+    """The votes for each class that anybody named; nothing where nobody named one."""
+    found = dict.fromkeys(classes, 0.0)
     for named in of_raters.values():
         for label in named:
-            if label in weight:
-                weight[label] += 1 / len(named)
-    total = sum(weight.values())
-    return {label: one / total for label, one in weight.items() if one}
+            if label in found:
+                found[label] += 1 / len(named)
+    return {label: one for label, one in found.items() if one}
 
 
 def targets(
@@ -59,8 +59,11 @@ def targets(
 ) -> list[Target]:
     """What trains in each fold where raters' votes are the targets; raises InputError where there is no vote."""
     classes = sorted({row.label for row in assignments if row.label is not None})
-    found = {segment_id: shares(one, classes) for segment_id, one in votes(ratings, merge).items()}
+    raters = votes(ratings, merge)
+    found = {segment_id: counted(one, classes) for segment_id, one in raters.items()}
     voted = {segment_id: one for segment_id, one in found.items() if one}
+    total = {segment_id: sum(one.values()) for segment_id, one in voted.items()}
+    mostly = {segment_id for segment_id in voted if 2 * total[segment_id] >= len(raters[segment_id])}
     if not voted:
         raise InputError(
             f"no single rater's vote is known for any of {', '.join(classes) or 'the classes'}: raters.tsv, which the "
@@ -70,7 +73,7 @@ def targets(
     for fold in sorted({row.fold for row in assignments}):
         own = [row for row in assignments if row.fold == fold]
         labelled = [row.segment_id for row in own if row.part == "training"]
-        also = _also_trains(own, [s for s in segments if s.segment_id in voted], segments)
+        also = _also_trains(own, [s for s in segments if s.segment_id in mostly], segments)
         lacking = [segment_id for segment_id in labelled if segment_id not in voted]
         log.info(
             "fold %d: raters agree on no class of %d segments that train all the same; %d of %d labelled ones are left "
@@ -78,7 +81,9 @@ def targets(
             *(fold, len(also), len(lacking), len(labelled), f", such as {lacking[0]}" if lacking else ""),
         )
         names = [segment_id for segment_id in [*labelled, *also] if segment_id in voted]
-        rows += [Target(name, fold, label, share) for name in sorted(names) for label, share in voted[name].items()]
+        rows += [
+            Target(name, fold, label, one / total[name]) for name in sorted(names) for label, one in voted[name].items()
+        ]
     return rows
 
 

@@ -12,7 +12,8 @@ from markupsafe import Markup
 from models.report import names
 from models.report.figures import IN_PAGE, figure_files
 from models.report.gather import Results
-from models.report.tables import Numbering, as_csv, as_latex, data_uri
+from models.report.latex import as_latex
+from models.report.tables import Numbering, as_csv, data_uri
 
 TEMPLATES = Path(__file__).parent / "templates"
 ZIP_ABOVE_BYTES = 150_000

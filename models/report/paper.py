@@ -6,10 +6,11 @@ from functools import cache
 from pathlib import Path
 
 from models.report.gather import Results
+from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
-from models.report.tables import Table, as_csv, as_latex, latex
+from models.report.tables import Table, as_csv
 from models.report.verdict import Verdicts
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
@@ -67,15 +68,14 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     if training:
         yield [_training(settings, training, len(runs))]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
-    scored = "It is scored" if len(runs) == 1 else "Runs are compared"
-    yield [f"{scored} by {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
+    yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
     if view.get("ranks"):
         yield [
             "Beside that all runs are shown by their mean ranks",
             Cite(["demsar2006"]),
-            ", unplanned and without a test.",
+            ", to look at, not to decide.",
         ]
     page = view["first_page"]
     best = page.best or ("" if settings.contrasts else page.lead)
@@ -163,8 +163,9 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
     within = percent(1 - 2 * settings.alpha)
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
+    together = " of all folds together" if settings.folds > 1 else ""
     return [
-        f"{many} planned and tested by a paired bootstrap of whole {kind}s{samples}",
+        f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s{samples}",
         Cite(["field2007"]),
         f" at level {settings.alpha:g}",
         *holm,
@@ -187,6 +188,7 @@ def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
         written[f"{table.name}.csv"] = as_csv(table)
         written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
     written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
+    written["preview.tex"] = document((table.name for table in tables), bool(view["paper"]["bibtex"]))
     written["methods.tex"] = view["paper"]["latex"]
     written["references.bib"] = view["paper"]["bibtex"] + "\n"
     for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:

@@ -72,7 +72,8 @@ def _paper(given: Mapping, settings: Settings) -> Paper:
     allowed = given.get("protocols")
     apart = given.get("otherwise", "") if allowed and settings.protocol.name not in allowed else ""
     figures = [f if f in kept else Figure(**{**f.__dict__, "run": "", "model": None, "stands": False}) for f in figures]
-    texts = {key: given.get(key, "") for key in ("paper", "about", "source", "citation")}
+    texts = {key: given.get(key, "") for key in ("paper", "source", "citation")}
+    texts["about"] = given.get("about", "") if holds else ""
     return Paper(figures=tuple(figures), holds=holds, conditions=_words(where), otherwise=apart, **texts)
 
 
@@ -100,10 +101,10 @@ def lines(found: Sequence[Paper]) -> list[tuple[Figure, dict[str, Figure]]]:
 
 
 def table(found: Sequence[Paper], shown: set[int]) -> Table | None:
-    """All figures that are not among the scores (``shown``: their ids), one line for each thing measured."""
+    """All figures that hold and are not among the scores (``shown``: their ids), one line for each thing measured."""
     rows: dict[tuple, dict] = {}
     metrics: dict[str, None] = {}
-    for paper in found:
+    for paper in (p for p in found if p.holds):
         for figure in (f for f in paper.figures if id(f) not in shown and f.what):
             metrics[figure.metric] = None
             key = (paper.paper, figure.what, figure.part)

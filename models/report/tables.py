@@ -3,16 +3,11 @@
 import base64
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.report.names import MINUS, grouped, missing
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
-LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
-LATEX |= {MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "\u202f": r"\,", "\u00a0": "~", "’": "'"}
-LATEX |= {"“": "``", "”": "''", "…": r"\dots{}", "Δ": r"$\Delta$"}
+from models.report.names import grouped, missing
 
 
 def plain(value) -> str:
@@ -121,69 +116,6 @@ def as_csv(table: Table) -> str:
             cells = ["" if missing(row.get(key)) else row[key] for key in keys]
             writer.writerow([*([group.title] if grouped else []), *cells])
     return stream.getvalue()
-
-
-def latex(text: str) -> str:
-    """A text with everything escaped that LaTeX would take for itself."""
-    return "".join(LATEX.get(c, c) for c in text)
-
-
-def as_latex(table: Table, label: str, demonstration: bool = False) -> str:
-    """The table as a ``table`` float in the style of booktabs; needs ``\\usepackage{booktabs}``."""
-    return "\n".join([*_head(table, label, demonstration), *_body(table), *_foot(table)]) + "\n"
-
-
-WIDE = 8  # columns: more are set small and close, over both columns of a page
-
-
-def _float(table: Table) -> str:
-    return "table*" if len(table.columns) > WIDE else "table"
-
-
-def _foot(table: Table) -> Iterator[str]:
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
-    remarks = [f"{k}: {latex(text)}." for k, text in enumerate(table.remarks, start=1)]
-    if remarks:
-        yield rf"\par\smallskip\footnotesize {' '.join(remarks)}"
-    yield rf"\end{{{_float(table)}}}"
-
-
-def _head(table: Table, label: str, demonstration: bool) -> Iterator[str]:
-    note = f" {latex(table.note)}" if table.note else ""
-    yield rf"\begin{{{_float(table)}}}"
-    yield r"\centering"
-    yield rf"\caption{{{'DEMONSTRATION, not a result. ' if demonstration else ''}{latex(table.title)}.{note}}}"
-    yield rf"\label{{tab:{label}}}"
-    if len(table.columns) > WIDE:
-        yield r"\scriptsize\setlength{\tabcolsep}{3pt}"
-    yield rf"\begin{{tabular}}{{{''.join('r' if c.number else 'l' for c in table.columns)}}}"
-    yield r"\toprule"
-    if any(column.over for column in table.columns):
-        at, heads, rules = 1, [], []
-        for over, width in table.spans:
-            heads.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(over)}}}" if over else "")
-            rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if over else []
-            at += width
-        yield " & ".join(heads) + r" \\"
-        yield " ".join(rules)
-    yield " & ".join(latex(c.head) for c in table.columns) + r" \\"
-
-
-def _body(table: Table) -> Iterator[str]:
-    for group in table.groups:
-        yield r"\midrule"
-        if group.title:
-            words = f"{group.title} {group.sub}".strip()
-            yield rf"\multicolumn{{{len(table.columns)}}}{{l}}{{\emph{{{latex(words)}}}}} \\"
-        for row in group.rows:
-            yield " & ".join(_cell(column, row) for column in table.columns) + r" \\"
-
-
-def _cell(column: Column, row: dict) -> str:
-    spread, below = column.spread(row), column.below(row)
-    text = column.text(row) + (f" ± {spread}" if spread else "") + (f" ({below})" if below else "")
-    return latex(text)
 
 
 @dataclass
