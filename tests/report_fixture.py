@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from models.protocols.leaks import Leak, leaks
 from models.report.command import report
 from models.report.gather import read
 from models.report.page import downloads, prefix_of, render
 from models.report.settings import Settings
 from models.report.view import build
-from pipeline.records import Segment, Unit, write_table
+from pipeline.records import Assignment, Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
 from tests import report_runs, report_tables
 from tests.page import Page
@@ -25,6 +26,8 @@ from tests.report_setups import PAPERS, SETUPS, STORES, WHISPER, Setup
 
 CORPORA = tuple(PAPERS)
 WEIGHTS = {f"demo--{kind}": f"demo:{kind}" for kind in ("bert", "vit", "wav2vec2")} | {"whisper": WHISPER}
+WORDS = {"unit": "recording", "segment": "segment", "labels": {}}
+TRAINING = {"epochs": 20, "learning_rate": 0.003, "batch_size": 32, "normalise": True}
 ORDINARY = {"root": None, "scale": "demo", "demonstration": True}
 
 
@@ -38,7 +41,6 @@ class Fixture:
         self.corpus, self.folder = self.setup.corpus, Path(folder) / self.setup.corpus
         self.seeds, self.rng = list(range(1, seeds + 1)), np.random.default_rng(7)
         self.protocol = (about or {}).get("protocol", self.setup.protocol)
-        self.protocol = {"name": self.protocol} if isinstance(self.protocol, str) else self.protocol
         self.about = {
             **ORDINARY,
             "folds": self.setup.folds,
@@ -108,8 +110,15 @@ class Fixture:
             "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert", **audio},
             "recogniser": setup.recogniser,
             "runs": runs,
-            **({} if setup.numbers else {"labels": list(setup.classes)}),
-            "training": {"seeds": self.seeds, "epochs": 20, "learning_rate": 0.003, "batch_size": 32},
+            "labels": [] if setup.numbers else list(setup.classes),
+            "merge": {},
+            "training": {
+                "seeds": self.seeds,
+                "epochs": 20,
+                "learning_rate": 0.003,
+                "batch_size": 32,
+                "normalise": True,
+            },
             "contrasts": [{"question": question, "a": a, "b": b} for question, a, b, _ in setup.contrasts],
             "significance": {
                 "metric": setup.metric,
@@ -126,12 +135,13 @@ class Fixture:
             self.corpus: options,
             "models": {model: MODELS[model] for model in used},
         }
-        said = {key: getattr(setup, key) for key in ("title", "words", "published", "departures", "citations", "runs")}
         about = {model: {"title": TITLES[model], "citation": CITED.get(model)} for model in used}
-        said |= {"corpus": setup.corpus, "task": setup.task, "protocol": self.protocol}
-        said |= {"models": about} if setup.titles else {}
-        given = {"config": config, **{k: v for k, v in said.items() if v is not None}, **self.about}
-        self.config_json.write_text(json.dumps({**given, "protocol": self.protocol}))
+        runs = [dict(zip(("run", "model", "modalities"), (run, *run.rsplit("-", 1)))) for run in setup.levels]
+        given = {key: getattr(setup, key) for key in ("corpus", "task", "published", "departures", "citations")}
+        given |= {"config": config, "protocol": self.protocol, "title": setup.title or setup.corpus}
+        given |= {"words": setup.words or WORDS, "runs": setup.runs or runs, "models": about if setup.titles else {}}
+        given |= {"training_jobs": [str(fold) for fold in range(setup.folds)]}
+        self.config_json.write_text(json.dumps({**given, **self.about, "protocol": self.protocol}))
 
     def configure(self, **options):
         """Change options of the corpus in the configuration file."""
@@ -162,6 +172,8 @@ class Fixture:
         report_tables.significance(setup, self.rng).to_csv(tables / "significance.csv", index=False)
         rows = report_tables.coverage(setup, self.segments)
         write_table(tables / "coverage.csv", rows, type(rows[0]))
+        assigned = [Assignment(**row) for row in self.split.to_dict("records")]
+        write_table(tables / "leaks.csv", leaks(assigned, self.segments), Leak)
 
     def _features(self):
         for name in self.setup.stores:
@@ -185,8 +197,8 @@ class Fixture:
         manifest = self.folder.parent / "weights" / "whisper" / "weights.json"
         manifest.parent.mkdir(parents=True, exist_ok=True)
         manifest.write_text(json.dumps(kept))
-        raw = [("videos", 151, 7_400_000_000, "sizes", "12" * 32), ("labels", 151, 9000, "contents", "34" * 32)]
-        columns = ["what", "files", "bytes", "compared", "sha256"]
+        raw = [("videos", 151, 7_400_000_000, "12" * 32), ("labels", 151, 9000, "34" * 32)]
+        columns = ["what", "files", "bytes", "sha256"]
         pd.DataFrame(raw, columns=columns).to_csv(self.folder / "raw_files.tsv", sep="\t", index=False)
 
     def _benchmarks(self):

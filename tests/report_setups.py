@@ -45,7 +45,7 @@ class Setup:
     citations: list = field(default_factory=list)
     runs: list | None = None  # where runs name their inputs
     titles: bool = True  # whether the models have titles
-    recogniser: dict = field(default_factory=lambda: {"kind": "none"})
+    recogniser: dict = field(default_factory=lambda: {"kind": "none", "weights": None})
     imported: tuple[str, ...] = ()
     styles: bool = False  # whether the test items are of two styles
 

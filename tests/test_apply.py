@@ -20,7 +20,7 @@ from scipy.special import log_softmax, softmax
 
 import affectflow
 from benchmarks.measure import run as run_measured
-from models import examples
+from models import items
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
@@ -58,7 +58,7 @@ def test_a_model_that_hears_the_turns_before_hears_them_in_raw_video_too(made, r
     (root, results, _), run = made["iemocap"], "self_context-A+T"
     predictor = Predictor(train(results.parent.parent, real_corpora, "iemocap", run), folds=[0])
     assert equal_test_predictions(root, results, run, predictor) >= 2 * 4 * 7
-    monkeypatch.setattr(examples, "turns_before", lambda segments, most: {})
+    monkeypatch.setattr(items, "turns_before", lambda segments, most: {})
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         equal_test_predictions(root, results, run, predictor)
 

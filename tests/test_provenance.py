@@ -30,7 +30,7 @@ def test_labels_of_a_synthetic_corpus_are_marked_and_those_of_a_rehearsal_are_no
 def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
     write_config(tmp_path, small_config())
     snakemake(tmp_path, "results/weights/demo--bert", "results/iemocap/config.json")
-    settings = Settings.from_json(tmp_path / "results/iemocap/config.json", "iemocap")
+    settings = Settings.from_json(tmp_path / "results/iemocap/config.json")
     assert settings.generated == "IEMOCAP_full_release"
     assert set(settings.weights) == {"demo--bert", "demo--vit", "demo--wav2vec2"}
     found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": {"demo"}})

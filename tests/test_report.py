@@ -341,6 +341,10 @@ def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
         shutil.copy(demo.folder / "benchmarks" / "index" / "all.tsv", target)
     assert "DEMONSTRATION" not in before
     assert html_of(made) == before
+    text = Fixture(tmp_path / "text", "text", size=24)
+    for name in ("contact_sheet.jpg", "contact_sheet.json"):
+        shutil.copy(demo.folder / "tables" / name, text.folder / "tables" / name)
+    assert not [section for section in page_of(text).all("section") if section.attributes["id"] == "faces"]
     shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "mfcc.h5")
     assert page_of(made).with_class("banner"), "a configured store that is a demonstration makes the report one"
 
@@ -349,7 +353,7 @@ def test_broken_input_is_an_error_that_names_the_file(tmp_path):
     made = Fixture(tmp_path, "iemocap", size=10)
     settings = Settings.from_json(made.config_json)
     (made.folder / "tables" / "significance.csv").write_text("question,a\nx,y\n")
-    with pytest.raises(InputError, match=r"significance\.csv: lacks the columns \['b'"):
+    with pytest.raises(InputError, match=r"significance\.csv: lacks the columns \['role', 'b'"):
         read(made.folder, settings)
     with pytest.raises(InputError, match="no such folder"):
         read(made.folder / "elsewhere", settings)
@@ -357,5 +361,5 @@ def test_broken_input_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: cannot be read as JSON"):
         Settings.from_json(made.config_json)
     made.config_json.write_text("[]")
-    with pytest.raises(InputError, match="expected an object with config and folds"):
+    with pytest.raises(InputError, match=r"config\.json: lacks corpus, title, .* and weights; let the"):
         Settings.from_json(made.config_json)

@@ -13,7 +13,7 @@ from models.__main__ import main
 from models.report.compare import flat
 from pipeline.records import InputError
 from tests.page import Page, rows_of
-from tests.report_fixture import Fixture
+from tests.report_fixture import TRAINING, Fixture
 from tests.report_runs import SAID
 
 REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
@@ -35,8 +35,11 @@ def compared(tmp_path_factory):
     moved = (scores["model"] == "self") & (scores["modalities"] == "A") & (scores["metric"] == "balanced_accuracy")
     scores.loc[moved, "value"] += 0.05
     scores[~(scores["model"] == "cross")].to_csv(file, index=False)
-    two.configure(training={"seeds": [1, 2], "epochs": 40, "learning_rate": 0.003, "batch_size": 32}, split_seed=4)
+    two.configure(training={"seeds": [1, 2], **TRAINING, "epochs": 40}, split_seed=4)
     two.configure(runs={"self": ["A+V+T", "T", "A"]})
+    config = json.loads(two.config_json.read_text())["config"]
+    del config["models"]["cross"]
+    two.tell(config=config)
     run("compare-reports", one.folder, two.folder, "--out", folder / "page.html")
     return one, two, Page((folder / "page.html").read_text(encoding="utf-8"))
 
@@ -56,26 +59,34 @@ def test_the_scores_that_moved_come_first_with_by_how_much(compared):
     ]
     assert rows[0][3] == f"{statistics.fmean(own) * 100:.1f} ± {statistics.stdev(own) * 100:.1f}"
     assert rows[3][3] == "–"
-    assert page.all("h1")[0].text == "What changed between one/mine and two/mine?"
+    assert page.all("h1")[0].text == "What changed between one and two?"
 
 
 def test_the_settings_that_differ_are_listed_and_no_others(compared):
     rows = rows_of(compared[2].table("What differs in configuration"))
     assert rows == {
         "split_seed": ["–", "4"],
-        "runs.unused": ["None", "–"],
         "runs.cross": ["A+V+T", "–"],
+        "models.cross": ["configured", "–"],
         "training.epochs": ["20", "40"],
     }
 
 
 def test_nested_settings_become_dotted_keys():
-    assert dict(flat({"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}})) == {
-        "a.b": "1",
-        "a.c": "1, 2",
-        "d": "None",
-        "e": "{}",
-    }
+    given = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}, "f": [{"question": "one or two", "a": "x", "b": "y"}]}
+    assert dict(flat(given)) == {"a.b": "1", "a.c": "1, 2", "e": "{}", "f": "one or two x y"}
+
+
+def test_the_verdicts_are_those_of_the_planned_contrasts(tmp_path):
+    """Not those on the items of one style alone, which stand in the same table behind them."""
+    folders = [Fixture(tmp_path / name, "iemocap", about=REAL, size=20).folder for name in ("one", "two")]
+    run("compare-reports", *folders, "--out", tmp_path / "page.html")
+    said = rows_of(Page((tmp_path / "page.html").read_text(encoding="utf-8")).table("Verdicts"))
+    planned = pd.read_csv(folders[0] / "tables" / "significance.csv").query("role == 'planned'")
+    assert len(said) == len(planned)
+    for cells, difference in zip(said.values(), planned["difference"]):
+        number = cells[0].partition(" (")[0].rpartition(" ")[2].replace("−", "-")
+        assert float(number) == pytest.approx(difference * 100, abs=0.051)
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):

@@ -121,9 +121,13 @@ def test_words_fit_how_many_there_are_and_what_they_are(name, made):
     setup, text = fixture.setup, page.root.text
     one = len(setup.levels) == 1
     assert ("each trained" in text) != one
+    assert ("All models share" in text) != one
     assert ("Each run was trained" in text) != one
     assert ("Best by its development score" in text) != one
-    assert ("Holm’s correction" in text) == (len(setup.contrasts) > 1)
+    assert ("Holm" in text) == (len(setup.contrasts) > 1)
+    assert ("Nadeau" in page.by_id("methods").text) == (bool(setup.contrasts) and setup.folds > 1)
+    used, of = re.search(r"Used: (\d+) of (\d+)", page.by_id("coverage").text).groups()
+    assert ("The others train" in page.by_id("coverage").text) == (used != of)
     assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers)
     assert ("folds × seeds" in text) == (setup.folds > 1)
     assert ("shown in detail" in text) == (not setup.numbers and len(setup.levels) > 4)

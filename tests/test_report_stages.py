@@ -54,7 +54,7 @@ def test_tables_as_the_stages_write_them(tmp_path):
     assert f"Guessing one class for every segment scores {chance * 100:.1f} % balanced accuracy" in page.root.text
     assert "interval and p are rough" not in lead
     # Speakers and dialogs are kept apart by session; nothing else is known of the groups.
-    assert "No speaker or recording of the test part trains." in page.by_id("methods").text
+    assert "No session, speaker or recording of the test part trains." in page.by_id("methods").text
 
 
 def test_what_leaks_stands_on_the_first_page(tmp_path):

@@ -230,12 +230,39 @@ def test_styles_are_shown_apart_and_decide_nothing(pages, fixtures):
     assert "By style" not in pages["affwild2"].root.text
     scores = pd.read_csv(folder / "scores.csv").query("fold == 'all' and metric == 'balanced_accuracy'")
     own = scores[(scores["model"] == "late") & (scores["turns"] == "scripted")]["value"]
-    shown = rows_of(page.table("Balanced accuracy, per cent on the test items of each style"))
+    shown = rows_of(page.table("Balanced accuracy on the test items of each style"))
     assert shown["late fusion A+V+T"][1] == f"{own.mean() * 100:.1f} ± {own.std() * 100:.1f}"
     table = page.table("The same contrasts on the test items of one style alone")
     assert [th.text for th in table.all("th") if th.attributes["scope"] == "rowgroup"] == ["scripted", "improvised"]
     assert len([tr for tr in table.all("tr") if tr.all("td")]) == 2 * 9
     assert len(_contrasts(page)) == 9
+
+
+def test_means_over_folds_that_stand_otherwise_are_said(fixtures):
+    """A difference is of the items of all folds together, which can stand otherwise than the means in the table."""
+    scores = pd.read_csv(fixtures["iemocap"].folder / "tables" / "scores.csv")
+    single = scores.query("modalities == 'A+V+T' and metric == 'balanced_accuracy' and turns == 'all'")
+    single = single[single["fold"] != "all"]
+    first, second = (single.query(f"model == '{model}'")["value"].mean() for model in ("cross", "self"))
+    for sign, said in ((1, False), (-1, True), (0, False)):
+        page = with_contrast(fixtures["iemocap"], difference=sign * (0.01 if first > second else -0.01))
+        warned = " ".join(e.text for e in page.all("header")[0].with_class("warn"))
+        order = f"stand otherwise (cross-attention {first * 100:.1f} %, self-attention {second * 100:.1f} %)"
+        assert (order in warned) == said
+
+
+def test_balanced_accuracy_is_called_the_mean_of_a_column_only_where_it_is(tmp_path):
+    made = Fixture(tmp_path, "text", size=20)
+    said = "Balanced accuracy is the mean of a column."
+    assert said in page_of(made).table("Recall by class").text
+    file = made.folder / "tables" / "scores.csv"
+    scores = pd.read_csv(file)
+    for metric, value in (("recall_ang", None), ("balanced_accuracy", 0.9)):  # a test part without that class
+        scores.loc[(scores["metric"] == metric) & (scores["fold"] == "0"), "value"] = value
+    scores.to_csv(file, index=False)
+    note = page_of(made).table("Recall by class").text
+    assert said not in note
+    assert "some folds lack a class" in note
 
 
 def leaks(fixture: Fixture, *rows: tuple) -> None:
@@ -262,16 +289,16 @@ def test_protocols_that_flatter_are_marked(tmp_path):
     assert "“random folds”: speakers also train: optimistic; the script or scene" in warned.text
 
 
-def test_shared_speakers_are_counted_in_the_split_itself(tmp_path):
+def test_what_of_the_test_part_trains_is_said_of_every_fold(tmp_path):
     made = Fixture(tmp_path, "iemocap", size=40)
-    file = made.folder / "splits" / "session.tsv"
     page = page_of(made)
-    assert rows_of(page.table("Turns by fold and part"))["0"][-2:] == ["0 of 2", "0 of 8"]
-    assert "No speaker or dialog of the test part trains." in page.by_id("methods").text
-    lines = file.read_text().splitlines()
-    leak = next(i for i, x in enumerate(lines) if x.split("\t")[1:3] == ["0", "test"])
-    lines[leak] = lines[leak].replace("\ttest\t", "\ttraining\t")
-    file.write_text("\n".join(lines) + "\n")
+    table = page.table("Turns by fold and part")
+    assert [head.text for head in table.all("thead")[0].all("th")][-1] == "Test turns whose dialog also trains"
+    assert rows_of(table)["0"][-3:] == ["0 %", "0 %", "0 %"]
+    assert "No session, speaker or dialog of the test part trains." in page.by_id("methods").text
+    rows = [("0", "test", "training", "speaker", 8, 4), ("0", "test", "training", "dialog", 8, 0)]
+    leaks(made, *rows, *(("all", *row[1:]) for row in rows))
     page = page_of(made)
-    assert rows_of(page.table("Turns by fold and part"))["0"][-2] == "1 of 2"
-    assert "Speakers of the test part also train." in page.by_id("methods").text
+    assert rows_of(page.table("Turns by fold and part"))["0"][-2:] == ["50 %", "0 %"]
+    said = "No dialog of the test part trains. The speaker of 50 % of the test items also trains."
+    assert said in page.by_id("methods").text

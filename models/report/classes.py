@@ -1,12 +1,16 @@
 """Views of what is told apart: recall and precision of each class, who is taken for whom, and what guessing scores."""
 
+from statistics import fmean
+
 import pandas as pd
 
-from models.report.names import METRIC_WORDS, Numbers, grouped, metric_words, sentence
+from models.report.names import Numbers, grouped, sentence
 from models.report.runs import RunNames
-from models.report.scores import POOLED, Cells
+from models.report.scores import Cells
 from models.report.settings import Settings
 from models.report.tables import Column, Table
+
+ROUNDING = 5e-4  # of per cent with one decimal
 
 
 def classes_of(scores: pd.DataFrame, configured: list[str]) -> list[str]:
@@ -15,23 +19,12 @@ def classes_of(scores: pd.DataFrame, configured: list[str]) -> list[str]:
     return [c for c in configured if c in found] + sorted(set(found) - set(configured))
 
 
-def support(confusion: pd.DataFrame | None, runs: list[str], seeds: int) -> dict[str, int]:
-    """Test items of each class over all folds, counted in the confusion of a run, which pools its seeds."""
-    for run in runs if confusion is not None else ():
-        table = _of_run(confusion, run)
-        if len(table):
-            return {str(k): round(int(v) / max(1, seeds)) for k, v in table.groupby("label")["count"].sum().items()}
-    return {}
-
-
-def chance(metric: str, classes: list[str], counts: dict[str, int]) -> float | None:
-    """What guessing scores: always the commonest class for accuracy, any one class for balanced accuracy."""
-    if metric == "balanced_accuracy" and classes:
-        return 1 / len(classes)
-    total = sum(counts.values())
-    if metric == "accuracy" and total:
-        return max(counts.values()) / total
-    return 0.0 if metric.partition("_")[0] in ("ccc", "pearson") else None
+def support(confusion: pd.DataFrame, seeds: int) -> dict[str, int]:
+    """Test items of each class over all folds, counted in the confusion of the first run, which pools its seeds."""
+    if confusion.empty:
+        return {}
+    counts = confusion[confusion["run"] == confusion["run"].iloc[0]].groupby("label")["count"].sum()
+    return {label: round(count / seeds) for label, count in counts.items()}
 
 
 def of_classes(
@@ -44,38 +37,40 @@ def of_classes(
         row = {"class": _word(label, settings), "label": label, "items": counts.get(label)}
         for run in runs:
             if cell := cells.get((run, f"{kind}_{label}")):
-                row |= {run: cell.mean, f"{run}_sd": cell.sd, f"{run}_class": f"s{round(cell.mean * 10)}"}
+                row |= cell.under(run) | {f"{run}_class": f"s{round(cell.mean * 10)}"}
         rows.append(row)
     if not any(run in row for run in runs for row in rows):
         return None
     head = Column("class", "Class", number=False, sub="" if all(r["class"] == r["label"] for r in rows) else "label")
-    items = Column("items", "Test items", lambda n: "–" if n is None else grouped(n), css="muted")
-    columns = [head, items, *(Column(run, names.run(run), numbers.score, sd=f"{run}_sd") for run in runs)]
-    title = f"{sentence(METRIC_WORDS[kind])} by class, per cent: mean ± standard deviation over trainings"
-    note = {
-        "recall": "Of the items of a class, how many are found. Balanced accuracy is the mean of a column.",
-        "precision": "Of the items given a class, how many are of it. A dash: never given.",
-    }[kind]
+    items = Column("items", "Test items", grouped, css="muted")
+    columns = [head, items, *(Column.score(run, names.run(run), numbers) for run in runs)]
+    title = f"{sentence(numbers.words)} by class{numbers.per_cent}: mean ± standard deviation over trainings"
+    note = "Of the items given a class, how many are of it. A dash: never given."
+    if kind == "recall":
+        note = f"Of the items of a class, how many are found. {_mean_of_a_column(rows, runs, cells)}"
     return Table.of(kind, title, columns, rows, note=note).without_empty()
 
 
+def _mean_of_a_column(rows: list[dict], runs: list[str], cells: Cells) -> str:
+    """What recalls have to do with balanced accuracy, which is their mean in each fold over the classes in it."""
+    scored = [run for run in runs if (run, "balanced_accuracy") in cells]
+    gaps = [abs(fmean(row[run] for row in rows if run in row) - cells[run, "balanced_accuracy"].mean) for run in scored]
+    if max(gaps, default=0) < ROUNDING:
+        return "Balanced accuracy is the mean of a column."
+    return (
+        "Balanced accuracy is their mean within each fold; some folds lack a class, so it is not the mean of a column."
+    )
+
+
 def _word(label: str, settings: Settings) -> str:
-    return (settings.words.get("labels") or {}).get(label, label)
+    return settings.words["labels"].get(label, label)
 
 
-def _of_run(confusion: pd.DataFrame, run: str) -> pd.DataFrame:
-    table = confusion[confusion["run"] == run]
-    for column in ("fold", "seed"):
-        if (table[column] == POOLED).any():
-            table = table[table[column] == POOLED]
-    return table
-
-
-def confusions(confusion: pd.DataFrame | None, runs: list[str], classes: list[str], names: RunNames) -> list[Table]:
+def confusions(confusion: pd.DataFrame, runs: list[str], classes: list[str], names: RunNames) -> list[Table]:
     """One matrix for each run: in each cell the share of the row, and below it the count over all folds and seeds."""
     out, kind = [], "matrix tall" if max(map(len, classes), default=0) > 5 else "matrix"  # names beside or on end
-    for number, run in enumerate(runs if confusion is not None else (), start=1):
-        table = _of_run(confusion, run)
+    for number, run in enumerate(runs, start=1):
+        table = confusion[confusion["run"] == run]
         if table.empty:
             continue
         counts = table.pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
@@ -100,16 +95,16 @@ def confusions(confusion: pd.DataFrame | None, runs: list[str], classes: list[st
 
 
 def _share(value) -> str:
-    return "–" if value is None else f"{value * 100:.0f}"
+    return f"{value * 100:.0f}"
 
 
 def guessing(metric: str, value: float | None, segment: str, frames: bool) -> str:
     """What guessing scores, as a sentence; empty where nothing is known of it."""
-    words = metric_words(metric)
     if value is None:
         return ""
-    if not Numbers(metric).percent:
-        return f"An answer that has nothing to do with the truth scores a {words} of 0."
+    numbers = Numbers(metric)
+    if not numbers.percent:
+        return f"An answer that has nothing to do with the truth scores a {numbers.words} of 0."
     what = "frame" if frames else segment
     which = "the commonest class" if metric == "accuracy" else "one class"
-    return f"Guessing {which} for every {what} scores {Numbers(metric).with_unit(value)} {words}."
+    return f"Guessing {which} for every {what} scores {numbers.with_unit(value)} {numbers.words}."

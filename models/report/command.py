@@ -10,16 +10,14 @@ from pipeline.records import replacing
 
 
 @click.command()
-@click.option("--corpus", help="its name in the configuration; else as config.json says")
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
-@click.option("--config-json", type=click.Path(path_type=Path), help="what the workflow ran with [RESULTS/config.json]")
 @click.option("--revision", help="of the code, as git names it")
 @click.option(
     "--paper", type=click.Path(file_okay=False, path_type=Path), help="also write tables, figures and text here"
 )
 @click.option("--media/--no-media", default=True, help="with faces, words and traces of the corpus, or without")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="the HTML file to write")
-def report(corpus, folder, config_json, revision, paper, media, out):
+def report(folder, revision, paper, media, out):
     """Write one corpus's report as a single HTML file."""
     from models.report.gather import read
     from models.report.page import downloads, prefix_of, render
@@ -27,7 +25,7 @@ def report(corpus, folder, config_json, revision, paper, media, out):
     from models.report.settings import Settings
     from models.report.view import build
 
-    settings = Settings.from_json(config_json or folder / "config.json", corpus)
+    settings = Settings.from_json(folder / "config.json")
     results = read(folder, replace(settings, revision=revision or None))
     view = build(results, media)
     page, numbering = render(view, downloads(results, prefix_of(view)) if media else [])

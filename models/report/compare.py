@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
+from models.evaluation.statuses import Role
 from models.report.charts import Axis
+from models.report.contrasts import SHORT
 from models.report.gather import Results, run_infos
-from models.report.names import Numbers, listing, metric_words, missing, sentence
+from models.report.names import Numbers, listing, missing
 from models.report.runs import RunNames, in_order
 from models.report.scores import Cell, collect, of_protocol
 from models.report.tables import Column, Table
@@ -34,12 +36,15 @@ class Side:
 
 
 def flat(value, path: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of nested settings as (dotted key, text); a list is one leaf."""
+    """The leaves of nested settings as (dotted key, text); a list is one leaf, and what is null is not there."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from flat(inner, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    elif isinstance(value, list):
+        words = (" ".join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in value)
+        yield path, ", ".join(words)
+    elif value is not None:
+        yield path, str(value)
 
 
 def settings_of(side: Side) -> dict[str, str]:
@@ -51,29 +56,40 @@ def settings_of(side: Side) -> dict[str, str]:
     return {**{key: str(value) for key, value in about.items()}, "protocol": str(settings.protocol.name), **found}
 
 
+def _entry(key: str) -> str:
+    """The model or extractor that a key is of; any other key is itself."""
+    parts = key.split(".")
+    return ".".join(parts[:2]) if parts[0] in ("models", "extractors") else key
+
+
 def differing(sides: list[Side]) -> Table | None:
-    """One row for each key of the configuration in which not all sides agree; None where all do."""
+    """One row for each key of the configuration in which not all sides agree, and one for a model that not all have."""
     each = [settings_of(side) for side in sides]
-    rows = []
+    entries = [{_entry(key) for key in one} for one in each]
+    rows = {}
     for key in dict.fromkeys(key for one in each for key in one):
-        values = [one.get(key) for one in each]
+        entry, values = _entry(key), [one.get(key) for one in each]
+        if not all(entry in own for own in entries) and entry != key:
+            key, values = entry, ["configured" if entry in own else None for own in entries]
         if len(set(values)) > 1:
-            rows.append({"key": key, **{f"side{k}": value for k, value in enumerate(values)}})
+            rows[key] = {"key": key, **{f"side{k}": value for k, value in enumerate(values)}}
+    if not rows:
+        return None
     columns = [Column("key", "Key", number=False)]
     columns += [Column(f"side{k}", side.name, number=False, css="prose small") for k, side in enumerate(sides)]
-    return Table.of("configuration", "What differs in configuration", columns, rows, kind="wide") if rows else None
+    return Table.of("configuration", "What differs in configuration", columns, list(rows.values()), kind="wide")
 
 
 def material(sides: list[Side]) -> Table:
     """How much each side holds, and what it was computed with."""
     rows = []
     for side in sides:
-        segments, scores = side.results.segments, side.results.tables["scores"]
+        segments = side.results.segments
         versions = next(run_infos(side.results, side.runs), {}).get("versions") or {}
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
-        row["segments"] = None if segments is None else int(segments["segment_id"].nunique())
-        row["speakers"] = None if segments is None else int(segments["speaker"].nunique())
-        row["trainings"] = None if scores is None else max((c.runs for c in side.cells.values()), default=None)
+        if segments is not None:
+            row |= {"segments": segments["segment_id"].nunique(), "speakers": segments["speaker"].nunique()}
+        row["trainings"] = max((cell.runs for cell in side.cells.values()), default=None)
         rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
     columns = [
         Column("name", "Folder", number=False),
@@ -93,13 +109,12 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     rows = [_moved_row(run, sides, metric) for run in dict.fromkeys(run for side in sides for run in side.runs)]
     rows.sort(key=lambda row: (row["most"] is None, -(row["most"] or 0)))
     columns = [Column("run", "Run", number=False)]
-    columns += [Column(f"side{k}", s.name, numbers.score, sd=f"side{k}_sd") for k, s in enumerate(sides)]
+    columns += [Column.score(f"side{k}", side.name, numbers) for k, side in enumerate(sides)]
     over = f"Change from {first.name}"
     columns += [Column(f"moved{k}", s.name, numbers.difference, over=over) for k, s in enumerate(sides) if k]
-    per_cent = ", per cent" if numbers.percent else ""
     table = Table.of(
         f"moved_{metric}",
-        f"{sentence(metric_words(metric))}{per_cent}: mean ± standard deviation over trainings",
+        f"{numbers.title}: mean ± standard deviation over trainings",
         columns,
         rows,
         note="The runs that moved most come first. A dash: not there.",
@@ -114,7 +129,8 @@ def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
     found = [side.cells.get((run, metric)) for side in sides]
     means = [(k, cell.mean) for k, cell in enumerate(found) if cell]
     row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": means}
-    row |= {f"side{k}": mean for k, mean in means} | {f"side{k}_sd": cell.sd for k, cell in enumerate(found) if cell}
+    for k, cell in enumerate(found):
+        row |= cell.under(f"side{k}") if cell else {}
     changes = {f"moved{k}": mean - found[0].mean for k, mean in means if k and found[0]}
     return {**row, **changes, "most": max(map(abs, changes.values()), default=None)}
 
@@ -124,19 +140,16 @@ def verdicts(sides: list[Side]) -> Table | None:
     rows: dict[str, dict] = {}
     for k, side in enumerate(sides):
         table = side.results.tables["significance"]
-        for row in [] if table is None else table.to_dict("records"):
+        for row in table[table["role"] == Role.PLANNED].to_dict("records"):
             pair = f"{side.names.run(row['a'])} against {side.names.run(row['b'])}"
             of = rows.setdefault(pair, {"pair": pair})
             if missing(row["difference"]):
                 of[f"side{k}"] = "not tested"
                 continue
             numbers = Numbers(str(row["metric"]))
-            of[f"side{k}"] = (
-                str(row["verdict"]).replace("a better", "first better").replace("b better", "second better")
-            )
-            of[f"side{k}_by"] = (
-                f"{numbers.difference(row['difference'])} ({numbers.interval(row['ci_low'], row['ci_high'])})"
-            )
+            of[f"side{k}"] = SHORT.get(row["verdict"], str(row["verdict"]))
+            between = numbers.interval(row["ci_low"], row["ci_high"])
+            of[f"side{k}_by"] = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
     if not rows:
         return None
     columns = [Column("pair", "Contrast", number=False)]
@@ -155,7 +168,7 @@ def read_sides(folders: list[Path]) -> list[Side]:
     for folder, name in zip(folders, _short(folders)):
         results = read(folder, Settings.from_json(folder / "config.json"))
         settings, table = results.settings, results.tables["scores"]
-        if table is None:
+        if table.empty:
             raise InputError(f"{folder}: has no tables/scores.csv; run the workflow there first")
         table = of_protocol(table, settings.protocol.name)
         runs = in_order(table["run"], settings.runs)
@@ -167,8 +180,10 @@ def read_sides(folders: list[Path]) -> list[Side]:
 
 
 def _short(folders: list[Path]) -> list[str]:
-    """The shortest ends of the paths by which all can be told apart."""
+    """The shortest ends of the paths by which all can be told apart, without what all end with."""
     parts = [folder.resolve().parts for folder in folders]
+    while len({own[-1] for own in parts}) == 1:
+        parts = [own[:-1] for own in parts]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(own[-length:]) for own in parts]
         if len(set(names)) == len(names):

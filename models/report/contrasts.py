@@ -22,19 +22,22 @@ def _short(answer: Answer) -> str:
     return "not tested" if answer.kind == UNTESTED else SHORT.get(verdict, str(verdict))
 
 
+def _compared(a: str, b: str, shared: str, row: dict, numbers: Numbers) -> dict:
+    """A row of significance.csv with its two sides and its interval in words."""
+    second = f"against {b}" + (f", {shared}" if shared else "")
+    return {
+        **row, "first": sentence(a), "second": second, "interval": numbers.interval(row["ci_low"], row["ci_high"]),
+    }  # fmt: skip
+
+
 def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -> list[dict]:
     out = []
     for answer in answers:
         row = answer.row
-        between = f"against {answer.second}" + (f", {answer.shared}" if answer.shared else "")
         sizes = [parameters.get(row[side]) for side in "ab"]
         out.append(
             {
-                **{key: row.get(key) for key in ("question", "a", "b", "ci_low", "ci_high", "p_holm", "p_equivalence")},
-                **{key: row.get(key) for key in ("difference", "equivalence_low", "equivalence_high")},
-                "first": sentence(answer.first),
-                "second": between,
-                "interval": numbers.interval(row.get("ci_low"), row.get("ci_high")),
+                **_compared(answer.first, answer.second, answer.shared, row, numbers),
                 "verdict": _short(answer),
                 "verdict_class": answer.kind,
                 "reason": None if row.get("status") in (None, Status.TESTED) else Status(row["status"]).text,
@@ -46,12 +49,14 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
     return out
 
 
-def _columns(numbers: Numbers, everything: bool) -> list[Column]:
+def _columns(verdicts: Verdicts, everything: bool) -> list[Column]:
+    numbers, holm = verdicts.numbers, len(verdicts.rows) > 1
+    adjusted = "p value of the bootstrap" + (", Holm-adjusted" if holm else "")
     columns = [
         Column("first", "First against second", number=False, sub="second"),
         Column("difference", "Difference", numbers.difference),
         Column("interval", "Interval"),
-        Column("p_holm", "p (Holm)", p_value, explain="p value of the bootstrap, Holm-adjusted"),
+        Column("p_holm", "p (Holm)" if holm else "p", p_value, explain=adjusted),
     ]
     if not everything:
         return columns
@@ -69,14 +74,17 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     numbers = verdicts.numbers
     unit = "points" if numbers.percent else numbers.unit
     title = f"Planned contrasts, {metric_words(str(verdicts.rows[0]['metric']))}"
-    note = f"First minus second in {unit}, with the {percent(1 - settings.alpha)} interval of the cluster bootstrap."
     rows = _rows(verdicts.answers, numbers, parameters)
+    note = f"First minus second in {unit}"
+    if any(row["interval"] for row in rows):
+        note += f", with the {percent(1 - settings.alpha)} interval of the cluster bootstrap"
+    note += "."
     for row in rows:
         row["parameters"] = row["parameters"] if row["also"] else None
     if any(row["also"] for row in rows):
         note += " Where both sides differ in more than what is asked, the last column says in what, with the parameters"
         note += " of the first / of the second."
-    columns = [Column("question", "Question", number=False), *_columns(numbers, True)]
+    columns = [Column("question", "Question", number=False), *_columns(verdicts, True)]
     table = Table.of(
         "contrasts", title, columns[1:], rows, note=note, kind="contrasts wide", plot="Difference as a chart"
     )
@@ -91,10 +99,11 @@ def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | 
     for row in rows:
         row["why"] = "; ".join(filter(None, (row["reason"], row["caution"]))) or None
     columns = [Column("question", "Question", lambda text: sentence(str(text)), number=False, sub="why")]
-    columns += [Column("versus", "First against second", number=False), *_columns(verdicts.numbers, False)[1:]]
+    columns += [Column("versus", "First against second", number=False), *_columns(verdicts, False)[1:]]
     for row in rows:
         row["versus"] = f"{row['first']} {row['second']}"
-    note = f"First minus second, {percent(1 - settings.alpha)} interval. Not decided is not the same as equal."
+    interval = f", {percent(1 - settings.alpha)} interval" if any(row["interval"] for row in rows) else ""
+    note = f"First minus second{interval}. Not decided is not the same as equal."
     return Table.of("undecided", "What these data do not decide", columns, rows, note=note).without_empty()
 
 
@@ -118,6 +127,8 @@ def tests(verdicts: Verdicts) -> Table:
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
         "p_t_paper": ("p paper’s t-test", "effect_size"),
     }  # fmt: skip
+    if len(rows) == 1:
+        tested.pop("p_holm")  # adjusted for nothing
     shares = {"p_a_better": "first better", "p_equivalent": "equivalent", "p_b_better": "second better"}
     columns = [
         Column("a", "Contrast", number=False, sub="second"),
@@ -142,7 +153,9 @@ def tests(verdicts: Verdicts) -> Table:
         f"{'P: posterior probability (Bayesian correlated t-test). ' if bayes else ''}{sizes}{groups}"
         "A dash: not applicable, see the notes."
     )
-    return Table.of("tests", "All tests", columns, rows, note=note, kind="wide", remarks=tuple(notes)).without_empty()
+    return Table.of(
+        "tests", "All tests", columns, rows, note=note, kind="wide dense", remarks=tuple(notes)
+    ).without_empty()
 
 
 EFFECTS = {
@@ -159,12 +172,8 @@ def by_turns(verdicts: Verdicts) -> Table | None:
         return None
     numbers, groups = verdicts.numbers, []
     for turns in dict.fromkeys(row["turns"] for row in verdicts.secondary):
-        rows = []
-        for row in (row for row in verdicts.secondary if row["turns"] == turns):
-            a, b, shared = verdicts.names.pair(row["a"], row["b"])
-            second = f"against {b}" + (f", {shared}" if shared else "")
-            between = numbers.interval(row.get("ci_low"), row.get("ci_high"))
-            rows.append({**row, "first": sentence(a), "second": second, "interval": between})
+        same = [row for row in verdicts.secondary if row["turns"] == turns]
+        rows = [_compared(*verdicts.names.pair(row["a"], row["b"]), row, numbers) for row in same]
         groups.append(Group(rows, turns))
     columns = (
         Column("first", "First against second", number=False, sub="second"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from models.report.charts import Axis
-from models.report.names import duration, grouped, missing
+from models.report.names import duration, grouped
 from models.report.tables import Column, Table
 
 COLUMNS = ("rule", "job", "s", "max_rss_mb", "cpu_s")
@@ -63,12 +63,8 @@ def _columns(head: str) -> list[Column]:
     times = {"total_s": "Total", "median_s": "Median job", "max_s": "Longest job", "cpu_s": "CPU time"}
     columns = [Column(key, words, duration) for key, words in times.items()]
     columns.insert(1, Column("jobs", "Jobs", grouped))
-    columns.append(Column("max_rss_mb", "Peak memory, MiB", _whole))
+    columns.append(Column("max_rss_mb", "Peak memory, MiB", lambda mb: grouped(round(mb))))
     return [Column("rule", head, number=False), *columns]
-
-
-def _whole(value) -> str:
-    return "–" if missing(value) else grouped(round(value))
 
 
 def _cost_row(name: str, rows: pd.DataFrame) -> dict:

@@ -22,11 +22,13 @@ def of_configured(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     return table[~(unused | (unread & bool(read)))]
 
 
-def coverage(table: pd.DataFrame, settings: Settings, media: bool = True) -> dict:
+def coverage(table: pd.DataFrame, settings: Settings, media: bool = True) -> dict | None:
     """Counts by modality and status, causes with examples, findings on whole units; how many segments are used.
 
     Without ``media`` no segment is named and nothing is quoted, as reasons and findings may.
     """
+    if table.empty:
+        return None
     table = of_configured(table, settings)
     empty = table["segment"].isna()
     segments, others = table[~empty], table[empty]
@@ -61,7 +63,7 @@ def _reasons(rows: pd.DataFrame, media: bool) -> Table | None:
     if rows.empty:
         return None
     reason = rows["reason"].fillna("no reason given")
-    cause = rows["cause"] if "cause" in rows else pd.Series(None, index=rows.index, dtype=object)
+    cause = rows["cause"]
     by = cause.where(cause.notna() & (cause != Cause.REMARK), reason)
     out = []
     for (modality, status, _), group in rows.assign(by=by).groupby(["modality", "status", "by"], sort=False):

@@ -81,7 +81,7 @@ def command(folder, run, count, out):
 
     results = read(folder, Settings.from_json(folder / "config.json"))
     scored = results.tables["scores"]
-    if run is None and scored is not None:
+    if run is None:
         order = in_order(scored["run"], results.settings.runs)
         run = next(iter(ranking(collect(scored), order, results.settings.metric) or order), None)
     table = read_items(results, run) if run else None

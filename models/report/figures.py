@@ -7,7 +7,7 @@ from functools import partial
 import jinja2
 
 from models.report.charts import BOX, fitted
-from models.report.names import Numbers, metric_words, sentence
+from models.report.names import Numbers
 
 WIDTH_PX, LEFT_PX = 560, 56
 ROW_PX, HEAD_PX = 26, 48
@@ -54,9 +54,9 @@ def _rows(view: dict):
         for group in scores.table.groups:
             rows += [{"heading": f"{group.title} {group.sub}".strip()}] if group.title else []
             rows += [{"label": row["model"], "row": row} for row in group.rows]
-        title = sentence(metric_words(scores.metric)) + (", per cent" if Numbers(scores.metric).percent else "")
+        numbers = Numbers(scores.metric)
         data = {"mark": "score", "metric": scores.metric, "chance": scores.chance, "axis": scores.axis}
-        yield "scores", title, _of_rows(rows, data, Numbers(scores.metric).factor)
+        yield "scores", numbers.title, _of_rows(rows, data, numbers.factor)
     if table := view["contrasts"]:
         rows = [{"label": f"{row['first']} {row['second']}", "row": row} for row in table.rows]
         data = {"mark": "contrast", "region": view["settings"].practical_region, "axis": view["forest"]}
@@ -77,9 +77,10 @@ def _lines(view: dict):
     if curves := view["curves"]:
         for k, item in enumerate(curves["runs"], start=1):
             if curves["score"]:
-                words, factor = metric_words(curves["metric"]), Numbers(curves["metric"]).factor
-                title = f"Development {words} by epoch, {names.run(item['run'])}"
-                yield f"score_by_epoch_{k}", title, _curve(curves, item, [curves["score"]], factor, words)
+                numbers = Numbers(curves["metric"])
+                title = f"Development {numbers.words} by epoch, {names.run(item['run'])}"
+                curve = _curve(curves, item, [curves["score"]], numbers.factor, numbers.words)
+                yield f"score_by_epoch_{k}", title, curve
             if curves["losses"]:
                 title = f"Loss by epoch, {names.run(item['run'])}"
                 yield f"loss_by_epoch_{k}", title, _curve(curves, item, curves["losses"], 1, "loss")

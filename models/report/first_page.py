@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+from models.protocols.leaks import clauses
 from models.report.classes import guessing
 from models.report.contrasts import undecided
-from models.report.folds import caveats
+from models.report.folds import leaks_of
 from models.report.gather import Results
-from models.report.names import DEVELOPMENT, Numbers, count, grouped, metric_words, sentence
+from models.report.names import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 from models.report.runs import RunNames
 from models.report.scores import Cell, Cells
 from models.report.tables import Table
 from models.report.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
+
+WORTH_SAYING = 0.005  # between two differences of one contrast
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def first_page(
         best=best_is,
         decided=[a for a in others if a.decided],
         undecided=undecided(verdicts, settings, others),
-        warnings=_warnings(results, first, best),
+        warnings=_warnings(results, first, best, cells),
         facts=_facts(results, verdicts, runs, cells),
     )
 
@@ -103,23 +106,22 @@ def _score(cell: Cell, numbers: Numbers) -> str:
 
 
 def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None) -> str:
-    numbers, words = Numbers(settings.metric), metric_words(settings.metric)
-    over = (
-        f", mean{' ± standard deviation' if best.test.sd is not None else ''} over {count(best.test.runs, 'training')}"
-    )
+    numbers = Numbers(settings.metric)
+    trainings = count(best.test.runs, "training")
+    over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
     development, run = numbers.with_unit(best.development.mean), sentence(names.run(best.run))
     text = f"{run} scores {development} on the development part."
     if runs > 1:
         too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
         text = f"Best by its development score ({development}{too}): {names.run(best.run)}."
-    text += f" On the test part it scores {_score(best.test, numbers)} {words}{over if best.test.runs > 1 else ''}."
+    text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
     frames = settings.task.frames
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
 
 
 def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str], best: Best | None, best_is: str):
     """Question, answer and lead where nobody planned a comparison."""
-    numbers, words = Numbers(settings.metric), metric_words(settings.metric)
+    numbers = Numbers(settings.metric)
     if len(runs) == 1:
         question = f"How well does {names.run(runs[0])} do?"
     else:
@@ -128,36 +130,45 @@ def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str],
     none = "No comparison was planned, so nothing here says that one model is better than another."
     none = none if len(runs) > 1 else ""
     if best:
-        unit = " %" if numbers.percent else ""
-        answer = f"{sentence(names.run(best.run))}: {numbers.score(best.test.mean)}{unit} {words}."
-        return (
-            question,
-            answer if len(runs) > 1 else sentence(answer.partition(": ")[2]),
-            f"{best_is} {none}".strip(),
-        )
+        answer = f"{sentence(names.run(best.run))}: " if len(runs) > 1 else ""
+        return question, f"{answer}{numbers.with_unit(best.test.mean)} {numbers.words}.", f"{best_is} {none}".strip()
     if scored:
         means = [cell.mean for cell in scored.values()]
         low, high = numbers.score(min(means)), numbers.with_unit(max(means))
         between = high if len(means) == 1 else f"{low} to {high}"
         lead = "There is no development score by which one model could be chosen before the test."
-        return question, f"{between} {words}.", f"{lead} {none}".strip()
+        return question, f"{between} {numbers.words}.", f"{lead} {none}".strip()
     return question, "There are no scores.", "The table of scores was not there when this report was written."
 
 
-def _warnings(results: Results, first: Answer | None, best: Best | None) -> list[str]:
+def _other_by_folds(answer: Answer, cells: Cells, numbers: Numbers, metric: str) -> str:
+    """Says so where the means over folds stand otherwise than the items of all folds together; else empty."""
+    a, b = (cells.get((answer.row[side], metric)) for side in "ab")
+    together = answer.row["difference"]
+    if missing(together) or not (a and b):
+        return ""
+    apart = a.mean - b.mean
+    if apart * together > 0 or abs(apart - together) < WORTH_SAYING:
+        return ""
+    means = f"{answer.first} {numbers.with_unit(a.mean)}, {answer.second} {numbers.with_unit(b.mean)}"
+    return f"The means over folds stand otherwise ({means}): folds differ in size and in classes."
+
+
+def _warnings(results: Results, first: Answer | None, best: Best | None, cells: Cells) -> list[str]:
     """What must be known before any of it is believed."""
     settings = results.settings
     out = []
     if first and first.cautions:
         out.append(f"{sentence('; '.join(first.cautions))}.")
+    if first and (order := _other_by_folds(first, cells, Numbers(settings.metric), settings.metric)):
+        out.append(order)
     if first and first.also:
         out.append(f"The two sides also differ in: {', '.join(first.also)}.")
     if best and best.at_chance:
         out.append("The best model does no better than guessing.")
-    clauses = [settings.protocol.caveat, *caveats(results.tables.get("leaks"))]
-    clauses = [clause for clause in dict.fromkeys(clauses) if clause]
-    if clauses:
-        out.append(f"Protocol \u201c{settings.protocol.description}\u201d: {'; '.join(clauses)}.")
+    known = [clause for clause in (settings.protocol.caveat, *clauses(leaks_of(results))) if clause]
+    if known:
+        out.append(f"Protocol \u201c{settings.protocol.description}\u201d: {'; '.join(dict.fromkeys(known))}.")
     return out
 
 

@@ -6,22 +6,21 @@ are no part of its report. What this configuration does not make is not missed.
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from models.report.costs import read_benchmarks
-from models.report.scores import with_run
 from models.report.settings import Settings
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 
 TABLES = {  # name: columns the report needs
-    "scores": ("model", "modalities", "fold", "seed", "metric", "value"),
-    "significance": ("question", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict"),
-    "coverage": ("unit", "segment", "modality", "status", "reason"),
+    "scores": ("model", "modalities", "protocol", "turns", "fold", "seed", "metric", "value", "chance"),
+    "significance": ("question", "role", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict"),
+    "coverage": ("unit", "segment", "modality", "status", "reason", "cause"),
     "confusion": ("model", "modalities", "fold", "seed", "label", "predicted", "count"),
     "per_video": ("model", "modalities", "fold", "seed", "segment_id"),
     "missing_modalities": ("model", "modalities", "fold", "seed", "without", "metric", "value"),
@@ -48,18 +47,18 @@ class Store:
 
 @dataclass
 class Results:
-    """Everything that was found under ``results/<corpus>``; ``absent`` says what was not."""
+    """What was found under ``results/<corpus>``; tables that were not are empty, and ``absent`` names them."""
 
     folder: Path
     settings: Settings
-    tables: dict[str, pd.DataFrame | None]
+    tables: dict[str, pd.DataFrame]
     segments: pd.DataFrame | None
     split: pd.DataFrame | None
     stores: list[Store]
     benchmarks: pd.DataFrame | None
     raw_files: list[dict]
-    absent: list[str] = field(default_factory=list)
-    ratings: pd.DataFrame | None = None
+    ratings: pd.DataFrame
+    absent: list[str]
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""
@@ -84,27 +83,23 @@ def read(folder: Path, settings: Settings) -> Results:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the results folder of one corpus, such as results/CORPUS")
     absent: list[str] = []
-    tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
-    for name in wanted_tables(settings):
-        tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], absent)
-    for name in OPTIONAL:
-        tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [])
+    tables = {name: pd.DataFrame(columns=columns) for name, columns in TABLES.items()}
+    for name in (*OPTIONAL, *wanted_tables(settings)):
+        tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [] if name in OPTIONAL else absent)
     for name in ("scores", "confusion", "per_video", "missing_modalities"):
-        if tables[name] is not None:
-            tables[name] = with_run(tables[name])
+        tables[name]["run"] = tables[name]["model"] + "-" + tables[name]["modalities"]
     segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)
-    split_name = f"splits/{settings.protocol.name or '<protocol>'}.tsv"
-    split = _table(folder, split_name, ("segment_id", "fold", "part"), absent)
+    split = _table(folder, f"splits/{settings.protocol.name}.tsv", ("segment_id", "fold", "part"), absent)
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
     units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
     benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, _files(units)))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
-    raw = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent)
-    raw_files = [] if raw is None else raw.to_dict("records")
+    raw_files = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent).to_dict("records")
     ratings = _table(folder, "raters.tsv", ("segment_id", "rater", "labels"), [])
-    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, absent, ratings)
+    segments, split = (None if table.empty else table for table in (segments, split))
+    return Results(folder, settings, tables, segments, split, stores, benchmarks, raw_files, ratings, absent)
 
 
 def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Path]:
@@ -116,20 +111,17 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def _files(units: pd.DataFrame | None) -> set[str]:
+def _files(units: pd.DataFrame) -> set[str]:
     """Names of the files that faces, sound and words are in: one for each recording, or for several of them."""
-    if units is None:
-        return set()
-    shard = units["shard"] if "shard" in units else pd.Series(None, index=units.index, dtype=object)
-    return set(shard.where(shard.notna(), units["unit_id"]))
+    return set(units["shard"].fillna(units["unit_id"]))
 
 
 def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     """The jobs of each rule that has one for each checkpoint, file of recordings, extractor or fold."""
     of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
-    parts = {str(k) for k in range(len(files) if settings.feature_jobs is None else settings.feature_jobs)}
+    parts = {str(k) for k in range(settings.feature_jobs)}
     of_parts = {f"features-{name}": parts for name in settings.extractors}
-    trainings = set(settings.training_jobs or map(str, range(settings.folds)))
+    trainings = set(settings.training_jobs)
     of_runs = {f"train-{run}": trainings for run in settings.runs}
     of_files = dict.fromkeys(("faces", "audio", "words"), files)
     split = {settings.protocol.name}
@@ -138,11 +130,12 @@ def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     return {**single, **of_files, **of_extractors, **of_parts, **of_runs}
 
 
-def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame | None:
+def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame:
+    """A table with these columns, and others; an empty one, and its name in ``absent``, where there is none."""
     path = folder / name
     if not path.exists():
         absent.append(name)
-        return None
+        return pd.DataFrame(columns=columns)
     options = {"sep": "\t" if path.suffix == ".tsv" else ",", "keep_default_na": False}
     options["encoding_errors"] = "backslashreplace"  # names of raw files that are not UTF-8
     try:

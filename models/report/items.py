@@ -1,21 +1,19 @@
 """Views of single predictions: is the confidence deserved, how does each speaker fare, what is said of which truth."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
-from models.evaluation.metrics import accuracy, balanced_accuracy, ccc, confusion_matrix, macro_f1, moments, pearson
+from models.evaluation.metrics import confusion_matrix, metric, moments
 from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
 from models.report.gather import Results
-from models.report.names import Numbers, grouped, metric_words, missing, sentence
+from models.report.names import Numbers, grouped, sentence
 from models.report.runs import RunNames
+from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.task import Task
 
 BINS = 10
-OF_CLASSES = {"accuracy": accuracy, "balanced_accuracy": balanced_accuracy, "macro_f1": macro_f1}
-OF_NUMBERS = {"ccc": ccc, "pearson": pearson}
 SPEAKERS_AT_MOST = 400
 
 
@@ -46,8 +44,8 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
         count = np.bincount(at, minlength=BINS)
         mean, share = (_ratio(np.bincount(at, x, minlength=BINS), count) for x in (confidence, right))
         gap = float(np.nansum(np.abs(mean - share) * count) / len(table))
-        row = {"run": names.run(run), "predictions": len(table), "confidence": float(confidence.mean())}
-        rows.append({**row, "accuracy": float(right.mean()), "gap": gap})
+        means = {"confidence": float(confidence.mean()), "accuracy": float(right.mean())}
+        rows.append({"run": names.run(run), "predictions": len(table), **means, "gap": gap})
         bins = [
             {"from": k / BINS, "predictions": int(count[k]), "confidence": float(mean[k]), "accuracy": float(share[k])}
             for k in range(BINS)
@@ -87,33 +85,29 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
 
 
-def by_group(table: pd.DataFrame, group: np.ndarray, groups: int, metric: str, classes: list[str]) -> np.ndarray:
+def by_group(
+    table: pd.DataFrame, group: np.ndarray, groups: int, task: Task, name: str, classes: list[str]
+) -> np.ndarray:
     """A metric of each group of items, mean over seeds, (groups,); NaN where it is undefined."""
+    code = {label: k for k, label in enumerate(classes)}
     by_seed = []
     for _, rows in table.assign(group=group).groupby("seed"):
-        codes = rows["group"].to_numpy()
-        if metric in OF_CLASSES:
-            code = {label: k for k, label in enumerate(classes)}
-            truth, predicted = (rows[c].map(code).to_numpy() for c in ("label", "predicted"))
-            by_seed.append(OF_CLASSES[metric](confusion_matrix(truth, predicted, len(classes), codes, groups)))
-            continue
-        family, _, of = metric.partition("_")
-        targets = [of] if of != "mean" else [c.removeprefix("truth_") for c in rows if c.startswith("truth_")]
-        both = [[rows[f"{what}_{t}"].to_numpy(float) for what in ("truth", "prediction")] for t in targets]
-        values = [moments(truth, predicted, codes, groups) for truth, predicted in both]
-        by_seed.append(np.mean([OF_NUMBERS[family](v) for v in values], axis=0))
+        of = rows["group"].to_numpy()
+        if task.numbers:
+            both = [(rows[f"truth_{t}"].to_numpy(float), rows[f"prediction_{t}"].to_numpy(float)) for t in task.targets]
+            sums = np.stack([moments(truth, predicted, of, groups) for truth, predicted in both], axis=1)
+        else:
+            truth, predicted = (rows[column].map(code).to_numpy() for column in ("label", "predicted"))
+            sums = confusion_matrix(truth, predicted, len(classes), of, groups)
+        by_seed.append(metric(task, name, classes)(sums))
     return np.mean(by_seed, axis=0)
 
 
-def can_score(metric: str) -> bool:
-    """Whether a metric can be worked out for each speaker."""
-    return metric in OF_CLASSES or metric.partition("_")[0] in OF_NUMBERS
-
-
-def speakers(results: Results, items: dict[str, pd.DataFrame], metric: str, names: RunNames) -> dict | None:
+def speakers(results: Results, items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
     """How the items of each speaker are scored by each run: dots for the page, a row for each speaker."""
-    if results.segments is None or not items or not can_score(metric):
+    if results.segments is None or not items:
         return None
+    settings = results.settings
     speaker_of = results.segments.set_index("segment_id")["speaker"].to_dict()
     known = sorted({speaker_of[i] for table in items.values() for i in table["segment_id"] if i in speaker_of})
     if not 2 <= len(known) <= SPEAKERS_AT_MOST:
@@ -127,41 +121,28 @@ def speakers(results: Results, items: dict[str, pd.DataFrame], metric: str, name
     for run, table in items.items():
         kept = table[table["segment_id"].isin(list(speaker_of))]
         group = kept["segment_id"].map(speaker_of).map(code).to_numpy()
-        scored[run] = by_group(kept, group, len(known), metric, classes)
+        scored[run] = by_group(kept, group, len(known), settings.task, settings.metric, classes)
         for row, value in zip(rows, scored[run]):
-            row[run] = None if missing(float(value)) else float(value)
+            row[run] = float(value)
     axis = Axis.covering(np.concatenate(list(scored.values())), 6)
-    return {"axis": axis, "count": len(known), **_tables(rows, scored, metric, names, results.settings.words, axis)}
+    return {"axis": axis, "count": len(known), **_tables(rows, scored, settings, names, axis)}
 
 
-def _tables(rows: list[dict], scored: dict, metric: str, names: RunNames, words: dict, axis: Axis) -> dict:
-    numbers = Numbers(metric)
-    summary = []
+def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames, axis: Axis) -> dict:
+    numbers, summary = Numbers(settings.metric), []
+    heads = {"worst": "Lowest", "low": "Lower quarter", "median": "Median", "high": "Upper quarter", "best": "Highest"}
     for run, values in scored.items():
         finite = values[np.isfinite(values)]
-        low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]) if len(finite) else [None] * 3
-        row = {"run": names.run(run), "median": middle, "low": low, "high": high, "dots": swarm(values, axis)}
-        summary.append(
-            {
-                **row,
-                "worst": finite.min(initial=None) if len(finite) else None,
-                "best": finite.max() if len(finite) else None,
-            }
-        )
-    per_cent = ", per cent" if numbers.percent else ""
-    title = f"{sentence(metric_words(metric))} by speaker{per_cent}"
-    columns = [Column("run", "Model", number=False), *_quantiles(numbers)]
-    each = [Column("speaker", "Speaker", number=False), Column("items", f"Test {words['segment']}s", grouped)]
+        five = np.quantile(finite, [0, 0.25, 0.5, 0.75, 1]) if len(finite) else [None] * 5
+        summary.append({"run": names.run(run), **dict(zip(heads, five)), "dots": swarm(values, axis)})
+    title = f"{sentence(numbers.words)} by speaker{numbers.per_cent}"
+    columns = [Column("run", "Model", number=False), *(Column(k, head, numbers.score) for k, head in heads.items())]
+    each = [Column("speaker", "Speaker", number=False), Column("items", f"Test {settings.words['segment']}s", grouped)]
     each += [Column(run, names.run(run), numbers.score) for run in scored]
     return {
         "summary": Table.of("speakers", title, columns, summary, plot="Each speaker as a dot"),
         "each": Table.of("each_speaker", f"{title}, one by one", each, rows),
     }
-
-
-def _quantiles(numbers: Numbers) -> list[Column]:
-    heads = {"worst": "Lowest", "low": "Lower quarter", "median": "Median", "high": "Upper quarter", "best": "Highest"}
-    return [Column(key, head, numbers.score) for key, head in heads.items()]
 
 
 def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...]) -> dict | None:
@@ -185,11 +166,11 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
             charts.append({**chart, "items": len(truth)})
     if not charts:
         return None
-    write: Callable = Numbers("ccc").score
+    numbers = Numbers("ccc")
     binned = (
-        Column("truth", "Truth, mean of a bin", write),
+        Column("truth", "Truth, mean of a bin", numbers.score),
         Column("items", "Items", grouped),
-        Column("prediction", "Prediction", write, sd="prediction_sd"),
+        Column.score("prediction", "Prediction", numbers),
     )
     title = "Prediction by truth: mean ± standard deviation over the items of a bin"
     return {"charts": charts, "table": Table("truth", title, binned, tuple(groups))}

@@ -51,28 +51,26 @@ class Numbers:
         self.percent = family not in ("ccc", "rmse", "pearson")
         self.factor, self.decimals = (100, 1) if self.percent else (1, 3)
         self.unit = "points" if self.percent else METRIC_WORDS[family]
-        self.lower_is_better = family == "rmse"
+        self.words = metric_words(metric)
+        self.per_cent = ", per cent" if self.percent else ""  # behind a table's title
+        self.title = sentence(self.words) + self.per_cent
 
     def score(self, value) -> str:
-        """A score, or a dash where there is none."""
-        if missing(value):
-            return "–"
+        """A score without its unit."""
         return f"{value * self.factor:.{self.decimals}f}".replace("-", MINUS)
 
     def with_unit(self, value) -> str:
         """A score as a sentence says it: "58.4 %", "0.541"."""
-        return f"{self.score(value)} %" if self.percent and not missing(value) else self.score(value)
+        return f"{self.score(value)} %" if self.percent else self.score(value)
 
     def difference(self, value) -> str:
         """A difference with its sign."""
-        if missing(value):
-            return "–"
         text = f"{value * self.factor:+.{self.decimals}f}".replace("-", MINUS)
         return text[1:] if float(text.replace(MINUS, "-")) == 0 else text
 
     def interval(self, low, high) -> str:
-        """Two differences as an interval, or a dash where there is none."""
-        return "–" if missing(low) or missing(high) else f"{self.difference(low)} to {self.difference(high)}"
+        """Two differences as an interval; empty where there is none."""
+        return "" if missing(low) or missing(high) else f"{self.difference(low)} to {self.difference(high)}"
 
     def region(self, value: float) -> str:
         """A practical region with its unit, without needless zeros: "1 point", "0.01 CCC"."""
@@ -87,8 +85,6 @@ class Numbers:
 
 def p_value(value) -> str:
     """A probability with three decimals, small ones as a bound."""
-    if missing(value):
-        return "–"
     return "< 0.001" if value < 0.0005 else f"{value:.3f}"
 
 
@@ -104,8 +100,6 @@ def effect(value) -> str:
 
 def percent(value, decimals: int = 0) -> str:
     """A share of 1 as per cent; shares that only round to none or all keep a bound."""
-    if missing(value):
-        return "–"
     text = f"{value * 100:.{decimals}f}"
     if decimals == 0 and 0 < value < 1 and text in ("0", "100"):
         return "< 1 %" if text == "0" else "> 99 %"
@@ -114,8 +108,6 @@ def percent(value, decimals: int = 0) -> str:
 
 def duration(seconds) -> str:
     """A time a person can read: 0.4 s, 12 s, 3 min 20 s, 5 h 02 min."""
-    if missing(seconds):
-        return "–"
     if seconds < 10:
         return f"{seconds:.1f} s"
     seconds = round(seconds)

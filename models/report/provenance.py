@@ -12,7 +12,7 @@ from models.report.tables import Column, Table
 def provenance(results: Results) -> dict:
     """All of it, as plain values; nothing is hashed here, digests are those that each stage noted."""
     settings = results.settings
-    software = dict(settings.software)
+    software: dict[str, str] = {}
     for store in results.stores:
         for name, version in (store.attributes["software"] or {}).items():
             software.setdefault(name, version)
@@ -43,13 +43,9 @@ def _raw_files(results: Results) -> Table:
         Column("what", "What", number=False),
         Column("files", "Files", grouped),
         Column("bytes", "MB", lambda n: f"{n / 1e6:.2f}"),
-        Column("compared", "Taken by", number=False),
         Column("sha256", "SHA-256", number=False, css="digest code small"),
     ]
-    note = (
-        "SHA-256 over the sorted paths, each with the digest of its contents or with its size alone; what is taken by "
-        "sizes can change without showing, as long as the file keeps its size."
-    )
+    note = "SHA-256 over the sorted paths, each with the digest of its contents."
     return Table.of("raw_files", "Raw files, as the corpus was read", columns, results.raw_files, note=note)
 
 
@@ -121,8 +117,8 @@ def _file_of(settings: Settings, run: str, name: str) -> str:
 
 def _recogniser(results: Results) -> dict | None:
     """Which recogniser finds words where a corpus gives none, with the digests of its weights; None where none does."""
-    options = results.settings.options.get("recogniser") or {}
-    kind, source = options.get("kind", "none"), options.get("weights")
+    options = results.settings.options["recogniser"]
+    kind, source = options["kind"], options["weights"]
     if kind == "none" or "text" not in results.settings.modalities:
         return None
     folder = next((name for name, text in results.settings.weights.items() if text == source), None)

@@ -36,20 +36,20 @@ class Ranks:
 
 
 def blocks(
-    scores: pd.DataFrame, videos: pd.DataFrame | None, runs: list[str], metric: str, segment: str
+    scores: pd.DataFrame, videos: pd.DataFrame, runs: list[str], metric: str, segment: str
 ) -> tuple[str, pd.DataFrame]:
     """What runs are ranked within, and the score of each run (columns) in each: segments of frames, else folds.
 
     Only blocks in which every run has a score; means over seeds.
     """
-    if videos is not None and metric in videos:
+    if metric in videos:
         table = videos[videos["run"].isin(runs)].groupby(["segment_id", "run"])[metric].mean().unstack()
         return segment, table.dropna()
     single = scores[(scores["fold"] != POOLED) & (scores["metric"] == metric) & scores["run"].isin(runs)]
     return "fold", single.groupby(["fold", "run"])["value"].mean().unstack().dropna()
 
 
-def mean_ranks(table: pd.DataFrame, lower_is_better: bool = False) -> tuple[pd.Series, float, float]:
+def mean_ranks(table: pd.DataFrame) -> tuple[pd.Series, float, float]:
     """Mean rank of each run (1 is best), the p value of Friedman's test, and q of Nemenyi's test at level 0.05.
 
     The critical difference is ``q * sqrt(k (k + 1) / (6 N))`` of k runs in N blocks, q the studentised range with
@@ -57,7 +57,7 @@ def mean_ranks(table: pd.DataFrame, lower_is_better: bool = False) -> tuple[pd.S
     """
     from scipy.stats import friedmanchisquare, studentized_range
 
-    ranks = table.rank(axis=1, ascending=lower_is_better).mean()
+    ranks = table.rank(axis=1, ascending=False).mean()
     n, k = table.shape
     q = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
     return ranks, float(friedmanchisquare(*table.to_numpy().T).pvalue), q * float(np.sqrt(k * (k + 1) / (6 * n)))
@@ -75,7 +75,7 @@ def groups(ranks: list[float], critical: float) -> list[tuple[float, float]]:
 
 def picture(
     scores: pd.DataFrame,
-    videos: pd.DataFrame | None,
+    videos: pd.DataFrame,
     runs: list[str],
     metric: str,
     names: RunNames,
@@ -87,7 +87,7 @@ def picture(
     if table.shape[0] < BLOCKS_AT_LEAST or table.shape[1] < RUNS_AT_LEAST:
         return None
     numbers = Numbers(metric)
-    ranks, p, critical = mean_ranks(table, numbers.lower_is_better)
+    ranks, p, critical = mean_ranks(table)
     ordered = ranks.sort_values(kind="stable")
     k = len(ordered)
     joined = groups(list(ordered), critical)
@@ -106,7 +106,7 @@ def picture(
         {"run": names.run(run), "rank": float(rank), "mean": float(table[run].mean()), "blocks": len(table)}
         for run, rank in ordered.items()
     ]
-    columns = [Column("run", "Run", number=False), Column("rank", "Mean rank", lambda x: f"{x:.2f}")]
+    columns = [Column("run", "Run", number=False), Column("rank", "Mean rank", "{:.2f}".format)]
     columns += [Column("mean", f"Mean over {kind}s", numbers.score), Column("blocks", f"{kind.capitalize()}s")]
     return Ranks(
         axis=Axis.between(1, k, min(k - 1, 10)),

@@ -46,9 +46,9 @@ def agreement(votes: Mapping[str, Mapping[str, list[str]]], classes: Iterable[st
 def agreement_of(results: Results, settings: Settings, classes: list[str]) -> Agreement | None:
     """The same of the test segments of a run; None where the corpus gives no single raters."""
     ratings, split = results.ratings, results.split
-    if ratings is None or ratings.empty or not classes:
+    if ratings.empty or not classes:
         return None
     if split is not None:
         ratings = ratings[ratings["segment_id"].isin(split.loc[split["part"] == "test", "segment_id"])]
     rows = (Rating(**row) for row in ratings.to_dict("records"))
-    return agreement(votes(rows, settings.options.get("merge") or {}), classes)
+    return agreement(votes(rows, settings.options["merge"]), classes)

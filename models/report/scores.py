@@ -26,40 +26,30 @@ class Cell:
     sd: float | None
     runs: int
 
+    def under(self, key: str) -> dict[str, float | None]:
+        """Mean and deviation as a row of a table holds them."""
+        return {key: self.mean, f"{key}_sd": self.sd}
+
 
 Cells = dict[tuple[str, str], Cell]  # (run, metric) -> cell
 
 
-def with_run(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column ``run``: its own, or model and modalities joined."""
-    return table if "run" in table else table.assign(run=table["model"] + "-" + table["modalities"])
-
-
-def of_protocol(scores: pd.DataFrame, protocol: str | None) -> pd.DataFrame:
-    """Rows of the configured protocol on all test items; all rows where the table does not tell these apart."""
-    if "turns" in scores:
-        scores = scores[scores["turns"] == POOLED]
-    if protocol is None or "protocol" not in scores:
-        return scores
-    return scores[scores["protocol"] == protocol]
+def of_protocol(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
+    """Rows of one protocol on all test items."""
+    return scores[(scores["turns"] == POOLED) & (scores["protocol"] == protocol)]
 
 
 def collect(scores: pd.DataFrame) -> Cells:
-    """(run, metric) to its cell, from single folds and seeds; pooled rows stand in where there are none."""
-    scores = scores.dropna(subset=["value"])
-    single = (scores["fold"] != POOLED) & (scores["seed"] != POOLED)
-    out = {}
-    for rows in (scores[~single], scores[single]):
-        by_metric = rows["value"].groupby([rows["run"], rows["metric"]], sort=False)
-        for key, mean, sd, count in by_metric.agg(["mean", "std", "count"]).itertuples(name=None):
-            out[key] = Cell(mean, None if count < 2 else sd, int(count))
-    return out
+    """(run, metric) to its cell, over single folds and seeds."""
+    single = scores[scores["fold"] != POOLED].dropna(subset=["value"]).groupby(["run", "metric"], sort=False)["value"]
+    return {
+        key: Cell(mean, None if count < 2 else sd, int(count))
+        for key, mean, sd, count in single.agg(["mean", "std", "count"]).itertuples(name=None)
+    }
 
 
 def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
     """What the best constant answer scores on all test items, as the table has it; None where it does not say."""
-    if "chance" not in scores:
-        return None
     found = scores.loc[(scores["metric"] == metric) & (scores["fold"] == POOLED), "chance"].dropna()
     return float(found.iloc[0]) if len(found) else None
 
@@ -67,8 +57,7 @@ def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
 def ranking(cells: Cells, order: Sequence[str], metric: str) -> list[str]:
     """Runs with a development score, the best first; that score is what a reader may choose a model by."""
     score = {run: cells[run, DEVELOPMENT + metric].mean for run in order if (run, DEVELOPMENT + metric) in cells}
-    sign = 1 if Numbers(metric).lower_is_better else -1
-    return sorted(score, key=lambda run: sign * score[run])
+    return sorted(score, key=lambda run: -score[run])
 
 
 def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_most: int = 4) -> list[str]:
@@ -79,12 +68,8 @@ def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_
 
 def shown_metrics(cells: Cells, settings: Settings) -> list[str]:
     """The metrics over all items that the table holds, that of the contrasts first."""
-    found = {metric for _, metric in cells if not metric.startswith(DEVELOPMENT)}
-    known = [metric for metric in metrics_of(settings.task) if metric in found]
-    single = ("recall_", "precision_", "f1_")
-    more = sorted(m for m in found - set(known) if not m.startswith(single) and m in METRIC_WORDS)
-    metrics = [*known, *more]
-    return [settings.metric, *(m for m in metrics if m != settings.metric)] if settings.metric in metrics else metrics
+    found = {metric for _, metric in cells}
+    return [m for m in dict.fromkeys((settings.metric, *metrics_of(settings.task))) if m in found]
 
 
 @dataclass(frozen=True)
@@ -149,7 +134,7 @@ def _row(run: str, cells: Cells, metrics: list[str], names: RunNames, papers: li
     row: dict[str, Any] = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
     for metric in metrics:
         if cell := cells.get((run, metric)):
-            row |= {metric: cell.mean, f"{metric}_sd": cell.sd, "trainings": max(row["trainings"], cell.runs)}
+            row |= cell.under(metric) | {"trainings": max(row["trainings"], cell.runs)}
     figures = beside(papers, found, names.options.get(found.model) or {})
     for metric, figure in figures.items():
         row |= {
@@ -201,27 +186,31 @@ def _reach(rows: list[dict], metric: str) -> list[float]:
     return out
 
 
-def by_turns(scores: pd.DataFrame | None, order: list[str], names: RunNames, settings: Settings) -> Table | None:
+def _means(scores: pd.DataFrame, column: str, keys: Sequence[str], order: Sequence[str], names: RunNames) -> list[dict]:
+    """A row for each run that has values: their mean and deviation at each key of a column."""
+    found = scores.groupby(["run", column])["value"].agg(["mean", "std"]).to_dict("index")
+    rows = []
+    for run in order:
+        row: dict[str, Any] = {}
+        for key in (key for key in keys if (run, key) in found):
+            row |= {key: found[run, key]["mean"], f"{key}_sd": found[run, key]["std"]}
+        rows += [{"run": names.run(run), **row}] if row else []
+    return rows
+
+
+def by_turns(scores: pd.DataFrame, order: list[str], names: RunNames, settings: Settings) -> Table | None:
     """The scores of each run on the test items of each style, of all folds together; None where there are no styles."""
-    if scores is None or "turns" not in scores or scores["turns"].nunique() < 2:
+    if scores["turns"].nunique() < 2:
         return None
     metric, numbers = settings.metric, Numbers(settings.metric)
     own = scores[(scores["metric"] == metric) & (scores["fold"] == POOLED)]
-    means = own.groupby(["run", "turns"])["value"].agg(["mean", "std"])
-    styles = [turns for turns in scores["turns"].unique() if turns != POOLED]
-    rows = []
-    for run in order:
-        row: dict[str, Any] = {"run": names.run(run)}
-        for turns in (POOLED, *styles):
-            if (run, turns) in means.index:
-                row |= {turns: means.loc[(run, turns), "mean"], f"{turns}_sd": means.loc[(run, turns), "std"]}
-        rows.append(row)
+    styles = [POOLED, *(turns for turns in scores["turns"].unique() if turns != POOLED)]
+    rows = _means(own, "turns", styles, order, names)
     columns = [Column("run", "Run", number=False)]
-    columns += [Column(turns, turns, numbers.score, sd=f"{turns}_sd") for turns in (POOLED, *styles)]
-    per_cent = ", per cent" if numbers.percent else ""
+    columns += [Column.score(turns, turns, numbers) for turns in styles]
     return Table.of(
         "scores_by_style",
-        f"{sentence(metric_words(metric))}{per_cent} on the test items of each style",
+        f"{sentence(numbers.words)} on the test items of each style{numbers.per_cent}",
         columns,
         rows,
         note="All folds together, mean ± standard deviation over seeds.",
@@ -242,36 +231,25 @@ def by_input(cells: Cells, order: list[str], names: RunNames, metric: str) -> Ta
             text = ", ".join(f"{inputs[m]}" for m in names.varied if m in inputs) or "none of them"
             row = rows.setdefault(text, {"features": text})
             key = " ".join((names.model(names.get(run).model), names.get(run).modalities))
-            row |= {key: cell.mean, f"{key}_sd": cell.sd}
+            row |= cell.under(key)
     numbers = Numbers(metric)
     head = [Column("features", f"Features of {' and '.join(names.varied)}", number=False)]
-    more = [Column(f"{a} {b}", f"{a} {b}", numbers.score, sd=f"{a} {b}_sd") for a, b in columns]
-    title = f"{sentence(metric_words(metric))} by features and model{', per cent' if numbers.percent else ''}"
+    more = [Column.score(f"{a} {b}", f"{a} {b}", numbers) for a, b in columns]
+    title = f"{sentence(numbers.words)} by features and model{numbers.per_cent}"
     return Table.of("features", title, [*head, *more], list(rows.values()))
 
 
-def without_table(scores: pd.DataFrame | None, order: list[str], names: RunNames, settings: Settings) -> Table | None:
+def without_table(scores: pd.DataFrame, order: list[str], names: RunNames, settings: Settings) -> Table | None:
     """Mean and deviation over trainings of each run of several modalities, with all and without each of them."""
-    if scores is None:
-        return None
     metric, numbers = settings.metric, Numbers(settings.metric)
-    own = scores[(scores["metric"] == metric) & scores["run"].isin(order)]
-    found = own.groupby(["run", "without"])["value"].agg(["mean", "std"])
-    rows = []
-    for run in (run for run in order if (run, NOTHING) in found.index):
-        row: dict[str, Any] = {"run": names.run(run)}
-        for absent in (NOTHING, *MODALITIES.values()):
-            if (run, absent) in found.index:
-                row |= {absent: found.loc[(run, absent), "mean"], f"{absent}_sd": found.loc[(run, absent), "std"]}
-        rows.append(row)
+    rows = _means(scores[scores["metric"] == metric], "without", [NOTHING, *MODALITIES.values()], order, names)
     if not rows:
         return None
-    columns = [Column("run", "Run", number=False), Column(NOTHING, "With all", numbers.score, sd=f"{NOTHING}_sd")]
-    columns += [Column(m, f"Without {m}", numbers.score, sd=f"{m}_sd") for m in MODALITIES.values()]
-    per_cent = ", per cent" if numbers.percent else ""
+    columns = [Column("run", "Run", number=False), Column.score(NOTHING, "With all", numbers)]
+    columns += [Column.score(m, f"Without {m}", numbers) for m in MODALITIES.values()]
     return Table.of(
         "missing_modalities",
-        f"With a modality taken away at test: {metric_words(metric)}{per_cent}",
+        f"With a modality taken away at test: {numbers.words}{numbers.per_cent}",
         columns,
         rows,
         note="Mean ± standard deviation over trainings. What is taken away counts as not observed in any test item; "

@@ -7,12 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.report.names import grouped, missing
-
-
-def plain(value) -> str:
-    """A value as it is, or a dash."""
-    return "–" if missing(value) else str(value)
+from models.report.names import Numbers, grouped, missing
 
 
 @dataclass(frozen=True)
@@ -21,7 +16,7 @@ class Column:
 
     key: str
     head: str
-    write: Callable[[Any], str] = plain
+    write: Callable[[Any], str] = str
     number: bool = True  # set to the right, and may not be broken
     sd: str = ""  # key of a standard deviation that is set behind
     sub: str = ""  # key of what is set below, small
@@ -29,9 +24,15 @@ class Column:
     css: str = ""  # paper, muted, small, code, prose, verdict
     explain: str = ""  # of an abbreviated heading
 
+    @classmethod
+    def score(cls, key: str, head: str, numbers: Numbers, **more) -> "Column":
+        """A mean with its standard deviation, which a row holds under ``key`` and ``key_sd``."""
+        return cls(key, head, numbers.score, sd=f"{key}_sd", **more)
+
     def text(self, row: dict) -> str:
-        """The cell as a reader sees it, without what is set behind or below."""
-        return self.write(row.get(self.key))
+        """The cell as a reader sees it, a dash where it is empty, without what is set behind or below."""
+        value = row.get(self.key)
+        return "–" if missing(value) else self.write(value)
 
     def spread(self, row: dict) -> str:
         """The standard deviation as a reader sees it; empty where there is none."""

@@ -19,30 +19,20 @@ CELLS = 10
 WORDS_PER_CELL = 9
 
 
-def per_video(table: pd.DataFrame | None, run: str) -> pd.DataFrame | None:
-    """The scores of each video by one run, mean over seeds, indexed by segment id; None where there are none."""
-    if table is None or not len(table[table["run"] == run]):
-        return None
+def per_video(table: pd.DataFrame, run: str) -> pd.DataFrame:
+    """The scores of each video by one run, mean over seeds, indexed by segment id."""
     rows = table[table["run"] == run]
     columns = [c for c in rows if c.startswith(("ccc_", "accuracy", "balanced_accuracy"))]
     return rows.groupby("segment_id")[columns].mean().dropna(how="all")
 
 
 def choose(results: Results, run: str) -> list[tuple[str, str]]:
-    """The videos shown, as (segment id, why): the best, the median and the worst by this run's mean CCC per video.
-
-    Without per_video.csv the first three tested videos, which is said too.
-    """
+    """The videos shown, as (segment id, why): the best, the median and the worst by this run's mean CCC per video."""
     found = per_video(results.tables["per_video"], run)
-    if found is not None and "ccc_mean" in found:
-        ids = list(found.sort_values("ccc_mean", ascending=False).index)
-        if len(ids) >= 3:
-            return [(ids[0], "best"), (ids[len(ids) // 2], "median"), (ids[-1], "worst")]
+    ids = [] if found.empty else list(found.sort_values("ccc_mean", ascending=False).index)
+    if len(ids) < 3:
         return [(i, "tested") for i in ids]
-    if results.split is None:
-        return []
-    tested = results.split.loc[results.split["part"] == "test", "segment_id"]
-    return [(i, "among the first") for i in sorted(set(tested))[:3]]
+    return [(ids[0], "best"), (ids[len(ids) // 2], "median"), (ids[-1], "worst")]
 
 
 def traces(results: Results, run: str) -> list[dict]:
@@ -166,7 +156,7 @@ def _cells(x_axis: Axis, words: list[Word], strip: dict | None) -> list[dict]:
 
 def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | None:
     """Scores of each video by several runs as dots, with the median; the scale is the same for all of them."""
-    tables = {run: found for run in runs if (found := per_video(results.tables["per_video"], run)) is not None}
+    tables = {run: found for run in runs if len(found := per_video(results.tables["per_video"], run))}
     task = results.settings.task
     wanted = [f"ccc_{target}" for target in task.targets] if task.numbers else ["balanced_accuracy", "accuracy"]
     metrics = [metric for metric in wanted if any(metric in table for table in tables.values())]
@@ -187,7 +177,7 @@ def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | No
     columns = [Column("metric", "Score", number=False), *(Column(k, head, numbers.score) for k, head in heads.items())]
     columns.append(Column("videos", sentence(f"{results.settings.words['segment']}s")))
     of = "CCC" if task.numbers else "Accuracy"
-    title = f"{of} of each {results.settings.words['segment']} by itself{', per cent' if numbers.percent else ''}"
+    title = f"{of} of each {results.settings.words['segment']} by itself{numbers.per_cent}"
     return {
         "axis": axis,
         "factor": numbers.factor,
@@ -208,6 +198,5 @@ def _each(tables: dict[str, pd.DataFrame], metrics: list[str], title: str, names
             columns.append(Column(key, metric_words(metric), Numbers(metric).score, over=names.run(run)))
             values = table[metric].to_dict()
             for row in rows:
-                value = values.get(row["segment_id"])
-                row[key] = None if missing(value) else float(value)
+                row[key] = values.get(row["segment_id"])
     return Table.of("each_video", f"{title}, one by one", columns, rows)

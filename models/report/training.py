@@ -5,7 +5,7 @@ import pandas as pd
 
 from models.report.charts import Axis, path
 from models.report.gather import Results, histories, run_infos
-from models.report.names import DEVELOPMENT, grouped, missing
+from models.report.names import DEVELOPMENT, grouped
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
 
@@ -39,15 +39,19 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         return None
     columns = (
         Column("model", "Model", number=False, sub="description"),
-        Column("parameters", "Parameters", _whole),
+        Column("parameters", "Parameters", grouped),
         Column("trainings", "Trainings"),
-        Column("items", "Items that train", _whole, sub="rated", explain="median over trainings"),
-        Column("epochs", "Epochs", _number, sub="epochs_range", explain="median, and from least to most"),
-        Column("selected", "Epoch tested", _number, explain="median over trainings"),
-        Column("epoch_s", "Seconds an epoch", lambda x: "–" if missing(x) else f"{x:.2f}"),
+        Column("items", "Items that train", grouped, sub="rated", explain="median over trainings"),
+        Column("epochs", "Epochs", "{:g}".format, sub="epochs_range", explain="median, and from least to most"),
+        Column("selected", "Epoch tested", "{:g}".format, explain="median over trainings"),
+        Column("epoch_s", "Seconds an epoch", "{:.2f}".format),
         Column("learning_rates", "Learning rate", css="small"),
     )
     groups = tuple(Group(rows[one], one) for one in sorted(rows, key=lambda text: -len(text)))
+    described = set()  # once is enough
+    for row in (row for group in groups for row in group.rows):
+        row["description"] = None if row["model"] in described else row["description"]
+        described.add(row["model"])
     return Table("models", "What was trained", columns, groups).without_empty()
 
 
@@ -57,16 +61,8 @@ def _trained_on(infos: list[dict]) -> dict:
     if not rated:
         return {}
     added, left_out = (_median([one[key] for one in rated]) for key in ("added", "left_out"))
-    text = f"{_whole(added)} of them without a majority; {_whole(left_out)} more without a vote left out"
+    text = f"{grouped(added)} of them without a majority; {grouped(left_out)} more without a vote left out"
     return {"items": _median([info["items"]["training"] for info in infos]), "rated": text}
-
-
-def _whole(value) -> str:
-    return "–" if missing(value) else grouped(value)
-
-
-def _number(value) -> str:
-    return "–" if missing(value) else f"{value:g}"
 
 
 def _median(values: list) -> float | None:
@@ -111,14 +107,10 @@ def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | 
     columns = [
         Column("model", "Model", number=False),
         Column("input", "Features", number=False),
-        *(Column(f"layer_{n}", str(n), _share, over="Layer, 0 the embedding") for n in seen),
+        *(Column(f"layer_{n}", str(n), "{:.3f}".format, over="Layer, 0 the embedding") for n in seen),
     ]
     note = "Shares sum to 1 in each row; layers are normalised before they are mixed, so that none is large by itself."
     return Table.of("layers", "Learned mix of layers", columns, rows, note=note)
-
-
-def _share(value) -> str:
-    return "–" if value is None or value != value else f"{value:.3f}"
 
 
 def learning_curves(results: Results, runs: list[str], metric: str) -> dict | None:

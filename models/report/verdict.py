@@ -83,7 +83,7 @@ class Verdicts:
     """Turn the rows of significance.csv into sentences."""
 
     def __init__(self, rows: list[dict], names: RunNames, settings: Settings):
-        planned = [row for row in rows if missing(row.get("role")) or row["role"] == Role.PLANNED]
+        planned = [row for row in rows if row["role"] == Role.PLANNED]
         self.rows, self.names = planned, names
         self.secondary = [row for row in rows if row not in planned]
         self.region, self.alpha = settings.practical_region, settings.alpha

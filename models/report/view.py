@@ -37,15 +37,12 @@ TITLES = {
 def build(results: Results, media: bool = True) -> dict:
     """The values of the page; without ``media`` nothing of the corpus itself is in them: no face, word or trace."""
     settings = results.settings
-    table = results.tables["scores"]
-    table = None if table is None else scores.of_protocol(table, settings.protocol.name)
-    table = None if table is None or table.empty else table
-    runs = in_order(table["run"], settings.runs) if table is not None else []
-    significance = results.tables["significance"]
-    rows = [] if significance is None else significance.to_dict("records")
+    table = scores.of_protocol(results.tables["scores"], settings.protocol.name)
+    runs = in_order(table["run"], settings.runs)
+    rows = results.tables["significance"].to_dict("records")
     run_names = _names(settings, [*runs, *(row[side] for row in rows for side in "ab")])
     verdicts = Verdicts(rows, run_names, settings)
-    cells = scores.collect(table[table["run"].isin(runs)]) if table is not None else {}
+    cells = scores.collect(table[table["run"].isin(runs)])
     ranked = scores.ranking(cells, runs, settings.metric)
     main = scores.main_runs(ranked, runs, [rows[0][side] for side in "ab"] if rows else [])
     best = next(iter(ranked or main), None)
@@ -73,18 +70,16 @@ def build(results: Results, media: bool = True) -> dict:
         "models_table": training.models_table(results, runs, run_names),
         "layers_table": training.layers_table(results, runs, run_names),
         "curves": training.learning_curves(results, main, settings.metric) if main else None,
-        "coverage": None
-        if results.tables["coverage"] is None
-        else coverage(results.tables["coverage"], settings, media),
+        "coverage": coverage(results.tables["coverage"], settings, media),
         "sheet": _sheet(results) if media else None,
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
-        "split": None if results.split is None else folds.split_table(results.split, results.segments, settings),
+        "split": None if results.split is None else folds.split_table(results, results.split),
+        "apart": folds.apart(results),
         "provenance": provenance(results),
         "packed": [run for run in runs if (results.folder / "models" / run / "model.json").is_file()],
         "departures": departures(settings, runs),
         "feature_lines": feature_lines(settings),
     }
-    view["apart"] = folds.apart(view["split"], settings)
     view["paper"] = paper(results, view, runs)
     word = settings.words["segment"]
     view["sections"] = [
@@ -110,29 +105,22 @@ def _stands(section: str, view: dict, media: bool) -> bool:
         "videos": frames,
         "speakers": view["speakers"] is not None,
         "examples": view["examples"] is not None,
-        "faces": media and ("video" in settings.modalities or view["sheet"] is not None),
+        "faces": media and "video" in settings.modalities,
     }.get(section, True)
 
 
 def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], main: list[str], run_names) -> dict:
-    tables = ("style_table", "features_table", "without_table", "published_table")
-    empty = dict.fromkeys(("scores", "raters", *tables, "ranks", "recall", "precision", "chance"))
-    empty |= {"classes": [], "confusion": []}
-    if table is None:
-        return empty
     settings, confusion = results.settings, results.tables["confusion"]
-    class_names = [] if settings.task.numbers else classes.classes_of(table, settings.options.get("labels") or [])
-    counts = classes.support(confusion, runs, len(settings.seeds))
+    class_names = [] if settings.task.numbers else classes.classes_of(table, settings.options["labels"])
+    counts = classes.support(confusion, len(settings.seeds))
     papers = published.papers(settings)
     chance = scores.chance_of(table, settings.metric)
-    chance = classes.chance(settings.metric, class_names, counts) if chance is None else chance
     shown = scores.score_view(cells, runs, run_names, settings, papers, chance)
     of_class = {
-        kind: classes.of_classes(kind, cells, main, class_names, counts, run_names, settings) if class_names else None
+        kind: classes.of_classes(kind, cells, main, class_names, counts, run_names, settings)
         for kind in ("recall", "precision")
     }
     return {
-        **empty,
         **of_class,
         "classes": class_names,
         "chance": chance,
@@ -146,7 +134,7 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
             *(table, results.tables["per_video"], runs, settings.metric, run_names),
             *(bool(settings.contrasts), settings.words["segment"]),
         ),
-        "confusion": classes.confusions(confusion, main, class_names, run_names) if class_names else [],
+        "confusion": classes.confusions(confusion, main, class_names, run_names),
     }
 
 
@@ -171,7 +159,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
     of_numbers = {run: table for run, table in found.items() if predictions <= set(table)} if numbers else {}
     return {
         "calibration": items.calibration(found, run_names) if found and not numbers else None,
-        "speakers": items.speakers(results, of_numbers if numbers else found, settings.metric, run_names),
+        "speakers": items.speakers(results, of_numbers if numbers else found, run_names),
         "truth": items.truth_and_prediction(of_numbers, run_names, settings.task.targets) if of_numbers else None,
         "traces": traces.traces(results, best) if numbers and frames and media and best else [],
         "videos": traces.video_swarm(results, main, run_names) if frames else None,

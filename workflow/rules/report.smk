@@ -130,7 +130,7 @@ rule html_report:
         rules.coverage.output,
         contact_sheet,
         "results/{corpus}/raters.tsv",
-        config=rules.configuration.output,
+        rules.configuration.output,
     output:
         page=report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
         paper=directory("results/{corpus}/paper"),
@@ -140,6 +140,5 @@ rule html_report:
         code=code("models.report.command:report"),
     shell:
         "revision=$(python -c 'from workflow.home import revision; print(revision())');"
-        " python -m models report --corpus {wildcards.corpus} --results results/{wildcards.corpus}"
-        ' --config-json {input.config} --revision "$revision" --paper {output.paper}'
-        " --out {output.page} > {log} 2>&1"
+        " python -m models report --results results/{wildcards.corpus}"
+        ' --revision "$revision" --paper {output.paper} --out {output.page} > {log} 2>&1'
