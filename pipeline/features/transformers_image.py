@@ -59,8 +59,8 @@ class TransformersImage(Extractor):
         found = [np.zeros((0, self.dim), np.float32)] if len(crops) == 0 else []
         with torch.inference_mode():
             for i in range(0, len(crops), self.config.batch_size):
-                some = torch.from_numpy(crops[i : i + self.config.batch_size]).to(self.device)
-                found.append(self._forward(self.prepare(some)).float().cpu().numpy())
+                pixels = self.prepare(crops[i : i + self.config.batch_size], self.device)
+                found.append(self._forward(pixels).float().cpu().numpy())
         vectors = np.concatenate(found)
         rows, used = [], 0
         for piece in batch:
