@@ -30,8 +30,13 @@ from pipeline.records import Assignment, InputError, Segment, read_table, write_
 from pipeline.store import FeatureStore
 
 RATES = ROOT / "workflow" / "rates.json"
-AMOUNT = {"transformers_audio": 3600, "transformers_image": 3600 * 25, "transformers_text": 3600 * 5}  # in an hour
-ROW_BYTES = {"transformers_audio": 50 * 768 * 4, "transformers_image": 768 * 4, "transformers_text": 768 * 4}
+AMOUNT = {  # in an hour
+    "transformers_audio": 3600, "transformers_image": 3600 * 25, "transformers_text": 3600 * 5, "onnx_image": 3600 * 25,
+}  # fmt: skip
+ROW_BYTES = {
+    "transformers_audio": 50 * 768 * 4, "transformers_image": 768 * 4, "transformers_text": 768 * 4,
+    "onnx_image": 1280 * 4,
+}  # fmt: skip
 BY_RULE = ("mfcc", "log_mel", "vggish_log_mel", "prosody", "opensmile", "face_geometry")
 # The most that jobs of the full corpora took (docs/cluster.md): a shard beside a network of base size, and a training.
 NETWORK_MB, TRAINING_MB = 1700, 2200
@@ -78,11 +83,11 @@ def stages(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def features(device: str) -> dict[str, dict[str, float]]:
-    """Networks of base size; on a processor also what needs no network, by seconds of sound and by pictures."""
+    """Networks of base size; on a processor also EfficientNet-B0, and what needs none, by sound and by pictures."""
     seconds, size = {}, dict(ROW_BYTES)
-    for kind, amount in AMOUNT.items():
+    for kind, media_s in SECONDS[device].items():
         try:
-            seconds[kind] = seconds_per_hour(kind, device, SECONDS[device][kind]) / amount
+            seconds[kind] = seconds_per_hour(kind, device, media_s) / AMOUNT[kind]
         except ImportError as error:
             print(f"{kind} keeps its rate: {' '.join(str(error).split())}")
     for kind in BY_RULE if device == "cpu" else ():

@@ -20,9 +20,11 @@ MANIFEST = "weights.json"
 NOT_OF_THE_CHECKPOINT = {MANIFEST, ".snakemake_timestamp"}  # the latter is how a workflow marks a folder
 _HUB = re.compile(r"(?P<name>(?:[\w.-]+/)?[\w.-]+)@(?P<revision>.+)", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_URL = re.compile(r"(?P<file>https?://[^\s#/]+/[^\s#]+)(#(?P<pin>\S*))?", re.ASCII)
+_PIN = re.compile(r"sha256=[0-9a-f]{64}|git=[0-9a-f]{40}")
 _FORMS = (
-    "ORG/NAME@COMMIT (40 hexadecimal digits) for a model hub, a path that begins with / ./ ../ or ~, "
-    "a file:// URL, or demo:KIND for a small demonstration checkpoint"
+    "ORG/NAME@COMMIT (40 hexadecimal digits) for a model hub, https://HOST/.../FILE#sha256=HEX or #git=HEX for a file, "
+    "a path that begins with / ./ ../ or ~, a file:// URL, or demo:KIND for a small demonstration checkpoint"
 )
 
 
@@ -31,9 +33,14 @@ class Source:
     """Where a checkpoint comes from."""
 
     text: str  # as given in config.yaml
-    kind: Literal["hub", "demo", "path"]
-    location: str  # hub: ORG/NAME; demo: KIND; path: the folder or file
-    revision: str | None = None
+    kind: Literal["hub", "url", "demo", "path"]
+    location: str  # hub: ORG/NAME; url: without its pin; demo: KIND; path: the folder or file
+    revision: str | None = None  # hub: the commit; url: sha256=HEX, or git=HEX as `git hash-object FILE` prints it
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is fetched from elsewhere, by anybody and always the same."""
+        return self.kind in ("hub", "url")
 
 
 def parse(text: str) -> Source:
@@ -44,6 +51,13 @@ def parse(text: str) -> Source:
         return Source(text, "path", url2pathname(urlsplit(text).path))
     if text.startswith(("/", "./", "../", "~")):
         return Source(text, "path", str(Path(text).expanduser()))
+    if url := _URL.fullmatch(text):
+        if not _PIN.fullmatch(url["pin"] or ""):
+            raise InputError(
+                f"weights {text!r}: no digest that pins the file; write {url['file']}#sha256=HEX with the 64 digits of "
+                "`sha256sum FILE`, or #git=HEX with the 40 of `git hash-object FILE`, which git lists as its blob"
+            )
+        return Source(text, "url", url["file"], url["pin"])
     match = _HUB.fullmatch(text)
     if match and _COMMIT.fullmatch(match["revision"]):
         return Source(text, "hub", match["name"], match["revision"])
@@ -64,7 +78,9 @@ def slug(text: str) -> str:
     if source.kind == "hub":
         return f"{source.location.replace('/', '--')}--{source.revision[:12]}"
     stem = re.sub(r"[^\w.-]", "_", Path(source.location).name, flags=re.ASCII) or "folder"
-    return f"local--{stem}--{sha256(str(Path(source.location).resolve()).encode()).hexdigest()[:12]}"
+    local = source.kind == "path"
+    place = str(Path(source.location).resolve()) if local else text
+    return f"{'local' if local else 'file'}--{stem}--{sha256(place.encode()).hexdigest()[:12]}"
 
 
 def digest_file(path: Path) -> str:

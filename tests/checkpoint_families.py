@@ -152,38 +152,14 @@ def pieces_of(modality: str, lengths=(1.0, 0.4, 2.3)) -> list:
     return [clip(modality, n, start_s=5.0 + i, segment_id=f"s{i}") for i, n in enumerate(lengths)]
 
 
-def varint(n):
-    out = bytearray()
-    while True:
-        out.append((n & 127) | (128 if n > 127 else 0))
-        n >>= 7
-        if not n:
-            return bytes(out)
-
-
-def field(number, value):
-    """One field of a protocol buffer: a number, bytes, or text."""
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
 def onnx_mean_of_channels(path, batch=None, channels_last=False):
-    """An ONNX file, written byte by byte, whose output is the mean of each colour over the picture (ReduceMean)."""
+    """An ONNX file whose output is the mean of each colour over the picture (ReduceMean)."""
+    import onnx
+    from onnx import helper
 
-    def tensor(name, dims):
-        shape = b"".join(field(1, field(2, d) if isinstance(d, str) else field(1, d)) for d in dims)
-        return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
-
-    axes = (1, 2) if channels_last else (2, 3)
-    attributes = [
-        field(1, "axes") + b"".join(field(8, a) for a in axes) + field(20, 7),
-        field(1, "keepdims") + field(3, 0) + field(20, 2),
-    ]
-    node = field(1, "picture") + field(2, "colour") + field(4, "ReduceMean")
-    node += b"".join(field(5, a) for a in attributes)
-    size = [16, 16, 3] if channels_last else [3, 16, 16]
-    graph = field(1, node) + field(2, "g") + field(11, tensor("picture", [batch or "n", *size]))
-    graph += field(12, tensor("colour", [batch or "n", 3]))
-    path.write_bytes(field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13)))
+    axes, size = ((1, 2), [16, 16, 3]) if channels_last else ((2, 3), [3, 16, 16])
+    ends = {"picture": [batch or "n", *size], "colour": [batch or "n", 3]}
+    given, found = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims) for name, dims in ends.items())
+    node = helper.make_node("ReduceMean", ["picture"], ["colour"], axes=axes, keepdims=0)
+    graph = helper.make_graph([node], "g", [given], [found])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)

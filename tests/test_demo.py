@@ -350,18 +350,19 @@ def probes(tmp_path_factory):
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-    from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoTokenizer
+    from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer
 
-    from workflow.demo.checkpoints import NETWORKS as KINDS
+    from pipeline.features.command import build
+    from pipeline.features.piece import FacePiece
     from workflow.demo.checkpoints import write_checkpoint
 
     folder = tmp_path_factory.mktemp("weights")
-    for kind in KINDS:
+    for kind in ("wav2vec2", "bert", "onnx"):
         write_checkpoint(kind, folder / kind)
-    nets = {kind: AutoModel.from_pretrained(folder / kind).eval() for kind in KINDS}
+    nets = {kind: AutoModel.from_pretrained(folder / kind).eval() for kind in ("wav2vec2", "bert")}
     hear = AutoFeatureExtractor.from_pretrained(folder / "wav2vec2")
     read = AutoTokenizer.from_pretrained(folder / "bert")
-    see = AutoImageProcessor.from_pretrained(folder / "vit")
+    see, _ = build("onnx_image", {"output": "penultimate"}, folder / "onnx", "cpu")
     eyes = np.float32(EYES)
     turns = [
         (int(n[3:5]), t) for n in plan.unit_ids("iemocap") for t in iemocap.plan_dialog(0, n) if t.label in EMOTIONS
@@ -387,7 +388,8 @@ def probes(tmp_path_factory):
                 np.float32([*places, places.mean(0) + (0, 80)]), np.float32([(38, 52), (74, 52), (56, 89)])
             )
             crop = cv2.warpAffine(np.ascontiguousarray(picture), to_crop, (112, 112))
-            rows["video"].append(nets["vit"](**see(crop, return_tensors="pt")).last_hidden_state[0, 0].numpy())
+            face = FacePiece("", crop[None], np.array([[0.0, 0.1]]), np.ones(1, bool), np.zeros((1, 5, 2)), None)
+            rows["video"].append(see.extract([face])[0].values[0])
     labels, sessions = np.array([t.label for _, t in turns]), np.array([s for s, _ in turns])
     scores = {}
     for modality, values in rows.items():
@@ -424,7 +426,7 @@ def test_checkpoints_are_small_and_repeat_byte_for_byte(tmp_path):
     for kind in KINDS:
         for name in "ab":
             write_checkpoint(kind, tmp_path / name / kind)
-    a, b = (files_below(tmp_path / x, ".safetensors", ".json", ".txt") for x in "ab")
+    a, b = (files_below(tmp_path / x, ".safetensors", ".json", ".txt", ".onnx") for x in "ab")
     assert a == b
     assert {name.split("/")[1] for name in a} >= {"model.safetensors", "config.json", "weights.json"}
     assert max(map(len, a.values())) < 2_000_000

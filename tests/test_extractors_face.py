@@ -106,7 +106,7 @@ def test_onnx_files_that_cannot_be_used(tmp_path):
     onnx_mean_of_channels(folder / "one.onnx")
     with pytest.raises(InputError, match=r"one\.onnx, two\.onnx"):
         build("onnx_image", {}, folder, "cpu")
-    with pytest.raises(InputError, match="no output 'embedding'; its outputs are colour"):
+    with pytest.raises(InputError, match="no tensor 'embedding'; its outputs are colour"):
         build("onnx_image", {"file": "one.onnx", "output": "embedding"}, folder, "cpu")
 
 

@@ -10,6 +10,7 @@ from pipeline.features.check import CHECKS
 from pipeline.features.command import build
 from pipeline.features.piece import AudioPiece, FacePiece, TextPiece
 from pipeline.features.pieces import Job
+from pipeline.features.provenance import software
 from pipeline.features.run import extract_all
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -264,10 +265,24 @@ def test_whole_texts(extractor):
     np.testing.assert_allclose(rows.values[0], hidden_states(made, piece)[2][0].mean(axis=0), atol=1e-5)
 
 
+@pytest.mark.parametrize(("modality", "family"), [("audio", "wav2vec2"), ("image", "vit"), ("text", "bert")])
+def test_bfloat16_gives_nearly_the_same_and_the_store_says_how_nearly(extractor, modality, family):
+    kind = f"transformers_{modality}"
+    made, exact = (extractor(kind, family, layers="all", precision=each) for each in ("bfloat16", "float32"))
+    piece = clip(made.modality, 1.0)
+    values, expected = (each.extract([piece])[0].values for each in (made, exact))
+    seen = np.abs(expected).sum(axis=1) > 0
+    cosines = [float(a @ b / np.sqrt((a @ a) * (b @ b))) for a, b in zip(values[seen], expected[seen], strict=True)]
+    assert not np.array_equal(values, expected)
+    assert min(cosines) > 0.999
+    assert software(made)["arithmetic"] == f"bfloat16, cosine to float32 at least {min(cosines):.3f}"
+    assert made.config.precision == "bfloat16"
+    assert "arithmetic" not in software(exact)
+
+
 @pytest.mark.parametrize("family", FAMILIES["transformers_image"])
 def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
     """Within two of 255 steps of what the checkpoint's own processor makes of each crop."""
-    import torch
     from transformers import AutoImageProcessor
 
     from pipeline.features.image_preparation import preparation_of
@@ -276,35 +291,35 @@ def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
     crops = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     expected = processor(list(crops), return_tensors="pt")["pixel_values"]
     prepare = preparation_of(processor, family)
-    got = prepare(torch.from_numpy(crops))
+    got = prepare(crops)
     assert got.shape == expected.shape
     assert (got - expected).abs().max() < 2 / 255 / min(processor.image_std) + 1e-5
 
 
 def test_a_picture_as_large_as_what_the_network_sees_loses_no_edge():
-    import torch
 
     from pipeline.features.image_preparation import ImagePreparation
 
     prepare = ImagePreparation(size=(256, 256), crop=(224, 224))
-    picture = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8))
-    assert torch.equal(prepare(picture), picture.permute(0, 3, 1, 2).float())
+    picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    assert np.array_equal(prepare(picture).numpy(), picture.transpose(0, 3, 1, 2))
     assert prepare(picture[:, :112, :112]).shape == (1, 3, 224, 224)
 
 
 @pytest.mark.parametrize("size", [(36, 36), (224, 224)])
-def test_pictures_are_resized_as_by_pil_whatever_a_device_makes_of_halves(size):
-    import torch
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_pictures_are_resized_as_by_pil(size, mode):
     from PIL import Image
 
     from pipeline.features.image_preparation import ImagePreparation
 
     pixels = np.random.default_rng(0).integers(0, 256, (8, 112, 112, 3), np.uint8)
-    expected = np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BICUBIC)) for one in pixels])
-    made = ImagePreparation(size=size, mode="bicubic")(torch.from_numpy(pixels)).permute(0, 2, 3, 1).numpy()
+    how = Image.Resampling[mode.upper()]
+    expected = np.stack([np.asarray(Image.fromarray(one).resize(size, how)) for one in pixels])
+    made = ImagePreparation(size=size, mode=mode)(pixels).permute(0, 2, 3, 1).numpy()
     apart = np.abs(made - expected)
-    assert apart.max() <= 1
-    assert (apart > 0).mean() < 1e-3, "PIL's weights are whole numbers, so few pixels round otherwise"
+    assert apart.max() <= 2
+    assert (apart > 0).mean() < 0.01, "weights of both are whole numbers, of other precision"
 
 
 def test_wrong_modality(checkpoint):

@@ -297,7 +297,7 @@ def test_code_counts_the_same_installed_and_in_a_checkout(installed, tmp_path):
 @pytest.mark.slow
 def test_an_installed_package_knows_its_home_and_version(installed, tmp_path):
     subprocess.run(["git", "init", "--quiet", str(installed.parent)], check=True)  # a repository of the user around it
-    ask = "from affectflow import home; print(home.HOME == home.installed_home(), home.HOME, home.revision(), sep='|')"
+    ask = "from workflow import home; print(home.HOME == home.installed_home(), home.HOME, home.revision(), sep='|')"
     done = outside(tmp_path, str(installed / "python"), "-c", ask)
     same, where, revision = done.stdout.strip().split("|")
     assert same == "True"

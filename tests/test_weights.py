@@ -229,6 +229,69 @@ def test_pickle_only_when_allowed_and_never_beside_safetensors(hub, tmp_path):
     assert "pytorch_model.bin" not in needed(list(FILES), "x", allow_pickle=True)
 
 
+@pytest.fixture
+def by_url(hub, tmp_path):
+    """A URL of an ONNX file, with what pins it: by sha256sum and by git itself."""
+    path = tmp_path / "net.onnx"
+    onnx_mean_of_channels(path)
+    hub["files"]["net.onnx"] = path.read_bytes()
+    pins = {}
+    for name, command in {"sha256": ["sha256sum"], "git": ["git", "hash-object"]}.items():
+        said = subprocess.run([*command, path], check=True, capture_output=True, text=True).stdout
+        pins[name] = said.split()[0]
+    return f"{os.environ['HF_ENDPOINT']}/acme/tiny/resolve/{REVISION}/net.onnx", pins
+
+
+@pytest.mark.parametrize("pin", ["sha256", "git"])
+def test_a_file_by_url_is_taken_where_its_digest_is_the_pinned_one(hub, by_url, tmp_path, pin):
+    url, pins = by_url
+    source, out, lock = f"{url}#{pin}={pins[pin]}", tmp_path / "w", tmp_path / "lock.yaml"
+    fetch(source, out, lock=lock)
+    assert sorted(os.listdir(out)) == ["net.onnx", "weights.json"]
+    known = {"source": source, "revision": f"{pin}={pins[pin]}", "sha256": {"net.onnx": pins["sha256"]}}
+    assert weights.verify(out) == known
+    assert yaml.safe_load(lock.read_text())[source]["net.onnx"]["sha256"] == pins["sha256"]
+    count = len(hub["requests"])
+    fetch(source, out, lock=lock)
+    assert len(hub["requests"]) == count, "it is there"
+
+
+@pytest.mark.parametrize(("pin", "named"), [("sha256", "SHA-256"), ("git", "git digest")])
+def test_a_file_by_url_that_is_another_one_is_refused(by_url, tmp_path, pin, named):
+    url, pins = by_url
+    wrong = "".join("1" if digit == "0" else "0" for digit in pins[pin])
+    with pytest.raises(InputError, match=f"net.onnx did not arrive as pinned: its {named} is another") as caught:
+        fetch(f"{url}#{pin}={wrong}", tmp_path / "w", lock=tmp_path / "lock.yaml")
+    assert pins[pin][:12] in str(caught.value)
+    assert wrong[:12] in str(caught.value)
+    assert not {"w", ".w.partial", "lock.yaml"} & set(os.listdir(tmp_path))
+
+
+def test_a_url_that_gives_no_file(hub, by_url, tmp_path):
+    url, pins = by_url
+    del hub["files"]["net.onnx"]
+    with pytest.raises(InputError, match=r"could not be downloaded \(HTTP Error 404.*fetch net.onnx by other means"):
+        fetch(f"{url}#git={pins['git']}", tmp_path / "w")
+    nobody = f"http://127.0.0.1:9/net.onnx#git={pins['git']}"
+    with pytest.raises(InputError, match="could not be downloaded"):
+        fetch(nobody, tmp_path / "w")
+    hub["files"]["net.onnx"], hub["cut"] = FILES["model.safetensors"], 50_000
+    with pytest.raises(InputError, match=r"net\.onnx"):
+        fetch(f"{url}#git={pins['git']}", tmp_path / "w")
+    with pytest.raises(InputError, match=r"README\.md"):
+        fetch(f"{url.replace('net.onnx', 'README.md')}#git={pins['git']}", tmp_path / "w")
+    assert not {"w", ".w.partial"} & set(os.listdir(tmp_path))
+
+
+def test_a_pointer_that_git_lists_is_no_file(hub, by_url, tmp_path):
+    """Of a file in large-file storage git lists the pointer, whose digest is right."""
+    url, _ = by_url
+    hub["files"]["net.onnx"] = POINTER
+    digest = hashlib.sha1(b"blob %d\0" % len(POINTER) + POINTER).hexdigest()
+    with pytest.raises(InputError, match=r"net\.onnx is no such file: a pointer of Git large-file storage"):
+        fetch(f"{url}#git={digest}", tmp_path / "w")
+
+
 @pytest.mark.parametrize("form", ["{folder}", "file://{folder}", "{folder}/net.onnx"])
 def test_local_folder_file_and_url(tmp_path, form):
     folder = tmp_path / "mine with space"
@@ -265,7 +328,11 @@ def test_verify_names_each_file(tmp_path):
         ("facebook/wav2vec2-base", "no pinned revision"),
         ("facebook/wav2vec2-base@main", "no pinned revision"),
         ("wav2vec2", "demo:KIND"),
-        ("http://example.org/model", "demo:KIND"),
+        ("ftp://example.org/model", "demo:KIND"),
+        ("https://example.org/a/net.onnx", r"write https://example.org/a/net.onnx#sha256=HEX.*sha256sum FILE"),
+        ("https://example.org/net.onnx#git=0123", "no digest that pins the file"),
+        ("https://example.org/net.onnx#md5=" + "0" * 32, "no digest that pins the file"),
+        ("https://example.org/net.onnx#sha256=" + "A" * 64, "no digest that pins the file"),
         ("demo:", "demo:KIND"),
         ("", "demo:KIND"),
     ],
@@ -281,6 +348,9 @@ def test_slugs_are_safe_and_distinct(tmp_path):
         SOURCE.replace("tiny", "other"),
         SOURCE[:-40] + "f" * 40,
         "demo:bert",
+        "https://example.org/a/net.onnx#git=" + "0" * 40,
+        "https://example.org/b/net.onnx#git=" + "0" * 40,
+        "https://example.org/b/net.onnx#git=" + "1" * 40,
         "/a/model",
         "/b/model",
         "~/x y",

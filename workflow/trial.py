@@ -8,7 +8,7 @@ from pipeline.words.registry import RECOGNISERS
 
 
 def with_small_weights(entry: dict) -> dict:
-    """A corpus's entry with small random checkpoints in place of those from a hub, and a small recogniser.
+    """A corpus's entry with small random checkpoints in place of those that are fetched, and a small recogniser.
 
     Weights of one's own, from a folder or a file, stay: they are there already.
     """
@@ -17,7 +17,7 @@ def with_small_weights(entry: dict) -> dict:
 
 
 def _instead(recogniser: dict) -> dict:
-    if not _from_hub(recogniser.get("weights")):
+    if not _remote(recogniser.get("weights")):
         return recogniser
     try:
         other = RECOGNISERS.load(recogniser["kind"]).demonstration
@@ -27,7 +27,7 @@ def _instead(recogniser: dict) -> dict:
 
 
 def _small(entry: dict) -> dict:
-    if not isinstance(entry, dict) or not _from_hub(entry.get("weights")):
+    if not isinstance(entry, dict) or not _remote(entry.get("weights")):
         return entry
     try:
         small = registry.load(entry["extractor"]).demonstration_weights
@@ -36,8 +36,8 @@ def _small(entry: dict) -> dict:
     return {**for_small_network(entry), "weights": small} if small else entry
 
 
-def _from_hub(weights: str | None) -> bool:
+def _remote(weights: str | None) -> bool:
     try:
-        return bool(weights) and parse(weights).kind == "hub"
+        return bool(weights) and parse(weights).remote
     except (InputError, TypeError):  # said when the entry itself is checked
         return False

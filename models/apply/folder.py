@@ -7,7 +7,7 @@
     members/fold0/seed1/checkpoint.safetensors, run.json    a network with its normalisers, as training left them
     weights/<slug>/                                         checkpoints of encoders that cannot be fetched again
 
-It travels by copying. Encoders that a hub has are named by revision and digests, and looked up or fetched.
+It travels by copying. Encoders that can be fetched again are named by source and digests, and looked up or fetched.
 """
 
 import json

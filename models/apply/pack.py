@@ -45,7 +45,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
     members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), listener.weights):
-        if each and (include_weights or checkpoints.parse(each.source).kind != "hub"):
+        if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
     segments = read_table(results / "segments.tsv", Segment)

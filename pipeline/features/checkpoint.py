@@ -69,6 +69,9 @@ def load_model(folder: Path, modality: Modality, device: str):
     _check_complete(folder, report)
     if getattr(config, "is_encoder_decoder", False):
         model = model.get_encoder()
+    for module in model.modules():
+        for name in list(getattr(module, "parametrizations", ())):  # weights normalised anew for each batch
+            torch.nn.utils.parametrize.remove_parametrizations(module, name)
     return model.to(device).eval().requires_grad_(False)
 
 

@@ -1,11 +1,12 @@
-"""Fetch a checkpoint once, from a hub, a folder or a file, into a folder with digests; all later use is offline."""
+"""Fetch a checkpoint once, from a hub, a URL or a local path, into a folder with digests; all later use is offline."""
 
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha1
+from hashlib import file_digest, sha1
+from http.client import HTTPException
 from pathlib import Path
 
 from pipeline.features.openable import check_openable
@@ -71,10 +72,7 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
             verify(out)
         else:
             partial = out.parent / f".{out.name}.partial"  # kept after a broken download, which then goes on
-            if source.kind == "hub":
-                _from_hub(source, partial, allow_pickle)
-            else:
-                _from_path(source, partial, allow_pickle)
+            {"hub": _from_hub, "url": _from_url, "path": _from_path}[source.kind](source, partial, allow_pickle)
             try:
                 check_openable(partial, f"weights {text}")
             except InputError:
@@ -131,8 +129,34 @@ def _from_hub(source: Source, partial: Path, allow_pickle: bool) -> None:
             path.unlink()
 
 
+def _from_url(source: Source, partial: Path, allow_pickle: bool) -> None:
+    """Download one file and check it against the digest in its source."""
+    from urllib.request import urlopen
+
+    name = source.location.rpartition("/")[2]
+    needed([name], f"weights {source.text}", allow_pickle)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        with urlopen(source.location, timeout=30) as answer, (partial / name).open("wb") as out:
+            shutil.copyfileobj(answer, out, 2**20)
+    except (OSError, HTTPException) as error:
+        shutil.rmtree(partial)
+        raise InputError(
+            f"weights {source.text}: could not be downloaded ({str(error)[:200] or type(error).__name__}). Run this on "
+            f"a machine with network access, or fetch {name} by other means and give its path"
+        ) from None
+    kind, _, digest = source.revision.partition("=")
+    if problem := _differs(partial / name, {kind: digest}):
+        shutil.rmtree(partial)
+        raise InputError(
+            f"weights {source.text}: {name} did not arrive as pinned: {problem}. Run again; if that does not help, the "
+            f"file at this address is another one: find the {kind} of the one you trust"
+        )
+
+
 def hub_files(source: Source) -> dict[str, dict]:
-    """``{name: {bytes, sha256 or git_sha1}}`` of a pinned revision; raises InputError where HF_ENDPOINT lacks it."""
+    """``{name: {bytes, sha256 or git}}`` of a pinned revision; raises InputError where HF_ENDPOINT lacks it."""
     from huggingface_hub import HfApi
 
     with _as_input_error(source):
@@ -143,7 +167,7 @@ def hub_files(source: Source) -> dict[str, dict]:
         raise InputError(f"{source.text}: the hub answered with revision {info.sha}; check HF_ENDPOINT")
     files = {}
     for each in info.siblings or []:
-        digest = {"sha256": each.lfs.sha256} if each.lfs else {"git_sha1": each.blob_id}
+        digest = {"sha256": each.lfs.sha256} if each.lfs else {"git": each.blob_id}
         files[each.rfilename] = {"bytes": each.lfs.size if each.lfs else each.size, **digest}
     return files
 
@@ -153,17 +177,18 @@ def _endpoint() -> str:
 
 
 def _differs(path: Path, announced: dict) -> str | None:
+    """How a file is another one than announced: by its size in bytes, its SHA-256, or its digest in git."""
     size = path.stat().st_size
-    if announced["bytes"] is not None and size != announced["bytes"]:
+    if announced.get("bytes") not in (None, size):
         return f"{size} bytes instead of {announced['bytes']}"
-    if announced.get("sha256") and digest_file(path) != announced["sha256"]:
-        return "its SHA-256 is another"
-    if announced.get("git_sha1"):
-        digest = sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        digest.update(path.read_bytes())
-        if digest.hexdigest() != announced["git_sha1"]:
-            return "its git digest is another"
-    return None
+    if "sha256" in announced:
+        found, named = digest_file(path), "SHA-256"
+    else:
+        blob = sha1(f"blob {size}\0".encode(), usedforsecurity=False)
+        with path.open("rb") as stream:
+            found, named = file_digest(stream, lambda: blob).hexdigest(), "git digest"
+    expected = announced.get("sha256") or announced["git"]
+    return None if found == expected else f"its {named} is another ({found[:12]}..., expected {expected[:12]}...)"
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """Which hidden layers of a network become features, and how several are combined."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Options, options
+from pipeline.features.base import Extractor, Options, options
 from pipeline.records import InputError
 
 
@@ -20,10 +24,39 @@ class LayerOptions(Options):
         description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
         "learn how to weigh them",
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of matrix products and convolutions; bfloat16 is faster where the device has it, and not the same "
+        "to the last digits",
+    )
 
     def __post_init__(self):
         if self.layers == []:
             raise ValueError("layers is empty; name at least one, or 'last' or 'all'")
+
+
+@contextmanager
+def arithmetic(device: str, precision: str) -> Iterator[None]:
+    """Within it networks run without gradients, in the precision that was asked for."""
+    import torch
+
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
+        yield
+
+
+def cosine_to_float32(extractor: Extractor) -> float:
+    """The least cosine between the rows of a built-in piece and those in float32."""
+    from pipeline.features.synthetic import clip
+
+    asked, piece = extractor.config, clip(extractor.modality, 1.0)
+    rows = extractor.extract([piece])[0]
+    try:
+        extractor.config = replace(asked, precision="float32")
+        exact = extractor.extract([piece])[0].values[rows.valid]
+    finally:
+        extractor.config = asked
+    values = rows.values[rows.valid]
+    return float(((values * exact).sum(1) / np.linalg.norm(values, axis=1) / np.linalg.norm(exact, axis=1)).min())
 
 
 def layer_indices(layers, count: int, what: str) -> list[int]:
@@ -66,6 +99,7 @@ def combine(states: list, how: str, what: str):
     """One tensor (..., D) out of several; raises InputError where layers of different widths cannot be added."""
     import torch
 
+    states = [state.float() for state in states]
     if len(states) == 1:
         return states[0]
     widths = [state.shape[-1] for state in states]

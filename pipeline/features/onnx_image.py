@@ -1,8 +1,8 @@
-"""An image network in an ONNX file over face crops, run by ONNX Runtime."""
+"""An image network in an ONNX file over face crops, run by ONNX Runtime on the processor."""
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,59 +13,73 @@ from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 
+if TYPE_CHECKING:
+    import onnx
+
+PENULTIMATE = "penultimate"
+NAMED = 12  # tensors that an error lists
+
 
 @options
 class OnnxImageOptions(Options):
-    """How pixels are prepared and which output is the feature; the file says nothing of that."""
+    """How pixels are prepared and which tensor is the feature; the file says nothing of that."""
 
     file: str | None = Field(None, description="name of the .onnx file where the weights hold several")
-    output: str | None = Field(None, description="name of the output to keep; null is the first")
+    output: str | None = Field(
+        None,
+        description="which tensor to keep: null, the first output; penultimate, what the last Gemm or MatMul "
+        "(the classifier) takes; or any, outputs and inner ones, by its name in the file",
+    )
     height: int = Field(112, gt=0, description="input height, where the file leaves it open")
     width: int = Field(112, gt=0, description="input width, where the file leaves it open")
     mean: tuple[float, float, float] = Field((127.5,) * 3, description="taken from each channel, in steps of 0 to 255")
     std: tuple[float, float, float] = Field((127.5,) * 3, description="what each channel is then divided by")
     channels: Literal["rgb", "bgr"] = Field("rgb", description="order of the colours the network expects")
-    batch_size: int = Field(64, gt=0, description="faces in one pass, where the file leaves that open")
+    batch_size: int = Field(4, gt=0, description="faces in one pass, where the file leaves that open")
 
 
 class OnnxImage(Extractor):
     """One row for each frame; places of a feature map are averaged; invalid where there is no face."""
 
     modality = "video"
-    packages = ("onnxruntime", "torch")
+    packages = ("onnx", "onnxruntime", "torch")
     needs_weights = True
+    uses_gpu = False
+    demonstration_weights = "demo:onnx"
     Config = OnnxImageOptions
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
         super().__init__(config, weights, device)
+        import onnx
         import onnxruntime
 
         setup = onnxruntime.SessionOptions()
         setup.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0))
-        providers = ["CPUExecutionProvider"]
-        if device == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-            providers.insert(0, "CUDAExecutionProvider")
+        # Weights beside the file, as of networks above 2 GB, are looked for there.
+        setup.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self.weights))
         path = self._file()
         try:
-            self.session = onnxruntime.InferenceSession(str(path), setup, providers=providers)
-        except Exception as error:  # ONNX Runtime has exceptions of its own without a common base
+            network = onnx.load(path, load_external_data=False)
+            self.output = output_of(network.graph, self.config.output, path)
+            self.session = onnxruntime.InferenceSession(
+                network.SerializeToString(), setup, providers=["CPUExecutionProvider"]
+            )
+        except InputError:
+            raise
+        except Exception as error:  # both libraries have exceptions of their own without a common base
             raise InputError(f"{path}: cannot be read as an ONNX model ({str(error).splitlines()[0][:200]})") from None
         self._look_at_input(path)
 
     def _file(self) -> Path:
-        files = sorted(self.weights.glob("*.onnx"))
-        if self.config.file is not None:
-            files = [f for f in files if f.name == self.config.file]
+        there = sorted(self.weights.glob("*.onnx"))
+        files = [f for f in there if self.config.file in (None, f.name)]
         if len(files) != 1:
-            there = ", ".join(f.name for f in sorted(self.weights.glob("*.onnx"))) or "none"
-            raise InputError(f"{self.weights}: name one ONNX file with the option file; there are: {there}")
+            names = ", ".join(f.name for f in there) or "none"
+            raise InputError(f"{self.weights}: name one ONNX file with the option file; there are: {names}")
         return files[0]
 
     def _look_at_input(self, path: Path) -> None:
         c, inputs = self.config, self.session.get_inputs()
-        outputs = [o.name for o in self.session.get_outputs()]
-        if c.output is not None and c.output not in outputs:
-            raise InputError(f"{path}: has no output {c.output!r}; its outputs are {', '.join(outputs)}")
         shape = inputs[0].shape
         if len(inputs) != 1 or len(shape) != 4 or inputs[0].type != "tensor(float)" or 3 not in (shape[1], shape[3]):
             takes = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
@@ -76,7 +90,7 @@ class OnnxImage(Extractor):
         self.batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else c.batch_size
         self.fixed = self.batch == shape[0]
         self.prepare = ImagePreparation(size=(height, width), mean=c.mean, std=c.std)
-        self.input, self.output = inputs[0].name, c.output or outputs[0]
+        self.input = inputs[0].name
 
     @property
     def cut(self) -> Cut:
@@ -99,16 +113,34 @@ class OnnxImage(Extractor):
         return rows
 
     def _run(self, crops: np.ndarray) -> np.ndarray:
-        import torch
-
         count = len(crops)
         if self.fixed and count < self.batch:
             crops = np.concatenate([crops, np.zeros((self.batch - count, *crops.shape[1:]), np.uint8)])
         if self.config.channels == "bgr":
             crops = crops[..., ::-1].copy()
-        pixels = self.prepare(torch.from_numpy(crops)).numpy()
-        pixels = pixels if self.channels_first else np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+        pixels = self.prepare(crops).numpy()
+        pixels = np.ascontiguousarray(pixels if self.channels_first else pixels.transpose(0, 2, 3, 1))
         found = self.session.run([self.output], {self.input: pixels})[0]
         if found.ndim == 4:
             found = found.mean(axis=(2, 3))
         return found.reshape(len(found), -1)[:count]
+
+
+def output_of(graph: "onnx.GraphProto", wanted: str | None, path: Path) -> str:
+    """The name of the tensor that is the feature; an inner one becomes an output of the graph.
+
+    Raises InputError where there is no such tensor, or no layer whose input is the penultimate one.
+    """
+    outputs = [output.name for output in graph.output]
+    inner = [name for node in graph.node for name in node.output if name and name not in outputs]
+    name = outputs[0] if wanted is None else wanted
+    if wanted == PENULTIMATE and wanted not in (*outputs, *inner):
+        last = next((node for node in reversed(graph.node) if node.op_type in ("Gemm", "MatMul")), None)
+        name = last.input[0] if last else ""
+    if name not in (*outputs, *inner):
+        why = "no Gemm or MatMul after another layer" if wanted == PENULTIMATE else f"no tensor {wanted!r}"
+        others = f", its last inner tensors {', '.join(inner[-NAMED:])}" if inner else ""
+        raise InputError(f"{path}: has {why}; its outputs are {', '.join(outputs)}{others}")
+    if name not in outputs:
+        graph.output.add(name=name)  # the type, ONNX Runtime finds out
+    return name

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline.features.base import Extractor
+from pipeline.features.layers import cosine_to_float32
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.records import Modality, Segment
@@ -43,13 +44,16 @@ def attributes(
 
 
 def software(extractor: Extractor) -> dict[str, str]:
-    """Versions of Python and of the packages that decide an extractor's values."""
+    """Versions of Python and of packages that decide an extractor's values; its arithmetic where not float32."""
     found = {"python": platform.python_version()}
     for package in extractor.packages:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed as a package"
+    precision = getattr(extractor.config, "precision", "float32")
+    if precision != "float32":
+        found["arithmetic"] = f"{precision}, cosine to float32 at least {cosine_to_float32(extractor):.3f}"
     return found
 
 

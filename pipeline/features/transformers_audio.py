@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, only_last
 from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -123,9 +123,8 @@ class TransformersAudio(Extractor):
         return [values[:count] for values, count in zip(found, counts, strict=True)]
 
     def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
-        import torch
 
-        with torch.inference_mode():
+        with arithmetic(self.device, self.config.precision):
             inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
             output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
             states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")

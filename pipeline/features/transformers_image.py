@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.image_preparation import preparation_of
-from pipeline.features.layers import LayerOptions, combine, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, combine, layer_indices, only_last
 from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -53,14 +53,13 @@ class TransformersImage(Extractor):
 
     def extract(self, batch: list[FacePiece]) -> list[Rows]:
         """Rows of each piece; the valid crops of all pieces go through the network together."""
-        import torch
 
         crops = np.concatenate([piece.crops[piece.valid] for piece in batch])
         found = [np.zeros((0, self.dim), np.float32)] if len(crops) == 0 else []
-        with torch.inference_mode():
+        with arithmetic(self.device, self.config.precision):
             for i in range(0, len(crops), self.config.batch_size):
-                some = torch.from_numpy(crops[i : i + self.config.batch_size]).to(self.device)
-                found.append(self._forward(self.prepare(some)).float().cpu().numpy())
+                pixels = self.prepare(crops[i : i + self.config.batch_size], self.device)
+                found.append(self._forward(pixels).float().cpu().numpy())
         vectors = np.concatenate(found)
         rows, used = [], 0
         for piece in batch:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, chosen_states, combine, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, only_last
 from pipeline.features.piece import TextPiece
 from pipeline.log import log
 from pipeline.records import InputError
@@ -124,13 +124,12 @@ class TransformersText(Extractor):
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
     def _forward(self, encoded: list):
-        import torch
 
         names = [n for n in self.tokenizer.model_input_names if n in encoded[0]]
         padded = self.tokenizer.pad(
             {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
-        with torch.inference_mode():
+        with arithmetic(self.device, self.config.precision):
             output = self.model(**padded, output_hidden_states=not only_last(self.config.layers))
             states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
             self.layers = numbers if self.config.combine == "keep" else []

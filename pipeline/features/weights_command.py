@@ -100,7 +100,7 @@ def _status(text: str, weights_folder: Path, offline: bool) -> tuple[str, int | 
         return "not there; the workflow makes it", None
     if source.kind == "path":
         return ("not copied yet" if Path(source.location).exists() else "MISSING: no such file or folder"), None
-    if offline:
+    if offline or source.kind == "url":
         return "not there; the workflow fetches it", None
     from pipeline.features.fetch import hub_files, needed
 

@@ -2,11 +2,12 @@
 
 Nothing is trained. Purely random weights would blur most of what a face or a voice shows, so the first layer of each is
 what training tends to arrive at: band-pass filters for sound, wavelets for faces, one random vector for each word. All
-later weights are random and small. Files are those of any checkpoint of the transformers library; static word vectors
-are a text file.
+later weights are random and small. Files are those of any checkpoint of the transformers library, an ONNX file, or
+a text file of static word vectors.
 """
 
 import string
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,23 @@ import numpy as np
 from pipeline.weights import seal
 
 NETWORKS = ("wav2vec2", "bert", "vit")
-KINDS = (*NETWORKS, "glove")
+KINDS = (*NETWORKS, "onnx", "glove")
 SEED = 20_220
 SAMPLE_RATE_HZ = 16_000
 AUDIO_WIDTH, AUDIO_BANDS = 48, 40
 AUDIO_KERNELS = (400, 8, 4)  # 25 ms, then averages; together one row every 20 ms, as the real one
 AUDIO_STRIDES = (10, 8, 4)
 IMAGE_WIDTH, IMAGE_PX = 96, 36
+SEEN, EXPRESSIONS = 48, 8  # wavelets and classes of the ONNX network: with all wavelets a face told too much
 TEXT_WIDTH = 64
 
 
 def write_checkpoint(kind: str, folder: Path) -> None:
-    """Write config, safetensors weights and processor or tokenizer of one of `KINDS`; the same bytes every time.
+    """Write all files of one of `KINDS`; the same bytes every time.
 
     The folder is sealed with a manifest of its files, as fetched weights are.
     """
-    if kind == "glove":
-        _vectors(folder)
-    else:
-        _network(kind, folder)
+    {"glove": _vectors, "onnx": _onnx}.get(kind, partial(_network, kind))(folder)
     seal(folder, f"demo:{kind}")
 
 
@@ -148,6 +147,28 @@ def _vit():
             torch.nn.init.orthogonal_(rotation.weight)
     size = {"height": IMAGE_PX, "width": IMAGE_PX}
     return model, ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+
+def _onnx(folder: Path) -> None:
+    """The wavelets alone, and a classifier of their responses, as of a network of expressions."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    rng = np.random.default_rng(SEED)
+    filters = wavelets(rng)[:SEEN, None] * np.array([0.299, 0.587, 0.114])[:, None, None]
+    weights = {"filters": filters, "classifier": rng.standard_normal((EXPRESSIONS, SEEN))}
+    nodes = [
+        helper.make_node("Conv", ["picture", "filters"], ["places"]),
+        helper.make_node("Flatten", ["places"], ["responses"]),
+        helper.make_node("Gemm", ["responses", "classifier"], ["scores"], transB=1),
+    ]
+    picture = helper.make_tensor_value_info("picture", onnx.TensorProto.FLOAT, ["batch", 3, IMAGE_PX, IMAGE_PX])
+    scores = helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["batch", EXPRESSIONS])
+    constants = [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()]
+    graph = helper.make_graph(nodes, "demonstration", [picture], [scores], constants)
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(network, folder / "expressions.onnx")
 
 
 def _bert():
