@@ -48,7 +48,7 @@ def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
 def test_the_picture_places_each_run_at_its_rank():
     values = {"a-A": [0.9, 0.8, 0.9], "b-A": [0.8, 0.9, 0.7], "c-A": [0.1, 0.2, 0.3]}
     names = RunNames({run: Run.named(run) for run in values}, {}, {})
-    found = picture(scores_of(values), None, list(values), "accuracy", names, planned=True)
+    found = picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True)
     assert [leg["words"] for leg in found.legs] == ["a A  1.33", "b A  1.67", "3.00  c A"]
     assert [leg["rank"] for leg in found.legs] == pytest.approx([4 / 3, 5 / 3, 3])
     assert [row["mean"] for row in found.table.rows] == pytest.approx([2.6 / 3, 2.4 / 3, 0.2])
@@ -65,6 +65,6 @@ def test_the_picture_places_each_run_at_its_rank():
 def test_too_few_runs_or_blocks_have_no_picture():
     values = {"a-A": [0.9, 0.8], "b-A": [0.8, 0.9], "c-A": [0.1, 0.2]}
     names = RunNames({run: Run.named(run) for run in values}, {}, {})
-    assert picture(scores_of(values), None, list(values), "accuracy", names, planned=True) is None
+    assert picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True) is None
     values = {"a-A": [0.9, 0.8, 0.7, 0.6], "b-A": [0.8, 0.9, 0.7, 0.6]}
-    assert picture(scores_of(values), None, list(values), "accuracy", names, planned=True) is None
+    assert picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True) is None
