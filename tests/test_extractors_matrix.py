@@ -7,6 +7,7 @@ from pipeline import weights
 from pipeline.conformance import verdicts
 from pipeline.features import registry
 from pipeline.features.check import CHECKS
+from pipeline.features.checkpoint import load_model
 from pipeline.features.command import build
 from pipeline.features.piece import AudioPiece, FacePiece, TextPiece
 from pipeline.features.pieces import Job
@@ -103,6 +104,14 @@ def test_layers_are_those_of_the_model_itself(extractor, kind, family):
         np.testing.assert_allclose(got, expected, atol=steps * np.abs(expected).max())
 
 
+def test_layers_that_nobody_asks_for_are_not_computed(extractor):
+    counts = {
+        tuple(layers): len(extractor("transformers_audio", "wav2vec2", layers=layers).model.encoder.layers)
+        for layers in ([0], [1], [-1], [0, -1])
+    }
+    assert counts == {(0,): 1, (1,): 2, (-1,): 2, (0, -1): 2}
+
+
 def hidden_states(made, piece):
     import torch
 
@@ -118,7 +127,8 @@ def hidden_states(made, piece):
         inputs = made.tokenizer(piece.words, is_split_into_words=True, return_tensors="pt")
         inputs.pop("token_type_ids", None)
     with torch.inference_mode():
-        return [h.numpy() for h in made.model(**inputs, output_hidden_states=True).hidden_states]
+        whole = load_model(made.weights, made.modality, "cpu")
+        return [h.numpy() for h in whole(**inputs, output_hidden_states=True).hidden_states]
 
 
 def to_words(made, piece, state):

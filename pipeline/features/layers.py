@@ -74,6 +74,19 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
     return [n % count for n in layers]
 
 
+def drop_unused_layers(model, layers) -> None:
+    """Take out what lies above the layers that are counted from below, but for one layer.
+
+    That one, because many networks normalise the output of the highest layer that they have.
+    """
+    import torch
+
+    count = getattr(model.config, "num_hidden_layers", None)
+    stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
+    if isinstance(layers, list) and min(layers) >= 0 and max(layers) < (count or 0) and len(stacks) == 1:
+        del stacks[0][max(layers) + 1 :]
+
+
 def for_small_network(options: dict) -> dict:
     """The options with all layers in place of those counted from below, of which a small network may have fewer."""
     layers = options.get("layers")

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
 from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -49,6 +49,9 @@ class TransformersAudio(Extractor):
         from pipeline.features.checkpoint import load_model, load_processor
 
         self.model = load_model(weights, "audio", device)
+        drop_unused_layers(self.model, self.config.layers)
+        if device == "cpu":
+            _multiply_waves(self.model)
         self.processor = load_processor(weights, "audio")
         self.name = self.model.config.model_type
         rate = getattr(self.processor, "sampling_rate", SAMPLE_RATE_HZ)
@@ -123,7 +126,6 @@ class TransformersAudio(Extractor):
         return [values[:count] for values, count in zip(found, counts, strict=True)]
 
     def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
-
         with arithmetic(self.device, self.config.precision):
             inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
             output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
@@ -157,3 +159,28 @@ class TransformersAudio(Extractor):
         if len(pieces) > 1:
             inputs["attention_mask"] = torch.from_numpy(mask)
         return inputs
+
+
+def _multiply_waves(model) -> None:
+    """Make convolutions over the wave itself matrix products over its windows, seven times as fast on a processor."""
+    import torch
+    from torch.nn import functional as F
+
+    class Windows(torch.nn.Module):
+        def __init__(self, convolution: torch.nn.Conv1d):
+            super().__init__()
+            self.convolution = convolution
+
+        def forward(self, wave):
+            c = self.convolution
+            windows = wave[:, 0].unfold(-1, c.kernel_size[0], c.stride[0])
+            return F.linear(windows, c.weight[:, 0], c.bias).transpose(1, 2)
+
+    for path, module in list(model.named_modules()):
+        if isinstance(module, torch.nn.Conv1d) and (module.in_channels, module.padding, module.dilation) == (
+            1,
+            (0,),
+            (1,),
+        ):
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, Windows(module))

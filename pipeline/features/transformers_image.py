@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.image_preparation import preparation_of
-from pipeline.features.layers import LayerOptions, arithmetic, combine, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, combine, drop_unused_layers, layer_indices, only_last
 from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -43,6 +43,7 @@ class TransformersImage(Extractor):
         from pipeline.features.checkpoint import load_model, load_processor
 
         self.model = load_model(weights, "video", device)
+        drop_unused_layers(self.model, self.config.layers)
         self.name = self.model.config.model_type
         self.prepare = preparation_of(load_processor(weights, "video"), weights)
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
 from pipeline.features.piece import TextPiece
 from pipeline.log import log
 from pipeline.records import InputError
@@ -71,6 +71,7 @@ class TransformersText(Extractor):
         from pipeline.features.checkpoint import load_model, load_processor
 
         self.model = load_model(weights, "text", device)
+        drop_unused_layers(self.model, self.config.layers)
         self.name = self.model.config.model_type
         self.tokenizer = load_processor(weights, "text")
         if not self.tokenizer.is_fast:
