@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-PARTS = ("workflow", "store", "faces", "features", "training", "costs", "hour", "predict", "gpu")
+PARTS = ("workflow", "store", "faces", "features", "words", "training", "costs", "hour", "predict", "gpu")
 
 
 def machine() -> dict[str, str | int]:
