@@ -1,4 +1,4 @@
-"""Dialog context: a turn is heard with the turns before it, by either speaker, and with nothing that comes later."""
+"""Dialog context: a turn is encoded with the turns before it, by either speaker, and with nothing that comes later."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -84,12 +84,12 @@ class DialogRecurrence(nn.Module):
         self.recurrence = GatedRecurrence(width)
 
     def forward(self, vectors: Tensor, before: Before | None) -> Tensor:
-        """Hear each item, the first rows, with the rows before it; without ``before`` each row by itself."""
+        """Encode each item, the first rows, with the rows before it; without ``before`` each row by itself."""
         items = torch.arange(len(vectors if before is None else before.row), device=vectors.device)[:, None]
         row, same = (items, items >= 0) if before is None else self._in_order(items, before)
         steps = self.projection(vectors)[row.clamp(min=0)] + self.speaker(same.long())
-        heard = self.recurrence(observed(steps, row >= 0)).values[:, -1]
-        return torch.cat([vectors[: len(items)], heard], -1)
+        context = self.recurrence(observed(steps, row >= 0)).values[:, -1]
+        return torch.cat([vectors[: len(items)], context], -1)
 
     @staticmethod
     def _in_order(items: Tensor, before: Before) -> tuple[Tensor, Tensor]:

@@ -51,11 +51,11 @@ class Steps(torch.autograd.Function):
         weight = weight.contiguous()
         state, kept = torch.zeros_like(inputs[0, ..., :h]), []
         for gates, candidate in zip(*(part.unbind(0) for part in inputs.split([2 * h, h], -1))):
-            before, heard = torch.baddbmm(bias, state, weight).split([2 * h, h], -1)  # (2, B, 3H)
+            before, recurrent = torch.baddbmm(bias, state, weight).split([2 * h, h], -1)  # (2, B, 3H)
             reset, update = torch.sigmoid(gates + before).split(h, -1)
-            new = torch.tanh(torch.addcmul(candidate, reset, heard))
+            new = torch.tanh(torch.addcmul(candidate, reset, recurrent))
             state = torch.lerp(new, state, update)
-            kept.append((state, reset, update, new, heard))
+            kept.append((state, reset, update, new, recurrent))
         return tuple(torch.stack(part) for part in zip(*kept))
 
     @staticmethod
@@ -67,11 +67,11 @@ class Steps(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor, *_):
         """Step back; the gradient of each gate is that of the state times what is known before."""
-        weight, state, reset, update, new, heard = ctx.saved_tensors
+        weight, state, reset, update, new, recurrent = ctx.saved_tensors
         before = torch.cat([torch.zeros_like(state[:1]), state[:-1]])
         of_new = (1 - update) * (1 - new * new)
         factors = torch.stack(
-            [of_new * heard * reset * (1 - reset), (before - new) * update * (1 - update), of_new * reset], -2
+            [of_new * recurrent * reset * (1 - reset), (before - new) * update * (1 - update), of_new * reset], -2
         )  # (T, 2, B, 3, H)
         back, of_state = weight.transpose(1, 2).contiguous(), torch.zeros_like(state[0])
         of_states, of_gates = [], []

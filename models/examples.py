@@ -45,7 +45,7 @@ class Examples:
     labels: Table | None = None  # of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
     shares: np.ndarray | None = None  # of segments, as in Truth
-    dialogs: Dialogs | None = None  # the turns before each segment, for networks that hear them
+    dialogs: Dialogs | None = None  # the turns before each segment, for networks that take them
     rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 
     @property
@@ -122,15 +122,15 @@ class Examples:
     def eighths(self) -> np.ndarray:
         """(I,) length of each item in eighths of the longest, of the modality where it is longest, at least 1.
 
-        With dialog context, of the longest turn that is heard with it.
+        With dialog context, of the longest turn that is given with it.
         """
         longest, before = self.max_steps, self.dialogs
         count = self.count if before is None else {m: table.count for m, table in self.tables.items()}
         found = np.max([-(-n * 8 // longest[m]) for m, n in count.items()], axis=0).clip(1)
         if before is None:
             return found
-        heard = np.where(before.turn >= 0, found[before.turn], 1)
-        return np.max([found, *heard.T], axis=0)[self.segment]
+        context = np.where(before.turn >= 0, found[before.turn], 1)
+        return np.max([found, *context.T], axis=0)[self.segment]
 
     def of_each_shape(self, sizes: Iterable[int], items: np.ndarray) -> list[np.ndarray]:
         """A group of ``items`` for each ``rounded`` shape that batches of these sizes can have, the largest first."""

@@ -32,7 +32,7 @@ def segment_items(
     rows_per_step: Mapping[str, int] | None = None,
     segments: Sequence[Segment] = (),
 ) -> Examples:
-    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network hears them.
+    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network takes them.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
     finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.

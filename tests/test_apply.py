@@ -24,7 +24,7 @@ from models import items
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
-from models.apply.folder import Listener, Model
+from models.apply.folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import Predictor
 from models.apply.recordings import Wish, find
@@ -179,8 +179,8 @@ def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made
         "    def hear(self, samples, sample_rate_hz):\n"
         "        raise ValueError('language tlh is not supported')\n"
     )
-    heard_by = Listener(kind=f"{tmp_path / 'english.py'}:English")
-    predictor = Predictor(made["iemocap"][2], recogniser=heard_by, plugs=True)
+    recogniser = RecogniserChoice(kind=f"{tmp_path / 'english.py'}:English")
+    predictor = Predictor(made["iemocap"][2], recogniser=recogniser, plugs=True)
     answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg", Wish(window_s=3.0))
     assert any("not recognised everywhere" in note and "tlh is not supported" in note for note in answer.notes)
     assert np.isfinite([row.values for row in answer.rows]).all()
@@ -419,7 +419,7 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
 
 @pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech
 def test_speech_is_found_where_it_is(shared, monkeypatch, stretch_s):
-    monkeypatch.setattr("models.apply.turns.HEARD_S", stretch_s)
+    monkeypatch.setattr("models.apply.turns.STRETCH_S", stretch_s)
     words = [line.split() for line in (shared / "media" / "grid" / "swwp2s.align").read_text().splitlines()]
     spoken_s = [float(t) / 25_000 for first, last, word in words if word != "sil" for t in (first, last)]
     (turn,) = speech(shared / "media" / "grid" / "swwp2s.mpg", 3.0)

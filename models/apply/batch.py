@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from models.apply.answer import Answer
-from models.apply.folder import Listener, Model
+from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
@@ -43,7 +43,7 @@ class Order:
     weights: Path
     device: str = "auto"
     folds: tuple[int, ...] = ()
-    recogniser: Listener | None = None
+    recogniser: RecogniserChoice | None = None
     plugs: bool = False
     overlay: bool = False
     scratch: Path | None = None  # folder of temporary files

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from models.apply.batch import Order, Request, predict_all, record
-from models.apply.folder import Listener, Weights
+from models.apply.folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join, write_csv
 from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
@@ -42,7 +42,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     "--recogniser",
     help="What recognises speech where the model's corpus came with transcripts.",
 )
-@click.option("--recogniser-weights", "heard_by", help="Its weights, ORG/NAME@COMMIT or a folder, where it needs some.")
+@click.option("--recogniser-weights", help="Its weights, ORG/NAME@COMMIT or a folder, where it needs some.")
 @click.option("--weights", type=click.Path(path_type=Path), default="results/weights", help="Where encoders are kept.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where networks run.")
 @click.option("--plugs", is_flag=True, help="Allow the model to run code that does not come with affectflow.")
@@ -51,8 +51,8 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--again", is_flag=True, help="Also what was predicted before by the same model.")
 @click.option("--watch", is_flag=True, help="Open the first page in a browser.")
 def predict(
-    model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, heard_by, weights, device,
-    plugs, cores, overlay, again, watch,
+    model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, recogniser_weights, weights,
+    device, plugs, cores, overlay, again, watch,
 ):  # fmt: skip
     """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
 
@@ -71,8 +71,9 @@ def predict(
     for path in paths:
         check_apart(path, out)
     if recogniser:
-        slug = checkpoints.slug(heard_by) if heard_by else None
-        recogniser = Listener(kind=recogniser, weights=Weights(source=heard_by, slug=slug) if heard_by else None)
+        source = recogniser_weights
+        found = Weights(source=source, slug=checkpoints.slug(source)) if source else None
+        recogniser = RecogniserChoice(kind=recogniser, weights=found)
     order = Order(model, out, weights, device, tuple(folds), recogniser, plugs, overlay)
     # "@" at the end is in no other name: a recording called like the table of all must not be lost to it.
     names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}

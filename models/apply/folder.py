@@ -57,7 +57,7 @@ class Feature(Options):
         return self.parts or [self]
 
 
-class Listener(Options):
+class RecogniserChoice(Options):
     """What recognises speech where a recording has no words of its own."""
 
     kind: str
@@ -76,7 +76,7 @@ class ModelFile(Options):
     outputs: list[str]
     demonstration: bool
     faces: dict[str, Any]  # how they are tracked: sample_rate_hz, and what is taken of the picture
-    recogniser: Listener
+    recogniser: RecogniserChoice
     features: dict[str, Feature]  # by modality
     temperature: float  # of each network, before they are averaged
     ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus

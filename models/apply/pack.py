@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.apply import card
-from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, Listener, ModelFile, Weights
+from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
 from models.predictions import AGAIN
 from models.task import Task
 from pipeline import weights as checkpoints
@@ -39,12 +39,12 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     if inputs is None:
         raise InputError(f"--run {run}: {config} has the runs {', '.join(each['run'] for each in known['runs'])}")
     features = {m: _feature(results, store, options["extractors"]) for m, store in inputs.items()}
-    listener = _listener(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
+    recogniser = _recogniser(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
     best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
     members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
-    for each in (*(part.weights for feature in features.values() for part in feature.made), listener.weights):
+    for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):
         if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
@@ -60,7 +60,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         outputs=first["model"]["outputs"],
         demonstration=known["demonstration"],
         faces=options["faces"],
-        recogniser=listener,
+        recogniser=recogniser,
         features=features,
         temperature=calibrated["temperature"],
         ranges=card.ranges(results, run, folds, task),
@@ -128,7 +128,7 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
     )
 
 
-def _listener(entry: dict, weights: Path) -> Listener:
+def _recogniser(entry: dict, weights: Path) -> RecogniserChoice:
     """What recognised the speech of the corpus."""
     options = {key: value for key, value in entry.items() if key not in ("kind", "weights") and value is not None}
     source, found = entry.get("weights"), None
@@ -138,7 +138,7 @@ def _listener(entry: dict, weights: Path) -> Listener:
             raise InputError(f"{weights / checkpoints.slug(source)}: holds no weights of {source}; {AGAIN}")
         digests = {name: each["sha256"] for name, each in manifest["files"].items()}
         found = Weights(source=source, slug=checkpoints.slug(source), sha256=digests)
-    return Listener(kind=entry["kind"], options=options, weights=found)
+    return RecogniserChoice(kind=entry["kind"], options=options, weights=found)
 
 
 def _copy_weights(source: Path, target: Path) -> None:

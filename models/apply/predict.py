@@ -10,7 +10,7 @@ import numpy as np
 from models import predict as networks
 from models.apply.answer import Answer, Face, Row, Spoken
 from models.apply.calibrate import tempered
-from models.apply.folder import Listener, Model
+from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.page import html
 from models.apply.outputs.table import table
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
@@ -47,7 +47,7 @@ class Predictor:
         weights: str | Path = WEIGHTS,
         device: str = "auto",
         folds: Sequence[int] = (),
-        recogniser: Listener | None = None,
+        recogniser: RecogniserChoice | None = None,
         plugs: bool = False,
         scratch: Path | None = None,
     ):
@@ -143,7 +143,7 @@ class Predictor:
 
     def _notes(self, recording: Recording, prepared: Prepared, examples: Examples, rows: Sequence[Row]) -> list[str]:
         notes = [*recording.notes, *prepared.notes]
-        if prepared.heard and any(row.observed.get("video") for row in rows):
+        if prepared.sound_used and any(row.observed.get("video") for row in rows):
             notes.append(VOICE)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"

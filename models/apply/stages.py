@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from models.apply.folder import Listener, Model
+from models.apply.folder import Model, RecogniserChoice
 from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
@@ -39,53 +39,53 @@ class Prepared:
     faces: FaceFile | None
     words: list[Word]
     notes: list[str]
-    heard: bool = False  # whether a sound that the model hears is more than silence
+    sound_used: bool = False  # whether a sound that the model uses is more than silence
 
 
 class Stages:
     """The stages up to features as a model had them; raises InputError where its encoders cannot be loaded."""
 
-    def __init__(self, model: Model, weights: Path, device: str = "auto", recogniser: Listener | None = None):
+    def __init__(self, model: Model, weights: Path, device: str = "auto", recogniser: RecogniserChoice | None = None):
         self.model, self.weights_kept, self.device = model, weights, device
-        self.listener = recogniser or model.about.recogniser
+        self.choice = recogniser or model.about.recogniser
         self.extractors = {}
         for modality, feature in model.about.features.items():
             self.extractors[modality] = [
                 build(part.extractor, part.options, model.weights(part.weights, weights), device)
                 for part in feature.made
             ]
-        if "text" in model.about.features and self.listener.kind != recognisers.NONE:
-            source = self.listener.weights.source if self.listener.weights else None
-            recognisers.check(self.listener.kind, self.listener.options, source)
+        if "text" in model.about.features and self.choice.kind != recognisers.NONE:
+            source = self.choice.weights.source if self.choice.weights else None
+            recognisers.check(self.choice.kind, self.choice.options, source)
 
     @cached_property
     def recogniser(self):
         """The recogniser, loaded where a recording first needs it."""
-        folder = self.model.weights(self.listener.weights, self.weights_kept)
-        return recognisers.make(self.listener.kind, self.listener.options, folder, choose_device(self.device))
+        folder = self.model.weights(self.choice.weights, self.weights_kept)
+        return recognisers.make(self.choice.kind, self.choice.options, folder, choose_device(self.device))
 
     def run(self, recording: Recording, folder: Path) -> tuple[Recording, Prepared]:
         """Make faces, sound, words and features of a recording in ``folder``; the recording has whoever was seen."""
         root, unit, segments = recording.root, recording.unit, list(recording.segments)
-        notes, faces, words, heard = [], None, [], False
+        notes, faces, words, sound_used = [], None, [], False
         if "video" in self.extractors:
             recording, faces, notes = self._faces(recording, folder / "faces" / f"{unit.unit_id}.h5")
             segments = list(recording.segments)
         elif recording.everybody:
             notes.append(FACELESS)
         audio = folder / "audio" / f"{unit.unit_id}.h5"
-        if "audio" in self.extractors or ("text" in self.extractors and self.listener.kind != recognisers.NONE):
+        if "audio" in self.extractors or ("text" in self.extractors and self.choice.kind != recognisers.NONE):
             write_audio(root, [(unit, segments)], audio)
             sound = AudioFile(audio)
             notes += _of_sound(sound)
             there = any(len(observed_s) and not silent for observed_s, silent in zip(sound.observed_s, sound.silent))
-            heard = "audio" in self.extractors and there
+            sound_used = "audio" in self.extractors and there
         if "text" in self.extractors:
             words, lacking = self._words(root, unit, segments, audio)
             write_table(folder / "words" / f"{unit.unit_id}.tsv", words, Word)
             notes += lacking
         stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
-        return recording, Prepared(stores, faces, words, notes, heard)
+        return recording, Prepared(stores, faces, words, notes, sound_used)
 
     def _faces(self, recording: Recording, path: Path) -> tuple[Recording, FaceFile, list[str]]:
         """The recording with the people who are seen in it, their faces, and what a user must know of them."""
@@ -108,7 +108,7 @@ class Stages:
         silent: list[str] = []
 
         def recognise(group):
-            if self.listener.kind == recognisers.NONE:
+            if self.choice.kind == recognisers.NONE:
                 silent.append(group[0].segment_id)
                 return []
             return transcriber(self.recogniser, AudioFile(audio).__getitem__, missed)(group)

@@ -15,7 +15,7 @@ from pipeline.sound import read_audio
 from pipeline.words.voice import PAD_MS, PAUSE_MS, SILENCE
 
 SAMPLE_RATE_HZ = 16_000
-HEARD_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
+STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
 
@@ -63,22 +63,22 @@ def speech(path: Path, end_s: float) -> list[Span]:
 
 
 def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
-    """The sound in stretches of at most HEARD_S, each with the time of its first sample; gaps are filled with zeros."""
-    length, begin, end = round(HEARD_S * SAMPLE_RATE_HZ), 0, round(end_s * SAMPLE_RATE_HZ)
-    heard = np.zeros(length, np.float32)
+    """The sound in stretches of at most STRETCH_S, each with the time of its first sample; gaps are zeros."""
+    length, begin, end = round(STRETCH_S * SAMPLE_RATE_HZ), 0, round(end_s * SAMPLE_RATE_HZ)
+    stretch = np.zeros(length, np.float32)
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first = round(start_s * SAMPLE_RATE_HZ)
         samples, first = samples[max(0, -first) : max(0, end - first)], max(0, first)
         while len(samples):
             at = max(0, first - begin)
             if at >= length:
-                yield begin / SAMPLE_RATE_HZ, heard
-                heard, begin = np.zeros(length, np.float32), begin + length
+                yield begin / SAMPLE_RATE_HZ, stretch
+                stretch, begin = np.zeros(length, np.float32), begin + length
                 continue
             part = samples[: length - at]
-            heard[at : at + len(part)] = part
+            stretch[at : at + len(part)] = part
             first, samples = first + len(part), samples[len(part) :]
-    yield begin / SAMPLE_RATE_HZ, heard[: end - begin]
+    yield begin / SAMPLE_RATE_HZ, stretch[: end - begin]
 
 
 def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:

@@ -123,8 +123,8 @@ class JointCoAttention(nn.Module):
         for m in self.key:
             keys = self.key[m](streams[m].transpose(1, 2))  # (B, d_m, K)
             scores = self.dropout(torch.tanh(keys @ joint / math.sqrt(self.width)))  # (B, d_m, d)
-            heard = torch.relu(torch.tanh(self.value[m](streams[m]) @ scores))  # (B, K, d)
-            attended[m] = streams[m] + self.dropout(torch.relu(self.update[m](heard)))
+            correlated = torch.relu(torch.tanh(self.value[m](streams[m]) @ scores))  # (B, K, d)
+            attended[m] = streams[m] + self.dropout(torch.relu(self.update[m](correlated)))
         return attended
 
 

@@ -92,13 +92,13 @@ class RecursiveAttention(Fusion):
 
         parts = {m: self.parts(m, modalities) for m in modalities}
         d, width, features = self.width * len(parts[modalities[0]]), self.width, self.config.correlate == "features"
-        key, heard = (width, d) if features else (d, width)
+        key, correlated = (width, d) if features else (d, width)
         return nn.ModuleDict(
             {
                 "fc": nn.ModuleDict({name: nn.Linear(d, d) for name in sorted({"+".join(p) for p in parts.values()})}),
                 "w_j": nn.ModuleDict({m: nn.Linear(width, key, bias=features) for m in modalities}),
                 "w_c": nn.ModuleDict({m: nn.Linear(width, width, bias=features) for m in modalities}),
-                "w_h": nn.ModuleDict({m: nn.Linear(heard, width, bias=features) for m in modalities}),
+                "w_h": nn.ModuleDict({m: nn.Linear(correlated, width, bias=features) for m in modalities}),
                 "dropout": nn.Dropout(self.dropout),
             }
         )
@@ -115,7 +115,7 @@ class RecursiveAttention(Fusion):
 
         from models.attention import observed
 
-        hear = by_features if self.config.correlate == "features" else by_frames
+        correlate = by_features if self.config.correlate == "features" else by_frames
         joints, attended = {}, {}
         for name, connect in weights["fc"].items():
             parts = [streams[m] for m in name.split("+")]
@@ -123,8 +123,8 @@ class RecursiveAttention(Fusion):
             joints[name] = observed(connect(torch.cat([part.values for part in parts], -1)), present)
         for m, stream in streams.items():
             joint = joints["+".join(self.parts(m, list(streams)))]
-            heard = hear(stream, joint, weights["w_j"][m], weights["w_c"][m], weights["dropout"])
-            attended[m] = observed(stream.values + weights["dropout"](weights["w_h"][m](heard)), stream.mask)
+            correlated = correlate(stream, joint, weights["w_j"][m], weights["w_c"][m], weights["dropout"])
+            attended[m] = observed(stream.values + weights["dropout"](weights["w_h"][m](correlated)), stream.mask)
         return attended
 
     def details(self) -> list[str]:
@@ -187,7 +187,7 @@ class Rjcma(RecursiveAttention):
 
 
 def by_frames(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:
-    """What frames hear of frames, H_m: a modality (B, T, D) and its joint (B, T, d) -> (B, T, D)."""
+    """What frames take of frames, H_m: a modality (B, T, D) and its joint (B, T, d) -> (B, T, D)."""
     scores = w_j(stream.values) @ joint.values.transpose(1, 2) / math.sqrt(joint.values.shape[-1])
     correlation = dropout(scores.tanh())  # (B, T, T), zero where either frame is absent
     frames = stream.mask.sum(1).clamp(min=1)[:, None, None]
@@ -195,7 +195,7 @@ def by_frames(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:
 
 
 def by_features(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:
-    """What features hear of features, H_m: a modality (B, T, D) and its joint (B, T, d) -> (B, T, d)."""
+    """What features take of features, H_m: a modality (B, T, D) and its joint (B, T, d) -> (B, T, d)."""
     both = stream.mask & joint.mask
     keys = w_j(stream.values).masked_fill(~both.unsqueeze(-1), 0.0)
     frames = both.sum(1).clamp(min=1)[:, None, None]
