@@ -158,10 +158,11 @@ def to_the_report(corpus: Corpus, plan: Planned) -> Path:
     invoke(models, "leaks", "--segments", segments, "--split", split, "--out", tables / "leaks.csv")
     (folder / "config.json").write_text(json.dumps(plan.configuration))
     page = folder.parent / "mine_report.html"
-    invoke(models, "report", "--corpus", "mine", "--results", folder, "--out", page)
+    invoke(models, "report", "--results", folder, "--out", page)
     return page
 
 
 def invoke(group, *arguments) -> None:
     """Run a stage in this process."""
-    CliRunner().invoke(group, list(map(str, arguments)), catch_exceptions=False)
+    result = CliRunner().invoke(group, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output

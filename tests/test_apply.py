@@ -176,7 +176,7 @@ def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made
     (tmp_path / "english.py").write_text(
         "from affectflow import Recogniser\n\n\n"
         "class English(Recogniser):\n"
-        "    def hear(self, samples, sample_rate_hz):\n"
+        "    def transcribe(self, samples, sample_rate_hz):\n"
         "        raise ValueError('language tlh is not supported')\n"
     )
     recogniser = RecogniserChoice(kind=f"{tmp_path / 'english.py'}:English")

@@ -32,7 +32,7 @@ def test_what_is_made_once_for_both_corpora_is_counted(tmp_path):
     snakemake(tmp_path, "results/weights/demo--bert", "results/iemocap/config.json")
     settings = Settings.from_json(tmp_path / "results/iemocap/config.json")
     assert settings.generated == "IEMOCAP_full_release"
-    assert set(settings.weights) == {"demo--bert", "demo--vit", "demo--wav2vec2"}
+    assert set(settings.weights) == {"demo--bert", "demo--onnx", "demo--wav2vec2"}
     found = read_benchmarks([tmp_path / "results/benchmarks"], {"weights": {"demo"}})
     assert found[["rule", "job"]].values.tolist() == [["weights", "demo"]]
 
