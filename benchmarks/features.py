@@ -175,7 +175,7 @@ def faces(folder: Path) -> dict[str, float]:
 
 
 def sound(folder: Path) -> dict[str, float]:
-    """Five seconds through wav2vec2 as the default has it and as transformers has it, all layers; best of four."""
+    """Five seconds through wav2vec2 with the layers of the default, and through all of them; best of four."""
     import torch
     import transformers
 

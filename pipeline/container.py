@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.log import log
-from pipeline.placeholder import placeholder
 from pipeline.records import InputError
+from pipeline.stand_in import stand_in
 
 REPLACE = "replace it by a whole copy, or remove it from the corpus"
 MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
@@ -33,7 +33,7 @@ def open_media(path: Path) -> Iterator:
     if not path.is_file():
         raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", REPLACE)
     try:
-        if found := placeholder(path):
+        if found := stand_in(path):
             raise MediaError(path, f"not a media file ({found[0]})", found[1])
         with path.open("rb") as file:
             head = file.read(12)

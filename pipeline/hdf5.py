@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.placeholder import placeholder
 from pipeline.records import InputError, replacing
+from pipeline.stand_in import stand_in
 
 FORMAT = {"libver": ("v110", "v110")}  # its headers carry checksums, as ``fletcher32`` gives them to the data
 BROKEN = (
@@ -27,7 +27,7 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
         return InputError(f"{path}: another program has it open for writing; wait for it or close it, then run again")
     if isinstance(error, PermissionError):
         return InputError(f"{path}: cannot be read (permission denied); correct its permissions, then run again")
-    return InputError(f"{path}: not {called}, or damaged ({'; '.join(placeholder(path) or [str(error)])}); {remedy}")
+    return InputError(f"{path}: not {called}, or damaged ({'; '.join(stand_in(path) or [str(error)])}); {remedy}")
 
 
 def open_to_read(path: Path, **options):

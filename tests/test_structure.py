@@ -23,17 +23,17 @@ ANY = None
 PIPELINE = {
     "records": set(), "causes": set(), "timebase": set(), "log": set(), "names": set(), "cli": {"records", "log"},
     "definitions": set(), "digest": {"definitions"}, "registry": {"records", "digest"},
-    "devices": {"records", "log"}, "hdf5": {"records", "placeholder"}, "store": {"records", "hdf5"},
-    "conformance": {"records"}, "weights": {"records", "placeholder"}, "segment_file": {"records", "hdf5"},
+    "devices": {"records", "log"}, "hdf5": {"records", "stand_in"}, "store": {"records", "hdf5"},
+    "conformance": {"records"}, "weights": {"records", "stand_in"}, "segment_file": {"records", "hdf5"},
     "crops": {"segment_file", "hdf5"}, "audio_file": {"segment_file", "hdf5"},
-    "placeholder": set(), "container": {"placeholder", "log", "records"}, "frame_numbers": set(),
+    "stand_in": set(), "container": {"stand_in", "log", "records"}, "frame_numbers": set(),
     "stamps": {"container", "frame_numbers", "timebase"},
     "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
     "media": RAW | {"records", "log", "timebase"},
     "corpora": BASE | {"media"},
     # After the index there are only tables: these know no corpus. Words read the transcripts that a corpus supplies.
     "faces": BASE | RAW | PREPARED, "audio": BASE | RAW | PREPARED, "words": BASE | PREPARED | {"corpora", "weights"},
-    "features": BASE | PREPARED | {"weights", "placeholder"}, "coverage": BASE | PREPARED | {"corpora"},
+    "features": BASE | PREPARED | {"weights", "stand_in"}, "coverage": BASE | PREPARED | {"corpora"},
     "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {"predictions", "evaluation", "report"}

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pipeline.placeholder import placeholder
 from pipeline.records import InputError
+from pipeline.stand_in import stand_in
 
 CTRANSLATE2 = "model.bin"  # its format is its own, no pickle
 REMEDY = "delete it and fetch the weights again, or take them from another source"
@@ -14,7 +14,7 @@ def check_openable(folder: Path, source: str) -> None:
     """Raise InputError for the first file that is not what its name says: a pointer, a web page, cut short, hostile."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         check = _ctranslate2 if path.name == CTRANSLATE2 else _CHECKS.get(path.suffix.lower())
-        problem = "; ".join(placeholder(path) or ())
+        problem = "; ".join(stand_in(path) or ())
         if not problem and check is not None:
             try:
                 problem = check(path) or ""

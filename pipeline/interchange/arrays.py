@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.placeholder import placeholder
 from pipeline.records import InputError, replacing
+from pipeline.stand_in import stand_in
 from pipeline.store import FeatureStore, Rows
 
 BLOCK_ROWS = 65536
@@ -37,7 +37,7 @@ def read(path: Path) -> Iterator[tuple[str, Rows]]:
     except InputError:
         raise
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        reason = "; ".join(placeholder(path) or [str(error) or type(error).__name__])
+        reason = "; ".join(stand_in(path) or [str(error) or type(error).__name__])
         raise InputError(f"{path}: not a whole NumPy .npz file of plain arrays ({reason}); write it again") from None
 
 

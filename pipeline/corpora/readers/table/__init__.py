@@ -85,7 +85,9 @@ class Reader(Corpus):
         found = next((path for path in tried if path.is_file()), None)
         if found is None:
             where = " nor ".join(dict.fromkeys(map(str, tried)))
-            raise InputError(f"corpora.{self.name}.segments: there is no file {where}")
+            raise InputError(
+                f"corpora.{self.name}.segments: there is no file {where}; give its path from root, or in full"
+            )
         return TableFile(found, self.config.columns)
 
     @cached_property

@@ -16,7 +16,7 @@ _SIGNS = {
 }
 
 
-def placeholder(path: Path) -> tuple[str, str] | None:
+def stand_in(path: Path) -> tuple[str, str] | None:
     """What lies in place of a large file, and what to do; None where that cannot be told. The file must be readable."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
