@@ -68,6 +68,60 @@ class MaskedAttention(nn.Module):
         return holds.out_proj((weights @ value).transpose(1, 2).flatten(-2))
 
 
+class MeanWeights(torch.autograd.Function):
+    """Mean over target steps of dropout(softmax(q k^T)): (B, h, T, d) and (B, h, S, d) -> (B, h, S).
+
+    Of (T, S) no more is kept for the backward pass than what dropout left; the rest is computed anew, item by item, in
+    the processor's cache.
+    """
+
+    @staticmethod
+    def forward(query: Tensor, key: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+        """Attend; returns the mean and what dropout kept."""
+        kept = torch.ones(*query.shape[:3], key.shape[2], dtype=torch.bool, device=query.device)
+        if dropout:
+            kept.bernoulli_(1 - dropout)
+        pairs = zip(query, key, kept)
+        mean = torch.stack([(q @ k.mT).softmax(-1).mul_(keep.to(q)).sum(1) for q, k, keep in pairs])
+        return mean / (query.shape[2] * (1 - dropout)), kept
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        """Keep what the backward pass needs."""
+        query, key, ctx.dropout = inputs
+        ctx.save_for_backward(query, key, output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx, grad: Tensor, _):
+        """Step back through softmax and product."""
+        query, key, kept = ctx.saved_tensors
+        grad = grad.unsqueeze(2) / (query.shape[2] * (1 - ctx.dropout))
+        of_query, of_key = torch.empty_like(query), torch.empty_like(key)
+        for q, k, keep, passed, to_query, to_key in zip(query, key, kept, grad, of_query, of_key):
+            weights = (q @ k.mT).softmax(-1)
+            of_scores = keep.to(q).mul_(passed)
+            of_scores.sub_((of_scores * weights).sum(-1, keepdim=True)).mul_(weights)
+            torch.matmul(of_scores, k, out=to_query)
+            torch.matmul(of_scores.mT, q, out=to_key)
+        return of_query, of_key, None
+
+
+def mean_attended(attention: nn.MultiheadAttention, target: Tensor, source: Tensor) -> Tensor:
+    """Average over target steps what they attend to: (B, T, width) on (B, S, width) -> (B, width).
+
+    All that follows the weights is linear, so their mean is taken before it.
+    """
+    heads, width = attention.num_heads, attention.embed_dim
+    parts = zip(attention.in_proj_weight.split([width, 2 * width]), attention.in_proj_bias.split([width, 2 * width]))
+    (of_query, bias_query), (of_both, bias_both) = parts
+    query = F.linear(target, of_query, bias_query) * (width // heads) ** -0.5
+    key, value = F.linear(source, of_both, bias_both).chunk(2, -1)
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, h, T, d)
+    weights = MeanWeights.apply(query, key, attention.dropout if attention.training else 0.0)[0]
+    return attention.out_proj((weights.unsqueeze(2) @ value).flatten(1))
+
+
 class TransformerBlock(nn.Module):
     """Pre-norm transformer block of a target stream on a source stream, absent steps unseen.
 

@@ -6,6 +6,7 @@ Averaged and projected first, wide features cost no more than one matrix product
 """
 
 import warnings
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -88,6 +89,25 @@ class Steps(torch.autograd.Function):
         return of_inputs, of_weight, by_side.sum(1, keepdim=True)
 
 
+def weights(gru: nn.GRU) -> list[list[Tensor]]:
+    """List each direction's weight_ih (3H, D), weight_hh (3H, H), bias_ih, bias_hh; gates reset, update, new."""
+    kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return [[getattr(gru, f"{kind}_l0{side}") for kind in kinds] for side in ("", "_reverse")]
+
+
+def by_steps(gru: nn.GRU, gates: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Run both directions of a GRU side by side, one step after the other: (B, T, 2H).
+
+    ``gates`` says what they take of the input, (T, B, 2 * 3H), from the weight (2 * 3H, D) and bias (2 * 3H,) of both.
+    """
+    from_input, from_state, bias_input, bias_state = (torch.stack(pair) for pair in zip(*weights(gru)))  # (2, ...)
+    forward, backward = gates(from_input.flatten(0, 1), bias_input.flatten()).chunk(2, -1)
+    inputs = torch.stack([forward, backward.flip(0)], 1)  # (T, 2, B, 3H)
+    states = Steps.apply(inputs, from_state.transpose(1, 2), bias_state.unsqueeze(1))[0]
+    forward, backward = states.unbind(1)  # each (T, B, H)
+    return torch.cat([forward, backward.flip(0)], -1).transpose(0, 1)
+
+
 class GatedRecurrence(nn.Module):
     """Bidirectional GRU in which an absent step leaves the state as it was: (B, T, width) -> (B, T, width).
 
@@ -103,35 +123,25 @@ class GatedRecurrence(nn.Module):
         super().__init__()
         self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)  # holds the parameters
 
-    def _weights(self, side: str) -> list[Tensor]:
-        """Return one direction's weight_ih (3H, D), weight_hh (3H, H), bias_ih, bias_hh; gates reset, update, new."""
-        return [getattr(self.gru, f"{kind}_l0{side}") for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-
     def by_steps(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Run both directions side by side, one step after the other, in the parameters' own precision."""
-        h = self.gru.hidden_size
-        pairs = zip(self._weights(""), self._weights("_reverse"))
-        from_input, from_state, bias_input, bias_state = (torch.stack(pair) for pair in pairs)  # (2, ...)
-        x = x.to(from_input.dtype).transpose(0, 1)
-        inputs = F.linear(x, from_input.flatten(0, 1), bias_input.flatten())  # (T, B, 2 * 3H)
-        hold = F.pad(x.new_full((h,), self.HOLD), (h, h)).repeat(2)
-        forward, backward = torch.addcmul(inputs, ~mask.t().unsqueeze(-1), hold).split(3 * h, -1)
-        inputs = torch.stack([forward, backward.flip(0)], 1)  # (T, 2, B, 3H)
-        states = Steps.apply(inputs, from_state.transpose(1, 2), bias_state.unsqueeze(1))[0]
-        forward, backward = states.unbind(1)  # each (T, B, H)
-        return torch.cat([forward, backward.flip(0)], -1).transpose(0, 1)
+        """Run both directions step by step, in the parameters' own precision."""
+
+        def gates(weight: Tensor, bias: Tensor) -> Tensor:
+            hold = F.pad(bias.new_full((len(bias) // 6,), self.HOLD), (len(bias) // 6,) * 2).repeat(2)
+            return torch.addcmul(F.linear(x.to(weight).transpose(0, 1), weight, bias), ~mask.t().unsqueeze(-1), hold)
+
+        return by_steps(self.gru, gates)
 
     def by_library(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run torch's own GRU with one more input, 1 at absent steps, whose constant weights hold the state."""
         hold = x.new_zeros(3, self.gru.hidden_size)
         hold[1] = self.HOLD
-        weights = []
-        for side in ("", "_reverse"):
-            from_input, *others = self._weights(side)
-            weights += [torch.cat([from_input, hold.reshape(-1, 1).to(from_input)], 1), *others]
+        held = []
+        for from_input, *others in weights(self.gru):
+            held += [torch.cat([from_input, hold.reshape(-1, 1).to(from_input)], 1), *others]
         x = torch.cat([x, ~mask.unsqueeze(-1)], -1)
         start = x.new_zeros(2, x.shape[0], self.gru.hidden_size)
-        return torch.gru(x, start, weights, True, 1, 0.0, self.training, True, True)[0]
+        return torch.gru(x, start, held, True, 1, 0.0, self.training, True, True)[0]
 
     def forward(self, stream: Stream) -> Stream:
         """Run both directions: (B, T, width) -> (B, T, width)."""

@@ -24,8 +24,8 @@ BUCKET = 16  # batches whose items are sorted by length together
 class Examples:
     """Items over tables of features: item i covers rows ``first[i]`` to ``first[i] + count[m][i]`` of its segment.
 
-    Where segments are predicted each is one item, where frames are each window of a segment. ``pad_to``: the fixed
-    length of each modality, for models that need one. ``scale``: centre and spread of each number, where those of the
+    Where segments are predicted each is one item, where frames are each window of a segment. ``fixed_steps``: the
+    lengths that a model itself pads its modalities to. ``scale``: centre and spread of each number, where those of the
     training part do not all lie in [-1, 1].
     """
 
@@ -39,7 +39,7 @@ class Examples:
     segment: np.ndarray  # (I,) index into segment_ids
     first: np.ndarray  # (I,)
     count: dict[str, np.ndarray]  # (I,) per modality
-    pad_to: dict[str, int]
+    fixed_steps: dict[str, int]
     dtype: torch.dtype
     target: np.ndarray | None = None  # of segments, as in Truth
     labels: Table | None = None  # of frames: numbers, or the number of a class
@@ -84,7 +84,7 @@ class Examples:
     @property
     def max_steps(self) -> dict[str, int]:
         """The longest sequence per modality."""
-        return {m: self.pad_to.get(m) or max(1, int(count.max())) for m, count in self.count.items()}
+        return {m: self.fixed_steps.get(m) or max(1, int(count.max())) for m, count in self.count.items()}
 
     def items(self, *parts: str) -> np.ndarray:
         """Indices of the items of some parts."""
@@ -101,7 +101,7 @@ class Examples:
         steps = self.rounded_steps(items) if rounded else {m: max(1, int(n.max())) for m, n in count.items()}
         values, masks = {}, {}
         for m, table in self.tables.items():
-            raw, mask = table.gather(segment, first, count[m], self.pad_to.get(m) or steps[m])
+            raw, mask = table.gather(segment, first, count[m], steps[m])
             values[m], masks[m] = self.normalisers[m](raw, mask), mask
         if self.shares is None:
             target, target_mask = self._target(items, segment, first, masks)
@@ -116,7 +116,7 @@ class Examples:
         They are alike for all modalities, so that few shapes serve all batches.
         """
         eighths = int(self.eighths[items].max())
-        return {m: self.pad_to.get(m) or -(-longest * eighths // 8) for m, longest in self.max_steps.items()}
+        return {m: -(-longest * eighths // 8) for m, longest in self.max_steps.items()}
 
     @cached_property
     def eighths(self) -> np.ndarray:
@@ -136,7 +136,7 @@ class Examples:
         """A group of ``items`` for each ``rounded`` shape that batches of these sizes can have, the largest first."""
         ordered = items[np.argsort(self.eighths[items], kind="stable")]
         last = np.searchsorted(self.eighths[ordered], np.unique(self.eighths[ordered]), side="right")
-        ends = [len(ordered)] if self.pad_to else last[::-1].tolist()
+        ends = last[::-1].tolist()
         return [ordered[end - n : end] for end in ends for n in sorted(set(sizes), reverse=True) if n <= end]
 
     def _target(self, items, segment, first, masks) -> tuple[Tensor, Tensor]:

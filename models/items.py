@@ -65,7 +65,7 @@ def segment_items(
         segment=segment,
         first=np.zeros(len(segment), np.int64),
         count={m: r.count[segment] for m, r in rows.items()},
-        pad_to={m: steps[m] for m in rows} if network.faithful else {},
+        fixed_steps={m: steps[m] for m in rows} if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
         dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
@@ -134,7 +134,7 @@ def frame_items(
         segment=segment[useful],
         first=first[useful],
         count=dict.fromkeys(rows, count[useful]),
-        pad_to=dict.fromkeys(rows, training.window) if network.faithful else {},
+        fixed_steps=dict.fromkeys(rows, training.window) if network.faithful else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         labels=truth,
     )

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.attention import MeanWeights
+from models.fusion.pairwise import cross_pairs, self_pairs
 from models.fusion.published import AttentionModel, RecursiveModel, co_attention
 from models.network import build
 from models.options import NetworkOptions
@@ -101,6 +103,50 @@ def test_the_published_model_pads_and_cuts():
     full = {m: torch.ones(2, steps[m], dtype=bool) for m in dims}
     torch.testing.assert_close(model(values, masks), model(whole, full), atol=1e-12, rtol=0)
     assert model(values, masks).dtype == torch.float64
+
+
+@pytest.mark.parametrize("groups", [[self_pairs], [self_pairs, cross_pairs]])
+def test_a_processor_takes_other_ways_to_the_same_numbers_and_gradients(groups):
+    """Rows of zeros are left out, products come in another order, for narrow and wide features, and means early."""
+    dims, steps = {"audio": 4, "video": 90, "text": 6}, {"audio": 20, "video": 32, "text": 10}
+    torch.manual_seed(0)
+    given = [pairs(list(dims)) for pairs in groups]
+    model = AttentionModel(dims, steps, given, 3, width=24, embedding=6, dropout=0.0, input_dropout=0.0).double()
+    values = {m: torch.randn(3, n, dims[m]).double() for m, n in (("audio", 7), ("video", 32), ("text", 4))}
+    masks = {m: torch.rand(x.shape[:2]) > 0.2 for m, x in values.items()}
+
+    def by_library() -> torch.Tensor:
+        """Paper 1's model as its equations stand."""
+        encoded = {}
+        for m, x in values.items():
+            whole = torch.zeros(3, steps[m], dims[m]).double()
+            whole[:, : x.shape[1]] = x * masks[m].unsqueeze(-1)
+            encoded[m], _ = model.encoder[m](model.conv[m](whole) if m in model.conv else whole)
+        pooled = []
+        for pairs in given:
+            means = [model.attention[f"{t}_{s}"](encoded[t], *[encoded[s]] * 2)[0].mean(1) for t, s in pairs]
+            pooled += [torch.stack(means).std(0), torch.stack(means).mean(0)]
+        return model.classifier(model.embedding(torch.cat(pooled, -1)))
+
+    found = []
+    for outcome in (by_library(), model(values, masks)):
+        outcome.square().sum().backward()
+        found.append([outcome.detach(), *(p.grad.clone() for p in model.parameters())])
+        model.zero_grad()
+    for expected, value in zip(*found, strict=True):
+        torch.testing.assert_close(value, expected, atol=1e-12, rtol=1e-9)
+
+
+def test_mean_weights_of_attention_are_those_of_softmax_and_dropout():
+    torch.manual_seed(0)
+    query, key = (torch.randn(2, 3, n, 5, dtype=torch.float64, requires_grad=True) for n in (7, 40))
+    mean, kept = MeanWeights.apply(query, key, 0.25)
+    assert 0.65 < kept.double().mean() < 0.85
+    expected = ((query @ key.transpose(2, 3)).softmax(-1) * kept / 0.75).mean(2)
+    torch.testing.assert_close(mean, expected, atol=1e-14, rtol=0)
+    passed = torch.randn_like(mean)
+    for value, other in zip(*(torch.autograd.grad(x, (query, key), passed) for x in (mean, expected))):
+        torch.testing.assert_close(value, other, atol=1e-13, rtol=0)
 
 
 def test_one_modality_has_no_deviation():

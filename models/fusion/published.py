@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork
+from models.attention import mean_attended
+from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork, by_steps
 from pipeline.records import InputError
 
 CO_ATTENTION_DROPOUT = 0.6  # of paper 2's fusion layers, in both places: the correlation and the update
@@ -76,17 +77,12 @@ class AttentionModel(nn.Module):
     def embed(self, values: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Tensor:
         """Compute what the classifier sees: (B, embedding)."""
         encoded, kind = {}, self.classifier.weight.dtype
-        for m, encoder in self.encoder.items():
-            x = padded(values[m], masks and masks[m], self.steps[m], kind)  # (B, T, D)
-            x = self.conv[m](x) if m in self.conv else self.input_dropout(x)
-            encoded[m], _ = encoder(x)  # (B, T', width)
+        for m in self.encoder:
+            x = padded(values[m], masks and masks[m], None, kind)[:, : self.steps[m]]
+            encoded[m] = (self._by_library if x.is_cuda else self._by_steps)(m, x)  # (B, T', width)
         pooled = []
         for pairs in self.groups:
-            vectors = []
-            for target, source in pairs:
-                key = encoded[source]
-                attended, _ = self.attention[f"{target}_{source}"](encoded[target], key, key, need_weights=False)
-                vectors.append(attended.mean(1))  # (B, width)
+            vectors = [self._mean(self.attention[f"{t}_{s}"], encoded[t], encoded[s]) for t, s in pairs]
             stack = torch.stack(vectors)
             if self.statistics:
                 deviation = stack.std(0) if len(stack) > 1 else torch.zeros_like(stack[0])
@@ -94,6 +90,38 @@ class AttentionModel(nn.Module):
             else:
                 pooled += vectors
         return self.embedding(torch.cat(pooled, -1))
+
+    def _by_library(self, m: str, x: Tensor) -> Tensor:
+        """Encode a modality: (B, t, D) -> (B, T', width); rows from t to the fixed length are zeros."""
+        x = F.pad(x, (0, 0, 0, (self.steps[m] or x.shape[1]) - x.shape[1]))
+        return self.encoder[m](self.conv[m](x) if m in self.conv else self.input_dropout(x))[0]
+
+    def _by_steps(self, m: str, x: Tensor) -> Tensor:
+        """Encode to the same numbers without work on rows of zeros, several times faster on CPU.
+
+        A mix of steps and what a GRU takes of each are both linear: the one that leaves fewer numbers comes first.
+        """
+        length = x.shape[1]
+
+        def gates(weight: Tensor, bias: Tensor) -> Tensor:
+            if m not in self.conv:
+                taken = F.linear(self.input_dropout(x).transpose(0, 1), weight)
+                return F.pad(taken, (0, 0, 0, 0, 0, (self.steps[m] or length) - length)) + bias
+            mix = self.conv[m].weight[:, :length, 0]
+            rows = x.transpose(0, 1)  # (t, B, D)
+            if len(weight) < x.shape[-1]:
+                taken = (mix @ F.linear(rows, weight).flatten(1)).unflatten(1, (len(x), -1))
+            else:
+                taken = F.linear((mix @ rows.flatten(1)).unflatten(1, (len(x), -1)), weight)
+            return taken + self.conv[m].bias[:, None, None] * weight.sum(1) + bias
+
+        return by_steps(self.encoder[m], gates)
+
+    def _mean(self, attention: nn.MultiheadAttention, target: Tensor, source: Tensor) -> Tensor:
+        """Attend and average over all steps: (B, T, width) on (B, S, width) -> (B, width)."""
+        if target.is_cuda:
+            return attention(target, source, source, need_weights=False)[0].mean(1)
+        return mean_attended(attention, target, source)
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Tensor:
         """Classify: (B, outputs) logits; without masks the inputs are taken to be padded already."""
