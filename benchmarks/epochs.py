@@ -1,6 +1,6 @@
 """Seconds of the processor that an epoch takes, with the code of the folder that it is called in.
 
-    python -P benchmarks/epochs.py FOLDER turns|windows|scores FUSION...
+    python -P benchmarks/epochs.py FOLDER turns|windows|published|scores FUSION...
 
 prints one JSON line per fusion; ``scores`` are the best development accuracies of SEEDS, each trained for EPOCHS. It
 also runs on commit d026491, which training is compared with, so it imports nothing of this package and knows the calls
@@ -45,7 +45,7 @@ ONE_GRID = {"encoder": "tcn", "combine": "concatenation"}  # what compares with 
 SEEDS, EPOCHS = range(5), 6
 
 
-def turns(folder: Path, fusion: str, seed: int = 0, half: bool = False) -> Run:
+def turns(folder: Path, fusion: str, seed: int = 0, half: bool = False, faithful: bool = False) -> Run:
     """All turns but two train, or every other one, and the rest is the development part; classes of segments."""
     stores = {m: FeatureStore(folder / f"{m}.h5") for m in MODALITIES}
     ids = list(stores["text"])
@@ -53,13 +53,19 @@ def turns(folder: Path, fusion: str, seed: int = 0, half: bool = False) -> Run:
     if half:
         parts |= dict.fromkeys(ids[:-1:2], "development")
     rows = [Assignment(s, 0, parts.get(s, "training"), CLASSES[k % len(CLASSES)]) for k, s in enumerate(ids)]
-    training, network = TrainingOptions(seeds=[0], max_steps=MAX_STEPS), NetworkOptions(fusion=fusion)
+    training = TrainingOptions(seeds=[0], max_steps=MAX_STEPS)
+    network = NetworkOptions(fusion=fusion, faithful=faithful)
     if FORMER:
         return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training, seed)
     truth = Truth(list(CLASSES), np.array([CLASSES.index(row.label) for row in rows]))
     task = Task("classes", "segment")
     items = segment_items(stores, rows, task, truth, network, training)
     return _run(fitted(items, network, training), network, training, seed)
+
+
+def published(folder: Path, fusion: str) -> Run:
+    """The same, and a published model."""
+    return turns(folder, fusion, faithful=True)
 
 
 def windows(folder: Path, fusion: str) -> Run:
@@ -121,7 +127,7 @@ def measure(folder: Path, kind: str, fusion: str) -> dict[str, float]:
     """Seconds of an epoch, the better of two; of our code also the share that its operations alone would take."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    run = {"turns": turns, "windows": windows}[kind](folder, fusion)
+    run = {"turns": turns, "windows": windows, "published": published}[kind](folder, fusion)
     best_s = min(epoch_s(run) for _ in range(2))
     if FORMER:
         return {"seconds": best_s}

@@ -27,6 +27,7 @@ TURNS, CLASSES = 512, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 TURN_FEATURES = {"audio": (768, 0.02), "video": (768, 0.1), "text": (768, 0.35)}  # width and hop of the defaults
 LEARNED, LEARNED_TURNS, SIGNAL = ("self_attention", "rcma"), 128, 0.02
 T_OF_FIVE = 2.776  # Student's t of 97.5 % with four degrees of freedom
+PUBLISHED = ("self_attention", "cross_attention")
 FUSIONS = ("self_attention", "cross_attention", "concatenation", "late", "rcma")
 WINDOWS = 24  # of Aff-Wild2's kind in an epoch
 FRAME_S = 1 / 30
@@ -116,6 +117,9 @@ def default_features() -> dict[str, float]:
                 if theirs:
                     found[f"{name}: {FORMER} / ours (at least 4)"] = theirs[0]["seconds"] / ours["seconds"]
         turns(folder, LEARNED_TURNS, SIGNAL)
+        for fusion in PUBLISHED if former else ():
+            ours, theirs = (one["seconds"] for one in _of_both(former, folder, "published", fusion))
+            found[f"turns, epoch, {fusion} as published: {FORMER} / ours"] = theirs / ours
         for fusion in LEARNED if former else ():
             ours, theirs = (np.array(one["scores"]) for one in _of_both(former, folder, "scores", fusion))
             better, name = ours - theirs, f"turns, development accuracy, {fusion}"
