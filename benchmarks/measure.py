@@ -37,6 +37,7 @@ def run(command: list, folder: Path) -> Cost:
     with tempfile.TemporaryFile("w+") as said, tempfile.NamedTemporaryFile("r", suffix=".json") as used:
         begin_s = time.perf_counter()
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or every command compiles its libraries anew
         between = [sys.executable, "-I", "-S", "-c", BETWEEN, used.name, *map(str, command)]
         subprocess.run(between, cwd=folder, stdout=said, stderr=subprocess.STDOUT, env=environment, check=True)
         wall_s = time.perf_counter() - begin_s

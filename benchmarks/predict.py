@@ -4,7 +4,8 @@
     python -m benchmarks.predict 120 30    # seconds of the long recording and of the pair: whether it runs to its end
 
 The model is a small one, trained on the demonstration of Aff-Wild2; the recording is the demonstration's, again and
-again. An encoder adds its own time and memory, whatever the length of the recording.
+again. An encoder adds its own time and memory, whatever the length of the recording. Two recordings on two cores are
+held against one after the other on one: ``--cores`` limits the threads of either.
 """
 
 import importlib

@@ -243,14 +243,14 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     written = command_outputs(monkeypatch, stop_at="b")
     arguments = [model, *paths, "--out", tmp_path / "out"]
     assert isinstance(run(*arguments), click.Abort)  # Ctrl-C in the midst of the second
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.json", "a.parquet"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
     written.clear()
     assert run(*arguments) is None
     assert written == ["b", "c"]
     assert run(*arguments) is None
     assert written == ["b", "c"]
     paths[0].write_bytes(b"another recording" * 100)
-    (tmp_path / "out" / "c.parquet").unlink()
+    (tmp_path / "out" / "c.csv").unlink()
     assert run(*arguments) is None
     assert written == ["b", "c", "a", "c"]
     run(*arguments, "--window", 2)
@@ -268,7 +268,7 @@ def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick,
 
     monkeypatch.setattr(batch.log, "info", stop)  # the first thing said after a recording is done
     assert isinstance(run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"), click.Abort)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.parquet"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
 
 
 def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
@@ -290,8 +290,8 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
             stops.remove(name)
             raise KeyboardInterrupt
         written.append(name)
-        pd.DataFrame({"start_s": [0.0]}).to_parquet(folder / f"{name}.parquet")
-        return [folder / f"{name}.parquet"]
+        (folder / f"{name}.csv").write_text("start_s\n0.0\n")
+        return [folder / f"{name}.csv"]
 
     monkeypatch.setattr(batch, "write_outputs", write_outputs)
     return written
@@ -539,11 +539,12 @@ def test_a_process_that_is_ended_from_outside_costs_its_recording_alone(made, cl
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
+@pytest.mark.parametrize("name", ["1", "4"])  # of five; the fifth is the last
+def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path, name):
     """Files may grow to 2 MB: features of three seconds fit, the faces of sixty do not."""
     (folder, environment), out = clips, tmp_path / "out"
-    ffmpeg("-stream_loop", "19", "-i", folder / "1.mpg", "-c", "copy", tmp_path / "long.mpg")
-    shutil.move(tmp_path / "long.mpg", folder / "1.mpg")
+    ffmpeg("-stream_loop", "19", "-i", folder / f"{name}.mpg", "-c", "copy", tmp_path / "long.mpg")
+    shutil.move(tmp_path / "long.mpg", folder / f"{name}.mpg")
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
@@ -551,10 +552,10 @@ def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path):
     process = started(made["affwild2"][2], folder, "--out", out, env=environment, preexec_fn=limit)
     said = process.communicate(timeout=300)[1].splitlines()
     assert process.returncode == 1, "nothing may crash at the end"
-    assert re.search(r"1\.mpg failed: File too large: \S+$", "\n".join(said), re.MULTILINE)
-    assert re.search(r"1 of 5 recordings failed: \S+/1\.mpg$", said[-2])
+    assert re.search(rf"{name}\.mpg failed: File too large: \S+$", "\n".join(said), re.MULTILINE)
+    assert re.search(rf"1 of 5 recordings failed: \S+/{name}\.mpg$", said[-2])
     assert re.fullmatch(rf"error: File too large: {tmp_path}/temporary/\S+; make room, .*", said[-1])
-    assert {path.stem for path in out.iterdir()} == {*"0234", "recordings"}
+    assert {path.stem for path in out.iterdir()} == {*"01234", "recordings"} - {name}
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
@@ -581,8 +582,9 @@ def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest
     done = {path.stem for path in small_disk.glob("*.json")}
     assert 1 <= len(done) < 5
     assert {path.stem for path in small_disk.iterdir()} - {"recordings"} == done
-    for name in set("01234") - done:
-        assert re.search(rf"{name}\.mpg failed: No space left on device", said)
+    (full,) = re.findall(r"(\d)\.mpg failed: No space left on device", said)
+    (left,) = re.findall(r"nothing more can be written; not begun: (.*)", said)
+    assert {full, *re.findall(r"(\d)\.mpg", left)} == set("01234") - done
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("[0-9].*")}
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
     process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)

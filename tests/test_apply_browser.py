@@ -48,6 +48,7 @@ const look = async (src, width) => {
   out.word = await seek(() => page.querySelectorAll(".word")[2].click());
   out.switched = page.querySelector("path.curve").getBoundingClientRect();
   out.timeline = timeline.getBoundingClientRect();
+  out.beyond = timeline.parentElement.scrollWidth - timeline.parentElement.clientWidth;
   out.wide = [...page.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1
     && !e.closest(".scroll, .scroller")).map((e) => e.outerHTML.slice(0, 90));
   out.scroll = page.documentElement.scrollWidth;
@@ -101,7 +102,9 @@ def made(tmp_path_factory) -> Path:
         clip, pictures, [0.2 + k / 25 for k in range(100)], sound=(beeps([1.0], 4.2, 48_000), 48_000, 0.0, "aac")
     )
     write_outputs(classes(source=clip, demonstration=True, notes=("To know.",)), folder / "held")
-    write_outputs(classes(source=clip), folder / "beside", embed_below_mb=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.apply.outputs.page.EMBED_BELOW_MB", 0)
+        write_outputs(classes(source=clip), folder / "beside")
     return folder
 
 
@@ -128,6 +131,7 @@ def test_everything_follows_the_recording(made):
         assert page["switched"]["width"] == pytest.approx(page["timeline"]["width"], abs=3)
         assert page["scroll"] <= page["width"], page["wide"][:5]
         assert not page["wide"]
+        assert page["beyond"] == 0, "the whole recording needs no scroll bar"
         assert page["paper"] == "rgb(255, 255, 255)"
 
 

@@ -60,9 +60,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Failure:
-    """That a recording failed, which has been said; ``full`` where a disk was."""
+    """That a recording failed, which has been said; ``full`` where a disk was, ``last`` where it is that of ``out``."""
 
     full: tuple[str, str] | None = None  # what the system says, and of which file
+    last: bool = False  # whatever follows could not be written either
 
 
 Pending = tuple[Request, dict]
@@ -72,8 +73,10 @@ Pending = tuple[Request, dict]
 ENDED = Failure()  # of which the process was ended from outside
 
 
-def predict_all(order: Order, requests: Sequence[Request], cores: int = 1, again: bool = False) -> dict[Path, Failure]:
-    """Predict what is missing, ``cores`` recordings at once; returns what failed.
+def predict_all(
+    order: Order, requests: Sequence[Request], cores: int | None = None, again: bool = False
+) -> dict[Path, Failure]:
+    """Predict what is missing, on ``cores`` as many recordings at once, else one by one on all; returns what failed.
 
     Raises InputError where the model cannot be used.
     """
@@ -85,20 +88,33 @@ def predict_all(order: Order, requests: Sequence[Request], cores: int = 1, again
             log.info("%s: predicted before", request.path)
         else:
             todo.append((request, key))
+    if not todo:
+        return {}
+    count = min(cores or 1, len(todo))
+    if cores:  # before any library that reads it, here and in the processes that are started
+        os.environ["OMP_NUM_THREADS"] = str(cores // count)
     with TemporaryDirectory(prefix="affectflow-") as folder:  # also of what a process leaves that is ended
         order = replace(order, scratch=Path(folder))
-        return _one_by_one(order, model, todo) if min(cores, len(todo)) <= 1 else _at_once(order, todo, cores)
+        return _one_by_one(order, model, todo) if count == 1 else _at_once(order, todo, count)
 
 
 def _one_by_one(order: Order, model: Model, todo: list[Pending]) -> dict[Path, Failure]:
     failures: dict[Path, Failure] = {}
-    predictor = _open(order, model) if todo else None
+    predictor = _open(order, model)
     for number, (request, key) in enumerate(todo, start=1):
         if failure := _do(predictor, order, request, key):
             failures[request.path] = failure
+            left = todo[number:]
             if failure.full:  # HDF5 may crash in a process that met a full disk
-                return failures | _at_once(order, todo[number:], cores=1)
+                return failures | (_not_begun(left, failure) if failure.last else _at_once(order, left, count=1))
     return failures
+
+
+def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
+    """Say once that what is left has failed, too."""
+    if left:
+        log.error("nothing more can be written; not begun: %s", ", ".join(str(request.path) for request, _ in left))
+    return dict.fromkeys((request.path for request, _ in left), failure)
 
 
 def record(out: Path, name: str) -> Path:
@@ -132,11 +148,13 @@ def _open(order: Order, model: Model) -> "Predictor":
 
 def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Failure | None:
     """Predict one recording and write everything of it, or nothing."""
+    answer = None
     try:
         begin_s = time.monotonic()
         _clear(order.out, request.name)
         try:
-            answer = _predict(predictor, order, request, key)
+            answer = predictor.answer(request.path, request.wish)
+            _write(answer, order, request, key)
         except BaseException:
             if not record(order.out, request.name).exists():
                 _clear(order.out, request.name)
@@ -154,7 +172,7 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
             log.error("%s failed: %s", request.path, ": ".join(full) if full else error or "not enough memory")
         else:  # of any of the libraries that see the recording
             log.error("%s failed in a way nobody foresaw:\n%s", request.path, traceback.format_exc())
-        return Failure(full)
+        return Failure(full, last=bool(full and answer))
     return None
 
 
@@ -166,28 +184,24 @@ def _clear(out: Path, name: str) -> None:
             each.unlink(missing_ok=True)
 
 
-def _predict(predictor: "Predictor", order: Order, request: Request, key: dict) -> Answer:
-    """Predict a recording, write what comes out, and at last that it is done, with what a user must know."""
-    answer = predictor.answer(request.path, request.wish)
+def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
+    """Write what comes out, and at last that it is done, with what a user must know."""
     written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
     known = {**key, "source": str(answer.source), "demonstration": answer.demonstration, "notes": list(answer.notes)}
     known["files"] = [path.name for path in written]
     with replacing(record(order.out, request.name)) as temporary:
         temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
-    return answer
 
 
-def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failure]:
-    """The same in several processes, which stop together; one that has met a full disk is followed by another."""
-    count = min(cores, len(todo))
-    threads = max(1, (os.cpu_count() or 1) // count)
+def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failure]:
+    """The same in ``count`` processes, which stop together; one that has met a full disk is followed by another."""
     waiting, failures = todo[::-1], {}
     workers: dict[Connection, BaseProcess] = {}
     at_work: dict[Connection, Pending] = {}
     try:
         while waiting or at_work:
             while waiting and len(at_work) < count:
-                pipe = next((idle for idle in workers if idle not in at_work), None) or _start(order, threads, workers)
+                pipe = next((idle for idle in workers if idle not in at_work), None) or _start(order, workers)
                 at_work[pipe] = waiting.pop()
                 with suppress(ConnectionError):  # it has ended; what it should have said is missed below
                     pipe.send(at_work[pipe])
@@ -207,6 +221,9 @@ def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failur
                     failures[request.path] = said
                 if said is ENDED or (said and said.full):
                     del workers[pipe]
+                if said and said.last:
+                    failures |= _not_begun(waiting[::-1], said)
+                    waiting = []
     finally:
         for pipe, process in workers.items():
             process.terminate()
@@ -216,11 +233,11 @@ def _at_once(order: Order, todo: list[Pending], cores: int) -> dict[Path, Failur
     return failures
 
 
-def _start(order: Order, threads: int, workers: dict[Connection, BaseProcess]) -> Connection:
+def _start(order: Order, workers: dict[Connection, BaseProcess]) -> Connection:
     """Add a process; Ctrl-C is left to this one, from the first moment on."""
     context = get_context("spawn")
     ours, its = context.Pipe()
-    process = context.Process(target=_work, args=(order, threads, its), daemon=True)
+    process = context.Process(target=_work, args=(order, its), daemon=True)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process.start()
@@ -231,10 +248,9 @@ def _start(order: Order, threads: int, workers: dict[Connection, BaseProcess]) -
     return ours
 
 
-def _work(order: Order, threads: int, pipe: Connection) -> None:
+def _work(order: Order, pipe: Connection) -> None:
     """Predict recordings as they come, and say what failed, until the process that started this one has no more."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half done is removed
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # before any library that reads it
     log_to_stderr(bars=False)
     try:
         predictor, failure = _open(order, Model(order.model, order.plugs)), None

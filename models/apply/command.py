@@ -7,7 +7,7 @@ import click
 
 from models.apply.batch import Order, Request, predict_all, record
 from models.apply.folder import RecogniserChoice, Weights
-from models.apply.outputs.table import join, write_csv
+from models.apply.outputs.table import join
 from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
@@ -46,7 +46,11 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--weights", type=click.Path(path_type=Path), default="results/weights", help="Where encoders are kept.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where networks run.")
 @click.option("--plugs", is_flag=True, help="Allow the model to run code that does not come with affectflow.")
-@click.option("--cores", type=click.IntRange(1), default=1, help="How many recordings at once; each has its own model.")
+@click.option(
+    "--cores", type=click.IntRange(1),
+    help="Processor cores to use, for as many recordings at once, each with its own model in memory. Without it one "
+    "recording after another, each on all cores.",
+)  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write a video with boxes and labels.")
 @click.option("--again", is_flag=True, help="Also what was predicted before by the same model.")
 @click.option("--watch", is_flag=True, help="Open the first page in a browser.")
@@ -84,11 +88,12 @@ def predict(
     full = next((failure.full for failure in failed.values() if failure.full), None)
     if full:
         log.error("%s", said)
-    pages = _join(out, [record(out, names[str(path)]) for path in paths])
-    if watch and pages:
-        import webbrowser
+    if done := [record(out, names[str(path)]) for path in paths if path not in failed]:
+        join([path.with_suffix(".csv") for path in done], out / f"{JOINED}.csv")
+        if watch:
+            import webbrowser
 
-        webbrowser.open(pages[0].absolute().as_uri())
+            webbrowser.open(done[0].with_suffix(".html").absolute().as_uri())
     if full:
         raise OSError(errno.ENOSPC, *full)
     if failed:
@@ -103,11 +108,3 @@ def _check_writable(out: Path) -> None:
         (out / ".writable").unlink()
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written to ({error.strerror}); give another folder") from None
-
-
-def _join(out: Path, records: list[Path]) -> list[Path]:
-    """Write one table of all recordings that are done; returns their pages."""
-    done = [record for record in records if record.is_file()]
-    if done:
-        write_csv(join([path.with_suffix(".parquet") for path in done]), out / f"{JOINED}.csv")
-    return [path.with_suffix(".html") for path in done]

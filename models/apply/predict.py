@@ -68,15 +68,11 @@ class Predictor:
     def answer(self, path: str | Path, wish: Wish | None = None) -> Shown:
         """Everything the model says of one recording; raises InputError where it cannot be used."""
         recording = open_recording(Path(path), self.model.task.frames, wish or Wish())
-        return self.answer_on(recording, Path(path))
-
-    def answer_on(self, recording: Recording, source: Path) -> Shown:
-        """The same of a recording whose segments are known."""
         with tempfile.TemporaryDirectory(prefix="affectflow-", dir=self.scratch) as folder:
             recording, prepared = self.stages.run(recording, Path(folder))
             examples = self.examples(recording, prepared, Path(folder))
             values, items = self.predictions(examples)
-            return self._answer(source, recording, prepared, examples, values, items)
+            return self._answer(Path(path), recording, prepared, examples, values, items)
 
     def examples(self, recording: Recording, prepared: Prepared, folder: Path) -> Examples:
         """The items of a recording, as training has them; normalisers are those of each network."""

@@ -26,11 +26,11 @@ MADE = jinja2.Environment(
 )
 
 
-def write_page(answer: Answer, path: Path, embed_below_mb: float = EMBED_BELOW_MB, drawn: Path | None = None) -> None:
+def write_page(answer: Answer, path: Path, drawn: Path | None = None) -> None:
     """Write the page; ``drawn`` is the overlay, if there is one, to play where browsers do not play the recording."""
-    shown = player(answer.source, path.parent, embed_below_mb)
+    shown = player(answer.source, path.parent, EMBED_BELOW_MB)
     if drawn and not shown.element:
-        shown = player(drawn, path.parent, embed_below_mb)
+        shown = player(drawn, path.parent, EMBED_BELOW_MB)
     with replacing(path) as temporary:
         temporary.write_text(render(answer, shown), encoding="utf-8", errors="backslashreplace")
 

@@ -1,6 +1,7 @@
 """Predictions as a table: a row for each turn, window or frame of each person; and one table of all recordings."""
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,12 @@ def write_parquet(rows: "DataFrame", path: Path) -> None:
         rows.to_parquet(temporary, index=False)
 
 
-def join(tables: Iterable[Path]) -> "DataFrame":
-    """One table of the Parquet tables of all recordings, with ``recording``, the name of each file, as first column."""
-    import pandas as pd
-
-    parts = [(path, pd.read_parquet(path)) for path in tables]
-    for path, rows in parts:
-        rows.insert(0, "recording", path.stem)
-    return pd.concat([rows for _, rows in parts], ignore_index=True) if parts else pd.DataFrame({"recording": []})
+def join(tables: Sequence[Path], out: Path) -> None:
+    """Write the rows of all these CSV tables as one, with ``recording``, the name of each, as first column."""
+    with replacing(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        for number, path in enumerate(tables):
+            with path.open(newline="", encoding="utf-8") as rows:
+                for line, row in enumerate(csv.reader(rows)):
+                    if line or not number:
+                        writer.writerow([path.stem if line else "recording", *row])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from models.apply.answer import Answer
 from models.apply.outputs.overlay import write_overlay
-from models.apply.outputs.page import EMBED_BELOW_MB, write_page
+from models.apply.outputs.page import write_page
 from models.apply.outputs.subtitles import write_vtt
 from models.apply.outputs.table import table, write_csv, write_parquet
 from models.apply.outputs.textgrid import write_textgrid
@@ -16,14 +16,7 @@ from pipeline.records import InputError
 SUFFIXES = ("csv", "parquet", "vtt", "TextGrid", "png", "overlay.mp4", "html")  # of what may come out of a recording
 
 
-def write_outputs(
-    answer: Answer,
-    folder: Path,
-    *,
-    overlay: bool = False,
-    embed_below_mb: float = EMBED_BELOW_MB,
-    name: str | None = None,
-) -> list[Path]:
+def write_outputs(answer: Answer, folder: Path, *, overlay: bool = False, name: str | None = None) -> list[Path]:
     """Write NAME.csv and the others of SUFFIXES, the overlay where it is asked for; returns their paths.
 
     ``name`` is the recording's own without its suffix where it is not given. A recording of sound alone has no overlay,
@@ -41,7 +34,7 @@ def write_outputs(
     if overlay and _has_pictures(answer.source):
         drawn = paths["overlay.mp4"]
         write_overlay(answer, drawn)
-    write_page(answer, paths["html"], embed_below_mb, drawn)
+    write_page(answer, paths["html"], drawn)
     return [path for suffix, path in paths.items() if drawn or suffix != "overlay.mp4"]
 
 

@@ -97,7 +97,8 @@ const jump = (time) => {
 const ticks = (seconds) => {
   const room = Math.max(2, scroller.clientWidth / 90);
   const step = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => seconds / s <= room) || 7200;
-  byId("axis").replaceChildren(...Array.from({ length: Math.floor(end / step + 1e-6) + 1 }, (_, k) => {
+  const last = end - 48 * seconds / scroller.clientWidth; // a later label would stick out
+  byId("axis").replaceChildren(...Array.from({ length: Math.max(0, Math.floor(last / step)) + 1 }, (_, k) => {
     const tick = Object.assign(document.createElement("span"), { textContent: clock(k * step, step < 1 ? 1 : 0) });
     tick.style.left = `${100 * k * step / end}%`;
     return tick;
