@@ -137,7 +137,7 @@ def _open(name: str, entry: dict, checked: Config) -> Corpus:
     reader, root = entry["reader"], entry.get("root")
     try:
         READERS.load(reader)
-        if root is None and reader not in plan.CORPORA:
+        if root is None and reader not in plan.UNITS:
             raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
         own = {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
         return make(name, reader, root or "", own, tuple(CorpusOptions.model_fields))
