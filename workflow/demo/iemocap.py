@@ -139,7 +139,7 @@ def write_dialog(root: Path, seed: int, dialog: str) -> None:
         tracks[letter] = mixed(float(frame_count / FRAME_RATE), spoken)
     write_text(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, random(seed, "raters", dialog)))
     write_text(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
-    both = sum(tracks.values())
+    both = tracks["F"] + tracks["M"]
     write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)
     actors = [Actor(random(seed, "face", session, letter), HALF, letter) for letter in tracks]
     performances = [_performance(seed, dialog, letter, turns, track, time_s) for letter, track in tracks.items()]

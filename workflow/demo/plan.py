@@ -26,7 +26,7 @@ class Film:
     """One video of the demonstration Aff-Wild2."""
 
     name: str
-    part: Literal["Train_Set", "Validation_Set"] | None  # None: not annotated
+    part: str | None  # Train_Set or Validation_Set; None: not annotated
     seconds: int
     frame_rate: int = 25
     people: str = "F"  # F and M from left to right
