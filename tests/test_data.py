@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
-from models.data import Normaliser, SegmentDataset, collate, read_fold
+from models.data import Normaliser, SegmentDataset, collate
 from models.examples import evaluation_batches, training_batches
 from models.items import cut_windows
 from models.options import NetworkOptions, TrainingOptions
@@ -18,7 +18,7 @@ from models.predict import average_windows
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task
 from models.truth import segment_truth
-from pipeline.records import Assignment, InputError, write_table
+from pipeline.records import Assignment, InputError, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
 from tests.training_material import (
