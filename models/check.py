@@ -14,8 +14,8 @@ from models.attention import Stream, observed
 from models.network import Fused, build
 from models.options import MODALITIES, NetworkOptions, options_from_json, sentences, title
 from models.task import Task
+from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
-from pipeline.records import InputError
 
 DIMS = {"audio": 4, "video": 5, "text": 3}
 STEPS = {"audio": 24, "video": 9, "text": 6}
@@ -31,10 +31,7 @@ Given = tuple[dict[str, Tensor], dict[str, Tensor]]  # values and masks by modal
 @click.option("--options", default="{}", help="The network's options as JSON, the fusion's own among them.")
 def check_fusion(name, options):
     """Try fusion NAME (a name, module:Class or file.py:Class) on made-up streams and say what is wrong with it."""
-    try:
-        table = {**json.loads(options), "fusion": name}
-    except (ValueError, TypeError) as error:
-        raise InputError(f"--options {options}: {error}; give a JSON object") from None
+    table = {**parse_options(options), "fusion": name}
     network = options_from_json(NetworkOptions, json.dumps(table), "--options")
     click.echo(f"       {title(network)}. {sentences(network)}")
     torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute

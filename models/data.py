@@ -23,7 +23,7 @@ from models.dialog import Before
 from models.sources import PooledRows, StoredRows
 from models.task import Task
 from models.truth import UNKNOWN, Truth, segment_truth
-from pipeline.records import Assignment, InputError, read_table
+from pipeline.records import InputError, read_fold
 from pipeline.store import FeatureStore
 
 
@@ -225,12 +225,3 @@ def collate(examples: Sequence[Example]) -> Batch:
         target_mask=known,
         items=np.array([e.item for e in examples]),
     )
-
-
-def read_fold(split: str | Path, fold: int) -> list[Assignment]:
-    """Rows of one fold of a split, ordered by segment; raises InputError that names the folds there are."""
-    table = read_table(split, Assignment)
-    rows = [row for row in table if row.fold == fold]
-    if not rows:
-        raise InputError(f"{split}: has no fold {fold}, only {sorted({row.fold for row in table})}")
-    return sorted(rows, key=lambda row: (row.segment_id, row.part))

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import torch
 
-from models.data import read_fold
 from models.examples import Examples
 from models.items import fitted, frame_items, segment_items
 from models.options import NetworkOptions, TrainingOptions
 from models.protocols.targets import Target
 from models.task import Task
 from models.truth import rated, segment_truth
-from pipeline.records import Assignment, InputError, Segment, read_table
+from pipeline.records import Assignment, InputError, Segment, read_fold, read_table
 from pipeline.store import FeatureStore
 
 

@@ -26,18 +26,18 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Kind = TypeVar("Kind", bound=Options)
+Kind = TypeVar("Kind")
 
 
 def options_from_json(kind: type[Kind], text: str, flag: str) -> Kind:
     """Options from a command line; raises InputError naming each wrong key, what was given and what is allowed."""
     try:
-        return kind.model_validate_json(text)
+        return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
         problems = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
         lines = [f"{where}: {message}" if where else message for where, message in problems]
         if any(e["type"] != "value_error" for e in error.errors()):  # the others say themselves what is allowed
-            lines.append(f"its keys are {', '.join(kind.model_fields)}")
+            lines.append(f"its keys are {', '.join(getattr(kind, 'model_fields', ())) or 'those of config.yaml'}")
         raise InputError(f"{flag} {text}: {'; '.join(lines)}") from None
 
 
@@ -264,8 +264,8 @@ class TrainingOptions(Options):
     grid_hop_s: float = Field(
         0.3,
         gt=0,
-        description="tasks of segments: rows that follow each other faster are averaged to steps of this length, and "
-        "rcma and rjcma have their common time grid of it (faithful models: rows as they are)",
+        description="tasks of segments: rows that follow each other faster are averaged to steps of this length, five "
+        "at most, and rcma and rjcma have their common time grid of it (faithful models: rows as they are)",
     )
     grid_rows: Literal["mean", "nearest"] = Field(
         "mean",

@@ -17,6 +17,7 @@ from pipeline.store import FeatureStore
 from pipeline.timebase import to_grid
 
 BLOCK_ROWS = 8192
+MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
 
 
 class StoredRows:
@@ -63,7 +64,7 @@ class StoredRows:
 
 
 class PooledRows(StoredRows):
-    """Rows no finer than ``step_s``: as many neighbours as fit into it are averaged, as far as they are valid.
+    """Neighbours averaged to steps of ``step_s``, as far as they are valid, ``MOST_AVERAGED`` of them at most.
 
     ``pool`` says how many; without it they follow from the store.
     """
@@ -77,7 +78,7 @@ class PooledRows(StoredRows):
         pool: int | None = None,
     ):
         super().__init__(store, segment_ids, max_steps)
-        self.pool = pool or max(1, int(step_s / _hop_s(store) + 0.01))
+        self.pool = pool or max(1, min(MOST_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
         self.count = -(-self.kept // self.pool)
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ import click
 from pipeline.cli import StageGroup, run
 
 STAGES = {
-    "check-corpus": ("pipeline.corpora.check:check_corpus", "say what a corpus holds and lacks, in seconds"),
     "index": ("pipeline.corpora.command:index", "read a corpus into tables of recordings, segments and labels"),
     "frame-labels": ("pipeline.corpora.command:frame_labels", "read the labels of every video frame"),
     "faces": ("pipeline.faces.stage:faces", "track and align the faces of some recordings' segments"),

@@ -140,12 +140,12 @@ plug_options = options(
 )
 
 
-def parse_options(text: str) -> dict:
-    """Options from the command line; raises InputError where they are not a JSON object."""
+def parse_options(text: str, flag: str = "--options") -> dict:
+    """A table from the command line; raises InputError where it is not a JSON object."""
     try:
         table = json.loads(text)
     except ValueError as error:
-        raise InputError(f"--options {text!r} is not JSON ({error})") from None
+        raise InputError(f"{flag} {text!r} is not JSON ({error})") from None
     if not isinstance(table, dict):
-        raise InputError(f"--options {text!r}: expected an object of option names and values")
+        raise InputError(f"{flag} {text!r}: expected an object of names and values")
     return table

@@ -229,6 +229,15 @@ def read_labels(tables: str | Path) -> dict[str, Label]:
     return {row.segment_id: row for row in read_table(path, Label)} if path.exists() else {}
 
 
+def read_fold(split: str | Path, fold: int) -> list[Assignment]:
+    """Rows of one fold of a split, ordered by segment; raises InputError that names the folds there are."""
+    table = read_table(split, Assignment)
+    rows = [row for row in table if row.fold == fold]
+    if not rows:
+        raise InputError(f"{split}: has no fold {fold}, only {sorted({row.fold for row in table})}")
+    return sorted(rows, key=lambda row: (row.segment_id, row.part))
+
+
 def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
     """The units of a shard with their segments, from the tables of the index stage; raises InputError for another."""
     tables = Path(tables)

@@ -99,6 +99,16 @@ class Registry:
         listed = ", ".join(allowed) or "none"
         raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listed}")
 
+    def check_weights(self, name: str, weights: str | None) -> None:
+        """Raise InputError where a plug needs weights and none are named, or some are named and it uses none."""
+        needs = self.load(name).needs_weights
+        if needs and not weights:
+            raise InputError(
+                f"{self.kind} {name!r} needs a checkpoint: add weights: ORG/NAME@COMMIT, a folder or a file"
+            )
+        if weights and not needs and name in self.built_in:
+            raise InputError(f"{self.kind} {name!r} uses no weights; say weights: null in place of {weights}")
+
     def describe(self, name: str) -> list[tuple[str, str, str]]:
         """(name, default, description) of each option of a plug."""
         fields = self.load(name).Config.__pydantic_fields__

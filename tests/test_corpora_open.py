@@ -233,19 +233,18 @@ def test_cremad_pointers_are_no_clips(actors):
     write(actors / "VideoFlash" / "1001_DFA_ANG_XX.flv", POINTER)
     found = read(make("acted", "cremad", actors))
     assert found.units[0].video is None
-    assert said(found)[0] == (
-        "1001_DFA_ANG_XX: absent: VideoFlash/1001_DFA_ANG_XX.flv is a text pointer to a large file: run 'git lfs pull' "
-        "in the clone"
-    )
+    said_of_it = "a pointer of Git large-file storage, not the file itself; run git lfs pull"
+    assert said(found)[0] == f"1001_DFA_ANG_XX: absent: VideoFlash/1001_DFA_ANG_XX.flv is {said_of_it}"
     for path in (actors / "VideoFlash").iterdir():
         path.write_bytes(POINTER)
     found = read(make("acted", "cremad", actors))
     assert said(found, "video") == [
-        "corpus: absent: the 4 files of VideoFlash are text pointers to large files: run 'git lfs pull' in the clone"
+        "corpus: absent: none of the 4 files of VideoFlash can be used, such as "
+        f"VideoFlash/1001_DFA_ANG_XX.flv is {said_of_it}"
     ]
     for path in (actors / "AudioWAV").glob("1*"):
         path.write_bytes(POINTER)
-    with pytest.raises(InputError, match=r"corpora.acted.root: the clips of .* are text pointers .*git lfs pull"):
+    with pytest.raises(InputError, match=r"corpora.acted.root: no clip in .* a pointer of .*git lfs pull"):
         read(make("acted", "cremad", actors))
 
 

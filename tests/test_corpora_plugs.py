@@ -1,4 +1,4 @@
-"""Readers as plugs: by name, from a user's file, their options, and what check-corpus says of a corpus."""
+"""Readers as plugs: by name, from a user's file, their options, and what is said of a corpus before any work."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import soundfile
 from click.testing import CliRunner
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.check import check_corpus, summary
+from pipeline.corpora.check import summary
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.registry import READERS, make
@@ -152,7 +152,7 @@ def test_reading_opens_no_media_and_imports_nothing_heavy(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-# --- check-corpus ------------------------------------------------------------------------------------------------
+# --- summaries ---------------------------------------------------------------------------------------------------
 
 
 def test_a_summary_counts_what_is_there_and_what_is_not(tmp_path):
@@ -185,12 +185,3 @@ def test_a_summary_counts_what_is_there_and_what_is_not(tmp_path):
         "findings     1 of label, absent",
         "  b: labels.csv, line 4: no label: predicted, not scored",
     ]
-
-
-def test_the_command_prints_it(moods):
-    arguments = ["--corpus", "m", "--reader", f"{moods}/moods.py:Moods", "--root", str(moods / "corpus")]
-    done = CliRunner().invoke(check_corpus, arguments, catch_exceptions=False)
-    assert "speakers     2: ann (2), bob (1)" in done.output.splitlines()
-    assert "findings     none: nothing is missing or unusable" in done.output
-    with pytest.raises(InputError, match=r"--options '\{' is not JSON"):
-        CliRunner().invoke(check_corpus, [*arguments, "--options", "{"], catch_exceptions=False)

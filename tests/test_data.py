@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
-from models.data import Normaliser, SegmentDataset, collate, read_fold
+from models.data import Normaliser, SegmentDataset, collate
 from models.examples import evaluation_batches, training_batches
 from models.items import cut_windows
 from models.options import NetworkOptions, TrainingOptions
@@ -18,7 +18,7 @@ from models.predict import average_windows
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task
 from models.truth import segment_truth
-from pipeline.records import Assignment, InputError, write_table
+from pipeline.records import Assignment, InputError, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
 from tests.training_material import (
@@ -184,7 +184,7 @@ def test_segment_batches_hold_every_row_normalised_and_masked(turns):
 
 
 def test_rows_faster_than_a_step_are_averaged(turns):
-    """Audio every 20 ms by tens and video every 100 ms by twos, words as they are; a last step of fewer, too."""
+    """Audio every 20 ms by fives, the most, video every 100 ms by twos, words not; a last step of fewer, too."""
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
     for budget_gb in (4.0, 1e-9):
@@ -192,7 +192,7 @@ def test_rows_faster_than_a_step_are_averaged(turns):
             stores, split, SELF, options(max_steps={"audio": 60}, grid_hop_s=0.2, memory_budget_gb=budget_gb)
         )
         batch = examples.batch(np.arange(9))
-        for m, pool in {"audio": 10, "video": 2, "text": 1}.items():
+        for m, pool in {"audio": 5, "video": 2, "text": 1}.items():
             back = batch.values[m] * examples.normalisers[m].std + examples.normalisers[m].mean
             for b in range(9):
                 row, n = rows[m][fold[b].segment_id], min(len(rows[m][fold[b].segment_id]), 60 if m == "audio" else 999)

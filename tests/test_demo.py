@@ -17,7 +17,7 @@ from pipeline.corpora.resolve import frame_labels, with_ends
 from pipeline.records import InputError
 from workflow.demo import affwild2, command, iemocap, plan
 from workflow.demo.affect import EMOTIONS, vocabulary
-from workflow.demo.face import ACTIONS, cast, weights_of
+from workflow.demo.face import ACTIONS, Actor, weights_of
 from workflow.demo.voice import Prosody, draw_voice, place, speak
 
 ALL_FILMS = plan.FILMS
@@ -85,18 +85,13 @@ def files_below(root, *suffixes):
 
 def test_names_are_known_without_heavy_libraries():
     heavy = "numpy|cv2|av|torch|scipy|skimage|mediapipe|pandas"
-    code = "import sys; from workflow.demo import plan; plan.unit_ids('iemocap'); print(*sys.modules)"
+    code = "import sys; from workflow.demo import plan; plan.UNITS['iemocap']; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not [m for m in loaded if re.fullmatch(heavy, m)]
 
 
-def test_unit_ids_of_an_unknown_corpus():
-    with pytest.raises(InputError, match="iemocap, affwild2"):
-        plan.unit_ids("meld")
-
-
 def test_turns_and_labels():
-    turns = {name: iemocap.plan_dialog(0, name) for name in plan.unit_ids("iemocap")}
+    turns = {name: iemocap.plan_dialog(0, name) for name in plan.UNITS["iemocap"]}
     labels = Counter(t.label for those in turns.values() for t in those)
     assert sum(labels[e] for e in EMOTIONS) >= 140
     assert min(labels[e] for e in EMOTIONS) >= 20
@@ -268,7 +263,7 @@ def test_same_film_same_bytes(tmp_path):
 
 @pytest.mark.parametrize("letter", ["F", "M"])
 def test_actions_move_the_landmarks_they_name(letter, mesh):
-    actor = cast(np.random.default_rng(5), iemocap.HALF, letter)
+    actor = Actor(np.random.default_rng(5), iemocap.HALF, letter)
 
     def points(**expression):
         found = mesh(actor.frame(weights_of(expression))[..., ::-1])
@@ -296,18 +291,17 @@ def test_actions_move_the_landmarks_they_name(letter, mesh):
 
 
 def test_people_differ_and_eyes_are_where_they_should_be(mesh):
-    actors = [cast(plan.random(0, "face", s, x), iemocap.HALF, x) for s in plan.SESSIONS for x in "FM"]
+    actors = [Actor(plan.random(0, "face", s, x), iemocap.HALF, x) for s in plan.SESSIONS for x in "FM"]
     faces = [a.frame(np.zeros(len(ACTIONS), np.float32))[..., ::-1] for a in actors]
     small = [f[::8, ::8].astype(float).ravel() for f in faces]
     distance = [np.abs(a - b).mean() for n, a in enumerate(small) for b in small[:n]]
     assert min(distance) > 4
     scale = iemocap.HALF.scale
     want = [(np.array(eye) - (iemocap.HALF.x, iemocap.HALF.y)) * scale for eye in EYES]
-    for actor, face in zip(actors, faces):
+    for face in faces:
         found = mesh(face)
         eyes = [found[[33, 133]].mean(0), found[[362, 263]].mean(0)]
-        expected = [(359 - x, y) for x, y in want[::-1]] if actor.mirror else want
-        assert np.linalg.norm(np.subtract(eyes, expected), axis=1).max() < 12
+        assert np.linalg.norm(np.subtract(eyes, want), axis=1).max() < 12
 
 
 @pytest.mark.parametrize("letter", ["F", "M"])
@@ -364,10 +358,8 @@ def probes(tmp_path_factory):
     read = AutoTokenizer.from_pretrained(folder / "bert")
     see, _ = build("onnx_image", {"output": "penultimate"}, folder / "onnx", "cpu")
     eyes = np.float32(EYES)
-    turns = [
-        (int(n[3:5]), t) for n in plan.unit_ids("iemocap") for t in iemocap.plan_dialog(0, n) if t.label in EMOTIONS
-    ]
-    actors = {(s, x): cast(plan.random(0, "face", s, x), iemocap.HALF, x) for s in plan.SESSIONS for x in "FM"}
+    turns = [(int(n[3:5]), t) for n in plan.UNITS["iemocap"] for t in iemocap.plan_dialog(0, n) if t.label in EMOTIONS]
+    actors = {(s, x): Actor(plan.random(0, "face", s, x), iemocap.HALF, x) for s in plan.SESSIONS for x in "FM"}
     voices = {(s, x): draw_voice(plan.random(0, "voice", s, x), x) for s in plan.SESSIONS for x in "FM"}
     rows = {"audio": [], "video": [], "text": []}
     with torch.inference_mode():
@@ -381,9 +373,7 @@ def probes(tmp_path_factory):
             rows["text"].append(sum(text.hidden_states[-4:])[0, 1:-1].mean(0).numpy())
             actor = actors[session, turn.letter]
             picture = actor.frame(weights_of(turn.expression))[..., ::-1]
-            if actor.mirror:
-                picture = picture[:, ::-1]
-            places = (eyes - (actor.framing.x, actor.framing.y)) * actor.framing.scale
+            places = (eyes - (iemocap.HALF.x, iemocap.HALF.y)) * iemocap.HALF.scale
             to_crop = cv2.getAffineTransform(
                 np.float32([*places, places.mean(0) + (0, 80)]), np.float32([(38, 52), (74, 52), (56, 89)])
             )
@@ -480,7 +470,7 @@ def test_films_are_many_and_various():
     assert {f.frame_rate for f in films} == {24, 25, 30}
     assert {len(f.people) for f in films} == {1, 2}
     assert {f.transcript for f in films} == {None, ".tsv", ".vtt", ".srt"}
-    assert plan.unit_ids("affwild2") == sorted(f.name for f in films)
+    assert plan.UNITS["affwild2"] == sorted(f.name for f in films)
 
 
 def test_the_reader_finds_people_parts_and_rows(wild, films):
@@ -512,8 +502,8 @@ def test_what_is_planned_has_the_groups_that_are_read(dialog, wild):
     for corpus, root in (("iemocap", dialog[0]), ("affwild2", wild)):
         read, planned = make(corpus, corpus, root).index(), plan.planned(corpus)
         units = {u.unit_id for u in read.units}
-        assert [u.unit_id for u in planned.units] == plan.unit_ids(corpus)
-        assert {s.unit_id for s in planned.segments} == set(plan.unit_ids(corpus))
+        assert [u.unit_id for u in planned.units] == plan.UNITS[corpus]
+        assert {s.unit_id for s in planned.segments} == set(plan.UNITS[corpus])
         assert grouped(read.segments, units) == grouped(planned.segments, units)
 
 
@@ -598,7 +588,7 @@ def test_arousal_is_heard():
 @pytest.fixture
 def quick(monkeypatch):
     """Two units that take no time."""
-    monkeypatch.setattr(command, "unit_ids", lambda corpus: ["a", "b"])
+    monkeypatch.setattr(command, "UNITS", {"iemocap": ["a", "b"]})
     monkeypatch.setattr(command, "write_unit", lambda corpus, root, seed, unit: (root / unit).write_text(str(seed)))
     return monkeypatch
 
@@ -607,16 +597,16 @@ def invoke(*args):
     return CliRunner().invoke(command.demo_corpus, [str(a) for a in args], catch_exceptions=True)
 
 
-def test_the_command_replaces_its_own_folder_and_no_other(quick, tmp_path):
+def test_the_command_leaves_what_is_there_alone(quick, tmp_path):
     own, other = tmp_path / "own", tmp_path / "other"
-    for seed in (1, 2):
-        assert invoke("--corpus", "iemocap", "--out", own, "--seed", seed, "--workers", 1).exit_code == 0
-        assert (own / "a").read_text() == (own / "b").read_text() == str(seed)
+    assert invoke("--corpus", "iemocap", "--out", own, "--seed", 1, "--workers", 1).exit_code == 0
+    assert (own / "a").read_text() == (own / "b").read_text() == "1"
     other.mkdir()
     (other / "thesis.tex").write_text("years of work")
-    result = invoke("--corpus", "iemocap", "--out", other, "--workers", 1)
-    assert isinstance(result.exception, InputError)
-    assert "was not generated by this command" in str(result.exception)
+    for folder in (own, other):
+        result = invoke("--corpus", "iemocap", "--out", folder, "--workers", 1)
+        assert isinstance(result.exception, InputError)
+        assert "is there already" in str(result.exception)
     assert (other / "thesis.tex").read_text() == "years of work"
 
 

@@ -62,7 +62,7 @@ def test_weights_are_named_where_needed_and_only_there():
     registry.check_weights("transformers_text", "demo:bert")
     with pytest.raises(InputError, match="'transformers_text' needs a checkpoint: add weights"):
         registry.check_weights("transformers_text", None)
-    with pytest.raises(InputError, match="'mfcc' uses no weights; remove weights: demo:bert"):
+    with pytest.raises(InputError, match="'mfcc' uses no weights; say weights: null in place of demo:bert"):
         registry.check_weights("mfcc", "demo:bert")
 
 

@@ -133,7 +133,7 @@ def test_what_is_wrong_is_said(wrong, name):
         (["Noisy"], "fusion .*:Noisy': [2-9] of 9 checks failed; see the lines marked WRONG"),
         (["Nothing"], "Nothing in .* is missing"),
         (["Biased", "--options", '{"widht": 3}'], "unknown option 'widht'.* Its options are: combine"),
-        (["Biased", "--options", "[1]"], "give a JSON object"),
+        (["Biased", "--options", "[1]"], "expected an object of names and values"),
     ],
 )
 def test_command_line_fails_with_a_sentence(wrong, arguments, said):

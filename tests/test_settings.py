@@ -144,7 +144,7 @@ DEMO_WEIGHTS = "there is no such demonstration checkpoint; there are demo:wav2ve
         ("iemocap", "significance.metric", "ccc_mean", "metric: 'ccc_mean' does not fit; choose one of accuracy"),
         ("affwild2", "significance.metric", "accuracy", "metric: 'accuracy' .* choose one of ccc_valence"),
         ("affwild2", "significance.metric", "rmse_mean", "metric: 'rmse_mean' does not fit"),
-        ("affwild2", "recogniser.weights", None, "recogniser 'faster_whisper' needs weights: give ORG/NAME@COMMIT"),
+        ("affwild2", "recogniser.weights", None, "'faster_whisper' needs a checkpoint: add weights: ORG/"),
         ("affwild2", "recogniser.weights", "demo:whisper", f"affwild2.recogniser.*{DEMO_WEIGHTS}"),
         ("affwild2", "recogniser.weights", "openai/whisper", "affwild2.recogniser: .*no pinned revision"),
         ("iemocap", "crops", "organisers", "reader 'iemocap': unknown option 'crops'"),

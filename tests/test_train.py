@@ -21,12 +21,12 @@ from torch.utils.data import DataLoader
 
 from models import fit as fitting
 from models.__main__ import main
-from models.data import SegmentDataset, collate, read_fold
+from models.data import SegmentDataset, collate
 from models.items import cut_windows
 from models.predict import load_network
 from models.predictions import read_predictions
 from models.task import Task
-from pipeline.records import Assignment, InputError, write_table
+from pipeline.records import Assignment, InputError, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
 from tests.network_material import TASKS

@@ -8,14 +8,14 @@ import torch
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.utils.class_weight import compute_sample_weight
 
-from models.data import Batch, SegmentDataset, collate, read_fold
+from models.data import Batch, SegmentDataset, collate
 from models.fit import Objective
 from models.losses import concordance
 from models.options import NetworkOptions, TrainingOptions
 from models.predict import answers
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names, segment_truth
-from pipeline.records import Assignment, InputError, Label, write_table
+from pipeline.records import Assignment, InputError, Label, read_fold, write_table
 from pipeline.store import FeatureStore
 from tests.training_material import (
     class_split,

@@ -22,29 +22,22 @@ def modalities_of(index: Index, entry: dict) -> set[str]:
     return found
 
 
-def drop_absent(merged: dict, own: dict, present: set[str]) -> dict:
-    """Without the default runs on modalities that the corpus lacks.
+def drop_runs(
+    merged: dict, own: dict, models: Mapping[str, NetworkOptions], task: Task, present: set[str] | None
+) -> dict:
+    """Without the default runs on modalities that the corpus lacks (None: not known), or as published for another task.
 
     What the corpus's own entry names stays, so that asking for what cannot be is an error.
     """
     if "runs" in own:
         return merged
-    letters = {letter for letter, modality in MODALITIES.items() if modality in present}
+    absent = {letter for letter, modality in MODALITIES.items() if present is not None and modality not in present}
+    other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
     kept = {}
     for key, entry in (merged.get("runs") or {}).items():
-        sets = [one for one in _sets(entry) if letters.issuperset(one.split("+"))]
-        if entry is None or sets:
+        sets = [one for one in _sets(entry) if absent.isdisjoint(one.split("+"))]
+        if (entry.get("model") if isinstance(entry, dict) else key) not in other and (entry is None or sets):
             kept[key] = {**entry, "modalities": sets} if isinstance(entry, dict) else entry and sets
-    return {**merged, "runs": kept}
-
-
-def drop_other_tasks(merged: dict, own: dict, models: Mapping[str, NetworkOptions], task: Task) -> dict:
-    """Without the default runs of models that are as published for another task."""
-    if "runs" in own:
-        return merged
-    other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
-    runs = (merged.get("runs") or {}).items()
-    kept = {key: entry for key, entry in runs if (entry.get("model") if isinstance(entry, dict) else key) not in other}
     return {**merged, "runs": kept}
 
 

@@ -21,7 +21,7 @@ from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError
 from workflow.demo import plan
 from workflow.explain import explain, place
-from workflow.modalities import drop_absent, drop_contrasts, drop_other_tasks, drop_unread, modalities_of
+from workflow.modalities import drop_contrasts, drop_runs, drop_unread, modalities_of
 from workflow.options import Config, CorpusOptions, check_there
 from workflow.trial import with_small_weights
 
@@ -137,7 +137,7 @@ def _open(name: str, entry: dict, checked: Config) -> Corpus:
     reader, root = entry["reader"], entry.get("root")
     try:
         READERS.load(reader)
-        if root is None and reader not in plan.CORPORA:
+        if root is None and reader not in plan.UNITS:
             raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
         own = {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
         return make(name, reader, root or "", own, tuple(CorpusOptions.model_fields))
@@ -156,9 +156,8 @@ def _options(name: str, checked: Config, demo: dict, corpus: Corpus, index: Inde
     tests = merged.get("significance")
     if isinstance(tests, dict) and tests.get("metric") is None:
         merged["significance"] = {**tests, "metric": main_metric(task)}
-    merged = drop_other_tasks(merged, own, checked.models, task)
-    if index is not None:
-        merged = drop_absent(merged, own, modalities_of(index, merged))
+    present = None if index is None else modalities_of(index, merged)
+    merged = drop_runs(merged, own, checked.models, task, present)
     merged = drop_unread(drop_contrasts(merged, own), own)
     if demo:
         merged = with_small_weights(merged)

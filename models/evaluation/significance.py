@@ -13,7 +13,7 @@ from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role
 from models.evaluation.tallies import RunTally, tally_run
-from models.options import Contrast, SignificanceOptions
+from models.options import Contrast, SignificanceOptions, options_from_json
 from models.task import Task
 from pipeline.log import log, progress
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
@@ -78,17 +78,6 @@ def _rounded(row: Comparison) -> Comparison:
     return replace(row, **rounded)
 
 
-def _parse(kind, text: str, option: str):
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(kind).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InputError(f"{option}: {where}: {first['msg']}; see corpora.<corpus> in config.yaml") from None
-
-
 @click.command()
 @click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
 @click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
@@ -101,8 +90,8 @@ def _parse(kind, text: str, option: str):
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/significance.csv")
 def significance(task, results, protocol, segments, split, folds, contrasts, options, out):
     """Test the planned contrasts."""
-    planned = _parse(list[Contrast], contrasts, "--contrasts")
-    given = _parse(SignificanceOptions, options, "--options")
+    planned = options_from_json(list[Contrast], contrasts, "--contrasts")
+    given = options_from_json(SignificanceOptions, options, "--options")
     task = Task.parse(task)
     if given.metric not in overall(task):
         raise InputError(

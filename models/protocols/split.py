@@ -1,6 +1,5 @@
 """The ``split`` stage: from segments, their labels and a protocol to the part of every segment in every fold."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,6 +12,7 @@ from models.protocols.groups import Labelled
 from models.protocols.labels import choose_classes, choose_numbers
 from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
+from pipeline.cli import parse_options
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import FeatureStore
@@ -133,12 +133,7 @@ def _without_frames(path: str) -> list[str]:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
 def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, out):
     """Assign segments to the folds and parts of a protocol."""
-    try:
-        merges = json.loads(merge)
-    except json.JSONDecodeError as error:
-        raise InputError(f'--merge {merge!r} is not JSON ({error}); give it like \'{{"exc": "hap"}}\'') from None
-    if not isinstance(merges, dict) or not all(isinstance(v, str) for v in merges.values()):
-        raise InputError(f'--merge {merge!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')
+    merges = parse_options(merge, "--merge")
     task, rows = Task.parse(task), read_table(segments, Segment)
     if not task.frames and not labels_table:
         raise InputError(f"task {task} needs --labels-table labels.tsv")

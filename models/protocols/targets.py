@@ -6,7 +6,6 @@ from it, unless most of its votes are for other labels: what is mostly fear is n
 choice of the epoch never see it: development and test parts stay as the split has them.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import click
 
 from models.protocols.groups import BOUND, group_of
+from pipeline.cli import parse_options
 from pipeline.log import log
 from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
@@ -115,6 +115,9 @@ def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: 
 def command(segments, raters, split, merge, out):
     """Share the votes of single raters over the classes, for training."""
     rows = targets(
-        read_table(split, Assignment), read_table(segments, Segment), read_table(raters, Rating), json.loads(merge)
+        read_table(split, Assignment),
+        read_table(segments, Segment),
+        read_table(raters, Rating),
+        parse_options(merge, "--merge"),
     )
     write_table(out, rows, Target)

@@ -1,30 +1,14 @@
-"""``python -m pipeline check-corpus``: what a corpus holds and lacks, in seconds and without opening media."""
+"""What a corpus holds and lacks, in lines for people, in seconds and without opening media."""
 
 from collections import Counter
 from collections.abc import Iterator
 from math import isfinite
 
-import click
-
-from pipeline.cli import parse_options
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.command import reading
-from pipeline.corpora.registry import make
 from pipeline.records import Finding
 
 LISTED = 12  # names in one line
 QUOTED = 3  # findings of one kind
-
-
-@click.command()
-@reading
-def check_corpus(corpus, reader, root, options):
-    """Say what a corpus holds and what of it is missing or unusable, before any work."""
-    from pipeline.corpora.prepare import read
-
-    known = make(corpus, reader, root, parse_options(options))
-    for line in summary(known, read(known)):
-        click.echo(line.encode(errors="replace").decode())
 
 
 def summary(corpus: Corpus, found: Index) -> Iterator[str]:

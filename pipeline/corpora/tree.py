@@ -70,43 +70,17 @@ def below(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-class Folders:
-    """Which files there are, from one listing of each folder: network shares are slow to answer for each file.
+def names_in(folder: str) -> dict[str, str]:
+    """Names of a folder's files by these names and by their usual form (NFC); none where there is no folder.
 
     A name that differs only in how Unicode writes its accents is the same name: macOS takes them apart.
     """
-
-    def __init__(self):
-        self._names: dict[str, dict[str, str]] = {}
-
-    def names(self, folder: str) -> dict[str, str]:
-        """Names of a folder's files by these names and by their usual form (NFC); none where there is no folder."""
-        if folder not in self._names:
-            self._names[folder] = self._list(folder)
-        return self._names[folder]
-
-    @staticmethod
-    def _list(folder: str) -> dict[str, str]:
-        try:
-            with os.scandir(folder or ".") as entries:
-                names = [entry.name for entry in entries if entry.is_file()]
-        except OSError:
-            return {}
-        return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}
-
-
-POINTER = b"version https://git-lfs.github.com/spec/"
-
-
-def is_pointer(path: Path) -> bool:
-    """Whether Git left a pointer of some 130 bytes to a large file in place of the file."""
     try:
-        if path.stat().st_size > 1024:
-            return False
-        with path.open("rb") as stream:
-            return stream.read(len(POINTER)) == POINTER
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in entries if entry.is_file()]
     except OSError:
-        return False
+        return {}
+    return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}
 
 
 def lines(text: str) -> list[str]:

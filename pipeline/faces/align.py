@@ -55,10 +55,15 @@ class AlignedFace:
 
     def jpeg(self) -> np.ndarray:
         """The crop as JPEG bytes."""
-        import cv2
+        return jpeg_of(self.crop)
 
-        bgr = cv2.cvtColor(self.crop, cv2.COLOR_RGB2BGR)
-        return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
+
+def jpeg_of(rgb: np.ndarray) -> np.ndarray:
+    """A picture (height, width, 3) as JPEG bytes."""
+    import cv2
+
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
 
 
 def apart(a, b) -> bool:

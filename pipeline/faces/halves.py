@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.crops import PICTURE_PX, FaceWriter
-from pipeline.faces.align import JPEG_QUALITY
+from pipeline.faces.align import jpeg_of
 from pipeline.faces.plan import Plan, wanted_pictures
 from pipeline.media import Video
 from pipeline.picture import Box
@@ -52,6 +52,4 @@ def _jpeg(rgb: np.ndarray) -> np.ndarray:
     import cv2
 
     size = (PICTURE_PX["half"],) * 2
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    bgr = bgr if bgr.shape[:2] == size else cv2.resize(bgr, size, interpolation=cv2.INTER_LINEAR)
-    return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
+    return jpeg_of(rgb if rgb.shape[:2] == size else cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR))

@@ -2,7 +2,7 @@
 
 import platform
 from dataclasses import asdict
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pipeline.features.layers import cosine_to_float32
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.records import Modality, Segment
+from pipeline.weights import digest_file
 
 
 def attributes(
@@ -62,6 +63,5 @@ def _inputs(segments: list[Segment], results: Path, modality: Modality) -> str:
     for segment in sorted(segments, key=lambda s: s.segment_id):
         total.update(f"{segment.segment_id} {segment.unit_id} {segment.start_s!r} {segment.end_s!r}\n".encode())
     for path in sorted({prepared_file(results, modality, segment) for segment in segments}):
-        with path.open("rb") as stream:
-            total.update(file_digest(stream, "sha256").digest())
+        total.update(bytes.fromhex(digest_file(path)))
     return total.hexdigest()

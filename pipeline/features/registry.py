@@ -19,6 +19,7 @@ BUILT_IN = {
 }
 EXTRACTORS = Registry("extractor", "pipeline.features.base:Extractor", "affectflow.extractors", BUILT_IN)
 names, options_for, describe = EXTRACTORS.names, EXTRACTORS.options_for, EXTRACTORS.describe
+check_weights = EXTRACTORS.check_weights
 
 
 def load(kind: str) -> type[Extractor]:
@@ -27,14 +28,6 @@ def load(kind: str) -> type[Extractor]:
     if getattr(found, "modality", None) not in ("audio", "video", "text"):
         raise InputError(f"extractor {kind!r}: set its class attribute modality to 'audio', 'video' or 'text'")
     return found
-
-
-def check_weights(kind: str, weights: str | None) -> None:
-    """Raise InputError where an extractor needs weights and none are named, or some are named and it uses none."""
-    if load(kind).needs_weights and not weights:
-        raise InputError(f"extractor {kind!r} needs a checkpoint: add weights: ORG/NAME@COMMIT, a folder or a file")
-    if weights and not load(kind).needs_weights and kind in BUILT_IN:
-        raise InputError(f"extractor {kind!r} uses no weights; remove weights: {weights}")
 
 
 def code_of(kind: str) -> str:

@@ -1,6 +1,5 @@
 """``export`` writes feature stores in the formats of other tools; ``import`` makes a store from a file of theirs."""
 
-from hashlib import file_digest
 from pathlib import Path
 
 import click
@@ -9,18 +8,11 @@ from pipeline.cli import EXISTING
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
-from pipeline.records import Assignment, InputError, Segment, read_labels, read_table
+from pipeline.records import InputError, Segment, read_fold, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
+from pipeline.weights import digest_file
 
 FORMATS = ("csd", "npz", "parquet", "datasets", "mmsa")
-
-
-def read_split(path: Path, fold: int) -> tuple[dict[str, str], dict[str, str]]:
-    """Part and label of each segment in one fold of a split file."""
-    rows = [row for row in read_table(path, Assignment) if row.fold == fold]
-    if not rows:
-        raise InputError(f"{path}: has no fold {fold}")
-    return {row.segment_id: row.part for row in rows}, {row.segment_id: row.label for row in rows if row.label}
 
 
 @click.command()
@@ -37,7 +29,9 @@ def export(stores, form, out, segments, split, fold):
         raise InputError(f"{form} holds one feature store, {len(opened)} were given; export them one by one")
     if form in ("datasets", "mmsa") and segments is None:
         raise InputError(f"{form} needs --segments results/<corpus>/segments.tsv")
-    parts, labels = read_split(split, fold) if split else (None, {})
+    rows = read_fold(split, fold) if split else []
+    parts = {row.segment_id: row.part for row in rows} if split else None
+    labels = {row.segment_id: row.label for row in rows if row.label}
     if form == "csd":
         csd.write(opened[0], out)
     elif form == "npz":
@@ -73,15 +67,13 @@ def import_(source, corpus, name, modality, segments, demonstration, out):
     known = {segment.segment_id: segment for segment in read_table(segments, Segment)}
     if not known:
         raise InputError(f"{segments}: holds no segment, so {source} can belong to none")
-    with source.open("rb") as stream:
-        digest = file_digest(stream, "sha256").hexdigest()
     clock = find_clock(source, read(source), known)
     if clock is not CLOCKS[0]:
         log.warning("%s: its times are taken for %s, which fits all rows", source, clock.words)
     attributes = {
         "corpus": corpus, "name": name, "modality": modality, "extractor": "import", "extractor_version": "1",
-        "config": {"path": source.name, "times": clock.words}, "weights": {}, "software": {}, "inputs": digest,
-        "demonstration": demonstration,
+        "config": {"path": source.name, "times": clock.words}, "weights": {}, "software": {},
+        "inputs": digest_file(source), "demonstration": demonstration,
     }  # fmt: skip
     found = dict.fromkeys(known)
     with StoreWriter(out, attributes) as writer:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pipeline.digest import code
-from pipeline.records import InputError
 from pipeline.registry import Registry
 from pipeline.words.base import Recogniser
 
@@ -21,15 +20,8 @@ def check(kind: str, options: dict, weights: str | None, beside: tuple[str, ...]
     """Raise InputError for an unknown recogniser or option, and for weights that are missing or of no use."""
     if kind == NONE:
         return
-    needs = RECOGNISERS.load(kind).needs_weights
     RECOGNISERS.options_for(kind, options, beside)
-    if needs and not weights:
-        raise InputError(
-            f"recogniser {kind!r} needs weights: give ORG/NAME@COMMIT or a folder, or choose one that needs none, such "
-            "as pocketsphinx, or none"
-        )
-    if weights and not needs and kind in BUILT_IN:
-        raise InputError(f"recogniser {kind!r} uses no weights; say weights: null in place of {weights}")
+    RECOGNISERS.check_weights(kind, weights)
 
 
 def make(kind: str, options: dict, weights: Path | None = None, device: str = "auto") -> Recogniser:

@@ -3,7 +3,6 @@
 Valence shows in the face, arousal sounds in the voice, the words tell some of both; the face tells a little of arousal.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from workflow.demo.affect import draw_prosody, phrase
-from workflow.demo.face import Framing, cast, weights_of
+from workflow.demo.face import Actor, Framing, perform, side_by_side, weights_of
 from workflow.demo.film import write_film, write_text
-from workflow.demo.performance import idle, speech
 from workflow.demo.plan import FILMS, Film, random
-from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
+from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, mixed, place, speak
 
 ALONE = Framing(x=86, y=10, width=280, height=210, picture_width=320, picture_height=240, step=4)
 BESIDE = Framing(x=121, y=10, width=210, height=210, picture_width=240, picture_height=240, step=4)
@@ -30,7 +28,6 @@ UNLABELLED = ("-5,-5", "-5.0,-5.0", "-5,0.25", "0.1,-5.0")
 PLEASANT = {"smile": 1.0, "cheek": 0.7, "stretch": 0.6, "part": 0.35}
 UNPLEASANT = {"smile": -0.9, "brow_lower": 0.6, "brow_inner": 0.4, "stretch": -0.3}
 AROUSED = {"lid_raise": 0.25, "brow_raise": 0.15}
-DISTRACTION = ("smile", "brow_lower", "brow_raise", "cheek", "stretch")
 
 
 @dataclass(frozen=True)
@@ -66,12 +63,11 @@ def plan_people(seed: int, film: Film) -> list[Subject]:
     steps = film.seconds * 100 + 100
     shared = _drift(random(seed, film.name, "arousal"), steps, 0.4, (7.0, 20.0))
     people = []
-    for n, letter in enumerate(film.people):
+    for n, (name, letter) in enumerate(zip(film.subjects, film.people)):
         rng = random(seed, film.name, n)
         valence = np.clip(_drift(rng, steps, 0.45, (5.0, 16.0)), -0.95, 0.95)
         own = _drift(rng, steps, 0.15, (7.0, 20.0)) if len(film.people) == 2 else 0.0
-        suffix = ("_left", "_right")[n] if len(film.people) == 2 else ""
-        people.append(Subject(film.name + suffix, letter, valence, np.clip(shared + own, -0.95, 0.95)))
+        people.append(Subject(name, letter, valence, np.clip(shared + own, -0.95, 0.95)))
     return people
 
 
@@ -107,47 +103,36 @@ def frame_ticks(seed: int, film: Film) -> tuple[np.ndarray, Fraction]:
     return np.round(ticks[kept] * TICKS_HZ / film.frame_rate).astype(int), Fraction(TICKS_HZ)
 
 
-def voice_tracks(seed: int, film: Film, people: list[Subject], lines: list[Line]) -> np.ndarray:
-    """Each person's own voice from the first frame on, (people, samples)."""
-    tracks = np.zeros((len(people), film.seconds * SAMPLE_RATE_HZ))
+def voice_tracks(seed: int, film: Film, people: list[Subject], lines: list[Line]) -> list[np.ndarray]:
+    """Each person's own voice from the first frame on."""
+    voices = [draw_voice(random(seed, film.name, "voice", n), person.letter) for n, person in enumerate(people)]
+    spoken: list[list] = [[] for _ in people]
     for n, line in enumerate(lines):
-        voice = draw_voice(random(seed, film.name, "voice", line.person), people[line.person].letter)
-        sound = speak(line.words, line.frames, voice, line.prosody, random(seed, film.name, "sound", n))
-        begin = round(line.start_s * SAMPLE_RATE_HZ)
-        tracks[line.person, begin : begin + len(sound)] += sound
-    return tracks
+        sound = speak(line.words, line.frames, voices[line.person], line.prosody, random(seed, film.name, "sound", n))
+        spoken[line.person].append((line.start_s, sound))
+    return [mixed(film.seconds, own) for own in spoken]
 
 
-def _performance(seed: int, film: Film, n: int, subject: Subject, voice: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-    rng = random(seed, film.name, "motion", n)
-    at = np.arange(len(subject.valence)) * FRAME_S
-    valence, arousal = np.interp(time_s, at, subject.valence)[:, None], np.interp(time_s, at, subject.arousal)[:, None]
-    weights = idle(rng, time_s) + 0.8 * speech(voice, time_s)
-    weights += np.maximum(valence, 0) * weights_of(PLEASANT) + np.maximum(-valence, 0) * weights_of(UNPLEASANT)
-    weights += arousal * weights_of(AROUSED)
-    for action in DISTRACTION:
-        course = _drift(rng, len(at), 0.2, (3.0, 9.0))
-        weights += np.interp(time_s, at, course)[:, None] * weights_of({action: 1.0})
-    return np.clip(weights, -1.6, 1.6).astype(np.float32)
+def performance(seed: int, film: Film, n: int, subject: Subject, voice: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Weights of a person's face at each time, (N, actions)."""
+    at_s = np.arange(len(subject.valence)) * FRAME_S
+    valence, arousal = (np.interp(time_s, at_s, course)[:, None] for course in (subject.valence, subject.arousal))
+    felt = np.maximum(valence, 0) * weights_of(PLEASANT) + np.maximum(-valence, 0) * weights_of(UNPLEASANT)
+    return perform(random(seed, film.name, "motion", n), time_s, felt + arousal * weights_of(AROUSED), voice)
 
 
-def pictures(
-    seed: int, film: Film, people: list[Subject], voices: np.ndarray, time_s: np.ndarray
-) -> Iterator[np.ndarray]:
+def pictures(seed: int, film: Film, people: list[Subject], voices: list[np.ndarray], time_s: np.ndarray):
     """Yield the frames at the given times: the people from left to right, or a picture without anybody."""
     import cv2
     from skimage import data
 
     framing = ALONE if len(people) == 1 else BESIDE
-    actors = [cast(random(seed, film.name, "face", n), framing, p.letter) for n, p in enumerate(people)]
-    courses = [_performance(seed, film, n, p, voices[n], time_s) for n, p in enumerate(people)]
+    actors = [Actor(random(seed, film.name, "face", n), framing, p.letter) for n, p in enumerate(people)]
+    performances = [performance(seed, film, n, p, voices[n], time_s) for n, p in enumerate(people)]
     size = (framing.picture_width * len(people), framing.picture_height)
     empty = cv2.resize(data.coffee()[..., ::-1], size, interpolation=cv2.INTER_AREA)
-    for n, now_s in enumerate(time_s):
-        if is_away(film, now_s):
-            yield empty
-        else:
-            yield np.concatenate([actor.frame(course[n]) for actor, course in zip(actors, courses)], axis=1)
+    for now_s, picture in zip(time_s, side_by_side(actors, performances)):
+        yield empty if is_away(film, now_s) else picture
 
 
 def is_away(film: Film, time_s: float) -> bool:
@@ -220,6 +205,6 @@ def write_video(root: Path, seed: int, name: str) -> None:
         write_text(video.with_name(name + film.transcript), transcript(film, people, lines))
     voices = voice_tracks(seed, film, people, lines)
     late = round(film.sound_from_s * SAMPLE_RATE_HZ)
-    sound = np.pad(voices.sum(0), (max(0, -late), 0))[max(0, late) :]
+    sound = np.pad(sum(voices), (max(0, -late), 0))[max(0, late) :]
     frames = pictures(seed, film, people, voices, time_s)
     write_film(video, frames, ticks, ticks_hz, sound, film.sound_from_s, bit_rate=500_000)

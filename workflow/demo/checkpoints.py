@@ -1,9 +1,8 @@
 """Small checkpoints of real architectures, so that everything runs without a download.
 
-Nothing is trained. Purely random weights would blur most of what a face or a voice shows, so the first layer of each is
-what training tends to arrive at: band-pass filters for sound, wavelets for faces, one random vector for each word. All
-later weights are random and small. Files are those of any checkpoint of the transformers library, an ONNX file, or
-a text file of static word vectors.
+Nothing is trained. Purely random weights would blur most of what a face or a voice shows, so the first layer is what
+training tends to arrive at: band-pass filters for sound, wavelets for faces (of the ONNX network), one random vector
+for each word. All later weights are random and small.
 """
 
 import string
@@ -14,23 +13,19 @@ import numpy as np
 
 from pipeline.weights import seal
 
-NETWORKS = ("wav2vec2", "bert", "vit")
-KINDS = (*NETWORKS, "onnx", "glove")
+KINDS = ("wav2vec2", "bert", "vit", "onnx", "glove")
 SEED = 20_220
 SAMPLE_RATE_HZ = 16_000
 AUDIO_WIDTH, AUDIO_BANDS = 48, 40
 AUDIO_KERNELS = (400, 8, 4)  # 25 ms, then averages; together one row every 20 ms, as the real one
 AUDIO_STRIDES = (10, 8, 4)
 IMAGE_WIDTH, IMAGE_PX = 96, 36
-SEEN, EXPRESSIONS = 48, 8  # wavelets and classes of the ONNX network: with all wavelets a face told too much
+WAVELETS, EXPRESSIONS = 48, 8  # of the ONNX network: with more wavelets a face told too much
 TEXT_WIDTH = 64
 
 
 def write_checkpoint(kind: str, folder: Path) -> None:
-    """Write all files of one of `KINDS`; the same bytes every time.
-
-    The folder is sealed with a manifest of its files, as fetched weights are.
-    """
+    """Write all files of one of `KINDS`, the same bytes every time, with a manifest as fetched weights have it."""
     {"glove": _vectors, "onnx": _onnx}.get(kind, partial(_network, kind))(folder)
     seal(folder, f"demo:{kind}")
 
@@ -71,21 +66,11 @@ def _wav2vec2():
     from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
     config = Wav2Vec2Config(
-        vocab_size=32,
-        hidden_size=AUDIO_WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        conv_dim=(AUDIO_WIDTH,) * 3,
-        conv_kernel=AUDIO_KERNELS,
-        conv_stride=AUDIO_STRIDES,
-        conv_bias=True,
-        feat_extract_norm="layer",
-        do_stable_layer_norm=True,
-        num_conv_pos_embeddings=16,
-        num_conv_pos_embedding_groups=4,
-        apply_spec_augment=False,
-    )
+        vocab_size=32, hidden_size=AUDIO_WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        conv_dim=(AUDIO_WIDTH,) * 3, conv_kernel=AUDIO_KERNELS, conv_stride=AUDIO_STRIDES, conv_bias=True,
+        feat_extract_norm="layer", do_stable_layer_norm=True, num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4, apply_spec_augment=False,
+    )  # fmt: skip
     model = Wav2Vec2Model(config)
     layers = model.feature_extractor.conv_layers
     with torch.no_grad():
@@ -108,10 +93,10 @@ def _wav2vec2():
 
 
 def wavelets(rng: np.random.Generator) -> np.ndarray:
-    """(IMAGE_WIDTH, IMAGE_PX, IMAGE_PX) Gabor wavelets of random place, scale, direction and phase; each sums to 0."""
+    """(WAVELETS, IMAGE_PX, IMAGE_PX) Gabor wavelets of random place, scale, direction and phase; each sums to 0."""
     y, x = np.mgrid[0:IMAGE_PX, 0:IMAGE_PX] / IMAGE_PX
     bank = []
-    for _ in range(IMAGE_WIDTH):
+    for _ in range(WAVELETS):
         across, down = x - rng.uniform(0.25, 0.75), y - rng.uniform(0.3, 0.95)  # brows to chin
         scale, angle, phase = np.exp(rng.uniform(-3.35, -2.4)), *rng.uniform(0, 2 * np.pi, 2)
         bell = np.exp(-(across**2 + down**2) / (2 * scale**2))
@@ -123,30 +108,14 @@ def wavelets(rng: np.random.Generator) -> np.ndarray:
 
 
 def _vit():
-    import torch
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-    config = ViTConfig(
-        hidden_size=IMAGE_WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        image_size=IMAGE_PX,
-        patch_size=IMAGE_PX,  # the aligned face is one patch: where the mouth is in it tells as much as how it looks
-    )
-    model = ViTModel(config)
-    with torch.no_grad():
-        bank = torch.from_numpy(wavelets(np.random.default_rng(SEED))).float()
-        grey = torch.tensor([0.299, 0.587, 0.114])
-        projection = model.embeddings.patch_embeddings.projection
-        projection.weight.copy_(bank[:, None] * grey[None, :, None, None])
-        projection.bias.zero_()
-        # What the first token takes from the patch is a rotation of it, so that nothing is lost on the way.
-        attention = model.layers[0].attention
-        for rotation in (attention.v_proj, attention.o_proj, model.pooler.dense):
-            torch.nn.init.orthogonal_(rotation.weight)
     size = {"height": IMAGE_PX, "width": IMAGE_PX}
-    return model, ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    config = ViTConfig(
+        hidden_size=IMAGE_WIDTH, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, image_size=IMAGE_PX,
+        patch_size=IMAGE_PX,  # the aligned face is one patch: where the mouth is in it tells as much as how it looks
+    )  # fmt: skip
+    return ViTModel(config), ViTImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
 
 
 def _onnx(folder: Path) -> None:
@@ -155,8 +124,8 @@ def _onnx(folder: Path) -> None:
     from onnx import helper, numpy_helper
 
     rng = np.random.default_rng(SEED)
-    filters = wavelets(rng)[:SEEN, None] * np.array([0.299, 0.587, 0.114])[:, None, None]
-    weights = {"filters": filters, "classifier": rng.standard_normal((EXPRESSIONS, SEEN))}
+    filters = wavelets(rng)[:, None] * np.array([0.299, 0.587, 0.114])[:, None, None]
+    weights = {"filters": filters, "classifier": rng.standard_normal((EXPRESSIONS, WAVELETS))}
     nodes = [
         helper.make_node("Conv", ["picture", "filters"], ["places"]),
         helper.make_node("Flatten", ["places"], ["responses"]),
@@ -182,14 +151,8 @@ def _bert():
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *single, *words]
     pieces += [f"##{character}" for character in single]
     tokenizer = BertTokenizer({piece: n for n, piece in enumerate(pieces)}, do_lower_case=True, model_max_length=512)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=TEXT_WIDTH,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=64,
-    )
-    model = BertModel(config)
+    sizes = {"hidden_size": TEXT_WIDTH, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    model = BertModel(BertConfig(vocab_size=len(pieces), **sizes))
     with torch.no_grad():
         vectors = model.embeddings.word_embeddings.weight
         vectors[1:] = torch.randn(len(pieces) - 1, TEXT_WIDTH)  # all but the padding

@@ -5,10 +5,12 @@ are sums of bumps, each of which pushes a part of the portrait; actions are name
 (Ekman & Friesen, 1978). A frame is the portrait looked up through the inverse of all pushes together.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
+
+from workflow.demo.voice import HOP, SAMPLE_RATE_HZ
 
 MIDDLE = 225.0  # of the face, in pixels of the portrait, from the left
 
@@ -31,7 +33,6 @@ ACTIONS = {  # bumps: centre x and y, standard deviations, and how far they push
     "turn": ((224, 125, 30, 40, 6.0, 0), (224, 133, 10, 12, 3.0, 0), (226, 112, 70, 70, -1.0, 0)),  # head to the right
     "nod": ((224, 125, 30, 40, 0, 5.5), (224, 133, 10, 12, 0, 2.7), (226, 112, 70, 70, 0, 1.0)),  # head down
     "tilt": ((226, 50, 80, 60, 12.0, 0),),  # head towards the right shoulder
-    "lean": ((226, 112, 80, 80, 0, 7.0),),  # whole head down in the picture
 }
 """Weights are about -1 to 1, and all zero is a face at rest."""
 SMILING = {"smile": 0.35, "stretch": 0.9, "part": 0.8}
@@ -47,6 +48,8 @@ PROPORTIONS = {
     "forehead": ((227, 18, 60, 22, 0, 6.0),),
 }
 STURDY = {"jaw": 0.8, "hair": -1.0, "forehead": 0.8}
+IDLE = {"turn": 0.25, "nod": 0.18, "tilt": 0.18}
+SPEECH = {"jaw": 0.22, "part": 0.15}
 
 
 @dataclass(frozen=True)
@@ -76,40 +79,25 @@ class Framing:
         ]
         return (np.sum(pushes, 0) * self.scale / self.step).astype(np.float32)
 
-    def cut(self, portrait: np.ndarray) -> np.ndarray:
-        """The picture of this framing from an image in portrait pixels."""
-        import cv2
-
-        part = portrait[self.y : self.y + self.height, self.x : self.x + self.width]
-        return cv2.resize(part, (self.picture_width, self.picture_height), interpolation=cv2.INTER_CUBIC)
-
-
-@cache
-def action_fields(framing: Framing) -> np.ndarray:
-    """The field of each action, (len(ACTIONS), h, w, 2)."""
-    return np.stack([framing.field(bumps) for bumps in ACTIONS.values()])
-
-
-def weights_of(expression: dict[str, float]) -> np.ndarray:
-    """(len(ACTIONS),) float32 from weights by name."""
-    return np.array([expression.get(action, 0.0) for action in ACTIONS], np.float32)
-
 
 class Actor:
-    """A person: a portrait, the proportions that make it somebody, and how it moves.
+    """A person drawn from ``rng``: ``letter`` F or M decides on jaw and hair, everything else is chance."""
 
-    Args:
-        portrait: (512, 512, 3) uint8 BGR.
-        proportions: weights of `PROPORTIONS`.
-        framing: what of the portrait is shown.
-        mirror: show the picture mirrored.
-    """
+    def __init__(self, rng: np.random.Generator, framing: Framing, letter: str):
+        import cv2
+        from skimage import data
 
-    def __init__(self, portrait: np.ndarray, proportions: dict[str, float], framing: Framing, mirror: bool = False):
-        self.framing, self.mirror = framing, mirror
-        self._fields, self._picture = action_fields(framing), framing.cut(portrait)
-        shape = np.sum([weight * framing.field(PROPORTIONS[name]) for name, weight in proportions.items()], 0)
-        self._still = (shape - np.tensordot(weights_of(SMILING), self._fields, 1)).astype(np.float32)
+        lab = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2LAB).astype(np.float32)
+        lab[..., 0] *= rng.uniform(0.65, 1.06)  # light of the room
+        lab[..., 1:] += rng.uniform(-11, 11, 2)  # and its colour
+        portrait = cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8), cv2.COLOR_LAB2BGR)
+        part = portrait[framing.y : framing.y + framing.height, framing.x : framing.x + framing.width]
+        self._size, self._step = (framing.picture_width, framing.picture_height), framing.step
+        self._picture = cv2.resize(part, self._size, interpolation=cv2.INTER_CUBIC)
+        self._actions = np.stack([framing.field(bumps) for bumps in ACTIONS.values()])
+        drawn = [rng.uniform(-1, 1) + STURDY.get(name, 0.0) * (letter == "M") for name in PROPORTIONS]
+        shape = np.tensordot(drawn, [framing.field(bumps) for bumps in PROPORTIONS.values()], 1)
+        self._still = (shape - np.tensordot(weights_of(SMILING), self._actions, 1)).astype(np.float32)
         rows, columns = np.indices(self._still.shape[:2], np.float32)
         self._squares = np.stack([columns, rows], -1)
 
@@ -117,25 +105,34 @@ class Actor:
         """The picture (picture_height, picture_width, 3) uint8 BGR of a face with these action weights."""
         import cv2
 
-        field = np.tensordot(weights.astype(np.float32), self._fields, 1) + self._still
-        backward = field
+        backward = field = np.tensordot(weights.astype(np.float32), self._actions, 1) + self._still
         for _ in range(3):  # fixed point of: backward(p) = field(p - backward(p))
             at = self._squares - backward
             backward = cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        source = (self._squares - backward + 0.5) * self.framing.step - 0.5
-        source = cv2.resize(source, (self.framing.picture_width, self.framing.picture_height))
-        out = cv2.remap(self._picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return cv2.flip(out, 1) if self.mirror else out
+        source = cv2.resize((self._squares - backward + 0.5) * self._step - 0.5, self._size)
+        return cv2.remap(self._picture, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def cast(rng: np.random.Generator, framing: Framing, letter: str) -> Actor:
-    """Draw a person: ``letter`` F or M decides on jaw and hair, everything else is chance."""
-    import cv2
-    from skimage import data
+def weights_of(expression: dict[str, float]) -> np.ndarray:
+    """(len(ACTIONS),) float32 from weights by name."""
+    return np.array([expression.get(action, 0.0) for action in ACTIONS], np.float32)
 
-    lab = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2LAB).astype(np.float32)
-    lab[..., 0] *= rng.uniform(0.65, 1.06)  # light of the room
-    lab[..., 1:] += rng.uniform(-11, 11, 2)  # and its colour
-    portrait = cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8), cv2.COLOR_LAB2BGR)
-    drawn = {name: rng.uniform(-1, 1) + STURDY.get(name, 0.0) * (letter == "M") for name in PROPORTIONS}
-    return Actor(portrait, drawn, framing, bool(rng.random() < 0.5))
+
+def perform(rng: np.random.Generator, time_s: np.ndarray, expression: np.ndarray, voice: np.ndarray) -> np.ndarray:
+    """Weights (N, actions) at each time of an expression, lips that follow the person's own voice, and slow motion."""
+    level = np.sqrt(np.mean(voice[: len(voice) // (5 * HOP) * 5 * HOP].reshape(-1, 5 * HOP) ** 2, 1))
+    at_s = (np.arange(len(level)) + 0.5) * 5 * HOP / SAMPLE_RATE_HZ
+    loudness = np.clip(np.interp(time_s, at_s, level) / max(np.percentile(level, 98), 1e-4), 0, 1)
+    weights = expression + loudness[:, None] * weights_of(SPEECH)
+    for action, most in IDLE.items():
+        swing = np.sin(2 * np.pi * (rng.uniform(0.08, 0.45) * time_s + rng.random()))
+        weights = weights + swing[:, None] * weights_of({action: most})
+    return np.clip(weights, -1.6, 1.6)
+
+
+def side_by_side(actors: Sequence[Actor], performances: Sequence[np.ndarray], every: int = 1) -> Iterator[np.ndarray]:
+    """Yield the pictures of some people from left to right; faces stay as they are for ``every`` so many frames."""
+    for n, weights in enumerate(zip(*performances)):
+        if n % every == 0:
+            picture = np.concatenate([actor.frame(own) for actor, own in zip(actors, weights)], axis=1)
+        yield picture

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from workflow.demo.affect import EMOTIONS, draw_emotion, draw_manner, utterance
-from workflow.demo.face import Framing, cast
+from workflow.demo.face import ACTIONS, Actor, Framing, perform, side_by_side, weights_of
 from workflow.demo.film import write_film, write_text, write_wav
-from workflow.demo.performance import RELEASE_S, perform
 from workflow.demo.plan import dialogs, random
-from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, place, speak
+from workflow.demo.voice import FRAME_S, Prosody, draw_voice, mixed, place, speak
 
 FRAME_RATE = Fraction(30_000, 1001)
 HALF = Framing(x=125, y=5, width=205, height=273, picture_width=360, picture_height=480)
 DECK = {"ang": 4, "exc": 4, "fru": 4, "hap": 4, "neu": 5, "sad": 4, "sur": 4, "xxx": 1}
 """Turns of each label in a session; xxx: the raters did not agree. Session 2 has one of oth more."""
-SPEAKER_STEP, LISTENER_STEP = 2, 6  # frames for which a face stays as it is; faces are tracked at 10 Hz
+FACE_STEP = 3  # frames for which a face stays as it is: faces are tracked at 10 Hz
+ATTACK_S, RELEASE_S = 0.25, 0.40  # an expression begins before the words and fades after them
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Turn:
     words: list[tuple[str, int, int]]
     prosody: Prosody
     expression: dict[str, float]
-    dimensions: tuple[float, float, float]
+    dimensions: tuple[float, ...]  # valence, activation, dominance
 
     @property
     def end_s(self) -> float:
@@ -45,35 +45,24 @@ class Turn:
         return " ".join("I" if w == "i" else w for w, _, _ in self.words).capitalize().replace(" i ", " I ") + "."
 
 
-def _deal(seed: int, session: int) -> dict[str, list[str]]:
-    """The labels of the turns of each dialog of a session, in order."""
-    deck = [label for label, count in DECK.items() for _ in range(count)] + ["oth"] * (session == 2)
-    deck = [str(label) for label in random(seed, "deck", session).permutation(deck)]
-    names = dialogs(session)
-    return {name: deck[n :: len(names)] for n, name in enumerate(names)}
-
-
-def _dimensions(label: str, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Mean of two raters' whole-number ratings, as in the corpus."""
-    mean = EMOTIONS[label].dimensions if label in EMOTIONS else (2.8, 3.0, 3.0)
-    ratings = np.clip(np.round(mean + rng.normal(0, 0.6, (2, 3))), 1, 5)
-    valence, activation, dominance = map(float, ratings.mean(0))
-    return valence, activation, dominance
-
-
 def plan_dialog(seed: int, dialog: str) -> list[Turn]:
     """Draw the turns of a dialog: who speaks when, which words, and how."""
     rng = random(seed, dialog)
     session, leader = int(dialog[3:5]), dialog[5]
     partner = "M" if leader == "F" else "F"
+    deck = [label for label, count in DECK.items() for _ in range(count)] + ["oth"] * (session == 2)
+    names = dialogs(session)
+    dealt = random(seed, "deck", session).permutation(deck).tolist()[names.index(dialog) :: len(names)]
     turns, counts, letter, clock_s = [], {"F": 0, "M": 0}, leader, 0.6
-    for label in _deal(seed, session)[dialog]:
+    for label in dealt:
         emotion = label if label in EMOTIONS else draw_emotion(rng)
         prosody, expression = draw_manner(rng, emotion)
         words, frames = place(utterance(rng, emotion), prosody.tempo, rng)
         turn_id = f"{dialog}_{letter}{counts[letter]:03d}"
         counts[letter] += 1
-        marks = _dimensions(label, rng)
+        usual = EMOTIONS[label].dimensions if label in EMOTIONS else (2.8, 3.0, 3.0)
+        ratings = np.clip(np.round(usual + rng.normal(0, 0.6, (2, 3))), 1, 5)  # two raters in whole numbers
+        marks = tuple(ratings.mean(0).tolist())
         turns.append(Turn(turn_id, letter, label, round(clock_s, 4), frames, words, prosody, expression, marks))
         change = rng.random() < 0.8
         overlap = change and rng.random() < 0.2
@@ -83,38 +72,13 @@ def plan_dialog(seed: int, dialog: str) -> list[Turn]:
     return turns
 
 
-def _sounds(seed: int, session: int, turns: list[Turn], seconds: float) -> tuple[dict[str, np.ndarray], dict]:
-    """The sound of each turn, and each person's own track from the start of the dialog to its end."""
-    spoken = {}
-    tracks = {letter: np.zeros(int(np.ceil(seconds * SAMPLE_RATE_HZ))) for letter in "FM"}
-    for turn in turns:
-        voice = draw_voice(random(seed, "voice", session, turn.letter), turn.letter)
-        sound = speak(turn.words, turn.frames, voice, turn.prosody, random(seed, "sound", turn.turn_id))
-        spoken[turn.turn_id] = sound
-        begin = round(turn.start_s * SAMPLE_RATE_HZ)
-        tracks[turn.letter][begin : begin + len(sound)] += sound
-    return spoken, tracks
-
-
-def _pictures(seed: int, session: int, dialog: str, turns: list[Turn], tracks: dict, time_s: np.ndarray):
-    """Yield the frames: the actor named by the dialog's letter left, the partner right."""
-    picture = np.zeros((HALF.picture_height, 2 * HALF.picture_width, 3), np.uint8)
-    halves = []
-    for side, letter in enumerate("FM" if dialog[5] == "F" else "MF"):
-        actor = cast(random(seed, "face", session, letter), HALF, letter)
-        spoken = [(t.start_s, t.end_s, t.expression) for t in turns if t.letter == letter]
-        weights = perform(random(seed, "motion", dialog, letter), time_s, spoken, tracks[letter])
-        step = np.full(len(time_s), LISTENER_STEP)
-        for start_s, end_s, _ in spoken:
-            step[(time_s > start_s - RELEASE_S) & (time_s < end_s + RELEASE_S)] = SPEAKER_STEP
-        drawn = np.arange(len(time_s)) % step == 0
-        place = slice(side * HALF.picture_width, (side + 1) * HALF.picture_width)
-        halves.append((actor, weights, drawn, place))
-    for n in range(len(time_s)):
-        for actor, weights, drawn, place in halves:
-            if drawn[n]:
-                picture[:, place] = actor.frame(weights[n])
-        yield picture
+def _performance(seed: int, dialog: str, letter: str, turns: list[Turn], track: np.ndarray, time_s: np.ndarray):
+    """Weights of a person's face at each time, (N, actions)."""
+    expression = np.zeros((len(time_s), len(ACTIONS)))
+    for turn in (t for t in turns if t.letter == letter):
+        edges_s = (turn.start_s - ATTACK_S, turn.start_s, turn.end_s, turn.end_s + RELEASE_S)
+        expression += np.interp(time_s, edges_s, (0, 1, 1, 0))[:, None] * weights_of(turn.expression)
+    return perform(random(seed, "motion", dialog, letter), time_s, expression, track)
 
 
 def _evaluation(turns: list[Turn], rng: np.random.Generator) -> str:
@@ -162,15 +126,22 @@ def write_dialog(root: Path, seed: int, dialog: str) -> None:
     base = root / f"Session{session}"
     turns = plan_dialog(seed, dialog)
     frame_count = int(np.ceil((max(t.end_s for t in turns) + 0.6) * FRAME_RATE))
-    seconds = float(frame_count / FRAME_RATE)
     time_s = np.arange(frame_count) / float(FRAME_RATE)
-    spoken, tracks = _sounds(seed, session, turns, seconds)
-    for turn in turns:
-        write_wav(base / "sentences" / "wav" / dialog / f"{turn.turn_id}.wav", spoken[turn.turn_id])
-        write_text(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
+    voices = {letter: draw_voice(random(seed, "voice", session, letter), letter) for letter in "FM"}
+    tracks = {}
+    for letter in "MF" if dialog[5] == "M" else "FM":  # whom the dialog's name names is left
+        spoken = []
+        for turn in (t for t in turns if t.letter == letter):
+            sound = speak(turn.words, turn.frames, voices[letter], turn.prosody, random(seed, "sound", turn.turn_id))
+            spoken.append((turn.start_s, sound))
+            write_wav(base / "sentences" / "wav" / dialog / f"{turn.turn_id}.wav", sound)
+            write_text(base / "sentences" / "ForcedAlignment" / dialog / f"{turn.turn_id}.wdseg", _alignment(turn))
+        tracks[letter] = mixed(float(frame_count / FRAME_RATE), spoken)
     write_text(base / "dialog" / "EmoEvaluation" / f"{dialog}.txt", _evaluation(turns, random(seed, "raters", dialog)))
     write_text(base / "dialog" / "transcriptions" / f"{dialog}.txt", _transcription(turns))
     both = tracks["F"] + tracks["M"]
     write_wav(base / "dialog" / "wav" / f"{dialog}.wav", both)
-    pictures = _pictures(seed, session, dialog, turns, tracks, time_s)
+    actors = [Actor(random(seed, "face", session, letter), HALF, letter) for letter in tracks]
+    performances = [_performance(seed, dialog, letter, turns, track, time_s) for letter, track in tracks.items()]
+    pictures = side_by_side(actors, performances, FACE_STEP)
     write_film(base / "dialog" / "avi" / "DivX" / f"{dialog}.avi", pictures, np.arange(frame_count), FRAME_RATE, both)

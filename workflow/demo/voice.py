@@ -5,6 +5,7 @@ sounds alike.
 The source-filter model is Fant's (1960); vowel formants are the averages of Peterson and Barney (1952) for men.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,23 +16,17 @@ HOP = int(SAMPLE_RATE_HZ * FRAME_S)
 FFT = 4 * HOP
 SILENCE_DB = -62.0
 
-FORMANTS_HZ = {
-    **{"a": (730, 1090, 2440), "e": (530, 1840, 2480), "i": (390, 1990, 2550), "o": (570, 840, 2410)},
-    **{"u": (300, 870, 2240), "y": (270, 2290, 3010)},  # vowels
-    **{"l": (360, 1300, 2700), "m": (250, 1000, 2200), "n": (250, 1400, 2500), "r": (420, 1300, 1600)},
-    **{"w": (300, 700, 2200), "j": (300, 2100, 2900)},  # sonorants
-    **{"s": (300, 2500, 5500), "z": (300, 2400, 5200), "f": (350, 1500, 4200), "v": (300, 1400, 3800)},
-    **{"h": (600, 1500, 2600), "x": (300, 2200, 4800), "c": (350, 2000, 3600)},  # fricatives
-    **{"p": (350, 900, 2300), "b": (300, 900, 2300), "t": (350, 1800, 3800), "d": (300, 1700, 3300)},
-    **{"k": (350, 2000, 2600), "g": (300, 2000, 2500), "q": (350, 1400, 2500)},  # stops
+VOWELS_HZ = {
+    "a": (730, 1090, 2440), "e": (530, 1840, 2480), "i": (390, 1990, 2550),
+    "o": (570, 840, 2410), "u": (300, 870, 2240), "y": (270, 2290, 3010),
+}  # fmt: skip
+CONSONANTS = {  # formants, length in seconds, strength of pulses and of noise
+    "lmnrwj": ((300, 1300, 2500), 0.055, 0.45, 0.0),
+    "szfvhxc": ((300, 2100, 4600), 0.075, 0.0, 0.5),
+    "pbtdkgq": ((350, 1500, 3000), 0.055, 0.0, 0.2),
 }
-KINDS = {  # letters, length in seconds, strength of pulses and of noise
-    "vowel": ("aeiouy", 0.1, 0.9, 0.0),
-    "sonorant": ("lmnrwj", 0.055, 0.45, 0.0),
-    "fricative": ("szfvhxc", 0.075, 0.0, 0.5),
-    "stop": ("pbtdkgq", 0.055, 0.0, 0.2),
-}
-KIND_OF = {letter: kind for kind, (letters, *_) in KINDS.items() for letter in letters}
+PHONES = {vowel: (hz, 0.1, 0.9, 0.0) for vowel, hz in VOWELS_HZ.items()}
+PHONES |= {letter: phone for letters, phone in CONSONANTS.items() for letter in letters}
 
 
 @dataclass(frozen=True)
@@ -63,10 +58,11 @@ def draw_voice(rng: np.random.Generator, letter: str) -> Voice:
 
 def phones(word: str, tempo: float) -> list[tuple[str, int]]:
     """Letters of a word that sound, of those in a row that sound alike the first, and their lengths in frames."""
-    letters = [c for c in word.lower() if c in KIND_OF]
-    vowel = [KIND_OF[c] == "vowel" for c in letters]
-    kept = [c for n, c in enumerate(letters) if n == 0 or not (c == letters[n - 1] or (vowel[n] and vowel[n - 1]))]
-    return [(c, max(3, round(KINDS[KIND_OF[c]][1] / tempo / FRAME_S))) for c in kept or ["a"]]
+    kept: list[str] = []
+    for letter in filter(PHONES.__contains__, word.lower()):
+        if not kept or (letter != kept[-1] and not {letter, kept[-1]} <= VOWELS_HZ.keys()):
+            kept.append(letter)
+    return [(letter, max(3, round(PHONES[letter][1] / tempo / FRAME_S))) for letter in kept or ["a"]]
 
 
 def place(words: list[str], tempo: float, rng: np.random.Generator) -> tuple[list[tuple[str, int, int]], int]:
@@ -88,9 +84,8 @@ def _tracks(words, frames, prosody):
     for word, at, _ in words:
         for n, (letter, length) in enumerate(phones(word, prosody.tempo)):
             part = slice(at, at + length)
-            formants[part] = FORMANTS_HZ[letter]
-            _, _, pulses[part], noise[part] = KINDS[KIND_OF[letter]]
-            if KIND_OF[letter] == "vowel":
+            formants[part], _, pulses[part], noise[part] = PHONES[letter]
+            if letter in VOWELS_HZ:
                 semitones[part] = prosody.melody * np.hanning(length + 2)[1:-1] * (1.0 if n < 3 else 0.4)
             at += length
     tail = slice(max(0, words[-1][2] - 25), words[-1][2])
@@ -112,15 +107,7 @@ def _resonance(formants_hz: np.ndarray, tract: float) -> np.ndarray:
 def speak(
     words: list[tuple[str, int, int]], frames: int, voice: Voice, prosody: Prosody, rng: np.random.Generator
 ) -> np.ndarray:
-    """Speech of ``frames`` 10 ms frames, (frames * 160,) float64 in -1 to 1.
-
-    Args:
-        words: word, first frame and end frame of each.
-        frames: length of the whole, silence around the words included.
-        voice: who speaks.
-        prosody: how.
-        rng: source of noise.
-    """
+    """Speech of words with their first and end frames, (frames * 160,) float64 in -1 to 1, silence around it."""
     from scipy.ndimage import uniform_filter1d
     from scipy.signal import istft, lfilter, stft
 
@@ -141,3 +128,12 @@ def speak(
     out *= 10 ** ((-23.0 + prosody.level) / 20) / np.sqrt(np.mean(out[speaking] ** 2))
     out += 10 ** (SILENCE_DB / 20) * rng.normal(size=samples)
     return np.tanh(out * 1.1) / 1.1  # soft limit instead of clipping
+
+
+def mixed(seconds: float, pieces: Iterable[tuple[float, np.ndarray]]) -> np.ndarray:
+    """Pieces of sound, each from its start in seconds on, in a track of so many seconds."""
+    track = np.zeros(int(np.ceil(seconds * SAMPLE_RATE_HZ)))
+    for start_s, sound in pieces:
+        begin = round(start_s * SAMPLE_RATE_HZ)
+        track[begin : begin + len(sound)] += sound
+    return track

@@ -12,15 +12,17 @@ from typing import Literal, NamedTuple
 from pydantic import Field
 
 from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
-from pipeline.corpora.tree import below, files, find_root, is_pointer
+from pipeline.corpora.tree import below, files, find_root
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Label, Segment, Unit
 from pipeline.registry import options
+from pipeline.stand_in import stand_in
 
 VIDEO = "VideoFlash"
 SOUND = {"wav": "AudioWAV", "mp3": "AudioMP3"}
 LAYOUT = (f"{VIDEO}|{SOUND['wav']}|{SOUND['mp3']}",)
 CLIPS = 7_442
+SMALL_BYTES = 1024  # larger files are not looked into while they are listed
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
 SENTENCES = {
@@ -31,8 +33,6 @@ SENTENCES = {
     "ITS": "I think I've seen this before.", "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }  # fmt: skip
-POINTER = "is a text pointer to a large file: run 'git lfs pull' in the clone"
-POINTERS = "are text pointers to large files: run 'git lfs pull' in the clone"
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_({'|'.join(LEVELS)})", re.ASCII)
 
 
@@ -75,7 +75,7 @@ class Reader(Corpus):
 }"""
 
     def index(self) -> Index:
-        """List the clips; raises InputError where there is none, or where all are pointers to large files."""
+        """List the clips; raises InputError where there is none, or where none holds a clip."""
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
         folders = {"video": (VIDEO, ".flv")}
@@ -84,9 +84,8 @@ class Reader(Corpus):
         media = {what: _media(root, *folder, what, found.findings) for what, folder in folders.items()}
         names = sorted(set().union(*media.values()))
         if not any(path for own in media.values() for path in own.values()):
-            if names:
-                raise InputError(f"{self.key}: the clips of {root} {POINTERS}, or download the clips")
-            raise InputError(f"{self.key}: no clip in {root}; it holds {VIDEO}, {', '.join(SOUND.values())}")
+            instead = f"; {found.findings[0].reason}" if names else ""
+            raise InputError(f"{self.key}: no clip in {root}, in {VIDEO}, {' or '.join(SOUND.values())}{instead}")
         for name in names:
             paths = {what: own.get(name) for what, own in media.items()}
             for what, (folder, suffix) in folders.items():
@@ -123,9 +122,9 @@ def parse_name(name: str) -> Clip:
 
 
 def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Finding]) -> dict[str, Path | None]:
-    """Files of a folder by clip, None where only a pointer is there; what is not as it should be is a finding."""
+    """Files of a folder by clip, None where a pointer or page is there instead; what is amiss is a finding."""
     found: dict[str, Path | None] = {}
-    pointers = []
+    absent = {}
     for path in files(root / folder, suffix):
         try:
             parse_name(path.stem)
@@ -133,14 +132,15 @@ def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Findi
             reason = f"{folder}/{path.name}: {error}; not used"
             findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
             continue
-        found[path.stem] = path
-        if is_pointer(path):
-            found[path.stem] = None
-            pointers.append(Finding(path.stem, path.stem, what, "absent", f"{folder}/{path.name} {POINTER}"))
+        instead = stand_in(path) if path.is_file() and path.stat().st_size < SMALL_BYTES else None
+        found[path.stem] = None if instead else path
+        if instead:
+            absent[path.stem] = f"{folder}/{path.name} is {instead[0]}; {instead[1]}"
     if not found:
         findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"there is no clip in {folder}"))
-    elif len(pointers) == len(found):
-        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"the {len(found):,} files of {folder} {POINTERS}"))
+    elif len(absent) == len(found):
+        reason = f"none of the {len(found):,} files of {folder} can be used, such as {min(absent.values())}"
+        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", reason))
     else:
-        findings += pointers
+        findings += [Finding(name, name, what, "absent", reason) for name, reason in absent.items()]
     return found

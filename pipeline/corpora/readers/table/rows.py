@@ -13,7 +13,7 @@ from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, number
-from pipeline.corpora.tree import LITTER, Folders, below, is_litter
+from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
 
@@ -24,10 +24,10 @@ _PATTERN = re.compile(r"[*?\[]")
 
 
 class Places:
-    """Files that cells name, below ``root`` or by absolute paths."""
+    """Files that cells name, below ``root`` or by absolute paths; network shares are asked for each folder once."""
 
     def __init__(self, root: Path):
-        self.root, self._folders = root, Folders()
+        self.root = root
         self._known: dict[str, tuple[str, dict[str, str]]] = {}
 
     def file(self, text: str) -> str | None:
@@ -35,7 +35,7 @@ class Places:
         folder, name = os.path.split(text)
         if folder not in self._known:
             whole = os.path.normpath(os.path.join(self.root, folder))
-            self._known[folder] = below(self.root, Path(whole)), self._folders.names(whole)
+            self._known[folder] = below(self.root, Path(whole)), names_in(whole)
         where, names = self._known[folder]
         found = names.get(name) or names.get(unicodedata.normalize("NFC", name))
         if found:
