@@ -10,11 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE  # or every job compiles torch's modules anew
 
 report: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/iemocap_report.html
-	@echo "Open $(CURDIR)/results/iemocap_report.html in a browser."
 
 reports: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) results/iemocap_report.html results/affwild2_report.html
-	@echo "Open $(CURDIR)/results/iemocap_report.html and affwild2_report.html in a browser."
 
 test: lint
 	$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder

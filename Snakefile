@@ -17,6 +17,7 @@
 #   {corpus}/models/{model}-{modalities}/               the same, packed to predict on any recording
 #   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)
 #   {corpus}/logs/, {corpus}/benchmarks/                what each job said and cost
+import atexit
 import os
 
 from snakemake.utils import min_version
@@ -50,6 +51,9 @@ onsuccess:
 
 onerror:
     REPORTER.end()
+
+
+atexit.register(say_reports, workflow)
 
 
 rule all:

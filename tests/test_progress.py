@@ -15,9 +15,11 @@ from workflow.progress import Reporter, account, duration, headline, table
 from workflow.run_log import Run, read_run
 
 SNAKEFILE = """
+import atexit
 from snakemake.logging import logger
-from workflow.progress import Reporter
+from workflow.progress import Reporter, say_reports
 REPORTER = Reporter(logger)
+atexit.register(say_reports, workflow)
 onstart: REPORTER.start(workflow.dag)
 onsuccess: REPORTER.end()
 onerror: REPORTER.end()
@@ -28,6 +30,9 @@ rule nap:
     log: "logs/nap-{k}.log"
     benchmark: "benchmarks/nap/{k}.tsv"
     shell: "echo 'Finished jobid: 77 (Rule: nap)' > {log}; sleep 0.{wildcards.k}; sleep 0.5; touch {output}"
+rule html_report:
+    output: page="{corpus}_report.html"
+    shell: "touch {output}"
 rule again:  # fails at first
     output: "again.txt"
     log: "logs/again.log"
@@ -96,6 +101,15 @@ def test_a_finished_rule_is_told_in_one_line(good):
     work_s, each_s = map(float, found.groups())
     assert 1.75 <= work_s < 6  # 0.5 + 0.6 + 0.7 s of sleep, measured every half second at first
     assert each_s == pytest.approx(work_s / 3, abs=0.06)
+
+
+def test_the_last_line_says_where_the_report_lies(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    page = f"Open {tmp_path / 'mine_report.html'} in a browser"
+    assert "Open" not in run(tmp_path, "mine_report.html", "--dry-run")
+    for _ in ("made", "there already"):
+        assert run(tmp_path, "mine_report.html").splitlines()[-1].startswith(page)
+    assert "Open" not in run(tmp_path, "mine_report.html", "broken.txt", fails=True)
 
 
 def test_a_fault_in_telling_is_told_and_ends_no_run(tmp_path):

@@ -53,7 +53,7 @@ Promise.all(frames).then((all) => {
         && view.getComputedStyle(e).overflowX !== "auto").length,
       paper: view.getComputedStyle(page.body).backgroundColor, ink: view.getComputedStyle(page.body).color,
       small: Math.min(...[...page.querySelectorAll("p, td, th, li, figcaption, text")].map((e) =>
-        parseFloat(view.getComputedStyle(e).fontSize))),
+        parseFloat(view.getComputedStyle(e).fontSize) * (e.tagName === "text" ? e.getScreenCTM().a : 1))),
       title: page.title, headings: page.querySelectorAll("h2").length,
       sheet: page.querySelector(".faces svg use") ? page.querySelector(".faces svg use").getBBox().width : 0,
     });

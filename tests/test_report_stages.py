@@ -76,7 +76,13 @@ def test_no_verdict_on_two_clusters(tmp_path):
         )
     page = tables_of(made, "classes/segment")
     assert page.with_class("answer")[0].text == "No verdict: these data cannot carry one."
-    assert "but there is no verdict: too few dialogs, videos or speakers" in page.with_class("lead")[0].text
+    assert "but there is no verdict: not even an exact test of so few dialogs" in page.with_class("lead")[0].text
+    # What was not made is not told of: no interval, no bootstrap; and the corpus's word for a recording is used.
+    tested = f"{page.by_id('significance').text} {page.by_id('methods').text} {page.by_id('paper').text}"
+    assert "These data carry no interval, so nothing is decided" in tested
+    for untrue in ("thick part", "bootstrap", "interval and p are rough"):
+        assert untrue not in tested, untrue
+    assert re.search(r"\d+ test items of 2 recordings", page.with_class("facts")[0].text)
 
 
 def test_numbers_of_segments_as_the_stages_write_them(tmp_path):

@@ -113,6 +113,16 @@ def is_for_the_screen(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or not of_one_job
 
 
+def say_reports(workflow) -> None:
+    """Where nothing is left to do, say where the reports lie; to be called when all else has been said."""
+    dag = workflow.dag
+    if workflow.dryrun or dag is None or any(dag.needrun_jobs()):
+        return
+    pages = sorted(Path(job.output.page).absolute() for job in dag.jobs if job.rule.name == "html_report")
+    for page in filter(Path.exists, pages):
+        print(f"Open {page} in a browser: one file, which needs nothing beside it.", file=sys.stderr)
+
+
 class Reporter(logging.Handler):
     """Listens to Snakemake's logger, writes its events down and tells of each finished rule in one line."""
 

@@ -32,10 +32,7 @@ class Status(Worded):
 
     TESTED = "tested", "tested"
     UNDEFINED = "undefined", "the metric is undefined on this test set: nothing can be tested"
-    FEW_CLUSTERS = (
-        "few clusters",
-        "too few dialogs, videos or speakers: even an exact test of that many could not reach the level",
-    )
+    FEW_CLUSTERS = "few clusters", "not even an exact test of so few dialogs, videos or speakers could reach the level"
     FEW_ITEMS = "few items", "too few test items"
     NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
     AT_CHANCE = "at chance", "neither model is shown to be better than the best constant answer"

@@ -114,8 +114,8 @@ def hold_out(names: np.ndarray, table: np.ndarray, share: float, rng: np.random.
     """
     if len(names) < 2:
         raise InputError(
-            f"only {', '.join(map(str, names)) or 'nothing'} is left to train on; at least two dialogs or videos are "
-            "needed, one of them to select the model"
+            f"only {', '.join(map(str, names)) or 'nothing'} is left to train on; two dialogs or videos are needed, "
+            "one of them to select the model: add some, or take a protocol that leaves out less"
         )
     order, sums = _orders(table, rng)
     wanted = share * table.sum(0)

@@ -37,12 +37,13 @@ class Side:
 
 def flat(value, path: str = "") -> Iterator[tuple[str, str]]:
     """The leaves of nested settings as (dotted key, text); a list is one leaf, and what is null is not there."""
-    if isinstance(value, dict) and value:
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):  # contrasts
+        value = {item.pop("question"): " ".join(map(str, item.values())) for item in map(dict, value)}
+    if isinstance(value, dict):
         for key, inner in value.items():
             yield from flat(inner, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
-        words = (" ".join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in value)
-        yield path, ", ".join(words)
+        yield path, ", ".join(map(str, value))
     elif value is not None:
         yield path, str(value)
 

@@ -163,6 +163,8 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
     within = percent(1 - 2 * settings.alpha)
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
+    if not verdicts.resampled:
+        return [f"{many} planned; the data carry no test of {'it' if planned == 1 else 'them'}."]
     together = " of all folds together" if settings.folds > 1 else ""
     return [
         f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s{samples}",

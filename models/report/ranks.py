@@ -101,7 +101,10 @@ def picture(
         end, at, anchor = (-6, -10, "end") if left else (MIDDLE_PX + 6, MIDDLE_PX + 10, "start")
         words = f"{names.run(run)}  {rank:.2f}" if left else f"{rank:.2f}  {names.run(run)}"
         legs.append({"rank": rank, "y": y, "end": end, "text_x": at, "anchor": anchor, "words": words})
-    side = LETTER_PX * max(len(leg["words"]) for leg in legs) + 20
+    left_px, right_px = (
+        LETTER_PX * max(len(leg["words"]) for leg in legs if leg["anchor"] == anchor) + 20
+        for anchor in ("end", "start")
+    )
     rows = [
         {"run": names.run(run), "rank": float(rank), "mean": float(table[run].mean()), "blocks": len(table)}
         for run, rank in ordered.items()
@@ -114,8 +117,8 @@ def picture(
         bars=bars,
         legs=legs,
         height=below + LINE_PX * half + 10,
-        left=side,
-        width=2 * side + MIDDLE_PX,
+        left=left_px,
+        width=left_px + MIDDLE_PX + right_px,
         text=_text(kind, len(table), k, critical, metric, planned),
         table=Table.of("ranks", f"Runs by mean rank over {kind}s", columns, rows, note=_note(critical, p)),
     )

@@ -40,8 +40,9 @@ class Answer:
 
 
 def remarks(row: dict) -> list[str]:
-    """The parts of a contrast's note."""
-    return [] if missing(row.get("note")) else [part for part in str(row["note"]).split("; ") if part]
+    """The parts of a contrast's note; of an interval that is not there nothing is said."""
+    parts = [] if missing(row.get("note")) else [part for part in str(row["note"]).split("; ") if part]
+    return [part for part in parts if part != Remark.ROUGH.text or not missing(row.get("p_bootstrap"))]
 
 
 def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
@@ -83,9 +84,12 @@ class Verdicts:
     """Turn the rows of significance.csv into sentences."""
 
     def __init__(self, rows: list[dict], names: RunNames, settings: Settings):
+        unit = {"video": settings.words["unit"]}  # significance.csv calls any recording a video
+        rows = [{**row, "cluster_kind": unit.get(row.get("cluster_kind"), row.get("cluster_kind"))} for row in rows]
         planned = [row for row in rows if row["role"] == Role.PLANNED]
         self.rows, self.names = planned, names
         self.secondary = [row for row in rows if row not in planned]
+        self.resampled = any(not missing(row.get("p_bootstrap")) for row in planned)
         self.region, self.alpha = settings.practical_region, settings.alpha
         self.numbers = Numbers(str(planned[0]["metric"]) if planned else settings.metric)
         self.topics = {contrast.get("question"): contrast.get("topic") for contrast in settings.contrasts}

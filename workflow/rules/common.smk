@@ -20,7 +20,7 @@ from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
 from workflow.overlay import check_files, overruled
 from workflow.planned import Corpora
-from workflow.progress import Reporter
+from workflow.progress import Reporter, say_reports
 
 # Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
 shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')
