@@ -28,6 +28,7 @@ from pipeline.records import InputError
 SCHEMA = 1
 __digest__ = "feature store, schema 1, revision 1"
 CHUNK_BYTES = 1 << 16
+BUFFER_BYTES = 1 << 20
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
     "inputs", "demonstration", "layers",
@@ -173,6 +174,8 @@ class StoreWriter(Writer):
         self.path, self.attributes, self.dim, self.dtype = Path(path), attributes, dim, dtype
         self.segment_ids: list[str] = []
         self.offset = [0]
+        self._buffer: list[tuple[np.ndarray, ...]] = []  # each write costs a millisecond, however short a segment is
+        self._buffered_bytes = 0
 
     def _begin(self) -> None:
         if self.dim is not None:
@@ -215,15 +218,23 @@ class StoreWriter(Writer):
             values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
         if not np.isfinite(values).all():
             raise InputError(f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32")
-        first, last = self.offset[-1], self.offset[-1] + len(rows)
-        for key, data in (("values", values), ("time_s", rows.time_s), ("valid", rows.valid)):
-            self._file[key].resize(last, axis=0)
-            self._file[key][first:last] = data
-        self.offset[-1] = last
+        self._buffer.append((values, rows.time_s.copy(), rows.valid.copy()))
+        self._buffered_bytes += values.nbytes
+        self.offset[-1] += len(rows)
+        if self._buffered_bytes >= BUFFER_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        for key, parts in zip(("values", "time_s", "valid"), zip(*self._buffer)):
+            dataset, data = self._file[key], np.concatenate(parts)
+            dataset.resize(self.offset[-1], axis=0)
+            dataset[self.offset[-1] - len(data) :] = data
+        self._buffer, self._buffered_bytes = [], 0
 
     def _finish(self) -> None:
         if self.dim is None:
             raise InputError(f"{self.path}: no segment was written, so the width of its rows is not known")
+        self._write()
         write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
         write_checked(self._file, "offset", np.array(self.offset, np.int64))
         for key in ATTRIBUTES[1:]:

@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # or threads of several workers wait, busily
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
@@ -20,9 +23,9 @@ def pytest_collection_modifyitems(items):
     """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 a GPU and LaTeX alone. Slow files come first."""
     import shutil
 
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    # The cluster mostly waits, so it should run beside others, not after them.
-    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, item.path not in slow))
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    # The cluster mostly waits, so it should run beside others, not after them; so should the longest file.
+    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, -slow[item.path]))
 
     lacking = {} if shutil.which("pdflatex") else {"latex": "no pdflatex on the PATH"}
     if not os.environ.get("REQUIRE_ALL"):

@@ -18,7 +18,6 @@ from models.attention import (
 )
 from tests.network_material import random_streams
 
-torch.set_num_threads(1)
 WIDTH, HEADS = 6, 2
 
 

@@ -36,7 +36,6 @@ from tests.training_material import (
     write_store,
 )
 
-torch.set_num_threads(1)
 SEGMENTS, FRAMES = Task("classes", "segment"), Task("numbers", "frame", ("valence", "arousal"))
 SELF, RCMA = NetworkOptions(fusion="self_attention"), NetworkOptions(fusion="rcma")
 

@@ -28,10 +28,8 @@ SHORT = dict.fromkeys((*EMOTIONS, "xxx"), 1)  # eight turns in a session, four i
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread():
     import cv2
-    import torch
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 import yaml
 from click.testing import CliRunner
 from snakemake.cli import get_argument_parser
@@ -52,7 +51,6 @@ ELSEWHERE = {
     "affectflow predict": "a model that was trained; tests/test_apply.py trains some",
     "load_model": "the same",
 }
-torch.set_num_threads(1)
 
 
 @dataclass(frozen=True)

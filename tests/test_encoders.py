@@ -10,8 +10,6 @@ from torch import nn
 from models.attention import Stream, observed
 from models.encoders import Encoder, GatedRecurrence, MaskedConvolutions, TemporalConvolutionNetwork, averaged
 
-torch.set_num_threads(1)
-
 
 def random_stream(seed: int, items: int, steps: int, features: int, absent: float = 0.3) -> Stream:
     generator = torch.Generator().manual_seed(seed)

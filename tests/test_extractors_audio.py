@@ -13,16 +13,6 @@ from pipeline.records import InputError
 RATE = 16_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def make(kind, **options):
     return build(kind, options, None, "cpu")[0]
 

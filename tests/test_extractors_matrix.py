@@ -20,16 +20,6 @@ from tests.checkpoint_families import ALL, FAMILIES, WORDS, make_checkpoint, pie
 RATE_HZ = 16_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """Make a family's checkpoint once and give its folder."""

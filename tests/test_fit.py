@@ -26,7 +26,6 @@ from tests.training_material import (
     write_store,
 )
 
-torch.set_num_threads(1)
 RATES = [0.0001, 0.01, 0.003]
 
 

@@ -5,7 +5,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 from models.check import CHECKS, check_fusion
@@ -14,7 +13,6 @@ from pipeline.conformance import verdicts
 from pipeline.records import InputError
 from tests.network_material import VARIANTS, small
 
-torch.set_num_threads(1)
 REPOSITORY = Path(__file__).resolve().parent.parent
 HEAD = """
 import torch

@@ -27,8 +27,6 @@ from tests.network_material import (
     small,
 )
 
-torch.set_num_threads(1)
-
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), CASES)
 def test_shapes_gradients_and_absent_content(fusion, task, modalities):

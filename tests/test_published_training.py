@@ -17,7 +17,6 @@ from models.options import NetworkOptions, TrainingOptions
 from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference
 
-torch.set_num_threads(1)
 DIMS = {"audio": 4, "video": 5, "text": 6}
 STEPS = {"audio": 20, "video": 32, "text": 10}
 

@@ -9,7 +9,6 @@ from models.attention import Stream, observed
 from models.fusion.recursive import Rcma, RecursionOptions, Rjcma
 from tests.network_material import random_streams
 
-torch.set_num_threads(1)
 WIDTH = 6
 THREE = ["audio", "video", "text"]
 

@@ -14,7 +14,6 @@ from pipeline.records import InputError
 from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference, written_down
 
-torch.set_num_threads(1)
 DIMS = {"text": 300, "video": 2048, "audio": 120}
 STEPS = {"text": 128, "video": 32, "audio": 1000}
 

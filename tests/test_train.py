@@ -52,7 +52,6 @@ from tests.training_material import (
 
 CLASSES_TASK = Task("classes", "segment")
 
-torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parent.parent
 SELF, RCMA = NETWORKS["segment"], NETWORKS["frame"]
 SEGMENT, FRAME = TRAINING["segment"], TRAINING["frame"]

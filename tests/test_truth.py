@@ -31,7 +31,6 @@ from tests.training_material import (
     write_store,
 )
 
-torch.set_num_threads(1)
 NUMBERS, CLASSES = Task.parse("numbers/segment:arousal,dominance"), Task("classes", "segment")
 FRAME_NUMBERS, FRAME_CLASSES = Task.parse("numbers/frame:valence,arousal"), Task("classes", "frame")
 NAMES = ["calm", "cross", "merry"]
