@@ -153,6 +153,7 @@ def arguments(words: list[str]):
 def started(words: list[str], monkeypatch) -> list[str]:
     """The command line of snakemake that ``affectflow report`` and its like become."""
     became = []
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as it sets it, but not for the tests after this
     monkeypatch.setattr("workflow.launch.os.execv", lambda _, line: became.extend(line))
     invoke(group, words)
     return became[3:]

@@ -338,7 +338,7 @@ def test_blocks_are_connected_components(pairs):
         (alone(4), "session", "the session of every segment; 16 have none, the first is 000_text0"),
         (emotional_turns(3, 1), "scenario", "at least 2 different scenarios"),
         (emotional_turns(1, 4), "scenario", "at least 2 different sessions"),
-        (emotional_turns(2, 1), "session", "at least two dialogs"),
+        (emotional_turns(2, 1), "session", "two dialogs or videos are needed"),
         (emotional_turns(1, 1), "group", "segments of at least two videos"),
         (emotional_turns(1, 1, 6), "utterance", "too few"),
         (alone(4), "parts", "no segment has the part training"),

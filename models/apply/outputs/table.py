@@ -1,7 +1,7 @@
 """Predictions as a table: a row for each turn, window or frame of each person; and one table of all recordings."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +63,15 @@ def write_parquet(rows: "DataFrame", path: Path) -> None:
 
 def join(tables: Sequence[Path], out: Path) -> None:
     """Write the rows of all these CSV tables as one, with ``recording``, the name of each, as first column."""
+
+    def rows(path: Path) -> Iterator[list[str]]:
+        with path.open(newline="", encoding="utf-8") as stream:
+            yield from csv.reader(stream)
+
+    columns = dict.fromkeys(name for path in tables for name in next(rows(path)))
     with replacing(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        for number, path in enumerate(tables):
-            with path.open(newline="", encoding="utf-8") as rows:
-                for line, row in enumerate(csv.reader(rows)):
-                    if line or not number:
-                        writer.writerow([path.stem if line else "recording", *row])
+        writer = csv.DictWriter(stream, ["recording", *columns], lineterminator="\n")
+        writer.writeheader()
+        for path in tables:
+            header, *body = rows(path)
+            writer.writerows({"recording": path.stem, **dict(zip(header, row))} for row in body)
