@@ -117,7 +117,6 @@ def training(folder: Path, device: str) -> dict[str, dict[str, float]]:
             network = NetworkOptions(fusion=fusion, **own, one_grid=True if own and fusion != "late" else None)
             seconds[f"{level}, {fusion}"] = _epoch_s(replace(job, network=network), device, size["epochs"]) / lasts_s
             checkpoint_b = max(checkpoint_b, sum(file.stat().st_size for file in (job.out / "seed0").iterdir()))
-    jobs["segment"] = _of_turns(folder, size["turns"] // 4)  # a hundred times slower: few are enough
     for level, own in PUBLISHED.items():
         job, lasts_s = jobs[level]
         for fusion, options in own.items():
