@@ -127,7 +127,7 @@ def _good(tree: Tree, whole: Path) -> None:
 def _bad_media(tree: Tree, whole: Path, tone: np.ndarray) -> None:
     """Files that are no media, or hold no more than a part."""
     root, draw = tree.root, random.Random(1)
-    placeholders = {
+    stand_ins = {
         "empty": (b"", "an empty file"),
         "text": (b"This is not a video.", "not a media file"),
         "html": (b"<!DOCTYPE html><html>404</html>", "a web page"),
@@ -142,9 +142,7 @@ def _bad_media(tree: Tree, whole: Path, tone: np.ndarray) -> None:
         "noise": (draw.randbytes(5000), "not a media file"),
         "zip": (b"PK\x03\x04" + draw.randbytes(900), "not a media file"),
     }
-    for (name, (content, words)), (kind, suffix) in product(
-        placeholders.items(), (("video", ".mp4"), ("audio", ".wav"))
-    ):
+    for (name, (content, words)), (kind, suffix) in product(stand_ins.items(), (("video", ".mp4"), ("audio", ".wav"))):
         (root / f"{name}{suffix}").write_bytes(content)
         tree.bad[tree.add(f"{name}_{kind}", **{kind: f"{name}{suffix}"})] = (kind, words)
     cuts = {

@@ -600,3 +600,25 @@ def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared,
     spent = json.loads(done.text.splitlines()[-1])
     assert 0.3 < spent["stages_s"] / spent["wall_s"] < 1
     assert 200 < done.peak_mb < 2000
+
+
+def test_cores_limit_the_threads_of_one_recording_too():
+    """Libraries read their number of threads when they are loaded, so it must be known before."""
+    script = """if True:
+        from pathlib import Path
+        from models.apply import batch
+        from models.apply.recordings import Wish
+
+        def threads(order, model, todo):
+            import torch
+            print(torch.get_num_threads())
+
+        batch.Model = batch._key = lambda *_: {}
+        batch._one_by_one = threads
+        folder = Path("nowhere")
+        request = batch.Request(folder / "a.mp4", Wish(), "a")
+        batch.predict_all(batch.Order(folder, folder, folder), [request], cores=1)
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr

@@ -398,7 +398,7 @@ def test_command(tmp_path):
     written = read_table(tmp_path / "s.tsv", Assignment)
     assert written == class_split(segments, "session", ["ang", "hap"], {"exc": "hap"}, labels, seed=4)
     assert (tmp_path / "s.tsv").read_text().startswith("segment_id\tfold\tpart\tlabel\n")
-    for bad in ("{exc: hap}", '["exc"]'):
+    for bad in ("{exc: hap}", '["exc"]', '{"exc": 3}'):
         arguments[arguments.index("--merge") + 1] = bad
         assert isinstance(CliRunner().invoke(main, arguments).exception, InputError)
 

@@ -3,8 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from pipeline.cli import parse_options
 from pipeline.log import log
 from pipeline.records import NUMBERS, InputError, Label
+
+
+def parse_merge(text: str) -> dict[str, str]:
+    """Which label becomes which, from the command line; raises InputError where it is no object of label to label."""
+    merges = parse_options(text, "--merge")
+    if not all(isinstance(label, str) for label in merges.values()):
+        raise InputError(f'--merge {text!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')
+    return merges
 
 
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:

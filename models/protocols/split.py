@@ -9,10 +9,9 @@ import numpy as np
 from models.protocols.development import develop
 from models.protocols.folds import PROTOCOLS, Fold, fold_count, of_turns
 from models.protocols.groups import Labelled
-from models.protocols.labels import choose_classes, choose_numbers
+from models.protocols.labels import choose_classes, choose_numbers, parse_merge
 from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
-from pipeline.cli import parse_options
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import FeatureStore
@@ -133,7 +132,7 @@ def _without_frames(path: str) -> list[str]:
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
 def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, out):
     """Assign segments to the folds and parts of a protocol."""
-    merges = parse_options(merge, "--merge")
+    merges = parse_merge(merge)
     task, rows = Task.parse(task), read_table(segments, Segment)
     if not task.frames and not labels_table:
         raise InputError(f"task {task} needs --labels-table labels.tsv")

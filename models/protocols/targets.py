@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import click
 
 from models.protocols.groups import BOUND, group_of
-from pipeline.cli import parse_options
+from models.protocols.labels import parse_merge
 from pipeline.log import log
 from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
@@ -118,6 +118,6 @@ def command(segments, raters, split, merge, out):
         read_table(split, Assignment),
         read_table(segments, Segment),
         read_table(raters, Rating),
-        parse_options(merge, "--merge"),
+        parse_merge(merge),
     )
     write_table(out, rows, Target)
