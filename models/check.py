@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from models.attention import Stream, observed
 from models.network import Fused, build
-from models.options import MODALITIES, NetworkOptions, options_from_json, sentences, title
+from models.options import MODALITIES, NetworkOptions, options_from_json
 from models.task import Task
+from models.wording import sentences, title
 from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
 

@@ -10,7 +10,7 @@
 ``task="numbers/segment:valence,arousal"`` and ``labels="labels.tsv"`` it is (B, 2) numbers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.dialog import Before
+from models.normaliser import Normaliser
 from models.sources import PooledRows, StoredRows
 from models.task import Task
 from models.truth import UNKNOWN, Truth, segment_truth
@@ -60,42 +61,6 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Normaliser:
-    """Mean and standard deviation of each feature; a constant feature is only shifted."""
-
-    mean: Tensor  # (D,)
-    std: Tensor  # (D,)
-
-    @classmethod
-    def fit(cls, blocks: Iterable[tuple[Tensor, Tensor]], dim: int) -> "Normaliser":
-        """Population moments over the valid rows of blocks of (values (N, D), valid (N,)), taken in float64."""
-        count, mean, spread = 0, torch.zeros(dim, dtype=torch.float64), torch.zeros(dim, dtype=torch.float64)
-        for values, valid in blocks:
-            rows = values[valid].double()
-            if not len(rows):
-                continue
-            mean, spread = mean.to(rows.device), spread.to(rows.device)
-            # Chan et al. 1979: moments of two sets joined, without the cancellation of a sum of squares.
-            shift = rows.mean(0) - mean
-            total = count + len(rows)
-            spread = spread + rows.var(0, correction=0) * len(rows) + shift**2 * (count * len(rows) / total)
-            mean = mean + shift * (len(rows) / total)
-            count = total
-        std = (spread / max(count, 1)).sqrt()
-        constant = std <= torch.finfo(torch.float32).eps * mean.abs()  # such a spread is rounding
-        return cls(mean.float().cpu(), torch.where(constant, 1.0, std).float().cpu())
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Normaliser":
-        """Return the same on another device, in another precision."""
-        return Normaliser(self.mean.to(device, dtype), self.std.to(device, dtype))
-
-    def __call__(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Normalise (..., D) values in the precision of the moments; 0 where ``mask`` (...) is False."""
-        values = values.to(self.mean.dtype).sub(self.mean).div_(self.std)
-        return values.masked_fill_(~mask.unsqueeze(-1), 0.0)
-
-
-@dataclass(frozen=True)
 class Example:
     """One segment: ``values`` (T, D) and ``masks`` (T,) per modality, and the index of its class or its numbers."""
 
@@ -119,6 +84,8 @@ class SegmentDataset(Dataset):
         step_s: rows that follow each other faster are averaged to steps of this length; None: rows as they are. What
             was trained here, published models apart, wants the ``grid_hop_s`` of its training.
         normalisers: applied per modality where given.
+        speakers: who speaks in each segment: what was trained with ``normalise: speaker`` wants each normalised by all
+            rows of its speaker, first.
 
     Raises InputError for a segment that a store does not know.
     """
@@ -131,9 +98,11 @@ class SegmentDataset(Dataset):
         max_steps: Mapping[str, int] | None = None,
         normalisers: Mapping[str, Normaliser] | None = None,
         step_s: float | None = None,
+        speakers: Mapping[str, str] | None = None,
     ):
         stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
-        self.rows = {m: _rows(store, segment_ids, (max_steps or {}).get(m), step_s) for m, store in stores.items()}
+        longest = max_steps or {}
+        self.rows = {m: _rows(store, segment_ids, longest.get(m), step_s, speakers) for m, store in stores.items()}
         self.segment_ids, self.truth = list(segment_ids), truth
         self.classes = truth.names if truth else []
         self.normalisers = dict(normalisers or {})
@@ -150,6 +119,7 @@ class SegmentDataset(Dataset):
         task: str = "classes/segment",
         labels: str | Path | None = None,
         step_s: float | None = None,
+        speakers: Mapping[str, str] | None = None,
     ) -> "SegmentDataset":
         """Take one part of one fold of a split; with ``normalise``, by the moments of that fold's training part.
 
@@ -163,11 +133,12 @@ class SegmentDataset(Dataset):
         if not chosen:
             raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
         truth = segment_truth(wanted, split, chosen, labels)
-        data = cls(features, [r.segment_id for r in chosen], truth, max_steps, step_s=step_s)
+        data = cls(features, [r.segment_id for r in chosen], truth, max_steps, step_s=step_s, speakers=speakers)
         if normalise:
             training = [row.segment_id for row in rows if row.part == "training"]
+            longest = max_steps or {}
             data.normalisers = {
-                m: _fit(_rows(rows.store, training, (max_steps or {}).get(m), step_s)) for m, rows in data.rows.items()
+                m: _fit(_rows(rows.store, training, longest.get(m), step_s, speakers)) for m, rows in data.rows.items()
             }
         return data
 
@@ -191,10 +162,19 @@ class SegmentDataset(Dataset):
         return torch.from_numpy(value).float() if value.ndim else int(value)
 
 
-def _rows(store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None, step_s: float | None) -> StoredRows:
+def _rows(
+    store: FeatureStore,
+    segment_ids: Sequence[str],
+    max_steps: int | None,
+    step_s: float | None,
+    speakers: Mapping[str, str] | None,
+) -> StoredRows:
     if step_s is None:
-        return StoredRows(store, segment_ids, max_steps)
-    return PooledRows(store, segment_ids, max_steps, step_s)
+        rows = StoredRows(store, segment_ids, max_steps, speakers)
+    else:
+        rows = PooledRows(store, segment_ids, max_steps, step_s, speakers=speakers)
+    store.close()  # the workers of a DataLoader are forked, and must not share an open file
+    return rows
 
 
 def _fit(of: StoredRows) -> Normaliser:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data import Batch, Normaliser
+from models.data import Batch
 from models.dialog import Dialogs
+from models.normaliser import Normaliser
 from models.sources import PooledRows, Table, sent
 from models.task import Task
 from models.truth import UNKNOWN

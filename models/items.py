@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.data import Normaliser
 from models.dialog import Dialogs, turns_before
 from models.examples import Examples
+from models.normaliser import Normaliser
 from models.options import NetworkOptions, TrainingOptions
 from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables
 from models.task import Task
@@ -32,7 +32,7 @@ def segment_items(
     rows_per_step: Mapping[str, int] | None = None,
     segments: Sequence[Segment] = (),
 ) -> Examples:
-    """Segments as items, without normalisers; ``segments`` tell the turns before each, where the network takes them.
+    """Segments as items, without normalisers; ``segments`` say who speaks and which turns are before it, if need be.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
     finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
@@ -42,16 +42,17 @@ def segment_items(
     segment_ids = sorted(items.union(turn.segment_id for turns in before.values() for turn in turns))
     index = {s: i for i, s in enumerate(segment_ids)}
     steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
+    speakers = _speakers(segments, training)
     rows: dict[str, StoredRows]
     if network.one_grid:
-        grids = _grids(stores, segment_ids, training.grid_hop_s)
-        rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
+        nearest, grids = training.grid_rows == "nearest", _grids(stores, segment_ids, training.grid_hop_s)
+        rows = {m: GridRows(store, segment_ids, grids, nearest, speakers) for m, store in stores.items()}
     elif network.faithful:
-        rows = {m: StoredRows(store, segment_ids, steps[m]) for m, store in stores.items()}
+        rows = {m: StoredRows(store, segment_ids, steps[m], speakers) for m, store in stores.items()}
     else:
         pool = rows_per_step or {}
         rows = {
-            m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s, pool.get(m))
+            m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s, pool.get(m), speakers)
             for m, store in stores.items()
         }
     segment = np.array([index[a.segment_id] for a in assignments])
@@ -71,6 +72,10 @@ def segment_items(
         dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
         shares=truth.shares,
     )
+
+
+def _speakers(segments: Sequence[Segment], training: TrainingOptions) -> dict[str, str] | None:
+    return {s.segment_id: s.speaker for s in segments} if training.normalise == "speaker" else None
 
 
 def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
@@ -95,9 +100,11 @@ def frame_items(
     network: NetworkOptions,
     training: TrainingOptions,
     device: str = "cpu",
+    segments: Sequence[Segment] = (),
 ) -> Examples:
     """Windows over the video frames of ``labels``, features brought to them by time; without normalisers.
 
+    ``segments`` tell who is seen in each, where that counts.
     Training windows without any labelled frame are left out; of the other parts every frame is covered.
     """
     names = frame_names(task, labels)
@@ -108,7 +115,8 @@ def frame_items(
         _check_classes(truth, names)
     time_s = labels.array("time_s")
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
-    rows = {m: GridRows(store, segment_ids, grids, training.grid_rows == "nearest") for m, store in stores.items()}
+    nearest, speakers = training.grid_rows == "nearest", _speakers(segments, training)
+    rows = {m: GridRows(store, segment_ids, grids, nearest, speakers) for m, store in stores.items()}
     windows: list[tuple[str, int, int]] = []
     for a in assignments:
         i = index[a.segment_id]

@@ -30,7 +30,7 @@ class Job:
     network: NetworkOptions
     training: TrainingOptions
     out: Path
-    segments: Path | None = None  # segments.tsv, where turns are heard with those before
+    segments: Path | None = None  # segments.tsv, where it counts who speaks or which turns come before
     targets: Path | None = None  # targets/PROTOCOL.tsv, where raters' votes are what is learned
 
     @property
@@ -68,12 +68,12 @@ def load_examples(job: Job, device: str) -> Examples:
     """Read what the job trains and predicts on."""
     stores, labels = open_stores(job)
     rows = read_fold(job.split, job.fold)
+    segments = read_table(job.segments, Segment) if job.segments else []
     if job.task.frames:
-        items = frame_items(stores, labels, rows, job.task, job.network, job.training, device)
+        items = frame_items(stores, labels, rows, job.task, job.network, job.training, device, segments)
     else:
         rows, targets, counts = _rated(job, rows)
         truth = segment_truth(job.task, job.split, rows, job.labels, targets)
-        segments = read_table(job.segments, Segment) if job.segments else []
         items = segment_items(stores, rows, job.task, truth, job.network, job.training, device, segments=segments)
         if items.dialogs is not None and not (items.dialogs.turn >= 0).any():
             raise InputError(

@@ -1,4 +1,4 @@
-"""What can be configured of a model and its training, by which config.yaml is checked, and a network in words."""
+"""What can be configured of a model and its training, by which config.yaml is checked."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,11 +12,8 @@ from models.task import Task
 from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
-POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
-ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
-COMBINED = {"statistics": "as standard deviation and mean across them", "concatenation": "side by side"}
-VOTED = "Its targets are the shares of each class in the votes of all raters."
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
@@ -55,6 +52,9 @@ class NetworkOptions(Options):
         None,
         description="fused vectors become std and mean across them, or are concatenated (noSP); null: the fusion's",
     )
+    over_time: Literal["mean", "statistics"] = Field(
+        "mean", description="tasks of segments: fused steps become their mean, or mean and standard deviation over time"
+    )
     faithful: bool = Field(False, description="the published model to the number, defects included")
     encoder: Literal["gru", "tcn"] | None = Field(
         None, description="temporal encoder of each modality; null: as the fusion has it"
@@ -66,7 +66,9 @@ class NetworkOptions(Options):
     )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
-    input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
+    input_dropout: Share | dict[Modality, Share] = Field(
+        0.25, description="dropout on the text features, or on those of each modality: {audio: 0.2, text: 0.25}"
+    )
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
         250, gt=0, description="tasks of segments: longer sequences are averaged to at most so many encoded steps"
@@ -112,6 +114,11 @@ class NetworkOptions(Options):
         config = FUSIONS.options_for(self.fusion, self.model_extra)
         return FUSIONS.load(self.fusion)(config, self.width, self.dropout, task)
 
+    def dropout_of(self, modality: str) -> float:
+        """The dropout on the features of a modality."""
+        given: dict = self.input_dropout if isinstance(self.input_dropout, dict) else {"text": self.input_dropout}
+        return given.get(modality, 0.0)
+
     @property
     def published(self) -> Published | None:
         """What the published form is bound to, where this network has it."""
@@ -123,37 +130,6 @@ def _list_fusions(schema: dict) -> None:
     schema["properties"]["fusion"]["examples"] = list(FUSIONS.built_in)
     for name in FUSIONS.built_in:
         schema["properties"] |= TypeAdapter(FUSIONS.load(name).Config).json_schema().get("properties", {})
-
-
-def title(options: NetworkOptions, task: Task = CLASSES) -> str:
-    """Name a network in the report's words, with whatever tells it from others of its fusion."""
-    fusion = options.make_fusion(task)
-    if options.faithful:
-        return f"{fusion.title}, as published"
-    details = fusion.details()
-    details += [POOLING[options.combine]] if options.combine != fusion.combine else []
-    details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
-    details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
-    details += [f"{options.context} turns before"] if options.context else []
-    details += [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items()]
-    return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
-
-
-def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
-    """Say how the modalities of a network meet, what comes before and after, for the methods part of a paper."""
-    if options.faithful:
-        text = options.published.sentence
-    else:
-        grid = "" if task.frames else ", all on one time grid" if options.one_grid else ", each at its own rate"
-        over = "at each frame" if task.frames else "averaged over time"
-        text = (
-            f"{options.make_fusion(task).sentence()} Before it a {ENCODERS[options.encoder]} of width {options.width} "
-            f"encodes each modality{grid}; after it the fused vectors, {over}, go {COMBINED[options.combine]} to a "
-            "head of two layers."
-        )
-    if options.context:
-        text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
-    return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text
 
 
 def check_network(options: NetworkOptions, modalities: list[str], task: Task) -> None:
@@ -179,6 +155,8 @@ def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Ite
         yield f"width {options.width} must be even, half for each direction of the gru"
     if options.context and (task.frames or options.faithful or fusion.apart or options.width % 2):
         yield "dialog context is for segments, of one network of even width; set context to 0"
+    if options.over_time != "mean" and (task.frames or options.faithful):
+        yield "over_time is for segments, and no published model has another; leave it out"
     if options.separate_targets and not task.numbers:
         yield "separate_targets is for numbers such as valence and arousal; set it to false"
     if options.faithful:
@@ -202,6 +180,11 @@ def check_training(options: "TrainingOptions", task: Task) -> None:
         raise InputError(
             f"training.targets raters, task {task}: single raters vote for classes of segments; set it to majority"
         )
+
+
+def takes_segments(network: NetworkOptions, training: "TrainingOptions") -> bool:
+    """Whether training asks who speaks in a segment, or which turns come before it."""
+    return network.context > 0 or training.normalise == "speaker"
 
 
 class TrainingOptions(Options):
@@ -247,8 +230,10 @@ class TrainingOptions(Options):
         lt=1,
         description="share of the training items from which a modality is taken, whole and at random; one always stays",
     )
-    normalise: bool = Field(
-        True, description="features by mean and deviation of the training part; false: as extracted, as in papers' code"
+    normalise: bool | Literal["speaker"] = Field(
+        True,
+        description="features by mean and deviation of the training part; speaker: first by those of all that is there "
+        "of the speaker, test included, labels unseen; false: as extracted, as in papers' code",
     )
     targets: Literal["majority", "raters"] = Field(
         "majority",

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.data import Normaliser
 from models.evaluation.metrics import confusion_matrix, metric, moments, overall
 from models.examples import Examples, evaluation_batches
+from models.normaliser import Normaliser
 from models.options import NOTHING, NetworkOptions
 from models.task import Task
 from models.truth import UNKNOWN

@@ -11,22 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.normaliser import BLOCK_ROWS, of_speakers
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import to_grid
 
-BLOCK_ROWS = 8192
 MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
 
 
 class StoredRows:
     """Rows as they lie in a feature store, each segment cut after its first ``max_steps``.
 
-    Raises InputError for a segment that the store does not know.
+    With ``speakers``, by segment, each is normalised by the moments of all rows of its speaker. Raises InputError for a
+    segment that the store does not know.
     """
 
-    def __init__(self, store: FeatureStore, segment_ids: Sequence[str], max_steps: int | None = None):
+    def __init__(
+        self,
+        store: FeatureStore,
+        segment_ids: Sequence[str],
+        max_steps: int | None = None,
+        speakers: Mapping[str, str] | None = None,
+    ):
         unknown = [s for s in segment_ids if s not in store]
         if unknown:
             raise InputError(
@@ -38,6 +45,7 @@ class StoredRows:
         self.begin, self.stored = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
         self.kept = self.stored if max_steps is None else np.minimum(self.stored, max_steps)
         self.count = self.kept  # of what comes out
+        self.normalisers = None if speakers is None else of_speakers(store, segment_ids, speakers)
         cut = int((self.kept < self.stored).sum())
         if cut:
             modality = store.attributes["modality"]
@@ -52,7 +60,7 @@ class StoredRows:
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and validity of some rows of a segment."""
         a, b = self.begin[segment] + first, self.begin[segment] + last
-        return self.store.array("values", a, b), self.store.array("valid", a, b)
+        return self._normalised(segment, self.store.array("values", a, b), self.store.array("valid", a, b))
 
     def blocks(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
         """Yield (segment, first row, values, validity) of the wanted segments, in few large reads."""
@@ -60,7 +68,13 @@ class StoredRows:
         position = {self.segment_ids[i]: i for i in segments}
         for segment_id, rows in self.store.read([self.segment_ids[i] for i in segments], BLOCK_ROWS):
             i = position[segment_id]
-            yield i, 0, rows.values[: self.kept[i]], rows.valid[: self.kept[i]]
+            yield i, 0, *self._normalised(i, rows.values[: self.kept[i]], rows.valid[: self.kept[i]])
+
+    def _normalised(self, segment: int, values: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.normalisers is None:
+            return values, valid
+        normalised = self.normalisers[segment](torch.from_numpy(values), torch.from_numpy(valid))
+        return normalised.numpy().astype(values.dtype), valid
 
 
 class PooledRows(StoredRows):
@@ -76,8 +90,9 @@ class PooledRows(StoredRows):
         max_steps: int | None,
         step_s: float,
         pool: int | None = None,
+        speakers: Mapping[str, str] | None = None,
     ):
-        super().__init__(store, segment_ids, max_steps)
+        super().__init__(store, segment_ids, max_steps, speakers)
         self.pool = pool or max(1, min(MOST_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
         self.count = -(-self.kept // self.pool)
 
@@ -114,9 +129,14 @@ class GridRows(StoredRows):
     """Rows brought to the cells of a time grid per segment: (cells, 2) start and end in seconds."""
 
     def __init__(
-        self, store: FeatureStore, segment_ids: Sequence[str], grids: Sequence[np.ndarray], nearest: bool = False
+        self,
+        store: FeatureStore,
+        segment_ids: Sequence[str],
+        grids: Sequence[np.ndarray],
+        nearest: bool = False,
+        speakers: Mapping[str, str] | None = None,
     ):
-        super().__init__(store, segment_ids)
+        super().__init__(store, segment_ids, speakers=speakers)
         self.time_s = store.array("time_s")
         self.grids, self.nearest = grids, nearest
         self.count = np.array([len(grid) for grid in grids], np.int64)

@@ -19,7 +19,15 @@ import torch
 from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
-from models.options import MODALITIES, NetworkOptions, TrainingOptions, check_network, check_training, options_from_json
+from models.options import (
+    MODALITIES,
+    NetworkOptions,
+    TrainingOptions,
+    check_network,
+    check_training,
+    options_from_json,
+    takes_segments,
+)
 from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
@@ -88,14 +96,15 @@ def train_job(job: Job, cores: int = 1) -> Path:
 
 def _with_tables(job: Job) -> Job:
     """The job without tables for which it has no use; raises InputError where it lacks one."""
-    votes, context = job.training.targets == "raters", job.network.context > 0
+    votes, rows = job.training.targets == "raters", takes_segments(job.network, job.training)
     if votes and job.targets is None:
         raise InputError("training.targets is raters: give their votes as --targets targets/PROTOCOL.tsv")
-    if context and job.segments is None:
+    if rows and job.segments is None:
         raise InputError(
-            f"network.context is {job.network.context}: give the order of turns as --segments segments.tsv"
+            f"network.context is {job.network.context}, training.normalise {job.training.normalise}: give who speaks, "
+            "and in which order, as --segments segments.tsv"
         )
-    return replace(job, targets=job.targets if votes else None, segments=job.segments if context else None)
+    return replace(job, targets=job.targets if votes else None, segments=job.segments if rows else None)
 
 
 def _tidy(job: Job, out: Path) -> None:

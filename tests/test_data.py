@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
-from models.data import Normaliser, SegmentDataset, collate
+from models.data import SegmentDataset, collate
 from models.examples import evaluation_batches, training_batches
-from models.items import cut_windows
+from models.items import cut_windows, fitted, segment_items
+from models.normaliser import Normaliser
 from models.options import NetworkOptions, TrainingOptions
 from models.predict import average_windows
 from models.sources import GridRows, StoredRows, Table
@@ -152,6 +153,49 @@ def test_without_normalisation_features_are_as_they_were_extracted(turns):
 
 
 # Segments
+
+
+def test_rows_by_speaker_are_those_of_a_scaler_for_each(turns):
+    segments, rows, stores, _ = turns
+    speakers = {s.segment_id: s.speaker for s in segments}
+    ids = sorted(speakers)
+    scalers = {
+        who: scaled(rows["audio"], [i for i in ids if speakers[i] == who]) for who in sorted(set(speakers.values()))
+    }
+    found = StoredRows(stores["audio"], ids, speakers=speakers)
+    blocks = {ids[i]: values for i, _, values, _ in found.blocks(np.ones(len(ids), bool))}
+    for n, segment_id in enumerate(ids):
+        truth, valid = (
+            scalers[speakers[segment_id]].transform(rows["audio"][segment_id].values),
+            rows["audio"][segment_id].valid,
+        )
+        values, mask = found.read(n, 0, found.count[n])
+        np.testing.assert_allclose(values[mask], truth[valid], atol=1e-5)
+        np.testing.assert_array_equal(blocks[segment_id], values)
+
+
+@pytest.mark.parametrize("network", [SELF, RCMA])
+def test_by_speaker_no_microphone_counts(turns, tmp_path, network):
+    """Each speaker's features in a unit and with an offset of their own, and every batch is as it was."""
+    segments, rows, stores, split = turns
+    fold, speakers = read_fold(split, 0), {s.segment_id: s.speaker for s in segments}
+    other = {}
+    for m in DIMS:
+        gain = {who: 1.5 + n for n, who in enumerate(sorted(set(speakers.values())))}
+        moved = {i: Rows((r.values - 3) * gain[speakers[i]], r.time_s, r.valid) for i, r in rows[m].items()}
+        other[m] = FeatureStore(write_store(tmp_path / f"{m}.h5", moved, m))
+    truth = segment_truth(SEGMENTS, split, fold, None)
+
+    def batch(given, normalise):
+        found = segment_items(given, fold, SEGMENTS, truth, network, options(normalise=normalise), segments=segments)
+        found = fitted(found, network, options(normalise=normalise))
+        return found.batch(found.items("test")[:20]).values
+
+    plain, spoken = ({m: (a[m] - b[m]).abs().max() for m in DIMS} for a, b in (
+        (batch(stores, True), batch(other, True)), (batch(stores, "speaker"), batch(other, "speaker"))
+    ))  # fmt: skip
+    assert min(plain.values()) > 0.5
+    assert max(spoken.values()) < 0.02  # text is stored in half precision
 
 
 def test_segment_batches_hold_every_row_normalised_and_masked(turns):

@@ -15,9 +15,10 @@ from models.data import Batch
 from models.dialog import Before, DialogRecurrence, turns_before
 from models.items import segment_items
 from models.network import build
-from models.options import NetworkOptions, TrainingOptions, check_network, sentences, title
+from models.options import NetworkOptions, TrainingOptions, check_network
 from models.task import Task
 from models.truth import Truth
+from models.wording import sentences, title
 from pipeline.records import Assignment, InputError, Segment, write_table
 from pipeline.store import FeatureStore, Rows
 from tests.training_material import (
@@ -129,7 +130,7 @@ def test_a_run_with_context_is_trained_and_says_what_it_read(tmp_path):
     audio = write_store(tmp_path / "audio.h5", turn_rows(turns, "audio"), "audio")
     given = (tmp_path, "segment", tmp_path / "split.tsv", {"audio": audio}, "run", CONTEXT)
     arguments = train_arguments(*given, TRAINING["segment"] | {"seeds": [1], "epochs": 2})
-    with pytest.raises(InputError, match="give the order of turns as --segments"):
+    with pytest.raises(InputError, match="give who speaks, and in which order, as --segments"):
         CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False, standalone_mode=False)
     done = CliRunner().invoke(main, ["train", *arguments, "--segments", str(tmp_path / "segments.tsv")])
     assert done.exit_code == 0, done.output

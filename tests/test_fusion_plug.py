@@ -10,7 +10,8 @@ import pytest
 
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
-from models.options import NetworkOptions, title
+from models.options import NetworkOptions
+from models.wording import title
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ def test_unknown_name_lists_what_there_is():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"fusion": "late", "heads": 3}, "fusion 'late': unknown option 'heads'. Its options are: combine, faithful"),
+        ({"fusion": "late", "heads": 3}, "fusion 'late': unknown option 'heads'. Its options are: combine, over_time"),
         ({"fusion": "self_attention", "recursions": 3}, "'recursions'. Its options are: heads, block, combine,"),
         ({"fusion": "rcma", "recursions": 0}, r"recursions: .*greater than or equal to 1 \(given 0\)"),
         ({"fusion": "rcma", "correlate": "words"}, "correlate: .*'frames' or 'features'"),
@@ -163,7 +164,7 @@ def test_options_and_words_load_no_heavy_library():
         from models.fusion.registry import FUSIONS, code_of
         from models.options import NetworkOptions, check_network
         from models.task import Task
-        from models.options import sentences, title
+        from models.wording import sentences, title
         for name in FUSIONS.built_in:
             network = NetworkOptions(fusion=name)
             check_network(network, ["audio", "video"], Task("classes", "segment"))

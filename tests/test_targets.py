@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from models.__main__ import main
 from models.job import Job, load_examples
 from models.losses import cross_entropy_of_shares, inverse_frequencies
-from models.options import NetworkOptions, TrainingOptions, check_training, sentences
+from models.options import NetworkOptions, TrainingOptions, check_training
 from models.protocols.leaks import leaks
 from models.protocols.split import assign, usable
 from models.protocols.targets import Target, counted, targets, votes
 from models.task import Task
 from models.truth import rated
+from models.wording import sentences
 from pipeline.records import OBSERVER, SELF, Assignment, InputError, Rating, Segment, read_fold, read_table, write_table
 from tests.iemocap_turns import SEVEN, turns_and_labels
 from tests.training_material import (

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from models.items import cut_windows
 from models.predict import load_network
 from models.predictions import read_predictions
 from models.task import Task
-from pipeline.records import Assignment, InputError, read_fold, write_table
+from pipeline.records import Assignment, InputError, Segment, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
 from tests.network_material import TASKS
@@ -108,6 +109,29 @@ def rows(path):
 
 
 # What comes out
+
+
+def test_speakers_are_told_by_the_table_of_segments(tmp_path, turns):
+    """Normalised by speaker, a test speaker's features are worth the same in another unit; otherwise they are not."""
+    split, _ = turns
+    segments = emotional_turns()
+    write_table(tmp_path / "segments.tsv", segments, Segment)
+    tests = {a.segment_id for a in read_fold(split, 0) if a.part == "test"}
+    rows_of = turn_rows(segments, "audio", 0.3, missing=[segments[2].segment_id])
+    louder = {i: Rows(r.values * (40 if i in tests else 1), r.time_s, r.valid) for i, r in rows_of.items()}
+    other = split, {"audio": write_store(tmp_path / "louder.h5", louder, "audio")}
+    found = {}
+    for normalise in (True, "speaker"):
+        for name, given in (("as it was", turns), ("louder", other)):
+            changes = {"modalities": ["audio"], "normalise": normalise, "seeds": [1]}
+            arguments = segment_job(tmp_path, given, f"{normalise} {name}", **changes)
+            with pytest.raises(InputError, match="give who speaks") if normalise == "speaker" else nullcontext():
+                run(arguments)
+            out = run(["--segments", str(tmp_path / "segments.tsv"), *arguments])
+            table = [row for row in rows(out / "predictions.parquet") if row["part"] == "test"]
+            found[normalise, name] = np.array([[row[f"p_{c}"] for c in CLASSES] for row in table])
+    assert np.abs(found[True, "as it was"] - found[True, "louder"]).max() > 0.1
+    np.testing.assert_allclose(found["speaker", "as it was"], found["speaker", "louder"], atol=1e-3)
 
 
 def test_segment_run_is_complete_and_its_scores_are_sklearns(tmp_path, turns):

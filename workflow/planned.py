@@ -13,9 +13,10 @@ from hashlib import sha256
 from json import dumps
 from math import isinf
 
-from models.options import NetworkOptions, sentences, title
+from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count
 from models.task import Task
+from models.wording import sentences, title
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints

@@ -26,7 +26,7 @@ from pipeline.records import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-    from models.data import Normaliser
+    from models.normaliser import Normaliser
 
 FORMAT = 2
 FILE, CARD, MEMBERS, WEIGHTS = "model.json", "README.md", "members", "weights"

@@ -86,7 +86,8 @@ class Predictor:
             about = model.task, truth, model.network, training, self.device, model.rows_per_step
             return segment_items(prepared.stores, rows, *about, recording.segments)
         labels = _unlabelled(recording, model, folder / "labels.h5")
-        return frame_items(prepared.stores, labels, rows, model.task, model.network, training, self.device)
+        frames = model.task, model.network, training, self.device, recording.segments
+        return frame_items(prepared.stores, labels, rows, *frames)
 
     def predictions(self, examples: Examples) -> tuple[np.ndarray, networks.Answers]:
         """What each network says: (members, items, outputs) probabilities or numbers, and which item each row is."""

@@ -12,6 +12,7 @@ from models.report.runs import RunNames
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
 from models.report.verdict import Verdicts
+from models.wording import NORMALISED
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
 KEY = re.compile(r"@\w+\{([^,\s]+),")
@@ -66,7 +67,7 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
     training = settings.options.get("training") or {}
     if training:
-        yield [_training(settings, training, len(runs))]
+        yield [_training(settings, training, len(runs)), " ", NORMALISED[training.get("normalise", True)]]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
     yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:

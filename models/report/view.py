@@ -13,6 +13,7 @@ from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
 from models.report.tables import data_uri
 from models.report.verdict import Verdicts
+from models.wording import NORMALISED
 
 TITLES = {
     "scores": "Scores",
@@ -75,6 +76,7 @@ def build(results: Results, media: bool = True) -> dict:
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
         "split": None if results.split is None else folds.split_table(results, results.split),
         "apart": folds.apart(results),
+        "normalised": NORMALISED,
         "provenance": provenance(results),
         "packed": [run for run in runs if (results.folder / "models" / run / "model.json").is_file()],
         "departures": departures(settings, runs),

@@ -10,6 +10,7 @@ from snakemake.io import IOFile
 from snakemake.logging import logger
 
 from models.fusion import registry as fusions
+from models.options import takes_segments
 from pipeline import weights
 from pipeline.devices import count_gpus
 from pipeline.digest import code
@@ -130,8 +131,9 @@ def targets_of(wildcards):
 
 
 def order_of(wildcards):
-    """The order of turns, where a model sees each with those before it."""
-    return f"results/{wildcards.corpus}/segments.tsv" if network(wildcards).context else []
+    """Who speaks, and in which order, where a model or its training asks for it."""
+    training = options(wildcards).training.for_network(network(wildcards))
+    return f"results/{wildcards.corpus}/segments.tsv" if takes_segments(network(wildcards), training) else []
 
 
 def extractor_entry(wildcards):

@@ -1,0 +1,51 @@
+"""A network, and how it was trained, in words: for the report, and for the methods part of a paper."""
+
+from models.fusion.base import CLASSES
+from models.options import NetworkOptions
+from models.task import Task
+
+POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
+OVER_TIME = {"mean": "averaged over time", "statistics": "as mean and standard deviation over time"}
+ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
+COMBINED = {"statistics": "as standard deviation and mean across them", "concatenation": "side by side"}
+NORMALISED = {
+    True: "Features were normalised by the moments of the training part alone.",
+    False: "Features were not normalised.",
+    "speaker": "Features were normalised by the moments of each speaker, over all that there is of them, test included "
+    "(labels play no part), then by those of the training part.",
+}
+VOTED = "Its targets are the shares of each class in the votes of all raters."
+
+
+def title(options: NetworkOptions, task: Task = CLASSES) -> str:
+    """Name a network in the report's words, with whatever tells it from others of its fusion."""
+    fusion = options.make_fusion(task)
+    if options.faithful:
+        return f"{fusion.title}, as published"
+    details = fusion.details()
+    details += [POOLING[options.combine]] if options.combine != fusion.combine else []
+    details += ["deviation over time"] if options.over_time == "statistics" else []
+    details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
+    details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
+    details += [f"{options.context} turns before"] if options.context else []
+    details += [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items()]
+    return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
+
+
+def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
+    """Say how the modalities of a network meet, what comes before and after, for the methods part of a paper."""
+    if options.faithful:
+        text = options.published.sentence
+    else:
+        grid = "" if task.frames else ", all on one time grid" if options.one_grid else ", each at its own rate"
+        over = "at each frame" if task.frames else OVER_TIME[options.over_time]
+        text = (
+            f"{options.make_fusion(task).sentence()} Before it a {ENCODERS[options.encoder]} of width {options.width} "
+            f"encodes each modality{grid}; after it the fused vectors, {over}, go {COMBINED[options.combine]} to a "
+            "head of two layers."
+        )
+    if options.context:
+        text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
+    if "normalise" in options.training:
+        text += f" {NORMALISED[options.training['normalise']]}"
+    return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text
