@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def real_corpora(shared, tmp_path_factory) -> Path:
             tool = shared / "tools" / "make_real_corpora.py"
             subprocess.run([sys.executable, str(tool), str(root), "--sessions", "2", "--dialogs", "2"], check=True)
     return root
+
+
+@pytest.fixture(scope="session")
+def left_alone(real_corpora, tmp_path_factory) -> tuple[Path, float]:
+    """A run that nothing disturbed, which those that are killed or go to a cluster must equal; and its seconds."""
+    import filelock
+
+    from tests.workflow_runs import REPORT, command, four_class_run
+
+    folder = tmp_path_factory.getbasetemp().parent / "affectflow-left-alone"
+    took = folder / "seconds"
+    with filelock.FileLock(f"{folder}.lock"):
+        if not took.exists():
+            four_class_run(real_corpora, folder)
+            begin_s = time.monotonic()
+            subprocess.run(command(folder, REPORT), cwd=REPOSITORY, check=True)
+            took.write_text(str(time.monotonic() - begin_s))
+    return folder, float(took.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests import slurm_cluster
-from tests.workflow_runs import ROOT, SNAKEMAKE, small_config, snakemake, tables, write_config
+from tests.workflow_runs import REPORT, ROOT, SNAKEMAKE, four_class_run, tables
 from workflow.run_log import read_run
 
-REPORT = "results/iemocap_report.html"
-FEW = {"corpora": {"iemocap": {"labels": ["neu", "hap", "sad", "ang"], "runs": {"self": ["A+V+T"], "rcma": None}}}}
 PROFILE = [
     "--workflow-profile", str(ROOT / "profiles" / "slurm"), "--slurm-status-command", "squeue", "--slurm-no-account",
     "--slurm-init-seconds-before-status-checks", "2", "--max-status-checks-per-second", "10", "--latency-wait", "10",
@@ -42,12 +40,9 @@ def wait_for(condition, process, what: str, seconds: float = 300):
 @pytest.mark.skipif(os.geteuid() != 0, reason="starting a Slurm cluster needs root")
 @pytest.mark.slurm
 @pytest.mark.slow
-def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, tmp_path):
-    roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
-    local, remote = tmp_path / "local", tmp_path / "remote"
-    for folder in (local, remote):
-        write_config(folder, small_config(roots, FEW))
-    snakemake(local, REPORT)
+def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, left_alone, tmp_path):
+    (local, _), remote = left_alone, tmp_path / "remote"
+    four_class_run(real_corpora, remote)
     shutil.copytree(local / "results/weights", remote / "results/weights")  # fetched on the login node, as it were
 
     said = tmp_path / "said.log"

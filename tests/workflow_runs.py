@@ -15,6 +15,7 @@ from tests import warm_snakemake
 from workflow.settings import patch
 
 ROOT = Path(__file__).resolve().parent.parent
+REPORT = "results/iemocap_report.html"
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 FEW_RUNS = {
     "segment": {"self": ["A", "A+V+T"], "cross": ["A+V+T"], "rcma": ["A+V+T"]},
@@ -42,6 +43,13 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
     for entry in config["demo"]["corpora"].values():
         entry.pop("media_units", None)
     return patch(config, changes or {})
+
+
+def four_class_run(real_corpora: Path, folder: Path) -> None:
+    """Settle a folder in which two models of four classes are to be trained on real faces and voices."""
+    roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
+    own = {"labels": ["neu", "hap", "sad", "ang"], "runs": {"self": ["A+V+T"], "rcma": None}}
+    write_config(folder, small_config(roots, {"corpora": {"iemocap": own}}))
 
 
 def write_config(folder: Path, config: dict) -> None:

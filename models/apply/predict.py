@@ -25,6 +25,7 @@ from pipeline.timebase import frame_ranges_s, select_frames, to_grid, uniform_gr
 
 MEMORY_GB = 0.5  # of features; more are read from their files batch by batch
 WEIGHTS = Path("results/weights")
+BY_SPEAKER = "The model takes each person by the mean and deviation of all that is here of them: give it several turns."
 VOICE = "The voice is that of whoever speaks, which need not be the person whose face is followed."
 
 
@@ -142,6 +143,8 @@ class Predictor:
         notes = [*recording.notes, *prepared.notes]
         if prepared.sound_used and any(row.observed.get("video") for row in rows):
             notes.append(VOICE)
+        if self.model.training.normalise == "speaker":
+            notes.append(BY_SPEAKER)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"
             notes.append(f"In {nothing} of {len(rows)} {what} nothing was observed, so nothing is said of them.")
