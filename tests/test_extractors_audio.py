@@ -1,6 +1,11 @@
 """Extractors of sound, against librosa, plain NumPy and signals with known answers."""
 
 import importlib.util
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -151,3 +156,41 @@ def test_opensmile_sets():
 def test_opensmile_says_how_to_install_it():
     with pytest.raises(InputError, match=r"pip install 'affectflow\[opensmile\]'"):
         make("opensmile")
+
+
+def test_processes_compile_one_after_another_in_a_folder_of_ours(tmp_path):
+    """Two that compile at once can leave a cache with which every later one crashes."""
+    code = (
+        "import time, sys; from pipeline.features.compiled import one_compiler\n"
+        "with one_compiler():\n"
+        "    import numba; begin_s = time.time(); time.sleep(0.5); print(begin_s, time.time(), numba.config.CACHE_DIR)"
+    )
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=60)[0].split() for process in started]
+    assert {folder for *_, folder in told} == {str(tmp_path / "affectflow" / "numba")}
+    spans = sorted((float(begin_s), float(end_s)) for begin_s, end_s, _ in told)
+    assert all(end_s <= begin_s for (_, end_s), (begin_s, _) in pairwise(spans))
+
+
+def test_prosody_measures_nothing_before_its_parts_are_compiled_in_peace(monkeypatch):
+    order = []
+
+    @contextmanager
+    def one_compiler():
+        order.append("begin")
+        yield
+        order.append("end")
+
+    def measured(self, librosa, samples, rate):
+        order.append(len(samples))
+        return np.zeros((1, 14), np.float32)
+
+    monkeypatch.setattr("pipeline.features.prosody.one_compiler", one_compiler)
+    monkeypatch.setattr("pipeline.features.prosody.Prosody._measured", measured)
+    make("prosody").extract([piece(tone(200, 0.5)), piece(tone(200, 0.5))])
+    assert order == ["begin", 2048, "end", 8000, 8000]

@@ -1,11 +1,13 @@
 """Prosody by librosa: pitch (pYIN), energy, voice quality and spectral shape, every 10 ms."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, Options, options
+from pipeline.features.compiled import one_compiler
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
 
@@ -55,11 +57,20 @@ class Prosody(Extractor):
         """Rows of each piece; a piece shorter than 64 ms is padded with silence."""
         return [piece.rows(self._values(piece), FRAME / 16_000, HOP / 16_000) for piece in batch]
 
-    def _values(self, piece: AudioPiece) -> np.ndarray:
-        import librosa
+    @cached_property
+    def _librosa(self):
+        """librosa, with what it needs compiled."""
+        with one_compiler():
+            import librosa
 
-        rate = piece.sample_rate_hz
+            self._measured(librosa, np.zeros(2 * FRAME, np.float32), 16_000)
+        return librosa
+
+    def _values(self, piece: AudioPiece) -> np.ndarray:
         samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
+        return self._measured(self._librosa, samples, piece.sample_rate_hz)
+
+    def _measured(self, librosa, samples: np.ndarray, rate: int) -> np.ndarray:
         even: dict[str, Any] = {"frame_length": FRAME, "hop_length": HOP, "center": False}
         span: dict[str, Any] = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}
         pitch_hz, voiced, probability = librosa.pyin(

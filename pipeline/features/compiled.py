@@ -1,0 +1,40 @@
+"""What numba compiles for librosa is kept on disk for later processes, and only one at a time may do so."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def one_compiler() -> Iterator[None]:
+    """Whoever compiles in here, or loads what was compiled, is alone; it lies in a folder that only affectflow uses.
+
+    Two processes that compile the same at once can leave a cache with which every later one crashes: numba numbers its
+    files without a lock. What was loaded in here needs the disk no more.
+    """
+    import numba
+    from filelock import FileLock
+
+    cache = _folder()
+    with FileLock(cache / "affectflow.lock"):
+        numba.config.CACHE_DIR = str(cache)
+        yield
+
+
+def _folder() -> Path:
+    """Where it is kept: as ``NUMBA_CACHE_DIR`` says, or below the user's cache, or for this process alone."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "affectflow" / "numba")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        cache = Path(tempfile.mkdtemp(prefix="affectflow-"))
+        atexit.register(shutil.rmtree, cache, ignore_errors=True)
+    return cache
