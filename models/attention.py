@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FLOOR = 1e-5  # of a variance over time
 UNSEEN = -1e4  # what an absent step scores: the exponential of anything a query says beside it is 0
 
 
@@ -153,18 +152,6 @@ def mean_over_time(stream: Stream) -> Stream:
     """Average the observed steps, (B, T, D) -> (B, D); an item without any is zero and absent."""
     steps = stream.mask.sum(1, keepdim=True).clamp(min=1)
     return Stream(stream.values.sum(1) / steps, stream.mask.any(1))
-
-
-def statistics_over_time(stream: Stream) -> Stream:
-    """Put mean and standard deviation of the observed steps side by side, (B, T, D) -> (B, 2 D), zeros without any.
-
-    Statistics pooling of x-vectors (Snyder et al. 2018); a floor under the variance keeps its derivative finite.
-    """
-    mean, seen = mean_over_time(stream)
-    apart = (stream.values - mean.unsqueeze(1)) * stream.mask.unsqueeze(-1)
-    variance = apart.square().sum(1) / stream.mask.sum(1, keepdim=True).clamp(min=1)
-    deviation = (variance + FLOOR).sqrt() * seen.unsqueeze(-1)
-    return Stream(torch.cat([mean, deviation], -1), seen)
 
 
 def statistics(streams: list[Stream]) -> Tensor:

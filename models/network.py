@@ -1,4 +1,4 @@
-"""From feature sequences to predictions: encoders -> fusion -> (pooling over time) -> combination -> head.
+"""From feature sequences to predictions: encoders -> fusion -> (mean over time) -> combination -> head.
 
 Where features are several layers of a network side by side, a learned mix of them comes first.
 
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Stream, concatenation, mean_over_time, observed, statistics, statistics_over_time
+from models.attention import Stream, concatenation, mean_over_time, observed, statistics
 from models.dialog import Before, DialogRecurrence
 from models.encoders import Encoder, LayerMix
 from models.fusion.base import Fusion
@@ -23,7 +23,6 @@ from models.task import Task
 from pipeline.records import InputError
 
 NONE: Mapping[str, int] = MappingProxyType({})
-OVER_TIME = {"mean": mean_over_time, "statistics": statistics_over_time}
 COMBINE = {"statistics": statistics, "concatenation": concatenation}
 
 
@@ -99,13 +98,13 @@ class Network(nn.Module):
                     options.width,
                     strides[m],
                     options.dropout,
-                    options.dropout_of(m),
+                    options.input_dropout if m == "text" else 0.0,
                 )
                 for m, dim in dims.items()
             }
         )
         self.fusion = Fused(options.make_fusion(task), self.modalities)
-        self.over_time, self.combine = OVER_TIME[options.over_time], COMBINE[options.combine]
+        self.combine = COMBINE[options.combine]
         fused = self._fused_width(options.width)
         self.dialog = DialogRecurrence(fused, options.width) if options.context else None
         self.head = nn.Sequential(
@@ -126,10 +125,10 @@ class Network(nn.Module):
         return fused.shape[-1]
 
     def _fuse(self, encoded: dict[str, Stream]) -> Tensor:
-        """Fuse, pool over time where the task is one answer for an item, and combine: (B[, T], F)."""
+        """Fuse, average over time where the task is one answer for an item, and combine: (B[, T], F)."""
         groups = self.fusion(encoded)
         if not self.task.frames:
-            groups = [[self.over_time(stream) for stream in group] for group in groups]
+            groups = [[mean_over_time(stream) for stream in group] for group in groups]
         return torch.cat([self.combine(group) for group in groups], -1)
 
     def _streams(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> dict[str, Stream]:

@@ -12,7 +12,6 @@ from models.task import Task
 from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
@@ -52,9 +51,6 @@ class NetworkOptions(Options):
         None,
         description="fused vectors become std and mean across them, or are concatenated (noSP); null: the fusion's",
     )
-    over_time: Literal["mean", "statistics"] = Field(
-        "mean", description="tasks of segments: fused steps become their mean, or mean and standard deviation over time"
-    )
     faithful: bool = Field(False, description="the published model to the number, defects included")
     encoder: Literal["gru", "tcn"] | None = Field(
         None, description="temporal encoder of each modality; null: as the fusion has it"
@@ -66,9 +62,7 @@ class NetworkOptions(Options):
     )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
     dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
-    input_dropout: Share | dict[Modality, Share] = Field(
-        0.25, description="dropout on the text features, or on those of each modality: {audio: 0.2, text: 0.25}"
-    )
+    input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
         250, gt=0, description="tasks of segments: longer sequences are averaged to at most so many encoded steps"
@@ -114,11 +108,6 @@ class NetworkOptions(Options):
         config = FUSIONS.options_for(self.fusion, self.model_extra)
         return FUSIONS.load(self.fusion)(config, self.width, self.dropout, task)
 
-    def dropout_of(self, modality: str) -> float:
-        """The dropout on the features of a modality."""
-        given: dict = self.input_dropout if isinstance(self.input_dropout, dict) else {"text": self.input_dropout}
-        return given.get(modality, 0.0)
-
     @property
     def published(self) -> Published | None:
         """What the published form is bound to, where this network has it."""
@@ -155,8 +144,6 @@ def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Ite
         yield f"width {options.width} must be even, half for each direction of the gru"
     if options.context and (task.frames or options.faithful or fusion.apart or options.width % 2):
         yield "dialog context is for segments, of one network of even width; set context to 0"
-    if options.over_time != "mean" and (task.frames or options.faithful):
-        yield "over_time is for segments, and no published model has another; leave it out"
     if options.separate_targets and not task.numbers:
         yield "separate_targets is for numbers such as valence and arousal; set it to false"
     if options.faithful:

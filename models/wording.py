@@ -5,7 +5,6 @@ from models.options import NetworkOptions
 from models.task import Task
 
 POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
-OVER_TIME = {"mean": "averaged over time", "statistics": "as mean and standard deviation over time"}
 ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
 COMBINED = {"statistics": "as standard deviation and mean across them", "concatenation": "side by side"}
 NORMALISED = {
@@ -24,7 +23,6 @@ def title(options: NetworkOptions, task: Task = CLASSES) -> str:
         return f"{fusion.title}, as published"
     details = fusion.details()
     details += [POOLING[options.combine]] if options.combine != fusion.combine else []
-    details += ["deviation over time"] if options.over_time == "statistics" else []
     details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
     details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
     details += [f"{options.context} turns before"] if options.context else []
@@ -38,7 +36,7 @@ def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
         text = options.published.sentence
     else:
         grid = "" if task.frames else ", all on one time grid" if options.one_grid else ", each at its own rate"
-        over = "at each frame" if task.frames else OVER_TIME[options.over_time]
+        over = "at each frame" if task.frames else "averaged over time"
         text = (
             f"{options.make_fusion(task).sentence()} Before it a {ENCODERS[options.encoder]} of width {options.width} "
             f"encodes each modality{grid}; after it the fused vectors, {over}, go {COMBINED[options.combine]} to a "

@@ -65,7 +65,7 @@ def test_unknown_name_lists_what_there_is():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"fusion": "late", "heads": 3}, "fusion 'late': unknown option 'heads'. Its options are: combine, over_time"),
+        ({"fusion": "late", "heads": 3}, "fusion 'late': unknown option 'heads'. Its options are: combine, faithful"),
         ({"fusion": "self_attention", "recursions": 3}, "'recursions'. Its options are: heads, block, combine,"),
         ({"fusion": "rcma", "recursions": 0}, r"recursions: .*greater than or equal to 1 \(given 0\)"),
         ({"fusion": "rcma", "correlate": "words"}, "correlate: .*'frames' or 'features'"),

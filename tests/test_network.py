@@ -49,11 +49,10 @@ def test_shapes_gradients_and_absent_content(fusion, task, modalities):
 
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
-@pytest.mark.parametrize(("encoder", "over_time"), [("gru", "mean"), ("tcn", "statistics")])
-def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalities, encoder, over_time):
+@pytest.mark.parametrize("encoder", ["gru", "tcn"])
+def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalities, encoder):
     """Checked in training mode too (without dropout): no statistics of the batch are used anywhere."""
-    pooled = {} if task.frames else {"over_time": over_time}
-    network = make(fusion, task, modalities, encoder=encoder, frames_per_step=3, **pooled)
+    network = make(fusion, task, modalities, encoder=encoder, frames_per_step=3)
     values, masks = batch(fusion, task, modalities)
     for mode in (True, False):
         network.train(mode)
@@ -234,7 +233,6 @@ def test_lengths_that_differ_are_refused_where_one_grid_is_needed():
         ({"fusion": "self_attention", "width": 16, "heads": 6}, ["audio"], SEGMENTS, "multiple of heads 6"),
         ({"fusion": "late", "combine": "statistics"}, ["audio", "text"], SEGMENTS, "leave 'combine' out"),
         ({"fusion": "rcma", "separate_targets": True}, ["audio", "text"], SEGMENTS, "is for numbers such as"),
-        ({"fusion": "rcma", "over_time": "statistics"}, ["audio", "text"], FRAMES, "over_time is for segments"),
         ({"fusion": "late", "faithful": True}, ["audio", "text"], SEGMENTS, "self_attention, cross_attention"),
         ({"fusion": "rcma", "faithful": True}, ["audio", "text"], FRAMES, "rjcma; set it to false"),
         ({"fusion": "self_attention", "faithful": True}, ["audio"], FRAMES, "task classes/segment with encoder 'gru'"),

@@ -104,7 +104,7 @@ class PairwiseAttention(Fusion):
             embedding=options.embedding,
             statistics=options.combine == "statistics",
             dropout=self.dropout,
-            input_dropout=options.dropout_of("text"),
+            input_dropout=options.input_dropout,
         )
 
     def details(self) -> list[str]:
