@@ -292,6 +292,14 @@ def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
     assert "no such file" in made.with_class("stage")[0].text
 
 
+@pytest.mark.parametrize("words", [(), (Spoken("well", 0.2, 0.5),)])
+def test_without_words_there_is_no_column_of_them(tmp_path, words):
+    write_outputs(classes(words=words), tmp_path)
+    made = Page((tmp_path / "two.html").read_text())
+    assert ("Words" in [cell.text for cell in made.all("th")]) == bool(words)
+    assert bool(made.with_class("prose")) == bool(words)
+
+
 def test_a_notebook_draws_it_in_a_frame():
     frame = Page(page.html(classes())).all("iframe")[0]
     assert Page(frame.attributes["srcdoc"]).by_id("timeline")

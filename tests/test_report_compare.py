@@ -89,6 +89,20 @@ def test_the_verdicts_are_those_of_the_planned_contrasts(tmp_path):
         assert float(number) == pytest.approx(difference * 100, abs=0.051)
 
 
+def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
+    turns, frames = Fixture(tmp_path, "text", size=10), Fixture(tmp_path / "other", "affwild2", size=24)
+    run("compare-reports", turns.folder, frames.folder, "--out", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    listed = {}
+    for name in ("Balanced accuracy", "Mean CCC"):
+        rows = [[cell.text for cell in tr.all("th", "td")] for tr in page.table(name).all("tbody")[0].all("tr")]
+        listed[name] = {row[0] for row in rows}
+        assert all(set(row[1:]) != {"–"} for row in rows)
+    assert listed["Balanced accuracy"]
+    assert listed["Mean CCC"]
+    assert not listed["Balanced accuracy"] & listed["Mean CCC"]
+
+
 def test_what_cannot_be_compared_is_said(tmp_path):
     made = Fixture(tmp_path, "text", size=10)
     with pytest.raises(InputError, match="give two or more results folders"):

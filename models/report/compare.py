@@ -107,7 +107,9 @@ def material(sides: list[Side]) -> Table:
 def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     """The scores of each run on every side, those that moved most first; differences are from the first side."""
     numbers, first = Numbers(metric), sides[0]
-    rows = [_moved_row(run, sides, metric) for run in dict.fromkeys(run for side in sides for run in side.runs)]
+    runs = dict.fromkeys(run for side in sides for run in side.runs)
+    scored = [run for run in runs if any(side.cells.get((run, metric)) for side in sides)]
+    rows = [_moved_row(run, sides, metric) for run in scored]
     rows.sort(key=lambda row: (row["most"] is None, -(row["most"] or 0)))
     columns = [Column("run", "Run", number=False)]
     columns += [Column.score(f"side{k}", side.name, numbers) for k, side in enumerate(sides)]
@@ -118,7 +120,7 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
         f"{numbers.title}: mean ± standard deviation over trainings",
         columns,
         rows,
-        note="The runs that moved most come first. A dash: not there.",
+        note="The runs that moved most come first; those without this score are left out. A dash: not there.",
         kind="wide",
         plot="Scores as a chart",
     )
