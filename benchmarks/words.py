@@ -15,7 +15,7 @@ BASE = {
     "tokens": 51_864, "d_model": 512, "encoder_layers": 6, "decoder_layers": 6, "encoder_attention_heads": 8,
     "decoder_attention_heads": 8, "encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048,
 }  # fmt: skip
-PIECE_S, PIECES, TOKENS = 28, 2, 100
+PIECE_S, PIECES, TOKENS = 28, 8, 100  # a batch of pieces, as a recording of some minutes gives
 SAMPLE_RATE_HZ = 16_000
 
 
