@@ -60,12 +60,12 @@ def dry_run(folder: Path) -> dict[str, float]:
 
 
 def no_op(folder: Path) -> dict[str, float]:
-    """Finding that everything is there already: empty files stand in, which Snakemake is told it has made."""
+    """Finding that everything is there already: empty files and folders stand in, which Snakemake is told it has made."""
     for line in re.findall(r"^    output: (.+)$", snakemake(folder, "--dry-run").text, re.M):
         for name in line.split(", "):
             path = folder / name
-            if name.startswith("results/weights/"):
-                path.mkdir(parents=True)
+            if name.startswith("results/weights/") or not path.suffix:  # folders
+                path.mkdir(parents=True, exist_ok=True)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
