@@ -236,8 +236,8 @@ class TrainingOptions(Options):
     grid_hop_s: float = Field(
         0.3,
         gt=0,
-        description="tasks of segments: rows that follow each other faster are averaged to steps of this length, and "
-        "rcma and rjcma have their common time grid of it (faithful models: rows as they are)",
+        description="tasks of segments: rows that follow each other faster are averaged to steps of this length, five "
+        "at most, and rcma and rjcma have their common time grid of it (faithful models: rows as they are)",
     )
     grid_rows: Literal["mean", "nearest"] = Field(
         "mean",

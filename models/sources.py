@@ -17,6 +17,8 @@ from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import to_grid
 
+MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
+
 
 class StoredRows:
     """Rows as they lie in a feature store, each segment cut after its first ``max_steps``.
@@ -76,7 +78,7 @@ class StoredRows:
 
 
 class PooledRows(StoredRows):
-    """Rows no finer than ``step_s``: as many neighbours as fit into it are averaged, as far as they are valid.
+    """Neighbours averaged to steps of ``step_s``, as far as they are valid, ``MOST_AVERAGED`` of them at most.
 
     ``pool`` says how many; without it they follow from the store.
     """
@@ -91,7 +93,7 @@ class PooledRows(StoredRows):
         speakers: Mapping[str, str] | None = None,
     ):
         super().__init__(store, segment_ids, max_steps, speakers)
-        self.pool = pool or max(1, int(step_s / _hop_s(store) + 0.01))
+        self.pool = pool or max(1, min(MOST_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
         self.count = -(-self.kept // self.pool)
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
