@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.records import InputError
 from pipeline.store import FeatureStore
 
 BLOCK_ROWS = 8192
@@ -49,7 +50,15 @@ class Normaliser:
 
 
 def of_speakers(store: FeatureStore, segment_ids: Sequence[str], speakers: Mapping[str, str]) -> list[Normaliser]:
-    """For each segment the moments of all valid rows of its speaker's segments; ``speakers`` by segment."""
+    """For each segment the moments of all valid rows of its speaker's segments; ``speakers`` by segment.
+
+    Raises InputError for a segment of which no speaker is given.
+    """
+    if unknown := [segment_id for segment_id in segment_ids if segment_id not in speakers]:
+        raise InputError(
+            f"normalise: speaker: no speaker is known of {len(unknown)} of {len(segment_ids)} segments, the first "
+            f"{unknown[0]}; give the segments.tsv that the features of {store.path} were made with"
+        )
     own: dict[str, list[str]] = defaultdict(list)
     for segment_id in segment_ids:
         own[speakers[segment_id]].append(segment_id)

@@ -480,6 +480,9 @@ def test_what_cannot_be_read_is_refused(turns):
     _, _, stores, split = turns
     with pytest.raises(InputError, match="lacks 1 of 2 segments, the first Ses09F_impro01_F000"):
         StoredRows(stores["audio"], [stores["audio"].segment_ids[0], "Ses09F_impro01_F000"])
+    first = stores["audio"].segment_ids[0]
+    with pytest.raises(InputError, match=f"no speaker is known of 1 of 1 segments, the first {first}"):
+        StoredRows(stores["audio"], [first], speakers={"another": "ann"})
     with pytest.raises(InputError, match=r"no fold 7, only \[0, 1, 2, 3, 4\]"):
         read_fold(split, 7)
     with pytest.raises(InputError, match="has no part 'train'; it has"):
