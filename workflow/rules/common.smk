@@ -130,7 +130,7 @@ def targets_of(wildcards):
     )
 
 
-def order_of(wildcards):
+def segments_of(wildcards):
     """Who speaks, and in which order, where a model or its training asks for it."""
     training = options(wildcards).training.for_network(network(wildcards))
     return f"results/{wildcards.corpus}/segments.tsv" if takes_segments(network(wildcards), training) else []

@@ -57,7 +57,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             split=split_file,
             labels=labels_of,
             targets=targets_of,
-            segments=order_of,
+            segments=segments_of,
         output:
             expand(
                 "results/{{corpus}}/runs/{{model}}-{{modalities}}/fold{fold}/predictions.parquet",
