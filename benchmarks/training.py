@@ -175,10 +175,10 @@ def seeds_side_by_side() -> dict[str, float]:
     """Seeds of one job side by side, against one after another with all the cores."""
     cores = len(os.sched_getaffinity(0))
     seeds = list(range(max(2, cores)))
-    same = {"seeds": seeds, "epochs": 4, "stop_patience": 4, "device": "cpu"}
+    same = {"seeds": seeds, "epochs": 12, "stop_patience": 12, "device": "cpu"}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        files = turns(folder, 96)
+        files = turns(folder)
         apart = train(folder, files, "apart", 1, **same, threads=cores)
         together = train(folder, files, "together", cores, **same)
     return {f"{len(seeds)} seeds on {cores} cores: one after another / side by side (at least 1)": apart / together}
