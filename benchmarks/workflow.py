@@ -60,7 +60,7 @@ def dry_run(folder: Path) -> dict[str, float]:
 
 
 def no_op(folder: Path) -> dict[str, float]:
-    """Finding that everything is there already: empty ones stand in, which Snakemake is told that it has made."""
+    """Finding that everything is there: empty files and folders stand in, which Snakemake is told that it has made."""
     for line in re.findall(r"^    output: (.+)$", snakemake(folder, "--dry-run").text, re.M):
         for name in line.split(", "):
             path = folder / name

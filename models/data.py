@@ -173,7 +173,7 @@ def _rows(
         rows = StoredRows(store, segment_ids, max_steps, speakers)
     else:
         rows = PooledRows(store, segment_ids, max_steps, step_s, speakers=speakers)
-    store.close()  # the workers of a DataLoader are forked, and must not share an open file
+    store.close()  # the workers of a DataLoader are forked, and must not share an open file; it opens again when read
     return rows
 
 
@@ -183,7 +183,7 @@ def _fit(of: StoredRows) -> Normaliser:
         for _, _, values, valid in of.blocks(np.ones(len(of.segment_ids), bool))
     )
     found = Normaliser.fit(rows, of.store.dim)
-    of.store.close()  # the workers of a DataLoader are forked, and must not share an open file
+    of.store.close()  # as above
     return found
 
 

@@ -8,10 +8,10 @@ POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
 ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
 COMBINED = {"statistics": "as standard deviation and mean across them", "concatenation": "side by side"}
 NORMALISED = {
-    True: "Features were normalised by the moments of the training part alone.",
-    False: "Features were not normalised.",
-    "speaker": "Features were normalised by the moments of each speaker, over all that there is of them, test included "
-    "(labels play no part), then by those of the training part.",
+    True: "features were normalised by the moments of the training part alone",
+    False: "features were not normalised",
+    "speaker": "features were normalised by the moments of each speaker, over all that there is of them, test included "
+    "(labels play no part), then by those of the training part",
 }
 VOTED = "Its targets are the shares of each class in the votes of all raters."
 
@@ -45,5 +45,5 @@ def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
     if options.context:
         text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
     if "normalise" in options.training:
-        text += f" {NORMALISED[options.training['normalise']]}"
+        text += f" For this model {NORMALISED[options.training['normalise']]}."
     return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text

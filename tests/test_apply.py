@@ -20,13 +20,13 @@ from scipy.special import log_softmax, softmax
 
 import affectflow
 from benchmarks.measure import run as run_measured
-from models import items
+from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.pack import pack
-from models.apply.predict import Predictor
+from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table
@@ -61,6 +61,28 @@ def test_a_model_that_hears_the_turns_before_hears_them_in_raw_video_too(made, r
     monkeypatch.setattr(items, "turns_before", lambda segments, most: {})
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         equal_test_predictions(root, results, run, predictor)
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_model_by_speaker_takes_each_person_by_what_the_recording_has_of_them(made, shared, monkeypatch, name):
+    predictor, path = Predictor(made[name][2], folds=[0]), shared / "media" / "grid" / "swwp2s.mpg"
+    before = predictor.answer(path)
+    asked = []
+
+    def of_speakers(store, segment_ids, speakers):
+        asked.append({speakers[segment_id] for segment_id in segment_ids})
+        return normaliser.of_speakers(store, segment_ids, speakers)
+
+    monkeypatch.setattr(sources, "of_speakers", of_speakers)
+    monkeypatch.setattr(
+        predictor.model, "training", predictor.model.training.model_copy(update={"normalise": "speaker"})
+    )
+    answer = predictor.answer(path)
+    assert asked == [{row.person for row in answer.rows}] * len(predictor.model.about.features)
+    assert BY_SPEAKER in answer.notes
+    assert BY_SPEAKER not in before.notes
+    values, others = (np.array([row.values for row in found.rows]) for found in (answer, before))
+    assert np.abs(values - others).max() > 1e-3
 
 
 def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tmp_path):

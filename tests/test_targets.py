@@ -211,3 +211,5 @@ def test_what_makes_no_sense_is_refused(tmp_path, votes_of_turns):
     faithful = NetworkOptions(fusion="self_attention", faithful=True)
     assert raters.for_network(faithful).targets == "majority"
     assert "votes of all raters" in sentences(NetworkOptions(fusion="self_attention", training={"targets": "raters"}))
+    by_speaker = NetworkOptions(fusion="self_attention", training={"normalise": "speaker"})
+    assert "For this model features were normalised by the moments of each speaker" in sentences(by_speaker)

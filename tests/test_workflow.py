@@ -262,19 +262,22 @@ def test_every_preset_plans_its_report_at_demo_scale(tmp_path, name):
 
 
 @pytest.mark.slow
-def test_turns_before_and_votes_of_raters_go_through_the_workflow(finished, tmp_path):
+def test_turns_before_speakers_and_votes_of_raters_go_through_the_workflow(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
-    runs = {"self_context": ["A+T"], "self_raters": ["A+T"]}
-    own = {"corpora": {"iemocap": {"runs": runs, "contrasts": []}}}
+    runs = {"self_context": ["A+T"], "self_raters": ["A+T"], "self_speaker": ["A+T"]}
+    by_speaker = {"self_speaker": {"fusion": "self_attention", "training": {"normalise": "speaker"}}}
+    own = {"models": by_speaker, "corpora": {"iemocap": {"runs": runs, "contrasts": []}}}
     write_config(tmp_path / "run", demonstration(patch(own, FEW_EPOCHS)))
     files = [f"results/iemocap/runs/{model}-A+T/fold0/predictions.parquet" for model in runs]
     snakemake(tmp_path / "run", *files)
-    context, raters = (
+    context, raters, speaker = (
         json.loads((tmp_path / "run" / f).with_name("seed1").joinpath("run.json").read_text()) for f in files
     )
     assert set(context["inputs"]) - set(raters["inputs"]) == {"segments"}
     assert set(raters["inputs"]) - set(context["inputs"]) == {"targets"}
     assert raters["rated"]["added"] > 0
+    assert set(speaker["inputs"]) == set(context["inputs"])
+    assert speaker["training"]["normalise"] == "speaker"
     assert raters["items"]["test"] == context["items"]["test"]
 
 

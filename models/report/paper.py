@@ -67,7 +67,8 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
     training = settings.options.get("training") or {}
     if training:
-        yield [_training(settings, training, len(runs)), " ", NORMALISED[training.get("normalise", True)]]
+        yield [_training(settings, training, len(runs))]
+        yield [f"{sentence(NORMALISED[training.get('normalise', True)])}."]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
     yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
