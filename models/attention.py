@@ -5,11 +5,14 @@ keeps one promise on which all else rests: **values are zero where the mask is F
 over observed steps, and what a file holds at an absent step can change nothing.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from models.dropout import Dropout, draw, factors
 
 UNSEEN = -1e4  # what an absent step scores: the exponential of anything a query says beside it is 0
 
@@ -23,7 +26,16 @@ class Stream(NamedTuple):
 
 def observed(values: Tensor, mask: Tensor) -> Stream:
     """Make a stream: whatever stands at absent steps, NaN included, becomes zero."""
-    return Stream(values.masked_fill(~mask.unsqueeze(-1), 0.0), mask)
+    return Stream(blank_(values.clone(memory_format=torch.contiguous_format), mask), mask)
+
+
+def blank_(values: Tensor, mask: Tensor) -> Tensor:
+    """Put zeros at absent steps, in place: contiguous (..., D) and (...)."""
+    if values.device.type != "cpu":  # which must not be asked how many there are
+        return values.masked_fill_(~mask.unsqueeze(-1), 0.0)
+    absent = (~mask).flatten().nonzero().squeeze(1)  # a processor looks at each number of a mask, but fills whole rows
+    values.view(-1, values.shape[-1]).index_fill_(0, absent, 0.0)
+    return values
 
 
 class MaskedAttention(nn.Module):
@@ -38,6 +50,7 @@ class MaskedAttention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float = 0.0, residual: bool = False):
         super().__init__()
         self.attention = nn.MultiheadAttention(width, heads, dropout=dropout, batch_first=True)
+        self.dropout = Dropout(dropout)
         self.residual = residual
 
     def forward(self, target: Stream, source: Stream) -> Stream:
@@ -61,65 +74,102 @@ class MaskedAttention(nn.Module):
         query = F.linear(target, of_query, bias_query) * (width // heads) ** -0.5
         key, value = F.linear(source.values, of_both, bias_both).chunk(2, -1)
         query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, h, T, d)
-        # One more number in each key, which every query multiplies by 1; without any step all are alike, and zeros.
-        unseen = (~source.mask).to(key)[:, None, :, None].expand(-1, heads, -1, -1) * UNSEEN
-        scores = F.pad(query, (0, 1), value=1.0) @ torch.cat([key, unseen], -1).transpose(-2, -1)
-        weights = F.dropout(scores.softmax(-1), holds.dropout, self.training)
+        weights = self.dropout(scores(query, key, unseen(source.mask, key)).softmax(-1))
         return holds.out_proj((weights @ value).transpose(1, 2).flatten(-2))
 
 
-class MeanWeights(torch.autograd.Function):
-    """Mean over target steps of dropout(softmax(q k^T)): (B, h, T, d) and (B, h, S, d) -> (B, h, S).
+def unseen(mask: Tensor, like: Tensor) -> Tensor:
+    """What scores of absent steps begin with; where there is no other step all are alike: (B, S) -> (B, 1, 1, S)."""
+    return (~mask).to(like)[:, None, None] * UNSEEN
 
-    Of (T, S) no more is kept for the backward pass than what dropout left; the rest is computed anew, item by item, in
-    the processor's cache.
+
+def scores(query: Tensor, key: Tensor, begin: Tensor) -> Tensor:
+    """Products of (B, h, T, d) and (B, h, S, d), added to (B, 1, 1, S): (B, h, T, S)."""
+    heads = key.shape[1]
+    begin, query, key = (x.flatten(0, 1) for x in (begin.expand(-1, heads, -1, -1), query, key))
+    return torch.baddbmm(begin, query, key.mT).unflatten(0, (-1, heads))
+
+
+class MeanWeights(torch.autograd.Function):
+    """Mean over target steps of dropout(softmax(begin + q k^T)): (B, h, T, d) and (B, h, S, d) -> (B, h, S).
+
+    ``begin`` (B, 1, 1, S) is what scores begin with, ``share`` (B, T) each target step's part of the mean. Of (T, S) no
+    more is kept for the backward pass than the random bits of dropout; the rest is computed anew. Both go by so few
+    items at a time that they stay in the processor's cache.
     """
 
+    CACHED = 2**17  # weights
+
     @staticmethod
-    def forward(query: Tensor, key: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
-        """Attend; returns the mean and what dropout kept."""
-        kept = torch.ones(*query.shape[:3], key.shape[2], dtype=torch.bool, device=query.device)
-        if dropout:
-            kept.bernoulli_(1 - dropout)
-        pairs = zip(query, key, kept)
-        mean = torch.stack([(q @ k.mT).softmax(-1).mul_(keep.to(q)).sum(1) for q, k, keep in pairs])
-        return mean / (query.shape[2] * (1 - dropout)), kept
+    def forward(query: Tensor, key: Tensor, begin: Tensor, share: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+        """Attend; returns the mean and the bits."""
+        bits = draw((*query.shape[:3], key.shape[2] if dropout else 0), query.device)
+        means = []
+        for q, k, first, of_mean, drawn in MeanWeights.parts(query, key, begin, share[:, None, None], bits):
+            weights = scores(q, k, first).softmax(-1)
+            if dropout:
+                weights.mul_(factors(drawn, dropout, weights.dtype))
+            means.append(of_mean @ weights)
+        return torch.cat(means).squeeze(2), bits
+
+    @staticmethod
+    def parts(query: Tensor, key: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Cut tensors into a few items each, whose weights fit the cache."""
+        few = max(1, MeanWeights.CACHED // (query.shape[1] * query.shape[2] * key.shape[2]))
+        return zip(*(x.split(few) for x in (query, key, *others)))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         """Keep what the backward pass needs."""
-        query, key, ctx.dropout = inputs
-        ctx.save_for_backward(query, key, output[1])
+        *given, ctx.dropout = inputs
+        ctx.save_for_backward(*given, output[1])
         ctx.mark_non_differentiable(output[1])
 
     @staticmethod
     def backward(ctx, grad: Tensor, _):
         """Step back through softmax and product."""
-        query, key, kept = ctx.saved_tensors
-        grad = grad.unsqueeze(2) / (query.shape[2] * (1 - ctx.dropout))
+        query, key, begin, share, bits = ctx.saved_tensors
         of_query, of_key = torch.empty_like(query), torch.empty_like(key)
-        for q, k, keep, passed, to_query, to_key in zip(query, key, kept, grad, of_query, of_key):
-            weights = (q @ k.mT).softmax(-1)
-            of_scores = keep.to(q).mul_(passed)
-            of_scores.sub_((of_scores * weights).sum(-1, keepdim=True)).mul_(weights)
+        given = query, key, begin, share[:, None, :, None], bits, grad.unsqueeze(2), of_query, of_key
+        for q, k, first, of_mean, drawn, passed, to_query, to_key in MeanWeights.parts(*given):
+            weights = scores(q, k, first).softmax(-1)
+            of_weights = of_mean * passed
+            if ctx.dropout:
+                of_weights.mul_(factors(drawn, ctx.dropout, weights.dtype))
+            of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
             torch.matmul(of_scores, k, out=to_query)
             torch.matmul(of_scores.mT, q, out=to_key)
-        return of_query, of_key, None
+        return of_query, of_key, None, None, None
 
 
-def mean_attended(attention: nn.MultiheadAttention, target: Tensor, source: Tensor) -> Tensor:
-    """Average over target steps what they attend to: (B, T, width) on (B, S, width) -> (B, width).
+def mean_attended(attention: nn.MultiheadAttention, target: Stream, source: Stream) -> Tensor:
+    """Average over a target's observed steps what they attend to: (B, T, width) on (B, S, width) -> (B, width).
 
-    All that follows the weights is linear, so their mean is taken before it.
+    All that follows the weights is linear, so their mean is taken before it, and values are made of that alone.
     """
     heads, width = attention.num_heads, attention.embed_dim
-    parts = zip(attention.in_proj_weight.split([width, 2 * width]), attention.in_proj_bias.split([width, 2 * width]))
-    (of_query, bias_query), (of_both, bias_both) = parts
-    query = F.linear(target, of_query, bias_query) * (width // heads) ** -0.5
-    key, value = F.linear(source, of_both, bias_both).chunk(2, -1)
-    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, h, T, d)
-    weights = MeanWeights.apply(query, key, attention.dropout if attention.training else 0.0)[0]
-    return attention.out_proj((weights.unsqueeze(2) @ value).flatten(1))
+    of_query, of_key, of_value = attention.in_proj_weight.chunk(3)
+    bias_query, bias_key, bias_value = attention.in_proj_bias.chunk(3)
+    query = F.linear(target.values, of_query, bias_query) * (width // heads) ** -0.5
+    key = F.linear(source.values, of_key, bias_key)
+    query, key = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key))  # (B, h, T, d)
+    share = target.mask.to(query) / target.mask.sum(1, keepdim=True).clamp(min=1)
+    dropout = attention.dropout if attention.training else 0.0
+    weights = MeanWeights.apply(query, key, unseen(source.mask, key), share, dropout)[0]
+    attended = weights @ source.values  # (B, h, width)
+    of_value, bias_value = (x.unflatten(0, (heads, -1)) for x in (of_value, bias_value))  # (h, d, width), (h, d)
+    values = torch.einsum("bhw,hdw->bhd", attended, of_value) + weights.sum(-1, keepdim=True) * bias_value
+    return attention.out_proj(values.flatten(1))
+
+
+class MeanAttention(MaskedAttention):
+    """Attention of a target stream on a source stream, averaged over the target's observed steps."""
+
+    def forward(self, target: Stream, source: Stream) -> Stream:
+        """Attend and average: (B, T, D) on (B, S, D) -> (B, D)."""
+        if target.values.is_cuda:
+            return mean_over_time(super().forward(target, source))
+        return observed(mean_attended(self.attention, target, source), target.mask.any(1) & source.mask.any(1))
 
 
 class TransformerBlock(nn.Module):
@@ -134,9 +184,9 @@ class TransformerBlock(nn.Module):
         self.norm_target, self.norm_source, self.norm = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = MaskedAttention(width, heads, dropout)
         self.feed_forward = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
+            nn.Linear(width, 4 * width), nn.GELU(), Dropout(dropout), nn.Linear(4 * width, width)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, target: Stream, source: Stream) -> Stream:
         """Attend and think: (B, T, D) on (B, S, D) -> (B, T, D)."""
@@ -149,7 +199,9 @@ class TransformerBlock(nn.Module):
 
 
 def mean_over_time(stream: Stream) -> Stream:
-    """Average the observed steps, (B, T, D) -> (B, D); an item without any is zero and absent."""
+    """Average the observed steps, (B, T, D) -> (B, D); an item without any is zero and absent, a mean stays itself."""
+    if stream.values.dim() == 2:
+        return stream
     steps = stream.mask.sum(1, keepdim=True).clamp(min=1)
     return Stream(stream.values.sum(1) / steps, stream.mask.any(1))
 

@@ -112,7 +112,8 @@ def _streams(options: NetworkOptions) -> str:
         if not (isinstance(groups, list) and groups and all(isinstance(group, list) and group for group in groups)):
             raise Wrong("fuse gives a list of groups, each a list of streams: [[Stream(values, mask), ...], ...]")
         for values, mask in (stream for group in groups for stream in group):
-            if values.dim() != 3 or mask.dtype != torch.bool or values.shape[:2] != mask.shape:
+            dims = (3,) if case.task.frames else (3, 2)  # or averaged over time
+            if values.dim() not in dims or mask.dtype != torch.bool or values.shape[:-1] != mask.shape:
                 raise Wrong(
                     f"a stream has values {tuple(values.shape)} and a {mask.dtype} mask {tuple(mask.shape)}; "
                     "give (B, T, D) and bool (B, T)"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from models.attention import Stream, observed
+from models.dropout import Dropout
 
 # The weights are put together anew at each call; cuDNN says so at each.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
@@ -48,43 +49,47 @@ class Steps(torch.autograd.Function):
     @staticmethod
     def forward(inputs: Tensor, weight: Tensor, bias: Tensor):
         """Step from zeros: weight (2, H, 3H) and bias (2, 1, 3H) are those of the state; gates reset, update, new."""
-        h = weight.shape[1]
+        steps, h = len(inputs), weight.shape[1]
         weight = weight.contiguous()
-        state, kept = torch.zeros_like(inputs[0, ..., :h]), []
-        for gates, candidate in zip(*(part.unbind(0) for part in inputs.split([2 * h, h], -1))):
-            before, recurrent = torch.baddbmm(bias, state, weight).split([2 * h, h], -1)  # (2, B, 3H)
-            reset, update = torch.sigmoid(gates + before).split(h, -1)
-            new = torch.tanh(torch.addcmul(candidate, reset, recurrent))
-            state = torch.lerp(new, state, update)
-            kept.append((state, reset, update, new, recurrent))
-        return tuple(torch.stack(part) for part in zip(*kept))
+        state = inputs.new_zeros(steps + 1, *inputs.shape[1:3], h)
+        recurrent, new = torch.empty_like(inputs), torch.empty_like(state[1:])
+        gates = inputs.new_empty(steps, *inputs.shape[1:3], 2 * h)
+        cut = [2 * h, h]
+        for given, proposed, before, after, taken, of_gates, of_new, gate, reset, update, candidate in zip(
+            *(part.unbind(0) for part in (*inputs.split(cut, -1), state[:-1], state[1:], recurrent)),
+            *(part.unbind(0) for part in (*recurrent.split(cut, -1), gates, *gates.chunk(2, -1), new)),
+        ):
+            torch.baddbmm(bias, before, weight, out=taken)  # (2, B, 3H)
+            torch.add(given, of_gates, out=gate).sigmoid_()
+            torch.addcmul(proposed, reset, of_new, out=candidate).tanh_()
+            torch.lerp(candidate, before, update, out=after)
+        return state[1:], state, gates, new, recurrent[..., 2 * h :]
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         """Keep what the backward pass needs."""
-        ctx.save_for_backward(inputs[1], *output)
+        ctx.save_for_backward(inputs[1], *output[1:])
         ctx.mark_non_differentiable(*output[1:])
 
     @staticmethod
     def backward(ctx, grad: Tensor, *_):
         """Step back; the gradient of each gate is that of the state times what is known before."""
-        weight, state, reset, update, new, recurrent = ctx.saved_tensors
-        before = torch.cat([torch.zeros_like(state[:1]), state[:-1]])
+        weight, state, gates, new, recurrent = ctx.saved_tensors
+        before, (reset, update) = state[:-1], gates.chunk(2, -1)
         of_new = (1 - update) * (1 - new * new)
         factors = torch.stack(
             [of_new * recurrent * reset * (1 - reset), (before - new) * update * (1 - update), of_new * reset], -2
         )  # (T, 2, B, 3, H)
         back, of_state = weight.transpose(1, 2).contiguous(), torch.zeros_like(state[0])
-        of_states, of_gates = [], []
-        for passed, factor, direct in zip(grad.flip(0).unbind(0), factors.flip(0).unbind(0), update.flip(0).unbind(0)):
-            of_state = of_state + passed
-            gates = (factor * of_state.unsqueeze(-2)).flatten(-2)
-            of_states.append(of_state)
-            of_gates.append(gates)
-            of_state = torch.baddbmm(of_state * direct, gates, back)
-        gates = torch.stack(of_gates).flip(0)  # of what the state gives: (T, 2, B, 3H)
-        of_inputs = torch.cat([gates[..., : -new.shape[-1]], torch.stack(of_states).flip(0) * of_new], -1)
-        by_side = gates.transpose(0, 1).flatten(1, 2)  # (2, T * B, 3H)
+        of_states, of_gates = torch.empty_like(new), torch.empty_like(factors)  # of what the state gives
+        parts = grad, update, of_states, of_states.unsqueeze(-2), factors, of_gates, of_gates.flatten(-2)
+        for passed, direct, total, each, factor, gate, flat in zip(*(reversed(part.unbind(0)) for part in parts)):
+            torch.add(of_state, passed, out=total)
+            torch.mul(factor, each, out=gate)
+            torch.baddbmm(total * direct, flat, back, out=of_state)
+        of_gates = of_gates.flatten(-2)
+        of_inputs = torch.cat([of_gates[..., : -new.shape[-1]], of_states * of_new], -1)
+        by_side = of_gates.transpose(0, 1).flatten(1, 2)  # (2, T * B, 3H)
         of_weight = before.transpose(0, 1).flatten(1, 2).transpose(1, 2) @ by_side
         return of_inputs, of_weight, by_side.sum(1, keepdim=True)
 
@@ -160,7 +165,7 @@ class CausalBlock(nn.Module):
         self.conv1 = weight_norm(nn.Conv1d(inputs, outputs, kernel, dilation=dilation))
         self.conv2 = weight_norm(nn.Conv1d(outputs, outputs, kernel, dilation=dilation))
         self.downsample = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Convolve twice: x (B, C, T), mask (B, 1, T) -> (B, C', T)."""
@@ -218,7 +223,7 @@ class Encoder(nn.Module):
     def __init__(self, kind: str, features: int, width: int, stride: int, dropout: float, input_dropout: float = 0.0):
         super().__init__()
         self.stride = stride
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.input_dropout = Dropout(input_dropout)
         self.projection = nn.Linear(features, width)
         self.recurrence = GatedRecurrence(width) if kind == "gru" else MaskedConvolutions(width, dropout)
 

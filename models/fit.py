@@ -248,7 +248,7 @@ def withhold(batch: Batch, share: float) -> Batch:
     drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
     masks = {m: mask & stays[k][:, None] for k, (m, mask) in enumerate(batch.masks.items())}
-    return replace(batch, masks=masks, values={m: v * masks[m].unsqueeze(-1) for m, v in batch.values.items()})
+    return replace(batch, masks=masks)
 
 
 def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bool = False) -> Pausing:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.attention import Stream, concatenation, mean_over_time, observed, statistics
 from models.dialog import Before, DialogRecurrence
+from models.dropout import Dropout
 from models.encoders import Encoder, LayerMix
 from models.fusion.base import Fusion
 from models.options import MODALITIES, NetworkOptions, check_network
@@ -111,7 +112,7 @@ class Network(nn.Module):
             nn.Linear(fused + (self.dialog.added if self.dialog else 0), options.embedding),
             nn.LayerNorm(options.embedding),
             nn.LeakyReLU(),
-            nn.Dropout(options.dropout),
+            Dropout(options.dropout),
             nn.Linear(options.embedding, outputs),
         )
 

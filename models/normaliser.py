@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.attention import blank_
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 
@@ -45,8 +46,7 @@ class Normaliser:
 
     def __call__(self, values: Tensor, mask: Tensor) -> Tensor:
         """Normalise (..., D) values in the precision of the moments; 0 where ``mask`` (...) is False."""
-        values = values.to(self.mean.dtype).sub(self.mean).div_(self.std)
-        return values.masked_fill_(~mask.unsqueeze(-1), 0.0)
+        return blank_(values.to(self.mean.dtype).sub(self.mean).div_(self.std), mask)
 
 
 def of_speakers(store: FeatureStore, segment_ids: Sequence[str], speakers: Mapping[str, str]) -> list[Normaliser]:

@@ -9,6 +9,8 @@ from scipy.special import erf, softmax
 
 from models.attention import (
     MaskedAttention,
+    MeanAttention,
+    MeanWeights,
     Stream,
     TransformerBlock,
     concatenation,
@@ -16,6 +18,7 @@ from models.attention import (
     observed,
     statistics,
 )
+from models.dropout import Dropout, factors
 from tests.network_material import random_streams
 
 WIDTH, HEADS = 6, 2
@@ -63,6 +66,65 @@ def test_both_ways_of_attention_have_the_same_outcome_and_gradients():
         module.zero_grad()
     for one, other in zip(*found):
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("cached", [1, 2 * 3 * 7 * 40, 10**6], ids=["item by item", "by two items", "all at once"])
+@pytest.mark.parametrize("dropout", [0.25, 0.0])
+def test_mean_weights_are_those_of_softmax_and_dropout(monkeypatch, cached, dropout):
+    monkeypatch.setattr(MeanWeights, "CACHED", cached)
+    torch.manual_seed(0)
+    query, key = (torch.randn(5, 3, n, 4, dtype=torch.float64, requires_grad=True) for n in (7, 40))
+    begin, share = torch.randn(5, 1, 1, 40, dtype=torch.float64), torch.rand(5, 7, dtype=torch.float64)
+    mean, bits = MeanWeights.apply(query, key, begin, share, dropout)
+    kept = 1.0
+    if dropout:
+        kept = factors(bits, dropout, torch.float64)
+        assert (kept == 0).double().mean() == pytest.approx(dropout, abs=0.03)
+    expected = ((begin + query @ key.transpose(2, 3)).softmax(-1) * kept * share[:, None, :, None]).sum(2)
+    torch.testing.assert_close(mean, expected, atol=1e-13, rtol=0)
+    passed = torch.randn_like(mean)
+    for value, other in zip(*(torch.autograd.grad(x, (query, key), passed) for x in (mean, expected))):
+        torch.testing.assert_close(value, other, atol=1e-13, rtol=0)
+
+
+def test_an_averaged_attention_is_the_mean_of_the_attention():
+    whole, averaged = MaskedAttention(WIDTH, HEADS).double(), MeanAttention(WIDTH, HEADS).double()
+    for p in whole.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    averaged.load_state_dict(whole.state_dict())
+    target, source = streams(4, (6, 9), (6, 5))
+    target = observed(target.values, target.mask & (torch.arange(6) != 1)[:, None])  # nothing attends
+    source = observed(source.values, source.mask & (torch.arange(6) != 2)[:, None])  # to nothing
+    found = []
+    for module in (whole, averaged):
+        given = [Stream(s.values.detach().requires_grad_(), s.mask) for s in (target, source)]
+        outcome = mean_over_time(module(*given))
+        outcome.values.square().sum().backward()
+        assert outcome.mask.tolist() == [True, False, False, True, True, True]
+        found.append([outcome.values, *(s.values.grad for s in given), *(p.grad for p in module.parameters())])
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_dropout_takes_its_share_and_keeps_the_mean(share):
+    torch.manual_seed(1)
+    dropout, given = Dropout(share), torch.ones(400, 501, requires_grad=True)
+    made = dropout(given)
+    made.sum().backward()
+    assert torch.equal(given.grad, made.detach())
+    values, counts = made.detach().unique(return_counts=True)
+    assert values.tolist() == [0.0, pytest.approx(1 / (1 - share), rel=1e-4)]
+    expected = given.numel() * share
+    assert abs(counts[0] - expected) < 5 * (expected * (1 - share)) ** 0.5
+    zeros = (made == 0).double()  # neighbours know nothing of each other
+    for one, other in ((zeros[:, :-1], zeros[:, 1:]), (zeros[:-1], zeros[1:])):
+        assert np.corrcoef(one.flatten(), other.flatten())[0, 1] == pytest.approx(0, abs=0.012)
+    torch.manual_seed(1)
+    assert torch.equal(Dropout(share)(given), made)
+    assert torch.equal(dropout.eval()(given), given)
+    assert torch.equal(Dropout(0.0)(given), given)
+    assert not Dropout(1.0)(given).any()
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from models.attention import MeanWeights
 from models.fusion.pairwise import cross_pairs, self_pairs
 from models.fusion.published import AttentionModel, RecursiveModel, co_attention
 from models.network import build
@@ -134,18 +133,6 @@ def test_a_processor_takes_other_ways_to_the_same_numbers_and_gradients(groups):
         model.zero_grad()
     for expected, value in zip(*found, strict=True):
         torch.testing.assert_close(value, expected, atol=1e-12, rtol=1e-9)
-
-
-def test_mean_weights_of_attention_are_those_of_softmax_and_dropout():
-    torch.manual_seed(0)
-    query, key = (torch.randn(2, 3, n, 5, dtype=torch.float64, requires_grad=True) for n in (7, 40))
-    mean, kept = MeanWeights.apply(query, key, 0.25)
-    assert 0.65 < kept.double().mean() < 0.85
-    expected = ((query @ key.transpose(2, 3)).softmax(-1) * kept / 0.75).mean(2)
-    torch.testing.assert_close(mean, expected, atol=1e-14, rtol=0)
-    passed = torch.randn_like(mean)
-    for value, other in zip(*(torch.autograd.grad(x, (query, key), passed) for x in (mean, expected))):
-        torch.testing.assert_close(value, other, atol=1e-13, rtol=0)
 
 
 def test_one_modality_has_no_deviation():

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,6 +16,7 @@ from models.protocols.split import assign, usable
 from models.task import Task
 from pipeline.records import Assignment, Label, Segment, write_table
 from pipeline.store import Rows, StoreWriter
+from tests import warm_jobs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CLASSES = ("ang", "neu", "sad")
@@ -246,7 +246,7 @@ def run_of(job, device="cpu", seed=1) -> Run:
 
 def start(arguments) -> str:
     """Train in a process of its own; returns what it said."""
-    command = [sys.executable, "-m", "models", "train", *arguments]
+    command = [warm_jobs.python(), "-m", "models", "train", *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stderr

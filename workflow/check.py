@@ -1,13 +1,16 @@
 """``affectflow check``: what a corpus holds and what a run on it would do and cost, in seconds and before any work."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import reduce
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import click
 
 from models.evaluation.contrast import also_differs, differences
 from models.report.names import count
+from pipeline.records import InputError
 from workflow.launch import base, overlays, read, settings_option
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 CORES = 8  # for which the whole is said
 APART = "demonstration's and your own plugs apart"
+PARTS = "training", "development", "test", "unlabelled"  # of a fold
 
 
 @click.command()
@@ -30,7 +34,7 @@ def check(corpus, settings):
         lines = iter([f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated"])
     else:
         lines = summary(known.settings.corpus, known.index)
-    for line in (*lines, *plan_of(known), *costs_of(known)):
+    for line in (*lines, *plan_of(known), *parts_of(known), *costs_of(known)):
         click.echo(line.encode(errors="replace").decode())
 
 
@@ -62,6 +66,56 @@ def plan_of(known) -> Iterator[str]:
             rest = also_differs(between(known.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
+
+
+def parts_of(known) -> Iterator[str]:
+    """Yield how large the parts of a fold would be, or why there is none, and where no contrast could be decided."""
+    from models.protocols.split import assign, usable
+
+    one, options, segments = known.settings, known.options, known.index.segments
+    if one.synthetic:
+        return
+    without = [segment.segment_id for segment in segments if segment.annotation is None]
+    label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, without)
+    measured = all(isfinite(segment.end_s) for segment in segments)
+    by_duration = one.task.frames and measured
+    try:
+        rows = assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
+    except InputError as error:
+        yield f"{'parts':<12} cannot be made: {error}"
+        return
+    sizes: dict[str, list[int]] = {}
+    for (part, _), size in sorted(Counter((row.part, row.fold) for row in rows).items()):
+        sizes.setdefault(part, []).append(size)
+    listed = ", ".join(f"{part} {span(sizes[part])}" for part in PARTS if part in sizes)
+    yield f"{'parts':<12} {listed} {one.corpus.segment_word}s{' in each fold' if known.folds > 1 else ''}"
+    if options.contrasts and (measured or not one.task.frames):
+        yield from undecidable(known, {row.segment_id for row in rows if row.part == "test"})
+
+
+def span(sizes: list[int]) -> str:
+    """From the least to the most of several numbers."""
+    least, most = min(sizes), max(sizes)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
+
+
+def undecidable(known, tested: set[str]) -> Iterator[str]:
+    """Yield why no contrast could be decided on the segments ``tested``, if so: they are too few, or in too few."""
+    import numpy as np
+
+    from models.evaluation.clusters import clusters_of
+    from models.evaluation.comparison import too_little
+    from workflow.estimate import FRAMES_PER_S
+
+    task, segments = known.settings.task, known.index.segments
+    clusters, items = clusters_of(segments, task), Counter[str]()
+    for segment in segments:
+        if segment.segment_id in tested:
+            items[clusters.of[segment.segment_id]] += segment.duration_s * FRAMES_PER_S if task.frames else 1
+    status = too_little(np.array(list(items.values())), known.options.significance.alpha)
+    if status:
+        what = f"{count(len(items), clusters.kind)} with {count(len(tested), known.settings.corpus.segment_word)}"
+        yield f"  no contrast can be decided on a test set of {what}: {status.text}"
 
 
 def costs_of(known) -> Iterator[str]:

@@ -98,6 +98,13 @@ class Resampler:
         return self.done[key]
 
 
+def too_little(items: np.ndarray, alpha: float) -> Status | None:
+    """Why no contrast can be decided on a test set with so many items in each cluster; None where one can."""
+    if 2 ** (1 - round(effective_clusters(items))) >= alpha:
+        return Status.FEW_CLUSTERS
+    return Status.FEW_ITEMS if items.sum() < FEWEST_ITEMS else None
+
+
 def compare(
     question: str, a: RunTally, b: RunTally, options: SignificanceOptions, ratio: float, resampled: Resampler
 ) -> Comparison:
@@ -129,10 +136,9 @@ def compare(
     row = _with_fold_tests(row, a.fold_scores(function), b.fold_scores(function), ratio, options)
     mcnemar = mcnemar_test(a.right, b.right)
     row = replace(row, p_mcnemar=mcnemar.p, effect_mcnemar=mcnemar.effect, remarks=_join([row.remarks, mcnemar.reason]))
-    if 2 ** (1 - round(row.effective_clusters)) >= options.alpha:
-        return replace(row, status=Status.FEW_CLUSTERS)
-    if row.items < FEWEST_ITEMS:
-        return replace(row, status=Status.FEW_ITEMS)
+    lacking = too_little(items, options.alpha)
+    if lacking:
+        return replace(row, status=lacking)
     return _with_groups(_with_bootstrap(row, a, b, options, resampled), a, b, options, resampled)
 
 

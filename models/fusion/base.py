@@ -87,7 +87,10 @@ class Fusion(ABC):
 
     @abstractmethod
     def fuse(self, layers, streams: dict[str, Stream]) -> list[list[Stream]]:
-        """Fuse streams (B, T, width) into groups of streams; a group is what is pooled together afterwards."""
+        """Fuse streams (B, T, width) into groups of streams; a group is what is pooled together afterwards.
+
+        Where the task is of segments, a stream may be averaged over time already, (B, D) and (B,).
+        """
 
     def published_network(self, options, dims: dict[str, int], outputs: int, steps: dict[str, int]) -> nn.Module:
         """Build the published form; ``steps`` are its fixed lengths."""

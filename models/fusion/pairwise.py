@@ -47,7 +47,7 @@ def cross_pairs(modalities: list[str]) -> Pairs:
 
 
 class PairwiseAttention(Fusion):
-    """One attention for each pair; the outcome has the target's length."""
+    """One attention for each pair; its outcome has the target's length, or is the mean over it of a bare one."""
 
     Config = AttentionOptions
     citation = "rajan2022"
@@ -77,12 +77,14 @@ class PairwiseAttention(Fusion):
 
     def layers(self, modalities: list[str]) -> dict[str, nn.Module]:
         """One attention, or one transformer block, for each pair."""
-        from models.attention import MaskedAttention, TransformerBlock
+        from models.attention import MaskedAttention, MeanAttention, TransformerBlock
 
         def one() -> nn.Module:
             if self.config.block == "pre_norm":
                 return TransformerBlock(self.width, self.config.heads, self.dropout)
-            return MaskedAttention(self.width, self.config.heads, self.dropout, residual=self.task.frames)
+            if not self.task.frames:
+                return MeanAttention(self.width, self.config.heads, self.dropout)
+            return MaskedAttention(self.width, self.config.heads, self.dropout, residual=True)
 
         return {f"{target}_{source}": one() for pairs in self.groups(modalities) for target, source in pairs}
 

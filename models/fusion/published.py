@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import mean_attended
+from models.attention import Stream, mean_attended
+from models.dropout import Dropout
 from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork, by_steps
 from pipeline.records import InputError
 
@@ -58,7 +59,7 @@ class AttentionModel(nn.Module):
         self.steps, self.groups, self.statistics = steps, groups, statistics
         shares = {"audio": 1 / 2, "video": 25 / 32}
         kept = {m: max(1, int(steps[m] * shares[m])) for m in dims if m in shares}
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.input_dropout = Dropout(input_dropout)
         self.conv = nn.ModuleDict({m: nn.Conv1d(steps[m], after, 1) for m, after in kept.items()})
         self.encoder = nn.ModuleDict(
             {m: nn.GRU(dim, width // 2, batch_first=True, bidirectional=True) for m, dim in dims.items()}
@@ -121,7 +122,9 @@ class AttentionModel(nn.Module):
         """Attend and average over all steps: (B, T, width) on (B, S, width) -> (B, width)."""
         if target.is_cuda:
             return attention(target, source, source, need_weights=False)[0].mean(1)
-        return mean_attended(attention, target, source)
+        return mean_attended(
+            attention, *(Stream(x, x.new_ones(x.shape[:2], dtype=torch.bool)) for x in (target, source))
+        )
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor] | None = None) -> Tensor:
         """Classify: (B, outputs) logits; without masks the inputs are taken to be padded already."""
@@ -142,7 +145,7 @@ class JointCoAttention(nn.Module):
         self.key = nn.ModuleDict({m: nn.Linear(frames, frames) for m in widths})
         self.value = nn.ModuleDict({m: nn.Linear(width, width) for m, width in widths.items()})
         self.update = nn.ModuleDict({m: nn.Linear(self.width, width) for m, width in widths.items()})
-        self.dropout = nn.Dropout(CO_ATTENTION_DROPOUT)
+        self.dropout = Dropout(CO_ATTENTION_DROPOUT)
 
     def forward(self, streams: dict[str, Tensor]) -> dict[str, Tensor]:
         """Attend once."""

@@ -90,6 +90,8 @@ class RecursiveAttention(Fusion):
     def _weights(self, modalities: list[str]) -> nn.Module:
         from torch import nn
 
+        from models.dropout import Dropout
+
         parts = {m: self.parts(m, modalities) for m in modalities}
         d, width, features = self.width * len(parts[modalities[0]]), self.width, self.config.correlate == "features"
         key, correlated = (width, d) if features else (d, width)
@@ -99,7 +101,7 @@ class RecursiveAttention(Fusion):
                 "w_j": nn.ModuleDict({m: nn.Linear(width, key, bias=features) for m in modalities}),
                 "w_c": nn.ModuleDict({m: nn.Linear(width, width, bias=features) for m in modalities}),
                 "w_h": nn.ModuleDict({m: nn.Linear(correlated, width, bias=features) for m in modalities}),
-                "dropout": nn.Dropout(self.dropout),
+                "dropout": Dropout(self.dropout),
             }
         )
 
