@@ -191,6 +191,26 @@ def sound(folder: Path) -> dict[str, float]:
     return {"sound: five seconds by transformers' wav2vec2 / by the default (at least 1.3)": times_s[0] / times_s[1]}
 
 
+def bfloat16(folder: Path) -> dict[str, float]:
+    """Faces and sound through transformers of base size in bfloat16, against float32; best of four."""
+    from pipeline.features.layers import cosine_to_float32
+
+    found, layers = {}, {"layers": [4, 5, 6, 7, 8], "pool_s": 0.1}
+    for kind, modality, options in (("transformers_image", "video", {}), ("transformers_audio", "audio", layers)):
+        weights, piece, spent_s = checkpoint(kind, folder / f"halved_{kind}"), clip(modality, 1.0), {}
+        for precision in ("float32", "bfloat16"):
+            extractor, _ = build(kind, {**options, "precision": precision}, weights, "cpu")
+            spent_s[precision] = min(seconds(partial(extractor.extract, [piece])) for _ in range(4))
+        what = f"{kind} in bfloat16"
+        found |= {
+            f"{what}: float32 / bfloat16 (at least 1.3 on a processor that has it)": (
+                spent_s["float32"] / spent_s["bfloat16"]
+            ),
+            f"{what}: least cosine to float32 (at least 0.999)": cosine_to_float32(extractor),
+        }
+    return found
+
+
 def figures() -> dict[str, float]:
     """Ratios of one run on one core."""
     import torch
@@ -213,7 +233,7 @@ def figures() -> dict[str, float]:
                 ("transformers_text", {"layers": [-4, -3, -2, -1], "combine": "sum"}),
             ):
                 found |= _network(kind, results, spoken if kind == "transformers_text" else turns, options)
-            found |= faces(results) | sound(results)
+            found |= faces(results) | sound(results) | bfloat16(results)
             turns = _turns(random.uniform(0.8, 9.0, 240))
             _write_sound(results, turns)
             extractor, _ = build("mfcc", {}, None, "cpu")
