@@ -113,7 +113,8 @@ def default_features() -> dict[str, float]:
                 ours, *theirs = _of_both(former, folder, kind, fusion)
                 name = f"{kind}, epoch, {fusion}"
                 found[f"{name}: s of a core"] = ours["seconds"]
-                found[f"{name}: share of the arithmetic limit (at least 0.35)"] = ours["share"]
+                found[f"{name}: share of the arithmetic limit (at least 0.35)"] = ours["model_share"]
+                found[f"{name}: the same, of operations that are carried out"] = ours["share"]
                 if theirs:
                     found[f"{name}: {FORMER} / ours (at least 4)"] = theirs[0]["seconds"] / ours["seconds"]
         turns(folder, LEARNED_TURNS, SIGNAL)

@@ -12,6 +12,7 @@ rule split:
         "results/{corpus}/logs/splits/{protocol}.log",
     benchmark:
         "results/{corpus}/benchmarks/split/{protocol}.tsv"
+    localrule: True  # a second or two, not worth a queue
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
         store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
@@ -38,6 +39,7 @@ rule targets:
         "results/{corpus}/logs/targets/{protocol}.log",
     benchmark:
         "results/{corpus}/benchmarks/targets/{protocol}.tsv"
+    localrule: True  # a second or two, not worth a queue
     params:
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         code=code("models.protocols.targets:command"),

@@ -61,6 +61,7 @@ rule leaks:
         "results/{corpus}/logs/leaks.log",
     benchmark:
         "results/{corpus}/benchmarks/leaks/all.tsv"
+    localrule: True  # a second or two, not worth a queue
     params:
         code=code("models.protocols.leaks:command"),
     shell:
@@ -136,6 +137,7 @@ rule html_report:
         paper=directory("results/{corpus}/paper"),
     log:
         "results/{corpus}/logs/report.log",
+    localrule: True  # a second or two, not worth a queue
     params:
         code=code("models.report.command:report"),
     shell:
