@@ -243,7 +243,10 @@ class Run:
 
 
 def withhold(batch: Batch, share: float) -> Batch:
-    """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
+    """Hide each modality of that share of the items, as if it had not been observed; one that was always stays.
+
+    Values stay where they are: no network sees what its mask hides.
+    """
     observed = torch.stack([mask.any(1) for mask in batch.masks.values()])  # (M, B)
     drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
