@@ -23,6 +23,7 @@ from pipeline.features.synthetic import clip
 from pipeline.records import Segment, Word, write_table
 
 LAYERS = {"transformers_audio": 4, "transformers_image": 4, "transformers_text": 12}  # fewer: the harder, the faster
+OF_SOUND = {"layers": [4, 5, 6, 7, 8], "pool_s": 0.1}  # the default
 ATTRIBUTES = {
     "corpus": "iemocap", "name": "bench", "modality": "audio", "extractor": "bench", "extractor_version": "1",
     "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
@@ -180,7 +181,7 @@ def sound(folder: Path) -> dict[str, float]:
     import transformers
 
     weights = checkpoint("transformers_audio", folder / "whole_sound")
-    extractor, _ = build("transformers_audio", {"layers": [4, 5, 6, 7, 8], "pool_s": 0.1}, weights, "cpu")
+    extractor, _ = build("transformers_audio", OF_SOUND, weights, "cpu")
     whole, piece = transformers.AutoModel.from_pretrained(weights).eval(), clip("audio", 5.0)
 
     def usual():
@@ -195,8 +196,8 @@ def bfloat16(folder: Path) -> dict[str, float]:
     """Faces and sound through transformers of base size in bfloat16, against float32; best of four."""
     from pipeline.features.layers import cosine_to_float32
 
-    found, layers = {}, {"layers": [4, 5, 6, 7, 8], "pool_s": 0.1}
-    for kind, modality, options in (("transformers_image", "video", {}), ("transformers_audio", "audio", layers)):
+    found = {}
+    for kind, modality, options in (("transformers_image", "video", {}), ("transformers_audio", "audio", OF_SOUND)):
         weights, piece, spent_s = checkpoint(kind, folder / f"halved_{kind}"), clip(modality, 1.0), {}
         for precision in ("float32", "bfloat16"):
             extractor, _ = build(kind, {**options, "precision": precision}, weights, "cpu")

@@ -62,8 +62,8 @@ class MaskedAttention(nn.Module):
 
     def by_library(self, target: Tensor, source: Stream) -> Tensor:
         """Attend by torch's own module, on CUDA one kernel; a softmax over nothing would be NaN."""
-        unseen = ~source.mask & source.mask.any(1, keepdim=True)
-        return self.attention(target, source.values, source.values, key_padding_mask=unseen, need_weights=False)[0]
+        absent = ~source.mask & source.mask.any(1, keepdim=True)
+        return self.attention(target, source.values, source.values, key_padding_mask=absent, need_weights=False)[0]
 
     def by_products(self, target: Tensor, source: Stream) -> Tensor:
         """Attend to the same numbers without passes over (T, S) for masks and against NaN: faster on CPU."""

@@ -18,11 +18,11 @@ def draw(shape: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 def factors(bits: Tensor, share: float, dtype: torch.dtype) -> Tensor:
-    """What numbers are multiplied by: 0 for a ``share`` of them, and for all others what keeps their mean."""
-    taken = round(share * LEVELS)
+    """What numbers are multiplied by: 0 for a ``share`` of them, and 1 / (1 - share) for all others."""
+    taken = min(round(share * LEVELS), LEVELS - 1)  # the largest int16 stays
     found = torch.empty(bits.shape, dtype=dtype, device=bits.device)
     torch.ge(bits, taken - LEVELS // 2, out=found)
-    return found.mul_(LEVELS / (LEVELS - taken))
+    return found.mul_(1 / (1 - share))
 
 
 class Dropout(nn.Dropout):

@@ -243,15 +243,12 @@ class Run:
 
 
 def withhold(batch: Batch, share: float) -> Batch:
-    """Hide each modality of that share of the items, as if it had not been observed; one that was always stays.
-
-    Values stay where they are: no network sees what its mask hides.
-    """
+    """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
     observed = torch.stack([mask.any(1) for mask in batch.masks.values()])  # (M, B)
     drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
     masks = {m: mask & stays[k][:, None] for k, (m, mask) in enumerate(batch.masks.items())}
-    return replace(batch, masks=masks)
+    return replace(batch, masks=masks, values={m: v * masks[m].unsqueeze(-1) for m, v in batch.values.items()})
 
 
 def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bool = False) -> Pausing:

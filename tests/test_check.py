@@ -31,17 +31,25 @@ def table(tmp_path):
 
 def test_the_parts_of_a_fold_are_counted(table):
     (line,) = table({f"s{k}": 10 for k in range(8)})
-    assert line == "parts        training 60, development 10, test 10 segments in each fold"
+    assert line == "split        training 60, development 10, test 10 segments in each fold"
     (line,) = table({f"s{k}": 10 + k for k in range(8)})
-    found = re.fullmatch(r"parts +training (\d+) to (\d+), development (\d+) to (\d+), test 10 to 17 segments .*", line)
+    found = re.fullmatch(r"split +training (\d+) to (\d+), development (\d+) to (\d+), test 10 to 17 segments .*", line)
     whole = sum(10 + k for k in range(8))
     assert 0 < int(found[1]) <= int(found[2]) < whole - 10
     assert 10 <= int(found[3]) <= int(found[4]) <= 17
 
 
+def test_a_corpus_without_enough_labels_is_described_all_the_same(table):
+    (line,) = table({"s0": 1, "s1": 1, "s2": 1})  # of one class
+    assert line == (
+        "split        cannot be made: the segments have no label but 'x', and at least two classes are needed; "
+        "complete the corpus's labels"
+    )
+
+
 def test_a_protocol_that_leaves_nothing_to_train_on_is_said_before_any_work(table):
     (line,) = table({"s0": 6, "s1": 1})
-    assert line.startswith("parts        cannot be made: only s10 is left to train on")
+    assert line.startswith("split        cannot be made: only s10 is left to train on")
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ def test_modalities_are_withheld_whole_at_the_asked_rate_and_one_always_stays():
     # Independent draws withhold each with 0.4; where all three would go (0.4^3) one stays, each as often.
     for stays in seen:
         assert stays.double().mean() == pytest.approx(0.6 + 0.4**3 / 3, abs=0.03)
+    for m, mask in made.masks.items():
+        assert torch.equal(made.values[m], given.values[m] * mask[..., None])
     assert given.masks["audio"].all()  # the batch itself is left as it was
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 CORES = 8  # for which the whole is said
 APART = "demonstration's and your own plugs apart"
-PARTS = "training", "development", "test", "unlabelled"  # of a fold
 
 
 @click.command()
@@ -70,25 +69,25 @@ def plan_of(known) -> Iterator[str]:
 
 def parts_of(known) -> Iterator[str]:
     """Yield how large the parts of a fold would be, or why there is none, and where no contrast could be decided."""
-    from models.protocols.split import assign, usable
+    from models.protocols.split import PARTS, assign, usable
 
     one, options, segments = known.settings, known.options, known.index.segments
     if one.synthetic:
         return
     without = [segment.segment_id for segment in segments if segment.annotation is None]
-    label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, without)
     measured = all(isfinite(segment.end_s) for segment in segments)
     by_duration = one.task.frames and measured
     try:
+        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, without)
         rows = assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
     except InputError as error:
-        yield f"{'parts':<12} cannot be made: {error}"
+        yield f"{'split':<12} cannot be made: {error}"
         return
     sizes: dict[str, list[int]] = {}
     for (part, _), size in sorted(Counter((row.part, row.fold) for row in rows).items()):
         sizes.setdefault(part, []).append(size)
     listed = ", ".join(f"{part} {span(sizes[part])}" for part in PARTS if part in sizes)
-    yield f"{'parts':<12} {listed} {one.corpus.segment_word}s{' in each fold' if known.folds > 1 else ''}"
+    yield f"{'split':<12} {listed} {one.corpus.segment_word}s{' in each fold' if known.folds > 1 else ''}"
     if options.contrasts and (measured or not one.task.frames):
         yield from undecidable(known, {row.segment_id for row in rows if row.part == "test"})
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.attention import Stream, mean_attended
+from models.attention import Stream, mean_attended, observed
 from models.dropout import Dropout
 from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork, by_steps
 from pipeline.records import InputError
@@ -23,7 +23,7 @@ def padded(values: Tensor, mask: Tensor | None, steps: int | None, kind: torch.d
     """Pad with zeros or cut at the end to ``steps`` rows (None: as it is); zeros also where ``mask`` is False."""
     values = values.to(kind)
     if mask is not None:
-        values = values.masked_fill(~mask.unsqueeze(-1), 0.0)
+        values = observed(values, mask).values
     return values if steps is None else F.pad(values, (0, 0, 0, steps - values.shape[1]))
 
 

@@ -198,8 +198,10 @@ def by_frames(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:
 
 def by_features(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:
     """What features take of features, H_m: a modality (B, T, D) and its joint (B, T, d) -> (B, T, d)."""
+    from models.attention import observed
+
     both = stream.mask & joint.mask
-    keys = w_j(stream.values).masked_fill(~both.unsqueeze(-1), 0.0)
+    keys = observed(w_j(stream.values), both).values
     frames = both.sum(1).clamp(min=1)[:, None, None]
     correlation = (keys.transpose(1, 2) @ joint.values / frames).tanh()  # (B, D, d)
     return (w_c(stream.values) @ dropout(correlation)).relu()

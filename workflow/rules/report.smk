@@ -137,7 +137,6 @@ rule html_report:
         paper=directory("results/{corpus}/paper"),
     log:
         "results/{corpus}/logs/report.log",
-    localrule: True  # a second or two, not worth a queue
     params:
         code=code("models.report.command:report"),
     shell:
