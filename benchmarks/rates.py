@@ -3,8 +3,9 @@
     python -m benchmarks.rates        measure, and write workflow/rates.json; then: python -m benchmarks.costs
     python -m benchmarks.rates training|features|stages ...        some of it
 
-What cannot be measured here (a GPU, a library) keeps the rate it had. Networks have random weights; sizes and features
-are those of config.yaml. Seconds of a core are the processor's, so that other work on the machine does not count.
+What cannot be measured here (a GPU, a library) keeps the rate it had. Networks have random weights; sizes and options
+are those of config.yaml, and so are width and hop of the features that are trained on. Seconds of a core are the
+processor's, so that other work on the machine does not count.
 """
 
 import json
@@ -21,6 +22,7 @@ from benchmarks.__main__ import machine
 from benchmarks.gpu import SECONDS, seconds_per_hour
 from benchmarks.measure import ROOT
 from benchmarks.training import FRAME_S, FRAMES_TASK, WINDOWS, job_of_turns, turns, videos
+from benchmarks.words import of_faster_whisper, whisper
 from models.job import Job
 from models.options import NetworkOptions, TrainingOptions
 from models.train import train_job
@@ -28,6 +30,7 @@ from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 from pipeline.store import FeatureStore
+from pipeline.words.faster_whisper import FasterWhisperOptions
 
 RATES = ROOT / "workflow" / "rates.json"
 AMOUNT = {  # in an hour
@@ -46,6 +49,8 @@ PUBLISHED = {
     "segment": {"self_attention": {}, "cross_attention": {}},
     "frame": {"rjcma": {"width": 128, "embedding": 256, "recursions": 2}},
 }
+OF_TURNS = {"audio": (768, 0.1), "video": (1280, 0.1), "text": (768, 0.35)}  # width and hop of what is read by default
+OF_FRAMES = {**OF_TURNS, "video": (1280, FRAME_S)}
 SIZES = {"cpu": {"turns": 192, "seeds": 1, "epochs": 2}, "cuda": {"turns": 600, "seeds": 10, "epochs": 4}}
 """What is trained: a GPU trains many seeds at once."""
 
@@ -83,7 +88,7 @@ def stages(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def features(device: str) -> dict[str, dict[str, float]]:
-    """Networks of base size; on a processor also EfficientNet-B0, and what needs none, by sound and by pictures."""
+    """Networks of base size; on a processor also EfficientNet-B0, Whisper, and what needs none."""
     seconds, size = {}, dict(ROW_BYTES)
     for kind, media_s in SECONDS[device].items():
         try:
@@ -102,6 +107,10 @@ def features(device: str) -> dict[str, dict[str, float]]:
         begin_s = time.process_time()
         rows = extractor.extract([piece])[0]
         seconds[kind], size[kind] = (time.process_time() - begin_s) / amount, rows.values.nbytes / amount
+    if device == "cpu":
+        options = FasterWhisperOptions()
+        with whisper() as checkpoint:
+            seconds["faster_whisper"] = 1 / of_faster_whisper(checkpoint, options.compute_type, options.beams)
     memory_mb = dict.fromkeys(AMOUNT, NETWORK_MB)
     return {"seconds": seconds, "bytes": size, "memory_mb": memory_mb}
 
@@ -135,7 +144,7 @@ def _epoch_s(job: Job, device: str, epochs: int) -> float:
 
 def _of_turns(folder: Path, count: int) -> tuple[Job, float]:
     """A job on turns, and how long they are."""
-    files = turns(folder, count)
+    files = turns(folder, count, features=OF_TURNS)
     store = FeatureStore(files["text"])
     lasts_s = sum(float(store[name].time_s[-1, 1]) for name in store) * 15 / 16  # one of sixteen is tested
     return job_of_turns(folder, files, max_steps={"audio": 1700, "video": 350, "text": 128}), lasts_s
@@ -143,7 +152,7 @@ def _of_turns(folder: Path, count: int) -> tuple[Job, float]:
 
 def _of_windows(folder: Path) -> tuple[Job, float]:
     """A job on windows of frames, and how long the videos are, overlaps of windows counted."""
-    files, labels = videos(folder, [200 * WINDOWS + 100, 400, 330])
+    files, labels = videos(folder, [200 * WINDOWS + 100, 400, 330], OF_FRAMES)
     split = folder / "frames.tsv"
     parts = zip(sorted(FeatureStore(labels)), ("training", "development", "test"))
     write_table(split, [Assignment(name, 0, part) for name, part in parts], Assignment)

@@ -24,14 +24,15 @@ from pipeline.store import FeatureStore, Rows, StoreWriter
 FORMER = "d026491"
 FRAMES_TASK = Task("numbers", "frame", ("valence", "arousal"))
 TURNS, CLASSES = 512, ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
-TURN_FEATURES = {"audio": (768, 0.02), "video": (768, 0.1), "text": (768, 0.35)}  # width and hop of the defaults
+Features = dict[str, tuple[int, float]]  # width and hop in seconds of each modality
+TURN_FEATURES: Features = {"audio": (768, 0.02), "video": (768, 0.1), "text": (768, 0.35)}
 LEARNED, LEARNED_TURNS, SIGNAL = ("self_attention", "rcma"), 128, 0.02
 T_OF_FIVE = 2.776  # Student's t of 97.5 % with four degrees of freedom
 PUBLISHED = ("self_attention", "cross_attention")
 FUSIONS = ("self_attention", "cross_attention", "concatenation", "late", "rcma")
 WINDOWS = 24  # of Aff-Wild2's kind in an epoch
 FRAME_S = 1 / 30
-FRAME_FEATURES = {"audio": (768, 0.02), "video": (768, FRAME_S), "text": (768, 0.35)}
+FRAME_FEATURES: Features = {"audio": (768, 0.02), "video": (768, FRAME_S), "text": (768, 0.35)}
 STREAMED_WIDTH, CORPUS_FRAMES = 1500, 2_900_000
 
 
@@ -50,8 +51,8 @@ def _noise(rng, seconds: float, dim: int, hop_s: float, shift: np.ndarray | floa
     return Rows(values, np.stack([start_s, start_s + hop_s], 1), rng.random(n) > 0.05)
 
 
-def turns(folder: Path, count: int = TURNS, signal: float = 0.0) -> dict[str, Path]:
-    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features of the default sizes, and a split.
+def turns(folder: Path, count: int = TURNS, signal: float = 0.0, features: Features = TURN_FEATURES) -> dict[str, Path]:
+    """Write turns as long as IEMOCAP's (0.6 to 34 s, mean 4.5 s) with features of these sizes, and a split.
 
     ``signal``: how far, in deviations of a feature, the classes lie apart in each.
     """
@@ -62,7 +63,7 @@ def turns(folder: Path, count: int = TURNS, signal: float = 0.0) -> dict[str, Pa
     seconds[0] = 34.14
     names = [f"turn{i:05d}" for i in range(count)]
     files = {}
-    for modality, (dim, hop_s) in TURN_FEATURES.items():
+    for modality, (dim, hop_s) in features.items():
         files[modality] = folder / f"{modality}.h5"
         shifts = signal * rng.standard_normal((len(CLASSES), dim)) if signal else np.zeros(len(CLASSES))
         with StoreWriter(files[modality], _attributes(modality, "iemocap"), dim) as writer:
@@ -74,12 +75,12 @@ def turns(folder: Path, count: int = TURNS, signal: float = 0.0) -> dict[str, Pa
     return files
 
 
-def videos(folder: Path, frames: Sequence[int]) -> tuple[dict[str, Path], Path]:
-    """Write videos of so many frames with features of the default sizes, and labels of their frames."""
+def videos(folder: Path, frames: Sequence[int], features: Features = FRAME_FEATURES) -> tuple[dict[str, Path], Path]:
+    """Write videos of so many frames with features of these sizes, and labels of their frames."""
     rng = np.random.default_rng(0)
     durations_s = {f"video{i:02d}": n * FRAME_S for i, n in enumerate(frames)}
-    files = {m: folder / f"frames-{m}.h5" for m in FRAME_FEATURES}
-    for modality, (dim, hop_s) in FRAME_FEATURES.items():
+    files = {m: folder / f"frames-{m}.h5" for m in features}
+    for modality, (dim, hop_s) in features.items():
         with StoreWriter(files[modality], _attributes(modality, "affwild2"), dim) as writer:
             for name, seconds in durations_s.items():
                 writer.append(name, _noise(rng, seconds, dim, hop_s))

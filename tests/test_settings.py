@@ -307,6 +307,10 @@ def test_three_lines_are_a_corpus_and_the_rest_comes_from_the_defaults_of_its_ta
 )
 def test_defaults_fit_the_task(config, mine, task, metric, without):
     config["scale"] = "research"
+    for level, published in (("segment", ["self_published", "cross_published"]), ("frame", ["rjcma_published"])):
+        config["defaults"][level]["runs"] |= {name: ["A+V+T"] for name in published}
+        contrast = {"question": "as published", "a": f"{published[0]}-A+V+T", "b": "rcma-A+V+T"}
+        config["defaults"][level]["contrasts"].append(contrast)
     found = resolve(change(config, "corpora.mine", {**mine, "task": task}), "mine", tables(text="hello"))
     runs = config["defaults"][found.task.level]["runs"]
     assert found.options.significance.metric == metric

@@ -2,11 +2,14 @@
 
 import csv
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow.parquet import read_table as read_parquet
 from scipy import integrate, special, stats
 
@@ -87,7 +90,8 @@ def test_mcnemar_is_the_exact_binomial_test_of_discordant_items():
     a, b = rng.random(300) < 0.6, rng.random(300) < 0.5
     found = difference_tests.mcnemar_test(a, b)
     ahead, discordant = int((a & ~b).sum()), int((a != b).sum())
-    assert found.p == pytest.approx(stats.binomtest(ahead, discordant).pvalue)
+    tail = sum(math.comb(discordant, k) for k in range(min(ahead, discordant - ahead) + 1))
+    assert found.p == pytest.approx(2 * tail / 2**discordant)
     assert found.effect == pytest.approx(ahead / discordant - 0.5)
     assert difference_tests.mcnemar_test(a, a).p is None
 
@@ -96,6 +100,19 @@ def test_holm_by_hand_and_without_untested_contrasts():
     assert difference_tests.holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
     assert difference_tests.holm([None]) == [None]
     assert difference_tests.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_rejects_as_its_procedure_does(p_values):
+    """Step down from the smallest p, until one is too large for those that are left (Holm 1979)."""
+    for alpha in (0.01, 0.05, 0.3):
+        rejected, left = set(), len(p_values)
+        for k in sorted(range(left), key=p_values.__getitem__):
+            if p_values[k] * left > alpha:
+                break
+            rejected.add(k)
+            left -= 1
+        assert rejected == {k for k, p in enumerate(difference_tests.holm(p_values)) if p <= alpha}
 
 
 # ---- verdicts and degenerate cases -----------------------------------------------------------------------------

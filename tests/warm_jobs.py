@@ -5,6 +5,7 @@ a job has the libraries alone: the code of this repository, arguments, environme
 """
 
 import atexit
+import gc
 import json
 import os
 import select
@@ -104,6 +105,7 @@ def _serve(number: int) -> None:
                 importlib.import_module(name)
             ours = {"affectflow", "models", "pipeline", "workflow"} & set(sys.modules)
             assert not ours, f"{ours} would be older than the files that a job runs"
+            gc.freeze()  # a collection in a job would copy the pages of all that it shares
             if not os.fork():
                 listener.close()
                 _answer(connection)

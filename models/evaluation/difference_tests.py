@@ -113,22 +113,23 @@ def mcnemar_test(right_a: np.ndarray | None, right_b: np.ndarray | None) -> Outc
     A model has an item right where more than half of its seeds do. Items of a dialog are not independent, which this
     test does not know: its p is too small. Effect: Cohen's g, the share of discordant items that a has right, less 1/2.
     """
-    from statsmodels.stats.contingency_tables import mcnemar
+    from scipy import stats
 
     if right_a is None or right_b is None:
         return Outcome(reason=Remark.NOT_CLASSES)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     if only_a + only_b == 0:
         return Outcome(reason=Remark.SAME_RIGHT)
-    both, none = int((right_a & right_b).sum()), int((~right_a & ~right_b).sum())
-    outcome = mcnemar([[both, only_a], [only_b, none]], exact=True)
-    return Outcome(float(outcome.pvalue), only_a / (only_a + only_b) - 0.5)
+    exact = stats.binomtest(only_a, only_a + only_b)
+    return Outcome(float(exact.pvalue), only_a / (only_a + only_b) - 0.5)
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
     """Adjust for the number of planned contrasts (Holm 1979); contrasts without p do not count."""
-    from statsmodels.stats.multitest import multipletests
-
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(multipletests(known, method="holm")[1].tolist() if known else [])
-    return [None if p is None else next(adjusted) for p in p_values]
+    known = np.array([p for p in p_values if p is not None])
+    order = np.argsort(known, kind="stable")
+    times = np.arange(len(known), 0, -1)  # the smallest p counts for all of them, the next for all but one
+    adjusted = np.empty_like(known)
+    adjusted[order] = np.maximum.accumulate(known[order] * times).clip(max=1)
+    of_known = iter(adjusted.tolist())
+    return [None if p is None else next(of_known) for p in p_values]
