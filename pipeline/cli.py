@@ -125,10 +125,11 @@ def options(*decorators):
     return decorate
 
 
+root_option = click.option(
+    "--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus."
+)
 of_shard = options(
-    click.option(
-        "--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus."
-    ),
+    root_option,
     click.option("--tables", type=FOLDER, required=True, help="Folder of units.tsv and segments.tsv."),
     click.option("--shard", required=True, help="Which recordings: the shard's name in these tables."),
 )

@@ -77,7 +77,11 @@ def with_ends(root: Path, found: Index) -> Index:
 def frame_labels(
     corpus: Corpus, units: list[Unit], segments: list[Segment], findings: list[Finding]
 ) -> Iterator[tuple[str, Rows]]:
-    """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``."""
+    """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``.
+
+    A segment without frames has no rows: there is nothing of it to predict.
+    """
+    width = len(corpus.task.partition(":")[2].split(","))  # classes have no names there, and one column
     of_units = by_unit(segments)
     unit_of = {unit.unit_id: unit for unit in units}
     rows: dict[str, Rows] = {}
@@ -87,6 +91,7 @@ def frame_labels(
             for segment in own:
                 if isinstance(time_s, InputError):
                     findings.append(Finding(unit_id, segment.segment_id, "label", "absent", str(time_s)))
+                    rows[segment.segment_id] = Rows.empty(width)
                     continue
                 inside = slice(*np.searchsorted(time_s, (segment.start_s, segment.end_s)))
                 annotated = corpus.annotate(segment, time_s)
