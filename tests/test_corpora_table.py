@@ -19,6 +19,7 @@ from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
 from pipeline.records import InputError, Segment, Unit
+from tests.clips import ffmpeg
 
 
 def table(root: Path, text: str, *files: str, name: str = "labels.csv", encoding: str = "utf-8") -> Path:
@@ -449,6 +450,24 @@ def test_ends_of_recordings(tmp_path):
         ("c", "audio", "c.wav: not a media file (Invalid data found when processing input)"),
     ]
     assert [row.segment_id for row in found.labels] == ["a_001", "a_002", "b"]
+
+
+def test_a_picture_that_cannot_be_read_costs_the_picture_alone(tmp_path):
+    """Its own wav, or the sound in its file, tells where the recording ends; what has neither is lost."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 8000)
+    ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=1.5", "-ac", "1", tmp_path / "b.mp4")
+    for name in ("a.mp4", "c.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+    (tmp_path / "labels.csv").write_text("video,audio,label\na.mp4,a.wav,x\nb.mp4,,y\nc.mp4,,x\n")
+    found = with_ends(tmp_path, index(tmp_path))
+    ends_s = {s.segment_id: s.end_s for s in found.segments}
+    assert ends_s == {"a": 2.0, "b": pytest.approx(1.5, abs=0.05)}
+    assert [row.label for row in found.labels] == ["x", "y"]
+    assert [(f.segment, f.modality, f.status, f.reason.split(";")[-1]) for f in found.findings] == [
+        ("a", "video", "absent", " it lasts as long as its sound"),
+        ("b", "video", "absent", " it lasts as long as its sound"),
+        ("c", "video", "absent", " replace it by a whole copy, or remove it from the corpus"),
+    ]
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

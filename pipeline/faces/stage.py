@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
 
-TOGETHER: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
+SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
 
 
 def write_faces(
@@ -154,8 +154,8 @@ def _scenes(segments: Sequence[Segment], detector: "Detector") -> dict[tuple[Par
     scenes = {}
     named = {(s.picture, s.side) for s in segments}
     for part in sorted({part for part, _ in named}):
-        for together in TOGETHER:
-            sides = tuple(side for side in together if (part, side) in named)
+        for members in SCENES:
+            sides = tuple(side for side in members if (part, side) in named)
             if sides:
                 scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
                 scenes |= {(part, side): scene for side in sides}
