@@ -227,6 +227,10 @@ def test_one_sound_is_the_recordings_several_are_the_segments(tmp_path):
     found = index(table(tmp_path, text, "a.mp4", "b.mp4", "a.wav", "b1.wav", "b2.wav"))
     assert [(u.video, u.audio) for u in found.units] == [("a.mp4", "a.wav"), ("b.mp4", None)]
     assert [s.audio for s in found.segments] == [None, None, "b1.wav", "b2.wav"]
+    text = "video,audio,start_s,label\na.mp4,,0,x\na.mp4,a.wav,1,x\na.mp4,gone.wav,2,x\n"
+    found = index(table(tmp_path, text))
+    assert [(u.video, u.audio) for u in found.units] == [("a.mp4", None)]
+    assert [s.audio for s in found.segments] == [None, "a.wav", None], "one segment's sound is not that of all"
 
 
 def test_text_alone(tmp_path):
@@ -431,6 +435,12 @@ def test_supplied_files_that_are_not_there_or_contradict(tmp_path):
 def test_recordings_in_several_parts_have_none(tmp_path):
     text = "audio,start_s,part,label\na.wav,0,train,x\na.wav,1,test,x\nb.wav,0,test,x\n"
     assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]
+
+
+def test_nan_is_no_label(tmp_path):
+    found = index(table(tmp_path, "audio,label\na.wav,nan\nb.wav,none\nc.wav,joy\n", "a.wav", "b.wav", "c.wav"))
+    assert [row.label for row in found.labels] == [None, "none", "joy"]
+    assert said(found) == [("label", "absent", "labels.csv, line 2: no label: predicted, not scored")]
 
 
 def test_ends_of_recordings(tmp_path):

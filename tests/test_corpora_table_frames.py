@@ -60,6 +60,14 @@ def test_classes_are_numbered_as_the_corpus_names_them(tmp_path):
     assert found["b"].values[:2].tolist() == [[2], [1]]
 
 
+def test_nan_is_no_class(tmp_path):
+    known = corpus(tmp_path, {"a": "label\ncalm\nnan\nNaN\nnone\n\n" + "calm\n" * 5})
+    assert known.frame_classes == ("calm", "none")
+    found, findings = labels(known)
+    assert found["a"].valid.tolist() == [True, False, False, True, False] + [True] * 5
+    assert findings == []
+
+
 def test_the_store_says_which_classes_there_are(tmp_path):
     corpus(tmp_path, {"a": "label\n" + "calm\n" * 5 + "angry\n" * 5})
     arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path), "--options"]
