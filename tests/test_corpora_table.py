@@ -480,6 +480,24 @@ def test_a_picture_that_cannot_be_read_costs_the_picture_alone(tmp_path):
     ]
 
 
+def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
+    text = "audio,label\na/01.wav,x\nb/01.wav,y\na/02.wav,x\n"
+    recordings = ("a/01.wav", "b/01.wav", "a/02.wav")
+    found = index(table(tmp_path, text, *recordings, "transcripts/01.vtt", "transcripts/02.vtt"))
+    assert {u.audio: u.transcript for u in found.units} == {
+        "a/01.wav": None, "b/01.wav": None, "a/02.wav": "transcripts/02.vtt",
+    }  # fmt: skip
+    reason = "the transcript supplied was not used: transcripts/01.vtt could be of a/01.wav or b/01.wav; put it "
+    reason += "beside its recording, or into a folder as of this one, transcripts/"
+    assert said(found) == [("text", "partial", reason + name) for name in "ab"]
+    table(tmp_path, text, "transcripts/b/01.vtt")
+    found = index(tmp_path)
+    assert {u.audio: u.transcript for u in found.units} == {
+        "a/01.wav": "transcripts/01.vtt", "b/01.wav": "transcripts/b/01.vtt", "a/02.wav": "transcripts/02.vtt",
+    }  # fmt: skip
+    assert said(found) == []
+
+
 def test_the_stage_says_which_table_was_read(tmp_path):
     (tmp_path / "corpus").mkdir()
     soundfile.write(tmp_path / "corpus" / "a.wav", np.zeros(8000), 8000)

@@ -1,5 +1,6 @@
 """Supplied transcripts: ``<video>.tsv``, ``.vtt`` (WebVTT) or ``.srt`` beside the video or in ``<root>/transcripts``.
 
+For ``talks/01.mp4``, ``transcripts/talks/01.vtt`` comes before ``transcripts/01.vtt``, which others could claim, too.
 Times count from the first video frame. A tab-separated file has the columns word, start, end (seconds) and, for a word
 of one person, segment_id; subtitle files time lines, or words where they say so. One that cannot be used is a finding,
 and the words of its video come from elsewhere.
@@ -55,7 +56,9 @@ def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = tran
     ``look`` is how to look into a folder; who asks for many videos gives one that remembers.
     """
     stem, found = Path(video).stem, []
-    for folder in dict.fromkeys([(root / video).parent, root / FOLDER]):
+    fuller = root / FOLDER / Path(video).parent
+    supplied = fuller if look(fuller).get(stem) else root / FOLDER
+    for folder in dict.fromkeys([(root / video).parent, supplied]):
         found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
     found = [(rank, path) for rank, path in found if path.is_file()]
     best = [path for rank, path in found if rank == min(found)[0]]
