@@ -17,8 +17,6 @@ import numpy as np
 from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
-from pipeline.records import Side
-from pipeline.sound import read_audio as read_audio
 from pipeline.stamps import (
     Damage,
     check,
@@ -160,9 +158,7 @@ def frame_times_s(path: str | Path) -> np.ndarray:
     return Video(path).time_s
 
 
-def read_frames(
-    path: str | Path, wanted: Iterable[int] | None = None, side: Side = "whole", threads: int = 1
-) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Yield (index, time_s, RGB picture) of the wanted frames in one pass; only their half is converted."""
-    for picture in Video(path).pictures(wanted, threads):
-        yield picture.index, picture.time_s, picture.rgb(picture.half(side))
+def read_frames(path: str | Path, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
+    """Yield (index, time_s, RGB picture) of the wanted frames in one pass."""
+    for picture in Video(path).pictures(wanted):
+        yield picture.index, picture.time_s, picture.rgb(picture.half("whole"))

@@ -19,7 +19,7 @@ from textwrap import shorten
 from pipeline.corpora.captions import Cue, read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from pipeline.records import Finding, InputError, Segment, Unit
+from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
 FOLDER = "transcripts"
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*?(?P<spoken>[-_]orig)?(\.(sdh|cc|hi|forced))?$", re.IGNORECASE)
@@ -83,15 +83,12 @@ def read_cues(path: Path) -> list[Cue]:
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
     """A finding for each segment of a recording whose transcript cannot be used."""
-    own = defaultdict(list)
-    for segment in segments:
-        own[segment.unit_id].append(segment.segment_id)
+    segments_of = by_unit(segments)
     findings = []
-    for unit in units:
-        if not unit.transcript:
-            continue
+    for unit in (unit for unit in units if unit.transcript):
+        own = [segment.segment_id for segment in segments_of[unit.unit_id]]
         try:
-            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own[unit.unit_id]}
+            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own}
             reason = f"{unit.transcript} names segments that this recording does not have: {', '.join(sorted(named))}"
             reason += "; their words are nobody's" if named else ""
         except InputError as error:
@@ -99,7 +96,7 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
         if named:
             reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all
-            findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own[unit.unit_id]]
+            findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own]
     return findings
 
 
