@@ -18,8 +18,8 @@ from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, read_shard
 from pipeline.sound import read_audio
 from pipeline.timebase import sample_index
+from pipeline.words.voice import SILENCE
 
-SILENT_PEAK = 10 ** (-60 / 20)  # of full scale 1: what stays below -60 dB everywhere holds no speech
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 SEAM_S = 0.01  # so little between two blocks is where they were resampled
 
@@ -54,7 +54,7 @@ class _Track:
                 reasons.append(f"no sound for {lost_s:.2f} s in between")
             if early_s > EDGE_TOLERANCE_S:
                 reasons.append(f"sound ends {early_s:.2f} s early")
-        silent = bool(stretches) and self.peak < SILENT_PEAK
+        silent = bool(stretches) and self.peak < SILENCE
         reasons += ["silent"] if silent else []
         observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
         otherwise = "" if stretches else "no sound in it"

@@ -1,4 +1,4 @@
-"""Audio files: 16 kHz mono sound of one unit's segments, written in blocks and read lazily.
+"""Audio files: 16 kHz mono sound of the segments of one shard's units, written in blocks and read lazily.
 
 Ragged by segment, see :mod:`pipeline.segment_file`::
 

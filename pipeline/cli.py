@@ -58,7 +58,10 @@ def run(group: click.Group) -> None:
             _leave_full_disk(*full)
         if isinstance(error, OSError) and error.errno is not None:
             where = error.filename or "no file named"
-            sys.exit(f"error: {error.strerror}: {where}; correct the path or its permissions, then run again")
+            advice = "correct the path or its permissions"
+            if isinstance(error, FileNotFoundError):
+                advice = "correct the path, or let the workflow make the file first"
+            sys.exit(f"error: {error.strerror}: {where}; {advice}, then run again")
         _unexpected()
 
 

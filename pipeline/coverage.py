@@ -1,9 +1,9 @@
 """The ``coverage`` stage: of every segment and modality what is there, what is not, and why.
 
 Reads the index arrays of the intermediate files, never crops, sound or feature values, so that it stays quick for
-whole corpora. One row for each segment and each of video, audio, text and label (Aff-Wild2), ``features/<name>`` for
-each feature store, and ``split``: whether the protocol uses the segment; before them the findings that concern a whole
-unit or the whole corpus.
+whole corpora. One row for each segment and each of video, audio, text and, in tasks of frames, label,
+``features/<name>`` for each feature store, and ``split``: whether the protocol uses the segment; before them the
+findings that concern a whole unit or the whole corpus.
 """
 
 from collections import defaultdict
@@ -73,7 +73,7 @@ def of_rows(offset: np.ndarray, valid: np.ndarray, cause: Cause, nothing: str, w
 
 
 def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the faces of one unit, with the reasons counted over its frames."""
+    """State of the faces in one file, with the reasons counted over its frames."""
     from pipeline.crops import CODES, FaceFile
 
     faces = FaceFile(path)
@@ -92,7 +92,7 @@ def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 
 def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the sound of one unit: for which part of each segment something was recorded."""
+    """State of the sound in one file: for which part of each segment something was recorded."""
     from pipeline.audio_file import EDGE_TOLERANCE_S, AudioFile
 
     audio = AudioFile(path)
@@ -117,7 +117,7 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
+    """State of the words in one file; the fraction is the share of the segment during which somebody speaks."""
     words = sorted(read_table(path, Word), key=lambda w: w.start_s)
     failures = path.parents[1] / FAILURES / path.name
     failed = {f.segment: f for f in (read_table(failures, Finding) if failures.exists() else ())}

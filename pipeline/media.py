@@ -37,10 +37,10 @@ REORDER = 16  # frames that a decoder may give out of order, by the standards
 class Video:
     """The video stream of a file: the time of every frame, and its pictures.
 
-    Opening reads every packet but decodes only the first frames. ``time_s`` (N,) are start times, those of frames that
-    will not decode included; ``holes_s`` (n, 2) stretches without frames; ``truncated`` says what the end lacks, if it
-    does; ``dropped``, after :meth:`pictures`, how many decoded pictures have no place in time. Raises MediaError for
-    any other file, and for time stamps that no camera makes.
+    Opening reads every packet but decodes only the first frames, or all where the packets have no stamps that fit.
+    ``time_s`` (N,) are start times, those of frames that will not decode included; ``holes_s`` (n, 2) stretches without
+    frames; ``truncated`` says what the end lacks, if it does; ``dropped``, after :meth:`pictures`, how many decoded
+    pictures have no place in time. Raises MediaError for any other file, and for time stamps that no camera makes.
     """
 
     def __init__(self, path: str | Path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SILENCE = 1e-3  # peak, -60 dB of full scale
+SILENCE = 1e-3  # of full scale 1: what stays below -60 dB everywhere holds no speech
 SHORTEST_S = 0.1
 PAUSE_MS = 500  # shorter pauses are part of speech
 PAD_MS = 200  # around speech: words begin and end softly
