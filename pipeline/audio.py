@@ -11,14 +11,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import EDGE_TOLERANCE_S, SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
+from pipeline.audio_file import EDGE_TOLERANCE_S, SAMPLE_RATE_HZ, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, read_shard
 from pipeline.sound import read_audio
 from pipeline.timebase import sample_index
-from pipeline.words.voice import SILENCE
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 SEAM_S = 0.01  # so little between two blocks is where they were resampled
@@ -54,7 +53,7 @@ class _Track:
                 reasons.append(f"no sound for {lost_s:.2f} s in between")
             if early_s > EDGE_TOLERANCE_S:
                 reasons.append(f"sound ends {early_s:.2f} s early")
-        silent = bool(stretches) and self.peak < SILENCE
+        silent = bool(stretches) and self.peak < SILENT_PEAK
         reasons += ["silent"] if silent else []
         observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
         otherwise = "" if stretches else "no sound in it"

@@ -120,12 +120,11 @@ def frame_labels(
 
 def _sound_s(path: Path) -> float:
     """Length of a sound file in seconds, as its decoded samples say."""
-    from pipeline.audio_file import SAMPLE_RATE_HZ
     from pipeline.sound import read_audio
 
     end_s = 0.0
-    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
-        end_s = start_s + len(samples) / SAMPLE_RATE_HZ
+    for start_s, samples in read_audio(path, 16_000):
+        end_s = start_s + len(samples) / 16_000
     if not end_s:
         raise InputError(f"{path}: no sample can be decoded; replace the file")
     return end_s

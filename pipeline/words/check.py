@@ -9,7 +9,6 @@ import numpy as np
 from pipeline.audio_file import SAMPLE_RATE_HZ
 from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
-from pipeline.records import InputError
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
@@ -23,7 +22,7 @@ OVER_S = 0.5  # by so much a word may reach over the end, of which the rest is c
 def check_recogniser(name, options, weights, device, sound):
     """Try recogniser NAME (a name, module:Class or file.py:Class) and say what is wrong with it."""
     recogniser = make(name, parse_options(options), weights, device)
-    say(checks(_voice_in(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
+    say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
 
 
 def nobody() -> Iterator[tuple[str, np.ndarray]]:
@@ -60,14 +59,10 @@ def murmur() -> np.ndarray:
     return np.concatenate(syllables)
 
 
-def _voice_in(path: Path) -> np.ndarray:
-    """(n,) the sound of a recording; raises InputError where there is none."""
-    from pipeline.sound import read_audio
+def _read(path: Path) -> np.ndarray:
+    import librosa
 
-    blocks = [samples for _, samples in read_audio(path, SAMPLE_RATE_HZ)]
-    if not blocks:
-        raise InputError(f"{path}: no sample can be decoded; give another recording")
-    return np.concatenate(blocks)
+    return librosa.load(path, sr=SAMPLE_RATE_HZ, mono=True)[0]
 
 
 def _transcribed(recogniser: Recogniser, samples: np.ndarray) -> list[TimedWord]:
