@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import SAMPLE_RATE_HZ, SENTENCE, VIDEO, AudioWriter
+from pipeline.audio_file import EDGE_TOLERANCE_S, SAMPLE_RATE_HZ, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
@@ -19,10 +19,8 @@ from pipeline.records import Segment, Unit, read_shard
 from pipeline.sound import read_audio
 from pipeline.timebase import sample_index
 
-SILENT_PEAK = 10 ** (-60 / 20)  # of full scale 1: what stays below -60 dB everywhere holds no speech
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 SEAM_S = 0.01  # so little between two blocks is where they were resampled
-EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early without a word about it
 
 
 class _Track:

@@ -1,4 +1,4 @@
-"""Audio files: 16 kHz mono sound of one unit's segments, written in blocks and read lazily.
+"""Audio files: 16 kHz mono sound of the segments of one shard's units, written in blocks and read lazily.
 
 Ragged by segment, see :mod:`pipeline.segment_file`::
 
@@ -20,6 +20,8 @@ from pipeline.hdf5 import write_checked
 from pipeline.segment_file import SegmentFile, SegmentWriter, Track
 
 SAMPLE_RATE_HZ = 16_000
+SILENT_PEAK = 1e-3  # of full scale 1: what stays below -60 dB everywhere holds no speech
+EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early and still be whole
 SCHEMA = 2
 SENTENCE, VIDEO = "sentence", "video"
 

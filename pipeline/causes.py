@@ -47,4 +47,4 @@ class Cause(Worded):
     OTHER_STYLE = "other_style", "its style is not among those asked for"
     KEPT_APART = "kept_apart", "it shares people, a recording or a scenario with what is held out"
     LEFT_OUT = "left_out", "the protocol leaves it out"
-    REMARK = "remark", "the stage that made it remarked something"
+    REMARK = "remark", "something about it was remarked: see its reason"

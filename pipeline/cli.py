@@ -58,7 +58,10 @@ def run(group: click.Group) -> None:
             _leave_full_disk(*full)
         if isinstance(error, OSError) and error.errno is not None:
             where = error.filename or "no file named"
-            sys.exit(f"error: {error.strerror}: {where}; correct the path or its permissions, then run again")
+            advice = "correct the path or its permissions"
+            if isinstance(error, FileNotFoundError):
+                advice = "correct the path, or let the workflow make the file first"
+            sys.exit(f"error: {error.strerror}: {where}; {advice}, then run again")
         _unexpected()
 
 
@@ -125,10 +128,11 @@ def options(*decorators):
     return decorate
 
 
+root_option = click.option(
+    "--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus."
+)
 of_shard = options(
-    click.option(
-        "--root", type=click.Path(path_type=Path), required=True, callback=there, help="Folder of the corpus."
-    ),
+    root_option,
     click.option("--tables", type=FOLDER, required=True, help="Folder of units.tsv and segments.tsv."),
     click.option("--shard", required=True, help="Which recordings: the shard's name in these tables."),
 )

@@ -1,9 +1,9 @@
 """The ``coverage`` stage: of every segment and modality what is there, what is not, and why.
 
 Reads the index arrays of the intermediate files, never crops, sound or feature values, so that it stays quick for
-whole corpora. One row for each segment and each of video, audio, text and label (Aff-Wild2), ``features/<name>`` for
-each feature store, and ``split``: whether the protocol uses the segment; before them the findings that concern a whole
-unit or the whole corpus.
+whole corpora. One row for each segment and each of video, audio, text and, in tasks of frames, label,
+``features/<name>`` for each feature store, and ``split``: whether the protocol uses the segment; before them the
+findings that concern a whole unit or the whole corpus.
 """
 
 from collections import defaultdict
@@ -31,7 +31,6 @@ from pipeline.records import (
     write_table,
 )
 
-SLACK_S = 0.01  # sound that ends by so little before its segment is whole
 OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
 HELD_OUT = {"test": "is tested", "development": "selects the model"}
 SHARED = {
@@ -74,7 +73,7 @@ def of_rows(offset: np.ndarray, valid: np.ndarray, cause: Cause, nothing: str, w
 
 
 def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the faces of one unit, with the reasons counted over its frames."""
+    """State of the faces in one file, with the reasons counted over its frames."""
     from pipeline.crops import CODES, FaceFile
 
     faces = FaceFile(path)
@@ -93,8 +92,8 @@ def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 
 def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the sound of one unit: for which part of each segment something was recorded."""
-    from pipeline.audio_file import AudioFile
+    """State of the sound in one file: for which part of each segment something was recorded."""
+    from pipeline.audio_file import EDGE_TOLERANCE_S, AudioFile
 
     audio = AudioFile(path)
     own = {segment_id: i for i, segment_id in enumerate(audio.segment_ids)}
@@ -103,8 +102,10 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         if segment.segment_id not in own:
             continue
         i = own[segment.segment_id]
-        observed_s = float(np.ptp(np.clip(audio.observed_s[i], segment.start_s, segment.end_s), axis=1).sum())
-        whole = observed_s > 0 and segment.duration_s - observed_s <= SLACK_S
+        stretches_s = np.clip(audio.observed_s[i], segment.start_s, segment.end_s)
+        observed_s = float(np.ptp(stretches_s, axis=1).sum())
+        missing_s = np.abs(stretches_s - (segment.start_s, segment.end_s))  # of one stretch, at its edges
+        whole = observed_s > 0 and len(stretches_s) == 1 and missing_s.max() <= EDGE_TOLERANCE_S
         reason, cause, fraction = audio.reasons[i], None, 1.0 if whole else observed_s / segment.duration_s
         if not whole:
             cause = Cause.PART_OF_SOUND if observed_s else Cause.NO_SOUND
@@ -116,7 +117,7 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
-    """State of the words of one unit; the fraction is the share of the segment during which somebody speaks."""
+    """State of the words in one file; the fraction is the share of the segment during which somebody speaks."""
     words = sorted(read_table(path, Word), key=lambda w: w.start_s)
     failures = path.parents[1] / FAILURES / path.name
     failed = {f.segment: f for f in (read_table(failures, Finding) if failures.exists() else ())}

@@ -1,4 +1,4 @@
-"""Face crop files: the aligned faces of one unit's segments, written as they are found and read lazily.
+"""Face crop files: the aligned faces of the segments of one shard's units, read lazily.
 
 Ragged by segment, see :mod:`pipeline.segment_file`; the rows of a segment are its sampled video frames in order::
 

@@ -17,8 +17,6 @@ import numpy as np
 from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
-from pipeline.records import Side
-from pipeline.sound import read_audio as read_audio
 from pipeline.stamps import (
     Damage,
     check,
@@ -39,10 +37,10 @@ REORDER = 16  # frames that a decoder may give out of order, by the standards
 class Video:
     """The video stream of a file: the time of every frame, and its pictures.
 
-    Opening reads every packet but decodes only the first frames. ``time_s`` (N,) are start times, those of frames that
-    will not decode included; ``holes_s`` (n, 2) stretches without frames; ``truncated`` says what the end lacks, if it
-    does; ``dropped``, after :meth:`pictures`, how many decoded pictures have no place in time. Raises MediaError for
-    any other file, and for time stamps that no camera makes.
+    Opening reads every packet but decodes only the first frames, or all where the packets have no stamps that fit.
+    ``time_s`` (N,) are start times, those of frames that will not decode included; ``holes_s`` (n, 2) stretches without
+    frames; ``truncated`` says what the end lacks, if it does; ``dropped``, after :meth:`pictures`, how many decoded
+    pictures have no place in time. Raises MediaError for any other file, and for time stamps that no camera makes.
     """
 
     def __init__(self, path: str | Path):
@@ -160,9 +158,7 @@ def frame_times_s(path: str | Path) -> np.ndarray:
     return Video(path).time_s
 
 
-def read_frames(
-    path: str | Path, wanted: Iterable[int] | None = None, side: Side = "whole", threads: int = 1
-) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Yield (index, time_s, RGB picture) of the wanted frames in one pass; only their half is converted."""
-    for picture in Video(path).pictures(wanted, threads):
-        yield picture.index, picture.time_s, picture.rgb(picture.half(side))
+def read_frames(path: str | Path, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
+    """Yield (index, time_s, RGB picture) of the wanted frames in one pass."""
+    for picture in Video(path).pictures(wanted):
+        yield picture.index, picture.time_s, picture.rgb(picture.half("whole"))

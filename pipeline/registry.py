@@ -9,7 +9,6 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-import json
 import sys
 import traceback
 import zlib
@@ -108,15 +107,6 @@ class Registry:
             )
         if weights and not needs and name in self.built_in:
             raise InputError(f"{self.kind} {name!r} uses no weights; say weights: null in place of {weights}")
-
-    def describe(self, name: str) -> list[tuple[str, str, str]]:
-        """(name, default, description) of each option of a plug."""
-        fields = self.load(name).Config.__pydantic_fields__
-        default = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
-        return [
-            (key, "required" if field.is_required() else json.dumps(default[key]), field.description or "")
-            for key, field in fields.items()
-        ]
 
     def code_of(self, name: str, stage: str) -> str:
         """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""

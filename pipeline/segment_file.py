@@ -1,4 +1,4 @@
-"""What audio files and face files have in common: one unit's segments end to end in HDF5, with reasons and attributes.
+"""What audio files and face files have in common: a shard's segments end to end in HDF5, with reasons and attributes.
 
 ::
 

@@ -276,7 +276,8 @@ def kept(path: str | Path, attributes: dict) -> FeatureStore | None:
         store = FeatureStore(path)
     except InputError:  # it is about to be made anew
         return None
-    same = all(store.attributes[key] == attributes[key] for key in set(ATTRIBUTES) - {"inputs", "schema"})
+    made = json.loads(json.dumps(attributes))  # as a file gives them back: tuples of options are lists there
+    same = all(store.attributes[key] == made[key] for key in set(ATTRIBUTES) - {"inputs", "schema"})
     return store if same and attributes["inputs"] in store.attributes["inputs"].split("+") else None
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipeline.corpora.captions import Cue, plain, without_repeats
 from pipeline.records import InputError
 from pipeline.words.place import read_transcript
-from pipeline.words.text import spread, tokens
+from pipeline.words.text import spread
+from tests.word_material import tokens
 
 SCRIPTS = {  # text: its words
     "नमस्ते दुनिया": ["नमस्ते", "दुनिया"], "வணக்கம்": ["வணக்கம்"], "সুপ্রভাত বন্ধু": ["সুপ্রভাত", "বন্ধু"], "สวัสดี": ["สวัสดี"],

@@ -102,6 +102,17 @@ def test_stores_are_joined_on_the_time_of_the_first(tmp_path):
             join_stores([FeatureStore(path) for path in (paths[0], wrong)], "both", tmp_path / "wrong.h5")
 
 
+def test_words_that_overlap_keep_their_own_rows(tmp_path):
+    """A word within another, as where two people speak, ends before it."""
+    time_s = np.array([[0.0, 2.0], [0.5, 0.8], [0.5, 1.5]])
+    rows = [Rows(np.arange(3.0)[:, None] + 10 * k, time_s, np.array([True, True, k < 1])) for k in range(2)]
+    stores = [FeatureStore(write_store(tmp_path / f"{k}.h5", {"a": r}, "text")) for k, r in enumerate(rows)]
+    join_stores(stores, "both", tmp_path / "both.h5")
+    both = FeatureStore(tmp_path / "both.h5")["a"]
+    assert both.values[:2].tolist() == [[0, 10], [1, 11]]
+    assert both.valid.tolist() == [True, True, False]
+
+
 @pytest.mark.slow
 def test_the_strong_setting_plans_its_report_and_learns_its_mixes(folder):
     preset = ROOT / "configs" / "strong.yaml"

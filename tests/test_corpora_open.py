@@ -208,6 +208,20 @@ def test_cremad_names_say_all(actors):
     ]
 
 
+def test_cremad_a_sound_that_is_named_otherwise_is_of_its_clip(actors):
+    """The release has ``1040_ITH_SAD_X.wav``, which its table calls ``1040_ITH_SAD_XX``."""
+    write(actors / "AudioWAV" / "1040_ITH_SAD_X.wav", b"RIFF")
+    for picture in ("X", "XX"):
+        path = actors / "VideoFlash" / f"1040_ITH_SAD_{picture}.flv"
+        write(path, b"FLV")
+        found = read(make("acted", "cremad", actors))
+        (unit,) = (u for u in found.units if u.unit_id == "1040_ITH_SAD_XX")
+        assert (unit.video, unit.audio) == (f"VideoFlash/{path.name}", "AudioWAV/1040_ITH_SAD_X.wav")
+        assert not [line for line in said(found) if "1040" in line]
+        assert len(found.segments) == 6
+        path.unlink()
+
+
 def test_cremad_sound_is_a_choice(actors):
     found = read(make("acted", "cremad", actors, {"sound": "mp3"}))
     assert [u.audio for u in found.units] == ["AudioMP3/1001_DFA_ANG_XX.mp3", None, None, None]

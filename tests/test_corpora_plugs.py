@@ -16,6 +16,7 @@ from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError, Label, Segment, Unit, read_table
+from tests.plug_options import described
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MANUAL = (REPOSITORY / "docs" / "corpora.md").read_text(encoding="utf-8")
@@ -74,7 +75,7 @@ def test_options_that_do_not_fit(reader, options, says):
 def test_every_option_is_described_in_the_manual(reader):
     own = next(part for part in re.findall(rf"(?s)(?:\*\*|## )`{reader}`.*?(?=\n\*\*`|\n## |\Z)", MANUAL))
     rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", own.split("| Column |")[0], re.MULTILINE))
-    assert rows == {name: description for name, _, description in READERS.describe(reader)}
+    assert rows == {name: description for name, _, description in described(READERS, reader)}
 
 
 def test_every_column_is_described_in_the_manual():

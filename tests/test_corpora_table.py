@@ -19,6 +19,7 @@ from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
 from pipeline.records import InputError, Segment, Unit
+from tests.clips import ffmpeg
 
 
 def table(root: Path, text: str, *files: str, name: str = "labels.csv", encoding: str = "utf-8") -> Path:
@@ -226,6 +227,10 @@ def test_one_sound_is_the_recordings_several_are_the_segments(tmp_path):
     found = index(table(tmp_path, text, "a.mp4", "b.mp4", "a.wav", "b1.wav", "b2.wav"))
     assert [(u.video, u.audio) for u in found.units] == [("a.mp4", "a.wav"), ("b.mp4", None)]
     assert [s.audio for s in found.segments] == [None, None, "b1.wav", "b2.wav"]
+    text = "video,audio,start_s,label\na.mp4,,0,x\na.mp4,a.wav,1,x\na.mp4,gone.wav,2,x\n"
+    found = index(table(tmp_path, text))
+    assert [(u.video, u.audio) for u in found.units] == [("a.mp4", None)]
+    assert [s.audio for s in found.segments] == [None, "a.wav", None], "one segment's sound is not that of all"
 
 
 def test_text_alone(tmp_path):
@@ -432,6 +437,12 @@ def test_recordings_in_several_parts_have_none(tmp_path):
     assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]
 
 
+def test_nan_is_no_label(tmp_path):
+    found = index(table(tmp_path, "audio,label\na.wav,nan\nb.wav,none\nc.wav,joy\n", "a.wav", "b.wav", "c.wav"))
+    assert [row.label for row in found.labels] == [None, "none", "joy"]
+    assert said(found) == [("label", "absent", "labels.csv, line 2: no label: predicted, not scored")]
+
+
 def test_ends_of_recordings(tmp_path):
     """A whole recording ends where its sound does; what starts past that is said, whether it has an end or not."""
     for name, seconds in (("a.wav", 2.0), ("b.wav", 1.0)):
@@ -449,6 +460,42 @@ def test_ends_of_recordings(tmp_path):
         ("c", "audio", "c.wav: not a media file (Invalid data found when processing input)"),
     ]
     assert [row.segment_id for row in found.labels] == ["a_001", "a_002", "b"]
+
+
+def test_a_picture_that_cannot_be_read_costs_the_picture_alone(tmp_path):
+    """Its own wav, or the sound in its file, tells where the recording ends; what has neither is lost."""
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 8000)
+    ffmpeg("-f", "lavfi", "-i", "sine=frequency=440:duration=1.5", "-ac", "1", tmp_path / "b.mp4")
+    for name in ("a.mp4", "c.mp4"):
+        (tmp_path / name).write_bytes(b"no video")
+    (tmp_path / "labels.csv").write_text("video,audio,label\na.mp4,a.wav,x\nb.mp4,,y\nc.mp4,,x\n")
+    found = with_ends(tmp_path, index(tmp_path))
+    ends_s = {s.segment_id: s.end_s for s in found.segments}
+    assert ends_s == {"a": 2.0, "b": pytest.approx(1.5, abs=0.05)}
+    assert [row.label for row in found.labels] == ["x", "y"]
+    assert [(f.segment, f.modality, f.status, f.reason.split(";")[-1]) for f in found.findings] == [
+        ("a", "video", "absent", " it lasts as long as its sound"),
+        ("b", "video", "absent", " it lasts as long as its sound"),
+        ("c", "video", "absent", " replace it by a whole copy, or remove it from the corpus"),
+    ]
+
+
+def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
+    text = "audio,label\na/01.wav,x\nb/01.wav,y\na/02.wav,x\n"
+    recordings = ("a/01.wav", "b/01.wav", "a/02.wav")
+    found = index(table(tmp_path, text, *recordings, "transcripts/01.vtt", "transcripts/02.vtt"))
+    assert {u.audio: u.transcript for u in found.units} == {
+        "a/01.wav": None, "b/01.wav": None, "a/02.wav": "transcripts/02.vtt",
+    }  # fmt: skip
+    reason = "the transcript supplied was not used: transcripts/01.vtt could be of a/01.wav or b/01.wav; put it "
+    reason += "beside its recording, or into a folder as of this one, transcripts/"
+    assert said(found) == [("text", "partial", reason + name) for name in "ab"]
+    table(tmp_path, text, "transcripts/b/01.vtt")
+    found = index(tmp_path)
+    assert {u.audio: u.transcript for u in found.units} == {
+        "a/01.wav": "transcripts/01.vtt", "b/01.wav": "transcripts/b/01.vtt", "a/02.wav": "transcripts/02.vtt",
+    }  # fmt: skip
+    assert said(found) == []
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -60,6 +60,14 @@ def test_classes_are_numbered_as_the_corpus_names_them(tmp_path):
     assert found["b"].values[:2].tolist() == [[2], [1]]
 
 
+def test_nan_is_no_class(tmp_path):
+    known = corpus(tmp_path, {"a": "label\ncalm\nnan\nNaN\nnone\n\n" + "calm\n" * 5})
+    assert known.frame_classes == ("calm", "none")
+    found, findings = labels(known)
+    assert found["a"].valid.tolist() == [True, False, False, True, False] + [True] * 5
+    assert findings == []
+
+
 def test_the_store_says_which_classes_there_are(tmp_path):
     corpus(tmp_path, {"a": "label\n" + "calm\n" * 5 + "angry\n" * 5})
     arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path), "--options"]
@@ -97,6 +105,38 @@ def test_files_that_do_not_fit(tmp_path):
     assert [f.reason for f in findings if f.segment == "d_002" and f.status == "partial"] == [
         "labels.csv, line 6: there is no file no.csv, so no annotation"
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "classes", "width"), [("valence,arousal", False, 2), ("label", True, 1)], ids=["numbers", "classes"]
+)
+def test_a_segment_without_frames_is_in_the_store_and_unlabelled(tmp_path, header, classes, width):
+    rows = header + "\n" + ("calm\n" if classes else "0,0\n") * 10
+    known = corpus(tmp_path, dict.fromkeys("abc", rows))
+    (tmp_path / "b.mp4").write_bytes((tmp_path / "b.mp4").read_bytes()[:60])
+    table = "video,text,annotation,start_s,end_s\n" + "".join(f"{n}.mp4,yes,{n}.csv,0,0.4\n" for n in "abc")
+    (tmp_path / "labels.csv").write_text(table + "d.mp4,no,a.csv,0,0.4\n")
+    found, findings = labels(known)
+    assert {name: (rows.values.shape, int(rows.valid.sum())) for name, rows in found.items()} == {
+        "a": ((10, width), 10), "b": ((0, width), 0), "c": ((10, width), 10), "line_5": ((0, width), 0),
+    }  # fmt: skip
+    said = {f.segment: f.reason for f in findings if (f.modality, f.status) == ("label", "absent")}
+    assert said.keys() == {"b", "line_5"}
+    assert said["line_5"] == "there is no video"
+
+
+def test_a_corpus_that_is_not_mounted_gives_no_store(tmp_path):
+    (tmp_path / "mine").mkdir()
+    known = corpus(tmp_path / "mine", {"a": "valence,arousal\n" + "0,0\n" * 10})
+    options = ["--corpus", "mine", "--reader", "table", "--options", '{"segments": "labels.csv"}']
+    given = [*options, "--root", str(known.root)]
+    CliRunner().invoke(index_command, [*given, "--out", str(tmp_path / "out")], catch_exceptions=False)
+    known.root.rename(tmp_path / "elsewhere")
+    out = ["--out", str(tmp_path / "labels.h5"), "--findings", str(tmp_path / "findings.tsv")]
+    arguments = [*given, "--columns", "valence,arousal", "--tables", str(tmp_path / "out"), *out]
+    with pytest.raises(InputError, match="make the corpus visible there by the same path"):
+        CliRunner().invoke(labels_command, arguments, catch_exceptions=False)
+    assert not (tmp_path / "labels.h5").exists()
 
 
 def test_numbers_of_other_names_are_a_task_that_is_given(tmp_path):

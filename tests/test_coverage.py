@@ -91,11 +91,13 @@ def test_faces_by_frame_and_by_segment(tmp_path):
 
 
 def test_sound_by_what_was_recorded(tmp_path):
-    results = write_corpus(tmp_path, [segment(n, 1.0, 3.0) for n in "abcdef"])
+    results = write_corpus(tmp_path, [segment(n, 1.0, 3.0) for n in "abcdefghi"])
     sound = {
         "a": (1.0, 3.0, (1.0, 3.0), ""), "b": (1.0, 3.0, (1.5, 3.0), ""), "d": (1.0, 3.0, (1.0, 2.998), ""),
         "c": (1.0, 3.0, (1.0, 1.0), "no audio stream"), "e": (1.0, 3.0, (1.0, 3.0), "silent"),
         "f": (1.0, 3.0, (1.0, 3.0), "sound file missing: cut from the recording"),
+        "g": (1.0, 3.0, (1.04, 2.96), ""), "h": (1.0, 3.0, (1.0, 2.94), "sound ends 0.06 s early"),
+        "i": (1.0, 3.0, [(1.0, 2.0), (2.02, 3.0)], "no sound for 0.02 s in between"),
     }  # fmt: skip
     write_sound(results, "u1", sound)
     rows = table(results)
@@ -105,6 +107,9 @@ def test_sound_by_what_was_recorded(tmp_path):
     assert brief(rows["d", "audio"]) == ("ok", None, 1.0)
     assert brief(rows["e", "audio"]) == ("partial", "silent", 1.0)
     assert brief(rows["f", "audio"]) == ("ok", "sound file missing: cut from the recording", 1.0)
+    assert brief(rows["g", "audio"]) == ("ok", None, 1.0), "of which the stage that cuts sound says nothing"
+    assert brief(rows["h", "audio"]) == ("partial", "sound ends 0.06 s early", 0.97)
+    assert brief(rows["i", "audio"]) == ("partial", "no sound for 0.02 s in between", 0.99)
 
 
 def test_words_by_the_time_somebody_speaks(tmp_path):

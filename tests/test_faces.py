@@ -12,6 +12,7 @@ from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.everybody import write_everybody
+from pipeline.faces.mesh import Detector, Tracker
 from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video, read_frames
@@ -97,6 +98,17 @@ def stage(shared, tmp_path):
     return film
 
 
+@pytest.fixture
+def models(monkeypatch):
+    """The detectors and trackers that are opened from now on, and those that are closed."""
+    opened, closed = [], []
+    for model in (Detector, Tracker):
+        opens, closes = model.__init__, model.close
+        monkeypatch.setattr(model, "__init__", lambda self, opens=opens: (opened.append(self), opens(self))[1])
+        monkeypatch.setattr(model, "close", lambda self, closes=closes: (closed.append(self), closes(self))[1])
+    return opened, closed
+
+
 # --- alignment -----------------------------------------------------------------------
 
 
@@ -148,8 +160,6 @@ def test_mesh_and_landmarks_follow_the_crop():
 
 def test_points_are_those_of_mediapipes_own_solution(shared):
     import mediapipe as mp
-
-    from pipeline.faces.mesh import Detector, Tracker
 
     video = Video(shared / "media" / "clips" / "single_face.mp4")
     tracker, detector = Tracker(), Detector()
@@ -324,6 +334,14 @@ def test_three_people_where_two_are_annotated(stage, shown, tmp_path):
     assert "up to 3 faces in view" in file["left"].reason
 
 
+def test_how_many_are_in_view_is_said_of_each_segment(stage, tmp_path):
+    path = stage(lambda k: [(A, 150, 1)] + [(B, 570, 0.8)] * (k >= 25), 50)
+    file = track(path, [segment("alone", 0, 1), segment("with her", 1, 2), segment("all of it", 0, 2)], tmp_path)
+    seen = {name: "faces in view" in (file[name].reason or "") for name in file}
+    assert seen == {"alone": False, "with her": True, "all of it": True}
+    assert "up to 2 faces in view" in file["with her"].reason
+
+
 def test_one_person_is_the_largest_and_no_passer_by(stage, shown, tmp_path):
     def place(k):
         return [(A, 200, 1)] * (not 20 <= k < 35) + [(C, 600, 0.6)]
@@ -333,9 +351,9 @@ def test_one_person_is_the_largest_and_no_passer_by(stage, shown, tmp_path):
     assert "up to 2 faces in view" in file["whole"].reason
 
 
-def test_a_side_named_by_nothing_is_the_other_one(stage, shown, tmp_path):
-    who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 150, 1), (B, 570, 1)], 10, ("whole", "right"))
-    assert who == {"whole": [A] * 10, "right": [B] * 10}
+def test_whole_is_the_largest_face_also_where_others_name_a_side(stage, shown, tmp_path):
+    who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 150, 0.7), (B, 570, 1)], 10, ("whole", "right"))
+    assert who == {"whole": [B] * 10, "right": [B] * 10}
 
 
 def test_segments_do_not_remember_those_before(stage, shown, tmp_path):
@@ -408,6 +426,16 @@ def test_a_person_is_the_same_in_every_stretch_and_stretches_may_overlap(stage, 
         assert set(shown(file[s.segment_id])) == {name}
     x = [file[s.segment_id].landmarks[:, 2, 0].mean() for s in found[::3]]
     assert x == pytest.approx([120, 360, 600], abs=40)
+
+
+def test_every_model_is_closed(stage, tmp_path, models):
+    """At each cut people are lost, and some are known again in the same picture."""
+    path = stage(lambda k: [(A, 150, 0.8), (B, 570, 0.8)], 150, levels=lambda k: (60, 15, 220, 30, 120)[k // 30])
+    found, _, _ = follow(path, tmp_path)
+    opened, closed = models
+    assert len(opened) > 1
+    assert len(found) > 1
+    assert (len(closed), set(closed)) == (len(opened), set(opened))
 
 
 def test_nobody(tmp_path):
@@ -650,8 +678,6 @@ def test_the_mesh_does_not_slide_off_in_quick_movements(shared, tmp_path, name, 
 
 
 def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
-    from pipeline.faces.mesh import Detector
-
     asked = []
     monkeypatch.setattr(
         Detector, "find_in", lambda self, rgb, origin, run=Detector.find_in: asked.append(1) or run(self, rgb, origin)
@@ -661,7 +687,7 @@ def test_a_still_face_is_not_searched_again(shared, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["a picture", "the file"])
-def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path, monkeypatch, where):
+def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path, monkeypatch, models, where):
     import av
 
     from pipeline import media
@@ -688,3 +714,5 @@ def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path
     else:
         assert got["b"].valid.sum() == 19
         assert "video unreadable from somewhere on: cannot be decoded (Invalid argument)" in got["b"].reason
+    opened, closed = models
+    assert (len(opened), len(closed), set(closed)) == (4, 4, set(opened)), "a detector and a tracker for each"

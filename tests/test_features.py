@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline import weights
 from pipeline.audio_file import AudioWriter
 from pipeline.crops import FaceWriter
 from pipeline.features import command, pieces, run
@@ -153,6 +154,44 @@ def test_shards_join_into_what_one_run_gives(results):
     assert joined.segment_ids == whole.segment_ids
     for segment_id in whole:
         assert np.array_equal(joined[segment_id].values, whole[segment_id].values)
+
+
+@pytest.mark.parametrize("kind", ["mfcc", "onnx_image"])
+def test_only_what_changed_is_extracted_again(results, kind, monkeypatch):
+    (results / "network").mkdir()
+    save_mean_colour(results / "network")
+    given = ["--weights", str(results / "network")] if kind == "onnx_image" else []
+    shards = [features(results, *given, kind=kind, shards=[unit], out=f"shards/{unit}.h5") for unit in ("u1", "u2")]
+    previous = results / "all.h5"
+    call = [*(str(store.path) for store in shards), "--out", str(previous)]
+    CliRunner().invoke(command.merge, call, catch_exceptions=False, standalone_mode=False)
+    for prepared in ("audio", "faces"):
+        (results / prepared / "u2.h5").write_bytes((results / prepared / "u2.h5").read_bytes() + b"x")
+    asked = []
+    extractor = type(build(kind, {}, results / "network", "cpu")[0])
+    extract = extractor.extract
+    monkeypatch.setattr(extractor, "extract", lambda self, batch: asked.extend(batch) or extract(self, batch))
+    for unit, before in zip(("u1", "u2"), shards):
+        own = {s.segment_id for s in segments_of(results) if s.unit_id == unit}
+        after = features(results, *given, "--previous", str(previous), kind=kind, shards=[unit], out=f"new/{unit}.h5")
+        for segment_id in own:
+            assert np.array_equal(after[segment_id].values, before[segment_id].values)
+    tried = {"clip"}  # to learn how wide rows are
+    assert {piece.segment_id for piece in asked} - tried == own - {"u2_silent"}, "of the recording that changed"
+
+
+def save_mean_colour(folder) -> None:
+    """An ONNX network that gives the mean of each channel."""
+    from onnx import TensorProto, helper, save
+
+    picture, colour = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("picture", ["n", 3, 112, 112]), ("colour", ["n", 3, 1, 1]))
+    )
+    mean = helper.make_node("GlobalAveragePool", ["picture"], ["colour"])
+    graph = helper.make_graph([mean], "mean", [picture], [colour])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "net.onnx")
+    weights.seal(folder, "mine")
 
 
 def test_half_precision_store(results):

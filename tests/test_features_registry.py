@@ -11,6 +11,7 @@ import pytest
 from pipeline.digest import closure
 from pipeline.features import registry
 from pipeline.records import InputError
+from tests.plug_options import described
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """
@@ -53,7 +54,7 @@ def test_every_option_is_described_in_the_manual(kind):
     manual = (REPOSITORY / "docs" / "extractors.md").read_text()
     section = manual.split(f"\n### `{kind}`\n")[1].split("\n### ")[0]
     rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", section, re.MULTILINE)
-    assert rows == [row for row in registry.describe(kind) if row[0] != "dtype"]
+    assert rows == [row for row in described(registry.EXTRACTORS, kind) if row[0] != "dtype"]
     assert all(description for *_, description in rows)
 
 
@@ -120,7 +121,7 @@ def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("[affectflow.extractors]\npeak = own_extractors:Peak\n")
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.syspath_prepend(str(own.parent))
-    assert "peak" in registry.names()
+    assert "peak" in registry.EXTRACTORS.names()
     assert registry.load("peak").__name__ == "Peak"
 
 

@@ -12,6 +12,7 @@ from models.options import NetworkOptions
 from pipeline.conformance import verdicts
 from pipeline.records import InputError
 from tests.network_material import VARIANTS, small
+from tests.plug_options import described
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HEAD = """
@@ -153,6 +154,6 @@ def test_the_table_of_the_docs_is_what_there_is():
         assert modalities == ("1 to 3" if fusion.min_modalities == 1 else "2 or 3")
         assert (grid == "yes", encoder, combine) == (fusion.one_grid, fusion.encoder, fusion.combine)
         assert bool(published.strip()) == (fusion.published is not None)
-        options = set(FUSIONS.describe(name))
+        options = set(described(FUSIONS, name))
         listed = set(re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", text.split("## Options")[1], re.MULTILINE))
         assert options <= listed

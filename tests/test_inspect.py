@@ -1,9 +1,13 @@
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from pipeline.inspect.info import Statistics, diff, info
+from pipeline.inspect.show import draw, source_frames
+from pipeline.records import Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
+from tests.clips import number_in, painted, write_clip
 
 ATTRIBUTES = {
     "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "mfcc", "extractor_version": "1",
@@ -64,3 +68,27 @@ def test_diff_tells_segments_masks_and_distances_apart(tmp_path):
     assert "segments in both: 2; other number of rows in 1, other mask in 0" in text
     assert "values: up to 0.5 apart, root mean square 0.5" in text
     assert "values: up to 0 apart" in said(diff, tmp_path / "a.h5", tmp_path / "a.h5")
+
+
+def test_pictures_stand_at_their_times_beside_one_that_does_not_decode(tmp_path):
+    frames = 12
+    path = tmp_path / "a.mp4"
+    write_clip(path, [painted(n) for n in range(frames)], np.arange(frames) * 0.04, gop=1)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        broken = [packet for packet in container.demux(video=0) if packet.size][4]
+    data[broken.pos : broken.pos + broken.size] = bytes(broken.size)
+    path.write_bytes(data)
+    segment = Segment("s", "a", "who", None, None, 0.0, frames * 0.04)
+    write_table(tmp_path / "units.tsv", [Unit("a", "a.mp4")], Unit)
+    middles_s = (np.arange(frames) + 0.5) * 0.04
+    shown = source_frames(tmp_path, tmp_path, segment, middles_s)
+    assert [None if picture is None else number_in(picture) for picture in shown] == [
+        None if n == 4 else n for n in range(frames)
+    ]
+    drawn = draw(segment, tmp_path, [], tmp_path).axes[0].child_axes
+    places = [np.mean(axis.get_position().intervalx) for axis in drawn]
+    expected = np.delete(middles_s, 4) / segment.duration_s
+    assert (np.array(places) - places[0]) / (places[-1] - places[0]) == pytest.approx(
+        (expected - expected[0]) / (expected[-1] - expected[0]), abs=0.01
+    )

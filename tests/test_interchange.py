@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.interchange.command import export, import_
-from pipeline.records import InputError, Label, Segment, write_table
+from pipeline.records import Assignment, InputError, Label, Segment, write_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 ATTRIBUTES = {
@@ -191,6 +191,26 @@ def test_a_full_disk_is_said_and_nothing_stays(folder, tmp_path, form):
     assert "error: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == "", "no file of it is left"
+
+
+def test_who_selects_and_is_tested_is_in_both_parts(folder):
+    """As in the protocols of papers whose development part is their test part."""
+    import pandas as pd
+
+    fold = [("a_F000", "training"), ("b_M000", "training")]
+    fold += [(s, part) for s in ("c_F001", "d_M001") for part in ("development", "test")]
+    rows = [Assignment(s, 0, part, "ang") for s, part in fold]
+    write_table(folder / "paper.tsv", rows, Assignment)
+    arguments = ["--segments", folder / "segments.tsv", "--split", folder / "paper.tsv"]
+    run(export, folder / "faces.h5", "--format", "mmsa", "--out", folder / "paper.pkl", *arguments)
+    found = pickle.loads((folder / "paper.pkl").read_bytes())
+    expected = {"train": ["a_F000", "b_M000"], "valid": ["c_F001", "d_M001"], "test": ["c_F001", "d_M001"]}
+    assert {part: table["id"] for part, table in found.items()} == expected
+    run(export, folder / "faces.h5", "--format", "datasets", "--out", folder / "hub", *arguments)
+    files = sorted((folder / "hub" / "data").iterdir())
+    assert {path.name.split("-")[0]: pd.read_parquet(path)["segment_id"].tolist() for path in files} == {
+        "validation" if part == "valid" else part: ids for part, ids in expected.items()
+    }
 
 
 def test_datasets_of_another_split_replace_those_of_before(folder):

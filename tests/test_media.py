@@ -69,11 +69,14 @@ def test_only_wanted_frames_and_only_their_half(folder):
     write_clip(folder / "wanted.mp4", [painted(k) for k in range(60)], [k / FPS for k in range(60)])
     wanted = [3, 4, 17, 59]
     whole = list(read_frames(folder / "wanted.mp4", wanted))
-    right = list(read_frames(folder / "wanted.mp4", wanted, side="right"))
-    left = list(read_frames(folder / "wanted.mp4", wanted, side="left"))
     assert [index for index, _, _ in whole] == wanted
-    for (_, _, all_), (_, _, a), (_, _, b) in zip(whole, left, right):
+    for (_, _, all_), (a, b) in zip(whole, halves(folder / "wanted.mp4", wanted), strict=True):
         assert np.array_equal(np.concatenate([a, b], axis=1), all_)
+
+
+def halves(path, wanted=None):
+    """Left and right half of the wanted pictures, each converted alone."""
+    return [tuple(p.rgb(p.half(side)) for side in ("left", "right")) for p in Video(path).pictures(wanted)]
 
 
 def test_variable_frame_rate(folder):
@@ -108,9 +111,7 @@ def test_packed_b_frames_of_divx(folder):
 def test_odd_sizes_split_without_loss(folder):
     frames = [np.full((51, 77, 3), 40 * k, np.uint8) for k in range(4)]
     write_clip(folder / "odd.mkv", frames, [k / FPS for k in range(4)], "libx264", pixels="yuv444p")
-    for (_, _, left), (_, _, right) in zip(
-        read_frames(folder / "odd.mkv", side="left"), read_frames(folder / "odd.mkv", side="right")
-    ):
+    for left, right in halves(folder / "odd.mkv"):
         assert left.shape[0] == right.shape[0] == 51
         assert left.shape[1] + right.shape[1] == 77
 

@@ -156,6 +156,37 @@ def test_a_network_without_a_classifier_and_a_tensor_that_is_not_there(tmp_path)
     assert values.shape == (len(crops), 5)
 
 
+class Turned(nn.Module):
+    """A convolution whose places or channels come last, behind and before others that know the other order."""
+
+    def __init__(self, takes_last, gives_last):
+        super().__init__()
+        self.convolution, self.scale = nn.Conv2d(3, 5, 9, stride=(9, 14)), nn.Parameter(torch.rand(5))
+        self.takes_last, self.gives_last = takes_last, gives_last
+
+    def maps(self, pixels):
+        return self.convolution(pixels).permute(0, 2, 3, 1) * self.scale + 1
+
+    def forward(self, pixels):
+        maps = self.maps(pixels.permute(0, 3, 1, 2) if self.takes_last else pixels).sigmoid()
+        return maps if self.gives_last else maps.permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("takes_last", [False, True])
+@pytest.mark.parametrize("gives_last", [False, True])
+def test_places_of_a_feature_map_are_averaged_wherever_its_channels_are(tmp_path, takes_last, gives_last):
+    torch.manual_seed(0)
+    network = Turned(takes_last, gives_last)
+    torch.onnx.export(
+        network.eval(), torch.zeros(1, *((SIZE, SIZE, 3) if takes_last else (3, SIZE, SIZE))), tmp_path / "net.onnx",
+        opset_version=17, dynamo=False, dynamic_axes={"input": {0: "n"}}, input_names=["input"],
+    )  # fmt: skip
+    weights.seal(tmp_path, "mine")
+    values, crops, _ = features(tmp_path)
+    expected = seen_by_torch(lambda pixels: network.maps(pixels).sigmoid().mean((1, 2)), crops)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
 def test_a_classifier_of_the_pixels_themselves_has_no_penultimate_layer(tmp_path):
     class Pixels(nn.Module):
         def forward(self, pixels):

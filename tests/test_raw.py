@@ -139,6 +139,26 @@ def test_digests_are_remembered_until_a_file_changes(root, tmp_path_factory, mon
     assert len(read) == 3
 
 
+@pytest.mark.parametrize("count", [3, 400])
+def test_crops_that_are_written_over_are_noticed(root, tmp_path_factory, count):
+    """The folder itself stays as old as it was."""
+    memory = tmp_path_factory.mktemp("memory") / "prints.json"
+
+    def crops(size):
+        for k in range(count):
+            (root / "crops" / f"{k:05d}.jpg").write_bytes(bytes(size))
+        prints = Fingerprints(root, memory)
+        found = prints.stage("faces", [UNIT], [SEGMENT])
+        prints.save()
+        return found
+
+    first, aged = crops(10), (root / "crops").stat().st_mtime_ns
+    assert crops(10) == first
+    assert crops(11) != first
+    assert (root / "crops").stat().st_mtime_ns == aged
+    assert crops(10) == first
+
+
 def test_a_folder_that_cannot_be_written_costs_only_time(root, tmp_path_factory):
     memory = tmp_path_factory.mktemp("memory") / "file" / "prints.json"
     memory.parent.write_text("no folder")

@@ -20,6 +20,7 @@ from pipeline.words.check import check_recogniser, checks, murmur, nobody
 from pipeline.words.place import recognise
 from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
 from pipeline.words.voice import voiced
+from tests.plug_options import described
 from tests.whisper_checkpoints import convert, make_whisper
 from tests.word_material import RATE_HZ, run_words, speech, subject, write_audio
 
@@ -330,7 +331,7 @@ def test_the_tables_of_the_docs_are_what_there_is():
         assert ("GPU" in runs_on, weights.strip() == "yes") == (recogniser.uses_gpu, recogniser.needs_weights)
         section = text.split(f"### `{name}`")[1].split("\n#")[0]
         listed = re.findall(r"^\| `(\w+)` \| `(.*?)` \| (.*) \|$", section, re.MULTILINE)
-        assert set(listed) == set(RECOGNISERS.describe(name))
+        assert set(listed) == set(described(RECOGNISERS, name))
 
 
 def test_a_recogniser_s_digest_is_its_own(own, tmp_path):

@@ -11,6 +11,7 @@ from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.records import InputError, Segment, Unit
 from pipeline.words.registry import RECOGNISERS
+from tests.plug_options import described
 from workflow.check import between
 from workflow.settings import Unreadable, patch, resolve, schema
 
@@ -220,7 +221,7 @@ def test_a_model_left_out_takes_its_contrasts_with_it(config):
 )
 def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
     if kind != "none":
-        assert set(given) == {name for name, *_ in RECOGNISERS.describe(kind)}
+        assert set(given) == {name for name, *_ in described(RECOGNISERS, kind)}
     weights = "/weights" if kind in ("transformers", "faster_whisper") else None
     config["corpora"]["affwild2"]["recogniser"] = {"kind": kind, "weights": weights, **given}
     found = resolve(config, "affwild2").options.recogniser
@@ -444,7 +445,7 @@ def test_every_key_of_a_corpus_is_explained(config, name, indent):
 
 def test_every_option_of_a_model_is_explained():
     remarks = re.findall(r"^# .*$", (ROOT / "config.yaml").read_text(), re.M)
-    own = {key for name in FUSIONS.built_in for key, *_ in FUSIONS.describe(name)}
+    own = {key for name in FUSIONS.built_in for key, *_ in described(FUSIONS, name)}
     for key in {*NetworkOptions.model_fields, *own}:
         assert any(re.search(rf"\b{key}\b", remark) for remark in remarks), key
 

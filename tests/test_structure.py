@@ -30,7 +30,7 @@ PIPELINE = {
     "stamps": {"container", "frame_numbers", "timebase"},
     "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
     "media": RAW | {"records", "log", "timebase"},
-    "corpora": BASE | {"media", "stand_in"},
+    "corpora": BASE | {"media", "sound", "stand_in"},
     # After the index there are only tables: these know no corpus. Words read the transcripts that a corpus supplies.
     "faces": BASE | RAW | PREPARED, "audio": BASE | RAW | PREPARED, "words": BASE | PREPARED | {"corpora", "weights"},
     "features": BASE | PREPARED | {"weights", "stand_in"}, "coverage": BASE | PREPARED | {"corpora"},

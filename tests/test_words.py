@@ -18,8 +18,8 @@ from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceOptions, cut, join
 from pipeline.words.place import place_words, read_transcript, recognise
-from pipeline.words.text import spread, tokens
-from tests.word_material import RATE_HZ, Scripted, run_words, subject, write_audio
+from pipeline.words.text import spread
+from tests.word_material import RATE_HZ, Scripted, run_words, subject, tokens, write_audio
 
 
 def supplied(root: Path, unit_id: str, video: str) -> Unit:

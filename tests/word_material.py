@@ -10,8 +10,14 @@ from pipeline.audio_file import AudioWriter
 from pipeline.records import Segment, Unit, Word, read_table, write_table
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceRecogniser
+from pipeline.words.text import spell
 
 RATE_HZ = 16_000
+
+
+def tokens(text: str) -> list[str]:
+    """The spoken words of a text."""
+    return [spoken for spoken, _ in spell(text)]
 
 
 def write_audio(path: Path, samples: np.ndarray, segment_id: str = "clip", start_s: float = 0.0) -> Path:

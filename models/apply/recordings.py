@@ -88,7 +88,8 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
     """The unit, its length in seconds, the times of its frames, and what a user must know of it."""
-    from pipeline.media import frame_times_s, read_audio
+    from pipeline.media import frame_times_s
+    from pipeline.sound import read_audio
 
     root, name = path.absolute().parent, path.name
     unit = Unit(safe_id(path.stem), video=name)

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.audio_file import SILENT_PEAK
 from pipeline.corpora.transcripts import read_cues
 from pipeline.records import InputError, Picture, Side
 from pipeline.sound import read_audio
-from pipeline.words.voice import PAD_MS, PAUSE_MS, SILENCE
+from pipeline.words.voice import PAD_MS, PAUSE_MS
 
 SAMPLE_RATE_HZ = 16_000
 STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
@@ -50,7 +51,7 @@ def speech(path: Path, end_s: float) -> list[Span]:
     options = VadOptions(min_silence_duration_ms=PAUSE_MS, speech_pad_ms=PAD_MS, max_speech_duration_s=LONGEST_TURN_S)
     found: list[Span] = []
     for start_s, samples in _stretches(path, end_s):
-        if np.abs(samples).max(initial=0) < SILENCE:
+        if np.abs(samples).max(initial=0) < SILENT_PEAK:
             continue
         for each in get_speech_timestamps(samples, options, sampling_rate=SAMPLE_RATE_HZ):
             begin_s, stop_s = (max(0.0, start_s + each[key] / SAMPLE_RATE_HZ) for key in ("start", "end"))

@@ -85,10 +85,6 @@ class Corpus(ABC):
         """Where the corpus's root stands in the configuration, for messages."""
         return f"corpora.{self.name}.root"
 
-    def list_units(self) -> list[str]:
-        """Ids of all units in the order of ``index``; readers that can tell from folder listings alone do."""
-        return [unit.unit_id for unit in self.index().units]
-
     @abstractmethod
     def index(self) -> Index:
         """Read the tree; raises InputError for a wrong root."""

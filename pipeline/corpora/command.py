@@ -1,7 +1,5 @@
 """Stages that read a corpus tree: ``index`` to its tables, ``frame-labels`` to labels of every frame."""
 
-from pathlib import Path
-
 import click
 
 from pipeline import cli
@@ -17,7 +15,7 @@ SHOWN = 10  # findings of one kind in the log; all are in findings.tsv
 reading = cli.options(
     click.option("--corpus", required=True, help="The corpus's name in the configuration."),
     click.option("--reader", required=True, help="Which reader: a name, module:Class or file.py:Class."),
-    click.option("--root", required=True, type=click.Path(path_type=Path), help="The corpus's root folder."),
+    cli.root_option,
     click.option("--options", default="{}", help="Options of the reader, as JSON."),
 )
 

@@ -4,17 +4,17 @@ Every unit belongs to a shard, the recordings whose faces, sound and words one j
 """
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.transcripts import find_transcript, transcripts_in
+from pipeline.corpora.transcripts import FOLDER, find_transcript, transcripts_in
 from pipeline.corpora.tree import below
 from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
-from pipeline.records import Finding, InputError, Unit
+from pipeline.records import Finding, InputError, Unit, by_unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
 MOST_IN_ONE = 200
@@ -36,13 +36,14 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     found = corpus.index()
     _check_ids(corpus, found)
     shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
-    units, look = [], cache(transcripts_in)
-    for unit in found.units:
-        unit, problem = _with_transcript(corpus.root, unit, look)
-        units.append(replace(unit, shard=shard_of[unit.unit_id]))
-        if problem:
-            names = [s.segment_id for s in found.segments if s.unit_id == unit.unit_id]
-            found.findings += [Finding(unit.unit_id, name, "text", "partial", problem) for name in names]
+    supplied, problems = _transcripts(corpus.root, found.units)
+    units = [
+        replace(u, shard=shard_of[u.unit_id], transcript=u.transcript or supplied.get(u.unit_id)) for u in found.units
+    ]
+    segments_of = by_unit(found.segments)
+    for unit_id, problem in problems.items():
+        reason, own = f"the transcript supplied was not used: {problem}", segments_of[unit_id]
+        found.findings += [Finding(unit_id, segment.segment_id, "text", "partial", reason) for segment in own]
     found.findings += _unfinished(corpus.root, units)
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
     return Index(units, segments, found.labels, found.findings, found.ratings)
@@ -75,13 +76,29 @@ def _check_ids(corpus: Corpus, found: Index) -> None:
         raise InputError(f"corpus {corpus.name}: segments name the unit {min(lacking)!r}, which is not listed")
 
 
-def _with_transcript(root: Path, unit: Unit, look: Callable) -> tuple[Unit, str]:
-    """The unit with the transcript that lies beside its recording, or why it has none: of several, none is used."""
-    recording = unit.video or unit.audio
-    if unit.transcript or not recording:
-        return unit, ""
-    try:
-        path = find_transcript(root, recording, look)
-    except InputError as error:
-        return unit, f"the transcript supplied was not used: {error}"
-    return (replace(unit, transcript=below(root, path)) if path else unit), ""
+def _transcripts(root: Path, units: Sequence[Unit]) -> tuple[dict[str, str], dict[str, str]]:
+    """The transcripts that lie beside recordings, and why some recordings have none, both by the id of the unit.
+
+    Of several none is used, nor is one that recordings of different folders have found: whose it is, nobody knows.
+    """
+    look = cache(transcripts_in)
+    recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}
+    found, problems, claims = {}, {}, defaultdict(set)
+    for unit_id, recording in recording_of.items():
+        try:
+            path = find_transcript(root, recording, look) if recording else None
+        except InputError as error:
+            problems[unit_id] = str(error)
+            continue
+        if path:
+            found[unit_id] = below(root, path)
+            claims[found[unit_id]].add(recording)
+    for unit_id, transcript in list(found.items()):
+        recordings = sorted(claims[transcript])
+        if len({os.path.dirname(recording) for recording in recordings}) > 1:
+            del found[unit_id]
+            problems[unit_id] = (
+                f"{transcript} could be of {' or '.join(recordings[:3])}; put it beside its recording, or into a "
+                f"folder as of this one, {FOLDER}/{os.path.dirname(recording_of[unit_id])}"
+            )
+    return found, problems

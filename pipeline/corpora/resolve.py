@@ -43,23 +43,34 @@ def end_of(root: Path, unit: Unit, segments: list[Segment]) -> "float | InputErr
         return _without_folder(error, root)
 
 
+def _end_and_why(root: Path, unit: Unit, segments: list[Segment]) -> "tuple[float | InputError, str]":
+    """Where a unit ends, and why that is where its sound ends: its picture cannot be read."""
+    end_s = end_of(root, unit, segments)
+    if not unit.video or not isinstance(end_s, InputError):
+        return end_s, ""
+    for sound in filter(None, (unit.audio, unit.video, *(s.audio for s in segments))):
+        heard_s = end_of(root, replace(unit, video=None, audio=sound), segments)
+        if not isinstance(heard_s, InputError):
+            return heard_s, f"{end_s}; it lasts as long as its sound"
+    return end_s, ""
+
+
 def with_ends(root: Path, found: Index) -> Index:
     """The same with every segment's end; a segment of a recording that cannot be read is a finding instead.
 
-    Recordings are opened only where a segment ends with them; what else starts after their end is a finding, too.
+    Recordings are opened only where a segment ends with them; what else starts after their end is a finding, too, as is
+    a picture that cannot be read where sound tells the length.
     """
     open_ended = by_unit(segment for segment in found.segments if isinf(segment.end_s))
     if not open_ended:
         return found
     units = {unit.unit_id: unit for unit in found.units if unit.unit_id in open_ended}
-    ends: dict[str, float | InputError] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        asked = pool.map(lambda unit: end_of(root, unit, open_ended[unit.unit_id]), units.values())
-        for unit_id, end_s in zip(units, progress(asked, "lengths of recordings", len(units))):
-            ends[unit_id] = end_s
+        asked = pool.map(lambda unit: _end_and_why(root, unit, open_ended[unit.unit_id]), units.values())
+        ends = dict(zip(units, progress(asked, "lengths of recordings", len(units))))
     segments, findings = [], list(found.findings)
     for segment in found.segments:
-        recording_s = ends.get(segment.unit_id, inf)
+        recording_s, unseen = ends.get(segment.unit_id, (inf, ""))
         end_s = recording_s if isinf(segment.end_s) else segment.end_s
         if isinstance(end_s, InputError):
             modality = "video" if units[segment.unit_id].video else "audio"
@@ -69,6 +80,8 @@ def with_ends(root: Path, found: Index) -> Index:
             findings.append(Finding(segment.unit_id, segment.segment_id, "corpus", "absent", reason))
         else:
             segments.append(replace(segment, end_s=end_s))
+            if unseen:
+                findings.append(Finding(segment.unit_id, segment.segment_id, "video", "absent", unseen))
     kept = {s.segment_id for s in segments}
     labels = [row for row in found.labels if row.segment_id in kept]
     return Index(found.units, segments, labels, findings, [row for row in found.ratings if row.segment_id in kept])
@@ -77,7 +90,11 @@ def with_ends(root: Path, found: Index) -> Index:
 def frame_labels(
     corpus: Corpus, units: list[Unit], segments: list[Segment], findings: list[Finding]
 ) -> Iterator[tuple[str, Rows]]:
-    """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``."""
+    """Yield the labels of every frame of each segment, by id; what is wrong with them is added to ``findings``.
+
+    A segment without frames has no rows: there is nothing of it to predict.
+    """
+    width = len(corpus.task.partition(":")[2].split(","))  # classes have no names there, and one column
     of_units = by_unit(segments)
     unit_of = {unit.unit_id: unit for unit in units}
     rows: dict[str, Rows] = {}
@@ -87,6 +104,7 @@ def frame_labels(
             for segment in own:
                 if isinstance(time_s, InputError):
                     findings.append(Finding(unit_id, segment.segment_id, "label", "absent", str(time_s)))
+                    rows[segment.segment_id] = Rows.empty(width)
                     continue
                 inside = slice(*np.searchsorted(time_s, (segment.start_s, segment.end_s)))
                 annotated = corpus.annotate(segment, time_s)
@@ -102,7 +120,7 @@ def frame_labels(
 
 def _sound_s(path: Path) -> float:
     """Length of a sound file in seconds, as its decoded samples say."""
-    from pipeline.media import read_audio
+    from pipeline.sound import read_audio
 
     end_s = 0.0
     for start_s, samples in read_audio(path, 16_000):

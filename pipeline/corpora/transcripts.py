@@ -1,5 +1,6 @@
 """Supplied transcripts: ``<video>.tsv``, ``.vtt`` (WebVTT) or ``.srt`` beside the video or in ``<root>/transcripts``.
 
+For ``talks/01.mp4``, ``transcripts/talks/01.vtt`` comes before ``transcripts/01.vtt``, which others could claim, too.
 Times count from the first video frame. A tab-separated file has the columns word, start, end (seconds) and, for a word
 of one person, segment_id; subtitle files time lines, or words where they say so. One that cannot be used is a finding,
 and the words of its video come from elsewhere.
@@ -18,7 +19,7 @@ from textwrap import shorten
 from pipeline.corpora.captions import Cue, read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-from pipeline.records import Finding, InputError, Segment, Unit
+from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
 FOLDER = "transcripts"
 _LANGUAGE = re.compile(r"\.[a-z]{2,3}([-_][a-z0-9]+)*?(?P<spoken>[-_]orig)?(\.(sdh|cc|hi|forced))?$", re.IGNORECASE)
@@ -55,7 +56,9 @@ def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = tran
     ``look`` is how to look into a folder; who asks for many videos gives one that remembers.
     """
     stem, found = Path(video).stem, []
-    for folder in dict.fromkeys([(root / video).parent, root / FOLDER]):
+    fuller = root / FOLDER / Path(video).parent
+    supplied = fuller if look(fuller).get(stem) else root / FOLDER
+    for folder in dict.fromkeys([(root / video).parent, supplied]):
         found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
     found = [(rank, path) for rank, path in found if path.is_file()]
     best = [path for rank, path in found if rank == min(found)[0]]
@@ -80,15 +83,12 @@ def read_cues(path: Path) -> list[Cue]:
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
     """A finding for each segment of a recording whose transcript cannot be used."""
-    own = defaultdict(list)
-    for segment in segments:
-        own[segment.unit_id].append(segment.segment_id)
+    segments_of = by_unit(segments)
     findings = []
-    for unit in units:
-        if not unit.transcript:
-            continue
+    for unit in (unit for unit in units if unit.transcript):
+        own = [segment.segment_id for segment in segments_of[unit.unit_id]]
         try:
-            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own[unit.unit_id]}
+            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own}
             reason = f"{unit.transcript} names segments that this recording does not have: {', '.join(sorted(named))}"
             reason += "; their words are nobody's" if named else ""
         except InputError as error:
@@ -96,7 +96,7 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
         if named:
             reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all
-            findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own[unit.unit_id]]
+            findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own]
     return findings
 
 

@@ -93,14 +93,15 @@ def read_unicode(path: Path) -> str:
 
     Raises UnicodeDecodeError for any other encoding, and InputError where the file cannot be read or is not text.
     """
+    name = f"{path.parent.name}/{path.name}"  # files of several folders may have one name
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path.name} cannot be read ({error.strerror}); correct it and run again") from None
+        raise InputError(f"{name} cannot be read ({error.strerror}); correct it and run again") from None
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return data.decode("utf-16", errors="replace")
     if b"\0" in data:
-        raise InputError(f"{path.name} is not a text file (it holds zero bytes); replace it by the original")
+        raise InputError(f"{name} is not a text file (it holds zero bytes); replace it by the original")
     return data.decode("utf-8-sig")
 
 

@@ -118,7 +118,7 @@ class Crowd(Scene):
             if all(detection is not other for _, other in pairs):
                 self.people.append(Somebody("whole", IDLE))
                 pairs.append((self.people[-1], detection))
-        for person, _ in pairs:
+        for person in (person for person, _ in pairs if person.tracker is IDLE):
             person.tracker = self._spare.pop() if self._spare else Tracker()
         return pairs
 

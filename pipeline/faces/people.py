@@ -104,13 +104,13 @@ class Scene:
     """The people wanted in one part of the picture, frame after frame.
 
     ``sides`` are ("whole",) for one person, or "left" and "right" for two people told apart by their places.
-    ``region`` maps a picture to the part to look at. ``most_faces`` is the largest number of faces seen at once.
+    ``region`` maps a picture to the part to look at. ``faces`` is the number of faces seen in the last picture.
     """
 
     def __init__(self, sides: tuple[Side, ...], region, detector: Detector):
         self.people: Sequence[Person] = [Person(side, Tracker()) for side in sides]
         self.region, self.detector = region, detector
-        self.most_faces = 0
+        self.faces = 0
         self._met = False  # whether two people have been seen together since the last cut, so that their order is known
         self._searched_s = -np.inf  # when small faces were looked for
         self._thumbnail: np.ndarray | None = None
@@ -145,7 +145,7 @@ class Scene:
         elif len(self.people) == 2:
             self._met = True
         taken = [p.now for p in self.people if p.now is not None]
-        self.most_faces = max(self.most_faces, len(detections), len(taken))
+        self.faces = max(len(detections), len(taken))
         out: dict[Side, AlignedFace | int] = {}
         for person in self.people:
             if person.now is None:
@@ -159,6 +159,11 @@ class Scene:
                 person.resembled(look_of(aligned.crop), again)
                 person.looked_s = time_s
         return out
+
+    def close(self) -> None:
+        """Free the models of the trackers."""
+        for person in self.people:
+            person.tracker.close()
 
     def _cut(self, picture: Picture, region: Box) -> bool:
         import cv2

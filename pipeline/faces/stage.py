@@ -5,6 +5,7 @@ Each video is decoded once. A frame that several segments want is looked at once
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,7 +26,10 @@ from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side, read_shard
 
 if TYPE_CHECKING:
+    from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
+
+SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
 
 
 def write_faces(
@@ -100,70 +104,62 @@ def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: 
 
 
 def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> dict[str, int]:
+    """Write the face of each segment's person in every wanted frame; returns how many faces it has in view at most."""
     import cv2
     from av.error import FFmpegError
 
     from pipeline.faces.mesh import Detector
 
     cv2.setNumThreads(1)  # the workflow counts on one core per video
-    detector = Detector()
-    scenes = _scenes(segments, detector)
     by_id = {s.segment_id: s for s in segments}
-    scene_of = {
-        s.segment_id: next(i for i, (part, sides, _) in enumerate(scenes) if part == s.picture and s.side in sides)
-        for s in segments
-    }
+    most_faces = dict.fromkeys(by_id, 0)
     begun: set[str] = set()
-    for picture, rows in wanted_pictures(video, plan):
-        for number, (_, sides, scene) in enumerate(scenes):
-            here = [(s, row) for s, row in rows if scene_of[s] == number]
-            if not here:
-                continue
-            fresh = not begun.issuperset(s for s, _ in here)
-            begun.update(s for s, _ in here)
-            try:
-                found = scene.look(picture, fresh)
-            except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
-                continue
-            jpegs: dict[Side, np.ndarray] = {}
-            for segment_id, row in here:
-                side = sides[by_id[segment_id].side]
-                face = found[side]
-                if isinstance(face, int):
-                    writer.absent(segment_id, row, face)
-                    counts[segment_id][face] += 1
+    with closing(Detector()) as detector, ExitStack() as opened:
+        scenes = _scenes(segments, detector)
+        scene_of = {s.segment_id: scenes[s.picture, s.side] for s in segments}
+        different = list(dict.fromkeys(scenes.values()))
+        for scene in different:
+            opened.enter_context(closing(scene))
+        for picture, rows in wanted_pictures(video, plan):
+            for scene in different:
+                here = [(s, row) for s, row in rows if scene_of[s] is scene]
+                if not here:
                     continue
-                if side not in jpegs:
-                    jpegs[side] = face.jpeg()
-                writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
-                counts[segment_id]["found"] += 1
-    for _, _, scene in scenes:
-        for person in scene.people:
-            person.tracker.close()
-    detector.close()
-    return {s: scenes[number][2].most_faces for s, number in scene_of.items()}
+                fresh = not begun.issuperset(s for s, _ in here)
+                begun.update(s for s, _ in here)
+                try:
+                    found = scene.look(picture, fresh)
+                except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+                    continue
+                jpegs: dict[Side, np.ndarray] = {}
+                for segment_id, row in here:
+                    most_faces[segment_id] = max(most_faces[segment_id], scene.faces)
+                    side = by_id[segment_id].side
+                    face = found[side]
+                    if isinstance(face, int):
+                        writer.absent(segment_id, row, face)
+                        counts[segment_id][face] += 1
+                        continue
+                    if side not in jpegs:
+                        jpegs[side] = face.jpeg()
+                    writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
+                    counts[segment_id]["found"] += 1
+    return most_faces
 
 
-def _scenes(segments, detector) -> list[tuple[Part, dict[Side, Side], "Scene"]]:
-    """Scenes: a part of the picture, and a map from the sides of segments to those of the people sought in it."""
+def _scenes(segments: Sequence[Segment], detector: "Detector") -> dict[tuple[Part, Side], "Scene"]:
+    """Where each person is sought, by part of the picture and side: left and right together, one alone apart."""
     from pipeline.faces.people import Scene
 
-    scenes = []
-    for part in sorted({s.picture for s in segments}):
-        for sides in _people({s.side for s in segments if s.picture == part}):
-            region = partial(Picture.half, side=HALVES[part])
-            scenes.append((part, sides, Scene(tuple(sorted(set(sides.values()))), region, detector)))
+    scenes = {}
+    named = {(s.picture, s.side) for s in segments}
+    for part in sorted({part for part, _ in named}):
+        for members in SCENES:
+            sides = tuple(side for side in members if (part, side) in named)
+            if sides:
+                scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
+                scenes |= {(part, side): scene for side in sides}
     return scenes
-
-
-def _people(named: set[Side]) -> list[dict[Side, Side]]:
-    """Who is sought together: from the side that a segment names to the side of the person."""
-    pair: dict[Side, Side] = {side: side for side in sorted(named - {"whole"})}
-    if "whole" not in named:
-        return [pair]
-    if len(pair) == 1:  # some videos name one of two people by a side and the other by nothing
-        return [{**pair, "whole": "right" if "left" in pair else "left"}]
-    return [pair, {"whole": "whole"}] if pair else [{"whole": "whole"}]
 
 
 def _summary(counts: Counter, index: np.ndarray) -> str:

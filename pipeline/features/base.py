@@ -84,7 +84,7 @@ class Extractor(ABC):
         self.weights, self.device = weights, device
         if self.needs_weights and weights is None:
             raise InputError(
-                f"{type(self).__name__} needs a checkpoint: give the extractor 'weights: ORG/NAME@REVISION' "
+                f"{type(self).__name__} needs a checkpoint: give the extractor 'weights: ORG/NAME@COMMIT' "
                 "(or a local folder) in config.yaml"
             )
 

@@ -23,7 +23,8 @@ def join(stores, name, out):
 
 
 def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> None:
-    """Write the rows of the first store, beside them those of the others: their mean over the time of each row.
+    """Write the rows of the first store, beside them those of the others: their mean over the time of each row, or as
+    they are where they have the same times.
 
     A row is valid where all of them observed something. Raises InputError where the stores are not of one modality and
     the same segments, or keep the layers of a network apart, whose mix could not be learned any more.
@@ -40,7 +41,7 @@ def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> N
         **first.attributes,
         "name": name,
         "extractor": "join",
-        "extractor_version": "1",
+        "extractor_version": "2",
         "config": {
             "stores": [store.attributes["name"] for store in stores],
             "modality": first.attributes["modality"],
@@ -54,7 +55,9 @@ def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> N
             values, valid = [rows.values], rows.valid
             for other in others:
                 theirs = other[segment_id]
-                brought, observed = to_grid(theirs.values, theirs.time_s, theirs.valid, rows.time_s)
+                brought, observed = theirs.values, theirs.valid
+                if not np.array_equal(theirs.time_s, rows.time_s):  # else they overlap only as words do, each its own
+                    brought, observed = to_grid(theirs.values, theirs.time_s, theirs.valid, rows.time_s)
                 values.append(brought)
                 valid = valid & observed
             writer.append(segment_id, Rows(np.concatenate(values, axis=1), rows.time_s, valid))

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 PENULTIMATE = "penultimate"
 NAMED = 12  # tensors that an error lists
+CHANNELS_SECOND = (
+    "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
+    "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace", "SpaceToDepth",
+)  # fmt: skip
+"""What ONNX defines for (batch, channels, height, width) alone."""
 
 
 @options
@@ -69,6 +74,8 @@ class OnnxImage(Extractor):
         except Exception as error:  # both libraries have exceptions of their own without a common base
             raise InputError(f"{path}: cannot be read as an ONNX model ({str(error).splitlines()[0][:200]})") from None
         self._look_at_input(path)
+        axis = channel_axis(network.graph, self.output, 1 if self.channels_first else 3)
+        self.places = tuple({1, 2, 3} - {axis})
 
     def _file(self) -> Path:
         there = sorted(self.weights.glob("*.onnx"))
@@ -122,7 +129,7 @@ class OnnxImage(Extractor):
         pixels = np.ascontiguousarray(pixels if self.channels_first else pixels.transpose(0, 2, 3, 1))
         found = self.session.run([self.output], {self.input: pixels})[0]
         if found.ndim == 4:
-            found = found.mean(axis=(2, 3))
+            found = found.mean(axis=self.places)
         return found.reshape(len(found), -1)[:count]
 
 
@@ -144,3 +151,19 @@ def output_of(graph: "onnx.GraphProto", wanted: str | None, path: Path) -> str:
     if name not in outputs:
         graph.output.add(name=name)  # the type, ONNX Runtime finds out
     return name
+
+
+def channel_axis(graph: "onnx.GraphProto", tensor: str, of_input: int) -> int:
+    """Which axis of a feature map holds the channels, followed from where ONNX says so through what turns the axes.
+
+    ``of_input`` is that of the graph's input.
+    """
+    made_by = {name: node for node in graph.node if node.input for name in node.output}  # constants have no input
+    turns = []
+    while (node := made_by.get(tensor)) is not None and node.op_type not in CHANNELS_SECOND:
+        turns += [list(a.ints) for a in node.attribute if node.op_type == "Transpose" and len(a.ints) == 4]
+        tensor = next((name for name in node.input if name in made_by), "")
+    axis = of_input if node is None else 1
+    for turn in reversed(turns):
+        axis = turn.index(axis)
+    return axis

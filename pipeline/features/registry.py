@@ -18,8 +18,7 @@ BUILT_IN = {
     "transformers_text": "pipeline.features.transformers_text:TransformersText",
 }
 EXTRACTORS = Registry("extractor", "pipeline.features.base:Extractor", "affectflow.extractors", BUILT_IN)
-names, options_for, describe = EXTRACTORS.names, EXTRACTORS.options_for, EXTRACTORS.describe
-check_weights = EXTRACTORS.check_weights
+options_for, check_weights = EXTRACTORS.options_for, EXTRACTORS.check_weights
 
 
 def load(kind: str) -> type[Extractor]:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.image_preparation import preparation_of
-from pipeline.features.layers import LayerOptions, arithmetic, combine, drop_unused_layers, layer_indices, only_last
+from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
 from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -72,19 +72,15 @@ class TransformersImage(Extractor):
         return rows
 
     def _forward(self, pixels):
-        keep = not only_last(self.config.layers)
         try:
-            output = self.model(pixel_values=pixels, output_hidden_states=keep)
+            output = self.model(pixel_values=pixels, output_hidden_states=not only_last(self.config.layers))
         except (ValueError, RuntimeError, TypeError) as error:
             raise InputError(f"{self.weights}: {self.name} cannot look at single faces: {error}") from None
-        last = self._pooled(output.last_hidden_state, getattr(output, "pooler_output", None))
-        if not keep:
-            return last
-        hidden = [*output.hidden_states[:-1], output.last_hidden_state]
-        chosen = layer_indices(self.config.layers, len(hidden), f"{self.weights} ({self.name})")
-        self.layers = chosen if self.config.combine == "keep" else []
-        states = [last if i == len(hidden) - 1 else self._pooled(hidden[i], None) for i in chosen]
-        return combine(states, self.config.combine, self.name)
+        states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
+        self.layers = numbers if self.config.combine == "keep" else []
+        last, pooler = output.last_hidden_state, getattr(output, "pooler_output", None)
+        pooled = [self._pooled(state, pooler if state is last else None) for state in states]
+        return combine(pooled, self.config.combine, self.name)
 
     def _pooled(self, state, pooler):
         """(B, D) of tokens (B, T, D) or places (B, D, H, W)."""

@@ -64,7 +64,7 @@ class Faces:
         self.results, self._open = results, {}
 
     def track(self, segment: Segment) -> FaceTrack | None:
-        """The faces of a segment; None where its unit's file does not hold it. Raises InputError without the file."""
+        """The faces of a segment; None where its file does not hold it. Raises InputError without the file."""
         if segment.file not in self._open:
             path = segment.prepared(self.results, "video")
             if not path.exists():

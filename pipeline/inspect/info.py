@@ -41,10 +41,9 @@ class Statistics:
 
 def describe(store: FeatureStore) -> str:
     """Contents, provenance, coverage and statistics of a store, as text."""
-    found, seconds, without = Statistics(store.dim), 0.0, []
+    found, without = Statistics(store.dim), []
     for segment_id, rows in store.read():
         found.add(rows)
-        seconds += float((rows.time_s[:, 1] - rows.time_s[:, 0]).sum())
         if not rows.valid.any():
             without.append(segment_id)
     known = store.attributes

@@ -1,5 +1,6 @@
 """``show`` draws what is known of one segment on one time axis: frames, face crops, sound, words and features."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -26,8 +27,8 @@ def find_segment(results: Path, segment_id: str) -> Segment:
     return segments[segment_id]
 
 
-def source_frames(root: Path, results: Path, segment: Segment, times_s: np.ndarray) -> list[np.ndarray]:
-    """The picture shown at each of the given ascending times, from the source video."""
+def source_frames(root: Path, results: Path, segment: Segment, times_s: np.ndarray) -> list[np.ndarray | None]:
+    """The picture shown at each of the given ascending times, from the source video; None where it does not decode."""
     from pipeline.media import frame_times_s, read_frames
 
     unit = next(u for u in read_table(results / "units.tsv", Unit) if u.unit_id == segment.unit_id)
@@ -36,7 +37,7 @@ def source_frames(root: Path, results: Path, segment: Segment, times_s: np.ndarr
     stamps = frame_times_s(root / unit.video)
     wanted = np.clip(np.searchsorted(stamps, times_s + 1e-6) - 1, 0, len(stamps) - 1)
     found = {index: rgb for index, _, rgb in read_frames(root / unit.video, sorted({int(i) for i in wanted}))}
-    return [found[int(i)] for i in wanted if int(i) in found]
+    return [found.get(int(i)) for i in wanted]
 
 
 def draw(segment: Segment, results: Path, features: list[Path], root: Path | None = None):
@@ -79,9 +80,11 @@ def _name(axis, name: str) -> None:
         axis.spines[side].set_visible(False)
 
 
-def _pictures(axis, pictures: list[np.ndarray], times_s: np.ndarray, segment: Segment, name: str) -> None:
+def _pictures(axis, pictures: Sequence[np.ndarray | None], times_s: np.ndarray, segment: Segment, name: str) -> None:
     width_s = segment.duration_s / PICTURES
     for picture, time_s in zip(pictures, times_s):
+        if picture is None:
+            continue
         inner = axis.inset_axes([time_s - width_s * 0.48, 0, width_s * 0.96, 1], transform=axis.get_xaxis_transform())
         inner.imshow(picture)
         inner.axis("off")

@@ -1,5 +1,7 @@
 """``export`` writes feature stores in the formats of other tools; ``import`` makes a store from a file of theirs."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -8,7 +10,7 @@ from pipeline.cli import EXISTING
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
-from pipeline.records import InputError, Segment, read_fold, read_labels, read_table
+from pipeline.records import Assignment, InputError, Segment, read_fold, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 from pipeline.weights import digest_file
 
@@ -30,7 +32,7 @@ def export(stores, form, out, segments, split, fold):
     if form in ("datasets", "mmsa") and segments is None:
         raise InputError(f"{form} needs --segments results/<corpus>/segments.tsv")
     rows = read_fold(split, fold) if split else []
-    parts = {row.segment_id: row.part for row in rows} if split else None
+    parts = _parts_of(rows) if split else None
     labels = {row.segment_id: row.label for row in rows if row.label}
     if form == "csd":
         csd.write(opened[0], out)
@@ -46,6 +48,14 @@ def export(stores, form, out, segments, split, fold):
         numbers = {name: row.valence for name, row in read_labels(segments.parent).items()}
         mmsa.write(opened, out, read_table(segments, Segment), parts, labels, numbers)
     log.info("%s written as %s to %s", ", ".join(store.attributes["name"] for store in opened), form, out)
+
+
+def _parts_of(rows: Iterable[Assignment]) -> dict[str, list[str]]:
+    """The parts of each segment in a fold; some protocols of the papers select on what they test."""
+    parts = defaultdict(list)
+    for row in rows:
+        parts[row.segment_id].append(row.part)
+    return dict(parts)
 
 
 @click.command("import")

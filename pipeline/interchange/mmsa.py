@@ -24,7 +24,7 @@ def write(
     stores: list[FeatureStore],
     out: Path,
     segments: list[Segment],
-    parts: dict[str, str],
+    parts: dict[str, list[str]],
     labels: dict[str, str],
     numbers: dict[str, float | None],
 ) -> None:
@@ -34,7 +34,7 @@ def write(
         stores: one store per modality (audio, video, text); at least one.
         out: the pickle file.
         segments: the corpus's segments, for their text.
-        parts: part of each segment in the fold: training, development or test.
+        parts: the parts of each segment in the fold: training, development or test, or several of them.
         labels: class of each segment after merging; class numbers follow their sorted names.
         numbers: valence of each segment, where it is known.
 
@@ -52,7 +52,7 @@ def write(
     with tempfile.TemporaryDirectory(dir=out.parent if out.parent.exists() else None) as folder:
         result = {}
         for part, ours in PARTS.items():
-            ids = sorted(s for s, p in parts.items() if p == ours)
+            ids = sorted(s for s, own in parts.items() if ours in own)
             table = {
                 "id": ids,
                 "raw_text": np.array([known[s].text or "" for s in ids], dtype=object),

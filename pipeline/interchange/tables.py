@@ -51,9 +51,12 @@ def write_datasets(
     out: Path,
     segments: list[Segment],
     labels: dict[str, Label],
-    parts: dict[str, str] | None = None,
+    parts: dict[str, list[str]] | None = None,
 ) -> None:
-    """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split."""
+    """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split.
+
+    A segment of several ``parts`` has a line in the file of each.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -64,7 +67,6 @@ def write_datasets(
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
     with ExitStack() as opened:
         for segment_id, rows in store.read(chosen):
-            part = HUB_PART[parts[segment_id]] if parts else "train"
             about = asdict(labels.get(segment_id, Label(segment_id)))
             about |= asdict(known[segment_id]) if segment_id in known else {}
             table = pa.table(
@@ -75,10 +77,11 @@ def write_datasets(
                     "row_valid": pa.array([rows.valid]),
                 }
             )  # fmt: skip
-            if part not in writers:
-                temporary = opened.enter_context(replacing(files[part]))
-                writers[part] = opened.enter_context(pq.ParquetWriter(temporary, table.schema))
-            writers[part].write_table(table)
+            for part in [HUB_PART[part] for part in parts[segment_id]] if parts else ["train"]:
+                if part not in writers:
+                    temporary = opened.enter_context(replacing(files[part]))
+                    writers[part] = opened.enter_context(pq.ParquetWriter(temporary, table.schema))
+                writers[part].write_table(table)
     for part in files.keys() - writers.keys():  # of an export by another split
         files[part].unlink(missing_ok=True)
     (out / "README.md").write_text(_card(store))

@@ -90,12 +90,11 @@ def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment],
 def _written(root: Path, segment: Segment) -> list[Word] | None:
     """Words of a segment from its alignment or its text; None where it has neither."""
     if segment.alignment:
-        path = root / segment.alignment
         try:
-            words = parse_alignment(read_text(path)[0], segment.start_s, segment.segment_id)
+            words = parse_alignment(read_text(root / segment.alignment)[0], segment.start_s, segment.segment_id)
             return as_written(words, segment.text or "")
         except InputError as error:
-            log.warning("words: %s: %s; the transcript is used instead", path.name, error)
+            log.warning("words: %s: %s; the transcript is used instead", segment.alignment, error)
     if segment.text:
         return spread(segment.text, segment.start_s, segment.end_s, EVEN, segment.segment_id)
     return None

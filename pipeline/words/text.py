@@ -47,11 +47,6 @@ def spell(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def tokens(text: str) -> list[str]:
-    """The spoken words of a text in lower case: no punctuation, no bracketed remarks; vowel signs stay in words."""
-    return [spoken for spoken, _ in spell(text)]
-
-
 def as_written(words: Sequence[Word], text: str) -> list[Word]:
     """The words with what a text of them says of case and punctuation, where both have the same words in a row."""
     spelled, found = spell(text), list(words)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-SILENCE = 1e-3  # peak, -60 dB of full scale
+from pipeline.audio_file import SILENT_PEAK
+
 SHORTEST_S = 0.1
 PAUSE_MS = 500  # shorter pauses are part of speech
 PAD_MS = 200  # around speech: words begin and end softly
@@ -10,7 +11,7 @@ PAD_MS = 200  # around speech: words begin and end softly
 
 def voiced(samples: np.ndarray, sample_rate_hz: int) -> np.ndarray:
     """(n, 2) stretches of ``samples`` (N,) in seconds in which somebody speaks; none in silence, noise and music."""
-    if len(samples) < SHORTEST_S * sample_rate_hz or np.abs(samples).max(initial=0) < SILENCE:
+    if len(samples) < SHORTEST_S * sample_rate_hz or np.abs(samples).max(initial=0) < SILENT_PEAK:
         return np.zeros((0, 2))
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 

@@ -126,16 +126,17 @@ def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Findi
     found: dict[str, Path | None] = {}
     absent = {}
     for path in files(root / folder, suffix):
+        name = re.sub("_X$", "_XX", path.stem)  # the summary table has an X more than one sound of the release
         try:
-            parse_name(path.stem)
+            parse_name(name)
         except InputError as error:
             reason = f"{folder}/{path.name}: {error}; not used"
             findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
             continue
         instead = stand_in(path) if path.is_file() and path.stat().st_size < SMALL_BYTES else None
-        found[path.stem] = None if instead else path
+        found[name] = None if instead else path
         if instead:
-            absent[path.stem] = f"{folder}/{path.name} is {instead[0]}; {instead[1]}"
+            absent[name] = f"{folder}/{path.name} is {instead[0]}; {instead[1]}"
     if not found:
         findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"there is no clip in {folder}"))
     elif len(absent) == len(found):

@@ -54,10 +54,6 @@ class Reader(Corpus):
   year = {2019}
 }"""
 
-    def list_units(self) -> list[str]:
-        """Names of all videos, from folder listings alone."""
-        return [safe_id(name) for name in _videos(find_root(self.root, self.key, LAYOUT), self.key)[0]]
-
     def index(self) -> Index:
         """Read the whole tree; raises InputError for a wrong root."""
         root = find_root(self.root, self.key, LAYOUT)

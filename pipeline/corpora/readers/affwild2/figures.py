@@ -1,6 +1,6 @@
 """What a report says of Aff-Wild2: its words, and the figures and ways of Praveen and Alam 2024.
 
-Each figure carries where it was read. The form is that of ``models.report.settings``.
+Each figure carries where it was read. The forms are those of ``models.report.published`` and ``settings``.
 """
 
 ABSTRACT, THIRD = "abstract", "a third party's reading of the full text"

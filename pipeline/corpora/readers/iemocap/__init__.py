@@ -82,10 +82,6 @@ class Reader(Corpus):
         """What is predicted of a turn, as the options say."""
         return self.config.task
 
-    def list_units(self) -> list[str]:
-        """Names of all dialogs, from folder listings alone."""
-        return sorted(_dialogs(find_root(self.root, self.key, LAYOUT), self.key)[0])
-
     def index(self) -> Index:
         """Read the whole tree; raises InputError where there is nothing to read."""
         root = find_root(self.root, self.key, LAYOUT)

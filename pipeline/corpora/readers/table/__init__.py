@@ -1,7 +1,7 @@
 """Any corpus that a table describes: a row for each segment, files where the user has them; see docs/corpora.md.
 
-``table_file`` reads the table, ``table_rows`` makes units, segments and labels of its rows, ``table_frames`` reads
-files of frame-wise labels.
+``file`` reads the table, ``rows`` makes units, segments and labels of its rows, ``frames`` reads files of frame-wise
+labels.
 """
 
 import glob
@@ -192,7 +192,7 @@ class Reader(Corpus):
                 notes = [note, *parsed.notes]
                 absent = None if parsed.valid.any() else f"none of the {len(parsed)} rows is valid"
             except InputError as error:
-                absent = f"{Path(segment.annotation).name}: {error}"
+                absent = f"{segment.annotation}: {error}"
         rows, note = place(parsed, frame_time_s, 1 if classes else len(names))
         return Annotation(rows, absent, [text for text in (*notes, note) if text])
 

@@ -142,6 +142,11 @@ def _cell(text: str) -> str:
     return kept[1] if kept else text
 
 
+def is_label(text: str) -> bool:
+    """Whether a cell names a class: ``nan`` is how programs write that there is none, while ``none`` may be a class."""
+    return text.lower() not in ("", "nan")
+
+
 def number(text: str) -> float:
     """A number as people write it, with a point or a comma; NaN where it says that there is none."""
     if text.lower() in ("nan", "na", "n/a", "none", "null", "-"):

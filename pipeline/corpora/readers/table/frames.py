@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpora.annotation import FrameRows, to_frames
-from pipeline.corpora.readers.table.file import SEPARATORS, number
+from pipeline.corpora.readers.table.file import SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
 from pipeline.records import NUMBERS, InputError
 from pipeline.store import Rows
@@ -40,7 +40,7 @@ def labels_in(text: str) -> set[str]:
     """Every label of a file with a column ``label``."""
     header, rows = _cells(text)
     column = header.index(LABEL) if LABEL in header else len(header)
-    return {cells[column] for cells in rows if column < len(cells) and cells[column]}
+    return {cells[column] for cells in rows if column < len(cells) and is_label(cells[column])}
 
 
 def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
@@ -59,13 +59,16 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
     if lacking:
         raise InputError(f"there is no column {lacking[0]}; the columns are {', '.join(header)}")
     columns = [header.index(name) for name in wanted]
-    number_of = {"": math.nan, **{name: n for n, name in enumerate(names)}}
+    number_of = {name: n for n, name in enumerate(names)}
     values, valid = np.zeros((len(rows), len(wanted)), np.float32), np.zeros(len(rows), bool)
     wrong: dict[str, list[int]] = {}
     for i, cells in enumerate(rows):
         own = [cells[k] if k < len(cells) else "" for k in columns]
         try:
-            numbers = [number_of[own[0]]] if classes else [number(cell or "nan") for cell in own]
+            if classes:
+                numbers = [number_of[cell] if is_label(cell) else math.nan for cell in own]
+            else:
+                numbers = [number(cell or "nan") for cell in own]
         except KeyError:
             wrong.setdefault(f"hold none of the classes {', '.join(names)}", []).append(i)
         except ValueError:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
-from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, number
+from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label, number
 from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
@@ -165,8 +165,8 @@ def _read_recording(
     table: TableFile, places: Places, unit_id: str, entries: list[Entry], task: str, found: Index
 ) -> None:
     """Add one recording with its segments and labels."""
-    sounds = {entry.audio for entry in entries if entry.audio}
-    shared = sounds.pop() if len(sounds) == 1 else None  # several: each segment has a file of its own
+    sounds = {entry.audio for entry in entries}
+    shared = sounds.pop() if len(sounds) == 1 else None  # several: each segment has its own, or that of the video
     transcripts = []
     parts = []
     for entry in entries:
@@ -261,7 +261,8 @@ def _label(entry: Entry, task: str, say) -> Label:
         except ValueError:
             pass
         say("label", "partial", f"{name} {cells[name]!r} is not a number and was not used")
-    label = Label(entry.name, cells.get("label"), **values)
+    called = cells.get("label", "")
+    label = Label(entry.name, called if is_label(called) else None, **values)
     kind, _, names = task.partition(":")
     needed = ["label"] if kind == "classes/segment" else names.split(",") if kind == "numbers/segment" else []
     lacking = [name for name in needed if getattr(label, name) is None]
