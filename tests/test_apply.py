@@ -422,6 +422,27 @@ def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
+def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
+    _, results, model = made["affwild2"]
+    given = ["--results", results, "--run", "rcma-A+V", "--weights", results.parent / "weights", "--fold", 0, "--out"]
+
+    def error(out):
+        return CliRunner().invoke(pack, list(map(str, [*given, out])), standalone_mode=False).exception
+
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "monday.mp4").write_bytes(b"years of work")
+    assert "holds other things than a model; give a folder" in str(error(videos))
+    assert [path.name for path in tmp_path.rglob("*")] == ["videos", "monday.mp4"]
+    shutil.copytree(model, tmp_path / "model")
+    (tmp_path / "model" / "members" / "of_before").mkdir()
+    (tmp_path / "empty").mkdir()
+    for out in (tmp_path / "model", tmp_path / "empty", tmp_path / "new"):
+        assert error(out) is None
+        assert [path.name for path in (out / "members").iterdir()] == ["fold0"]
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     table, srt, rttm = (tmp_path / f"times.{kind}" for kind in ("csv", "srt", "rttm"))

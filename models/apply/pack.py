@@ -29,6 +29,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
 def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
+    _check_replaceable(out)
     config = results / "config.json"
     known = json.loads(config.read_text(encoding="utf-8"))
     task, folds = Task.parse(known["task"]), range(known["folds"])
@@ -78,10 +79,20 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     )
     (partial / CARD).write_text(card.page(about), encoding="utf-8")
     (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        shutil.rmtree(out)
     partial.rename(out)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raise InputError where a folder holds anything that is no model, which a new one must not replace."""
+    if out.is_dir() and any(out.iterdir()) and not (out / FILE).is_file():
+        raise InputError(
+            f"--out {out}: holds other things than a model; give a folder that is not there yet, is empty, or holds a "
+            f"model ({FILE}), which is then replaced"
+        )
 
 
 def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | None) -> dict[int, list[int]]:
