@@ -13,7 +13,7 @@ from models.__main__ import main
 from models.report.compare import flat
 from pipeline.records import InputError
 from tests.page import Page, rows_of
-from tests.report_fixture import TRAINING, Fixture
+from tests.report_fixture import TRAINING, Fixture, page_of
 from tests.report_runs import SAID
 
 REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
@@ -146,6 +146,8 @@ def test_nothing_of_the_corpus_is_in_the_archive(archived):
         for segment in made.segments:
             assert segment.segment_id not in text, name
         assert " ".join(SAID[:4]) not in text, name
+        assert "rather cross" not in text, name
+    assert "rather cross" in page_of(made).by_id("coverage").text
     assert "Coverage" in texts["report.html"]
     assert "No face was found" in texts["report.html"]
 
