@@ -65,6 +65,26 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
 
 
+def test_a_job_asks_for_the_cores_that_its_model_s_own_training_uses(tmp_path):
+    write_config(tmp_path, small_config(changes={"models": {"cross": {"training": {"threads": 2}}}}))
+    asked = {}
+    for run in ("self-A+V+T", "cross-A+V+T"):
+        target = f"results/iemocap/runs/{run}/fold0/predictions.parquet"
+        asked |= {run: line for line in shell_lines(tmp_path, target) if " train " in line}
+    assert "--cores 1 " in asked["self-A+V+T"]
+    assert "--cores 2 " in asked["cross-A+V+T"]
+
+
+def test_a_packed_run_is_given_the_weights_of_joined_features(tmp_path):
+    joined = {"extractor": "join", "stores": ["mfcc", "wav2vec2"], "modality": "audio"}
+    own = {"extractors": {"both": joined}, "runs": {"both": {"model": "self", "modalities": ["A"]}}, "contrasts": []}
+    own["runs"]["both"]["inputs"] = {"audio": "both"}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": own}}))
+    said = snakemake(tmp_path, "--dry-run", "results/iemocap/models/both-A")
+    (inputs,) = re.findall(r"^rule pack:\n +input: (.*)$", said, re.M)
+    assert "results/weights/demo--wav2vec2" in inputs
+
+
 def test_a_rule_consists_of_the_command_it_runs():
     """Fetching alone does not: what was fetched is checked by its digests, and some of it is gigabytes."""
     assert {rule for rule, (_, named) in rules().items() if not named} == {"weights"}

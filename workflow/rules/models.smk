@@ -71,7 +71,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             f"results/{{corpus}}/benchmarks/train-{{model}}-{{modalities}}/{'{fold}' if _folds is None else 'all'}.tsv"
         wildcard_constraints:
             corpus="|".join(map(re.escape, _names)) or "(?!)",
-        threads: lambda wildcards: options(wildcards).training.threads
+        threads: lambda wildcards: training_of(wildcards).threads
         resources:
             mem_mb=training_memory,
             runtime=growing(240),
