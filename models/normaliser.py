@@ -52,7 +52,8 @@ class Normaliser:
 def of_speakers(store: FeatureStore, segment_ids: Sequence[str], speakers: Mapping[str, str]) -> list[Normaliser]:
     """For each segment the moments of all valid rows that the store has of its speaker; ``speakers`` by segment.
 
-    Which of them a fold uses does not count, so that a speaker is the same in all folds. Raises InputError for a segment of which no speaker is given.
+    Which of them a fold uses does not count, so that a speaker is the same in all folds. Raises InputError for a
+    segment of which no speaker is given.
     """
     if unknown := [segment_id for segment_id in segment_ids if segment_id not in speakers]:
         raise InputError(

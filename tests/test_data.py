@@ -189,7 +189,9 @@ def test_by_speaker_counts_all_there_is_of_a_speaker_in_whatever_part_of_whateve
         fold = read_fold(split, number)
         tested = [a.segment_id for a in fold if a.part == "test"]
         assert 2 * len(tested) < sum(speakers[i] in {speakers[j] for j in tested} for i in speakers)
-        by_speaker = {a.segment_id: of_speaker(a.segment_id).transform(rows["audio"][a.segment_id].values) for a in fold}
+        by_speaker = {
+            a.segment_id: of_speaker(a.segment_id).transform(rows["audio"][a.segment_id].values) for a in fold
+        }
         trained = [by_speaker[a.segment_id][rows["audio"][a.segment_id].valid] for a in fold if a.part == "training"]
         scaler = StandardScaler().fit(np.concatenate(trained))
         network, training = SELF, options(normalise="speaker", grid_hop_s=0.001)

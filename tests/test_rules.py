@@ -65,12 +65,19 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
 
 
+def test_the_split_is_told_how_many_folds_are_trained(tmp_path):
+    write_config(tmp_path, small_config())
+    said = {name: shell_lines(tmp_path, f"results/iemocap/splits/{name}.tsv")[-1] for name in ("session", "speaker")}
+    assert " --folds 5 " in said["session"]  # of the configured protocol
+    assert "--folds" not in said["speaker"]
+
+
 def test_a_job_asks_for_the_cores_that_its_model_s_own_training_uses(tmp_path):
     write_config(tmp_path, small_config(changes={"models": {"cross": {"training": {"threads": 2}}}}))
     asked = {}
     for run in ("self-A+V+T", "cross-A+V+T"):
         target = f"results/iemocap/runs/{run}/fold0/predictions.parquet"
-        asked |= {run: line for line in shell_lines(tmp_path, target) if " train " in line}
+        (asked[run],) = [line for line in shell_lines(tmp_path, target) if " train " in line]
     assert "--cores 1 " in asked["self-A+V+T"]
     assert "--cores 2 " in asked["cross-A+V+T"]
 

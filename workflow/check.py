@@ -74,11 +74,10 @@ def parts_of(known) -> Iterator[str]:
     one, options, segments = known.settings, known.options, known.index.segments
     if one.synthetic:
         return
-    without = [segment.segment_id for segment in segments if segment.annotation is None]
     measured = all(isfinite(segment.end_s) for segment in segments)
     by_duration = one.task.frames and measured
     try:
-        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, without)
+        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, known.unlabelled)
         rows = assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
     except InputError as error:
         yield f"{'split':<12} cannot be made: {error}"

@@ -95,6 +95,12 @@ def folds_of(wildcards):
     return [wildcards.fold] if "fold" in wildcards.keys() else range(planned(wildcards).folds)
 
 
+def planned_folds(wildcards):
+    """How many folds the trainings count on, as an option of the split: recordings may turn out to be unreadable."""
+    known = planned(wildcards)
+    return f"--folds {known.folds}" if wildcards.protocol == known.settings.protocol else ""
+
+
 def frame_labels_of(wildcards):
     """The frame-wise labels, where a corpus has them."""
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []

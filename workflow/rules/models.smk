@@ -20,11 +20,13 @@ rule split:
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
+        folds=planned_folds,
         code=code("models.protocols.split:split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
         " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol}"
-        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1'
+        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} {params.folds} --out {output}'
+        " > {log} 2>&1"
 
 
 # For models that learn what every single rater said: training.targets is raters.
