@@ -67,6 +67,12 @@ def test_speakers_without_labels_make_no_fold_and_a_broken_recording_takes_none(
     assert {row.segment_id for row in made if row.part == "unlabelled"} == {"s5_0", "s6_0"}
 
 
+def test_settings_are_laid_over_each_other_as_snakemake_does_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text("scale: research")
+    for given in (("scale=demo", str(tmp_path / "mine.yaml")), (str(tmp_path / "mine.yaml"), "scale=demo")):
+        assert configuration(given)["scale"] == "demo"  # a file first, whatever the order
+
+
 READER = """
 from affectflow import Corpus, Index, Segment, Unit
 

@@ -11,7 +11,7 @@ import click
 from models.evaluation.contrast import also_differs, differences
 from models.report.names import count
 from pipeline.records import InputError
-from workflow.launch import base, overlays, read, settings_option
+from workflow.launch import base, in_order, overlays, read, settings_option
 
 if TYPE_CHECKING:
     from workflow.settings import Resolved
@@ -41,7 +41,7 @@ def configuration(settings: tuple[str, ...]) -> dict:
     """config.yaml with what was laid over it, as Snakemake lays it; raises InputError for a file that is none."""
     from workflow.settings import patch
 
-    return reduce(patch, map(read, (base(), *settings)))
+    return reduce(patch, map(read, (base(), *in_order(settings))))
 
 
 def plan_of(known) -> Iterator[str]:
