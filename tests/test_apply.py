@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from threading import Thread
@@ -29,12 +30,13 @@ from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.apply.card import OTHER_CROPS
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
-from pipeline.records import InputError, Segment, read_table
+from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import slug
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
@@ -458,6 +460,21 @@ def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
         assert error(out) is None
         assert [path.name for path in (out / "members").iterdir()] == ["fold0"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_model_of_crops_that_came_with_the_corpus_says_so(made, shared, tmp_path):
+    results, run = tmp_path / "results", "rcma-A+V"
+    shutil.copytree(made["affwild2"][1], results, ignore=shutil.ignore_patterns("models"))
+    segments = [
+        replace(s, crops=f"cropped_aligned/{s.segment_id}") for s in read_table(results / "segments.tsv", Segment)
+    ]
+    write_table(results / "segments.tsv", segments, Segment)
+    given = ["--results", results, "--run", run, "--weights", made["affwild2"][1].parent / "weights", "--fold", 0]
+    assert CliRunner().invoke(pack, list(map(str, [*given, "--out", tmp_path / "model"]))).exit_code == 0
+    for model, said in ((tmp_path / "model", True), (made["affwild2"][2], False)):
+        assert (OTHER_CROPS in (model / "README.md").read_text()) == said
+        answer = Predictor(model, folds=[0]).answer(shared / "media" / "grid" / "swwp2s.mpg")
+        assert (OTHER_CROPS in answer.notes) == said
 
 
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
