@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 from dataclasses import replace
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -34,6 +34,7 @@ from models.task import Task
 from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
+from pipeline.weights import digest_file
 
 FILE_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER_PATH = click.Path(file_okay=False, path_type=Path)
@@ -41,12 +42,10 @@ IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # traini
 
 
 def facts(job: Job, device: str) -> dict:
-    """Configuration, inputs, code and versions: what a seed's digest is taken of."""
+    """Configuration, inputs, code and versions: what a seed's digest is taken of.
 
-    def digest(path: Path) -> str:
-        with path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
-
+    Python's version is not among them: it changes no number.
+    """
     return {
         "name": job.name,
         "task": str(job.task),
@@ -55,9 +54,9 @@ def facts(job: Job, device: str) -> dict:
         "device": device,
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
-        "inputs": {name: digest(path) for name, path in job.inputs.items()},
+        "inputs": {name: digest_file(path) for name, path in job.inputs.items()},
         "code": code_of(job.network.fusion),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
 
 
@@ -84,6 +83,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     missing = [seed for seed in folders if not _is_finished(folders[seed], digests[seed], out.name)]
     if missing:
         examples = load_examples(job, device)
+        known["versions"] |= {"python": platform.python_version()}
         known["loading_s"] = round(time.monotonic() - begin_s, 3)
         at_once = min(len(missing), max(1, cores // job.training.threads))
         of_seeds = {seed: {"digest": digests[seed], "seed": seed, **known} for seed in missing}
