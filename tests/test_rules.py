@@ -65,6 +65,21 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
 
 
+def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):
+    rows = [f"{who}{k}.wav,{who},{'xy'[k % 2]}" for who in "abcdef" for k in range(4)]
+    (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
+    own = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "speaker", "contrasts": []}
+    own |= {"runs": {"self": ["A"]}, "training_job": "fold"}
+    write_config(tmp_path, small_config(changes={"corpora": {"faces": own, "fold0": own}}))
+    assert "contact_sheet" not in planned(tmp_path, "results/faces_report.html")
+    inputs = re.findall(
+        r"^rule submission:\n +input: (.*)$", snakemake(tmp_path, "--dry-run", "results/fold0/submission"), re.M
+    )
+    assert [len(re.findall(r"fold\d/predictions", each)) for each in inputs] == [1]
+
+
 def test_the_split_is_told_how_many_folds_are_trained(tmp_path):
     write_config(tmp_path, small_config())
     said = {name: shell_lines(tmp_path, f"results/iemocap/splits/{name}.tsv")[-1] for name in ("session", "speaker")}

@@ -105,11 +105,11 @@ class Planned:
         return [f"{self.results}/{PREPARED[modality].format(shard=shard)}" for shard in some or self.shards]
 
     @cached_property
-    def prepared_for_runs(self) -> list[str]:
-        """The faces, sound and words that the features which runs read are made from, and no others."""
+    def prepared_for_runs(self) -> dict[Modality, list[str]]:
+        """By modality the faces, sound and words that the features which runs read are made from, and no others."""
         read = self.options.read.values()
         extracted = [entry.modality for entry in read if not (entry.imported or entry.joined)]
-        return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
+        return {modality: self.prepared(modality) for modality in PREPARED if modality in extracted}
 
     @property
     def stores(self) -> list[str]:

@@ -224,18 +224,18 @@ def run_features(wildcards):
     return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
 
 
-def predictions(wildcards):
-    """The item-level predictions of every run and fold."""
+def predictions(wildcards, folds=None):
+    """The item-level predictions of every run, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
         for run in options(wildcards).run_names
-        for fold in range(planned(wildcards).folds)
+        for fold in folds or range(planned(wildcards).folds)
     ]
 
 
 def contact_sheet(wildcards):
     """The page of face crops, where faces were looked for."""
-    if not any("/faces/" in path for path in planned(wildcards).prepared_for_runs):
+    if "video" not in planned(wildcards).prepared_for_runs:
         return []
     folder = f"results/{wildcards.corpus}/tables"
     return [f"{folder}/contact_sheet.jpg", f"{folder}/contact_sheet.json", f"{folder}/film_strips.jsonl"]

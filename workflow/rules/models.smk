@@ -127,7 +127,7 @@ rule submission:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/labels.h5",
         "results/{corpus}/tables/scores.csv",
-        lambda wildcards: [path for path in predictions(wildcards) if "/fold0/" in path],
+        lambda wildcards: predictions(wildcards, folds=[0]),
     output:
         directory("results/{corpus}/submission"),
     log:
