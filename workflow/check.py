@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from models.evaluation.contrast import also_differs, differences
+from models.options import runs_named
 from models.report.names import count
 from pipeline.records import InputError
 from workflow.launch import base, in_order, overlays, read, settings_option
@@ -61,7 +62,7 @@ def plan_of(known) -> Iterator[str]:
     )
     yield f"{'contrasts':<12} {len(options.contrasts) or 'none'}"
     for contrast in options.contrasts:
-        for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
+        for b in runs_named(contrast.a, contrast.b)[1:]:
             rest = also_differs(between(known.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"

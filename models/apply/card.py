@@ -1,6 +1,6 @@
 """What is known of a packed model: scores with intervals, recalls, calibration, and who trained it; and its page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file
+from models.report.names import listing
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
@@ -129,9 +130,8 @@ def page(about) -> str:
     return "\n".join([*lines, "", *_LIMITS, ""])
 
 
-def _listed(words: Sequence) -> str:
-    words = [str(word) for word in words]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def _listed(words: Iterable) -> str:
+    return listing([str(word) for word in words])
 
 
 OTHER_CROPS = (

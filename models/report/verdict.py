@@ -102,7 +102,6 @@ class Verdicts:
         self.resampled = any(not missing(row.get("p_bootstrap")) for row in planned)
         self.region, self.alpha = settings.practical_region, settings.alpha
         self.numbers = Numbers(str(planned[0]["metric"]) if planned else settings.metric)
-        self.topics = {contrast.get("question"): contrast.get("topic") for contrast in settings.contrasts}
         self.answers = [self._answer(row) for row in planned]
 
     def _answer(self, row: dict) -> Answer:
@@ -123,7 +122,7 @@ class Verdicts:
             word, text = f"{sentence(better)} is better", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
         question = str(row["question"])
-        also = also_differs(self.names.differences(row["a"], row["b"]), self.topics.get(question))
+        also = also_differs(self.names.differences(row["a"], row["b"]))
         warned = cautions(row, self.alpha, (a, b))
         return Answer(question, word, text, kind, a, b, shared, row, warned, also)
 
