@@ -84,10 +84,11 @@ def predict_all(
     Raises InputError where the model cannot be used.
     """
     model = Model(order.model, order.plugs)
+    if cores:  # before any library that reads it, which somebody's own plug may load
+        os.environ["OMP_NUM_THREADS"] = str(cores)
     todo: list[Pending] = []
-    predicted_by = {"code": _code(model, order)}
     for request in requests:
-        key = predicted_by | _key(model, order, request)
+        key = _key(model, order, request)
         if not again and _is_done(record(order.out, request.name), key):
             log.info("%s: predicted before", request.path)
         else:
@@ -95,7 +96,7 @@ def predict_all(
     if not todo:
         return {}
     count = min(cores or 1, len(todo))
-    if cores:  # before any library that reads it, here and in the processes that are started
+    if cores:  # of the processes that are started
         os.environ["OMP_NUM_THREADS"] = str(cores // count)
     with TemporaryDirectory(prefix="affectflow-") as folder:  # also of what a process leaves that is ended
         order = replace(order, scratch=Path(folder))
@@ -130,7 +131,8 @@ def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on."""
     how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
     digests = [content(file) for file in (request.path, transcript_of(request.path)) if file]
-    return {"model": model.digest, "recording": digests, "settings": {"wish": repr(request.wish), **how}}
+    settings = {"wish": repr(request.wish), **how}
+    return {"model": model.digest, "code": _code(model, order), "recording": digests, "settings": settings}
 
 
 def _code(model: Model, order: Order) -> str:
