@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from models.attention import Stream, observed
 from models.network import Fused, build
-from models.options import MODALITIES, NetworkOptions, options_from_json
+from models.options import MODALITIES, NetworkOptions, check_network, options_from_json
 from models.task import Task
 from models.wording import sentences, title
 from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
+from pipeline.records import InputError
 
 DIMS = {"audio": 4, "video": 5, "text": 3}
 STEPS = {"audio": 24, "video": 9, "text": 6}
@@ -35,6 +36,8 @@ def check_fusion(name, options):
     table = {**parse_options(options), "fusion": name}
     network = options_from_json(NetworkOptions, json.dumps(table), "--options")
     click.echo(f"       {title(network)}. {sentences(network)}")
+    for why in _refused(network).values():
+        click.echo(f"       not tried: {why}")
     torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute
     say(CHECKS, network, f"fusion {name!r}")
 
@@ -67,10 +70,24 @@ class _Case:
         return values, {m: torch.rand(*shape, generator=generator) >= 0.3 for m, shape in shapes.items()}
 
 
+def _refused(options: NetworkOptions) -> dict[Task, str]:
+    """The tasks for which no such network can be configured, and why not."""
+    found = {}
+    for task in TASKS:
+        try:
+            check_network(options, list(DIMS), task)
+        except InputError as error:
+            found[task] = str(error)
+    return found
+
+
 def _cases(options: NetworkOptions, tasks: list[Task] = TRIED) -> Iterator[_Case]:
     """Every task with every set of modalities that the fusion takes."""
+    refused = _refused(options)
+    if len(refused) == len(TASKS):
+        raise InputError(next(iter(refused.values())))
     for task in tasks:
-        if options.published and task.what != options.published.task.what:
+        if task in refused:
             continue
         for count in range(options.make_fusion().min_modalities, len(DIMS) + 1):
             yield from (_Case(options, task, modalities) for modalities in combinations(DIMS, count))
@@ -97,7 +114,8 @@ def _builds(options: NetworkOptions) -> str:
         if outcome.shape != wanted or not torch.isfinite(outcome).all():
             raise Wrong(f"{case}: gives {tuple(outcome.shape)}, finite and {wanted} expected")
         sizes.append(sum(p.numel() for p in network.parameters()))
-    return f"{len(sizes)} networks of {min(sizes)} to {max(sizes)} parameters, every set of modalities on every task"
+    tried = "each task tried" if _refused(options) else "every task"
+    return f"{len(sizes)} networks of {min(sizes)} to {max(sizes)} parameters, every set of modalities on {tried}"
 
 
 def _streams(options: NetworkOptions) -> str:
@@ -202,6 +220,8 @@ def _gradients(options: NetworkOptions) -> str:
         outcome = network(*case.given())
         (outcome * torch.linspace(-1, 2, outcome.numel()).view_as(outcome)).sum().backward()
         for name, p in network.named_parameters():
+            if name.startswith("dialog."):  # not the fusion's, and nothing is said before these items
+                continue
             if p.grad is not None and not torch.isfinite(p.grad).all():
                 raise Wrong(f"{case}: the gradient of {name} is not finite")
             if p.grad is None or not p.grad.any():

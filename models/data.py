@@ -84,8 +84,8 @@ class SegmentDataset(Dataset):
         step_s: rows that follow each other faster are averaged to steps of this length; None: rows as they are. What
             was trained here, published models apart, wants the ``grid_hop_s`` of its training.
         normalisers: applied per modality where given.
-        speakers: who speaks in each segment: what was trained with ``normalise: speaker`` wants each normalised by all
-            rows of its speaker, first.
+        speakers: who speaks in every segment of the stores: what was trained with ``normalise: speaker`` wants each
+            normalised by all rows of its speaker, first.
 
     Raises InputError for a segment that a store does not know.
     """

@@ -269,7 +269,7 @@ def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bo
             f"in {progress.best_epoch}), {progress.seconds - before_s:.1f} s"
         )
         due = time.monotonic() - saved_s >= run.options.resume_every_s
-        if keep if run.finished else due:
+        if (keep and run.finished) or (due and not run.finished):
             run.save(state, digest)
             saved_s = time.monotonic()
     run.network.load_state_dict(run.best)

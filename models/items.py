@@ -177,7 +177,10 @@ def fitted(examples: Examples, network: NetworkOptions, training: TrainingOption
     counts = Counter(examples.part.tolist())
     for needed in ("training", "development", "test"):
         if not counts[needed]:
-            raise InputError(f"the {needed} part of this fold holds no item; its parts are {dict(counts)}")
+            raise InputError(
+                f"the {needed} part of this fold holds no item; its parts are {dict(counts)}; complete the labels or "
+                "choose another protocol, so that training, development and test each have some"
+            )
     trains = np.zeros(len(examples.segment_ids), bool)
     trains[examples.segment[examples.items("training")]] = True
     normalisers = {}

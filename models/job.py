@@ -59,7 +59,7 @@ def open_stores(job: Job) -> tuple[dict[str, FeatureStore], FeatureStore | None]
         if store.attributes["demonstration"] != first.attributes["demonstration"] and not rehearsal:
             raise InputError(
                 f"{store.path} and {first.path}: one is made from synthetic data or weights, the other is real; "
-                "they must not mix: delete the results and run again"
+                "they must not mix: delete both, and let the workflow make them again"
             )
     return stores, labels
 

@@ -50,9 +50,10 @@ class Normaliser:
 
 
 def of_speakers(store: FeatureStore, segment_ids: Sequence[str], speakers: Mapping[str, str]) -> list[Normaliser]:
-    """For each segment the moments of all valid rows of its speaker's segments; ``speakers`` by segment.
+    """For each segment the moments of all valid rows that the store has of its speaker; ``speakers`` by segment.
 
-    Raises InputError for a segment of which no speaker is given.
+    Which of them a fold uses does not count, so that a speaker is the same in all folds. Raises InputError for a
+    segment of which no speaker is given.
     """
     if unknown := [segment_id for segment_id in segment_ids if segment_id not in speakers]:
         raise InputError(
@@ -60,11 +61,12 @@ def of_speakers(store: FeatureStore, segment_ids: Sequence[str], speakers: Mappi
             f"{unknown[0]}; give the segments.tsv that the features of {store.path} were made with"
         )
     own: dict[str, list[str]] = defaultdict(list)
-    for segment_id in segment_ids:
-        own[speakers[segment_id]].append(segment_id)
+    for segment_id in store.segment_ids:
+        if segment_id in speakers:
+            own[speakers[segment_id]].append(segment_id)
     found = {}
-    for speaker, segments in own.items():
-        read = (rows for _, rows in store.read(segments, BLOCK_ROWS))
+    for speaker in {speakers[segment_id] for segment_id in segment_ids}:
+        read = (rows for _, rows in store.read(own[speaker], BLOCK_ROWS))
         blocks = ((torch.from_numpy(rows.values), torch.from_numpy(rows.valid)) for rows in read)
         found[speaker] = Normaliser.fit(blocks, store.dim)
     return [found[speakers[segment_id]] for segment_id in segment_ids]

@@ -281,6 +281,11 @@ class TrainingOptions(Options):
         return own.model_copy(update=dict(network.published.training)) if network.published else own
 
 
+def runs_named(a: str, b: str | list[str]) -> list[str]:
+    """Every run that a contrast names, ``a`` first."""
+    return [a, *([b] if isinstance(b, str) else b)]
+
+
 class Contrast(Options):
     """A planned comparison of two runs, each named model-modalities."""
 
@@ -292,7 +297,7 @@ class Contrast(Options):
 
     @model_validator(mode="after")
     def _check(self):
-        others = [self.b] if isinstance(self.b, str) else self.b
+        _, *others = runs_named(self.a, self.b)
         if not others or self.a in others:
             raise ValueError(f"contrast {self.question!r}: b names one or more runs other than a = {self.a!r}")
         return self

@@ -54,9 +54,9 @@ def outputs(
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax in float64: (N, classes) -> (N, classes)."""
-    x = logits.astype(np.float64)
-    x = np.exp(x - x.max(1, keepdims=True))
-    return x / x.sum(1, keepdims=True)
+    from scipy.special import softmax
+
+    return softmax(logits.astype(np.float64), axis=1)
 
 
 @dataclass(frozen=True)

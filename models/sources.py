@@ -23,8 +23,8 @@ MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leave
 class StoredRows:
     """Rows as they lie in a feature store, each segment cut after its first ``max_steps``.
 
-    With ``speakers``, by segment, each is normalised by the moments of all rows of its speaker. Raises InputError for a
-    segment that the store does not know.
+    With ``speakers``, by segment, each is normalised by the moments of all rows that the store has of its speaker.
+    Raises InputError for a segment that the store does not know.
     """
 
     def __init__(

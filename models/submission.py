@@ -9,7 +9,7 @@ face was found.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -45,8 +45,8 @@ def best_run(scores: str | Path) -> str:
     return best
 
 
-def unlabelled_people(results: Path) -> dict[str, int]:
-    """Number of video frames of each person without annotation; raises InputError where there is nobody.
+def asked_people(results: Path) -> list[str]:
+    """The people of the part test, whom the challenge asks for; raises InputError where there is nobody.
 
     A video that could not be read has nobody in it; it is named in the log.
     """
@@ -61,22 +61,23 @@ def unlabelled_people(results: Path) -> dict[str, int]:
             f"{results / 'segments.tsv'}: nobody is in the part test, everybody is annotated; "
             "put the challenge's test videos under videos/, delete the results of the index stage and run again"
         )
-    ranges = map(FeatureStore(results / "labels.h5").row_range, names)
-    return {name: end - begin for name, (begin, end) in zip(names, ranges)}
+    return names
 
 
-def average_of_seeds(path: Path, frames: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Valence and arousal of each person, (frames, 2), averaged over seeds.
+def average_of_seeds(path: Path, labels: FeatureStore, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Valence and arousal of each person of ``names``, (frames, 2), averaged over seeds.
 
-    Raises InputError where these are not the frames of ``frames``, each once from each seed.
+    Raises InputError where these, or those of others without annotation, are not the frames of ``labels``, each once
+    from each seed.
     """
     found = read_predictions(path, TASK, "unlabelled", valid_only=False)
     people = {} if found is None else {name: found.segment == k for k, name in enumerate(found.segments)}
-    for name in sorted(people.keys() | frames.keys()):
+    for name in sorted({*people, *names}):
+        begin, end = labels.row_range(name) if name in labels else (0, 0)
         own = found.frame[people[name]] if name in people else ()
-        if not np.array_equal(own, np.arange(frames.get(name, 0))):
+        if not np.array_equal(own, np.arange(end - begin)):
             raise InputError(f"{path}: {name} has other frames than labels.h5; {AGAIN}")
-    return {name: found.predicted[:, own].mean(0).clip(-1.0, 1.0) for name, own in people.items()}
+    return {name: found.predicted[:, people[name]].mean(0).clip(-1.0, 1.0) for name in names}
 
 
 def numbered(predicted: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
@@ -121,7 +122,7 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="new or empty folder")
 def submission(results, run, sample, out):
-    """Write the predictions of unlabelled people in the format of the Aff-Wild2 challenge."""
+    """Write the predictions of the test part's people in the format of the Aff-Wild2 challenge."""
     if out.is_dir() and any(out.iterdir()):
         raise InputError(
             f"--out {out}: holds files already, which would be mixed with these; delete it or name another"
@@ -129,7 +130,8 @@ def submission(results, run, sample, out):
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
     path = prediction_file(results, run, FOLD, TASK)
-    predicted = average_of_seeds(path, unlabelled_people(results))
+    names = asked_people(results)
+    predicted = average_of_seeds(path, FeatureStore(results / "labels.h5"), names)
     rows = as_listed(sample, predicted) if sample else numbered(predicted)
     with replacing(out / "predictions.txt") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(",".join([LOCATION, *TASK.targets]) + "\n")

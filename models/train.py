@@ -41,7 +41,10 @@ IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # traini
 
 
 def facts(job: Job, device: str) -> dict:
-    """Configuration, inputs, code and versions: what a seed's digest is taken of."""
+    """Configuration, inputs, code and versions: what a seed's digest is taken of.
+
+    Python's version is not among them: it changes no number.
+    """
 
     def digest(path: Path) -> str:
         with path.open("rb") as stream:
@@ -57,7 +60,7 @@ def facts(job: Job, device: str) -> dict:
         "training": job.training.model_dump(exclude=IRRELEVANT),
         "inputs": {name: digest(path) for name, path in job.inputs.items()},
         "code": code_of(job.network.fusion),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
 
 
@@ -84,6 +87,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     missing = [seed for seed in folders if not _is_finished(folders[seed], digests[seed], out.name)]
     if missing:
         examples = load_examples(job, device)
+        known["versions"] |= {"python": platform.python_version()}
         known["loading_s"] = round(time.monotonic() - begin_s, 3)
         at_once = min(len(missing), max(1, cores // job.training.threads))
         of_seeds = {seed: {"digest": digests[seed], "seed": seed, **known} for seed in missing}

@@ -30,7 +30,8 @@ def write(fixture) -> None:
                     "hardware": {"cpu": "Example CPU 3000", "cores": 8, "threads": 1, "gpu": None},
                     "model": {"parameters": 201_344 + 1000 * len(run)}, "seconds": 12.5, "epochs": len(table),
                     "selected": {"epoch": int(table["development_loss"].idxmin()) + 1},
-                    "training": {"learning_rate": 0.003}, "inputs": {"audio": "01" * 32, "split": "02" * 32},
+                    "training": {"learning_rate": 0.003},
+                    "inputs": {"audio": "01" * 32, "split": "02" * 32, "segments": "03" * 32, "labels": "03" * 32},
                 }  # fmt: skip
                 (folder / "run.json").write_text(json.dumps(about))
             if setup.frames and setup.numbers:

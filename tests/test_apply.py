@@ -9,13 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 
 import click
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
 import affectflow
@@ -24,12 +30,13 @@ from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.apply.card import OTHER_CROPS
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
-from pipeline.records import InputError, Segment, read_table
+from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import slug
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
@@ -281,6 +288,18 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     assert len(asked) == 2 + 2 + 2 + 6
 
 
+def test_what_was_predicted_by_other_code_is_predicted_again(quick, tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    written, arguments = (
+        command_outputs(monkeypatch, stop_at=""),
+        [quick[0], tmp_path / "a.wav", "--out", tmp_path / "o"],
+    )
+    for code, done in ((batch.code, 1), (batch.code, 1), (lambda *targets: f"{targets} do something else", 2)):
+        monkeypatch.setattr(batch, "code", code)
+        assert run(*arguments) is None
+        assert written == ["a"] * done
+
+
 def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick, tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(b"a" * 200)
     command_outputs(monkeypatch, stop_at="")
@@ -422,6 +441,42 @@ def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
+def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
+    _, results, model = made["affwild2"]
+    given = ["--results", results, "--run", "rcma-A+V", "--weights", results.parent / "weights", "--fold", 0, "--out"]
+
+    def error(out):
+        return CliRunner().invoke(pack, list(map(str, [*given, out])), standalone_mode=False).exception
+
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    (videos / "monday.mp4").write_bytes(b"years of work")
+    assert "holds other things than a model; give a folder" in str(error(videos))
+    assert [path.name for path in tmp_path.rglob("*")] == ["videos", "monday.mp4"]
+    shutil.copytree(model, tmp_path / "model")
+    (tmp_path / "model" / "members" / "of_before").mkdir()
+    (tmp_path / "empty").mkdir()
+    for out in (tmp_path / "model", tmp_path / "empty", tmp_path / "new"):
+        assert error(out) is None
+        assert [path.name for path in (out / "members").iterdir()] == ["fold0"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_model_of_crops_that_came_with_the_corpus_says_so(made, shared, tmp_path):
+    results, run = tmp_path / "results", "rcma-A+V"
+    shutil.copytree(made["affwild2"][1], results, ignore=shutil.ignore_patterns("models"))
+    segments = [
+        replace(s, crops=f"cropped_aligned/{s.segment_id}") for s in read_table(results / "segments.tsv", Segment)
+    ]
+    write_table(results / "segments.tsv", segments, Segment)
+    given = ["--results", results, "--run", run, "--weights", made["affwild2"][1].parent / "weights", "--fold", 0]
+    assert CliRunner().invoke(pack, list(map(str, [*given, "--out", tmp_path / "model"]))).exit_code == 0
+    for model, said in ((tmp_path / "model", True), (made["affwild2"][2], False)):
+        assert (OTHER_CROPS in (model / "README.md").read_text()) == said
+        answer = Predictor(model, folds=[0]).answer(shared / "media" / "grid" / "swwp2s.mpg")
+        assert (OTHER_CROPS in answer.notes) == said
+
+
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     table, srt, rttm = (tmp_path / f"times.{kind}" for kind in ("csv", "srt", "rttm"))
@@ -453,6 +508,24 @@ def test_windows_cover_a_recording_to_its_end():
     assert windows(12.0, 5.0, 5.0) == [Span(0, 5), Span(5, 12)]
     assert windows(13.0, 5.0, 5.0) == [Span(0, 5), Span(5, 10), Span(10, 13)]
     assert windows(2.0, 5.0, 2.5) == [Span(0, 2)]
+    assert windows(10.0, 5.0, 1.0) == [Span(k, k + 5) for k in range(6)]  # none of what the last one holds
+    assert windows(10.3, 5.0, 1.0)[5:] == [Span(5, 10.3)]
+    assert windows(10.7, 5.0, 1.0)[5:] == [Span(5, 10), Span(6, 10.7)]
+    assert windows(150.0, 2.0, 60.0) == [Span(0, 2), Span(60, 62), Span(120, 122)]
+    assert windows(121.5, 2.0, 60.0)[1:] == [Span(60, 62), Span(120, 121.5)]
+    assert windows(120.5, 2.0, 60.0) == [Span(0, 2), Span(60, 62)]
+
+
+@given(st.floats(0.1, 100), st.floats(0.2, 20), st.floats(0.2, 20))
+def test_windows_are_a_little_shorter_or_longer_at_most(end_s, window_s, hop_s):
+    found = windows(end_s, window_s, hop_s)
+    little_s = min(window_s, hop_s) / 2 + 1e-6
+    assert [span.start_s for span in found] == pytest.approx([k * hop_s for k in range(len(found))])
+    lasting = [span.end_s - span.start_s for span in found]
+    assert lasting[:-1] == pytest.approx([window_s] * (len(found) - 1))
+    assert abs(lasting[-1] - window_s) <= little_s or end_s < window_s
+    assert all(span.end_s <= end_s for span in found)
+    assert hop_s > window_s or found[-1].end_s == end_s
 
 
 def test_folders_and_patterns_are_their_recordings(tmp_path, caplog):
@@ -615,6 +688,35 @@ def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest
     assert {path.stem for path in small_disk.glob("*.json")} == set("01234")
 
 
+def test_a_process_that_ends_between_two_recordings_costs_neither(monkeypatch, tmp_path):
+    seen, wait = [], batch.wait
+
+    def start(order, workers):
+        ours, its = Pipe()
+
+        def work():
+            seen.append(its.recv()[0].name)
+            its.send(None)
+            its.close()
+
+        thread = Thread(target=work)
+        thread.start()
+        workers[ours] = SimpleNamespace(terminate=lambda: None, join=thread.join)
+        return ours
+
+    def wait_for_its_end(pipes):
+        ready = wait(pipes)
+        time.sleep(0.1)
+        return ready
+
+    monkeypatch.setattr(batch, "_start", start)
+    monkeypatch.setattr(batch, "wait", wait_for_its_end)
+    todo = [(batch.Request(tmp_path / name, Wish(), name), {}) for name in ("a", "b", "c")]
+    assert batch._at_once(batch.Order(tmp_path, tmp_path, tmp_path), todo, count=1) == {}
+    assert seen == ["a", "b", "c"]
+
+
+@pytest.mark.slow
 def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared, tmp_path):
     clip = shared / "media" / "grid" / "swwp2s.mpg"
     timed = [sys.executable, "-m", "benchmarks.predict", "timed", made["affwild2"][2], clip, "--out", "out"]

@@ -2,10 +2,15 @@
 
 import re
 
+import numpy as np
 import pytest
+import soundfile
 
 from models.evaluation.statuses import Status
+from models.protocols.split import assign, usable
+from pipeline.corpora.resolve import with_ends
 from workflow.check import configuration, parts_of
+from workflow.estimate import volume
 from workflow.planned import Corpora
 
 RUNS = {"runs": {"self": ["A"], "early": ["A"]}}
@@ -37,6 +42,62 @@ def test_the_parts_of_a_fold_are_counted(table):
     whole = sum(10 + k for k in range(8))
     assert 0 < int(found[1]) <= int(found[2]) < whole - 10
     assert 10 <= int(found[3]) <= int(found[4]) <= 17
+
+
+def test_speakers_without_labels_make_no_fold_and_a_broken_recording_takes_none(tmp_path):
+    """Seven speakers of a clip each: two lack labels; of one who has some the only recording cannot be read."""
+    sound, rows = np.zeros(16_000, np.float32), ["audio,speaker,label"]
+    for k in range(7):
+        for clip in range(2 if k < 4 else 1):
+            rows.append(f"s{k}_{clip}.wav,s{k},{'' if k in (5, 6) else 'xy'[clip % 2]}")
+            path = tmp_path / f"s{k}_{clip}.wav"
+            path.write_bytes(b"RIFF, and no more") if k == 4 else soundfile.write(path, sound, 16_000)
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "speaker", **RUNS}
+    config = configuration(())
+    config["corpora"] = {"mine": {**entry, "contrasts": []}}
+    known = Corpora(config)["mine"]
+    assert known.folds == 5
+    found = with_ends(tmp_path, known.index)
+    label, predicted = usable(known.settings.task, found.segments, found.labels)
+    made = assign(found.segments, "speaker", label, predicted, planned=known.folds)
+    tested = {k: {row.segment_id for row in made if (row.fold, row.part) == (k, "test")} for k in range(5)}
+    assert sorted(map(len, tested.values())) == [1, 1, 2, 2, 2]
+    assert set.union(*tested.values()) == {f"s{k}_{clip}" for k in range(4) for clip in range(2)}
+    assert {row.segment_id for row in made if row.part == "unlabelled"} == {"s5_0", "s6_0"}
+
+
+def test_settings_are_laid_over_each_other_as_snakemake_does_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text("scale: research")
+    for given in (("scale=demo", str(tmp_path / "mine.yaml")), (str(tmp_path / "mine.yaml"), "scale=demo")):
+        assert configuration(given)["scale"] == "demo"  # a file first, whatever the order
+
+
+READER = """
+from affectflow import Corpus, Index, Segment, Unit
+
+class Moods(Corpus):
+    title, task = "Moods", "numbers/frame:valence"
+
+    def index(self):
+        names = [f"v{k}" for k in range(12)]
+        units = [Unit(name, video=f"{name}.mp4") for name in names]
+        return Index(units, [Segment(name, name, name, None, None, 0, 10) for name in names])
+
+    def annotate(self, segment, frame_time_s):
+        return frame_time_s[:, None] * 0
+"""
+
+
+def test_a_reader_that_only_annotates_has_labels(tmp_path):
+    (tmp_path / "moods.py").write_text(READER)
+    entry = {"reader": f"{tmp_path}/moods.py:Moods", "root": str(tmp_path), "protocol": "group"}
+    config = configuration(())
+    config["corpora"] = {"mine": {**entry, "runs": {"self_frames": ["V"]}, "contrasts": []}}
+    known = Corpora(config)["mine"]
+    (line,) = parts_of(known)
+    assert re.fullmatch(r"split +training \d to \d, development \d(?: to \d)?, test 2 to 3 .*", line), line
+    assert volume(known).labelled_s == 120
 
 
 def test_a_corpus_without_enough_labels_is_described_all_the_same(table):

@@ -174,6 +174,39 @@ def test_rows_by_speaker_are_those_of_a_scaler_for_each(turns):
         np.testing.assert_array_equal(blocks[segment_id], values)
 
 
+def test_by_speaker_counts_all_there_is_of_a_speaker_in_whatever_part_of_whatever_fold(turns, tmp_path):
+    """Scenario leaves most turns of a tested speaker out of a fold: they count, and the data set has them as a job."""
+    segments, rows, stores, _ = turns
+    split = tmp_path / "scenario.tsv"
+    write_table(split, class_split(segments, "scenario"), Assignment)
+    speakers = {s.segment_id: s.speaker for s in segments}
+
+    def of_speaker(segment_id):
+        return scaled(rows["audio"], [i for i in speakers if speakers[i] == speakers[segment_id]])
+
+    audio = {"audio": stores["audio"]}
+    for number in (0, 7):
+        fold = read_fold(split, number)
+        tested = [a.segment_id for a in fold if a.part == "test"]
+        assert 2 * len(tested) < sum(speakers[i] in {speakers[j] for j in tested} for i in speakers)
+        by_speaker = {
+            a.segment_id: of_speaker(a.segment_id).transform(rows["audio"][a.segment_id].values) for a in fold
+        }
+        trained = [by_speaker[a.segment_id][rows["audio"][a.segment_id].valid] for a in fold if a.part == "training"]
+        scaler = StandardScaler().fit(np.concatenate(trained))
+        network, training = SELF, options(normalise="speaker", grid_hop_s=0.001)
+        truth = segment_truth(SEGMENTS, split, fold, None)
+        examples = segment_items(audio, fold, SEGMENTS, truth, network, training, segments=segments)
+        batch = (examples := fitted(examples, network, training)).batch(examples.items("test"))
+        data = SegmentDataset.from_split(audio, split, number, "test", speakers=speakers)
+        assert data.segment_ids == tested
+        for k, segment_id in enumerate(tested):
+            valid = rows["audio"][segment_id].valid
+            expected = scaler.transform(by_speaker[segment_id])[valid]
+            np.testing.assert_allclose(batch.values["audio"][k][: len(valid)][valid], expected, atol=1e-4)
+            np.testing.assert_allclose(data[k].values["audio"][valid], expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("network", [SELF, RCMA])
 def test_by_speaker_no_microphone_counts(turns, tmp_path, network):
     """Each speaker's features in a unit and with an offset of their own, and every batch is as it was."""

@@ -43,6 +43,12 @@ def test_the_surest_mistakes_come_first_and_every_class_has_its_turn():
     assert [m.segment_id for m in choose(pd.DataFrame(rows), "self-A", 1)] == ["a1"]
 
 
+def test_frames_are_refused(tmp_path):
+    made = Fixture(tmp_path, "affwild2", size=24)
+    with pytest.raises(InputError, match="examples are segments that a run gets wrong, and task numbers/frame"):
+        run(command, "--results", made.folder, "--out", tmp_path / "examples.tsv")
+
+
 @pytest.fixture
 def results(tmp_path):
     """One video with three segments: s0 is seen, heard and says two words, s1 is silent and unseen, s2 has no files."""

@@ -1,5 +1,6 @@
 """The conformance check finds what is wrong with a fusion, and the worked example of the docs works from its file."""
 
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -114,6 +115,23 @@ def test_built_in_fusions_pass(variant):
 def test_published_models_pass_what_can_be_asked_of_them(options):
     found = verdicts(CHECKS, NetworkOptions(**options, faithful=True, width=12, embedding=8))
     assert not [(title, said) for title, said, good in found if not good]
+
+
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        ({"context": 2}, ["numbers/frame:one,other", "classes/frame"]),
+        ({"separate_targets": True}, ["classes/segment", "classes/frame"]),
+        ({}, []),
+    ],
+)
+def test_a_task_that_a_network_is_not_for_is_left_out_and_said(options, left_out):
+    given = ["self_attention", "--options", json.dumps({**options, "width": 12, "embedding": 8, "heads": 2})]
+    done = CliRunner().invoke(check_fusion, given, catch_exceptions=False)
+    assert re.findall(r"not tried: network .*, task (\S+): ", done.output) == left_out
+    assert done.output.count("ok   ") == len(CHECKS)
+    with pytest.raises(InputError, match="9 of 9 checks failed"):
+        CliRunner().invoke(check_fusion, ["self_attention", "--options", '{"width": 7}'], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from models.report.command import report
-from models.report.gather import read
+from models.report.gather import _table, read
 from models.report.settings import Settings
 from pipeline.records import InputError, Word, read_table, write_table
 from tests.page import Page
@@ -290,6 +290,14 @@ def test_everything_from_the_corpus_is_escaped(tmp_path, corpus):
     if corpus == "affwild2":
         figure = made_page.with_class("trace-figure")[0]
         assert json.loads(figure.attributes["data-words"])[0][2] == f"word {EVIL}"
+
+
+def test_people_and_segments_may_be_called_nan_and_numbers_may_be_none(tmp_path):
+    (tmp_path / "segments.tsv").write_text("segment_id\tspeaker\tscore\nnan\tnan\tnan\nNA\t\t2\n")
+    table = _table(tmp_path, "segments.tsv", ("segment_id",), [])
+    assert table["segment_id"].tolist() == ["nan", "NA"]
+    assert table["speaker"].fillna("nobody").tolist() == ["nan", "nobody"]
+    assert table["score"].isna().tolist() == [True, False]
 
 
 def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):

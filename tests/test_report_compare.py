@@ -13,7 +13,7 @@ from models.__main__ import main
 from models.report.compare import flat
 from pipeline.records import InputError
 from tests.page import Page, rows_of
-from tests.report_fixture import TRAINING, Fixture
+from tests.report_fixture import TRAINING, Fixture, page_of
 from tests.report_runs import SAID
 
 REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
@@ -75,6 +75,11 @@ def test_the_settings_that_differ_are_listed_and_no_others(compared):
 def test_nested_settings_become_dotted_keys():
     given = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}, "f": [{"question": "one or two", "a": "x", "b": "y"}]}
     assert dict(flat(given)) == {"a.b": "1", "a.c": "1, 2", "f.one or two": "x y"}
+    assert dict(flat({"pages": [{"a": 1, "b": [2, 3]}, "c"]})) == {
+        "pages.0.a": "1",
+        "pages.0.b": "2, 3",
+        "pages.1": "c",
+    }
 
 
 def test_the_verdicts_are_those_of_the_planned_contrasts(tmp_path):
@@ -87,6 +92,20 @@ def test_the_verdicts_are_those_of_the_planned_contrasts(tmp_path):
     for cells, difference in zip(said.values(), planned["difference"]):
         number = cells[0].partition(" (")[0].rpartition(" ")[2].replace("−", "-")
         assert float(number) == pytest.approx(difference * 100, abs=0.051)
+
+
+def test_a_verdict_that_other_sessions_might_not_bear_out_says_so(tmp_path):
+    """As the report does; the verdict stays what it is."""
+    one, two = (Fixture(tmp_path / name, "iemocap", about=REAL, size=20).folder for name in ("one", "two"))
+    table = pd.read_csv(two / "tables" / "significance.csv", keep_default_na=False)
+    better = (table["role"] == "planned") & table["verdict"].str.endswith("better")
+    table.loc[better, "p_by_group"] = 0.21
+    table.to_csv(two / "tables" / "significance.csv", index=False)
+    run("compare-reports", one, two, "--out", tmp_path / "page.html")
+    said = rows_of(Page((tmp_path / "page.html").read_text(encoding="utf-8")).table("Verdicts"))
+    clause = "; with other sessions, not only other dialogs, there might be no difference (p = 0.210 over 5 sessions)"
+    assert sum(cells[1].endswith(clause) for cells in said.values()) == better.sum() > 0
+    assert all(cells[1].removesuffix(clause) == cells[0] for cells in said.values())
 
 
 def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
@@ -146,6 +165,8 @@ def test_nothing_of_the_corpus_is_in_the_archive(archived):
         for segment in made.segments:
             assert segment.segment_id not in text, name
         assert " ".join(SAID[:4]) not in text, name
+        assert "rather cross" not in text, name
+    assert "rather cross" in page_of(made).by_id("coverage").text
     assert "Coverage" in texts["report.html"]
     assert "No face was found" in texts["report.html"]
 

@@ -247,6 +247,12 @@ def test_provenance_shows_what_the_stores_say(pages):
     assert read["splits/session.tsv"] == [trainings, "02" * 32]
 
 
+@pytest.mark.parametrize(("name", "labels"), [("numbers", "labels.tsv"), ("affwild2", "labels.h5")])
+def test_provenance_names_the_tables_that_trainings_read(tmp_path, name, labels):
+    read = rows_of(page_of(Fixture(tmp_path, name, size=24)).table("Files that the trainings read"))
+    assert {file for file, cells in read.items() if cells[1] == "03" * 32} == {"segments.tsv", labels}
+
+
 @pytest.mark.parametrize(("corpus", "factor", "decimals"), [("iemocap", 100, 1), ("affwild2", 1, 3)])
 def test_what_a_missing_modality_costs_equals_the_table(pages, fixtures, corpus, factor, decimals):
     table = pd.DataFrame(of(fixtures[corpus], "missing_modalities.csv")).astype({"value": float})

@@ -65,6 +65,48 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
 
 
+def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):
+    rows = [f"{who}{k}.wav,{who},{'xy'[k % 2]}" for who in "abcdef" for k in range(4)]
+    (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
+    own = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "speaker", "contrasts": []}
+    own |= {"runs": {"self": ["A"]}, "training_job": "fold"}
+    write_config(tmp_path, small_config(changes={"corpora": {"faces": own, "fold0": own}}))
+    assert "contact_sheet" not in planned(tmp_path, "results/faces_report.html")
+    inputs = re.findall(
+        r"^rule submission:\n +input: (.*)$", snakemake(tmp_path, "--dry-run", "results/fold0/submission"), re.M
+    )
+    assert [len(re.findall(r"fold\d/predictions", each)) for each in inputs] == [1]
+
+
+def test_the_split_is_told_how_many_folds_are_trained(tmp_path):
+    write_config(tmp_path, small_config())
+    said = {name: shell_lines(tmp_path, f"results/iemocap/splits/{name}.tsv")[-1] for name in ("session", "speaker")}
+    assert " --folds 5 " in said["session"]  # of the configured protocol
+    assert "--folds" not in said["speaker"]
+
+
+def test_a_job_asks_for_the_cores_that_its_model_s_own_training_uses(tmp_path):
+    write_config(tmp_path, small_config(changes={"models": {"cross": {"training": {"threads": 2}}}}))
+    asked = {}
+    for run in ("self-A+V+T", "cross-A+V+T"):
+        target = f"results/iemocap/runs/{run}/fold0/predictions.parquet"
+        (asked[run],) = [line for line in shell_lines(tmp_path, target) if " train " in line]
+    assert "--cores 1 " in asked["self-A+V+T"]
+    assert "--cores 2 " in asked["cross-A+V+T"]
+
+
+def test_a_packed_run_is_given_the_weights_of_joined_features(tmp_path):
+    joined = {"extractor": "join", "stores": ["mfcc", "wav2vec2"], "modality": "audio"}
+    own = {"extractors": {"both": joined}, "runs": {"both": {"model": "self", "modalities": ["A"]}}, "contrasts": []}
+    own["runs"]["both"]["inputs"] = {"audio": "both"}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": own}}))
+    said = snakemake(tmp_path, "--dry-run", "results/iemocap/models/both-A")
+    (inputs,) = re.findall(r"^rule pack:\n +input: (.*)$", said, re.M)
+    assert "results/weights/demo--wav2vec2" in inputs
+
+
 def test_a_rule_consists_of_the_command_it_runs():
     """Fetching alone does not: what was fetched is checked by its digests, and some of it is gigabytes."""
     assert {rule for rule, (_, named) in rules().items() if not named} == {"weights"}

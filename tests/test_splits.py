@@ -369,11 +369,66 @@ def test_labels_that_do_not_fit_are_refused(classes, merge, says):
         choose_classes(labels_of(emotional_turns()), classes, merge)
 
 
-def test_a_fold_without_any_label_is_refused():
+def test_a_group_of_labels_that_nobody_asked_for_is_in_no_fold():
     segments = emotional_turns()
     labels = [replace(r, label="xxx") if s.session == "2" else r for s, r in zip(segments, labels_of(segments))]
-    with pytest.raises(InputError, match=r"fold 1 \(session 2\) has no test part: none of its 24 segments has a label"):
-        class_split(segments, "session", labels=labels)
+    made = by_fold(class_split(segments, "session", labels=labels))
+    assert [groups_of(segments, parts["test"], "session") for parts in made.values()] == [{"1"}, {"3"}, {"4"}, {"5"}]
+    assert "2" not in groups_of(
+        segments, {i for parts in made.values() for part in parts.values() for i in part}, "session"
+    )
+    with pytest.raises(InputError, match="turns all: none of 120 segments has a label"):
+        assign(segments, "session", {})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind", "folds"),
+    [("speaker", "speaker", 3), ("group", "group", 3), ("scenario", "speaker", 12), ("session", "session", 3)],
+)
+def test_a_group_without_labels_is_predicted_and_makes_no_fold(protocol, kind, folds):
+    """One of four speakers, sessions or families of one person has no label."""
+    segments = [replace(s, **{kind: s.speaker}) for s in alone(4, 8)]
+    labels = [replace(row, label=None) if row.segment_id[:3] == "002" else row for row in labels_of(segments)]
+    made = by_fold(class_split(segments, protocol, labels=labels))
+    labelled = [s for s in segments if s.speaker != "002"]
+    assert len(made) == folds == fold_count(protocol, labelled)
+    tested = Counter(i for parts in made.values() for i in parts["test"])
+    assert tested == Counter(s.segment_id for s in labelled)
+    for parts in made.values():
+        assert all(parts[part] for part in PARTS)
+        assert not {i for part in PARTS for i in parts[part] if i[:3] == "002"}
+
+
+def test_folds_that_recordings_were_lost_for_are_halves_of_others(caplog):
+    """Five folds were planned; what is left of the speakers gives three, the first of whom says most."""
+    segments = [s for s in alone(3, 9) if s.speaker == "000" or s.scenario < "text6"]
+    left, planned = class_split(segments, "speaker"), class_split(segments, "speaker", planned=5)
+    before, after = by_fold(left), by_fold(planned)
+    assert sorted(after) == [0, 1, 2, 3, 4]
+    assert len(before[0]["test"]) == 9
+    assert [len(after[k]["test"]) for k in after] == [5, 3, 6, 4, 3]
+    assert sorted(after[0]["test"] + after[3]["test"]) == before[0]["test"]
+    assert sorted(after[1]["test"] + after[4]["test"]) == before[1]["test"]
+    for whole, half in ((0, 0), (0, 3), (1, 1), (1, 4)):
+        others = [sorted(parts["training"] + parts["development"]) for parts in (before[whole], after[half])]
+        assert others[0] == others[1]
+    assert "half of what fold 0 tests becomes fold 3" in caplog.text
+    with pytest.raises(InputError, match="40 folds were planned, and what can be read is enough for 21"):
+        class_split(segments, "speaker", planned=40)
+    with pytest.raises(InputError, match="2 folds were planned, and what can be read is enough for 3"):
+        class_split(segments, "speaker", planned=2)
+
+
+def test_parts_that_nobody_labelled_are_refused():
+    names = {"training": "train", "development": "dev", "test": "test"}
+    segments = [replace(s, part=names[PARTS[i % 3]]) for i, s in enumerate(alone(30))]
+    for part in PARTS:
+        labels = [
+            replace(row, label=None) if s.part == names[part] else row
+            for s, row in zip(segments, labels_of(segments))
+        ]  # fmt: skip
+        with pytest.raises(InputError, match=f"has no {part} part: none of its 40 segments has a label"):
+            class_split(segments, "parts", labels=labels)
 
 
 def test_video_protocols_that_lack_parts_are_refused():

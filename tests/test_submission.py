@@ -83,6 +83,16 @@ def test_one_file_holds_every_frame_of_everybody(results, caplog):
     assert "lost is not in the submission" in caplog.text
 
 
+def test_people_without_annotation_who_are_not_asked_for_are_left_out(results):
+    """Of the part that trains, such as one whose annotation has no valid line: predicted, and in no submission."""
+    people = [(n, "train" if n in ("known", "b_left") else "test") for n in FRAMES]
+    write_table(
+        results / "segments.tsv", [Segment(n, n[0], n, None, part, 0.0, 1.0) for n, part in people], Segment
+    )  # fmt: skip
+    lines = [line for line in SINGLE.splitlines(True) if not line.startswith("b_left")]
+    assert submit(results) == {"predictions.txt": "".join(lines)}
+
+
 def test_the_run_may_be_named(results):
     text = submit(results, "--run", "self_frames-A")["predictions.txt"]
     assert text.splitlines()[1] == "a/00001.jpg,-0.375000,0.500000"

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections import defaultdict
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 
 from models.__main__ import main
+from models.apply.pack import _trained
 from models.job import Job, load_examples
 from models.losses import cross_entropy_of_shares, inverse_frequencies
 from models.options import NetworkOptions, TrainingOptions, check_training
@@ -196,6 +198,23 @@ def test_training_learns_the_votes_and_is_judged_by_the_labels(tmp_path, votes_o
     wanted = [[share.get((i, name), 0.0) for name in CLASSES] for i in ids]
     np.testing.assert_allclose(batch.target.numpy(), wanted, rtol=1e-6)
     assert batch.target_mask.all()
+
+
+def test_a_packed_model_knows_what_trained_it(tmp_path, votes_of_turns):
+    folder, _ = votes_of_turns
+    for name in ("splits", "targets"):
+        (tmp_path / name).mkdir()
+        shutil.copy(
+            folder / f"{name.removesuffix('s') if name == 'splits' else name}.tsv", tmp_path / name / "session.tsv"
+        )
+    rows, votes = read_table(folder / "split.tsv", Assignment), read_table(folder / "targets.tsv", Target)
+    for folds in ({0}, {0, 3}):
+        labelled, voted = (
+            {row.segment_id for row in made if row.part == "training"}
+            for made in (_trained(tmp_path, "session.tsv", folds, by_votes) for by_votes in (False, True))
+        )
+        assert labelled == {row.segment_id for row in rows if row.fold in folds and row.part == "training"}
+        assert voted == {row.segment_id for row in votes if row.fold in folds} > labelled
 
 
 def test_what_makes_no_sense_is_refused(tmp_path, votes_of_turns):

@@ -91,6 +91,9 @@ def test_packed_networks_say_of_the_features_what_training_stored(made, tmp_path
         entry["weights"] = None  # the features are made up
     (results / "config.json").write_text(json.dumps(known))
     invoke(models, "pack", "--results", results, "--run", run, "--fold", 0, "--out", tmp_path / "model")
+    readme = (tmp_path / "model" / "README.md").read_text()
+    other = f" of all {2 * plan.folds} networks of the run" if plan.folds > 1 else ""
+    assert f"| test part{other}, mean over seeds | value |" in readme
     monkeypatch.setattr("models.apply.predict.Stages", lambda *_: None)
     predictor = Predictor(tmp_path / "model", plugs=True)
     segments = read_table(results / "segments.tsv", Segment)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from models.evaluation.contrast import also_differs, differences
+from models.options import runs_named
 from models.report.names import count
 from pipeline.records import InputError
-from workflow.launch import base, overlays, read, settings_option
+from workflow.launch import base, in_order, overlays, read, settings_option
 
 if TYPE_CHECKING:
     from workflow.settings import Resolved
@@ -41,7 +42,7 @@ def configuration(settings: tuple[str, ...]) -> dict:
     """config.yaml with what was laid over it, as Snakemake lays it; raises InputError for a file that is none."""
     from workflow.settings import patch
 
-    return reduce(patch, map(read, (base(), *settings)))
+    return reduce(patch, map(read, (base(), *in_order(settings))))
 
 
 def plan_of(known) -> Iterator[str]:
@@ -61,7 +62,7 @@ def plan_of(known) -> Iterator[str]:
     )
     yield f"{'contrasts':<12} {len(options.contrasts) or 'none'}"
     for contrast in options.contrasts:
-        for b in [contrast.b] if isinstance(contrast.b, str) else contrast.b:
+        for b in runs_named(contrast.a, contrast.b)[1:]:
             rest = also_differs(between(known.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
@@ -74,11 +75,10 @@ def parts_of(known) -> Iterator[str]:
     one, options, segments = known.settings, known.options, known.index.segments
     if one.synthetic:
         return
-    without = [segment.segment_id for segment in segments if segment.annotation is None]
     measured = all(isfinite(segment.end_s) for segment in segments)
     by_duration = one.task.frames and measured
     try:
-        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, without)
+        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, known.unlabelled)
         rows = assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
     except InputError as error:
         yield f"{'split':<12} cannot be made: {error}"

@@ -51,7 +51,7 @@ def rates() -> dict:
 
 def volume(known: "Planned") -> Volume:
     """How much there is of a corpus; where segments do not tell how long recordings are, some are opened."""
-    index, settings = known.index, known.settings
+    index = known.index
     ends_s = {unit.unit_id: 0.0 for unit in index.units}
     for segment in index.segments:
         ends_s[segment.unit_id] = max(ends_s[segment.unit_id], segment.end_s)
@@ -59,20 +59,11 @@ def volume(known: "Planned") -> Volume:
         some = unknown[:: -(-len(unknown) // OPENED)]
         lengths = [length for unit in some if (length := length_s(Path(known.root), unit.video or unit.audio))]
         ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
-    labels = {row.segment_id: row for row in index.labels}
-    classes = {*settings.labels, *settings.options.merge}
     segments_s = labelled_s = 0.0
     for segment in index.segments:
         lasts_s = max(0.0, min(segment.end_s, ends_s[segment.unit_id]) - segment.start_s)
-        label = labels.get(segment.segment_id)
-        if settings.task.frames:
-            is_labelled = segment.annotation is not None
-        elif settings.task.numbers:
-            is_labelled = label is not None and None not in [getattr(label, name) for name in settings.task.targets]
-        else:
-            is_labelled = label is not None and (label.label in classes or (not classes and label.label is not None))
         segments_s += lasts_s
-        labelled_s += lasts_s * is_labelled
+        labelled_s += lasts_s * (segment.segment_id in known.labelled)
     return Volume(sum(ends_s.values()), segments_s, labelled_s)
 
 

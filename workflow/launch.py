@@ -89,12 +89,18 @@ def _files(settings: tuple[str, ...]) -> list[str]:
     return [given for given in settings if "=" not in given]
 
 
+def in_order(settings: tuple[str, ...]) -> list[str]:
+    """The settings as Snakemake lays them over each other: files first, then single keys."""
+    return sorted(settings, key=lambda given: "=" in given)
+
+
 def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
     """The command line of snakemake.
 
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
-    files, pairs = _files(settings), [given for given in settings if "=" in given]
+    files = _files(settings)
+    pairs = in_order(settings)[len(files) :]
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)
     return [
         *(sys.executable, "-m", "snakemake", target, "--snakefile", str(HOME / "Snakefile")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.options import MODALITIES, NetworkOptions
+from models.options import MODALITIES, NetworkOptions, runs_named
 from models.task import Task
 from pipeline.corpora.base import Index
 
@@ -46,17 +46,15 @@ def drop_contrasts(merged: dict, own: dict) -> dict:
     if "contrasts" in own:
         return merged
     there = {f"{key}-{one}" for key, entry in (merged.get("runs") or {}).items() for one in _sets(entry)}
-    return {**merged, "contrasts": [x for x in merged.get("contrasts") or [] if there.issuperset(_runs_of(x))]}
+    return {
+        **merged,
+        "contrasts": [x for x in merged.get("contrasts") or [] if there.issuperset(runs_named(x["a"], x["b"]))],
+    }
 
 
 def _sets(entry: dict | list | None) -> list[str]:
     """The modality sets of an entry under ``runs``."""
     return list((entry.get("modalities") if isinstance(entry, dict) else entry) or ())
-
-
-def _runs_of(contrast: dict) -> list[str]:
-    b = contrast["b"]
-    return [contrast["a"], *([b] if isinstance(b, str) else b)]
 
 
 def drop_unread(merged: dict, own: dict) -> dict:

@@ -2,12 +2,21 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from models.options import MODALITIES, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
+from models.options import (
+    MODALITIES,
+    Contrast,
+    NetworkOptions,
+    Options,
+    SignificanceOptions,
+    TrainingOptions,
+    runs_named,
+)
 from pipeline.features import registry as extractors
 from pipeline.records import InputError, Modality
 from pipeline.weights import parse, slug
@@ -32,11 +41,6 @@ LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
 CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
-
-
-def runs_of(contrast: Contrast) -> list[str]:
-    """Every run that a contrast names."""
-    return [contrast.a, *([contrast.b] if isinstance(contrast.b, str) else contrast.b)]
 
 
 class FaceOptions(Options):
@@ -189,7 +193,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     @classmethod
     def _are_of_models_that_run(cls, contrasts: list[Contrast], info: ValidationInfo):
         left_out = {model for model, sets in info.data.get("runs", {}).items() if sets is None}
-        return [x for x in contrasts if left_out.isdisjoint(run.rpartition("-")[0] for run in runs_of(x))]
+        return [x for x in contrasts if left_out.isdisjoint(run.rpartition("-")[0] for run in runs_named(x.a, x.b))]
 
     @model_validator(mode="after")
     def _fits_together(self):
@@ -214,7 +218,7 @@ class CorpusOptions(BaseModel, extra="allow"):
                     raise ValueError(f"runs.{key}: {modalities} needs inputs.{missing[0]}, which is not given")
         names = set(self.run_names)
         for contrast in self.contrasts:
-            unknown = [run for run in runs_of(contrast) if run not in names]
+            unknown = [run for run in runs_named(contrast.a, contrast.b) if run not in names]
             if unknown:
                 raise ValueError(f"contrasts: {contrast.question!r} names {unknown[0]!r}; there are {sorted(names)}")
         return self
@@ -252,7 +256,7 @@ class CorpusOptions(BaseModel, extra="allow"):
         given = {key: entry for key, entry in self.runs.items() if entry is not None}
         return {k: RunEntry(model=k, modalities=e) if isinstance(e, list) else e for k, e in given.items()}
 
-    @property
+    @cached_property
     def planned_runs(self) -> dict[str, Run]:
         """Every run by its name, which is its key under ``runs`` and its modalities: self-A+V."""
         found = {}

@@ -15,6 +15,7 @@ from math import isinf
 
 from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count
+from models.protocols.labels import labelled
 from models.task import Task
 from models.wording import sentences, title
 from pipeline import weights
@@ -63,9 +64,28 @@ class Planned:
         return f"--corpus {self.settings.name} --reader {shlex.quote(self.options.reader)} --options {options}"
 
     @property
+    def unlabelled(self) -> list[str]:
+        """Tasks of frames: the segments for which the index names no annotation; none where it names none at all.
+
+        A reader need not name any: what its ``annotate`` knows is then seen when frames are.
+        """
+        without = [s.segment_id for s in self.index.segments if s.annotation is None]
+        return without if len(without) < len(self.index.segments) else []
+
+    @cached_property
+    def labelled(self) -> set[str]:
+        """The segments that train or are tested, as far as the index tells: all those of a corpus to be generated."""
+        known = {segment.segment_id for segment in self.index.segments}
+        if self.settings.synthetic:
+            return known
+        task, classes, merge = self.settings.task, self.settings.labels, self.options.merge
+        return labelled(task, known, self.index.labels, classes, merge, self.unlabelled)
+
+    @cached_property
     def folds(self) -> int:
-        """Number of folds of the configured protocol."""
-        return fold_count(self.settings.protocol, self.index.segments, self.options.turns)
+        """Number of folds of the configured protocol; where nothing has a label, which the split will say, of all."""
+        segments = [s for s in self.index.segments if s.segment_id in self.labelled] or self.index.segments
+        return fold_count(self.settings.protocol, segments, self.options.turns)
 
     @property
     def trains_whole_runs(self) -> bool:
@@ -85,11 +105,11 @@ class Planned:
         return [f"{self.results}/{PREPARED[modality].format(shard=shard)}" for shard in some or self.shards]
 
     @cached_property
-    def prepared_for_runs(self) -> list[str]:
-        """The faces, sound and words that the features which runs read are made from, and no others."""
+    def prepared_for_runs(self) -> dict[Modality, list[str]]:
+        """By modality the faces, sound and words that the features which runs read are made from, and no others."""
         read = self.options.read.values()
         extracted = [entry.modality for entry in read if not (entry.imported or entry.joined)]
-        return [path for modality in PREPARED if modality in extracted for path in self.prepared(modality)]
+        return {modality: self.prepared(modality) for modality in PREPARED if modality in extracted}
 
     @property
     def stores(self) -> list[str]:

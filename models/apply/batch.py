@@ -10,7 +10,6 @@ import signal
 import time
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from glob import escape
 from multiprocessing import get_context
@@ -25,10 +24,14 @@ from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
+from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
+from pipeline.digest import code
+from pipeline.features.registry import EXTRACTORS
 from pipeline.log import log, log_to_stderr
 from pipeline.records import InputError, replacing
+from pipeline.words.registry import NONE, RECOGNISERS
 
 if TYPE_CHECKING:
     from models.apply.predict import Predictor
@@ -81,6 +84,8 @@ def predict_all(
     Raises InputError where the model cannot be used.
     """
     model = Model(order.model, order.plugs)
+    if cores:  # before any library that reads it, which somebody's own plug may load
+        os.environ["OMP_NUM_THREADS"] = str(cores)
     todo: list[Pending] = []
     for request in requests:
         key = _key(model, order, request)
@@ -91,7 +96,7 @@ def predict_all(
     if not todo:
         return {}
     count = min(cores or 1, len(todo))
-    if cores:  # before any library that reads it, here and in the processes that are started
+    if cores:  # of the processes that are started
         os.environ["OMP_NUM_THREADS"] = str(cores // count)
     with TemporaryDirectory(prefix="affectflow-") as folder:  # also of what a process leaves that is ended
         order = replace(order, scratch=Path(folder))
@@ -126,7 +131,16 @@ def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on."""
     how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
     digests = [content(file) for file in (request.path, transcript_of(request.path)) if file]
-    return {"model": model.digest, "recording": digests, "settings": {"wish": repr(request.wish), **how}}
+    settings = {"wish": repr(request.wish), **how}
+    return {"model": model.digest, "code": _code(model, order), "recording": digests, "settings": settings}
+
+
+def _code(model: Model, order: Order) -> str:
+    """Digest of the code that predicts: the stages, and the plugs that the model or the order names."""
+    recogniser = (order.recogniser or model.about.recogniser).kind
+    plugs = [EXTRACTORS.load(part.extractor) for feature in model.about.features.values() for part in feature.made]
+    plugs += [FUSIONS.load(model.network.fusion), *([] if recogniser == NONE else [RECOGNISERS.load(recogniser)])]
+    return code("models.apply.batch:_do", "models.apply.predict:Predictor", *plugs)
 
 
 def _is_done(path: Path, key: dict) -> bool:
@@ -201,10 +215,15 @@ def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failur
     try:
         while waiting or at_work:
             while waiting and len(at_work) < count:
-                pipe = next((idle for idle in workers if idle not in at_work), None) or _start(order, workers)
-                at_work[pipe] = waiting.pop()
-                with suppress(ConnectionError):  # it has ended; what it should have said is missed below
-                    pipe.send(at_work[pipe])
+                idle = next((each for each in workers if each not in at_work), None)
+                pipe = idle or _start(order, workers)
+                try:
+                    pipe.send(waiting[-1])
+                except ConnectionError:
+                    if pipe is idle:  # it ended with nothing to do: another takes the recording
+                        workers.pop(pipe).join()
+                        continue
+                at_work[pipe] = waiting.pop()  # of one that ended as it started an answer is missed below
             ready = wait(list(at_work))
             for pipe in [each for each in at_work if each in ready]:
                 request, _ = at_work.pop(pipe)

@@ -18,9 +18,9 @@ RANGE = (-3.0, 3.0)  # of the logarithm of the temperature: 0.05 to 20
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (..., classes) at another temperature: above 1 less sure, below 1 surer."""
-    x = np.log(np.clip(p, TINY, None, dtype=np.float64)) / temperature
-    x = np.exp(x - x.max(-1, keepdims=True))
-    return x / x.sum(-1, keepdims=True)
+    from scipy.special import softmax
+
+    return softmax(np.log(np.clip(p, TINY, None, dtype=np.float64)) / temperature, axis=-1)
 
 
 def fit_temperature(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:

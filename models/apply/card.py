@@ -1,6 +1,6 @@
 """What is known of a packed model: scores with intervals, recalls, calibration, and who trained it; and its page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file
+from models.report.names import listing
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
@@ -114,7 +115,10 @@ def page(about) -> str:
             "its development part best, over all folds. The expected calibration error of the test parts is "
             f"{card['test_error_before']:.3f} without it and {card['test_error_after']:.3f} with it."
         )
-    lines += ["", "| test part, mean over seeds | value | 95 % interval |", "|---|---|---|"]
+    if about.supplied_crops:
+        lines.append(f"- {OTHER_CROPS}")
+    of = "" if card["scored"] == card["networks"] else f" of all {card['scored']} networks of the run"
+    lines += ["", f"| test part{of}, mean over seeds | value | 95 % interval |", "|---|---|---|"]
     for row in (row for row in card["scores"] if not row["metric"].startswith("precision_")):
         interval = f"{row['low']:.3f} to {row['high']:.3f}" if "low" in row else ""
         value = "undefined" if row["value"] is None else f"{row['value']:.3f}"
@@ -126,11 +130,14 @@ def page(about) -> str:
     return "\n".join([*lines, "", *_LIMITS, ""])
 
 
-def _listed(words: Sequence) -> str:
-    words = [str(word) for word in words]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+def _listed(words: Iterable) -> str:
+    return listing([str(word) for word in words])
 
 
+OTHER_CROPS = (
+    "It was trained on face crops that came with its corpus. Here faces are tracked and cut by affectflow, in another "
+    "way: what it says of them may be worse than its scores."
+)
 _LIMITS = (
     "The scores are those of the test parts of that protocol, in recordings of the same corpus. Other people, cameras, "
     "rooms and languages lower them, by how much nobody has measured.",

@@ -76,6 +76,7 @@ class ModelFile(Options):
     outputs: list[str]
     demonstration: bool
     faces: dict[str, Any]  # how they are tracked: sample_rate_hz, and what is taken of the picture
+    supplied_crops: bool = False  # training saw face crops that came with the corpus
     recogniser: RecogniserChoice
     features: dict[str, Feature]  # by modality
     temperature: float  # of each network, before they are averaged

@@ -10,7 +10,9 @@ import click
 from models.apply import card
 from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
 from models.predictions import AGAIN
+from models.protocols.targets import Target
 from models.task import Task
+from models.truth import rated
 from pipeline import weights as checkpoints
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_table
@@ -29,6 +31,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
 def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
+    _check_replaceable(out)
     config = results / "config.json"
     known = json.loads(config.read_text(encoding="utf-8"))
     task, folds = Task.parse(known["task"]), range(known["folds"])
@@ -49,7 +52,9 @@ def pack(results, run, weights, chosen, best, include_weights, out):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
     segments = read_table(results / "segments.tsv", Segment)
-    assignments = read_table(results / "splits" / f"{known['protocol']['name']}.tsv", Assignment)
+    by_votes = first["training"]["targets"] == "raters"
+    trained = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
+    networks = [list((results / "runs" / run / f"fold{fold}").glob("seed*/run.json")) for fold in folds]
     calibrated = card.calibration(results, run, members, task)
     about = ModelFile(
         format=FORMAT,
@@ -60,6 +65,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         outputs=first["model"]["outputs"],
         demonstration=known["demonstration"],
         faces=options["faces"],
+        supplied_crops="video" in inputs and any(segment.crops for segment in segments),
         recogniser=recogniser,
         features=features,
         temperature=calibrated["temperature"],
@@ -69,7 +75,8 @@ def pack(results, run, weights, chosen, best, include_weights, out):
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),
-            **card.people(segments, [a for a in assignments if a.fold in members]),
+            "scored": sum(map(len, networks)),
+            **card.people(segments, trained),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
             "words": known["words"]["labels"],
@@ -78,10 +85,20 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     )
     (partial / CARD).write_text(card.page(about), encoding="utf-8")
     (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    if out.exists():
+        shutil.rmtree(out)
     partial.rename(out)
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raise InputError where a folder holds anything that is no model, which a new one must not replace."""
+    if out.is_dir() and any(out.iterdir()) and not (out / FILE).is_file():
+        raise InputError(
+            f"--out {out}: holds other things than a model; give a folder that is not there yet, is empty, or holds a "
+            f"model ({FILE}), which is then replaced"
+        )
 
 
 def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | None) -> dict[int, list[int]]:
@@ -102,6 +119,16 @@ def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | Non
                 shutil.copyfile(runs[seed].with_name(name), target / name)
             found[fold].append(seed)
     return dict(found)
+
+
+def _trained(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:
+    """What trains some folds: of a split, or with ``by_votes`` what raters have voted on in place of it."""
+    rows = [row for row in read_table(results / "splits" / split, Assignment) if row.fold in folds]
+    targets = read_table(results / "targets" / split, Target) if by_votes else []
+    for fold in folds if by_votes else ():
+        own = rated([row for row in rows if row.fold == fold], [target for target in targets if target.fold == fold])[0]
+        rows = [*(row for row in rows if row.fold != fold), *own]
+    return rows
 
 
 def _feature(results: Path, name: str, entries: dict) -> Feature:

@@ -10,6 +10,7 @@ import numpy as np
 from models import predict as networks
 from models.apply.answer import Answer, Face, Row, Spoken
 from models.apply.calibrate import tempered
+from models.apply.card import OTHER_CROPS
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.page import html
 from models.apply.outputs.table import table
@@ -145,6 +146,8 @@ class Predictor:
             notes.append(VOICE)
         if self.model.training.normalise == "speaker":
             notes.append(BY_SPEAKER)
+        if self.model.about.supplied_crops and any(row.observed.get("video") for row in rows):
+            notes.append(OTHER_CROPS)
         if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
             what = "frames" if self.model.task.frames else "stretches"
             notes.append(f"In {nothing} of {len(rows)} {what} nothing was observed, so nothing is said of them.")

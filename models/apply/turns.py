@@ -34,10 +34,16 @@ class Span:
 
 
 def windows(end_s: float, window_s: float, hop_s: float) -> list[Span]:
-    """Windows over a whole recording; the last one ends with it, a little shorter or longer than the others."""
-    starts = np.arange(0.0, max(end_s - hop_s / 2, 1e-9), hop_s)
+    """Windows over a recording; the last one ends with it, a little shorter or longer than the others.
+
+    Where windows have gaps between them, the last one may end before the recording does, with its full length.
+    """
+    little_s = min(window_s, hop_s) / 2
+    starts = np.arange(0.0, max(end_s - window_s + little_s, 1e-9), hop_s)
     found = [Span(float(start_s), float(min(start_s + window_s, end_s))) for start_s in starts]
-    return [*found[:-1], Span(found[-1].start_s, end_s)]
+    if end_s - found[-1].end_s <= little_s:
+        found[-1] = Span(found[-1].start_s, end_s)
+    return found
 
 
 def speech(path: Path, end_s: float) -> list[Span]:

@@ -11,13 +11,12 @@ def differences(
     b: Mapping,
     modalities: tuple[str, str] = ("", ""),
     inputs: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
-    training: tuple[Mapping, Mapping] = ({}, {}),
 ) -> list[str]:
     """Names of all that differs between two runs, what the contrast is about first.
 
     ``a`` and ``b`` are the settled options of the two models, in which an option that its fusion does not read is
     absent or None: it then belongs to the fusion and does not count by itself. ``inputs`` are the stores by modality,
-    compared for the modalities that both runs have; ``training`` what each run sets for itself.
+    compared for the modalities that both runs have.
     """
     found = [] if set(modalities[0].split("+")) == set(modalities[1].split("+")) else ["modalities"]
     shared = [name for name in inputs[0] if name in inputs[1]]
@@ -28,15 +27,12 @@ def differences(
         first, second = a.get(key), b.get(key)
         if first != second and not (other_fusion and None in (first, second)):
             found.append(key)
-    keys = [*training[0], *(key for key in training[1] if key not in training[0])]
-    found += [f"training.{key}" for key in keys if training[0].get(key) != training[1].get(key)]
     return sorted(found, key=lambda key: _rank(key.partition(".")[0]))
 
 
-def also_differs(found: list[str], topic: str | None = None) -> list[str]:
-    """What a contrast does not say: all differences but its topic, which is the first where none is given."""
-    about = topic if topic in found else found[0] if found else None
-    return [key for key in found if key != about]
+def also_differs(found: list[str]) -> list[str]:
+    """What a contrast does not say: all differences but the first, which it is about."""
+    return found[1:]
 
 
 def _rank(key: str) -> int:

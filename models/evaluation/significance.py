@@ -64,8 +64,8 @@ def size_ratio(split: list[Assignment], folds: int) -> float:
         test, training = parts.count("test"), parts.count("training")
         if not test or not training:
             raise InputError(
-                f"the split has {training} training and {test} test segments in fold {fold}; both are needed; "
-                "check --folds and the protocol"
+                f"--split has {training} training and {test} test segments in fold {fold} of --folds {folds}, and some "
+                "of both are needed; give the split that the runs were trained on, and its number of folds"
             )
         ratios.append(test / training)
     return float(np.mean(ratios))

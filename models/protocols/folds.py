@@ -68,7 +68,7 @@ def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
 
 
 def fold_count(protocol: str, segments: Sequence[Segment], turns: str = "all") -> int:
-    """Number of folds of a protocol on some segments, of which nothing but their groups is looked at.
+    """Number of folds of a protocol on segments that have labels, of which nothing but their groups is looked at.
 
     Raises InputError for an unknown protocol, and where the segments lack the groups that it needs.
     """
@@ -102,10 +102,11 @@ def _leave_out(name: str, apart: Sequence[str]):
     """Folds that each test one group (or a set of them) and keep apart what shares a group with the test part."""
 
     def cut(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
-        found = _named(segments, name, name)
+        known = labelled.of(segments)
+        found = _named(known, name, name)
         sets = [[one] for one in found]
         if len(found) > MOST_FOLDS:
-            table = labelled.table(segments, [group_of(s, name) for s in segments])
+            table = labelled.table(known, [group_of(s, name) for s in known])
             sets = share_out(*table, MOST_FOLDS, np.random.default_rng(seed))
         folds = []
         for one in sets:
@@ -133,11 +134,12 @@ def _count_scenario(segments: Sequence[Segment]) -> int:
 
 
 def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
-    _count_scenario(segments)
-    name, outer = _outer_sets(segments)
+    known = labelled.of(segments)
+    _named(known, "scenario", "scenario")
+    name, outer = _outer_sets(known)
     folds = []
     for number, one in enumerate(outer):
-        own = [s for s in segments if group_of(s, name) in one]
+        own = [s for s in known if group_of(s, name) in one]
         names, table = labelled.table(own, [s.scenario for s in own])
         rng = np.random.default_rng([seed, number])
         for scenarios in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
@@ -166,6 +168,7 @@ def _grouping(segments: Sequence[Segment]) -> list:
 
 
 def _cut_groups(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
+    segments = labelled.of(segments)
     grouping = _grouping(segments)
     count = min(GROUP_FOLDS, len(set(grouping)))
     folds = []
@@ -184,7 +187,10 @@ def _cut_utterances(segments: Sequence[Segment], labelled: Labelled, seed: int) 
     """
     usable = sorted(labelled.of(segments), key=lambda s: s.segment_id)
     if len(usable) < 2 * GROUP_FOLDS:
-        raise InputError(f"{len(usable)} labelled segments are too few for {GROUP_FOLDS} utterance folds")
+        raise InputError(
+            f"protocol utterance: {len(usable)} labelled segments are too few for {GROUP_FOLDS} folds, which need "
+            f"{2 * GROUP_FOLDS}; label more of them or choose another protocol"
+        )
     fifths = np.array_split(np.random.default_rng(seed).permutation(len(usable)), GROUP_FOLDS)
     second = np.random.default_rng(10 * seed + 2)
     folds = []

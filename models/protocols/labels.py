@@ -1,8 +1,9 @@
 """What segments are labelled with: which of them a task can use, and under which name."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from models.task import Task
 from pipeline.cli import parse_options
 from pipeline.log import log
 from pipeline.records import NUMBERS, InputError, Label
@@ -14,6 +15,33 @@ def parse_merge(text: str) -> dict[str, str]:
     if not all(isinstance(label, str) for label in merges.values()):
         raise InputError(f'--merge {text!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')
     return merges
+
+
+def labelled(
+    task: Task,
+    segment_ids: Iterable[str],
+    labels: Iterable[Label],
+    classes: Sequence[str],
+    merge: Mapping[str, str],
+    unlabelled: Iterable[str] = (),
+) -> set[str]:
+    """The segments that a task can train on; ``unlabelled`` names those of which no frame is labelled.
+
+    No classes named: all that occur.
+    """
+    if task.frames:
+        return set(segment_ids) - set(unlabelled)
+    kept = _with_numbers(labels, task.targets) if task.numbers else _with_classes(labels, classes, merge)
+    return set(segment_ids) & set(kept)
+
+
+def _with_classes(labels: Iterable[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
+    merged = {row.segment_id: merge.get(row.label, row.label) for row in labels if row.label}
+    return {segment_id: label for segment_id, label in merged.items() if label in classes or not classes}
+
+
+def _with_numbers(labels: Iterable[Label], targets: Sequence[str]) -> dict[str, None]:
+    return {row.segment_id: None for row in labels if all(getattr(row, name) is not None for name in targets)}
 
 
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
@@ -29,14 +57,14 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
                 f"the segments have no label{but}, and at least two classes are needed; complete the corpus's labels"
             )
     if len(set(classes)) != len(classes) or len(classes) < 2:
-        raise InputError(f"classes {list(classes)}: give at least two, each once")
+        raise InputError(f"classes {list(classes)}: give at least two, each once, under labels in the settings")
     for source, target in merge.items():
         if source in classes:
             raise InputError(f"label {source!r} is merged into {target!r}; remove it from the classes {list(classes)}")
         if target not in classes:
             raise InputError(f"label {source!r} is merged into {target!r}, which is not in the classes {list(classes)}")
     merged = {row.segment_id: merge.get(row.label, row.label) for row in labels}
-    kept = {segment_id: label for segment_id, label in merged.items() if label in classes}
+    kept = _with_classes(labels, classes, merge)
     if not kept:
         found = ", ".join(sorted({row.label or "none" for row in labels}))
         raise InputError(f"no segment has a label of {list(classes)}; the corpus has {found}")
@@ -60,7 +88,7 @@ def choose_numbers(labels: Sequence[Label], targets: Sequence[str]) -> dict[str,
     """
     if not targets or not set(targets) <= set(NUMBERS):
         raise InputError(f"targets {', '.join(targets) or 'none'}: name some of {', '.join(NUMBERS)}")
-    kept = {row.segment_id: None for row in labels if all(getattr(row, name) is not None for name in targets)}
+    kept = _with_numbers(labels, targets)
     if not kept:
         raise InputError(f"no segment has a number for each of {', '.join(targets)}; complete the corpus's table")
     if len(kept) < len(labels):

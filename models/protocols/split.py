@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import click
 import numpy as np
 
 from models.protocols.development import develop
-from models.protocols.folds import PROTOCOLS, Fold, fold_count, of_turns
+from models.protocols.folds import PROTOCOLS, Fold, of_turns
 from models.protocols.groups import Labelled
 from models.protocols.labels import choose_classes, choose_numbers, parse_merge
 from models.protocols.leaks import leaks, share_of, shared_groups
@@ -27,20 +28,26 @@ def assign(
     turns: str = "all",
     seed: int = 0,
     by_duration: bool = False,
+    planned: int | None = None,
 ) -> list[Assignment]:
     """Assign every usable segment to a part in each fold.
 
     ``label`` holds the segments that train and are tested (None: not by classes), ``unlabelled`` those that are
-    predicted only; others are left out. Raises InputError where the corpus does not fit the protocol or a part of a
+    predicted only; others are left out. ``planned`` is how many folds there must be, where that was settled before
+    recordings were opened. Raises InputError where the corpus does not fit the protocol or a part of a
     fold would be empty.
     """
     given = sorted(segments, key=lambda s: s.segment_id)
     kept = of_turns(given, turns)
     if len(kept) < len(given):
         log.info("turns %s: %d of %d segments are left out", turns, len(given) - len(kept), len(given))
-    folds, labelled = fold_count(protocol, kept), Labelled(label, by_duration)
+    labelled = Labelled(label, by_duration)
+    if not labelled.of(kept):
+        raise InputError(
+            f"turns {turns}: none of {len(kept)} segments has a label; complete the labels, or take all turns"
+        )
     cut = PROTOCOLS[protocol].cut(kept, labelled, seed)
-    assert len(cut) == folds, f"{protocol}: {len(cut)} folds where {folds} were planned"
+    cut = _as_planned(cut, planned or len(cut), labelled)
     predicted_only = set(unlabelled) - set(label)
     rows = []
     for number, fold in enumerate(cut):
@@ -57,19 +64,43 @@ def assign(
     return sorted(rows, key=lambda a: (a.fold, a.segment_id, a.part))
 
 
-def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, list[Segment]]:
-    test, pool = labelled.of(fold.test), labelled.of(fold.pool)
-    if not test or not pool:
-        missing, what = ("test", fold.test) if not test else ("training", fold.pool)
+def _as_planned(folds: list[Fold], planned: int, labelled: Labelled) -> list[Fold]:
+    """As many folds as were planned: where recordings that cannot be read leave fewer, large test parts are halved.
+
+    Halves train on the same, and every segment is still tested once.
+    """
+    folds = list(folds)
+    while len(folds) < planned:
+        tested = [labelled.of(fold.test) for fold in folds]
+        largest = max(range(len(folds)), key=lambda k: len(tested[k]))
+        if len(tested[largest]) < 2:
+            break
+        log.warning("%d folds were planned and recordings are left for %d: half of what fold %d tests becomes fold %d",
+                    planned, len(folds), largest, len(folds))  # fmt: skip
+        halves = [replace(folds[largest], test=tested[largest][k::2]) for k in range(2)]
+        folds[largest : largest + 1], folds[len(folds) :] = halves[:1], halves[1:]
+    if len(folds) != planned:
         raise InputError(
-            f"fold {number} ({fold.tested}) has no {missing} part: none of its {len(what)} segments has a label "
-            "that is asked for; complete the labels, ask for other ones, or choose another protocol"
+            f"{planned} folds were planned, and what can be read is enough for {len(folds)}; replace or take out the "
+            "recordings that findings.tsv names, and run again"
         )
+    return folds
+
+
+def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, list[Segment]]:
+    given = {"test": fold.test, "training": fold.pool}
+    given |= {} if fold.development is None else {"development": fold.development}
+    parts = {part: labelled.of(members) for part, members in given.items()}
+    for part, members in given.items():
+        if not parts[part]:
+            raise InputError(
+                f"fold {number} ({fold.tested}) has no {part} part: none of its {len(members)} segments has a label "
+                "that is asked for; complete the labels, ask for other ones, or choose another protocol"
+            )
     if fold.development is None:
-        training, development = develop(pool, labelled, number, fold.scenarios_apart, seed)
-    else:
-        training, development = pool, labelled.of(fold.development)
-    return {"training": training, "development": development, "test": test}
+        apart = fold.scenarios_apart
+        parts["training"], parts["development"] = develop(parts["training"], labelled, number, apart, seed)
+    return parts
 
 
 def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Sequence[Segment]) -> None:
@@ -131,8 +162,9 @@ def _without_frames(path: str) -> list[str]:
 @click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
 @click.option("--turns", default="all", show_default=True, help="all, or one style of turns such as improvised")
 @click.option("--seed", default=0, show_default=True, help="of every random choice; one seed, one split")
+@click.option("--folds", type=click.IntRange(min=1), help="how many were planned before recordings were opened")
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
-def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, out):
+def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, folds, out):
     """Assign segments to the folds and parts of a protocol."""
     merges = parse_merge(merge)
     task, rows = Task.parse(task), read_table(segments, Segment)
@@ -142,4 +174,4 @@ def split(task, segments, protocol, labels_table, labels_store, classes, merge, 
     names = [name.strip() for name in classes.split(",") if name.strip()]
     without = _without_frames(labels_store) if labels_store else []
     label, unlabelled = usable(task, rows, labels, names, merges, without)
-    write_table(out, assign(rows, protocol, label, unlabelled, turns, seed, task.frames), Assignment)
+    write_table(out, assign(rows, protocol, label, unlabelled, turns, seed, task.frames, folds), Assignment)

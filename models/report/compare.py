@@ -19,6 +19,7 @@ from models.report.names import Numbers, listing, missing
 from models.report.runs import RunNames, in_order
 from models.report.scores import Cell, collect, of_protocol
 from models.report.tables import Column, Table
+from models.report.verdict import in_words_of, not_by_group
 from models.report.view import is_demonstration
 from pipeline.log import log
 from pipeline.records import InputError, replacing
@@ -36,9 +37,15 @@ class Side:
 
 
 def flat(value, path: str = "") -> Iterator[tuple[str, str]]:
-    """The leaves of nested settings as (dotted key, text); a list is one leaf, and what is null is not there."""
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):  # contrasts
-        value = {item.pop("question"): " ".join(map(str, item.values())) for item in map(dict, value)}
+    """The leaves of nested settings as (dotted key, text); a list is one leaf, and what is null is not there.
+
+    Of a list of tables each is a leaf by its question, as contrasts are, or leaves by its number.
+    """
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        if all(isinstance(item, dict) and "question" in item for item in value):
+            value = {item.pop("question"): " ".join(map(str, item.values())) for item in map(dict, value)}
+        else:
+            value = dict(enumerate(value))
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from flat(inner, f"{path}.{key}" if path else str(key))
@@ -152,7 +159,9 @@ def verdicts(sides: list[Side]) -> Table | None:
             numbers = Numbers(str(row["metric"]))
             of[f"side{k}"] = SHORT.get(row["verdict"], str(row["verdict"]))
             between = numbers.interval(row["ci_low"], row["ci_high"])
-            of[f"side{k}_by"] = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
+            by = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
+            settings = side.results.settings
+            of[f"side{k}_by"] = "; ".join([by, *not_by_group(in_words_of(row, settings), settings.alpha)])
     if not rows:
         return None
     columns = [Column("pair", "Contrast", number=False)]

@@ -69,13 +69,16 @@ def _reasons(rows: pd.DataFrame, media: bool) -> Table | None:
     for (modality, status, _), group in rows.assign(by=by).groupby(["modality", "status", "by"], sort=False):
         wordings = list(dict.fromkeys(reason.loc[group.index]))
         named = cause.loc[group.index[0]]
-        head = wordings[0] if missing(named) or named == Cause.REMARK else _text(named)
-        row = {"why": sentence(head), "named": named, "modality": modality, "status": STATUS_WORDS.get(status, status)}
+        quoted = missing(named) or named == Cause.REMARK
+        if quoted and not media:
+            continue
+        head = wordings[0] if quoted else _text(named)
+        row = {"why": sentence(head), "modality": modality, "status": STATUS_WORDS.get(status, status)}
         more = f" (and {count(len(wordings) - 1, 'other wording')})" if len(wordings) > 1 else ""
         row |= {"wording": None if wordings[0] == head else f"Such as: {wordings[0]}{more}", "segments": len(group)}
         out.append({**row, "examples": ", ".join(group["segment"].head(3))})
     if not media:
-        out = [{**row, "wording": None, "examples": None} for row in out if row["named"] not in (None, "remark")]
+        out = [{**row, "wording": None, "examples": None} for row in out]
     out.sort(key=lambda row: (-row["segments"], row["modality"], row["why"]))
     columns = [
         Column("why", "Why", number=False, sub="wording"),

@@ -79,7 +79,13 @@ def command(folder, run, count, out):
     from models.report.scores import collect, ranking
     from models.report.settings import Settings
 
-    results = read(folder, Settings.from_json(folder / "config.json"))
+    settings = Settings.from_json(folder / "config.json")
+    if settings.task.frames:
+        raise InputError(
+            f"{folder}: examples are segments that a run gets wrong, and task {settings.task} has frames; look at the "
+            "traces in the report, or at `affectflow predict --overlay` of a recording"
+        )
+    results = read(folder, settings)
     scored = results.tables["scores"]
     if run is None:
         order = in_order(scored["run"], results.settings.runs)

@@ -141,7 +141,8 @@ def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str])
     try:
         header = pd.read_csv(path, nrows=0, **options).columns
         kinds = {name: str for name in TEXT_COLUMNS if name in header}
-        table = pd.read_csv(path, dtype=kinds, na_values={c: ["", "nan"] for c in header}, **options)
+        nothing = {name: [""] if name in kinds else ["", "nan"] for name in header}  # someone may be called nan
+        table = pd.read_csv(path, dtype=kinds, na_values=nothing, **options)
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: not a table ({error}); delete it and let the workflow make it again") from None
     lacking = [column for column in columns if column not in table]

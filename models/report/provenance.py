@@ -107,12 +107,13 @@ def _read(read: Counter) -> Table:
 
 
 def _file_of(settings: Settings, run: str, name: str) -> str:
-    """The file behind the name of a training's input: a modality, split or labels."""
+    """The file behind the name of a training's input: a modality, or a table."""
     stores = {modality: f"features/{store}.h5" for modality, store in settings.runs[run].inputs.items()}
     tables = {
         what: f"{folder}/{settings.protocol.name}.tsv" for what, folder in (("split", "splits"), ("targets",) * 2)
     }
-    return {**stores, **tables, "labels": "labels.h5"}.get(name, name)
+    tables |= {"segments": "segments.tsv", "labels": f"labels.{'h5' if settings.task.frames else 'tsv'}"}
+    return {**stores, **tables}.get(name, name)
 
 
 def _recogniser(results: Results) -> dict | None:

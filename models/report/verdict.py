@@ -56,12 +56,23 @@ def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
     if len(low) == 2:
         out.append("neither of the two is shown to be better than guessing")
     out += [f"{low[0]} is not shown to be better than guessing"] if len(low) == 1 else []
+    return out + not_by_group(row, alpha)
+
+
+def not_by_group(row: dict, alpha: float) -> list[str]:
+    """The clause on a better side where the test by whole groups does not agree; else nothing."""
     by_group = row.get("p_by_group")
-    if KINDS.get(row.get("verdict")) == BETTER and not missing(by_group) and by_group >= alpha:
-        over = f"p {_equals(by_group)} over {count(row['groups'], row['group_kind'])}"
-        others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
-        out.append(f"with {others} there might be no difference ({over})")
-    return out
+    if KINDS.get(row.get("verdict")) != BETTER or missing(by_group) or by_group < alpha:
+        return []
+    over = f"p {_equals(by_group)} over {count(row['groups'], row['group_kind'])}"
+    others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
+    return [f"with {others} there might be no difference ({over})"]
+
+
+def in_words_of(row: dict, settings: Settings) -> dict:
+    """A row of significance.csv, which calls any recording a video, in the words of its corpus."""
+    kind = row.get("cluster_kind")
+    return {**row, "cluster_kind": {"video": settings.words["unit"]}.get(kind, kind)}
 
 
 def _clusters(row: dict) -> str:
@@ -84,15 +95,13 @@ class Verdicts:
     """Turn the rows of significance.csv into sentences."""
 
     def __init__(self, rows: list[dict], names: RunNames, settings: Settings):
-        unit = {"video": settings.words["unit"]}  # significance.csv calls any recording a video
-        rows = [{**row, "cluster_kind": unit.get(row.get("cluster_kind"), row.get("cluster_kind"))} for row in rows]
+        rows = [in_words_of(row, settings) for row in rows]
         planned = [row for row in rows if row["role"] == Role.PLANNED]
         self.rows, self.names = planned, names
         self.secondary = [row for row in rows if row not in planned]
         self.resampled = any(not missing(row.get("p_bootstrap")) for row in planned)
         self.region, self.alpha = settings.practical_region, settings.alpha
         self.numbers = Numbers(str(planned[0]["metric"]) if planned else settings.metric)
-        self.topics = {contrast.get("question"): contrast.get("topic") for contrast in settings.contrasts}
         self.answers = [self._answer(row) for row in planned]
 
     def _answer(self, row: dict) -> Answer:
@@ -113,7 +122,7 @@ class Verdicts:
             word, text = f"{sentence(better)} is better", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
         question = str(row["question"])
-        also = also_differs(self.names.differences(row["a"], row["b"]), self.topics.get(question))
+        also = also_differs(self.names.differences(row["a"], row["b"]))
         warned = cautions(row, self.alpha, (a, b))
         return Answer(question, word, text, kind, a, b, shared, row, warned, also)
 

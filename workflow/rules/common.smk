@@ -95,6 +95,12 @@ def folds_of(wildcards):
     return [wildcards.fold] if "fold" in wildcards.keys() else range(planned(wildcards).folds)
 
 
+def planned_folds(wildcards):
+    """How many folds the trainings count on, as an option of the split: recordings may turn out to be unreadable."""
+    known = planned(wildcards)
+    return f"--folds {known.folds}" if wildcards.protocol == known.settings.protocol else ""
+
+
 def frame_labels_of(wildcards):
     """The frame-wise labels, where a corpus has them."""
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
@@ -124,16 +130,15 @@ def labels_of(wildcards):
 
 def targets_of(wildcards):
     """The votes of single raters, where a model learns them."""
-    targets = options(wildcards).training.for_network(network(wildcards)).targets
-    return (
-        f"results/{wildcards.corpus}/targets/{planned(wildcards).settings.protocol}.tsv" if targets == "raters" else []
-    )
+    if training_of(wildcards).targets != "raters":
+        return []
+    return f"results/{wildcards.corpus}/targets/{planned(wildcards).settings.protocol}.tsv"
 
 
 def segments_of(wildcards):
     """Who speaks, and in which order, where a model or its training asks for it."""
-    training = options(wildcards).training.for_network(network(wildcards))
-    return f"results/{wildcards.corpus}/segments.tsv" if takes_segments(network(wildcards), training) else []
+    needed = takes_segments(network(wildcards), training_of(wildcards))
+    return f"results/{wildcards.corpus}/segments.tsv" if needed else []
 
 
 def extractor_entry(wildcards):
@@ -198,10 +203,17 @@ def network(wildcards):
     return planned(wildcards).settings.models[run_of(wildcards).model]
 
 
+def training_of(wildcards):
+    """How the model of a training job is trained: as the corpus says, and the model for itself."""
+    return options(wildcards).training.for_network(network(wildcards))
+
+
 def run_weights(wildcards):
     """The weights that a run's features and words were made with."""
     one = options(wildcards)
-    sources = [one.extractors[store].weights for store in run_of(wildcards).inputs.values()]
+    stores = run_of(wildcards).inputs.values()
+    made = [part for store in stores for part in one.extractors[store].joined or [store]]
+    sources = [one.extractors[store].weights for store in made]
     sources += [one.recogniser.weights] if "text" in run_of(wildcards).inputs else []
     return [weights_folder(source) for source in dict.fromkeys(sources) if source]
 
@@ -212,18 +224,18 @@ def run_features(wildcards):
     return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
 
 
-def predictions(wildcards):
-    """The item-level predictions of every run and fold."""
+def predictions(wildcards, folds=None):
+    """The item-level predictions of every run, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
         for run in options(wildcards).run_names
-        for fold in range(planned(wildcards).folds)
+        for fold in folds or range(planned(wildcards).folds)
     ]
 
 
 def contact_sheet(wildcards):
     """The page of face crops, where faces were looked for."""
-    if not any("/faces/" in path for path in planned(wildcards).prepared_for_runs):
+    if "video" not in planned(wildcards).prepared_for_runs:
         return []
     folder = f"results/{wildcards.corpus}/tables"
     return [f"{folder}/contact_sheet.jpg", f"{folder}/contact_sheet.json", f"{folder}/film_strips.jsonl"]
@@ -269,12 +281,12 @@ def training_code(wildcards):
 
 def training_gpus(wildcards):
     """A GPU for training, unless the configuration says cpu."""
-    return gpus(wildcards, options(wildcards).training.device != "cpu")
+    return gpus(wildcards, training_of(wildcards).device != "cpu")
 
 
 def training_memory(wildcards, input, threads, attempt):
     """Memory for the features as far as they are kept in it, and for each seed that trains at the same time."""
-    training = options(wildcards).training
+    training = training_of(wildcards)
     features_mb = min(2.5 * input.size_mb, 1000 * training.memory_budget_gb + 1000)
     return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
 

@@ -20,11 +20,13 @@ rule split:
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
+        folds=planned_folds,
         code=code("models.protocols.split:split"),
     shell:
         "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
         " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol}"
-        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} --out {output} > {log} 2>&1'
+        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} {params.folds} --out {output}'
+        " > {log} 2>&1"
 
 
 # For models that learn what every single rater said: training.targets is raters.
@@ -71,7 +73,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             f"results/{{corpus}}/benchmarks/train-{{model}}-{{modalities}}/{'{fold}' if _folds is None else 'all'}.tsv"
         wildcard_constraints:
             corpus="|".join(map(re.escape, _names)) or "(?!)",
-        threads: lambda wildcards: options(wildcards).training.threads
+        threads: lambda wildcards: training_of(wildcards).threads
         resources:
             mem_mb=training_memory,
             runtime=growing(240),
@@ -125,7 +127,7 @@ rule submission:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/labels.h5",
         "results/{corpus}/tables/scores.csv",
-        lambda wildcards: [path for path in predictions(wildcards) if "/fold0/" in path],
+        lambda wildcards: predictions(wildcards, folds=[0]),
     output:
         directory("results/{corpus}/submission"),
     log:

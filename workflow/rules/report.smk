@@ -73,7 +73,7 @@ rule coverage:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/findings.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: planned(wildcards).prepared_for_runs,
+        lambda wildcards: [path for paths in planned(wildcards).prepared_for_runs.values() for path in paths],
         frame_labels_of,
         lambda wildcards: [f"results/{wildcards.corpus}/features/{name}.h5" for name in options(wildcards).read],
         split=split_file,
@@ -95,7 +95,7 @@ rule contact_sheet:
     input:
         "results/{corpus}/segments.tsv",
         "results/{corpus}/labels.tsv",
-        lambda wildcards: [p for p in planned(wildcards).prepared_for_runs if "/faces/" in p],
+        lambda wildcards: planned(wildcards).prepared_for_runs.get("video", []),
     output:
         report("results/{corpus}/tables/contact_sheet.jpg", caption="../report/contact_sheet.rst", category="{corpus}"),
         captions="results/{corpus}/tables/contact_sheet.json",
