@@ -48,8 +48,8 @@ def main(parts, out):
         for name, value in figures.items():
             print(f"{value:10.2f}  {name}")
         sys.stdout.flush()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(found, indent=1) + "\n")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(found, indent=1) + "\n")  # after each part: all of them take an hour
     print(f"\nwritten to {out}")
 
 

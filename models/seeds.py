@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
-from multiprocessing import connection, parent_process
-from threading import Thread
 
 import torch
 
@@ -41,9 +39,7 @@ def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: boo
     from torch import multiprocessing
 
     try:
-        multiprocessing.set_forkserver_preload([__name__])  # torch is loaded once, not by each
-        given = (at_once, job, examples, known, mixed)
-        multiprocessing.start_processes(_train_share, given, nprocs=at_once, start_method="forkserver")
+        multiprocessing.spawn(_train_share, (at_once, job, examples, known, mixed), nprocs=at_once)
     except multiprocessing.ProcessExitedException as error:
         share = list(known)[error.error_index :: at_once]
         raise InputError(
@@ -54,7 +50,6 @@ def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: boo
 
 def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: dict[int, dict], mixed: bool) -> None:
     """Train every ``at_once``-th seed in a process of its own, which ends when the job's own process does."""
-    Thread(target=_end_with_job, daemon=True).start()
     log_to_stderr()
     make_repeatable(not mixed, job.training.threads)
     try:
@@ -62,12 +57,6 @@ def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: 
         alternate((train_seed(job, examples, seed, mixed, known[seed]) for seed in share), lambda: False)
     except InputError as error:
         sys.exit(f"error: {error}")
-
-
-def _end_with_job() -> None:
-    """End at once where the job's process has been killed: a second try may already be on its way."""
-    connection.wait([parent_process().sentinel])
-    os._exit(1)
 
 
 def alternate(trainings: Iterable[Pausing], room: Callable[[], bool]) -> None:

@@ -45,23 +45,29 @@ def best_run(scores: str | Path) -> str:
     return best
 
 
-def asked_people(results: Path) -> list[str]:
+def asked_people(results: Path, labels: FeatureStore) -> list[str]:
     """The people of the part test, whom the challenge asks for; raises InputError where there is nobody.
 
-    A video that could not be read has nobody in it; it is named in the log.
+    A video of which no frame could be read has nobody in it; it is named in the log.
     """
-    segments = read_table(results / "segments.tsv", Segment)
-    names = sorted(s.segment_id for s in segments if s.part == "test")
-    read = {s.unit_id for s in segments}
+    people = [s for s in read_table(results / "segments.tsv", Segment) if s.part == "test"]
+    seen = {
+        s.segment_id: s.unit_id for s in people if s.segment_id in labels and np.ptp(labels.row_range(s.segment_id))
+    }
     for unit in read_table(results / "units.tsv", Unit):
-        if unit.part == "test" and unit.unit_id not in read:
+        if unit.part == "test" and unit.unit_id not in seen.values():
             log.warning("%s is not in the submission: findings.tsv says why it could not be read", unit.unit_id)
-    if not names:
+    if not people:
         raise InputError(
             f"{results / 'segments.tsv'}: nobody is in the part test, everybody is annotated; "
             "put the challenge's test videos under videos/, delete the results of the index stage and run again"
         )
-    return names
+    if not seen:
+        raise InputError(
+            f"{results / 'labels.h5'}: no video of the part test has a frame; findings.tsv says why they could not be "
+            "read: replace them and run again"
+        )
+    return sorted(seen)
 
 
 def average_of_seeds(path: Path, labels: FeatureStore, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -130,8 +136,8 @@ def submission(results, run, sample, out):
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
     path = prediction_file(results, run, FOLD, TASK)
-    names = asked_people(results)
-    predicted = average_of_seeds(path, FeatureStore(results / "labels.h5"), names)
+    labels = FeatureStore(results / "labels.h5")
+    predicted = average_of_seeds(path, labels, asked_people(results, labels))
     rows = as_listed(sample, predicted) if sample else numbered(predicted)
     with replacing(out / "predictions.txt") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(",".join([LOCATION, *TASK.targets]) + "\n")

@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="module", autouse=True)
 def few_objects_to_collect():
     """Leave what stands before a file's tests out of garbage collections: each looks at half a million objects."""
+    gc.collect()
     gc.freeze()
 
 

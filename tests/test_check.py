@@ -100,6 +100,24 @@ def test_a_reader_that_only_annotates_has_labels(tmp_path):
     assert volume(known).labelled_s == 120
 
 
+def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
+    """The same task by the table reader, which knows frames by their annotation alone."""
+    rows = ["video,start_s,end_s"]
+    for k in range(12):
+        (tmp_path / f"v{k}.mp4").write_bytes(b"")
+        rows.append(f"v{k}.mp4,0,10")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "group"}
+    config = configuration(())
+    own = {"task": "numbers/frame:pain", "runs": {"self_frames": ["V"]}, "contrasts": []}
+    config["corpora"] = {"mine": {**entry, **own}}
+    known = Corpora(config)["mine"]
+    (line,) = parts_of(known)
+    assert "cannot be made" in line
+    assert "none of 12 segments" in line
+    assert volume(known).labelled_s == 0
+
+
 def test_a_corpus_without_enough_labels_is_described_all_the_same(table):
     (line,) = table({"s0": 1, "s1": 1, "s2": 1})  # of one class
     assert line == (

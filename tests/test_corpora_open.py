@@ -220,6 +220,9 @@ def test_cremad_a_sound_that_is_named_otherwise_is_of_its_clip(actors):
         assert not [line for line in said(found) if "1040" in line]
         assert len(found.segments) == 6
         path.unlink()
+    write(actors / "AudioWAV" / "1040_ITH_SAD_XX.wav", b"RIFF")
+    (line,) = [line for line in said(read(make("acted", "cremad", actors))) if "another" in line]
+    assert "AudioWAV/1040_ITH_SAD_XX.wav: another file there is of the clip 1040_ITH_SAD_XX, too; not used" in line
 
 
 def test_cremad_sound_is_a_choice(actors):

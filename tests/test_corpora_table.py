@@ -480,6 +480,18 @@ def test_a_picture_that_cannot_be_read_costs_the_picture_alone(tmp_path):
     ]
 
 
+def test_sounds_of_single_rows_tell_their_own_ends_where_the_video_cannot(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    for name, seconds in (("a1.wav", 3.0), ("a2.wav", 4.0)):
+        soundfile.write(tmp_path / name, np.zeros(int(seconds * 8000)), 8000)
+    text = "video,audio,start_s,label\na.mp4,a1.wav,0,x\na.mp4,a2.wav,10,y\na.mp4,gone.wav,20,y\n"
+    (tmp_path / "labels.csv").write_text(text)
+    found = with_ends(tmp_path, index(tmp_path))
+    assert [(s.audio, s.start_s, s.end_s) for s in found.segments] == [("a1.wav", 0, 3.0), ("a2.wav", 10, 14.0)]
+    seen = [f.segment for f in found.findings if f.modality == "video" and f.reason.endswith("as long as its sound")]
+    assert seen == [s.segment_id for s in found.segments]
+
+
 def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
     text = "audio,label\na/01.wav,x\nb/01.wav,y\na/02.wav,x\n"
     recordings = ("a/01.wav", "b/01.wav", "a/02.wav")
@@ -487,15 +499,24 @@ def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
     assert {u.audio: u.transcript for u in found.units} == {
         "a/01.wav": None, "b/01.wav": None, "a/02.wav": "transcripts/02.vtt",
     }  # fmt: skip
-    reason = "the transcript supplied was not used: transcripts/01.vtt could be of a/01.wav or b/01.wav; put it "
-    reason += "beside its recording, or into a folder as of this one, transcripts/"
-    assert said(found) == [("text", "partial", reason + name) for name in "ab"]
+    reason = "the transcript supplied was not used: transcripts/01.vtt could be of a/01.wav or b/01.wav; put that "
+    reason += "of this one beside it "
+    assert said(found) == [("text", "partial", f"{reason}or into transcripts/{name}") for name in "ab"]
     table(tmp_path, text, "transcripts/b/01.vtt")
     found = index(tmp_path)
     assert {u.audio: u.transcript for u in found.units} == {
         "a/01.wav": "transcripts/01.vtt", "b/01.wav": "transcripts/b/01.vtt", "a/02.wav": "transcripts/02.vtt",
     }  # fmt: skip
     assert said(found) == []
+
+
+def test_a_transcript_that_lies_where_one_recording_has_its_own_is_of_that_one(tmp_path):
+    found = index(table(tmp_path, "audio,label\n01.wav,x\nb/01.wav,y\n", "01.wav", "b/01.wav", "transcripts/01.vtt"))
+    assert {u.audio: u.transcript for u in found.units} == {"01.wav": "transcripts/01.vtt", "b/01.wav": None}
+    reason = (
+        "the transcript supplied was not used: transcripts/01.vtt could be of 01.wav or b/01.wav; put that of this "
+    )
+    assert said(found) == [("text", "partial", reason + "one beside it or into transcripts/b")]
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -122,14 +122,17 @@ def test_published_models_pass_what_can_be_asked_of_them(options):
     [
         ({"context": 2}, ["numbers/frame:one,other", "classes/frame"]),
         ({"separate_targets": True}, ["classes/segment", "classes/frame"]),
+        ({"context": 2, "separate_targets": True}, ["classes/segment", "numbers/frame:one,other", "classes/frame"]),
         ({}, []),
     ],
 )
-def test_a_task_that_a_network_is_not_for_is_left_out_and_said(options, left_out):
+def test_a_task_that_a_network_is_not_for_is_left_out_and_said(wrong, options, left_out):
     given = ["self_attention", "--options", json.dumps({**options, "width": 12, "embedding": 8, "heads": 2})]
     done = CliRunner().invoke(check_fusion, given, catch_exceptions=False)
     assert re.findall(r"not tried: network .*, task (\S+): ", done.output) == left_out
     assert done.output.count("ok   ") == len(CHECKS)
+    network = NetworkOptions(fusion=f"{wrong}:Idle", width=12, embedding=8, **options)
+    assert any("no gradient reaches" in said for _, said, _ in verdicts(CHECKS, network))
     with pytest.raises(InputError, match="9 of 9 checks failed"):
         CliRunner().invoke(check_fusion, ["self_attention", "--options", '{"width": 7}'], catch_exceptions=False)
 

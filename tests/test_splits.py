@@ -377,7 +377,7 @@ def test_a_group_of_labels_that_nobody_asked_for_is_in_no_fold():
     assert "2" not in groups_of(
         segments, {i for parts in made.values() for part in parts.values() for i in part}, "session"
     )
-    with pytest.raises(InputError, match="turns all: none of 120 segments has a label"):
+    with pytest.raises(InputError, match=r"none of 120 segments \(turns: all\) has a label"):
         assign(segments, "session", {})
 
 
@@ -413,10 +413,21 @@ def test_folds_that_recordings_were_lost_for_are_halves_of_others(caplog):
         others = [sorted(parts["training"] + parts["development"]) for parts in (before[whole], after[half])]
         assert others[0] == others[1]
     assert "half of what fold 0 tests becomes fold 3" in caplog.text
-    with pytest.raises(InputError, match="40 folds were planned, and what can be read is enough for 21"):
+    with pytest.raises(
+        InputError, match="40 folds were planned by the corpus's tables, and 21 come of what can be read"
+    ):
         class_split(segments, "speaker", planned=40)
-    with pytest.raises(InputError, match="2 folds were planned, and what can be read is enough for 3"):
+    with pytest.raises(InputError, match="2 folds were planned by the corpus's tables, and 3 come of what can be read"):
         class_split(segments, "speaker", planned=2)
+
+
+@pytest.mark.parametrize("turns", ["all", "scripted"])
+def test_turns_of_which_none_has_a_label_are_refused(turns):
+    segments = [replace(s, style="scripted" if s.scenario > "impro02" else s.style) for s in emotional_turns()]
+    labels = [row for s, row in zip(segments, labels_of(segments)) if s.style != "scripted" and turns == "scripted"]
+    remedy = "complete the labels" + (", or take all turns" if turns == "scripted" else "") + "$"
+    with pytest.raises(InputError, match=rf"none of \d+ segments \(turns: {turns}\) has a label; {remedy}"):
+        assign(segments, "session", {row.segment_id: row.label for row in labels}, turns=turns)
 
 
 def test_parts_that_nobody_labelled_are_refused():

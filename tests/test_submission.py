@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from models.evaluation.scores import Score
 from models.submission import submission
-from pipeline.records import InputError, Segment, Unit, write_table
+from pipeline.records import InputError, Segment, Unit, read_table, write_table
 from pipeline.store import Rows, StoreWriter
 from tests.prediction_files import write_frames
 
@@ -28,14 +28,14 @@ b_right/00002.jpg,-0.250000,0.500000
 """
 
 
-def write_labels(path):
+def write_labels(path, frames=FRAMES):
     """labels.h5 with the frames of everybody."""
     attributes = {
         **{"corpus": "affwild2", "name": "labels", "modality": "label", "extractor": "annotation"},
         **{"extractor_version": "1", "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True},
     }
     with StoreWriter(path, attributes, dim=2) as writer:
-        for name, n in FRAMES.items():
+        for name, n in sorted(frames.items()):
             start_s = np.arange(n) / 25
             rows = Rows(np.zeros((n, 2), np.float32), np.stack([start_s, start_s + 0.04], axis=1), np.zeros(n, bool))
             writer.append(name, rows)
@@ -91,6 +91,25 @@ def test_people_without_annotation_who_are_not_asked_for_are_left_out(results):
     )  # fmt: skip
     lines = [line for line in SINGLE.splitlines(True) if not line.startswith("b_left")]
     assert submit(results) == {"predictions.txt": "".join(lines)}
+
+
+def test_a_video_of_which_no_frame_can_be_read_has_nobody_in_it(results, caplog):
+    """Its sound keeps it among the segments; nothing is predicted of it, and it has no rows among the labels."""
+    dark = Segment("dark", "dark", "dark", None, "test", 0.0, 1.0)
+    segments = read_table(results / "segments.tsv", Segment)
+    write_table(results / "segments.tsv", [*segments, dark], Segment)
+    write_table(
+        results / "units.tsv", [*read_table(results / "units.tsv", Unit), Unit("dark", "d.mp4", part="test")], Unit
+    )
+    write_labels(results / "labels.h5", FRAMES | {"dark": 0})
+    assert submit(results) == {"predictions.txt": SINGLE}
+    assert "dark is not in the submission" in caplog.text
+    assert "a is not in the submission" not in caplog.text
+    write_table(results / "segments.tsv", [dark], Segment)
+    with pytest.raises(InputError, match="no video of the part test has a frame"):
+        CliRunner().invoke(
+            submission, ["--results", str(results), "--out", str(results / "none")], catch_exceptions=False
+        )
 
 
 def test_the_run_may_be_named(results):

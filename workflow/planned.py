@@ -14,7 +14,7 @@ from json import dumps
 from math import isinf
 
 from models.options import NetworkOptions
-from models.protocols.folds import PROTOCOLS, fold_count
+from models.protocols.folds import PROTOCOLS, fold_count, of_turns
 from models.protocols.labels import labelled
 from models.task import Task
 from models.wording import sentences, title
@@ -65,12 +65,11 @@ class Planned:
 
     @property
     def unlabelled(self) -> list[str]:
-        """Tasks of frames: the segments for which the index names no annotation; none where it names none at all.
+        """Tasks of frames: the segments without annotation, where the reader takes the labels of frames from these.
 
-        A reader need not name any: what its ``annotate`` knows is then seen when frames are.
+        What the ``annotate`` of another reader knows is seen when frames are.
         """
-        without = [s.segment_id for s in self.index.segments if s.annotation is None]
-        return without if len(without) < len(self.index.segments) else []
+        return [s.segment_id for s in self.index.segments if s.annotation is None and self.settings.corpus.annotations]
 
     @cached_property
     def labelled(self) -> set[str]:
@@ -84,8 +83,8 @@ class Planned:
     @cached_property
     def folds(self) -> int:
         """Number of folds of the configured protocol; where nothing has a label, which the split will say, of all."""
-        segments = [s for s in self.index.segments if s.segment_id in self.labelled] or self.index.segments
-        return fold_count(self.settings.protocol, segments, self.options.turns)
+        kept = of_turns(self.index.segments, self.options.turns)
+        return fold_count(self.settings.protocol, [s for s in kept if s.segment_id in self.labelled] or kept)
 
     @property
     def trains_whole_runs(self) -> bool:
@@ -134,9 +133,10 @@ class Planned:
         index = self.index
         for row in (*index.units, *index.segments, *index.labels, *index.findings, *index.ratings):
             digest.update(repr(row).encode(errors="surrogateescape"))
-        open_ended = {segment.unit_id for segment in self.index.segments if isinf(segment.end_s)}
+        open_ended = by_unit(segment for segment in self.index.segments if isinf(segment.end_s))
         for unit in self.index.units:
-            files = [unit.transcript, *((unit.video, unit.audio) if unit.unit_id in open_ended else ())]
+            own = open_ended.get(unit.unit_id)
+            files = [unit.transcript, *((unit.video, unit.audio, *(s.audio for s in own if s.audio)) if own else ())]
             digest.update(repr([self.prints.of(path) for path in files]).encode())
         self.prints.save()
         return digest.hexdigest()[:16]

@@ -65,7 +65,9 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         outputs=first["model"]["outputs"],
         demonstration=known["demonstration"],
         faces=options["faces"],
-        supplied_crops="video" in inputs and any(segment.crops for segment in segments),
+        supplied_crops=options["faces"]["picture"] == "face"
+        and "video" in inputs
+        and any(segment.crops for segment in segments),
         recogniser=recogniser,
         features=features,
         temperature=calibrated["temperature"],

@@ -97,7 +97,7 @@ def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
         time_s = frame_times_s(path)
     except MediaError as error:
         unit = Unit(unit.unit_id, audio=name)
-        end_s = end_of(root, unit, [])
+        end_s, _ = end_of(root, unit)
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
         return unit, end_s, None, [f"There is no picture: {error.reason}."]

@@ -44,7 +44,8 @@ def assign(
     labelled = Labelled(label, by_duration)
     if not labelled.of(kept):
         raise InputError(
-            f"turns {turns}: none of {len(kept)} segments has a label; complete the labels, or take all turns"
+            f"none of {len(kept)} segments (turns: {turns}) has a label; complete the labels"
+            + ("" if turns == "all" else ", or take all turns")
         )
     cut = PROTOCOLS[protocol].cut(kept, labelled, seed)
     cut = _as_planned(cut, planned or len(cut), labelled)
@@ -67,7 +68,7 @@ def assign(
 def _as_planned(folds: list[Fold], planned: int, labelled: Labelled) -> list[Fold]:
     """As many folds as were planned: where recordings that cannot be read leave fewer, large test parts are halved.
 
-    Halves train on the same, and every segment is still tested once.
+    Halves leave the same groups out, and every segment is still tested once.
     """
     folds = list(folds)
     while len(folds) < planned:
@@ -75,14 +76,14 @@ def _as_planned(folds: list[Fold], planned: int, labelled: Labelled) -> list[Fol
         largest = max(range(len(folds)), key=lambda k: len(tested[k]))
         if len(tested[largest]) < 2:
             break
-        log.warning("%d folds were planned and recordings are left for %d: half of what fold %d tests becomes fold %d",
+        log.warning("%d folds were planned and there are %d: half of what fold %d tests becomes fold %d",
                     planned, len(folds), largest, len(folds))  # fmt: skip
         halves = [replace(folds[largest], test=tested[largest][k::2]) for k in range(2)]
         folds[largest : largest + 1], folds[len(folds) :] = halves[:1], halves[1:]
     if len(folds) != planned:
         raise InputError(
-            f"{planned} folds were planned, and what can be read is enough for {len(folds)}; replace or take out the "
-            "recordings that findings.tsv names, and run again"
+            f"{planned} folds were planned by the corpus's tables, and {len(folds)} come of what can be read and has "
+            "labels; findings.tsv names what cannot: take it out of the tables, or replace it, and run again"
         )
     return folds
 

@@ -74,6 +74,8 @@ class Corpus(ABC):
     """Those that are predicted where the configuration does not say; () for all that occur."""
     text_files: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     """Kinds of files that ``index`` itself reads, as patterns below the root; ``raw_files.tsv`` has their digests."""
+    annotations: ClassVar[bool] = False
+    """Whether frames have no label where a segment names no annotation."""
     Config: ClassVar[type] = NoOptions
 
     def __init__(self, name: str, root: str | Path, config=None):

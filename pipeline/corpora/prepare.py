@@ -94,11 +94,14 @@ def _transcripts(root: Path, units: Sequence[Unit]) -> tuple[dict[str, str], dic
             found[unit_id] = below(root, path)
             claims[found[unit_id]].add(recording)
     for unit_id, transcript in list(found.items()):
-        recordings = sorted(claims[transcript])
-        if len({os.path.dirname(recording) for recording in recordings}) > 1:
+        folders, lies_in = {os.path.dirname(recording) for recording in claims[transcript]}, os.path.dirname(transcript)
+        places = {folder: (folder, os.path.normpath(f"{FOLDER}/{folder}")) for folder in folders}
+        owners = {folder for folder, own in places.items() if lies_in in own} or folders
+        here = os.path.dirname(recording_of[unit_id])
+        if owners != {here}:
             del found[unit_id]
             problems[unit_id] = (
-                f"{transcript} could be of {' or '.join(recordings[:3])}; put it beside its recording, or into a "
-                f"folder as of this one, {FOLDER}/{os.path.dirname(recording_of[unit_id])}"
+                f"{transcript} could be of {' or '.join(sorted(claims[transcript])[:3])}; put that of this one beside "
+                f"it or into {os.path.normpath(f'{FOLDER}/{here}')}"
             )
     return found, problems

@@ -29,30 +29,31 @@ def frames_of(root: Path, unit: Unit) -> "np.ndarray | InputError":
         return _without_folder(error, root)
 
 
-def end_of(root: Path, unit: Unit, segments: list[Segment]) -> "float | InputError":
-    """Where a unit ends, in seconds from its first frame, or from its first sample where it has no picture."""
+def end_of(root: Path, unit: Unit) -> "tuple[float | InputError, str]":
+    """Where a unit ends, in seconds from its first frame, or from its first sample where it has no picture.
+
+    And why that is where its sound ends, if its picture cannot be read.
+    """
+    failed, unseen = InputError("neither video nor sound tells how long it lasts; give end_s"), ""
     if unit.video:
         time_s = frames_of(root, unit)
-        return time_s if isinstance(time_s, InputError) else float(frame_ranges_s(time_s)[-1, 1])
-    sound = unit.audio or next((s.audio for s in segments if s.audio), None)
-    if sound is None:
-        return InputError("neither video nor sound tells how long it lasts; give end_s")
-    try:
-        return _sound_s(root / sound)
-    except InputError as error:
-        return _without_folder(error, root)
+        if not isinstance(time_s, InputError):
+            return float(frame_ranges_s(time_s)[-1, 1]), ""
+        failed, unseen = time_s, f"{time_s}; it lasts as long as its sound"
+    for sound in filter(None, (unit.audio, unit.video)):
+        end_s = _sound_s(root, sound)
+        if not isinstance(end_s, InputError):
+            return end_s, unseen
+        failed = failed if unseen else end_s
+    return failed, ""
 
 
-def _end_and_why(root: Path, unit: Unit, segments: list[Segment]) -> "tuple[float | InputError, str]":
-    """Where a unit ends, and why that is where its sound ends: its picture cannot be read."""
-    end_s = end_of(root, unit, segments)
-    if not unit.video or not isinstance(end_s, InputError):
-        return end_s, ""
-    for sound in filter(None, (unit.audio, unit.video, *(s.audio for s in segments))):
-        heard_s = end_of(root, replace(unit, video=None, audio=sound), segments)
-        if not isinstance(heard_s, InputError):
-            return heard_s, f"{end_s}; it lasts as long as its sound"
-    return end_s, ""
+def _end_of_own(root: Path, unit: Unit, segment: Segment, failed: InputError) -> "tuple[float | InputError, str]":
+    """Where a segment ends that has a sound of its own, in a recording of which nothing can be read."""
+    lasts_s = _sound_s(root, segment.audio) if segment.audio else failed
+    if isinstance(lasts_s, InputError):
+        return failed, ""
+    return segment.start_s + lasts_s, f"{failed}; it lasts as long as its sound" if unit.video else ""
 
 
 def with_ends(root: Path, found: Index) -> Index:
@@ -66,11 +67,13 @@ def with_ends(root: Path, found: Index) -> Index:
         return found
     units = {unit.unit_id: unit for unit in found.units if unit.unit_id in open_ended}
     with ThreadPoolExecutor(THREADS) as pool:
-        asked = pool.map(lambda unit: _end_and_why(root, unit, open_ended[unit.unit_id]), units.values())
+        asked = pool.map(lambda unit: end_of(root, unit), units.values())
         ends = dict(zip(units, progress(asked, "lengths of recordings", len(units))))
     segments, findings = [], list(found.findings)
     for segment in found.segments:
         recording_s, unseen = ends.get(segment.unit_id, (inf, ""))
+        if isinstance(recording_s, InputError):
+            recording_s, unseen = _end_of_own(root, units[segment.unit_id], segment, recording_s)
         end_s = recording_s if isinf(segment.end_s) else segment.end_s
         if isinstance(end_s, InputError):
             modality = "video" if units[segment.unit_id].video else "audio"
@@ -118,16 +121,17 @@ def frame_labels(
     yield from sorted(rows.items())
 
 
-def _sound_s(path: Path) -> float:
-    """Length of a sound file in seconds, as its decoded samples say."""
+def _sound_s(root: Path, sound: str) -> "float | InputError":
+    """Length of a sound file in seconds, as its decoded samples say, or why it has none."""
     from pipeline.sound import read_audio
 
     end_s = 0.0
-    for start_s, samples in read_audio(path, 16_000):
-        end_s = start_s + len(samples) / 16_000
-    if not end_s:
-        raise InputError(f"{path}: no sample can be decoded; replace the file")
-    return end_s
+    try:
+        for start_s, samples in read_audio(root / sound, 16_000):
+            end_s = start_s + len(samples) / 16_000
+    except InputError as error:
+        return _without_folder(error, root)
+    return end_s or InputError(f"{sound}: no sample can be decoded; replace the file")
 
 
 def _without_folder(error: InputError, root: Path) -> InputError:

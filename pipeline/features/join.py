@@ -56,7 +56,7 @@ def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> N
             for other in others:
                 theirs = other[segment_id]
                 brought, observed = theirs.values, theirs.valid
-                if not np.array_equal(theirs.time_s, rows.time_s):  # else they overlap only as words do, each its own
+                if not np.array_equal(theirs.time_s, rows.time_s):  # the same words or frames are not averaged
                     brought, observed = to_grid(theirs.values, theirs.time_s, theirs.valid, rows.time_s)
                 values.append(brought)
                 valid = valid & observed

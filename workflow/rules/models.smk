@@ -106,6 +106,7 @@ rule pack:
         ],
         tables=["results/{corpus}/segments.tsv", "results/{corpus}/config.json"],
         split=split_file,
+        targets=targets_of,
         weights=run_weights,
     output:
         directory("results/{corpus}/models/{model}-{modalities}"),

@@ -133,6 +133,10 @@ def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Findi
             reason = f"{folder}/{path.name}: {error}; not used"
             findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
             continue
+        if name in found:
+            reason = f"{folder}/{path.name}: another file there is of the clip {name}, too; not used"
+            findings.append(Finding(name, name, what, "partial", reason))
+            continue
         instead = stand_in(path) if path.is_file() and path.stat().st_size < SMALL_BYTES else None
         found[name] = None if instead else path
         if instead:

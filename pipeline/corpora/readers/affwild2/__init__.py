@@ -44,7 +44,7 @@ class Reader(Corpus):
     title = "Aff-Wild2"
     task = "numbers/frame:valence,arousal"
     protocols = ("official", "official_paper", "sixfold", "sixfold_paper")
-    unit_word, segment_word = "video", "person"
+    unit_word, segment_word, annotations = "video", "person", True
     published, departures = figures.PUBLISHED, figures.DEPARTURES
     Config = AffWild2Options
     citation = """@inproceedings{kollias2019expression,

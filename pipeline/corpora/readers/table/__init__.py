@@ -67,6 +67,7 @@ class Reader(Corpus):
     """A corpus of any layout, described by a table: its columns tell what other readers know beforehand."""
 
     Config = TableOptions
+    annotations = True
 
     @property
     def title(self) -> str:  # type: ignore[override]
