@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 
 import hypothesis
@@ -20,17 +18,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what run
 
 hypothesis.settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("unhurried")
+LONGEST = (  # files; the cluster mostly waits, so it runs beside others, not after them
+    "slurm", "workflow", "apply", "interruption", "faces", "benchmarks", "network", "damaged_corpora", "seeds",
+    "fusion_check", "train", "digest", "conditions", "package", "recognisers", "demo", "reruns",
+)  # fmt: skip
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 a GPU and LaTeX alone. Slow files come first."""
+    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 a GPU and LaTeX alone. Long files come first."""
     import shutil
 
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    # The cluster mostly waits, so it should run beside others, not after them; so should the longest file.
-    items.sort(key=lambda item: (item.get_closest_marker("slurm") is None, -slow[item.path]))
+    place = {f"test_{name}": k for k, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
     lacking = {} if shutil.which("pdflatex") else {"latex": "no pdflatex on the PATH"}
     if not os.environ.get("REQUIRE_ALL"):
@@ -78,21 +79,18 @@ def real_corpora(shared, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def left_alone(real_corpora, tmp_path_factory) -> tuple[Path, float]:
-    """A run that nothing disturbed, which those that are killed or go to a cluster must equal; and its seconds."""
+def left_alone(real_corpora, tmp_path_factory) -> Path:
+    """A run that nothing disturbed, which those that are killed or go to a cluster must equal."""
     import filelock
 
-    from tests.workflow_runs import REPORT, command, four_class_run
+    from tests.workflow_runs import REPORT, four_class_run, snakemake
 
     folder = tmp_path_factory.getbasetemp().parent / "affectflow-left-alone"
-    took = folder / "seconds"
     with filelock.FileLock(f"{folder}.lock"):
-        if not took.exists():
+        if not (folder / REPORT).exists():
             four_class_run(real_corpora, folder)
-            begin_s = time.monotonic()
-            subprocess.run(command(folder, REPORT), cwd=REPOSITORY, check=True)
-            took.write_text(str(time.monotonic() - begin_s))
-    return folder, float(took.read_text())
+            snakemake(folder, REPORT)
+    return folder
 
 
 @pytest.fixture(scope="session")

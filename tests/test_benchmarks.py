@@ -31,8 +31,8 @@ def test_the_stages_of_a_dialog(films, tmp_path):
 
 def test_the_stages_of_a_long_video(films, monkeypatch):
     monkeypatch.setattr(hour, "make_films", lambda folder: films)
-    monkeypatch.setattr(hour, "LONG_S", 6)
-    monkeypatch.setattr(hour, "SHORT_S", 3)
+    monkeypatch.setattr(hour, "LONG_S", 3)
+    monkeypatch.setattr(hour, "SHORT_S", 2)
     monkeypatch.setattr(hour, "PARTS", {"Train_Set": (hour.LONG, "a"), "Validation_Set": ("c",)})
     found = hour.figures()
     stages = ["index", "frame labels", "faces", "audio", "words", "mfcc", *hour.NETWORKS]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.media import frame_times_s
 from tests.clips import ffmpeg
 from tests.workflow_runs import small_config, snakemake, write_config
 
@@ -58,12 +59,12 @@ def damage_affwild2(root: Path) -> dict[str, tuple[str, str]]:
     rows = "valence,arousal\n" + "0.1,0.2\n" * 50
     (videos / "broken.mp4").write_text("This is not a video.")
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=3", videos / "nobody.mp4")
-    content = (videos / "1-30-1280x720.mp4").read_bytes()
+    ffmpeg("-i", videos / "1-30-1280x720.mp4", "-t", 2, "-c", "copy", videos / "notext.mp4")
+    content, frames = (videos / "notext.mp4").read_bytes(), len(frame_times_s(videos / "notext.mp4"))
     ffmpeg("-i", videos / "1-30-1280x720.mp4", "-c", "copy", "-f", "mpegts", videos / "half.ts")
     half = (videos / "half.ts").read_bytes()
     (videos / "half.ts").unlink()
     (videos / "half.mp4").write_bytes(half[: len(half) // 2])
-    (videos / "notext.mp4").write_bytes(content)
     (videos / "notext.srt").write_text("this is no subtitle file")
     for name in ("broken", "nobody", "half", "ghost", "notext"):
         (training / f"{name}.txt").write_text(rows)
@@ -73,7 +74,7 @@ def damage_affwild2(root: Path) -> dict[str, tuple[str, str]]:
     (videos / "words.mp4").write_bytes(content)
     (training / "many.txt").write_text("valence,arousal\n" + "0.1,0.2\n" * 5000)
     (videos / "many.mp4").write_bytes(content)
-    (training / "invalid.txt").write_text("valence,arousal\n" + "-5,-5\n" * 420)
+    (training / "invalid.txt").write_text("valence,arousal\n" + "-5,-5\n" * frames)
     (videos / "invalid.mp4").write_bytes(content)
     (videos / "unlabelled.mp4").write_bytes(content)
     return {
@@ -84,8 +85,8 @@ def damage_affwild2(root: Path) -> dict[str, tuple[str, str]]:
         "notext": ("text", "not SubRip"),
         "empty": ("label", "none of the 0 rows is valid"),
         "words": ("label", "not two numbers, the first in line 52"),
-        "many": ("label", "5000 rows for 420 frames"),
-        "invalid": ("label", "none of the 420 rows is valid"),
+        "many": ("label", f"5000 rows for {frames} frames"),
+        "invalid": ("label", f"none of the {frames} rows is valid"),
         "unlabelled": ("label", "predicted, not scored"),
     }
 
@@ -165,8 +166,9 @@ def test_concordance_is_that_of_the_predictions(damaged):
 
 def test_unlabelled_videos_are_predicted_and_not_scored(damaged):
     folder, _ = damaged
+    frames = len(frame_times_s(folder / "AffWild2/videos/batch1/unlabelled.mp4"))
     table = pd.read_parquet(folder / "results/affwild2/runs/rcma-A+V+T/fold0/predictions.parquet")
     rows = table[table.segment_id == "unlabelled"]
     assert set(rows.part) == {"unlabelled"}
-    assert rows.frame.tolist() == list(range(420))
+    assert rows.frame.tolist() == list(range(frames))
     assert not rows.valid.any()

@@ -314,7 +314,12 @@ def test_the_voice_does_what_the_prosody_says(letter):
         return speak(*place(words, prosody.tempo, np.random.default_rng(1)), voice, prosody, np.random.default_rng(2))
 
     def pitch_hz(sound):
-        return np.nanmedian(librosa.pyin(sound, fmin=60, fmax=600, sr=16_000)[0])
+        """Of most 64 ms that are loud: the period after which each is most like itself."""
+        frames = np.lib.stride_tricks.sliding_window_view(sound, 1024)[::160]
+        frames = frames[frames.std(1) > frames.std(1).max() / 4]
+        alike = np.fft.irfft(np.abs(np.fft.rfft(frames - frames.mean(1, keepdims=True), 2048)) ** 2)
+        shortest, longest = 16_000 // 600, 16_000 // 60
+        return 16_000 / np.median(shortest + alike[:, shortest:longest].argmax(1))
 
     def tilt_db(sound):
         power = (np.abs(librosa.stft(sound, n_fft=512)) ** 2).sum(1)

@@ -5,12 +5,17 @@ import random
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.workflow_runs import REPORT, ROOT, command, four_class_run, snakemake, tables
+from workflow.run_log import read_run
 
-KILLS = 10
+MOMENTS = (  # the rules at whose jobs the run is killed
+    "demo_weights", "faces", "audio", "shard", "shard", "merge", "train_2_folds", "train_2_folds", "scores",
+    "html_report",
+)  # fmt: skip
 
 
 def kill_group(process: subprocess.Popen) -> None:
@@ -19,13 +24,21 @@ def kill_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def reached(events: Path | None, rule: str) -> bool:
+    """Whether a job of a rule has begun, or the run has none of it to do."""
+    jobs = read_run(events).jobs.values() if events else ()
+    own = [job for job in jobs if job.rule == rule]
+    return any(job.state != "waiting" for job in own) if own else bool(jobs)
+
+
 @pytest.mark.slow
 def test_ten_kills_change_no_byte_of_the_tables(real_corpora, left_alone, tmp_path):
-    whole, duration_s = left_alone
     killed = tmp_path / "killed"
     four_class_run(real_corpora, killed)
-    random.seed(int(duration_s * 1000))
-    for _ in range(KILLS):
+    random.seed(time.time_ns())
+    at_work = []
+    for rule in MOMENTS:
+        before = set(killed.glob(".snakemake/log/*.events.jsonl"))
         process = subprocess.Popen(
             command(killed, REPORT),
             cwd=ROOT,
@@ -33,11 +46,17 @@ def test_ten_kills_change_no_byte_of_the_tables(real_corpora, left_alone, tmp_pa
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(random.uniform(3.0, max(6.0, 2.5 * duration_s / KILLS)))
+        events = None
+        while process.poll() is None and not reached(events, rule):
+            time.sleep(0.05)
+            events = next(iter(set(killed.glob(".snakemake/log/*.events.jsonl")) - before), None)
+        time.sleep(random.uniform(0, 1))
         kill_group(process)
+        at_work += [job.rule for job in read_run(events).jobs.values() if job.state == "under way"]
         snakemake(killed, "--unlock")
     snakemake(killed, REPORT)
 
-    assert tables(killed) == tables(whole)
-    assert tables(whole)
+    assert {"faces", "shard", "train_2_folds"} <= set(at_work), "nothing was at work when it was killed"
+    assert tables(killed) == tables(left_alone)
+    assert tables(left_alone)
     assert not list(killed.glob("results/**/.*.h5")), "a half-written file was left behind"

@@ -263,6 +263,7 @@ def test_a_table_of_sounds_becomes_a_report_in_a_folder_of_the_user(installed, t
             "    contrasts: []\n"
             "    media_units: 32\n"
             "    training: {seeds: [1], epochs: 3}\n"
+            "    training_job: run\n"
         )
     done = outside(tmp_path, str(installed / "affectflow"), "report", "mine")
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]

@@ -16,7 +16,7 @@ from workflow.run_log import read_run
 
 PROFILE = [
     "--workflow-profile", str(ROOT / "profiles" / "slurm"), "--slurm-status-command", "squeue", "--slurm-no-account",
-    "--slurm-init-seconds-before-status-checks", "2", "--max-status-checks-per-second", "10", "--latency-wait", "10",
+    "--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "10", "--latency-wait", "10",
     "--set-resources", "words:mem_mb=100*10**(attempt-1)", "--retries", "4",
 ]  # fmt: skip
 
@@ -41,7 +41,7 @@ def wait_for(condition, process, what: str, seconds: float = 300):
 @pytest.mark.slurm
 @pytest.mark.slow
 def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, left_alone, tmp_path):
-    (local, _), remote = left_alone, tmp_path / "remote"
+    local, remote = left_alone, tmp_path / "remote"
     four_class_run(real_corpora, remote)
     shutil.copytree(local / "results/weights", remote / "results/weights")  # fetched on the login node, as it were
 
@@ -57,11 +57,12 @@ def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, left_alone
             cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
         )  # fmt: skip
         try:
-            wait_for(lambda: running("faces", "node2"), process, "a faces job on node2")
-            slurm_cluster.kill_node(cluster, "node2")
+            busy = lambda: [node for node in slurm_cluster.NODES if running("faces", node)]  # noqa: E731
+            node = wait_for(busy, process, "a faces job")[-1]
+            slurm_cluster.kill_node(cluster, node)
             job = wait_for(lambda: running("shard"), process, "a shard job")[0]
             subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
-            slurm_cluster.start_node(cluster, "node2")
+            slurm_cluster.start_node(cluster, node)
             code = process.wait(timeout=900)
         except BaseException:
             process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """Runs of Snakemake by a process that has imported it and read our sources, most of a dry run, and forks for each."""
 
+import gc
 import json
 import os
 import subprocess
@@ -46,8 +47,9 @@ def _serve(own: bool) -> None:
     import snakemake.api
     import snakemake.cli
     import snakemake.report.html_reporter
-    import snakemake.workflow  # noqa: F401
+    import snakemake.workflow
 
+    snakemake.cli.get_argument_parser()  # which looks for plugins and imports them
     ours = {"affectflow", "models", "pipeline", "workflow"}
     assert not ours & set(sys.modules), "they may be of another checkout"
     if own:
@@ -58,6 +60,7 @@ def _serve(own: bool) -> None:
 
         for path in (path for package in ours for path in ROOT.glob(f"{package}/**/*.py")):
             definitions.read(path.read_bytes())  # which keeps what it made of them
+    gc.freeze()
     for line in sys.stdin:
         child = os.fork()
         if not child:

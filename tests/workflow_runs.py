@@ -46,9 +46,10 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
 
 
 def four_class_run(real_corpora: Path, folder: Path) -> None:
-    """Settle a folder in which models of four classes are to be trained on real faces and voices."""
+    """Settle a folder in which models of four classes are to be trained on real faces and voices, two dialogs a job."""
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
-    write_config(folder, small_config(roots, {"corpora": {"iemocap": {"labels": ["neu", "hap", "sad", "ang"]}}}))
+    own = {"labels": ["neu", "hap", "sad", "ang"], "media_units": 2}
+    write_config(folder, small_config(roots, {"corpora": {"iemocap": own}}))
 
 
 def write_config(folder: Path, config: dict) -> None:
