@@ -38,6 +38,7 @@ from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import slug
+from tests import warm_jobs
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
 from tests.test_weights import SOURCE, serve
@@ -567,8 +568,8 @@ def test_what_is_calibrated_is_the_mean_that_is_shown():
 # The command as a process of its own, in bad conditions.
 
 
-def started(*arguments, **options) -> subprocess.Popen:
-    command = [sys.executable, "-m", "affectflow", "predict", *map(str, arguments)]
+def started(*arguments, python=sys.executable, **options) -> subprocess.Popen:
+    command = [python, "-m", "affectflow", "predict", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True, **options)
 
 
@@ -607,7 +608,8 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     assert list((tmp_path / "temporary").iterdir()) == []
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
 
-    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, env=environment)
+    warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", 1, **warm)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert said.count("predicted before") == len(done)

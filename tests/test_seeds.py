@@ -22,7 +22,8 @@ from tests.training_material import (
 )
 
 NETWORK = {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8}
-TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16}
+TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16, "max_steps": {"audio": 40}}
+LONG = {"epochs": 24, "stop_patience": 24, "max_steps": {}}
 
 
 @pytest.fixture
@@ -83,8 +84,8 @@ def alive(pid: int) -> bool:
 
 
 def test_a_killed_job_leaves_no_process_and_goes_on(tmp_path, job):
-    start(job("whole", 1, epochs=24, stop_patience=24))
-    arguments = job("killed", 3, epochs=24, stop_patience=24, resume_every_s=0)
+    start(job("whole", 1, **LONG))
+    arguments = job("killed", 3, **LONG, resume_every_s=0)
     process = subprocess.Popen([sys.executable, "-m", "models", "train", *arguments], cwd=REPOSITORY)
     deadline_s = time.monotonic() + 300
     while len(list((tmp_path / "killed").glob("seed*/resume0.pt"))) < 3 and time.monotonic() < deadline_s:
