@@ -476,6 +476,11 @@ def test_a_model_of_crops_that_came_with_the_corpus_says_so(made, shared, tmp_pa
         assert (OTHER_CROPS in (model / "README.md").read_text()) == said
         answer = Predictor(model, folds=[0]).answer(shared / "media" / "grid" / "swwp2s.mpg")
         assert (OTHER_CROPS in answer.notes) == said
+    known = json.loads((results / "config.json").read_text())
+    known["config"][known["corpus"]]["faces"]["picture"] = "half"  # of the picture: supplied crops are not looked at
+    (results / "config.json").write_text(json.dumps(known))
+    assert CliRunner().invoke(pack, list(map(str, [*given, "--out", tmp_path / "half"]))).exit_code == 0
+    assert OTHER_CROPS not in (tmp_path / "half" / "README.md").read_text()
 
 
 def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
@@ -609,7 +614,7 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
 
     warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
-    process = started(made["affwild2"][2], folder, "--out", out, "--cores", 1, **warm)
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, **warm)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert said.count("predicted before") == len(done)

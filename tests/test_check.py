@@ -118,6 +118,20 @@ def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
     assert volume(known).labelled_s == 0
 
 
+def test_a_row_s_own_sound_counts_where_it_may_tell_the_end(tmp_path):
+    """The index is made anew where the sound is another: the video that should tell cannot be read."""
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    (tmp_path / "labels.csv").write_text("video,audio,start_s,label\na.mp4,a1.wav,0,x\na.mp4,a2.wav,10,y\n")
+    config = configuration(())
+    config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "contrasts": []}}
+    found = []
+    for seconds in (3, 3, 4):
+        for name in ("a1.wav", "a2.wav"):
+            soundfile.write(tmp_path / name, np.zeros(8000 * seconds), 8000)
+        found.append(Corpora(config)["mine"].tables_digest)
+    assert found[0] == found[1] != found[2]
+
+
 def test_a_corpus_without_enough_labels_is_described_all_the_same(table):
     (line,) = table({"s0": 1, "s1": 1, "s2": 1})  # of one class
     assert line == (

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.protocols.folds import fold_count
+from models.protocols.folds import fold_count, of_turns
 from models.protocols.leaks import Leak, clauses, leaks, share_of
 from models.protocols.split import assign, usable
 from models.task import Task
@@ -96,7 +96,7 @@ def test_who_leaks_where(corpus, splits, protocol, turns, folds, test, developme
     segments, _ = corpus
     rows = splits(protocol, turns)
     parts = members(rows)
-    assert len(parts) == folds == fold_count(protocol, segments, turns)
+    assert len(parts) == folds == fold_count(protocol, of_turns(segments, turns))
     table = {(r.part, r.known_from, r.group): r.share for r in leaks(rows, segments) if r.fold == "all"}
     for part, known_from, expected in (
         ("test", "training", test),

@@ -16,7 +16,6 @@ from pipeline.conformance import verdicts
 from pipeline.digest import closure
 from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.weights import seal
-from pipeline.words.base import Recogniser
 from pipeline.words.check import check_recogniser, checks, murmur, nobody
 from pipeline.words.place import recognise
 from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
@@ -192,24 +191,18 @@ def test_no_word_is_found_in_silence_noise_and_music(kind, whisper, converted):
         assert recogniser.transcribe_speech(samples.astype(np.float32), RATE_HZ) == [], what
 
 
-class Babbler(Recogniser):
-    """Hears a word every half second, whatever the sound."""
-
-    def transcribe(self, samples, sample_rate_hz):
-        return [("um", k / 2, k / 2 + 0.3) for k in range(2 * len(samples) // sample_rate_hz)]
-
-
 def test_the_filter_is_what_keeps_words_out_of_music_and_not_out_of_speech(shared):
-    """Of a recogniser that hears a word twice a second; Silero says where the speech of a GRID clip is."""
+    """PocketSphinx alone finds a word in a chord; Silero says where the speech of a GRID clip is."""
     chord = dict(nobody())["a chord"].astype(np.float32)
+    assert make("pocketsphinx", {}).transcribe(chord, RATE_HZ)
     ((begin_s, end_s),) = voiced(speech(shared, "swwp2s"), RATE_HZ)
     lines = (shared / "media" / "grid" / "swwp2s.align").read_text().split("\n")
     words_s = [[int(t) / 25_000 for t in line.split()[:2]] for line in lines if line and "sil" not in line]
     assert begin_s <= words_s[0][0]
     assert end_s >= words_s[-1][1]
     sound = np.concatenate([chord, speech(shared, "swwp2s"), chord])
-    found_words = Babbler().transcribe_speech(sound, RATE_HZ)
-    assert len(found_words) >= 2 * (end_s - begin_s) - 1
+    found_words = make("pocketsphinx", {}).transcribe_speech(sound, RATE_HZ)
+    assert found_words
     assert all(6 <= (start_s + end_s) / 2 < 9 for _, start_s, end_s in found_words)
 
 

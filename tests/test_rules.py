@@ -57,6 +57,18 @@ def test_one_modality_alone_prepares_no_other(tmp_path, letter, stage):
     assert jobs["shard"] == 1
 
 
+def test_packing_waits_for_the_votes_that_a_model_learns(tmp_path):
+    runs = {"self": ["A"], "self_raters": ["A"]}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"runs": runs, "contrasts": []}}}))
+    given = {}
+    for model in runs:
+        said = snakemake(tmp_path, "--dry-run", f"results/iemocap/models/{model}-A")
+        given[model] = re.search(r"^rule pack:\n +input: (.*)$", said, re.M)[1].split(", ")
+    assert set(given["self_raters"]) - {path.replace("self-A", "self_raters-A") for path in given["self"]} == {
+        "results/iemocap/targets/session.tsv"
+    }
+
+
 def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
     write_config(tmp_path, small_config())
     target = "results/iemocap/runs/self-A/fold0/predictions.parquet"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.__main__ import main
-from models.protocols.folds import PROTOCOLS, fold_count
+from models.protocols.folds import PROTOCOLS, fold_count, of_turns
 from models.protocols.groups import blocks, hold_out, share_out
 from models.protocols.labels import choose_classes, choose_numbers
 from models.protocols.split import assign, usable
@@ -234,9 +234,9 @@ def test_turns_of_one_style(caplog):
     assert groups_of(segments, {a.segment_id for a in made}, "style") == {"scripted"}
     assert "turns scripted: 60 of 120 segments are left out" in caplog.text
     with pytest.raises(InputError, match=r"'read' is in no segment; .* improvised, scripted"):
-        fold_count("session", segments, "read")
+        of_turns(segments, "read")
     third = [replace(s, style="scripted") if s.session == "3" else s for s in emotional_turns()]
-    assert fold_count("session", third, "improvised") == 4
+    assert fold_count("session", of_turns(third, "improvised")) == 4
 
 
 def test_a_seed_decides_the_split():

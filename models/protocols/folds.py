@@ -67,14 +67,14 @@ def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
     return kept
 
 
-def fold_count(protocol: str, segments: Sequence[Segment], turns: str = "all") -> int:
+def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
     """Number of folds of a protocol on segments that have labels, of which nothing but their groups is looked at.
 
     Raises InputError for an unknown protocol, and where the segments lack the groups that it needs.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol {protocol!r} is not one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[protocol].count(of_turns(segments, turns))
+    return PROTOCOLS[protocol].count(segments)
 
 
 def _named(segments: Iterable[Segment], name: str, protocol: str, at_least: int = 2) -> list:
