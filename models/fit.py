@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from models.data import Batch
@@ -32,6 +31,16 @@ from pipeline.records import InputError, replacing
 
 Pausing = Generator[None, None, None]
 EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
+
+
+class Adam(torch.optim.Adam):
+    """torch's own, without the wrappers that import its compiler, which would take as long as to import torch."""
+
+    add_param_group = torch.optim.Adam.add_param_group.__wrapped__
+    zero_grad = torch.optim.Adam.zero_grad.__wrapped__
+    step = torch.no_grad()(torch.optim.Adam.step.__wrapped__)
+    state_dict = torch.optim.Adam.state_dict.__wrapped__
+    load_state_dict = torch.optim.Adam.load_state_dict.__wrapped__
 
 
 class Optimiser:

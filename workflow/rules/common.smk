@@ -13,7 +13,7 @@ from models.fusion import registry as fusions
 from models.options import takes_segments
 from pipeline import weights
 from pipeline.devices import count_gpus
-from pipeline.digest import code
+from pipeline.digest import code as digest_of
 from pipeline.features import registry
 from pipeline.records import InputError
 from pipeline.words import registry as recognisers
@@ -106,6 +106,11 @@ def frame_labels_of(wildcards):
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
 
 
+def code(*targets):
+    """What the code of a rule does, as a digest that is taken where a job is planned: on a node it is one job."""
+    return lambda wildcards: digest_of(*targets)
+
+
 def tables(output, *deciding):
     """The index's tables, as input of the job that makes ``output`` (or that output's part) from ``deciding`` parameters.
 
@@ -116,7 +121,7 @@ def tables(output, *deciding):
     def files(wildcards):
         paths = [f"results/{wildcards.corpus}/{name}.tsv" for name in ("units", "segments")]
         recorded = set(workflow.persistence.params(IOFile(output.format(**wildcards))) or ())
-        same = all(repr(each(wildcards) if callable(each) else each) in recorded for each in deciding)
+        same = all(repr(each(wildcards)) in recorded for each in deciding)
         return [ancient(path) for path in paths] if same else paths
 
     return files
