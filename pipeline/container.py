@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.files import what_lies_at
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.stand_in import stand_in
@@ -31,7 +32,7 @@ def open_media(path: Path) -> Iterator:
     if not path.exists():
         raise MediaError(path, "no such file", "check the corpus root and the file's name")
     if not path.is_file():
-        raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", REPLACE)
+        raise MediaError(path, f"not a media file ({what_lies_at(path)})", REPLACE)
     try:
         if found := stand_in(path):
             raise MediaError(path, f"not a media file ({found[0]})", found[1])

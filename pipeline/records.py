@@ -5,16 +5,14 @@ Units and segments hold paths, whose names may be bytes that are no UTF-8: they 
 """
 
 import csv
-import glob
 import math
-import os
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+from pipeline.files import replacing
 
 Side = Literal["whole", "left", "right"]
 """Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
@@ -268,32 +266,3 @@ def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Reco
         writer = csv.writer(_Lines(stream), delimiter=_delimiter(path), lineterminator="\r\n")
         writer.writerow(names)
         writer.writerows(["" if (v := getattr(row, name)) is None else v for name in names] for row in rows)
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of ``path``; move it there when the block ends well, else remove it.
-
-    What a killed writer of the same file has left is removed first: every file has one writer at a time.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
-        left.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        if temporary.exists():
-            os.truncate(temporary, 0)  # makes room on a full disk for the log, even while a library holds the file open
-            temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import is_litter
-from pipeline.records import Segment, Unit, replacing
+from pipeline.files import replacing
+from pipeline.records import Segment, Unit
 
 BLOCK_BYTES = 1 << 16
 SAMPLES = 16

@@ -18,6 +18,7 @@ from textwrap import shorten
 
 from pipeline.corpora.captions import Cue, read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
+from pipeline.files import what_lies_at
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
@@ -71,7 +72,7 @@ def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = tran
 def read_cues(path: Path) -> list[Cue]:
     """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; remove it")
+        raise InputError(f"{path}: {what_lies_at(path)}, not a file; remove it")
     try:
         cues = list(READERS[path.suffix.lower()](path, read_unicode(path)))
     except UnicodeDecodeError as error:  # which it is instead nobody can know, and a wrong guess makes other words

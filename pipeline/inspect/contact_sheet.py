@@ -16,8 +16,9 @@ import numpy as np
 
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
+from pipeline.files import replacing, write_json
 from pipeline.log import log, progress
-from pipeline.records import InputError, Segment, read_labels, read_table, replacing
+from pipeline.records import InputError, Segment, read_labels, read_table
 
 COLUMNS = 6
 CAPTION_PX = 30
@@ -186,8 +187,7 @@ def contact_sheet(results, out, count, film_strips, strips):
     classes = {name: row.label for name, row in read_labels(results).items()}
     faces = Faces(results)
     crops = pick_crops(faces, segments, count)
-    with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(sheet_notes(crops, classes), indent=1) + "\n", encoding="utf-8")
+    write_json(out.with_suffix(".json"), sheet_notes(crops, classes))
     with replacing(out) as temporary:
         temporary.write_bytes(jpeg_of(draw_sheet(crops, classes)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))

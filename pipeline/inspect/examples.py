@@ -15,9 +15,10 @@ import numpy as np
 
 from pipeline.audio_file import AudioFile
 from pipeline.cli import EXISTING, EXISTING_FOLDER, FILE
+from pipeline.files import replacing
 from pipeline.inspect.contact_sheet import Faces, jpeg_of, middle_crop
 from pipeline.log import log
-from pipeline.records import InputError, Segment, Word, read_table, replacing
+from pipeline.records import InputError, Segment, Word, read_table
 
 CROP_PX = 80
 SOUND_S = 4.0

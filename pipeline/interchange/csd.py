@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.files import replacing
 from pipeline.hdf5 import BROKEN, explained, open_to_read
 from pipeline.interchange.arrays import claimed
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 from pipeline.store import FeatureStore, Rows
 
 
