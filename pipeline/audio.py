@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import EDGE_TOLERANCE_S, SAMPLE_RATE_HZ, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
+from pipeline.audio_file import EDGE_TOLERANCE_S, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, read_shard
 from pipeline.sound import read_audio
-from pipeline.timebase import sample_index
+from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 SEAM_S = 0.01  # so little between two blocks is where they were resampled

@@ -17,7 +17,7 @@ from pipeline.container import (
 )
 from pipeline.log import log
 from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
-from pipeline.timebase import seconds
+from pipeline.timebase import SAMPLE_RATE_HZ, seconds
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
@@ -25,7 +25,7 @@ LOSS_S = 0.002  # ... except behind a packet that was lost
 LOUDEST = 1e6  # of full scale 1; what is beyond, or no number, is no sound
 
 
-def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple[float, np.ndarray]]:
+def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without

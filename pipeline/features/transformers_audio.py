@@ -12,9 +12,7 @@ from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from pipeline.store import Rows
-from pipeline.timebase import window_ranges_s
-
-SAMPLE_RATE_HZ = 16_000
+from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
 
 
 @options
@@ -38,7 +36,6 @@ class TransformersAudio(Extractor):
     """
 
     modality = "audio"
-    version = "1"
     packages = ("torch", "transformers")
     needs_weights = True
     demonstration_weights = "demo:wav2vec2"

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import SAMPLE_RATE_HZ
 from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
+from pipeline.timebase import SAMPLE_RATE_HZ
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
