@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.corpora.annotation import FrameRows, to_frames
+from pipeline.corpora.frame_rows import FrameRows, to_frames
 from pipeline.corpora.readers.table.file import SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
 from pipeline.records import NUMBERS, InputError
