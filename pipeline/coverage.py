@@ -118,12 +118,11 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
 
 def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the words in one file; the fraction is the share of the segment during which somebody speaks."""
-    words = sorted(read_table(path, Word), key=lambda w: w.start_s)
     failures = path.parents[1] / FAILURES / path.name
     failed = {f.segment: f for f in (read_table(failures, Finding) if failures.exists() else ())}
     shared = defaultdict(list)
     marked = defaultdict(list)
-    for word in words:
+    for word in read_table(path, Word):
         (shared[word.unit_id] if word.segment_id is None else marked[word.segment_id]).append(word)
     found = {}
     for segment in segments:

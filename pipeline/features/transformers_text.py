@@ -125,7 +125,6 @@ class TransformersText(Extractor):
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
     def _forward(self, encoded: list):
-
         names = [n for n in self.tokenizer.model_input_names if n in encoded[0]]
         padded = self.tokenizer.pad(
             {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"
