@@ -24,7 +24,7 @@ from pipeline.corpora.prepare import read
 from pipeline.corpora.readers.affwild2.annotation import parse_annotation
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
-from pipeline.coverage import collect
+from pipeline.coverage.command import collect
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.words.command import words as words_command
