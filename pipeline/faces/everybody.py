@@ -20,7 +20,7 @@ from pipeline.faces.people import ALIKE, FORGET_S, LOOK_EVERY_S, REACH, Person, 
 from pipeline.faces.plan import Plan, plan_frames, wanted_pictures
 from pipeline.log import log
 from pipeline.media import Video
-from pipeline.picture import Picture
+from pipeline.picture import Picture, Unconvertible
 from pipeline.records import Segment
 
 SAME = 0.9  # correlation of looks that people of one film have with themselves, and hardly ever with each other
@@ -194,15 +194,11 @@ def _own(segment_id: str, number: int) -> str:
 
 def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: list[Somebody]) -> None:
     """Write the rows of everybody, and add to ``known`` who is seen for long enough."""
-    import cv2
-    from av.error import FFmpegError
-
-    cv2.setNumThreads(1)  # as for the people whom a corpus names
     for picture, rows in wanted_pictures(video, plan):
         segment_id, row = rows[0]
         try:
             seen = crowd.see(picture, float(np.ptp(plan[segment_id][0][row])))
-        except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+        except Unconvertible:
             continue
         for person, face in seen:
             if isinstance(face, int):
