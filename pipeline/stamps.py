@@ -8,7 +8,6 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -242,14 +241,16 @@ def in_order(pairs: Iterable[tuple[int, Item]], most: int) -> Iterator[tuple[int
     """
     waiting: list[tuple[int, int, Item]] = []
     following = 0
-    for count, (index, item) in enumerate(pairs):
-        heapq.heappush(waiting, (index, count, item))
+
+    def ready(most: int) -> Iterator[tuple[int, Item]]:
+        nonlocal following
         while waiting and (waiting[0][0] <= following or len(waiting) > most):
             index, _, item = heapq.heappop(waiting)
             if index >= following:
                 following = index + 1
                 yield index, item
-    for index, _, item in sorted(waiting, key=itemgetter(0, 1)):
-        if index >= following:
-            following = index + 1
-            yield index, item
+
+    for count, (index, item) in enumerate(pairs):
+        heapq.heappush(waiting, (index, count, item))
+        yield from ready(most)
+    yield from ready(0)
