@@ -27,7 +27,7 @@ SENTENCE, VIDEO = "sentence", "video"
 
 
 class AudioTrack(Track):
-    """The sound of one segment; ``observed_s`` (n, 2) are the stretches of which there is some."""
+    """The sound of one segment; ``observed_s`` (n, 2) are the stretches for which there is any."""
 
     def __init__(self, file: "AudioFile", index: int):
         super().__init__(file, index)

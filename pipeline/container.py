@@ -1,4 +1,4 @@
-"""Opening a media file: what is no media is named for what it is, and of several streams the right one is taken."""
+"""Opening a media file: what is not media is named for what it is, and of several streams the right one is taken."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ class MediaError(InputError):
 
 @contextmanager
 def open_media(path: Path) -> Iterator:
-    """An open container; raises MediaError for what is no media, and where libav fails on it inside the block.
+    """An open container; raises MediaError for what is not media, and where libav fails on it inside the block.
 
     Only plain files are opened: a named pipe would never answer.
     """
@@ -55,7 +55,7 @@ def open_media(path: Path) -> Iterator:
 def video_streams(container) -> list:
     """Streams of pictures, the one that is meant first: said to be the default, else the largest.
 
-    The picture of a record's sleeve, thumbnails and previews are no video.
+    Cover art, thumbnails and previews do not count as video.
     """
     from av.stream import Disposition
 

@@ -32,7 +32,7 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
 
 
 def open_to_read(path: Path, **options):
-    """An open h5py file; raises InputError for what is no plain file, which may never answer."""
+    """An open h5py file; raises InputError for anything but a plain file, which might never answer."""
     import h5py
 
     if path.exists() and not path.is_file():

@@ -1,7 +1,7 @@
 """The records that travel between stages as tables, and how tables are read and written.
 
 Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-separated; an empty field is ``None``.
-Units and segments hold paths, whose names may be bytes that are no UTF-8: they go out and come back as they are.
+Units and segments hold paths, whose names may be bytes that are not UTF-8: they go out and come back as they are.
 """
 
 import csv
@@ -237,7 +237,7 @@ def read_fold(split: str | Path, fold: int) -> list[Assignment]:
 
 
 def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
-    """The units of a shard with their segments, from the tables of the index stage; raises InputError for another."""
+    """The units of a shard with their segments, from the tables of the index stage; raises InputError for any other."""
     tables = Path(tables)
     units = [unit for unit in read_table(tables / "units.tsv", Unit) if (unit.shard or unit.unit_id) == shard]
     if not units:
@@ -247,7 +247,7 @@ def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]
 
 
 def by_unit(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
-    """Segments by the unit that they are of, in their order; none of any other unit."""
+    """Segments by the unit that they are of, in their order; none for any other unit."""
     found = defaultdict(list)
     for segment in segments:
         found[segment.unit_id].append(segment)

@@ -187,7 +187,7 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
 
 
 def _read_lock(lock: Path) -> dict:
-    """The entries of a lock file; raises InputError where it is none, as after a merge that was left half done."""
+    """The entries of a lock file; raises InputError where it is not one, as after a merge that was left half done."""
     import yaml
 
     try:

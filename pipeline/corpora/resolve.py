@@ -1,4 +1,4 @@
-"""What of a corpus only its media tell: where recordings end, and where their frames are."""
+"""What only the media of a corpus can tell: where recordings end, and where their frames are."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

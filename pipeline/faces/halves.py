@@ -1,6 +1,6 @@
 """The middle of a person's part of the picture, whatever it shows: what paper 1 gave its image network.
 
-No face is sought, so nothing is said of who is seen: the actor, or the empty chair.
+No face is looked for, so nothing tells who is seen: the actor, or an empty chair.
 """
 
 from collections import Counter

@@ -144,7 +144,7 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
 
 
 def _scenes(segments: Sequence[Segment], detector: "Detector") -> dict[tuple[Part, Side], "Scene"]:
-    """Where each person is sought, by part of the picture and side: left and right together, one alone apart."""
+    """Where each person is looked for, by part of the picture and side: left and right together, one alone apart."""
     from pipeline.faces.people import Scene
 
     scenes = {}

@@ -38,7 +38,7 @@ class TransformersTextOptions(LayerOptions):
     pooling: Literal["words", "mean", "cls"] = Field(
         "words", description="a row for each word, or one for the whole text: mean of all tokens, or the first token"
     )
-    window_tokens: int = Field(512, ge=16, description="longer texts are read in windows of so many tokens")
+    window_tokens: int = Field(512, ge=16, description="longer texts are read in windows of this many tokens")
     batch_tokens: int = Field(4096, gt=0, description="tokens, padding counted, in one pass of the network")
 
 

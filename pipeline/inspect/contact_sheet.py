@@ -178,7 +178,7 @@ def jpeg_of(picture) -> bytes:
 @click.command()
 @click.option("--results", required=True, type=EXISTING_FOLDER, help="results/CORPUS")
 @click.option("--out", required=True, type=FILE, help="the sheet, a .jpg")
-@click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most so many")
+@click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most this many")
 @click.option("--film-strips", type=FILE, help="also these, a .jsonl")
 @click.option("--strips/--no-strips", default=True, help="one strip for each segment, or an empty file")
 def contact_sheet(results, out, count, film_strips, strips):

@@ -107,7 +107,7 @@ def examples(results, segments, out):
     known = {s.segment_id: s for s in read_table(results / "segments.tsv", Segment)}
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise InputError(f"{segments}: {unknown[0]} is no segment of {results / 'segments.tsv'}; choose again")
+        raise InputError(f"{segments}: {unknown[0]} is not a segment of {results / 'segments.tsv'}; choose again")
     faces = Faces(results)
     with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for name in wanted:

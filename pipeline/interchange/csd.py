@@ -51,7 +51,7 @@ def write(store: FeatureStore, out: Path) -> None:
 
 
 def read(path: Path) -> Iterator[tuple[str, Rows]]:
-    """Yield the segments of a computational sequence, sorted; raises InputError where the file is none."""
+    """Yield the segments of a computational sequence, sorted; raises InputError for any other file."""
     try:
         with open_to_read(path) as file:
             roots = [name for name in file if _is_root(_own(path, file, name))]

@@ -13,7 +13,7 @@ from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
 SECONDS = 6.0
-OVER_S = 0.5  # by so much a word may reach over the end, of which the rest is cut off
+OVER_S = 0.5  # a word may reach this far over the end; what reaches further is wrong
 
 
 @click.command()

@@ -39,7 +39,7 @@ class AffWild2Options:
 
 
 class Reader(Corpus):
-    """Aff-Wild2, valence-arousal track: what everybody annotated in a video shows in each frame."""
+    """Aff-Wild2, valence-arousal track: what each person annotated in a video shows in each frame."""
 
     title = "Aff-Wild2"
     task = "numbers/frame:valence,arousal"

@@ -15,9 +15,9 @@ UNLABELLED = -5.0
 def parse_annotation(text: str) -> FrameRows:
     """Read the text of an annotation file; a row that cannot be used is invalid and keeps its place.
 
-    A row is unlabelled if either column equals -5 as a number (``-5``, ``-5.0``, ``-5e0``). Rows with something else
-    than two numbers, or outside [-1, 1], are invalid too, and a note says so. Raises InputError where the columns are
-    not valence and arousal, because the numbers below are then not known.
+    A row is unlabelled if either column equals -5 as a number (``-5``, ``-5.0``, ``-5e0``). Rows with anything but
+    two numbers, or outside [-1, 1], are invalid too, and a note says so. Raises InputError where the columns are not
+    valence and arousal, because nobody knows then what the numbers below them are.
     """
     rows = lines(text.rstrip())
     if rows == [""]:

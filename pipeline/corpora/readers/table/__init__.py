@@ -44,7 +44,7 @@ class TableOptions:
     def _known(cls, columns: dict[str, str]) -> dict[str, str]:
         unknown = [name for name in columns if name not in COLUMNS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no column that means something; there are {', '.join(COLUMNS)}")
+            raise ValueError(f"{unknown[0]!r} is not a column that means anything; there are {', '.join(COLUMNS)}")
         return columns
 
     @field_validator("task")

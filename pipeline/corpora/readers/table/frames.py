@@ -16,7 +16,7 @@ from pipeline.timebase import frame_ranges_s
 LABEL = "label"
 TIMES = ("time_s", "start_s", "end_s")
 TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
-LONGEST_HOLD = 2  # a sample holds for so many usual steps at most; what is longer is a gap
+LONGEST_HOLD = 2  # a sample holds for this many usual steps at most; anything longer is a gap
 
 
 @dataclass

@@ -249,7 +249,7 @@ def _seconds(cells, name: str, otherwise: float) -> float:
 
 
 def _label(entry: Entry, task: str, say) -> Label:
-    """What a segment is labelled with; a number that is none, and a label that the task lacks, are said."""
+    """What a segment is labelled with; what is not a number, and a label that the task needs and lacks, is reported."""
     cells = entry.row.cells
     values = {}
     for name in NUMBERS:
