@@ -26,8 +26,9 @@ from models.losses import Objective
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
 from models.predict import answers, outputs
+from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 
 Pausing = Generator[None, None, None]
 EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's

@@ -16,7 +16,8 @@ from models.normaliser import Normaliser
 from models.options import NOTHING, NetworkOptions
 from models.task import Task
 from models.truth import UNKNOWN
-from pipeline.records import InputError, replacing
+from pipeline.files import replacing
+from pipeline.records import InputError
 
 ROWS_ON_GPU = 2**16  # of a batch, padding included
 

@@ -1,7 +1,6 @@
 """The seeds of a training job, one after another or side by side; a seed's numbers are the same either way."""
 
 import csv
-import json
 import os
 import platform
 import sys
@@ -18,8 +17,9 @@ from models.examples import Examples
 from models.fit import Pausing, Run, fit_best
 from models.job import Job, make_repeatable
 from models.predictions import FILE
+from pipeline.files import replacing, write_json
 from pipeline.log import log, log_to_stderr, peak_memory_mb
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 
 
 def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: bool, at_once: int) -> None:
@@ -141,8 +141,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": _hardware(examples.device),
     }
-    with replacing(folder / "run.json") as temporary:
-        temporary.write_text(json.dumps(done, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "run.json", done)
     for path in folder.glob("resume*"):
         path.unlink()
 

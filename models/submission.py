@@ -18,8 +18,9 @@ import numpy as np
 from models.evaluation.scores import POOLED, Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file, read_predictions
 from models.task import Task
+from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import InputError, Segment, Unit, read_table, replacing
+from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore
 
 FOLD = 0

@@ -9,7 +9,7 @@ import platform
 import shutil
 import time
 from dataclasses import replace
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -32,6 +32,7 @@ from models.predictions import FILE
 from models.seeds import train_seeds
 from models.task import Task
 from pipeline.devices import choose_device
+from pipeline.files import digest_file
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -45,11 +46,6 @@ def facts(job: Job, device: str) -> dict:
 
     Python's version is not among them: it changes no number.
     """
-
-    def digest(path: Path) -> str:
-        with path.open("rb") as stream:
-            return file_digest(stream, "sha256").hexdigest()
-
     return {
         "name": job.name,
         "task": str(job.task),
@@ -58,7 +54,7 @@ def facts(job: Job, device: str) -> dict:
         "device": device,
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
-        "inputs": {name: digest(path) for name, path in job.inputs.items()},
+        "inputs": {name: digest_file(path) for name, path in job.inputs.items()},
         "code": code_of(job.network.fusion),
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }

@@ -14,7 +14,7 @@ STAGES = {
     "features": ("pipeline.features.command:features", "run one extractor over one shard of videos"),
     "merge": ("pipeline.features.command:merge", "join the shards of one extractor into its feature store"),
     "join": ("pipeline.features.join:join", "put feature stores of one modality side by side"),
-    "coverage": ("pipeline.coverage:coverage", "say what is missing of every segment, and why"),
+    "coverage": ("pipeline.coverage.command:coverage", "say what is missing of every segment, and why"),
     "contact-sheet": ("pipeline.inspect.contact_sheet:contact_sheet", "lay out face crops on one page"),
     "examples": ("pipeline.inspect.examples:examples", "cut crops, words and sound of chosen segments for the report"),
     "info": ("pipeline.inspect.info:info", "describe a feature store: contents, provenance, statistics"),

@@ -1,7 +1,7 @@
 """``python -m pipeline audio``: the 16 kHz mono sound of the segments of some recordings.
 
 Sound comes from the files that a corpus supplies for segments, or is cut from the recording's own track by time. Either
-is streamed, so memory does not grow with its length. What was not recorded stays zero and is said.
+is streamed, so memory does not grow with its length. What was not recorded stays zero, and the file says so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,16 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import EDGE_TOLERANCE_S, SAMPLE_RATE_HZ, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
+from pipeline.audio_file import EDGE_TOLERANCE_S, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, read_shard
 from pipeline.sound import read_audio
-from pipeline.timebase import sample_index
+from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
-SEAM_S = 0.01  # so little between two blocks is where they were resampled
+SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
 
 
 class _Track:
@@ -32,7 +32,7 @@ class _Track:
         self.peak = 0.0
 
     def put(self, position: int, samples: np.ndarray) -> None:
-        """Keep what of ``samples``, whose first is number ``position`` of the segment, lies inside of it."""
+        """Write the part of ``samples`` inside the segment; the first sample is number ``position`` of it."""
         first, last = max(position, 0), min(position + len(samples), self.count)
         if last <= first:
             return
@@ -101,7 +101,7 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
 
 
 def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
-    """Take a segment's sound from its own file; where it has none that can be used, what to say of the cut."""
+    """Take a segment's sound from its own file; returns None, or what to say where it is cut elsewhere instead."""
     if not track.segment.audio:
         return []
     path = root / track.segment.audio

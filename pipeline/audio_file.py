@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 from pipeline.hdf5 import write_checked
 from pipeline.segment_file import SegmentFile, SegmentWriter, Track
+from pipeline.timebase import SAMPLE_RATE_HZ
 
-SAMPLE_RATE_HZ = 16_000
 SILENT_PEAK = 1e-3  # of full scale 1: what stays below -60 dB everywhere holds no speech
 EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early and still be whole
 SCHEMA = 2
@@ -27,7 +27,7 @@ SENTENCE, VIDEO = "sentence", "video"
 
 
 class AudioTrack(Track):
-    """The sound of one segment; ``observed_s`` (n, 2) are the stretches of which there is some."""
+    """The sound of one segment; ``observed_s`` (n, 2) are the stretches for which there is any."""
 
     def __init__(self, file: "AudioFile", index: int):
         super().__init__(file, index)

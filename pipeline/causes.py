@@ -1,4 +1,4 @@
-"""How much is there of a segment, and why not more: names that code can ask, each with a text for people."""
+"""How much there is of a segment, and why not more: names that code can ask for, each with a text for people."""
 
 from enum import StrEnum
 

@@ -1,9 +1,10 @@
-"""Opening a media file: what is no media is named for what it is, and of several streams the right one is taken."""
+"""Opening a media file: what is not media is named for what it is, and of several streams the right one is taken."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.files import what_lies_at
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.stand_in import stand_in
@@ -22,7 +23,7 @@ class MediaError(InputError):
 
 @contextmanager
 def open_media(path: Path) -> Iterator:
-    """An open container; raises MediaError for what is no media, and where libav fails on it inside the block.
+    """An open container; raises MediaError for what is not media, and where libav fails on it inside the block.
 
     Only plain files are opened: a named pipe would never answer.
     """
@@ -31,7 +32,7 @@ def open_media(path: Path) -> Iterator:
     if not path.exists():
         raise MediaError(path, "no such file", "check the corpus root and the file's name")
     if not path.is_file():
-        raise MediaError(path, f"not a media file ({'a folder' if path.is_dir() else 'a pipe or device'})", REPLACE)
+        raise MediaError(path, f"not a media file ({what_lies_at(path)})", REPLACE)
     try:
         if found := stand_in(path):
             raise MediaError(path, f"not a media file ({found[0]})", found[1])
@@ -54,7 +55,7 @@ def open_media(path: Path) -> Iterator:
 def video_streams(container) -> list:
     """Streams of pictures, the one that is meant first: said to be the default, else the largest.
 
-    The picture of a record's sleeve, thumbnails and previews are no video.
+    Cover art, thumbnails and previews do not count as video.
     """
     from av.stream import Disposition
 

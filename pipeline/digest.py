@@ -215,11 +215,6 @@ def used(*targets: str | type | Path) -> list[str]:
     return sorted(f"{_module(path)}:{name}" for path, name in reached)
 
 
-def closure(*targets: str | type | Path) -> list[str]:
-    """The modules of which targets use something, sorted."""
-    return sorted({each.partition(":")[0] for each in used(*targets)})
-
-
 @cache
 def code(*targets: str | type | Path) -> str:
     """Digest of what targets do: a "module:name", a "module" whole, a file, a plug's class; ValueError where absent.

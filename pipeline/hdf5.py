@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.records import InputError, replacing
+from pipeline.files import replacing, what_lies_at
+from pipeline.records import InputError
 from pipeline.stand_in import stand_in
 
 FORMAT = {"libver": ("v110", "v110")}  # its headers carry checksums, as ``fletcher32`` gives them to the data
@@ -31,11 +32,11 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
 
 
 def open_to_read(path: Path, **options):
-    """An open h5py file; raises InputError for what is no plain file, which may never answer."""
+    """An open h5py file; raises InputError for anything but a plain file, which might never answer."""
     import h5py
 
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; name the file")
+        raise InputError(f"{path}: {what_lies_at(path)}, not a file; name the file")
     return h5py.File(path, "r", **options)
 
 

@@ -120,7 +120,7 @@ class Video:
                     log.warning(message, self.path, len(lost), self.dropped)
 
     def _indexed(self, frames: Iterable, counts: Counter) -> Iterator[tuple[int, object]]:
-        """Each frame with its index into ``time_s``, by the stamp that the decoder gives it; none without its own."""
+        """Each frame with its index into ``time_s``, by the decoder's stamp; a frame without one is left out."""
         repeated: Counter = Counter()
         for stamp, frame in self._stamped(frames):
             index = counts["decoded"]
@@ -154,7 +154,7 @@ def _agree(stamps: list[int], head: list[int]) -> bool:
 
 
 def frame_times_s(path: str | Path) -> np.ndarray:
-    """(N,) start time of every frame from the first, by demuxing alone; raises MediaError where this is no video."""
+    """(N,) start time of every frame from the first, by demuxing alone; raises MediaError where it is not a video."""
     return Video(path).time_s
 
 

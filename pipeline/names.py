@@ -1,5 +1,6 @@
-"""What names of files tell: which are recordings, and ids that every later stage can use."""
+"""What names tell: which files are recordings, ids that every later stage can use, and what a mistyped one means."""
 
+import difflib
 import os
 import re
 import unicodedata
@@ -61,6 +62,12 @@ def safe_ids(paths: Iterable[str]) -> dict[str, str]:
         path: safe_id(next((name for name, count in zip(own, shared) if count[name] == 1), path))
         for path, own in zip(paths, forms)
     }
+
+
+def close_to(name: str, known: Iterable[str]) -> str:
+    """``(did you mean NAME?)``, after a space, for a name like one of those known; '' for any other."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _safe(character: str) -> bool:

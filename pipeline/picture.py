@@ -3,7 +3,7 @@
 import math
 import struct
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 
@@ -24,8 +24,15 @@ _QUARTERS: list[list[Step]] = [  # clockwise
 ]  # fmt: skip
 
 
+class Unconvertible(ValueError):
+    """Damage has made up colours or sizes of a picture that cannot be converted."""
+
+
 class Picture:
-    """One decoded frame; pixels are converted when asked for. ``damaged``: it does not show what was filmed."""
+    """One decoded frame; pixels are converted when asked for, or Unconvertible is raised.
+
+    ``damaged``: it does not show what was filmed.
+    """
 
     def __init__(self, index: int, time_s: float, frame, converter: "Converter", damaged: bool = False):
         self.index, self.time_s, self.damaged = index, time_s, damaged
@@ -34,7 +41,16 @@ class Picture:
 
     @cached_property
     def _frame(self):
-        return self._converter.upright(self._decoded)
+        return self._convert(self._converter.upright, self._decoded)
+
+    @staticmethod
+    def _convert(how: Callable, *given):
+        from av.error import FFmpegError
+
+        try:
+            return how(*given)
+        except FFmpegError as error:
+            raise Unconvertible(str(error)) from error
 
     def half(self, side: Side) -> Box:
         """The left or right half of the picture, or the whole."""
@@ -44,7 +60,7 @@ class Picture:
 
     def rgb(self, box: Box | None = None) -> np.ndarray:
         """(height, width, 3) uint8 RGB of a part of the picture."""
-        return self._converter.rgb(self._frame, box or self.half("whole"))
+        return self._convert(self._converter.rgb, self._frame, box or self.half("whole"))
 
     def thumbnail(self, box: Box | None = None, size: int = 32) -> np.ndarray:
         """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""

@@ -1,20 +1,18 @@
 """The records that travel between stages as tables, and how tables are read and written.
 
 Every table is UTF-8 with a header; ``.tsv`` is tab-separated, ``.csv`` comma-separated; an empty field is ``None``.
-Units and segments hold paths, whose names may be bytes that are no UTF-8: they go out and come back as they are.
+Units and segments hold paths, whose names may be bytes that are not UTF-8: they go out and come back as they are.
 """
 
 import csv
-import glob
 import math
-import os
-import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+from pipeline.files import replacing
 
 Side = Literal["whole", "left", "right"]
 """Which of the people in a segment's part of the picture is meant: the only one, or the one on that side."""
@@ -239,7 +237,7 @@ def read_fold(split: str | Path, fold: int) -> list[Assignment]:
 
 
 def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
-    """The units of a shard with their segments, from the tables of the index stage; raises InputError for another."""
+    """The units of a shard with their segments, from the tables of the index stage; raises InputError for any other."""
     tables = Path(tables)
     units = [unit for unit in read_table(tables / "units.tsv", Unit) if (unit.shard or unit.unit_id) == shard]
     if not units:
@@ -249,7 +247,7 @@ def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]
 
 
 def by_unit(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
-    """Segments by the unit that they are of, in their order; none of any other unit."""
+    """Segments by the unit that they are of, in their order; none for any other unit."""
     found = defaultdict(list)
     for segment in segments:
         found[segment.unit_id].append(segment)
@@ -268,32 +266,3 @@ def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Reco
         writer = csv.writer(_Lines(stream), delimiter=_delimiter(path), lineterminator="\r\n")
         writer.writerow(names)
         writer.writerows(["" if (v := getattr(row, name)) is None else v for name in names] for row in rows)
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of ``path``; move it there when the block ends well, else remove it.
-
-    What a killed writer of the same file has left is removed first: every file has one writer at a time.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
-        left.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        if temporary.exists():
-            os.truncate(temporary, 0)  # makes room on a full disk for the log, even while a library holds the file open
-            temporary.unlink()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

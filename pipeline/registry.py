@@ -5,7 +5,6 @@ their options imports their modules only, which load nothing heavy until they ar
 read. What there is to find decides no result, so this module is part of no stage's digest.
 """
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -22,6 +21,7 @@ import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from pipeline.digest import code
+from pipeline.names import close_to
 from pipeline.records import InputError
 
 options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Registry:
         config, given = self.load(name).Config, given or {}
         own = list(config.__dataclass_fields__)
         allowed = [*own, *beside]
-        problems = [f"unknown option {key!r}{_meant(key, allowed)}" for key in given if key not in own]
+        problems = [f"unknown option {key!r}{close_to(key, allowed)}" for key in given if key not in own]
         try:
             if not problems:
                 return TypeAdapter(config).validate_python(dict(given))
@@ -111,11 +111,6 @@ class Registry:
     def code_of(self, name: str, stage: str) -> str:
         """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""
         return code(stage, self.load(name))
-
-
-def _meant(key: str, allowed: Iterable[str]) -> str:
-    close = difflib.get_close_matches(key, allowed, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 @cache

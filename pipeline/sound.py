@@ -17,20 +17,20 @@ from pipeline.container import (
 )
 from pipeline.log import log
 from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
-from pipeline.timebase import seconds
+from pipeline.timebase import SAMPLE_RATE_HZ, seconds
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
 LOSS_S = 0.002  # ... except behind a packet that was lost
-LOUDEST = 1e6  # of full scale 1; what is beyond, or no number, is no sound
+LOUDEST = 1e6  # of full scale 1; what lies beyond, or is not a number, is not sound
 
 
-def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple[float, np.ndarray]]:
+def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
     a picture it counts from the first sample, late by what an encoder put in front where the file does not say so. A
-    gap between blocks is a gap in the sound's time stamps, or samples that are no numbers. Raises MediaError where the
+    gap between blocks is a gap in the sound's time stamps, or samples that are not numbers. Raises MediaError where the
     file has no sound, or its stamps are impossible.
     """
     path = Path(path)
@@ -45,7 +45,7 @@ def read_audio(path: str | Path, sample_rate_hz: int = 16_000) -> Iterator[tuple
         yield from blocks.flush()
     if lost or blocks.no_sound:
         log.warning(
-            "%s: %d packets of sound do not decode, %d samples are no numbers", path, len(lost), blocks.no_sound
+            "%s: %d packets of sound do not decode, %d samples are not numbers", path, len(lost), blocks.no_sound
         )
 
 

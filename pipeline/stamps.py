@@ -8,7 +8,6 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,16 +19,16 @@ from pipeline.timebase import longest_step_s, seconds
 
 Item = TypeVar("Item")
 MOST_PAUSE_S = 1800.0  # no film pauses longer, ...
-MOST_PAUSES = 10.0  # ... nor so many times as long as all the rest of it, ...
+MOST_PAUSES = 10.0  # ... nor this many times as long as all the rest of it, ...
 LEAST_PAUSE_S = 60.0  # ... if it pauses longer than this
-MOST_FRAME_S = 10.0  # of a film of some length; rarer pictures are none
+MOST_FRAME_S = 10.0  # from picture to picture of a long film, on average
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
 STEADY = ("mpeg1video", "mpeg2video")  # have a picture for every step of their rate
 MOST_JUMPS = 0.5  # of frame numbers; more, and they mean something else
 HEAD_PACKETS = 300  # among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
 TAIL_BYTES = 1 << 16
-FEWER_FRAMES = 2  # than promised: so differently do programs count
+FEWER_FRAMES = 2  # than promised: programs count differently by this much
 SHORTER_S = 0.5
 BEYOND_S, BEYOND = 1.0, 0.05  # where the sound or the film lasts longer by both, pictures are missing
 ADVICE = "write it anew (ffmpeg -i FILE -fflags +genpts NEW) and look at it, or remove it from the corpus"
@@ -50,8 +49,8 @@ class Packets:
     count: int = 0  # of all packets, those that are not seen included
     begin: int | None = None  # stamp of the packet with which decoding can begin ...
     begin_at: int = 0  # ... and how many pictures to be seen lie in front of it
-    indexed: int = 0  # so many of them does an index name that was read with the header
-    end: int = 0  # byte behind the last of them
+    indexed: int = 0  # how many of them the index names that was read with the header
+    end: int = 0  # first byte behind the last of them
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
     steady: bool = False  # of a kind that knows no pauses
     back: int = 0  # most ticks by which the stamps of decoding go back
@@ -242,14 +241,16 @@ def in_order(pairs: Iterable[tuple[int, Item]], most: int) -> Iterator[tuple[int
     """
     waiting: list[tuple[int, int, Item]] = []
     following = 0
-    for count, (index, item) in enumerate(pairs):
-        heapq.heappush(waiting, (index, count, item))
+
+    def ready(most: int) -> Iterator[tuple[int, Item]]:
+        nonlocal following
         while waiting and (waiting[0][0] <= following or len(waiting) > most):
             index, _, item = heapq.heappop(waiting)
             if index >= following:
                 following = index + 1
                 yield index, item
-    for index, _, item in sorted(waiting, key=itemgetter(0, 1)):
-        if index >= following:
-            following = index + 1
-            yield index, item
+
+    for count, (index, item) in enumerate(pairs):
+        heapq.heappush(waiting, (index, count, item))
+        yield from ready(most)
+    yield from ready(0)

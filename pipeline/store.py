@@ -7,7 +7,7 @@
     /valid      (N,)   bool: false = nothing was observed there; values are 0
 
 Segment i owns rows ``offset[i]:offset[i + 1]``. Root attributes say what the rows are and how to make them again. All
-carry checksums, so that a file that was damaged is not read without a word.
+carry checksums, so that a damaged file is not read in silence.
 
 Stages that read or write stores rerun where ``__digest__`` changes, not at every edit of this file: raise its revision
 when other bytes are written for the same rows or other rows read from the same bytes, and the schema, with ``SCHEMA``,

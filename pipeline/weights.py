@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pipeline.records import InputError, replacing
+from pipeline.files import digest_file, replacing, write_json
+from pipeline.records import InputError
 
 MANIFEST = "weights.json"
 NOT_OF_THE_CHECKPOINT = {MANIFEST, ".snakemake_timestamp"}  # the latter is how a workflow marks a folder
@@ -83,12 +84,6 @@ def slug(text: str) -> str:
     return f"{'local' if local else 'file'}--{stem}--{sha256(place.encode()).hexdigest()[:12]}"
 
 
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
-
-
 def digest_files(folder: Path) -> dict[str, dict]:
     """``{relative name: {sha256, bytes}}`` of every file of a checkpoint but its manifest."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in NOT_OF_THE_CHECKPOINT)
@@ -100,8 +95,7 @@ def seal(folder: Path, source: str, revision: str | None = None, allow_pickle: b
     manifest = {
         "source": source, "revision": revision, "allow_pickle": allow_pickle, "files": digest_files(folder)
     }  # fmt: skip
-    with replacing(folder / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, manifest, sort_keys=True)
     return manifest
 
 
@@ -193,7 +187,7 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
 
 
 def _read_lock(lock: Path) -> dict:
-    """The entries of a lock file; raises InputError where it is none, as after a merge that was left half done."""
+    """The entries of a lock file; raises InputError where it is not one, as after a merge that was left half done."""
     import yaml
 
     try:

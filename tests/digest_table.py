@@ -74,6 +74,11 @@ def plugs() -> dict[str, str]:
     return found
 
 
+def closure(*targets: str | type | Path) -> set[str]:
+    """The modules of which targets use something."""
+    return {each.partition(":")[0] for each in digest.used(*targets)}
+
+
 def copy(folder: Path) -> Path:
     """The packages alone, to be edited."""
     for package in PACKAGES:

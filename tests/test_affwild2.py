@@ -16,14 +16,15 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpora.annotation import parse_annotation, to_frames
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import frame_labels as labels_command
 from pipeline.corpora.command import index as index_command
+from pipeline.corpora.frame_rows import to_frames
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers.affwild2.annotation import parse_annotation
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
-from pipeline.coverage import collect
+from pipeline.coverage.command import collect
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.words.command import words as words_command

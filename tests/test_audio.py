@@ -212,7 +212,7 @@ def test_a_hole_in_the_sound_is_not_heard(tmp_path, name):
 
 
 def test_features_of_a_hole_are_invalid_and_coverage_says_so(tmp_path):
-    from pipeline.coverage import of_sound
+    from pipeline.coverage.states import of_sound
     from pipeline.features.mfcc import Mfcc
     from pipeline.features.pieces import own_rows, read_pieces
 

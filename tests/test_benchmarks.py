@@ -7,7 +7,7 @@ from benchmarks import costs, faces, features, gpu, hour
 from benchmarks.full_size import make_films, write_film
 from benchmarks.stages import Corpus
 from benchmarks.training import turns
-from pipeline.coverage import collect
+from pipeline.coverage.command import collect
 
 pytestmark = pytest.mark.slow
 

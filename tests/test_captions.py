@@ -209,7 +209,7 @@ def test_subtitles_are_read_however_programs_write_them(tmp_path, form, name, en
 
 @pytest.mark.parametrize("line", ["00:00:01,000 -> 00:00:02,000", "00:00:01,000 --> 00:0x", "0:1,0 --> soon"])
 def test_a_line_of_times_that_is_wrong_is_no_word(tmp_path, line):
-    with pytest.raises(InputError, match=f"a.srt, line 6: '{line}' is no start --> end; correct the file"):
+    with pytest.raises(InputError, match=f"a.srt, line 6: '{line}' is not 'start --> end'; correct the file"):
         read(tmp_path / "a.srt", TALK.replace("00:00:03,500 --> 00:00:04,000", line))
 
 

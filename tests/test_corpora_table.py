@@ -131,7 +131,7 @@ def test_names_of_columns_can_be_mapped(tmp_path):
 
 
 @pytest.mark.parametrize(("columns", "says"), [
-    ({"emotion": "label"}, "columns: 'emotion' is no column that means something; there are video, audio"),
+    ({"emotion": "label"}, "columns: 'emotion' is not a column that means anything; there are video, audio"),
     ({"label": "emotion"}, "labels.csv has no column 'emotion', which the option columns names; it has audio, kind"),
 ])  # fmt: skip
 def test_a_mapping_that_does_not_fit(tmp_path, columns, says):

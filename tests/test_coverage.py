@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from pipeline.audio_file import AudioWriter
 from pipeline.causes import Cause, Status
-from pipeline.coverage import collect
-from pipeline.coverage import coverage as coverage_command
+from pipeline.coverage.command import collect
+from pipeline.coverage.command import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
 from pipeline.records import Assignment, Finding, InputError, Label, Segment, Word, read_table, write_table
 from pipeline.store import Rows, StoreWriter

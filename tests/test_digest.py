@@ -17,7 +17,7 @@ from models.fusion.registry import FUSIONS
 from pipeline import digest, store
 from pipeline.records import Assignment, write_table
 from tests import digest_table
-from tests.digest_table import ROOT, Reworded, codes, copy, edited, forget, modules, plugs, rules, stages
+from tests.digest_table import ROOT, Reworded, closure, codes, copy, edited, forget, modules, plugs, rules, stages
 from tests.training_material import (
     NETWORKS,
     TRAINING,
@@ -261,11 +261,11 @@ def test_an_edit_reruns_what_the_table_lists(sources):
 
 def test_every_module_is_part_of_a_rule_a_plug_or_a_command_for_people():
     named = [target for _, targets in rules().values() for target in targets]
-    used = set(digest.closure(*stages().values(), *named, *plugs()))
+    used = closure(*stages().values(), *named, *plugs())
     listed = dict(line.split(maxsplit=1) for line in digest_table.FILE.read_text().splitlines()[1:])
     assert set(modules()) - used - STARTS == digest.QUIET | FREE
     in_rules = {runs for runs, named in rules().values() if named}
-    by_hand = set(digest.closure(*set(stages().values()) - in_rules))
+    by_hand = closure(*set(stages().values()) - in_rules)
     assert {m for m, names in listed.items() if names == "-"} <= by_hand | digest.QUIET | FREE | STARTS
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.digest import closure
 from pipeline.features import registry
 from pipeline.records import InputError
+from tests.digest_table import closure
 from tests.plug_options import described
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -59,12 +59,12 @@ def test_every_option_is_described_in_the_manual(kind):
 
 
 def test_weights_are_named_where_needed_and_only_there():
-    registry.check_weights("mfcc", None)
-    registry.check_weights("transformers_text", "demo:bert")
+    registry.EXTRACTORS.check_weights("mfcc", None)
+    registry.EXTRACTORS.check_weights("transformers_text", "demo:bert")
     with pytest.raises(InputError, match="'transformers_text' needs a checkpoint: add weights"):
-        registry.check_weights("transformers_text", None)
+        registry.EXTRACTORS.check_weights("transformers_text", None)
     with pytest.raises(InputError, match="'mfcc' uses no weights; say weights: null in place of demo:bert"):
-        registry.check_weights("mfcc", "demo:bert")
+        registry.EXTRACTORS.check_weights("mfcc", "demo:bert")
 
 
 def test_unknown_name_lists_what_there_is():
@@ -74,22 +74,22 @@ def test_unknown_name_lists_what_there_is():
 
 def test_unknown_or_wrong_option_names_key_and_value():
     with pytest.raises(InputError, match=r"unknown option 'coeficients'.*options are: dtype, coefficients"):
-        registry.options_for("mfcc", {"coeficients": 13})
+        registry.EXTRACTORS.options_for("mfcc", {"coeficients": 13})
     with pytest.raises(InputError, match=r"hop_s: .*greater than 0 \(given -1\)"):
-        registry.options_for("mfcc", {"hop_s": -1})
+        registry.EXTRACTORS.options_for("mfcc", {"hop_s": -1})
     with pytest.raises(InputError, match="mel_bands 10 is less than coefficients 40"):
-        registry.options_for("mfcc", {"mel_bands": 10})
+        registry.EXTRACTORS.options_for("mfcc", {"mel_bands": 10})
     with pytest.raises(InputError, match="layers"):
-        registry.options_for("transformers_text", {"layers": "first"})
-    assert registry.options_for("transformers_text", {}).layers == [-4, -3, -2, -1]
+        registry.EXTRACTORS.options_for("transformers_text", {"layers": "first"})
+    assert registry.EXTRACTORS.options_for("transformers_text", {}).layers == [-4, -3, -2, -1]
 
 
 def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
     for kind in (f"{own}:Peak", "own_extractors:Peak"):
         monkeypatch.syspath_prepend(str(own.parent))
         found = registry.load(kind)
-        assert registry.options_for(kind, {"window_s": 0.1}).window_s == 0.1
-        made = found(registry.options_for(kind, {}))
+        assert registry.EXTRACTORS.options_for(kind, {"window_s": 0.1}).window_s == 0.1
+        made = found(registry.EXTRACTORS.options_for(kind, {}))
         assert made.dim == 1
 
 
@@ -142,7 +142,7 @@ def test_checking_a_configuration_loads_no_heavy_library():
         import sys
         from pipeline.features import registry
         for kind in registry.BUILT_IN:
-            registry.options_for(kind, {})
+            registry.EXTRACTORS.options_for(kind, {})
             registry.code_of(kind)
         heavy = {"torch", "torchaudio", "transformers", "librosa", "scipy", "onnxruntime", "h5py", "cv2", "pandas"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -102,9 +102,9 @@ WRONG = {
     "texts": (changed(values=np.full((23, 3), "x")), "values holds <U1, expected numbers"),
     "one axis": (changed(values=np.zeros(23)), SHAPES),
     "one time each": (changed(time_s=right()["time_s"][:, 0]), SHAPES),
-    "values that are no numbers": (changed(values=np.full((23, 3), np.nan)), "values of row 0 are no numbers"),
+    "values that are no numbers": (changed(values=np.full((23, 3), np.nan)), "values of row 0 are not numbers"),
     "twice the same segment": (changed(segment_id=np.array(["a", "b", "c", "c"])), "names the segment c twice"),
-    "somebody else": (changed(segment_id=np.array(["a", "b", "c", "z"])), "holds z, which is no segment"),
+    "somebody else": (changed(segment_id=np.array(["a", "b", "c", "z"])), "holds z, which is not a segment"),
 }
 
 

@@ -139,7 +139,7 @@ def test_an_unknown_segment_is_refused_and_nothing_is_left(folder):
     others = [Segment("z", "z", "s", None, None, 0.0, 1.0)]
     write_table(folder / "others.tsv", others, Segment)
     arguments = ["--corpus", "iemocap", "--name", "t", "--modality", "audio", "--segments", folder / "others.tsv"]
-    with pytest.raises(InputError, match="holds a_F000, which is no segment of this corpus"):
+    with pytest.raises(InputError, match="holds a_F000, which is not a segment of this corpus"):
         run(import_, folder / "mfcc.npz", *arguments, "--out", folder / "theirs.h5")
     assert not (folder / "theirs.h5").exists()
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.conformance import verdicts
-from pipeline.digest import closure
 from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.weights import seal
 from pipeline.words.check import check_recogniser, checks, murmur, nobody
 from pipeline.words.place import recognise
 from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
 from pipeline.words.voice import voiced
+from tests.digest_table import closure
 from tests.plug_options import described
 from tests.whisper_checkpoints import convert, make_whisper
 from tests.word_material import RATE_HZ, run_words, speech, subject, write_audio
@@ -343,4 +343,4 @@ def test_a_recogniser_s_digest_is_its_own(own, tmp_path):
     assert code_of(f"{edited}:Picky") != before[f"{own}:Picky"]
     assert "pipeline.words.pieces" not in closure("pipeline.words.command:words", RECOGNISERS.load("faster_whisper"))
     plugs = {target.partition(":")[0] for target in RECOGNISERS.built_in.values()}
-    assert not plugs & set(closure("pipeline.words.command:words")), "a new recogniser reruns nothing that is there"
+    assert not plugs & closure("pipeline.words.command:words"), "a new recogniser reruns nothing that is there"

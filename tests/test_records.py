@@ -14,7 +14,6 @@ from pipeline.records import (
     read_labels,
     read_shard,
     read_table,
-    replacing,
     write_table,
 )
 
@@ -73,16 +72,6 @@ def test_a_table_that_does_not_fit_names_line_and_column(tmp_path):
     path.write_text("word\tstart_s\n")
     with pytest.raises(InputError, match="lacks the columns"):
         read_table(path, Word)
-
-
-def test_replacing_leaves_nothing_behind_when_the_block_fails(tmp_path):
-    path = tmp_path / "out.txt"
-    path.write_text("before")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "before"
-    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
 
 
 @pytest.mark.parametrize(("given", "says"), [

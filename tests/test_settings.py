@@ -47,7 +47,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
             "x",
             r"corpora.iemocap: reader 'iemocap': unknown option 'rooot' \(did you mean root\?\). Its options are: ",
         ),
-        ("corpora.iemocap.training.epoch", 3, r"training.epoch: unknown key; did you mean epochs\?"),
+        ("corpora.iemocap.training.epoch", 3, r"training.epoch: unknown key \(did you mean epochs\?\). Allowed: "),
         (
             "models.self.head",
             3,
@@ -179,7 +179,7 @@ def test_a_model_needs_a_name_that_files_and_runs_can_have(config, name):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"modles": {}}, "demo.modles: unknown key; did you mean models?"),
+        ({"modles": {}}, r"demo.modles: unknown key \(did you mean models\?\). Allowed: "),
         (
             {"models": {"self": {"widht": 8}}},
             r"demo.models.self: fusion 'self_attention': unknown option 'widht' \(did you mean width\?\)",

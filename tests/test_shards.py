@@ -16,7 +16,7 @@ from PIL import Image
 from models.report import traces
 from pipeline.__main__ import main
 from pipeline.audio_file import AudioFile
-from pipeline.coverage import collect
+from pipeline.coverage.command import collect
 from pipeline.crops import FaceFile
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import read_pieces

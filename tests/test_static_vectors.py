@@ -57,7 +57,7 @@ def test_two_widths_in_one_file_are_refused_with_the_line(tmp_path, wrong):
 
 
 def test_what_is_no_file_of_vectors_is_said(tmp_path):
-    with pytest.raises(InputError, match="has something that is no number"):
+    with pytest.raises(InputError, match="has something that is not a number"):
         looked_up(made(tmp_path, ["hello 1 x 3"]), "hello")
     (tmp_path / "weights" / "other.vec").write_text("a 1\n")
     with pytest.raises(InputError, match="of word vectors; there are: other"):

@@ -13,20 +13,21 @@ from pipeline.digest import imports
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {
-    "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance", "devices",
-    "hdf5",
+    "files", "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance",
+    "devices", "hdf5",
 }  # fmt: skip
 RAW = {"container", "sound", "stamps", "picture", "media"}  # what opens raw files
 PREPARED = {"segment_file", "crops", "audio_file"}  # what stages leave for each other
 ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
-    "records": set(), "causes": set(), "timebase": set(), "log": set(), "names": set(), "cli": {"records", "log"},
-    "definitions": set(), "digest": {"definitions"}, "registry": {"records", "digest"},
-    "devices": {"records", "log"}, "hdf5": {"records", "stand_in"}, "store": {"records", "hdf5"},
-    "conformance": {"records"}, "weights": {"records", "stand_in"}, "segment_file": {"records", "hdf5"},
-    "crops": {"segment_file", "hdf5"}, "audio_file": {"segment_file", "hdf5"},
-    "stand_in": set(), "container": {"stand_in", "log", "records"}, "frame_numbers": set(),
+    "files": set(), "records": {"files"}, "causes": set(), "timebase": set(), "log": set(), "names": set(),
+    "cli": {"records", "log"}, "definitions": set(), "digest": {"definitions"},
+    "registry": {"records", "digest", "names"}, "devices": {"records", "log"},
+    "hdf5": {"files", "records", "stand_in"}, "store": {"records", "hdf5"}, "conformance": {"records"},
+    "weights": {"files", "records"}, "segment_file": {"hdf5"}, "crops": {"segment_file", "hdf5"},
+    "audio_file": {"segment_file", "hdf5", "timebase"}, "stand_in": set(),
+    "container": {"files", "stand_in", "log", "records"}, "frame_numbers": set(),
     "stamps": {"container", "frame_numbers", "timebase"},
     "sound": {"container", "stamps", "log", "timebase"}, "picture": {"records"},
     "media": RAW | {"records", "log", "timebase"},

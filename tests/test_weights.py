@@ -288,7 +288,7 @@ def test_a_pointer_that_git_lists_is_no_file(hub, by_url, tmp_path):
     url, _ = by_url
     hub["files"]["net.onnx"] = POINTER
     digest = hashlib.sha1(b"blob %d\0" % len(POINTER) + POINTER).hexdigest()
-    with pytest.raises(InputError, match=r"net\.onnx is no such file: a pointer of Git large-file storage"):
+    with pytest.raises(InputError, match=r"net\.onnx is not what its name says: a pointer of Git large-file storage"):
         fetch(f"{url}#git={digest}", tmp_path / "w")
 
 
@@ -476,7 +476,7 @@ def test_what_can_be_opened_is_fetched(tmp_path):
 def test_a_page_from_the_hub_is_not_fetched(hub, tmp_path):
     for state in ("announced", "files"):
         hub[state]["model.safetensors"] = PAGE
-    with pytest.raises(InputError, match=r"model\.safetensors is no such file: a web page"):
+    with pytest.raises(InputError, match=r"model\.safetensors is not what its name says: a web page"):
         fetch(SOURCE, tmp_path / "w")
     assert os.listdir(tmp_path) == [".w.guard"]
 
@@ -555,5 +555,5 @@ def test_a_ctranslate2_checkpoint_is_fetched_and_opened(tmp_path):
     whole = (converted / "model.bin").read_bytes()
     for content in (whole[: len(whole) // 2], FILES["pytorch_model.bin"]):
         (converted / "model.bin").write_bytes(content)
-        with pytest.raises(InputError, match=r"model.bin is no such file: cannot be opened"):
+        with pytest.raises(InputError, match=r"model.bin is not what its name says: cannot be opened"):
             fetch(str(converted), tmp_path / "other")

@@ -1,11 +1,12 @@
 """What is wrong with config.yaml, in sentences: where, what was given, what is allowed, what to do."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
+
+from pipeline.names import close_to
 
 Sources = list[tuple[tuple, dict]]
 """Where values may have been given: the path of a table in config.yaml, and the table; the first that has one wins."""
@@ -34,8 +35,7 @@ def explain(error: Mapping[str, Any], root: type[BaseModel], sources: Sources, f
     where = place(error["loc"], sources, fallback)
     if error["type"] == "extra_forbidden":
         allowed = _allowed_keys(root, parents)
-        close = difflib.get_close_matches(str(key), allowed, 1)
-        return f"{where}: unknown key{f'; did you mean {close[0]}?' if close else ''} Allowed: {', '.join(allowed)}"
+        return f"{where}: unknown key{close_to(str(key), allowed)}. Allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
         parent = place(tuple(parents), sources, fallback)
         if parent.startswith("demo."):

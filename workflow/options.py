@@ -18,6 +18,7 @@ from models.options import (
     runs_named,
 )
 from pipeline.features import registry as extractors
+from pipeline.features.registry import EXTRACTORS
 from pipeline.records import InputError, Modality
 from pipeline.weights import parse, slug
 from pipeline.words.registry import NONE, RECOGNISERS
@@ -120,8 +121,8 @@ class ExtractorEntry(BaseModel, extra="allow"):
             if set(self.options) != {"stores", "modality"} or len(self.joined) < 2:
                 raise InputError("extractor 'join' takes stores, two or more, and modality (audio, video or text)")
         elif not self.imported:
-            extractors.options_for(self.extractor, self.options)
-            extractors.check_weights(self.extractor, self.weights)
+            EXTRACTORS.options_for(self.extractor, self.options)
+            EXTRACTORS.check_weights(self.extractor, self.weights)
         elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
             raise InputError("extractor 'import' takes path (.csd or .npz) and modality (audio, video or text)")
         elif not Path(self.options["path"]).exists():

@@ -4,13 +4,13 @@ Snakemake merges the files key by key (``--configfile my.yaml``); a list, or any
 An entry of a table whose keys are names (an extractor, a corpus) is taken out by ``null``.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
 import yaml
 
+from pipeline.names import close_to
 from pipeline.records import InputError
 
 # Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
@@ -42,10 +42,9 @@ def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
             there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
             for where, table in _tables(own, pattern):
                 for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
-                    close = difflib.get_close_matches(str(name), there, 1)
                     raise InputError(
                         f"{path}: {'.'.join(map(str, (*where, name)))}: null takes an entry out, and there is none of "
-                        f"this name{f'; did you mean {close[0]}?' if close else ''} There: {', '.join(there)}"
+                        f"this name{close_to(str(name), there)}. There are {', '.join(there)}"
                     )
 
 

@@ -29,8 +29,9 @@ from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
 from pipeline.digest import code
 from pipeline.features.registry import EXTRACTORS
+from pipeline.files import write_json
 from pipeline.log import log, log_to_stderr
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 from pipeline.words.registry import NONE, RECOGNISERS
 
 if TYPE_CHECKING:
@@ -203,8 +204,7 @@ def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
     written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
     known = {**key, "source": str(answer.source), "demonstration": answer.demonstration, "notes": list(answer.notes)}
     known["files"] = [path.name for path in written]
-    with replacing(record(order.out, request.name)) as temporary:
-        temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
+    write_json(record(order.out, request.name), known)
 
 
 def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failure]:

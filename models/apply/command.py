@@ -12,9 +12,10 @@ from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
+from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.names import safe_ids
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 
 JOINED = "recordings"  # name of the table of all
 SECONDS = click.FloatRange(min=0, min_open=True)

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.audio_file import SILENT_PEAK
 from pipeline.corpora.transcripts import read_cues
 from pipeline.records import InputError, Picture, Side
 from pipeline.sound import read_audio
-from pipeline.words.voice import PAD_MS, PAUSE_MS
+from pipeline.timebase import SAMPLE_RATE_HZ
+from pipeline.words.voice import voiced
 
-SAMPLE_RATE_HZ = 16_000
 STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
@@ -52,15 +51,10 @@ def speech(path: Path, end_s: float) -> list[Span]:
     Silero's network, whose weights come with faster-whisper, looks at ten minutes at once. Raises MediaError where the
     recording has no sound.
     """
-    from faster_whisper.vad import VadOptions, get_speech_timestamps
-
-    options = VadOptions(min_silence_duration_ms=PAUSE_MS, speech_pad_ms=PAD_MS, max_speech_duration_s=LONGEST_TURN_S)
     found: list[Span] = []
     for start_s, samples in _stretches(path, end_s):
-        if np.abs(samples).max(initial=0) < SILENT_PEAK:
-            continue
-        for each in get_speech_timestamps(samples, options, sampling_rate=SAMPLE_RATE_HZ):
-            begin_s, stop_s = (max(0.0, start_s + each[key] / SAMPLE_RATE_HZ) for key in ("start", "end"))
+        for own_s in voiced(samples, SAMPLE_RATE_HZ, LONGEST_TURN_S, shortest_s=0.0).tolist():
+            begin_s, stop_s = (max(0.0, start_s + time_s) for time_s in own_s)
             stop_s = min(stop_s, end_s)
             if found and begin_s <= found[-1].end_s and stop_s - found[-1].start_s <= LONGEST_TURN_S:
                 begin_s = found.pop().start_s  # one turn over the seam of two stretches

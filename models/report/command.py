@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import replacing
 
 
 @click.command()

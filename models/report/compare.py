@@ -21,8 +21,9 @@ from models.report.scores import Cell, collect, of_protocol
 from models.report.tables import Column, Table
 from models.report.verdict import in_words_of, not_by_group
 from models.report.view import is_demonstration
+from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 
 
 @dataclass(frozen=True)

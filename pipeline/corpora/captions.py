@@ -41,7 +41,7 @@ def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
     found = [(n, match) for n, line in enumerate(lines) if (match := _TIMES.fullmatch(line))]
     wrong = [n for n, line in enumerate(lines) if _MEANT.match(line) and not _TIMES.fullmatch(line)]
     if wrong:
-        raise ValueError(f"line {wrong[0] + 1}: {lines[wrong[0]].strip()!r} is no start --> end")
+        raise ValueError(f"line {wrong[0] + 1}: {lines[wrong[0]].strip()!r} is not 'start --> end'")
     web = text.startswith("WEBVTT")
     for (n, match), following in zip(found, [*(n for n, _ in found[1:]), len(lines)]):
         shown = lines[n + 1 : following]

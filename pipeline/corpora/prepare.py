@@ -79,7 +79,7 @@ def _check_ids(corpus: Corpus, found: Index) -> None:
 def _transcripts(root: Path, units: Sequence[Unit]) -> tuple[dict[str, str], dict[str, str]]:
     """The transcripts that lie beside recordings, and why some recordings have none, both by the id of the unit.
 
-    Of several none is used, nor is one that recordings of different folders have found: whose it is, nobody knows.
+    Of several none is used, nor is one that recordings of different folders have found: nobody knows whose it is.
     """
     look = cache(transcripts_in)
     recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}

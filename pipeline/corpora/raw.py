@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import is_litter
-from pipeline.records import Segment, Unit, replacing
+from pipeline.files import replacing
+from pipeline.records import Segment, Unit
 
 BLOCK_BYTES = 1 << 16
 SAMPLES = 16
@@ -44,7 +45,7 @@ STAGES = {
 
 
 def content(path: Path) -> str:
-    """What a file holds, as a digest; that of a folder is over the names and sizes in it, of nothing it says so."""
+    """What a file holds, as a digest; that of a folder is over the names and sizes in it; "absent" where nothing is."""
     try:
         if path.is_dir():
             listing = sorted((p.name, p.stat().st_size) for p in path.iterdir() if not is_litter(p.name))
@@ -119,9 +120,9 @@ class Fingerprints:
 
 
 def _marks_in(folder: Path) -> list[int]:
-    """Sizes and times of some files of a folder, which stays as old as it is where they are written over.
+    """Sizes and times of some files of a folder, whose own time stays the same where they are written over.
 
-    To ask for all of some million crops would take longer than a run that has nothing to do.
+    To ask for all of a million crops would take longer than a run that has nothing to do.
     """
     try:
         names = sorted(os.listdir(folder))

@@ -1,4 +1,4 @@
-"""What of a corpus only its media tell: where recordings end, and where their frames are."""
+"""What only the media of a corpus can tell: where recordings end, and where their frames are."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from pipeline.corpora.base import Corpus, Index
 from pipeline.log import progress
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 from pipeline.store import Rows
-from pipeline.timebase import frame_ranges_s
+from pipeline.timebase import SAMPLE_RATE_HZ, frame_ranges_s
 
 THREADS = 4  # reading time stamps waits for the disk
 
@@ -127,8 +127,8 @@ def _sound_s(root: Path, sound: str) -> "float | InputError":
 
     end_s = 0.0
     try:
-        for start_s, samples in read_audio(root / sound, 16_000):
-            end_s = start_s + len(samples) / 16_000
+        for start_s, samples in read_audio(root / sound, SAMPLE_RATE_HZ):
+            end_s = start_s + len(samples) / SAMPLE_RATE_HZ
     except InputError as error:
         return _without_folder(error, root)
     return end_s or InputError(f"{sound}: no sample can be decoded; replace the file")

@@ -18,6 +18,7 @@ from textwrap import shorten
 
 from pipeline.corpora.captions import Cue, read_captions, without_repeats
 from pipeline.corpora.tree import below, read_unicode
+from pipeline.files import what_lies_at
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
@@ -28,7 +29,7 @@ COLUMNS = ("word", "start", "end")
 
 
 def transcripts_in(folder: Path) -> Found:
-    """The transcripts of a folder by the name of their video: how surely each is its, 0 the most, and its own name.
+    """The transcripts of a folder by the name of their video: how surely each is of it, 0 the most, and its own name.
 
     Its name is the video's, with the suffix in any case, or the video's with a language as ``clip.en.vtt``; of several
     languages the one that is said to be spoken (``en-orig``) comes first.
@@ -53,7 +54,7 @@ def transcripts_in(folder: Path) -> Found:
 def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = transcripts_in) -> Path | None:
     """The transcript of a video, given by its path below ``root``; raises InputError where there are several.
 
-    ``look`` is how to look into a folder; who asks for many videos gives one that remembers.
+    ``look`` is how to look into a folder; whoever asks for many videos passes one that remembers.
     """
     stem, found = Path(video).stem, []
     fuller = root / FOLDER / Path(video).parent
@@ -71,10 +72,10 @@ def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = tran
 def read_cues(path: Path) -> list[Cue]:
     """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or device'}, not a file; remove it")
+        raise InputError(f"{path}: {what_lies_at(path)}, not a file; remove it")
     try:
         cues = list(READERS[path.suffix.lower()](path, read_unicode(path)))
-    except UnicodeDecodeError as error:  # which it is instead nobody can know, and a wrong guess makes other words
+    except UnicodeDecodeError as error:  # nobody can know what it is instead, and a wrong guess makes other words
         raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except csv.Error as error:
         raise InputError(f"{path}: not a tab-separated table ({error}); correct the file") from None
@@ -95,7 +96,7 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
             named = {unit.transcript}
             reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
         if named:
-            reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is no text at all
+            reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is not text at all
             findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own]
     return findings
 
@@ -128,7 +129,7 @@ def _read_captions(path: Path, text: str) -> Iterator[Cue]:
 
 
 def _checked(cue: Cue, where: str) -> Cue:
-    """The same cue; raises InputError where its times are no range."""
+    """The same cue; raises InputError where its times are not a range."""
     if not -math.inf < cue.start_s < cue.end_s < math.inf:
         times = f"ends at {cue.end_s} s, not after its start at {cue.start_s} s"
         raise InputError(f"{where}: {cue.text!r} {times}; correct the file")

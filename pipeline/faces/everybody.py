@@ -1,8 +1,8 @@
 """Everybody who is seen, however many: people are met as they come, and each is followed by a tracker of their own.
 
-The trackers are those of the people whom a corpus names. Who is lost comes back where they were; after a cut, or a
-longer loss, only by looks that leave no doubt. Who looks too unlike is a new person: rather two tracks of one person
-than one track of two.
+The trackers are those used for the people whom a corpus names. Somebody who was lost comes back where they were; after
+a cut, or a longer loss, only if their looks leave no doubt. Somebody who looks too different is a new person: two
+tracks of one person are better than one track of two.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from pipeline.faces.people import ALIKE, FORGET_S, LOOK_EVERY_S, REACH, Person, 
 from pipeline.faces.plan import Plan, plan_frames, wanted_pictures
 from pipeline.log import log
 from pipeline.media import Video
-from pipeline.picture import Picture
+from pipeline.picture import Picture, Unconvertible
 from pipeline.records import Segment
 
 SAME = 0.9  # correlation of looks that people of one film have with themselves, and hardly ever with each other
@@ -42,7 +42,7 @@ IDLE: Any = _Idle()
 
 @dataclass(slots=True)
 class Somebody(Person):
-    """Whoever was met, for how long they have been seen, and what was seen of them before that was long enough."""
+    """Somebody who was met, how long they have been seen, and what was seen of them until that was long enough."""
 
     look: np.ndarray | None = None  # in the picture before
     total_s: float = 0.0
@@ -51,7 +51,7 @@ class Somebody(Person):
 
 
 class Crowd(Scene):
-    """All people in view, frame after frame; who is lost before they were seen for ``least_s`` is forgotten."""
+    """All people in view, frame after frame; whoever is lost before being seen for ``least_s`` is forgotten."""
 
     def __init__(self, detector: Detector, least_s: float = LEAST_SEEN_S):
         super().__init__((), lambda picture: picture.half("whole"), detector)
@@ -85,7 +85,7 @@ class Crowd(Scene):
 
     @staticmethod
     def _changed(person: Somebody, picture: Picture) -> bool:
-        """Whether a face looks unlike that of the picture before, as where a conference shows whoever speaks."""
+        """Whether a face looks different from that in the last picture, as where a conference shows whoever speaks."""
         look = look_of(align(person.now, picture).crop)
         lately = picture.time_s - person.seen_s <= LOOK_EVERY_S
         return lately and person.look is not None and float(look @ person.look) < SUDDENLY
@@ -102,7 +102,7 @@ class Crowd(Scene):
         return face
 
     def _assign(self, lost: list[Person], free: list[Detection], picture: Picture) -> list[tuple[Person, Detection]]:
-        """Pairs of a lost person and the free face that is theirs, surest first; who is nobody's is a new person."""
+        """Pairs of a lost person and the free face that is theirs, surest first; a face left over is a new person."""
         looks = [look_at(detection, picture) for detection in free]
         claims = [
             (sure, person, detection)
@@ -147,7 +147,7 @@ class Crowd(Scene):
 
 
 def _claim(person: Person, detection: Detection, look: np.ndarray, time_s: float) -> tuple[bool, float] | None:
-    """How surely a face is this person's: whether by place, and how like it is; None where it is not."""
+    """How surely a face is this person's: whether by place, and how alike; None where it is not."""
     like, gone_s = person.likeness(look), time_s - person.seen_s
     if person.place is not None and person.near(detection, time_s if gone_s <= FORGET_S else person.seen_s):
         at_once = not person.doubted and gone_s <= LOOK_EVERY_S and person.distance(detection.centre, time_s) < REACH
@@ -194,15 +194,11 @@ def _own(segment_id: str, number: int) -> str:
 
 def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: list[Somebody]) -> None:
     """Write the rows of everybody, and add to ``known`` who is seen for long enough."""
-    import cv2
-    from av.error import FFmpegError
-
-    cv2.setNumThreads(1)  # as for the people whom a corpus names
     for picture, rows in wanted_pictures(video, plan):
         segment_id, row = rows[0]
         try:
             seen = crowd.see(picture, float(np.ptp(plan[segment_id][0][row])))
-        except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+        except Unconvertible:
             continue
         for person, face in seen:
             if isinstance(face, int):

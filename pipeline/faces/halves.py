@@ -1,6 +1,6 @@
 """The middle of a person's part of the picture, whatever it shows: what paper 1 gave its image network.
 
-No face is sought, so nothing is said of who is seen: the actor, or the empty chair.
+No face is looked for, so nothing tells who is seen: the actor, or an empty chair.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from pipeline.crops import PICTURE_PX, FaceWriter
 from pipeline.faces.align import jpeg_of
 from pipeline.faces.plan import Plan, wanted_pictures
 from pipeline.media import Video
-from pipeline.picture import Box
+from pipeline.picture import Box, Unconvertible
 from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side
 
@@ -23,8 +23,6 @@ def take_halves(
     video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts: Mapping[str, Counter]
 ) -> dict[str, int]:
     """Write the middle of each segment's part of every wanted frame, without landmarks or mesh (zeros)."""
-    from av.error import FFmpegError
-
     part_of = {s.segment_id: s.picture for s in segments}
     for picture, rows in wanted_pictures(video, plan):
         jpegs: dict[Part, np.ndarray] = {}
@@ -33,7 +31,7 @@ def take_halves(
             try:
                 if part not in jpegs:
                     jpegs[part] = _jpeg(picture.rgb(middle(picture.half(HALVES[part]))))
-            except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+            except Unconvertible:
                 break
             writer.found(segment_id, row, jpegs[part])
             counts[segment_id]["found"] += 1

@@ -55,6 +55,9 @@ class Detector:
     """Find every face in a part of a picture, with MediaPipe's full-range detector."""
 
     def __init__(self):
+        import cv2
+
+        cv2.setNumThreads(1)  # the workflow counts on one core per video
         with quiet():
             solutions = _solutions()
             self._detector = solutions.face_detection.FaceDetection(

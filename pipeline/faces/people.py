@@ -19,7 +19,7 @@ from pipeline.records import Side
 
 CUT_LEVELS = 25.0  # mean change of brightness (of 255) between looked-at pictures that only a cut makes
 QUICK = 0.03  # widths from one looked-at picture to the next, beyond which the mesh may have lost its face ...
-SLID_OFF = 0.1  # ... which it has if its points differ from the detector's by so many widths
+SLID_OFF = 0.1  # ... which it has if its points differ from the detector's by this many widths
 FORGET_S = 2.0  # after such a loss a person may be anywhere
 REACH = 1.0  # widths from the expected place within which a lost face is the same person's, at once ...
 REACH_PER_S = 1.5  # ... and more for every second of loss

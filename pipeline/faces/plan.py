@@ -27,7 +27,7 @@ def plan_frames(frame_time_s: np.ndarray, segments: Sequence[Segment], sample_ra
 
 
 def lacking(segment: Segment, video: Video) -> list[str]:
-    """Say what of a segment the video lacks: that it ends before, breaks off, has holes or pictures without a place."""
+    """Say what the video lacks of a segment: that it ends before, breaks off, has holes or pictures without a place."""
     ranges_s = frame_ranges_s(video.time_s)
     end_s, tolerance_s = float(ranges_s[-1, 1]), 1.5 * float(np.ptp(ranges_s[-1]))
     reasons = []

@@ -21,7 +21,7 @@ from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.faces.supplied import copy_crops
 from pipeline.log import log
 from pipeline.media import Video
-from pipeline.picture import Picture
+from pipeline.picture import Picture, Unconvertible
 from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side, read_shard
 
@@ -105,12 +105,8 @@ def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: 
 
 def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> dict[str, int]:
     """Write the face of each segment's person in every wanted frame; returns how many faces it has in view at most."""
-    import cv2
-    from av.error import FFmpegError
-
     from pipeline.faces.mesh import Detector
 
-    cv2.setNumThreads(1)  # the workflow counts on one core per video
     by_id = {s.segment_id: s for s in segments}
     most_faces = dict.fromkeys(by_id, 0)
     begun: set[str] = set()
@@ -129,7 +125,7 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
                 begun.update(s for s, _ in here)
                 try:
                     found = scene.look(picture, fresh)
-                except FFmpegError:  # where damage makes up colours or sizes that cannot be converted
+                except Unconvertible:
                     continue
                 jpegs: dict[Side, np.ndarray] = {}
                 for segment_id, row in here:
@@ -148,7 +144,7 @@ def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> di
 
 
 def _scenes(segments: Sequence[Segment], detector: "Detector") -> dict[tuple[Part, Side], "Scene"]:
-    """Where each person is sought, by part of the picture and side: left and right together, one alone apart."""
+    """Where each person is looked for, by part of the picture and side: left and right together, one alone apart."""
     from pipeline.faces.people import Scene
 
     scenes = {}

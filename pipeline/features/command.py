@@ -6,9 +6,9 @@ import click
 
 from pipeline.cli import FILE, device_option, parse_options
 from pipeline.devices import choose_device
-from pipeline.features import registry
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
+from pipeline.features.registry import EXTRACTORS, load
 from pipeline.features.run import write_store
 from pipeline.log import log
 from pipeline.records import Segment, read_table
@@ -19,8 +19,8 @@ from pipeline.weights import verify
 
 def build(kind: str, options: dict, weights: Path | None, device: str):
     """An extractor ready to run and what is known of its weights, whose digests are verified first."""
-    extractor_class = registry.load(kind)
-    config = registry.options_for(kind, options)
+    extractor_class = load(kind)
+    config = EXTRACTORS.options_for(kind, options)
     known = verify(weights) if weights is not None else {}
     return extractor_class(config, weights, choose_device(device)), known
 

@@ -1,4 +1,4 @@
-"""What numba compiles for librosa is kept on disk for later processes, and only one at a time may do so."""
+"""What numba compiles for librosa is kept on disk for later processes, of which only one at a time may compile."""
 
 import atexit
 import os
@@ -11,10 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def one_compiler() -> Iterator[None]:
-    """Whoever compiles in here, or loads what was compiled, is alone; it lies in a folder that only affectflow uses.
+    """Only one process at a time compiles, or loads compiled code, in this block; the code lies in a folder of our own.
 
     Two processes that compile the same at once can leave a cache with which every later one crashes: numba numbers its
-    files without a lock. What was loaded in here needs the disk no more.
+    files without a lock. What was loaded in here no longer needs the disk.
     """
     import numba
     from filelock import FileLock

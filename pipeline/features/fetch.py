@@ -10,9 +10,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 from pipeline.features.openable import check_openable
+from pipeline.files import digest_file
 from pipeline.log import log
 from pipeline.records import InputError
-from pipeline.weights import MANIFEST, Source, check_lock, digest_file, parse, read_manifest, seal, verify
+from pipeline.weights import MANIFEST, Source, check_lock, parse, read_manifest, seal, verify
 
 _SMALL = {
     "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",

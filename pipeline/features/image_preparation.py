@@ -45,11 +45,16 @@ def preparation_of(processor, where) -> ImagePreparation:
     size = _known(processor.size) if processor.do_resize else {}
     crop = _known(processor.crop_size) if getattr(processor, "do_center_crop", False) else {}
     edge = size.get("shortest_edge") or size.get("longest_edge")  # crops are square
-    target = (edge, edge) if edge else (size["height"], size["width"]) if size else None
+    target: tuple[int, int] | None = None
     middle = (crop["height"], crop["width"]) if crop else None
     share = getattr(processor, "crop_pct", None)
     if share and edge and edge < 384:  # ConvNeXt: made larger, then the middle taken
-        target, middle = (int(edge / share),) * 2, (edge, edge)
+        larger = int(edge / share)
+        target, middle = (larger, larger), (edge, edge)
+    elif edge:
+        target = (edge, edge)
+    elif size:
+        target = (size["height"], size["width"])
     resample = int(processor.resample)
     if target and resample not in RESAMPLING:
         allowed = ", ".join(f"{number} ({name})" for number, name in RESAMPLING.items())

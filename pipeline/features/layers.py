@@ -77,7 +77,7 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
 def drop_unused_layers(model, layers) -> None:
     """Take out what lies above the layers that are counted from below, but for one layer.
 
-    That one, because many networks normalise the output of the highest layer that they have.
+    That one stays because many networks normalise the output of the highest layer that they have.
     """
     import torch
 
@@ -100,7 +100,7 @@ def only_last(layers) -> bool:
 
 
 def chosen_states(output, layers, what: str) -> tuple[list, list[int]]:
-    """The hidden states that ``layers`` names of a model's output, and their numbers; of the last alone it has none."""
+    """The hidden states that ``layers`` names of a model's output, and their numbers; the last alone has none."""
     if only_last(layers):
         return [output.last_hidden_state], []
     hidden = [*output.hidden_states[:-1], output.last_hidden_state]

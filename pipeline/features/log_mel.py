@@ -8,6 +8,7 @@ from pydantic import Field
 from pipeline.features.base import Cut, Extractor, Options, options
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
+from pipeline.timebase import SAMPLE_RATE_HZ
 
 N_FFT = 512
 PATCH_ROWS = 96
@@ -55,7 +56,7 @@ def vggish_bank() -> np.ndarray:
         return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
 
     edges = np.linspace(mel(125.0), mel(7500.0), 64 + 2)
-    bins = mel(np.fft.rfftfreq(N_FFT, 1 / 16_000))[:, None]
+    bins = mel(np.fft.rfftfreq(N_FFT, 1 / SAMPLE_RATE_HZ))[:, None]
     rising, falling = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2]), (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     bank = np.maximum(0.0, np.minimum(rising, falling))
     bank[0] = 0.0
@@ -84,7 +85,8 @@ class LogMel(Extractor):
         from torchaudio.functional import melscale_fbanks
 
         c = self.config
-        return melscale_fbanks(N_FFT // 2 + 1, c.min_hz, c.max_hz, c.mel_bands, 16_000, mel_scale="htk").numpy()
+        bank = melscale_fbanks(N_FFT // 2 + 1, c.min_hz, c.max_hz, c.mel_bands, SAMPLE_RATE_HZ, mel_scale="htk")
+        return bank.numpy()
 
 
 class VggishLogMel(Extractor):

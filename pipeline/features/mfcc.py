@@ -8,6 +8,7 @@ from pydantic import Field
 from pipeline.features.base import Cut, Extractor, Options, options
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
+from pipeline.timebase import SAMPLE_RATE_HZ
 
 DELTA_WINDOW = 9  # rows that a difference looks at: 4 on each side
 
@@ -48,12 +49,11 @@ class Mfcc(Extractor):
     def _transform(self):
         from torchaudio.transforms import MFCC
 
-        rate = 16_000
-        window, hop = round(self.config.window_s * rate), round(self.config.hop_s * rate)
+        window, hop = (round(seconds * SAMPLE_RATE_HZ) for seconds in (self.config.window_s, self.config.hop_s))
         mel = {
             "n_fft": window, "win_length": window, "hop_length": hop, "n_mels": self.config.mel_bands, "center": False
         }  # fmt: skip
-        return MFCC(rate, self.config.coefficients, log_mels=True, melkwargs=mel)
+        return MFCC(SAMPLE_RATE_HZ, self.config.coefficients, log_mels=True, melkwargs=mel)
 
     def extract(self, batch: list[AudioPiece]) -> list[Rows]:
         """One row for each window of each piece; a piece shorter than a window gives one row."""

@@ -21,7 +21,7 @@ def check_openable(folder: Path, source: str) -> None:
             except Exception as error:  # each format has exceptions of its own
                 problem = f"cannot be opened ({(str(error).strip() or type(error).__name__).splitlines()[0][:200]})"
         if problem and (check is not None or path.suffix in _LARGE):
-            raise InputError(f"{source}: {path.relative_to(folder)} is no such file: {problem}; {REMEDY}")
+            raise InputError(f"{source}: {path.relative_to(folder)} is not what its name says: {problem}; {REMEDY}")
 
 
 def _json(path: Path) -> str | None:

@@ -135,7 +135,7 @@ def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
 def own_rows(rows: Rows, job: Job, pool_s: float = 0.0) -> Rows:
     """A job's own rows, without those made from context, masked where nothing was recorded, clipped to the segment.
 
-    With ``pool_s`` they are means over so many seconds, counted from the start of the segment.
+    With ``pool_s`` they are means over that many seconds, counted from the start of the segment.
     """
     centre_s = rows.time_s.mean(axis=1) + _EPSILON_S if len(rows) else np.zeros(0)
     keep = (centre_s >= job.keep_s[0]) & (centre_s < job.keep_s[1])

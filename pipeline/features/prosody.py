@@ -10,6 +10,7 @@ from pipeline.features.base import Cut, Extractor, Options, options
 from pipeline.features.compiled import one_compiler
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
+from pipeline.timebase import SAMPLE_RATE_HZ
 
 FRAME, HOP = 1024, 160  # samples at 16 kHz: 64 ms hold four periods of the lowest pitch
 COLUMNS = (
@@ -51,11 +52,11 @@ class Prosody(Extractor):
     @property
     def cut(self) -> Cut:
         """Pitch tracking looks along time, so pieces overlap by two seconds."""
-        return Cut(length=30.0, context=2.0, grid=HOP / 16_000, batch=600.0)
+        return Cut(length=30.0, context=2.0, grid=HOP / SAMPLE_RATE_HZ, batch=600.0)
 
     def extract(self, batch: list[AudioPiece]) -> list[Rows]:
         """Rows of each piece; a piece shorter than 64 ms is padded with silence."""
-        return [piece.rows(self._values(piece), FRAME / 16_000, HOP / 16_000) for piece in batch]
+        return [piece.rows(self._values(piece), FRAME / SAMPLE_RATE_HZ, HOP / SAMPLE_RATE_HZ) for piece in batch]
 
     @cached_property
     def _librosa(self):
@@ -63,7 +64,7 @@ class Prosody(Extractor):
         with one_compiler():
             import librosa
 
-            self._measured(librosa, np.zeros(2 * FRAME, np.float32), 16_000)
+            self._measured(librosa, np.zeros(2 * FRAME, np.float32), SAMPLE_RATE_HZ)
         return librosa
 
     def _values(self, piece: AudioPiece) -> np.ndarray:

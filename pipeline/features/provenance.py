@@ -10,8 +10,8 @@ from pipeline.features.base import Extractor
 from pipeline.features.layers import cosine_to_float32
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
+from pipeline.files import digest_file
 from pipeline.records import Modality, Segment
-from pipeline.weights import digest_file
 
 
 def attributes(

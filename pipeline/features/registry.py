@@ -18,7 +18,6 @@ BUILT_IN = {
     "transformers_text": "pipeline.features.transformers_text:TransformersText",
 }
 EXTRACTORS = Registry("extractor", "pipeline.features.base:Extractor", "affectflow.extractors", BUILT_IN)
-options_for, check_weights = EXTRACTORS.options_for, EXTRACTORS.check_weights
 
 
 def load(kind: str) -> type[Extractor]:

@@ -60,7 +60,7 @@ class StaticVectors(Extractor):
         try:
             return np.array(fields[-self.width :], np.float32)
         except ValueError:
-            raise InputError(f"{self.path}: {fields[0].decode()!r} has something that is no number") from None
+            raise InputError(f"{self.path}: {fields[0].decode()!r} has something that is not a number") from None
 
 
 def vector_file(weights: Path) -> Path:

@@ -6,9 +6,8 @@ import numpy as np
 
 from pipeline.features.piece import AudioPiece, FacePiece, TextPiece
 from pipeline.records import Modality
-from pipeline.timebase import window_ranges_s
+from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
 
-SAMPLE_RATE_HZ = 16_000
 FRAME_S = 1 / 25
 WORDS = ("I", "really", "did", "not", "expect", "that", "you", "would", "come", "all", "the", "way", "back", "today")
 # Anchors of the MediaPipe mesh (index: x, y, z in pixels of the crop); the other points fill the oval of the face.

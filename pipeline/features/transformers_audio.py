@@ -12,9 +12,7 @@ from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
 from pipeline.store import Rows
-from pipeline.timebase import window_ranges_s
-
-SAMPLE_RATE_HZ = 16_000
+from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
 
 
 @options
@@ -24,9 +22,9 @@ class TransformersAudioOptions(LayerOptions):
     pool_s: float | None = Field(
         None,
         gt=0,
-        description="mean of the rows centred within so many seconds, rounded to whole rows; null keeps every row",
+        description="mean of the rows centred within this many seconds, rounded to whole rows; null keeps every row",
     )
-    piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of so many seconds")
+    piece_s: float = Field(30.0, gt=0, description="longer segments are cut into pieces of this many seconds")
     context_s: float = Field(2.0, ge=0, description="sound before and after a piece that the model sees, too")
     batch_s: float = Field(60.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
 
@@ -38,7 +36,6 @@ class TransformersAudio(Extractor):
     """
 
     modality = "audio"
-    version = "1"
     packages = ("torch", "transformers")
     needs_weights = True
     demonstration_weights = "demo:wav2vec2"
@@ -110,7 +107,7 @@ class TransformersAudio(Extractor):
         return Rows(np.asarray(values, np.float32), time_s, np.ones(len(values), bool))
 
     def row_count(self, samples: int) -> int:
-        """Rows of a piece of so many samples."""
+        """Rows of a piece of this many samples."""
         if self.whisper:
             return max(1, -(-samples // self.stride))
         return max(1, (samples - self.field) // self.stride + 1)

@@ -54,7 +54,6 @@ class TransformersImage(Extractor):
 
     def extract(self, batch: list[FacePiece]) -> list[Rows]:
         """Rows of each piece; the valid crops of all pieces go through the network together."""
-
         crops = np.concatenate([piece.crops[piece.valid] for piece in batch])
         found = [np.zeros((0, self.dim), np.float32)] if len(crops) == 0 else []
         with arithmetic(self.device, self.config.precision):

@@ -38,7 +38,7 @@ class TransformersTextOptions(LayerOptions):
     pooling: Literal["words", "mean", "cls"] = Field(
         "words", description="a row for each word, or one for the whole text: mean of all tokens, or the first token"
     )
-    window_tokens: int = Field(512, ge=16, description="longer texts are read in windows of so many tokens")
+    window_tokens: int = Field(512, ge=16, description="longer texts are read in windows of this many tokens")
     batch_tokens: int = Field(4096, gt=0, description="tokens, padding counted, in one pass of the network")
 
 
@@ -125,7 +125,6 @@ class TransformersText(Extractor):
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
     def _forward(self, encoded: list):
-
         names = [n for n in self.tokenizer.model_input_names if n in encoded[0]]
         padded = self.tokenizer.pad(
             {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"

@@ -16,8 +16,9 @@ import numpy as np
 
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.crops import CROP_PX, FaceFile, FaceTrack
+from pipeline.files import replacing, write_json
 from pipeline.log import log, progress
-from pipeline.records import InputError, Segment, read_labels, read_table, replacing
+from pipeline.records import InputError, Segment, read_labels, read_table
 
 COLUMNS = 6
 CAPTION_PX = 30
@@ -177,7 +178,7 @@ def jpeg_of(picture) -> bytes:
 @click.command()
 @click.option("--results", required=True, type=EXISTING_FOLDER, help="results/CORPUS")
 @click.option("--out", required=True, type=FILE, help="the sheet, a .jpg")
-@click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most so many")
+@click.option("--crops", "count", default=24, show_default=True, type=click.IntRange(1), help="at most this many")
 @click.option("--film-strips", type=FILE, help="also these, a .jsonl")
 @click.option("--strips/--no-strips", default=True, help="one strip for each segment, or an empty file")
 def contact_sheet(results, out, count, film_strips, strips):
@@ -186,8 +187,7 @@ def contact_sheet(results, out, count, film_strips, strips):
     classes = {name: row.label for name, row in read_labels(results).items()}
     faces = Faces(results)
     crops = pick_crops(faces, segments, count)
-    with replacing(out.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(sheet_notes(crops, classes), indent=1) + "\n", encoding="utf-8")
+    write_json(out.with_suffix(".json"), sheet_notes(crops, classes))
     with replacing(out) as temporary:
         temporary.write_bytes(jpeg_of(draw_sheet(crops, classes)))
     log.info("%s: %d crops of %d segments", out, len(crops), len(segments))

@@ -15,9 +15,10 @@ import numpy as np
 
 from pipeline.audio_file import AudioFile
 from pipeline.cli import EXISTING, EXISTING_FOLDER, FILE
+from pipeline.files import replacing
 from pipeline.inspect.contact_sheet import Faces, jpeg_of, middle_crop
 from pipeline.log import log
-from pipeline.records import InputError, Segment, Word, read_table, replacing
+from pipeline.records import InputError, Segment, Word, read_table
 
 CROP_PX = 80
 SOUND_S = 4.0
@@ -106,7 +107,7 @@ def examples(results, segments, out):
     known = {s.segment_id: s for s in read_table(results / "segments.tsv", Segment)}
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise InputError(f"{segments}: {unknown[0]} is no segment of {results / 'segments.tsv'}; choose again")
+        raise InputError(f"{segments}: {unknown[0]} is not a segment of {results / 'segments.tsv'}; choose again")
     faces = Faces(results)
     with replacing(out) as temporary, temporary.open("w", encoding="utf-8") as stream:
         for name in wanted:

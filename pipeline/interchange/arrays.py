@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.records import InputError, replacing
+from pipeline.files import replacing
+from pipeline.records import InputError
 from pipeline.stand_in import stand_in
 from pipeline.store import FeatureStore, Rows
 

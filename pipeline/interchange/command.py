@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from pipeline.cli import EXISTING
+from pipeline.files import digest_file
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_fold, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
-from pipeline.weights import digest_file
 
 FORMATS = ("csd", "npz", "parquet", "datasets", "mmsa")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.files import replacing
 from pipeline.hdf5 import BROKEN, explained, open_to_read
 from pipeline.interchange.arrays import claimed
-from pipeline.records import InputError, replacing
+from pipeline.records import InputError
 from pipeline.store import FeatureStore, Rows
 
 
@@ -50,7 +51,7 @@ def write(store: FeatureStore, out: Path) -> None:
 
 
 def read(path: Path) -> Iterator[tuple[str, Rows]]:
-    """Yield the segments of a computational sequence, sorted; raises InputError where the file is none."""
+    """Yield the segments of a computational sequence, sorted; raises InputError for any other file."""
     try:
         with open_to_read(path) as file:
             roots = [name for name in file if _is_root(_own(path, file, name))]

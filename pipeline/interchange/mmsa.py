@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.records import InputError, Segment, replacing
+from pipeline.files import replacing
+from pipeline.records import InputError, Segment
 from pipeline.store import FeatureStore
 
 PARTS = {"train": "training", "valid": "development", "test": "test"}

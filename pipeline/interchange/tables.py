@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import Label, Segment, replacing
+from pipeline.records import Label, Segment
 from pipeline.store import FeatureStore
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}

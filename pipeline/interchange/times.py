@@ -47,7 +47,7 @@ def find_clock(source: Path, pairs: Iterable[tuple[str, Rows]], segments: Mappin
         segment = segments.get(segment_id)
         if segment is None:
             raise InputError(
-                f"{source}: holds {segment_id}, which is no segment of this corpus (for example {min(segments)})"
+                f"{source}: holds {segment_id}, which is not a segment of this corpus (for example {min(segments)})"
             )
         check_rows(source, segment, rows)
         if not len(rows):
@@ -74,7 +74,7 @@ def find_clock(source: Path, pairs: Iterable[tuple[str, Rows]], segments: Mappin
 
 
 def check_rows(source: Path, segment: Segment, rows: Rows) -> None:
-    """Raise InputError for values or times that are no numbers, empty ranges, rows out of order or far too many."""
+    """Raise InputError for values or times that are not numbers, empty ranges, rows out of order or far too many."""
     where = f"{source}: {segment.segment_id}"
     start, end = rows.time_s[:, 0], rows.time_s[:, 1]
     if not np.isfinite(rows.time_s).all():
@@ -90,7 +90,9 @@ def check_rows(source: Path, segment: Segment, rows: Rows) -> None:
         raise InputError(f"{where}: {len(rows)} rows in {segment.duration_s:g} s; check offsets and ids")
     bad = ~np.isfinite(rows.values).all(axis=1) & rows.valid
     if bad.any():
-        raise InputError(f"{where}: values of row {int(np.flatnonzero(bad)[0])} are no numbers; mark such rows invalid")
+        raise InputError(
+            f"{where}: values of row {int(np.flatnonzero(bad)[0])} are not numbers; mark such rows invalid"
+        )
 
 
 def on_clock(clock: Clock, rows: Rows, segment: Segment) -> Rows:

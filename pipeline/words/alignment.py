@@ -36,7 +36,7 @@ def parse_alignment(text: str, start_s: float, segment_id: str | None = None) ->
         except ValueError:
             raise InputError(f"line {number}: {line.strip()!r} is not 'SFrm EFrm SegAScr Word'") from None
         if not 0 <= first <= last:
-            raise InputError(f"line {number}: frames {first} to {last} are no range")
+            raise InputError(f"line {number}: frames {first} to {last} are not a range")
         word = spoken(entry)
         if word:
             begin_s, end_s = alignment_range_s(first, last)

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.audio_file import SAMPLE_RATE_HZ
 from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
+from pipeline.timebase import SAMPLE_RATE_HZ
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
 SECONDS = 6.0
-OVER_S = 0.5  # by so much a word may reach over the end, of which the rest is cut off
+OVER_S = 0.5  # a word may reach this far over the end; what reaches further is wrong
 
 
 @click.command()

@@ -22,7 +22,9 @@ class FasterWhisperOptions:
     language: str | None = Field(None, description="spoken language, such as en; null: the model decides")
     beams: int = Field(5, ge=1, description="beams of the search: more are slower and sometimes better")
     batch_size: int = Field(8, ge=1, description="stretches of speech, of up to 30 s, that are transcribed at once")
-    compute_type: Literal["float32", "int8"] = Field("float32", description="number format; int8 takes less of all")
+    compute_type: Literal["float32", "int8"] = Field(
+        "float32", description="number format; int8 takes less of everything"
+    )
     speech: float = Field(0.5, gt=0, lt=1, description="probability from which the voice activity network finds speech")
 
 

@@ -44,11 +44,10 @@ def cut(
     most, context = round(most_s * rate_hz), round(context_s * rate_hz)
     start = 0
     while start < count:
-        end = (
-            count
-            if count - start <= most
-            else start + most // 2 + _quietest(read(start + most // 2, start + most), rate_hz)
-        )
+        end = count
+        if count - start > most:
+            middle = start + most // 2
+            end = middle + _quietest(read(middle, start + most), rate_hz)
         first, last = max(0, start - context), min(count, end + context)
         yield Piece(first, start, end, read(first, last))
         start = end

@@ -114,7 +114,7 @@ def transcriber(
 ) -> Callable[[Sequence[Segment]], list[Word]]:
     """What transcribes segments that share a stretch of sound; where it fails, it adds why to ``failed``: no words.
 
-    Raises what is no fault of the sound: memory or a file that gives out.
+    Raises what is not the sound's fault: memory or a file that gives out.
     """
 
     def transcribe(group: Sequence[Segment]) -> list[Word]:

@@ -13,7 +13,7 @@ import regex
 
 from pipeline.records import Word
 
-# Sounds that are no words: [LAUGHTER], (sighs), <laugh>, {noise}, in East Asian brackets too.
+# Sounds that are not words: [LAUGHTER], (sighs), <laugh>, {noise}, in East Asian brackets too.
 _REMARK = regex.compile(
     r"\[[^\]]*\]|\([^)]*\)|</?\w[^<>]*>|\{[^}]*\}|（[^）]*）|［[^］]*］|【[^】]*】|〔[^〕]*〕|〈[^〉]*〉"
 )
@@ -62,7 +62,7 @@ def _unless_same(spoken: str, written: str) -> str | None:
 
 
 def spread(text: str, start_s: float, end_s: float, source: str, segment_id: str | None = None) -> list[Word]:
-    """Place the words of ``text`` one after the other over ``[start_s, end_s)``, each as long as it has letters."""
+    """Place the words of ``text`` one after the other over ``[start_s, end_s)``, each in proportion to its letters."""
     words = spell(text)
     letters = sum(len(word) for word, _ in words)
     placed, before = [], 0

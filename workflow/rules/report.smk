@@ -85,7 +85,7 @@ rule coverage:
         "results/{corpus}/benchmarks/coverage/all.tsv"
     params:
         features=lambda wildcards: " ".join(f"--features {name}" for name in options(wildcards).read),
-        code=code("pipeline.coverage:coverage"),
+        code=code("pipeline.coverage.command:coverage"),
     shell:
         "python -m pipeline coverage --corpus {wildcards.corpus} --results results/{wildcards.corpus} {params.features}"
         " --split {input.split} --out {output} > {log} 2>&1"

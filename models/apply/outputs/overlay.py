@@ -17,9 +17,9 @@ from models.apply.outputs.curves import DARK, Track
 from pipeline.container import audio_streams, decoded, open_media
 from pipeline.crops import CROP_PX
 from pipeline.faces.align import TEMPLATE, similarity_transform
+from pipeline.files import replacing
 from pipeline.log import progress
 from pipeline.media import Video
-from pipeline.records import replacing
 from pipeline.stamps import first_picture_s
 
 TIME_BASE = Fraction(1, 90_000)  # holds the stamps of all usual frame rates exactly

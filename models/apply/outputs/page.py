@@ -13,7 +13,7 @@ from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import Track
 from models.apply.outputs.player import Player, player
 from models.apply.outputs.stretches import Said, phrases, readable
-from pipeline.records import replacing
+from pipeline.files import replacing
 
 TEMPLATES = Path(__file__).parent / "templates"
 REPORT_TEMPLATES = Path(__file__).parents[2] / "report" / "templates"  # whose style sheet the page shares

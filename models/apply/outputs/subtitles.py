@@ -11,7 +11,7 @@ from pathlib import Path
 from models.apply.answer import Answer, Spoken
 from models.apply.outputs.stretches import Span, apart, phrases, readable
 from models.apply.outputs.wording import MARK, WARNING, headlines, several_people
-from pipeline.records import replacing
+from pipeline.files import replacing
 
 
 @dataclass(frozen=True)

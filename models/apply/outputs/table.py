@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from models.apply.answer import Answer
 from models.apply.outputs.stretches import Said
 from models.apply.outputs.wording import winner
-from pipeline.records import replacing
+from pipeline.files import replacing
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.apply.answer import Answer, Row
 from models.apply.outputs.stretches import apart, readable
 from models.apply.outputs.wording import MARK, several_people, winner
-from pipeline.records import replacing
+from pipeline.files import replacing
 
 Interval = tuple[float, float, str]
 """Start and end in seconds, and what is said of it."""

@@ -1,7 +1,7 @@
 """CREMA-D: 91 actors say twelve sentences in six emotions; every clip is a unit and a segment.
 
-A clip's name says all: ``1001_DFA_ANG_XX`` is actor 1001, sentence DFA, anger, level unspecified. Labels are what the
-actor was asked to show, not what raters saw.
+A clip's name says it all: ``1001_DFA_ANG_XX`` is actor 1001, sentence DFA, anger, level unspecified. Labels are what
+the actor was asked to show, not what raters saw.
 """
 
 import re
@@ -126,7 +126,7 @@ def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Findi
     found: dict[str, Path | None] = {}
     absent = {}
     for path in files(root / folder, suffix):
-        name = re.sub("_X$", "_XX", path.stem)  # the summary table has an X more than one sound of the release
+        name = re.sub("_X$", "_XX", path.stem)  # one sound of the release ends so, its clip in _XX
         try:
             parse_name(name)
         except InputError as error:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.readers.affwild2 import figures
-from pipeline.corpora.tree import below, files, find_root, is_litter, read_text
+from pipeline.corpora.tree import below, files, find_root, is_litter
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Segment, Side, Unit
 from pipeline.registry import options
@@ -39,7 +39,7 @@ class AffWild2Options:
 
 
 class Reader(Corpus):
-    """Aff-Wild2, valence-arousal track: what everybody annotated in a video shows in each frame."""
+    """Aff-Wild2, valence-arousal track: what each person annotated in a video shows in each frame."""
 
     title = "Aff-Wild2"
     task = "numbers/frame:valence,arousal"
@@ -88,19 +88,10 @@ class Reader(Corpus):
 
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Valence and arousal of each frame of a person's video."""
-        from pipeline.corpora.annotation import parse_annotation, to_frames
+        from pipeline.corpora.frame_rows import annotated, to_frames
+        from pipeline.corpora.readers.affwild2.annotation import parse_annotation
 
-        annotation, absent, notes = None, "no annotation: predicted, not scored", []
-        if segment.annotation:
-            try:
-                text, note = read_text(self.root / segment.annotation)
-                annotation = parse_annotation(text)
-                notes = [note, *annotation.notes]
-                absent = None if annotation.valid.any() else f"none of the {len(annotation)} rows is valid"
-            except InputError as error:
-                absent = str(error)
-        rows, note = to_frames(annotation, frame_time_s)
-        return Annotation(rows, absent, [text for text in (*notes, note) if text])
+        return annotated(self.root, segment.annotation, frame_time_s, parse_annotation, to_frames)
 
 
 def side_of(subject: str, video: str, siblings: set[str]) -> Side:

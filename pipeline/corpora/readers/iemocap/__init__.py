@@ -1,4 +1,4 @@
-"""IEMOCAP as released: dialogs are units, turns of the EmoEvaluation files are segments, every trap taken.
+"""IEMOCAP as released: dialogs are units, turns of the EmoEvaluation files segments, with each known trap handled.
 
 A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable becomes a :class:`Finding`; the rest of
 the corpus is read all the same.

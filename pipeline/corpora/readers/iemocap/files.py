@@ -51,7 +51,7 @@ def parse_rating_line(line: str) -> tuple[str, list[str]] | None:
 
     E and a number is somebody who watched, F or M and a number the actor about themselves. A label is the first three
     letters of what is named. Raises InputError for a line that opens like that of a rater and names nobody, nothing, or
-    what is no label of the release.
+    something that is not a label of the release.
     """
     if not line.strip().startswith("C-"):
         return None

@@ -7,7 +7,7 @@ labels.
 import glob
 import platform
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class TableOptions:
     def _known(cls, columns: dict[str, str]) -> dict[str, str]:
         unknown = [name for name in columns if name not in COLUMNS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no column that means something; there are {', '.join(COLUMNS)}")
+            raise ValueError(f"{unknown[0]!r} is not a column that means anything; there are {', '.join(COLUMNS)}")
         return columns
 
     @field_validator("task")
@@ -180,22 +180,15 @@ class Reader(Corpus):
 
     def annotate(self, segment: Segment, frame_time_s: "np.ndarray") -> Annotation:
         """Labels of each frame of a segment's video: the number of its class, or a column for each number."""
+        from pipeline.corpora.frame_rows import annotated
         from pipeline.corpora.readers.table.frames import parse_frames, place
 
         kind, _, numbers = self.task.partition(":")
         classes = kind.startswith("classes")
         names = self.frame_classes if classes else numbers.split(",")
-        parsed, absent, notes = None, "no annotation: predicted, not scored", []
-        if segment.annotation:
-            try:
-                text, note = read_text(self.root / segment.annotation)
-                parsed = parse_frames(text, names, classes)
-                notes = [note, *parsed.notes]
-                absent = None if parsed.valid.any() else f"none of the {len(parsed)} rows is valid"
-            except InputError as error:
-                absent = f"{segment.annotation}: {error}"
-        rows, note = place(parsed, frame_time_s, 1 if classes else len(names))
-        return Annotation(rows, absent, [text for text in (*notes, note) if text])
+        width = 1 if classes else len(names)
+        parse, on_frames = partial(parse_frames, names=names, classes=classes), partial(place, width=width)
+        return annotated(self.root, segment.annotation, frame_time_s, parse, on_frames)
 
 
 def _text_of(path: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.corpora.annotation import FrameRows, to_frames
+from pipeline.corpora.frame_rows import FrameRows, to_frames
 from pipeline.corpora.readers.table.file import SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
 from pipeline.records import NUMBERS, InputError
@@ -16,7 +16,7 @@ from pipeline.timebase import frame_ranges_s
 LABEL = "label"
 TIMES = ("time_s", "start_s", "end_s")
 TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
-LONGEST_HOLD = 2  # a sample holds for so many usual steps at most; what is longer is a gap
+LONGEST_HOLD = 2  # a sample holds for this many usual steps at most; anything longer is a gap
 
 
 @dataclass

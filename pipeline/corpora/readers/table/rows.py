@@ -249,7 +249,7 @@ def _seconds(cells, name: str, otherwise: float) -> float:
 
 
 def _label(entry: Entry, task: str, say) -> Label:
-    """What a segment is labelled with; a number that is none, and a label that the task lacks, are said."""
+    """What a segment is labelled with; what is not a number, and a label that the task needs and lacks, is reported."""
     cells = entry.row.cells
     values = {}
     for name in NUMBERS:
@@ -264,7 +264,11 @@ def _label(entry: Entry, task: str, say) -> Label:
     called = cells.get("label", "")
     label = Label(entry.name, called if is_label(called) else None, **values)
     kind, _, names = task.partition(":")
-    needed = ["label"] if kind == "classes/segment" else names.split(",") if kind == "numbers/segment" else []
+    needed: list[str] = []
+    if kind == "classes/segment":
+        needed = ["label"]
+    elif kind == "numbers/segment":
+        needed = names.split(",")
     lacking = [name for name in needed if getattr(label, name) is None]
     if lacking:
         say("label", "absent", f"no {' and no '.join(lacking)}: predicted, not scored")

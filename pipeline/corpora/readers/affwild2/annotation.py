@@ -1,37 +1,23 @@
 """Aff-Wild2 annotation files: one row of valence and arousal for each video frame, row i for frame i."""
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.corpora.frame_rows import FrameRows
 from pipeline.corpora.tree import lines
 from pipeline.records import InputError
-from pipeline.store import Rows
-from pipeline.timebase import frame_ranges_s
 
 COLUMNS = ("valence", "arousal")
 UNLABELLED = -5.0
 
 
-@dataclass
-class FrameRows:
-    """Rows of one file: ``values`` (N, D), ``valid`` (N,), and ``notes`` on what was wrong."""
-
-    values: np.ndarray
-    valid: np.ndarray
-    notes: list[str] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.valid)
-
-
 def parse_annotation(text: str) -> FrameRows:
     """Read the text of an annotation file; a row that cannot be used is invalid and keeps its place.
 
-    A row is unlabelled if either column equals -5 as a number (``-5``, ``-5.0``, ``-5e0``). Rows with something else
-    than two numbers, or outside [-1, 1], are invalid too, and a note says so. Raises InputError where the columns are
-    not valence and arousal, because the numbers below are then not known.
+    A row is unlabelled if either column equals -5 as a number (``-5``, ``-5.0``, ``-5e0``). Rows with anything but
+    two numbers, or outside [-1, 1], are invalid too, and a note says so. Raises InputError where the columns are not
+    valence and arousal, because nobody knows then what the numbers below them are.
     """
     rows = lines(text.rstrip())
     if rows == [""]:
@@ -74,25 +60,3 @@ def _pair(line: str, order: list[int]) -> tuple[float, float] | None:
     except ValueError:
         return None
     return pair if math.isfinite(pair[0]) and math.isfinite(pair[1]) else None
-
-
-def to_frames(found: FrameRows | None, frame_time_s: np.ndarray, width: int = 2) -> tuple[Rows, str | None]:
-    """Put row i on frame i; returns rows for every frame of the video and a note where the two numbers differ.
-
-    Frames past the last row are invalid, as are all where there is no file (None, and ``width`` says how wide rows
-    are); rows past the last frame are dropped. Neither moves the others.
-    """
-    frames = len(frame_time_s)
-    width = width if found is None else found.values.shape[1]
-    values, valid = np.zeros((frames, width), np.float32), np.zeros(frames, bool)
-    note = None
-    if found is not None:
-        shared = min(frames, len(found))
-        values[:shared], valid[:shared] = found.values[:shared], found.valid[:shared]
-        if len(found) > frames:
-            note = f"{len(found)} rows for {frames} frames: rows past the last frame were not used"
-        elif len(found) < frames:
-            note = f"{len(found)} rows for {frames} frames: frames past the last row have no label"
-        if abs(len(found) - frames) > max(5, 0.01 * frames):
-            note += "; check that annotation and video belong together and that the video is whole"
-    return Rows(values, frame_ranges_s(frame_time_s), valid), note
