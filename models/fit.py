@@ -23,10 +23,10 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from models.data import Batch
 from models.examples import Examples, training_batches
 from models.graphs import Graphs
+from models.inference import answers, outputs
 from models.losses import Objective
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
-from models.predict import answers, outputs
 from pipeline.log import log
 from pipeline.records import InputError, replacing
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from models.data import Batch
 from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
 from models.examples import Examples
+from models.inference import Answers
 from models.options import TrainingOptions
-from models.predict import Answers
 from models.truth import UNKNOWN
 from pipeline.records import InputError
 

@@ -135,7 +135,7 @@ def submission(results, run, sample, out):
         )
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
-    path = prediction_file(results, run, FOLD, TASK)
+    path = prediction_file(results, run, FOLD)
     labels = FeatureStore(results / "labels.h5")
     predicted = average_of_seeds(path, labels, asked_people(results, labels))
     rows = as_listed(sample, predicted) if sample else numbered(predicted)

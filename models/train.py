@@ -16,7 +16,6 @@ import click
 import numpy as np
 import torch
 
-from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
 from models.options import (
@@ -28,7 +27,7 @@ from models.options import (
     options_from_json,
     takes_segments,
 )
-from models.predictions import FILE
+from models.predictions import FILE, join_files, read_run, seed_folder
 from models.seeds import train_seeds
 from models.task import Task
 from pipeline.devices import choose_device
@@ -80,7 +79,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     known = facts(job, device)
     out = job.out / FILE
     _tidy(job, out)
-    folders = {seed: job.out / f"seed{seed}" for seed in job.training.seeds}
+    folders = {seed: seed_folder(job.out, seed) for seed in job.training.seeds}
     digests = {
         seed: sha256(json.dumps({**known, "seed": seed}, sort_keys=True).encode()).hexdigest() for seed in folders
     }
@@ -94,7 +93,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
         train_seeds(job, examples, of_seeds, mixed, at_once)
     for seed in sorted(set(folders) - set(missing)):
         log.info("%s-%s fold %d seed %d: trained before", job.name, job.modalities, job.fold, seed)
-    predict.join_files([folders[seed] / out.name for seed in sorted(folders)], out)
+    join_files([folders[seed] / out.name for seed in sorted(folders)], out)
     return out
 
 
@@ -118,14 +117,14 @@ def _tidy(job: Job, out: Path) -> None:
     for path in job.out.glob(f".{out.stem}.*"):
         path.unlink()
     for folder in job.out.glob("seed*"):
-        if folder.name not in {f"seed{seed}" for seed in job.training.seeds}:
+        if folder not in {seed_folder(job.out, seed) for seed in job.training.seeds}:
             log.info("%s: not among training.seeds, removed", folder)
             shutil.rmtree(folder)
 
 
 def _is_finished(folder: Path, digest: str, predictions: str) -> bool:
     try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        run = read_run(folder)
     except (OSError, ValueError):
         return False
     names = ("checkpoint.safetensors", "history.csv", predictions)

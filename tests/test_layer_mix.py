@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from models.__main__ import main
 from models.attention import observed
 from models.encoders import LayerMix
+from models.inference import load_network
 from models.network import build
 from models.options import NetworkOptions
-from models.predict import load_network
 from models.report.runs import Run, RunNames
 from models.report.training import layers_table
 from models.task import Task

@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from models.apply import card
 from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
-from models.predictions import AGAIN
+from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target
 from models.task import Task
 from models.truth import rated
@@ -46,15 +46,15 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
     best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
-    members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
+    trained = [fold_folder(results, run, fold) for fold in folds]
+    members = _copy_members([trained[fold] for fold in chosen or folds], partial / MEMBERS, best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):
         if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
-    first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
+    first = read_run(seed_folders(trained[min(members)])[0])
     segments = read_table(results / "segments.tsv", Segment)
     by_votes = first["training"]["targets"] == "raters"
-    trained = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
-    networks = [list((results / "runs" / run / f"fold{fold}").glob("seed*/run.json")) for fold in folds]
+    training = _training(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
     calibrated = card.calibration(results, run, members, task)
     about = ModelFile(
         format=FORMAT,
@@ -77,8 +77,8 @@ def pack(results, run, weights, chosen, best, include_weights, out):
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),
-            "scored": sum(map(len, networks)),
-            **card.people(segments, trained),
+            "scored": sum(len(seed_folders(fold)) for fold in trained),
+            **card.people(segments, training),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
             "words": known["words"]["labels"],
@@ -103,27 +103,26 @@ def _check_replaceable(out: Path) -> None:
         )
 
 
-def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | None) -> dict[int, list[int]]:
+def _copy_members(folds: Sequence[Path], out: Path, best_by: str | None) -> dict[int, list[int]]:
     """Copy the networks of some folds, or the best of each, and return their seeds; raises InputError where none is."""
-    found = defaultdict(list)
-    for fold in folds:
-        runs = {int(path.parent.name[4:]): path for path in (trained / f"fold{fold}").glob("seed*/run.json")}
-        if not runs:
-            raise InputError(f"{trained}/fold{fold}: holds no trained seed; train the run first")
-        seeds = sorted(runs)
+    members: dict[int, list[int]] = {}
+    for folder in folds:
+        found = sorted(seed_folders(folder), key=fold_and_seed)
+        if not found:
+            raise InputError(f"{folder}: holds no trained seed; train the run first")
         if best_by:
-            chosen = {seed: json.loads(path.read_text(encoding="utf-8"))["selected"] for seed, path in runs.items()}
-            seeds = [max(seeds, key=lambda seed: chosen[seed][best_by])]
-        for seed in seeds:
-            target = out / f"fold{fold}" / f"seed{seed}"
+            found = [max(found, key=lambda one: read_run(one)["selected"][best_by])]
+        for one in found:
+            target = out / one.relative_to(folder.parent)
             target.mkdir(parents=True)
-            for name in ("checkpoint.safetensors", "run.json"):
-                shutil.copyfile(runs[seed].with_name(name), target / name)
-            found[fold].append(seed)
-    return dict(found)
+            for name in ("checkpoint.safetensors", RUN):
+                shutil.copyfile(one / name, target / name)
+            fold, seed = fold_and_seed(one)
+            members.setdefault(fold, []).append(seed)
+    return members
 
 
-def _trained(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:
+def _training(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:
     """What trains some folds: of a split, or with ``by_votes`` what raters have voted on in place of it."""
     rows = [row for row in read_table(results / "splits" / split, Assignment) if row.fold in folds]
     targets = read_table(results / "targets" / split, Target) if by_votes else []

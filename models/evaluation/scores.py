@@ -1,16 +1,22 @@
 """Every metric of every run, from item-level predictions to tidy tables."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, make_dataclass
-from pathlib import Path
 
 import click
 import numpy as np
 
 from models.evaluation.metrics import chance, metrics
 from models.evaluation.tallies import tally
-from models.predictions import Predictions, model_and_modalities, prediction_file, read_predictions
+from models.predictions import (
+    Predictions,
+    fold_folder,
+    model_and_modalities,
+    prediction_file,
+    read_predictions,
+    read_run,
+    seed_folders,
+)
 from models.task import Task
 from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table
@@ -98,7 +104,7 @@ def score_run(results, run: str, folds: int, task: Task, protocol: str, styles: 
     pooled: dict[tuple[str, str], np.ndarray] = {}
     first = None
     for fold in range(folds):
-        path = prediction_file(results, run, fold, task)
+        path = prediction_file(results, run, fold)
         for part, prefix in (("test", ""), ("development", "development_")):
             predictions = read_predictions(path, task, part)
             if predictions is None:
@@ -162,8 +168,7 @@ def without_rows(results, run: str, folds: int) -> list[Without]:
     model, modalities = model_and_modalities(run)
     rows = []
     for fold in range(folds):
-        for path in sorted(Path(results, "runs", run, f"fold{fold}").glob("seed*/run.json")):
-            info = json.loads(path.read_text(encoding="utf-8"))
+        for info in map(read_run, seed_folders(fold_folder(results, run, fold))):
             for absent, values in (info.get("without") or {}).items():
                 for name, value in values.items():
                     rows.append(Without(model, modalities, str(fold), info["seed"], absent, name, value))

@@ -114,7 +114,7 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
     """
     tests, development = [], None
     for k in range(folds):
-        path = prediction_file(results, run, k, task)
+        path = prediction_file(results, run, k)
         test = read_predictions(path, task, "test")
         if test is None:
             raise InputError(f"{path}: holds no item of the test part; check the split and train fold {k} again")

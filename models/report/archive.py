@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from models.predictions import RUN
 from models.report.gather import Results
 from pipeline.log import log
 from pipeline.records import InputError
@@ -39,7 +40,7 @@ def collect(results: Results, out: Path) -> None:
     for run in results.settings.runs:
         for training in results.trainings(run):
             place = training.relative_to(folder)
-            copies |= {f"{place}/{name}": training / name for name in ("run.json", "history.csv")}
+            copies |= {f"{place}/{name}": training / name for name in (RUN, "history.csv")}
     for name, source in copies.items():
         if source.exists():
             (out / name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.predictions import RUN, fold_folder, read_run, seed_folder
 from models.report.costs import read_benchmarks
 from models.report.settings import Settings
 from pipeline.records import InputError
@@ -62,11 +63,11 @@ class Results:
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""
-        return [self.folder / "runs" / run / f"fold{fold}" for fold in range(self.settings.folds)]
+        return [fold_folder(self.folder, run, fold) for fold in range(self.settings.folds)]
 
     def trainings(self, run: str) -> list[Path]:
         """Where the files of each fold and seed of one run are."""
-        return [folder / f"seed{seed}" for folder in self.fold_folders(run) for seed in self.settings.seeds]
+        return [seed_folder(fold, seed) for fold in self.fold_folders(run) for seed in self.settings.seeds]
 
 
 def wanted_tables(settings: Settings) -> list[str]:
@@ -156,20 +157,20 @@ def _store(path: Path) -> Store:
     return Store(path.name, len(store), store.shape[0], store.dim, store.attributes)
 
 
-def histories(results: Results, run: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield fold, seed and the history of every training of one run."""
+def histories(results: Results, run: str) -> Iterator[pd.DataFrame]:
+    """Yield the history of every training of one run."""
     for folder in results.trainings(run):
         path = folder / "history.csv"
         history = pd.read_csv(path) if path.exists() else ()
         if len(history):
-            yield folder.parent.name.removeprefix("fold"), folder.name.removeprefix("seed"), history
+            yield history
 
 
 def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
     """What every training of some runs says of itself."""
     for folder in (folder for run in runs for folder in results.trainings(run)):
-        if (folder / "run.json").exists():
-            yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if (folder / RUN).exists():
+            yield read_run(folder)
 
 
 def picture_with_notes(results: Results, name: str) -> tuple[bytes, dict] | None:

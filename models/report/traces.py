@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from models.predictions import FILE
 from models.report.charts import Axis, band, blocks, path, swarm
 from models.report.gather import Results
 from models.report.names import Numbers, metric_words, missing, sentence
@@ -51,7 +52,7 @@ def traces(results: Results, run: str) -> list[dict]:
 
 
 def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | None:
-    for file in (folder / "predictions.parquet" for folder in results.fold_folders(run)):
+    for file in (folder / FILE for folder in results.fold_folders(run)):
         if not file.exists():
             continue
         table = pd.read_parquet(file, filters=[("segment_id", "==", segment_id), ("part", "==", "test")])

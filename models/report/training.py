@@ -119,10 +119,10 @@ def learning_curves(results: Results, runs: list[str], metric: str) -> dict | No
     found = {run: items for run, items in found.items() if items}
     if not found:
         return None
-    columns = list(next(iter(found.values()))[0][2].columns)
+    columns = list(next(iter(found.values()))[0].columns)
     score = _score_column(columns, metric)
     losses = [c for c in LOSSES if c in columns]
-    tables = [table for items in found.values() for _, _, table in items]
+    tables = [table for items in found.values() for table in items]
     x_axis = Axis.between(0, max(int(t["epoch"].max()) for t in tables), 4)
     axes = {}
     for column in [*losses, score] if score else losses:
@@ -141,7 +141,7 @@ def learning_curves(results: Results, runs: list[str], metric: str) -> dict | No
             {
                 "run": run,
                 "trainings": len(items),
-                "stopped": sorted(int(t["epoch"].max()) for _, _, t in items),
+                "stopped": sorted(int(t["epoch"].max()) for t in items),
                 "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
             }
             for run, items in found.items()
@@ -156,8 +156,8 @@ def _score_column(columns: list[str], metric: str) -> str | None:
     return wanted if wanted in found else next(iter(found), None)
 
 
-def _lines(items: list, column: str, x_axis: Axis, y_axis: Axis) -> dict:
-    series = [(t["epoch"].to_numpy(float), t[column].to_numpy(float)) for _, _, t in items if column in t]
+def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -> dict:
+    series = [(t["epoch"].to_numpy(float), t[column].to_numpy(float)) for t in items if column in t]
     longest = max(series, key=lambda xy: len(xy[0]))[0]
     # The median needs most trainings to be running still: beyond that it would follow the few that took longest.
     table = np.full((len(series), len(longest)), np.nan)
