@@ -183,7 +183,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
 def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
     """Write every table of the page as CSV and LaTeX, every figure as SVG, the methods and the BibTeX into a folder."""
     from models.report.figures import figure_files
-    from models.report.page import environment
+    from models.report.html import environment
 
     folder.mkdir(parents=True, exist_ok=True)
     corpus = view["settings"].corpus

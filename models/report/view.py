@@ -6,12 +6,12 @@ from models.report.coverage import coverage
 from models.report.examples import examples
 from models.report.first_page import first_page
 from models.report.gather import Results, picture_with_notes
+from models.report.html import data_uri
 from models.report.paper import paper
 from models.report.provenance import provenance
 from models.report.raters import agreement_of
 from models.report.runs import Run, RunNames, in_order, matches
 from models.report.settings import Settings
-from models.report.tables import data_uri
 from models.report.verdict import Verdicts
 from models.wording import NORMALISED
 
