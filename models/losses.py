@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.data import Batch
-from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
+from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments, selecting_metric
 from models.examples import Examples
 from models.inference import Answers
 from models.options import TrainingOptions
@@ -28,7 +28,7 @@ class Objective:
 
     def __init__(self, examples: Examples, options: TrainingOptions):
         self.examples, self.options = examples, options
-        self.score = "ccc_mean" if examples.task.numbers else "accuracy"
+        self.score = selecting_metric(examples.task)
         self.weights = self.spread = None
         if options.class_weights and not examples.task.numbers:
             if examples.shares is None:

@@ -15,16 +15,17 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models.evaluation.scores import POOLED, Score
+from models.evaluation.metrics import selecting_metric
+from models.evaluation.scores import Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file, read_predictions
-from models.task import Task
+from models.task import POOLED, Task
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
 from pipeline.store import FeatureStore
 
 FOLD = 0
-CHOSEN_BY = "development_ccc_mean"
 TASK = Task("numbers", "frame", ("valence", "arousal"))
+CHOSEN_BY = f"development_{selecting_metric(TASK)}"
 LOCATION = "image_location"
 
 

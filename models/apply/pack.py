@@ -9,6 +9,7 @@ import click
 
 from models.apply import card
 from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
+from models.evaluation.metrics import selecting_metric
 from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target
 from models.task import Task
@@ -45,7 +46,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     recogniser = _recogniser(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
-    best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
+    best_by = f"development_{selecting_metric(task)}" if best else None
     trained = [fold_folder(results, run, fold) for fold in folds]
     members = _copy_members([trained[fold] for fold in chosen or folds], partial / MEMBERS, best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):

@@ -18,6 +18,7 @@ from models.evaluation.metrics import chance, metric
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.evaluation.tallies import RunTally
 from models.options import SignificanceOptions
+from models.task import POOLED
 from pipeline.records import InputError
 
 FEW_CLUSTERS = 20
@@ -117,7 +118,7 @@ def compare(
     items, (mean_a, mean_b) = a.cluster_items, (a.score(function), b.score(function))
     row = Comparison(
         question=question,
-        role=Role.PLANNED if a.turns == "all" else Role.SECONDARY,
+        role=Role.PLANNED if a.turns == POOLED else Role.SECONDARY,
         turns=a.turns,
         a=a.run,
         b=b.run,

@@ -142,6 +142,11 @@ def main_metric(task: Task) -> str:
     return "ccc_mean" if task.numbers else "balanced_accuracy"
 
 
+def selecting_metric(task: Task) -> str:
+    """What, on the development part, selects the epoch of a training."""
+    return "ccc_mean" if task.numbers else "accuracy"
+
+
 def metrics(task: Task, classes: Sequence[str] = ()) -> dict[str, Metric]:
     """Every metric of a task by its full name, in the order of the tables.
 

@@ -17,11 +17,9 @@ from models.predictions import (
     read_run,
     seed_folders,
 )
-from models.task import Task
+from models.task import POOLED, Task
 from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table
-
-POOLED = "all"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role
 from models.evaluation.tallies import RunTally, tally_run
 from models.options import Contrast, SignificanceOptions, options_from_json
-from models.task import Task
+from models.task import POOLED, Task
 from pipeline.log import log, progress
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
@@ -33,9 +33,9 @@ def run_contrasts(
     chosen = [(contrast, *choose_b(contrast, options.metric, load)) for contrast in contrasts]
     styles = load(contrasts[0].a).styles if contrasts else []
     rows = []
-    for turns in progress(["all", *(styles if len(styles) > 1 else [])], "kinds of turns"):
+    for turns in progress([POOLED, *(styles if len(styles) > 1 else [])], "kinds of turns"):
         for contrast, b, among in chosen:
-            one, other = (load(name) if turns == "all" else of_style(name, turns) for name in (contrast.a, b))
+            one, other = (load(name) if turns == POOLED else of_style(name, turns) for name in (contrast.a, b))
             row = compare(contrast.question, one, other, options, ratio, resampled)
             remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
             rows.append(replace(row, b_chosen_from=among, remarks=remarks))

@@ -8,7 +8,7 @@ import numpy as np
 from models.evaluation.clusters import Clusters
 from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
 from models.predictions import Predictions, prediction_file, read_predictions
-from models.task import Task
+from models.task import POOLED, Task
 from pipeline.records import InputError
 
 
@@ -50,7 +50,7 @@ class RunTally:
     right: np.ndarray | None  # (items,) classes of segments: more than half of the seeds were right
     right_style: np.ndarray | None  # (items,)
     development: np.ndarray | None  # (S, ...) sums of the development parts of all folds; None without any
-    turns: str = "all"  # the style that the test items are restricted to
+    turns: str = POOLED  # the style that the test items are restricted to
 
     @property
     def folds(self) -> int:

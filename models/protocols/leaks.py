@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import click
 
 from models.protocols.groups import GROUPS, group_of
+from models.task import POOLED
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
-POOLED = "all"
 PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
 MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog or recording", "scenario": "script or scene"}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from models.evaluation.metrics import selecting_metric
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
@@ -148,7 +149,7 @@ def _training(settings: Settings, training: dict, runs: int) -> str:
         recipe.append("the shares of each class in the votes of all raters as targets")
     which = "It" if runs == 1 else "Each run"
     text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
-    best = "mean CCC" if settings.task.numbers else "accuracy"
+    best = metric_words(selecting_metric(settings.task))
     return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
 
 

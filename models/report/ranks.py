@@ -9,9 +9,9 @@ from models.report.charts import Axis
 from models.report.names import Numbers, count, metric_words, p_value
 from models.report.runs import RunNames
 from models.report.tables import Column, Table
+from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
-POOLED = "all"
 MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 420, 20, 52, 7
 LETTER_PX = 6.3  # of a label, about
 

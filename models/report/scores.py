@@ -14,8 +14,7 @@ from models.report.published import Paper, beside, lines
 from models.report.runs import RunNames
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
-
-POOLED = "all"
+from models.task import POOLED
 
 
 @dataclass(frozen=True)
