@@ -94,7 +94,7 @@ def read(folder: Path, settings: Settings) -> Results:
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
     units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, _files(units)))
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, set(files_of(units))))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     raw_files = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent).to_dict("records")
@@ -112,9 +112,9 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def _files(units: pd.DataFrame) -> set[str]:
-    """Names of the files that faces, sound and words are in: one for each recording, or for several of them."""
-    return set(units["shard"].fillna(units["unit_id"]))
+def files_of(table: pd.DataFrame) -> pd.Series:
+    """Names of the files that faces, sound and words are in, of each row of units or segments, as their records say."""
+    return table["shard"].fillna(table["unit_id"])
 
 
 def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:

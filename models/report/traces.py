@@ -9,11 +9,11 @@ import pandas as pd
 
 from models.predictions import FILE
 from models.report.charts import Axis, band, blocks, path, swarm
-from models.report.gather import Results
-from models.report.names import Numbers, metric_words, missing, sentence
+from models.report.gather import Results, files_of
+from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
-from pipeline.records import Word, read_table
+from pipeline.records import PREPARED, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
@@ -38,9 +38,11 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
 def traces(results: Results, run: str) -> list[dict]:
     """One entry per chosen video; a video without predictions is left out by having none to show."""
-    chosen, targets = choose(results, run), results.settings.task.targets
+    chosen, targets, segments = choose(results, run), results.settings.task.targets, {}
+    if results.segments is not None:
+        table = results.segments.assign(file=files_of(results.segments))
+        segments = table.set_index("segment_id").to_dict("index")
     strips = _strips(results, [segment_id for segment_id, _ in chosen])
-    segments = {} if results.segments is None else results.segments.set_index("segment_id").to_dict("index")
     out = []
     for segment_id, why in chosen:
         frames = _predictions(results, run, segment_id)
@@ -62,8 +64,7 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
 
 
 def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
-    shard = segment.get("shard")
-    file = results.folder / "words" / f"{segment['unit_id'] if missing(shard) else shard}.tsv"
+    file = results.folder / PREPARED["text"].format(shard=segment["file"])
     if not file.exists():
         return []
     return [
