@@ -126,7 +126,7 @@ def check_network(options: NetworkOptions, modalities: list[str], task: Task) ->
 
     ``modalities`` by name (audio, video, text). Raises InputError that names what is allowed.
     """
-    for problem in _problems(options, modalities, task):
+    if problem := next(_problems(options, modalities, task), None):
         raise InputError(f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task}: {problem}")
 
 

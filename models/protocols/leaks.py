@@ -58,13 +58,10 @@ def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> lis
     return rows + [Leak(*(POOLED, *key, items, shared)) for key, (items, shared) in sums.items()]
 
 
-def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = POOLED) -> dict[str, float]:
-    """The groups that a part shares with another, with the share of its items that are concerned."""
-    return {
-        row.group: row.share
-        for row in rows
-        if (row.part, row.known_from, row.fold) == (part, known_from, fold) and row.shared
-    }
+def shared_groups(rows: Iterable[Leak], part: str, known_from: str) -> dict[str, float]:
+    """The groups that a part shares with another in all folds together, and the share of its items that do."""
+    key = part, known_from, POOLED
+    return {row.group: row.share for row in rows if (row.part, row.known_from, row.fold) == key and row.shared}
 
 
 def clauses(rows: Sequence[Leak]) -> list[str]:
@@ -80,7 +77,11 @@ def clauses(rows: Sequence[Leak]) -> list[str]:
 
 def share_of(share: float) -> str:
     """A share in per cent; one that is not quite nothing or all does not look so."""
-    return "under 1 %" if share < 0.01 else "over 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+    if share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{share * 100:.0f} %"
 
 
 @click.command("leaks")

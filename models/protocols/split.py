@@ -10,7 +10,7 @@ import numpy as np
 from models.protocols.development import develop
 from models.protocols.folds import PROTOCOLS, Fold, of_turns
 from models.protocols.groups import Labelled
-from models.protocols.labels import choose_classes, choose_numbers, parse_merge
+from models.protocols.labels import parse_merge, usable
 from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
 from pipeline.log import log
@@ -119,29 +119,6 @@ def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Seq
             log.warning("fold %d: %s holds classes that never train: %s", number, part, sorted(have - trained))
         if trained - have:
             log.info("fold %d: %s holds no %s", number, part, ", ".join(sorted(trained - have)))
-
-
-def usable(
-    task: Task,
-    segments: Sequence[Segment],
-    labels: Sequence[Label],
-    classes: Sequence[str] = (),
-    merge: Mapping[str, str] | None = None,
-    unlabelled: Iterable[str] = (),
-) -> tuple[Mapping[str, str | None], list[str]]:
-    """The segments that a task can train on, with their classes, and those that it can only predict.
-
-    ``unlabelled`` names those of which no frame is labelled.
-    """
-    here = {s.segment_id for s in segments}
-    labels = [row for row in labels if row.segment_id in here]
-    if task.frames:
-        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
-    if task.numbers:
-        kept = choose_numbers(labels, task.targets)
-        return kept, sorted(here - set(kept))
-    known = {row.segment_id for row in labels if row.label}
-    return choose_classes(labels, classes, merge or {}), sorted(here - known)
 
 
 def _without_frames(path: str) -> list[str]:

@@ -18,7 +18,8 @@ from pipeline.log import log
 from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
 HELD_OUT = ("development", "test")
-GROUPS = (*BOUND, "scenario")
+APART = (*BOUND, "scenario")
+"""Of these kinds of groups, what trains shares none with what is held out, unless the split has it so."""
 
 Votes = Mapping[str, Sequence[str]]
 """The labels that each rater of a segment named."""
@@ -95,14 +96,14 @@ def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: 
     part = {row.segment_id: row.part for row in own if row.part != "unlabelled"}
     trains = [s for s in segments if part.get(s.segment_id) == "training"]
     held_out = [s for s in segments if part.get(s.segment_id) in HELD_OUT]
-    barred = {name: {group_of(s, name) for s in held_out} - {group_of(s, name) for s in trains} for name in GROUPS}
+    barred = {name: {group_of(s, name) for s in held_out} - {group_of(s, name) for s in trains} for name in APART}
     usual = {(s.style, s.part) for s in trains}
     return [
         s.segment_id
         for s in voted
         if s.segment_id not in part
         and (s.style, s.part) in usual
-        and not any(group_of(s, name) in barred[name] for name in GROUPS)
+        and not any(group_of(s, name) in barred[name] for name in APART)
     ]
 
 

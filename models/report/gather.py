@@ -173,9 +173,9 @@ def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
             yield read_run(folder)
 
 
-def picture_with_notes(results: Results, name: str) -> tuple[bytes, dict] | None:
-    """``tables/<name>.jpg`` and the notes beside it in ``.json``; None where either is absent."""
-    picture, notes = (results.folder / "tables" / f"{name}{ending}" for ending in (".jpg", ".json"))
+def contact_sheet(results: Results) -> tuple[bytes, dict] | None:
+    """The picture of faces, and the notes beside it; None where either is absent."""
+    picture, notes = (results.folder / "tables" / f"contact_sheet.{ending}" for ending in ("jpg", "json"))
     if not (picture.exists() and notes.exists()):
         return None
     return picture.read_bytes(), json.loads(notes.read_text(encoding="utf-8"))

@@ -126,10 +126,10 @@ def _float(table: Table, caption: str, label: str, about: Sequence[str]) -> Iter
     given, wanted = _given(table), _wanted(table)
     kind = "table*" if sum(given.values()) + GAP * len(given) > HALF_LINE else "table"
     paragraph = r">{\raggedright\arraybackslash}p"
-    kinds = [
-        f"{paragraph}{{{given[c.key] / 2:g}em}}" if given[c.key] < wanted[c.key] else "r" if c.number else "l"
-        for c in table.columns
-    ]
+    kinds = ["r" if c.number else "l" for c in table.columns]
+    for place, c in enumerate(table.columns):
+        if given[c.key] < wanted[c.key]:
+            kinds[place] = f"{paragraph}{{{given[c.key] / 2:g}em}}"
     yield rf"\begin{{{kind}}}"
     yield rf"\centering{SIZE}"
     yield rf"\caption{{{caption}}}"

@@ -115,12 +115,12 @@ def _used(results: Results) -> str:
 
 
 def _input(settings: Settings, modality: str) -> str:
-    stores = [
-        f"elsewhere (imported as {name})"
-        if by == "import"
-        else f"by {by or name}{f' with the weights {weights}' if weights else ''}"
-        for name, (by, weights) in settings.made_by(modality).items()
-    ]
+    stores = []
+    for name, (by, weights) in settings.made_by(modality).items():
+        if by == "import":
+            stores.append(f"elsewhere (imported as {name})")
+        else:
+            stores.append(f"by {by or name} with the weights {weights}" if weights else f"by {by or name}")
     return f"{modality} {listing(stores)}"
 
 

@@ -16,6 +16,8 @@ from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.task import POOLED
 
+MAIN_RUNS = 4  # shown in detail
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -59,10 +61,10 @@ def ranking(cells: Cells, order: Sequence[str], metric: str) -> list[str]:
     return sorted(score, key=lambda run: -score[run])
 
 
-def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_most: int = 4) -> list[str]:
+def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str]) -> list[str]:
     """The runs shown in detail: those of the first contrast, then the best by their development score."""
     chosen = [run for run in first if run in order]
-    return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(at_most, len(chosen))]
+    return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(MAIN_RUNS, len(chosen))]
 
 
 def shown_metrics(cells: Cells, settings: Settings) -> list[str]:

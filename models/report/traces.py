@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.predictions import FILE
-from models.report.charts import Axis, band, blocks, path, swarm
+from models.report.charts import Axis, band, block_means, path, swarm
 from models.report.gather import Results, files_of
 from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
@@ -100,12 +100,12 @@ def _trace(
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.04
     x_axis = Axis.between(float(time_s[0]), float(time_s[-1]) + step_s, 8)
     valid = valid.to_numpy(bool)
-    x = blocks(time_s, POINTS)
+    x = block_means(time_s, POINTS)
     lines = {}
     for name in targets:
         truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
         predicted = by_frame[f"prediction_{name}"]
-        lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
+        lines[name] = [block_means(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
     finite = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
     y_axis = Axis.between(min(-0.5, float(finite.min()) - 0.05), max(0.5, float(finite.max()) + 0.05), 4)
     charts = [

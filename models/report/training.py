@@ -30,7 +30,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         row = {"model": names.of(run), "run": run, "description": about.get("description"), "trainings": len(infos)}
         row["parameters"] = (infos[0].get("model") or {}).get("parameters")
         row |= _trained_on(infos)
-        row |= _spread("epochs", [info.get("epochs") for info in infos])
+        row |= _epochs(infos)
         row["selected"] = _median([(info.get("selected") or {}).get("epoch") for info in infos])
         per_epoch = [_ratio(info.get("seconds"), info.get("epochs")) for info in infos]
         row |= {"epoch_s": _median(per_epoch), "learning_rates": _rates(infos)}
@@ -74,12 +74,10 @@ def _ratio(above, below) -> float | None:
     return above / below if above is not None and below else None
 
 
-def _spread(key: str, values: list) -> dict:
-    known = [v for v in values if v is not None]
-    if not known:
-        return {key: None}
-    between = f"{min(known)} to {max(known)}" if min(known) < max(known) else None
-    return {key: _median(known), f"{key}_range": between}
+def _epochs(infos: list[dict]) -> dict:
+    known = [info["epochs"] for info in infos if info.get("epochs") is not None]
+    differ = len(set(known)) > 1
+    return {"epochs": _median(known), "epochs_range": f"{min(known)} to {max(known)}" if differ else None}
 
 
 def _rates(infos: list[dict]) -> str | None:

@@ -5,7 +5,7 @@ from models.report import classes, contrasts, costs, folds, items, names, publis
 from models.report.coverage import coverage
 from models.report.examples import examples
 from models.report.first_page import first_page
-from models.report.gather import Results, picture_with_notes
+from models.report.gather import Results, contact_sheet
 from models.report.html import data_uri
 from models.report.paper import paper
 from models.report.provenance import provenance
@@ -199,19 +199,18 @@ def feature_lines(settings: Settings) -> list[str]:
     """What each modality is made of, in words: one line for each that some run reads."""
     out = []
     for modality in settings.modalities:
-        made = settings.made_by(modality).items()
-        stores = [
-            f"{s} (imported)"
-            if by == "import"
-            else f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})"
-            for s, (by, weights) in made
-        ]
+        stores = []
+        for store, (by, weights) in settings.made_by(modality).items():
+            made = "imported" if by == "import" else f"extractor {by or 'not known'}"
+            if weights and by != "import":
+                made += f", {weights}"
+            stores.append(f"{store} ({made})")
         out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
     return out
 
 
 def _sheet(results: Results) -> dict | None:
-    found = picture_with_notes(results, "contact_sheet")
+    found = contact_sheet(results)
     if found is None:
         return None
     picture, notes = found
