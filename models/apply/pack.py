@@ -47,28 +47,50 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
     best_by = f"development_{selecting_metric(task)}" if best else None
-    trained = [fold_folder(results, run, fold) for fold in folds]
-    members = _copy_members([trained[fold] for fold in chosen or folds], partial / MEMBERS, best_by)
+    trained = [fold_folder(results, run, fold) for fold in chosen or folds]
+    members = _copy_members(trained, partial / MEMBERS, best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):
         if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
-    first = read_run(seed_folders(trained[min(members)])[0])
+    files = checkpoints.digest_files(partial / MEMBERS)
+    about = _describe(results, known, run, members, features, recogniser, files)
+    (partial / CARD).write_text(card.page(about), encoding="utf-8")
+    (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
+
+
+def _describe(
+    results: Path,
+    known: dict,
+    run: str,
+    members: dict[int, list[int]],
+    features: dict[str, Feature],
+    recogniser: RecogniserChoice,
+    files: dict,
+) -> ModelFile:
+    """What model.json says of the networks of some folds and seeds, by what is known of the corpus's runs."""
+    task, folds, faces = Task.parse(known["task"]), range(known["folds"]), known["config"][known["corpus"]]["faces"]
+    trained = [seed_folders(fold_folder(results, run, fold)) for fold in folds]
+    one = read_run(trained[min(members)][0])
     segments = read_table(results / "segments.tsv", Segment)
-    by_votes = first["training"]["targets"] == "raters"
-    training = _training(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
+    by_votes = one["training"]["targets"] == "raters"
+    training = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
     calibrated = card.calibration(results, run, members, task)
-    about = ModelFile(
+    crops = faces["picture"] == "face" and "video" in features and any(segment.crops for segment in segments)
+    return ModelFile(
         format=FORMAT,
         corpus=known["corpus"],
         title=known["title"],
         run=run,
         task=str(task),
-        outputs=first["model"]["outputs"],
+        outputs=one["model"]["outputs"],
         demonstration=known["demonstration"],
-        faces=options["faces"],
-        supplied_crops=options["faces"]["picture"] == "face"
-        and "video" in inputs
-        and any(segment.crops for segment in segments),
+        faces=faces,
+        supplied_crops=crops,
         recogniser=recogniser,
         features=features,
         temperature=calibrated["temperature"],
@@ -78,21 +100,14 @@ def pack(results, run, weights, chosen, best, include_weights, out):
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),
-            "scored": sum(len(seed_folders(fold)) for fold in trained),
+            "scored": sum(map(len, trained)),
             **card.people(segments, training),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
             "words": known["words"]["labels"],
         },
-        files=checkpoints.digest_files(partial / MEMBERS),
+        files=files,
     )
-    (partial / CARD).write_text(card.page(about), encoding="utf-8")
-    (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
 
 
 def _check_replaceable(out: Path) -> None:
@@ -123,7 +138,7 @@ def _copy_members(folds: Sequence[Path], out: Path, best_by: str | None) -> dict
     return members
 
 
-def _training(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:
+def _trained(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:
     """What trains some folds: of a split, or with ``by_votes`` what raters have voted on in place of it."""
     rows = [row for row in read_table(results / "splits" / split, Assignment) if row.fold in folds]
     targets = read_table(results / "targets" / split, Target) if by_votes else []
