@@ -13,7 +13,7 @@ import soundfile
 from click.testing import CliRunner
 from PIL import Image
 
-from models.report import traces
+from models.report.sections import traces
 from pipeline.__main__ import main
 from pipeline.audio_file import AudioFile
 from pipeline.coverage import collect

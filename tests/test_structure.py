@@ -78,6 +78,12 @@ def test_models_arrows(module):
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
 
 
+@pytest.mark.parametrize("module", [m for m in modules("models") if m.startswith("models.report.sections.")])
+def test_sections_of_the_report_know_neither_view_nor_page(module):
+    below = {"sections", "charts", "gather", "names", "runs", "settings", "tables"}
+    assert {name.split(".")[2] for name in imports(module) if name.startswith("models.report.")} <= below
+
+
 def test_modules_that_apply_a_model_import_each_other_in_no_circle():
     known = [module for module in modules("models") if module.startswith("models.apply.")]
     TopologicalSorter({module: set(imports(module)) & set(known) for module in known}).prepare()

@@ -4,8 +4,9 @@ A folder may hold what an earlier configuration left: stores, runs, folds, seeds
 are no part of its report. What this configuration does not make is not missed.
 """
 
+import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import pandas as pd
 
 from models.predictions import RUN, fold_folder, read_run, seed_folder
-from models.report.costs import read_benchmarks
 from models.report.settings import Settings
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
@@ -27,6 +27,7 @@ TABLES = {  # name: columns the report needs
     "missing_modalities": ("model", "modalities", "fold", "seed", "without", "metric", "value"),
     "leaks": ("fold", "part", "known_from", "group", "items", "shared"),
 }
+BENCHMARKS = ("rule", "job", "s", "max_rss_mb", "cpu_s")
 OPTIONAL = ("leaks", "missing_modalities")
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
@@ -129,6 +130,32 @@ def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     weights = {"demo" if name.startswith("demo--") else name for name in settings.weights}  # those are made together
     single = {"demo_corpus": {settings.generated}, "weights": weights, "split": split}
     return {**single, **of_files, **of_extractors, **of_parts, **of_runs}
+
+
+def read_benchmarks(folders: Iterable[Path], jobs: Mapping[str, set[str]]) -> pd.DataFrame | None:
+    """One row per job: rule, job, s, max_rss_mb, cpu_s (None where Snakemake could not look); None without any.
+
+    Of a rule in ``jobs`` only the jobs named there, and no extractor or run that is not in it; of other rules, which
+    have one job for the whole corpus, everything.
+    """
+    rows = []
+    for path in (path for folder in folders for path in sorted(folder.glob("*/*.tsv"))):
+        rule, job = path.parent.name, path.stem
+        allowed = jobs.get(rule, set() if rule.startswith(("features-", "train-")) else {job})
+        if job not in allowed:
+            continue
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                rows.append((rule, job, *(_number(row.get(name)) for name in ("s", "max_rss", "cpu_time"))))
+    return pd.DataFrame(rows, columns=BENCHMARKS) if rows else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:  # Snakemake writes "-" or NA where a job was too short to be looked at
+        return None
+    return value if value == value else None
 
 
 def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame:

@@ -10,9 +10,9 @@ from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
+from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
-from models.report.verdict import Verdicts
 from models.wording import NORMALISED
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"

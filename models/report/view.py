@@ -1,18 +1,19 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
 from models.options import MODALITIES
-from models.report import classes, contrasts, costs, folds, items, names, published, ranks, scores, traces, training
-from models.report.coverage import coverage
-from models.report.examples import examples
-from models.report.first_page import first_page
+from models.report import names
 from models.report.gather import Results, contact_sheet
 from models.report.html import data_uri
 from models.report.paper import paper
-from models.report.provenance import provenance
-from models.report.raters import agreement_of
 from models.report.runs import Run, RunNames, in_order, matches
+from models.report.sections import classes, contrasts, costs, folds, items, published, ranks, scores, traces, training
+from models.report.sections.coverage import coverage
+from models.report.sections.first_page import first_page
+from models.report.sections.mistakes import examples
+from models.report.sections.provenance import provenance
+from models.report.sections.raters import agreement_of
+from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
-from models.report.verdict import Verdicts
 from models.wording import NORMALISED
 
 TITLES = {

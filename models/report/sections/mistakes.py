@@ -74,9 +74,9 @@ def examples(results) -> dict | None:
 def command(folder, run, count, out):
     """Choose a few test segments that a run gets wrong, to look at and listen to."""
     from models.report.gather import read
-    from models.report.items import read_items
     from models.report.runs import in_order
-    from models.report.scores import collect, ranking
+    from models.report.sections.items import read_items
+    from models.report.sections.scores import collect, ranking
     from models.report.settings import Settings
 
     settings = Settings.from_json(folder / "config.json")
