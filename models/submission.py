@@ -19,6 +19,7 @@ from models.evaluation.metrics import selecting_metric
 from models.evaluation.scores import Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file, read_predictions
 from models.task import POOLED, Task
+from pipeline.cli import EXISTING, FOLDER, results_option
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table, replacing
 from pipeline.store import FeatureStore
@@ -120,14 +121,10 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
 
 
 @click.command()
-@click.option(
-    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
-)
+@results_option
 @click.option("--run", help="MODEL-MODALITIES; default: the best by the development CCC in tables/scores.csv")
-@click.option(
-    "--sample", type=click.Path(exists=True, dir_okay=False), help="the organisers' file, which gives the rows"
-)
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="new or empty folder")
+@click.option("--sample", type=EXISTING, help="the organisers' file, which gives the rows")
+@click.option("--out", required=True, type=FOLDER, help="new or empty folder")
 def submission(results, run, sample, out):
     """Write the predictions of the test part's people in the format of the Aff-Wild2 challenge."""
     if out.is_dir() and any(out.iterdir()):

@@ -30,12 +30,11 @@ from models.options import (
 from models.predictions import FILE, join_files, read_run, seed_folder
 from models.seeds import train_seeds
 from models.task import Task
+from pipeline.cli import EXISTING, FOLDER, split_option, task_option
 from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
 
-FILE_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER_PATH = click.Path(file_okay=False, path_type=Path)
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
 
 
@@ -145,19 +144,19 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
+@task_option
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
-@click.option("--split", required=True, type=FILE_PATH, help="splits/PROTOCOL.tsv")
+@split_option
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
-@click.option("--labels", type=FILE_PATH, help="labels.h5 or labels.tsv")
-@click.option("--segments", type=FILE_PATH, help="segments.tsv")
-@click.option("--targets", type=FILE_PATH, help="targets/PROTOCOL.tsv")
+@click.option("--labels", type=EXISTING, help="labels.h5 or labels.tsv")
+@click.option("--segments", type=EXISTING, help="segments.tsv")
+@click.option("--targets", type=EXISTING, help="targets/PROTOCOL.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
 @click.option("--cores", default=1, type=click.IntRange(min=1), help="seeds train side by side as far as these suffice")
-@click.option("--out", "outs", multiple=True, required=True, type=FOLDER_PATH, help="runs/RUN/foldK, for each --fold")
+@click.option("--out", "outs", multiple=True, required=True, type=FOLDER, help="runs/RUN/foldK, for each --fold")
 def train(task, name, modalities, split, folds, feature, labels, segments, targets, network, training, cores, outs):
     """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)

@@ -15,21 +15,20 @@ from models.protocols.targets import Target
 from models.task import Task
 from models.truth import rated
 from pipeline import weights as checkpoints
+from pipeline.cli import FOLDER, results_option
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--results", required=True, type=FOLDER, help="results/CORPUS")
+@results_option
 @click.option("--run", required=True, help="MODEL-MODALITIES")
-@click.option("--weights", default="results/weights", show_default=True, type=click.Path(path_type=Path))
+@click.option("--weights", default="results/weights", show_default=True, type=FOLDER)
 @click.option("--fold", "chosen", multiple=True, type=click.IntRange(0), help="only the networks of these folds")
 @click.option("--best", is_flag=True, help="of each fold only the seed with the best development score")
 @click.option("--include-weights", is_flag=True, help="copy the encoders too, so that nothing need be fetched")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
+@click.option("--out", required=True, type=FOLDER, help="the model folder")
 def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
     _check_replaceable(out)

@@ -18,6 +18,7 @@ from models.predictions import (
     seed_folders,
 )
 from models.task import POOLED, Task
+from pipeline.cli import FILE, folds_option, results_option, segments_option, task_option
 from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table
 
@@ -174,16 +175,16 @@ def without_rows(results, run: str, folds: int) -> list[Without]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@task_option
+@results_option
+@segments_option
 @click.option("--protocol", required=True, help="name of the split, written into the table")
 @click.option("--run", "runs", required=True, multiple=True, help="MODEL-MODALITIES; once for each run")
-@click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/scores.csv")
-@click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for numbers")
-@click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for tasks of segments")
-@click.option("--missing", type=click.Path(dir_okay=False), help="tables/missing_modalities.csv")
+@folds_option
+@click.option("--out", required=True, type=FILE, help="tables/scores.csv")
+@click.option("--confusion", type=FILE, help="tables/confusion.csv; empty for numbers")
+@click.option("--per-video", type=FILE, help="tables/per_video.csv; empty for tasks of segments")
+@click.option("--missing", type=FILE, help="tables/missing_modalities.csv")
 def score(task, results, segments, protocol, runs, folds, out, confusion, per_video, missing):
     """Compute every metric from item-level predictions."""
     task = Task.parse(task)

@@ -8,6 +8,7 @@ import click
 
 from models.protocols.groups import GROUPS, group_of
 from models.task import POOLED
+from pipeline.cli import FILE, segments_option, split_option
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
 PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
@@ -85,9 +86,9 @@ def share_of(share: float) -> str:
 
 
 @click.command("leaks")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/leaks.csv")
+@segments_option
+@split_option
+@click.option("--out", required=True, type=FILE, help="tables/leaks.csv")
 def command(segments, split, out):
     """Count who and what the parts of a split share."""
     write_table(out, leaks(read_table(split, Assignment), read_table(segments, Segment)), Leak)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import numpy as np
@@ -13,6 +14,7 @@ from models.protocols.groups import Labelled
 from models.protocols.labels import parse_merge, usable
 from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
+from pipeline.cli import EXISTING, FILE, merge_option, segments_option, task_option
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import FeatureStore
@@ -121,7 +123,7 @@ def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Seq
             log.info("fold %d: %s holds no %s", number, part, ", ".join(sorted(trained - have)))
 
 
-def _without_frames(path: str) -> list[str]:
+def _without_frames(path: Path) -> list[str]:
     """Segments of a store of frame-wise labels that have none."""
     store = FeatureStore(path)
     valid = np.concatenate([[0], np.cumsum(store.array("valid"))])
@@ -131,17 +133,17 @@ def _without_frames(path: str) -> list[str]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@task_option
+@segments_option
 @click.option("--protocol", required=True, type=click.Choice(list(PROTOCOLS)))
-@click.option("--labels-table", type=click.Path(exists=True, dir_okay=False), help="labels.tsv: tasks of segments")
-@click.option("--labels-store", type=click.Path(exists=True, dir_okay=False), help="labels.h5: tasks of frames")
+@click.option("--labels-table", type=EXISTING, help="labels.tsv: tasks of segments")
+@click.option("--labels-store", type=EXISTING, help="labels.h5: tasks of frames")
 @click.option("--classes", default="", help="tasks of classes: their names, after merging, joined by commas")
-@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
+@merge_option
 @click.option("--turns", default="all", show_default=True, help="all, or one style of turns such as improvised")
 @click.option("--seed", default=0, show_default=True, help="of every random choice; one seed, one split")
 @click.option("--folds", type=click.IntRange(min=1), help="how many were planned before recordings were opened")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
+@click.option("--out", required=True, type=FILE, help="splits/PROTOCOL.tsv")
 def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, folds, out):
     """Assign segments to the folds and parts of a protocol."""
     merges = parse_merge(merge)

@@ -14,6 +14,7 @@ import click
 
 from models.protocols.groups import BOUND, group_of
 from models.protocols.labels import parse_merge
+from pipeline.cli import EXISTING, FILE, merge_option, segments_option, split_option
 from pipeline.log import log
 from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
@@ -108,11 +109,11 @@ def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: 
 
 
 @click.command("targets")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
-@click.option("--raters", required=True, type=click.Path(exists=True, dir_okay=False), help="raters.tsv")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
-@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="targets/PROTOCOL.tsv")
+@segments_option
+@click.option("--raters", required=True, type=EXISTING, help="raters.tsv")
+@split_option
+@merge_option
+@click.option("--out", required=True, type=FILE, help="targets/PROTOCOL.tsv")
 def command(segments, raters, split, merge, out):
     """Share the votes of single raters over the classes, for training."""
     rows = targets(

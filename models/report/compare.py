@@ -21,6 +21,7 @@ from models.report.sections.scores import Cell, collect, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
+from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.log import log
 from pipeline.records import InputError, replacing
 
@@ -225,8 +226,8 @@ def build(sides: list[Side]) -> dict:
 
 
 @click.command("compare-reports")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the HTML file to write")
+@click.argument("folders", nargs=-1, required=True, type=EXISTING_FOLDER)
+@click.option("--out", required=True, type=FILE, help="the HTML file to write")
 def compare_reports(folders, out):
     """Set several results folders side by side: what differs in configuration, which scores moved."""
     from models.report.page import render_comparison

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import FILE
 from pipeline.records import InputError, read_table, write_table
 
 SOUND_TYPES = ("audio/mpeg", "audio/wav")
@@ -70,7 +71,7 @@ def examples(results) -> dict | None:
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--run", help="MODEL-MODALITIES; else the best by its development score")
 @click.option("--count", default=12, show_default=True, type=click.IntRange(1), help="at most so many")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="tables/examples.tsv")
+@click.option("--out", required=True, type=FILE, help="tables/examples.tsv")
 def command(folder, run, count, out):
     """Choose a few test segments that a run gets wrong, to look at and listen to."""
     from models.report.gather import read
