@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.apply.calibrate import fit_temperature, tempered
 from models.evaluation.bootstrap import draw_weights, level, resample
+from models.evaluation.calibration import calibration_error
 from models.evaluation.clusters import clusters_of
 from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
@@ -52,10 +53,10 @@ def calibration(results: Path, run: str, members: dict[int, list[int]], task: Ta
     )
     temperature = fit_temperature(development) if any(len(truth) for _, truth in development) else 1.0
     truth = np.concatenate([truth for _, truth in test])
-    errors = [
-        calibration_error(np.concatenate([tempered(p, each).mean(0) for p, _ in test]), truth)
-        for each in (1.0, temperature)
-    ]
+    errors = []
+    for each in (1.0, temperature):
+        p = np.concatenate([tempered(networks, each).mean(0) for networks, _ in test])
+        errors.append(calibration_error(p.max(1), p.argmax(1) == truth))
     return {"temperature": temperature, "test_error_before": errors[0], "test_error_after": errors[1]}
 
 
