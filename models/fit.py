@@ -86,7 +86,7 @@ class Progress:
 
 
 class Diverged(InputError):
-    """A loss is no number."""
+    """A loss is not a number."""
 
 
 class Run:
@@ -125,7 +125,7 @@ class Run:
         return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
 
     def epoch(self) -> Generator[None, None, dict]:
-        """Train one epoch and return its row of the history; raises Diverged where the loss is no number."""
+        """Train one epoch and return its row of the history; raises Diverged where the loss is not a number."""
         begin_s = time.monotonic()
         number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
         rng = np.random.default_rng([self.seed, number])
@@ -243,7 +243,7 @@ class Run:
 
 
 def withhold(batch: Batch, share: float) -> Batch:
-    """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
+    """Take each modality from that share of the items, as if it had not been observed; one observed always stays."""
     observed = torch.stack([mask.any(1) for mask in batch.masks.values()])  # (M, B)
     drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
@@ -277,7 +277,7 @@ def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bo
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one learning rate; no score where the loss became no number."""
+    """What came of one learning rate; no score where the loss became NaN or infinite."""
 
     learning_rate: float
     development_score: float | None

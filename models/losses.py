@@ -56,7 +56,7 @@ class Objective:
         return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
 
     def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """Mean over what is known and numbers, each in its spread: (..., numbers) twice and (...); 0 without any."""
+        """Mean over what is known and over numbers, each by its spread: (..., numbers) twice and (...); 0 if none."""
         error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
         error = error if self.spread is None else error / self.spread.to(output)
         return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)

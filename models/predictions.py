@@ -2,7 +2,7 @@
 
 ``predictions.parquet`` has segment_id, seed and part, one row for each segment; tasks of frames one row for each frame,
 with frame, time_s and valid. Classes: label, predicted and p_<class> for each class. Numbers: truth_<target> and
-prediction_<target> for each target. A truth that is not known is an empty label or no number.
+prediction_<target> for each target. A truth that is not known is an empty label or NaN.
 """
 
 import hashlib

@@ -97,7 +97,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
 
 
 def _with_tables(job: Job) -> Job:
-    """The job without tables for which it has no use; raises InputError where it lacks one."""
+    """The job without tables that it does not need; raises InputError where one that it needs is missing."""
     votes, rows = job.training.targets == "raters", takes_segments(job.network, job.training)
     if votes and job.targets is None:
         raise InputError("training.targets is raters: give their votes as --targets targets/PROTOCOL.tsv")

@@ -1,7 +1,7 @@
 """One temperature for all networks, at which their probabilities can be trusted.
 
 Every network of an ensemble is tempered (Guo et al. 2017, On calibration of modern neural networks), then they are
-averaged; the spread is the standard deviation of what was averaged. Mean and spread so belong together: the square of
+averaged; the spread is the standard deviation of what was averaged. So mean and spread belong together: the square of
 a spread is never above mean x (1 - mean). The temperature is fitted to the mean, not to each network: a mean of
 calibrated networks is less sure than it should be (Rahaman & Thiery 2021, Uncertainty quantification and deep
 ensembles).

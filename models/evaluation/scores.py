@@ -163,7 +163,7 @@ def _video_rows(key, task: Task, predictions: Predictions, by_segment: np.ndarra
 
 
 def without_rows(results, run: str, folds: int) -> list[Without]:
-    """What each training of a run scores on its test part where a modality is taken away; none of a single modality."""
+    """What each training of a run scores on its test part with a modality taken away; nothing for a single modality."""
     model, modalities = model_and_modalities(run)
     rows = []
     for fold in range(folds):

@@ -68,7 +68,7 @@ def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
 
 
 def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
-    """Number of folds of a protocol on segments that have labels, of which nothing but their groups is looked at.
+    """Number of folds of a protocol on labelled segments, of which only the groups count.
 
     Raises InputError for an unknown protocol, and where the segments lack the groups that it needs.
     """

@@ -10,7 +10,7 @@ from pipeline.records import NUMBERS, InputError, Label, Segment
 
 
 def parse_merge(text: str) -> dict[str, str]:
-    """Which label becomes which, from the command line; raises InputError where it is no object of label to label."""
+    """Which label becomes which, from the command line; raises InputError where it is not an object of labels."""
     merges = parse_options(text, "--merge")
     if not all(isinstance(label, str) for label in merges.values()):
         raise InputError(f'--merge {text!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')

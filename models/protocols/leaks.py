@@ -33,7 +33,7 @@ class Leak:
 
 
 def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> list[Leak]:
-    """Count what each two parts of each fold share; a group that the corpus does not know has no row.
+    """Count what every two parts of each fold share; a group that the corpus does not know has no row.
 
     Raises InputError where a segment of the split is not among the segments.
     """
@@ -77,7 +77,7 @@ def clauses(rows: Sequence[Leak]) -> list[str]:
 
 
 def share_of(share: float) -> str:
-    """A share in per cent; one that is not quite nothing or all does not look so."""
+    """A share in per cent; what is almost nothing or almost all is not rounded to that."""
     if share < 0.01:
         return "under 1 %"
     if 0.99 < share < 1:

@@ -2,7 +2,7 @@
 
 A rater has one vote, shared evenly by the labels that they named; of these count, after merging, the classes of the
 split. So a segment on which raters disagree trains as well, in the folds in which nothing that is held out is known
-from it, unless most of its votes are for other labels: what is mostly fear is no example of sadness. Scores and the
+from it, unless most of its votes are for other labels: what is mostly fear is not an example of sadness. Scores and the
 choice of the epoch never see it: development and test parts stay as the split has them.
 """
 
@@ -20,7 +20,7 @@ from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, 
 
 HELD_OUT = ("development", "test")
 APART = (*BOUND, "scenario")
-"""Of these kinds of groups, what trains shares none with what is held out, unless the split has it so."""
+"""Kinds of groups that a segment may share with held-out parts only where training does."""
 
 Votes = Mapping[str, Sequence[str]]
 """The labels that each rater of a segment named."""
@@ -90,7 +90,7 @@ def targets(
 
 
 def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: Sequence[Segment]) -> list[str]:
-    """Segments that are in no labelled part of a fold and share with its held out parts nothing but what training does.
+    """Segments that are in no labelled part of a fold and share with its held-out parts only what training shares.
 
     They are of a style and of an official part that trains, too.
     """

@@ -1,7 +1,7 @@
 """Several results folders side by side: what differs in their configuration, and which scores moved.
 
 No test is made here: the folders may differ in data, splits and much else, and the same item may train in one and be
-tested in another. What is to be tested belongs into one configuration, as a planned contrast.
+tested in another. What is to be tested belongs in one configuration, as a planned contrast.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from pipeline.records import InputError, replacing
 
 @dataclass(frozen=True)
 class Side:
-    """One results folder: how it is called here, what it was configured with and what its runs score."""
+    """One results folder: what it is called here, what it was configured with and what its runs score."""
 
     name: str
     results: Results

@@ -146,7 +146,7 @@ def _float(table: Table, caption: str, label: str, about: Sequence[str]) -> Iter
 
 
 def _lines(heads: Sequence[Sequence[str]], write: Callable[[int, str], str] = lambda place, text: latex(text)):
-    """Headings of several lines as so many rows, which end at the same height."""
+    """Headings of several lines, a row for each line; all end in the last row."""
     upwards = list(zip_longest(*(lines[::-1] for lines in heads), fillvalue=""))
     for texts in upwards[::-1]:
         yield " & ".join(write(place, text) for place, text in enumerate(texts)) + r" \\"

@@ -35,7 +35,7 @@ from models.task import Task
 from pipeline.records import InputError
 
 RENAMED = {"about_models": "models", "listed_runs": "runs"}
-"""Fields that the file calls otherwise, because a property has its name."""
+"""Fields with another name in the file, because a property has theirs."""
 
 
 @dataclass(frozen=True, slots=True)

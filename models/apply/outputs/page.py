@@ -80,7 +80,7 @@ def _data(answer: Answer, people: list[Track]) -> dict:
 
 
 def _rounded(array: np.ndarray) -> list:
-    """Four decimals; what is no number becomes None, which JSON can hold."""
+    """Four decimals; what is not a number becomes None, which JSON can hold."""
     return np.where(np.isfinite(array), np.round(array, 4), None).tolist()
 
 

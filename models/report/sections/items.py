@@ -142,7 +142,7 @@ def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames,
 
 
 def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...]) -> dict | None:
-    """For numbers of segments: what is predicted where the truth is about so, by ten bins of the truth."""
+    """For numbers of segments: what is predicted for about the same truth, by ten bins of it."""
     charts, groups = [], []
     for run, table in items.items():
         both = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]

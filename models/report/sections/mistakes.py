@@ -70,7 +70,7 @@ def examples(results) -> dict | None:
 @click.command("examples")
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--run", help="MODEL-MODALITIES; else the best by its development score")
-@click.option("--count", default=12, show_default=True, type=click.IntRange(1), help="at most so many")
+@click.option("--count", default=12, show_default=True, type=click.IntRange(1), help="at most this many")
 @click.option("--out", required=True, type=FILE, help="tables/examples.tsv")
 def command(folder, run, count, out):
     """Choose a few test segments that a run gets wrong, to look at and listen to."""

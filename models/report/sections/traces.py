@@ -37,7 +37,7 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
 
 def traces(results: Results, run: str) -> list[dict]:
-    """One entry per chosen video; a video without predictions is left out by having none to show."""
+    """One entry per chosen video; a video without predictions is left out."""
     chosen, targets, segments = choose(results, run), results.settings.task.targets, {}
     if results.segments is not None:
         table = results.segments.assign(file=files_of(results.segments))
@@ -191,7 +191,7 @@ def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | No
 
 
 def _each(tables: dict[str, pd.DataFrame], metrics: list[str], title: str, names: RunNames) -> Table:
-    """A row for each video, for who wants to look one up."""
+    """A row for each video, for those who want to look one up."""
     ids = sorted({i for table in tables.values() for i in table.index})
     columns, rows = [Column("segment_id", "Which", number=False)], [{"segment_id": i} for i in ids]
     for run, table in tables.items():
