@@ -18,8 +18,9 @@ import numpy as np
 from models.evaluation import bootstrap
 from models.evaluation.difference_tests import corrected_t_test, mcnemar_test, paper_t_test
 from models.evaluation.metrics import accuracy, metric
+from models.protocols.labels import usable
 from models.protocols.leaks import leaks, share_of
-from models.protocols.split import assign, usable
+from models.protocols.split import assign
 from tests.experiments import CLASSES, Emotions, Hits
 from tests.iemocap_turns import SEVEN, turns_and_labels
 

@@ -94,8 +94,8 @@ class MeanWeights(torch.autograd.Function):
     """Mean over target steps of dropout(softmax(begin + q k^T)): (B, h, T, d) and (B, h, S, d) -> (B, h, S).
 
     ``begin`` (B, 1, 1, S) is what scores begin with, ``share`` (B, T) each target step's part of the mean. Of (T, S) no
-    more is kept for the backward pass than the random bits of dropout; the rest is computed anew. Both go by so few
-    items at a time that they stay in the processor's cache.
+    more is kept for the backward pass than the random bits of dropout; the rest is computed anew. Both take few enough
+    items at a time to stay in the processor's cache.
     """
 
     CACHED = 2**17  # weights

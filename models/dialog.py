@@ -39,7 +39,7 @@ class Dialogs:
     def gather(self, segment: np.ndarray, device: torch.device, each_once: bool = True) -> tuple[np.ndarray, Before]:
         """The segments of a batch, items first and then the turns before any of them, and who is before whom.
 
-        ``each_once``: no turn twice; otherwise so many rows that their number follows from the number of items alone.
+        ``each_once``: no turn twice; otherwise the number of rows depends on the number of items alone.
         """
         turn = self.turn[segment]
         there = turn >= 0
@@ -56,8 +56,8 @@ class Dialogs:
 def turns_before(segments: Sequence[Segment], most: int) -> dict[str, list[Segment]]:
     """The ``most`` turns before each segment in its dialog, the latest first.
 
-    A turn is before another if it has begun earlier and ended no later: of two that overlap, so much is known when the
-    other ends.
+    A turn is before another if it has begun earlier and ended no later: even of two that overlap, all of the first is
+    known when the other ends.
     """
     dialogs: dict[str, list[Segment]] = defaultdict(list)
     for segment in sorted(segments, key=lambda s: (s.start_s, s.segment_id)):
@@ -73,7 +73,7 @@ def turns_before(segments: Sequence[Segment], most: int) -> dict[str, list[Segme
 class DialogRecurrence(nn.Module):
     """A GRU over the vectors of the turns before and of the turn itself: (rows, F) -> (B, F + width).
 
-    A turn's own vector stays beside what comes out at its place. Nothing before counts as never said.
+    A turn's own vector stays beside what comes out at its place. Turns that are not there are passed over.
     """
 
     def __init__(self, features: int, width: int):

@@ -43,7 +43,7 @@ def averaged(stream: Stream, stride: int) -> Stream:
 class Steps(torch.autograd.Function):
     """The steps of a GRU in both directions, from what it takes of the input: (T, 2, B, 3H) -> states (T, 2, B, H).
 
-    It has a backward pass of its own, in which all that is no recurrence is done for all steps at once.
+    It has a backward pass of its own, which computes all but the recurrence for all steps at once.
     """
 
     @staticmethod

@@ -22,10 +22,10 @@ from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 from models.data import Batch
 from models.examples import Examples, training_batches
 from models.graphs import Graphs
+from models.inference import answers, outputs
 from models.losses import Objective
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
-from models.predict import answers, outputs
 from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.records import InputError
@@ -96,7 +96,7 @@ class Progress:
 
 
 class Diverged(InputError):
-    """A loss is no number."""
+    """A loss is not a number."""
 
 
 class Run:
@@ -135,7 +135,7 @@ class Run:
         return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
 
     def epoch(self) -> Generator[None, None, dict]:
-        """Train one epoch and return its row of the history; raises Diverged where the loss is no number."""
+        """Train one epoch and return its row of the history; raises Diverged where the loss is not a number."""
         begin_s = time.monotonic()
         number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
         rng = np.random.default_rng([self.seed, number])
@@ -253,7 +253,7 @@ class Run:
 
 
 def withhold(batch: Batch, share: float) -> Batch:
-    """Take each modality from that share of the items, as if it had not been observed; one that was always stays."""
+    """Take each modality from that share of the items, as if it had not been observed; one observed always stays."""
     observed = torch.stack([mask.any(1) for mask in batch.masks.values()])  # (M, B)
     drawn = torch.rand(observed.shape, device=observed.device).masked_fill(~observed, -1.0)
     stays = (drawn >= share) | (drawn == drawn.amax(0))
@@ -287,7 +287,7 @@ def fit(run: Run, state: Path, digest: str, say: Callable[[str], None], keep: bo
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of one learning rate; no score where the loss became no number."""
+    """What came of one learning rate; no score where the loss became NaN or infinite."""
 
     learning_rate: float
     development_score: float | None

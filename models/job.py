@@ -85,7 +85,7 @@ def load_examples(job: Job, device: str) -> Examples:
 
 
 def _rated(job: Job, rows: list[Assignment]) -> tuple[list[Assignment], list[Target] | None, dict[str, int]]:
-    """The rows that train by raters' votes, with these, where the job's targets are so; else the rows as they are."""
+    """The rows with raters' votes as targets, where the job has these; otherwise the rows as they are."""
     if job.targets is None:
         return rows, None, {}
     targets = [row for row in read_table(job.targets, Target) if row.fold == job.fold]
@@ -101,5 +101,5 @@ def make_repeatable(exact: bool, threads: int) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Not use_deterministic_algorithms, which also tells torch.compile and imports it: a second for nothing.
     torch.set_deterministic_debug_mode("error" if exact else "default")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # NaN in memory that is written next: a search for bugs
+    torch.utils.deterministic.fill_uninitialized_memory = False  # which would write NaN, to find bugs
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact

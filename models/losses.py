@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.data import Batch
-from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments
+from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments, selecting_metric
 from models.examples import Examples
+from models.inference import Answers
 from models.options import TrainingOptions
-from models.predict import Answers
 from models.truth import UNKNOWN
 from pipeline.records import InputError
 
@@ -28,7 +28,7 @@ class Objective:
 
     def __init__(self, examples: Examples, options: TrainingOptions):
         self.examples, self.options = examples, options
-        self.score = "ccc_mean" if examples.task.numbers else "accuracy"
+        self.score = selecting_metric(examples.task)
         self.weights = self.spread = None
         if options.class_weights and not examples.task.numbers:
             if examples.shares is None:
@@ -56,7 +56,7 @@ class Objective:
         return F.cross_entropy(logits, target, weight=weights, ignore_index=UNKNOWN)
 
     def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
-        """Mean over what is known and numbers, each in its spread: (..., numbers) twice and (...); 0 without any."""
+        """Mean over what is known and over numbers, each by its spread: (..., numbers) twice and (...); 0 if none."""
         error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
         error = error if self.spread is None else error / self.spread.to(output)
         return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)

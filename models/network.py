@@ -157,7 +157,7 @@ class Network(nn.Module):
 
 
 class Late(nn.Module):
-    """Late fusion: a model for each modality, and the mean of what those say that observed anything.
+    """Late fusion: a model for each modality, and the mean over those that observed anything.
 
     Of classes the mean of log-probabilities, which serve as logits, of numbers their mean; of each segment or frame.
     All are trained together on the loss of their mean.
@@ -226,8 +226,8 @@ def build(
     the longest sequence per modality in rows, from which the encoder's stride follows (and the fixed lengths of a
     faithful model; ignored otherwise); ``scale``: ``centre`` and ``spread`` of each number, where they do not all lie
     in [-1, 1]; ``layers``: how many layers of one network stand side by side in a modality's features, for which a mix
-    is learned (published models see them all). A faithful model is float64 and takes no notice of masks but to put
-    zeros there. Raises InputError for combinations that cannot be, naming those that can.
+    is learned (published models see them all). A faithful model is float64 and ignores masks, except to put zeros
+    there. Raises InputError for combinations that cannot be, naming those that can.
     """
     check_network(options, list(dims), task)
     if outputs < 1 or min(dims.values()) < 1:

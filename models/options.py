@@ -65,15 +65,17 @@ class NetworkOptions(Options):
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
-        250, gt=0, description="tasks of segments: longer sequences are averaged to at most so many encoded steps"
+        250, gt=0, description="tasks of segments: longer sequences are averaged to at most this many encoded steps"
     )
     frames_per_step: int = Field(
         5,
         gt=0,
-        description="tasks of frames: so many become an encoded step, and answers lie between those of steps",
+        description="tasks of frames: this many become one encoded step; answers are interpolated between steps",
     )
     context: int = Field(
-        0, ge=0, description="tasks of segments: so many turns before, of the same dialog, are given with each; 0: none"
+        0,
+        ge=0,
+        description="tasks of segments: this many earlier turns of the same dialog are given with each; 0: none",
     )
     separate_targets: bool = Field(
         False, description="each number, such as valence and arousal, by a model of its own (published rjcma: always)"
@@ -126,7 +128,7 @@ def check_network(options: NetworkOptions, modalities: list[str], task: Task) ->
 
     ``modalities`` by name (audio, video, text). Raises InputError that names what is allowed.
     """
-    for problem in _problems(options, modalities, task):
+    if problem := next(_problems(options, modalities, task), None):
         raise InputError(f"network {options.fusion!r} on {'+'.join(modalities) or 'nothing'}, task {task}: {problem}")
 
 
@@ -178,7 +180,7 @@ class TrainingOptions(Options):
     """How a network is trained."""
 
     seeds: list[int] = Field(min_length=1, description="one run each")
-    epochs: int = Field(100, ge=1, description="at most so many")
+    epochs: int = Field(100, ge=1, description="at most this many")
     batch_size: int = Field(32, ge=1)
     learning_rate: Rate | list[Rate] = Field(
         1e-3,

@@ -1,21 +1,24 @@
-"""Prediction files of a fold: read, checked, and laid out as one row for each seed over the same items.
+"""What training leaves under ``runs/``: where it lies, and the prediction files of its folds, written and read.
 
 ``predictions.parquet`` has segment_id, seed and part, one row for each segment; tasks of frames one row for each frame,
 with frame, time_s and valid. Classes: label, predicted and p_<class> for each class. Numbers: truth_<target> and
-prediction_<target> for each target. A truth that is not known is an empty label or no number.
+prediction_<target> for each target. A truth that is not known is an empty label or NaN.
 """
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.task import Task
+from pipeline.files import replacing
 from pipeline.records import InputError
 
-FILE = "predictions.parquet"
+FILE, RUN = "predictions.parquet", "run.json"
 AGAIN = "delete it and let the workflow make it again"
 Columns = dict[str, np.ndarray]
 Coded = tuple[np.ndarray, np.ndarray]  # of a column of text: different values, and which of them a row has
@@ -65,19 +68,68 @@ def model_and_modalities(run: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def prediction_file(results: str | Path, run: str, fold: int, task: Task) -> Path:
+def fold_folder(results: str | Path, run: str, fold: int) -> Path:
+    """Where a run's files of one fold are."""
+    return Path(results) / "runs" / run / f"fold{fold}"
+
+
+def seed_folder(fold: Path, seed: int) -> Path:
+    """Where the files of one training are, within the folder of its fold."""
+    return fold / f"seed{seed}"
+
+
+def seed_folders(fold: Path) -> list[Path]:
+    """The folders of a fold's finished trainings, sorted by name."""
+    return sorted(path.parent for path in fold.glob(f"seed*/{RUN}"))
+
+
+def fold_and_seed(folder: Path) -> tuple[int, int]:
+    """Which fold and seed the folder of a training is of."""
+    return int(folder.parent.name.removeprefix("fold")), int(folder.name.removeprefix("seed"))
+
+
+def read_run(folder: Path) -> dict:
+    """What a finished training says of itself."""
+    return json.loads((folder / RUN).read_text(encoding="utf-8"))
+
+
+def prediction_file(results: str | Path, run: str, fold: int) -> Path:
     """Where a run's predictions of a fold are; raises InputError where there is no such file."""
-    path = Path(results) / "runs" / run / f"fold{fold}" / FILE
+    path = fold_folder(results, run, fold) / FILE
     if not path.is_file():
         raise InputError(f"{path}: not there; train run {run!r} on fold {fold} first, or take the run out of the list")
     return path
 
 
+def write_columns(path: Path, columns: dict) -> None:
+    """Write the columns of one seed as predictions.parquet; texts are given as codes and what they stand for."""
+    import pyarrow
+    from pyarrow import parquet
+
+    def column(values):
+        if isinstance(values, tuple):
+            codes, names = values
+            return pyarrow.DictionaryArray.from_arrays(codes.astype(np.int32), pyarrow.array(names, pyarrow.string()))
+        return pyarrow.array(values)
+
+    with replacing(path) as temporary:
+        parquet.write_table(pyarrow.table({name: column(values) for name, values in columns.items()}), temporary)
+
+
+def join_files(paths: Sequence[Path], out: Path) -> None:
+    """Join the prediction files of several seeds, in the given order; one seed in memory at a time."""
+    from pyarrow import parquet
+
+    with replacing(out) as temporary, parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
+        for path in paths:
+            writer.write_table(parquet.read_table(path))
+
+
 def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool = True) -> Predictions | None:
     """Read one part (development, test, unlabelled) of a prediction file; None where the file has no row of it.
 
-    Items whose truth is unknown are left out unless ``valid_only`` is false. Raises InputError where a column lacks, a
-    class is unknown, a prediction is not a number, or the seeds do not cover the same items.
+    Items whose truth is unknown are left out unless ``valid_only`` is false. Raises InputError where a column is
+    missing, a class is unknown, a prediction is not a number, or the seeds do not cover the same items.
     """
     path = Path(path)
     columns, coded, classes = _rows(path, task, part)

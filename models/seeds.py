@@ -11,12 +11,12 @@ from dataclasses import asdict
 
 import torch
 
-from models import predict
+from models import inference
 from models.encoders import learned_weights
 from models.examples import Examples
 from models.fit import Pausing, Run, fit_best
 from models.job import Job, make_repeatable
-from models.predictions import FILE
+from models.predictions import FILE, RUN, seed_folder, write_columns
 from pipeline.files import replacing, write_json
 from pipeline.log import log, log_to_stderr, peak_memory_mb
 from pipeline.records import InputError
@@ -84,7 +84,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     """Train one seed and write its folder, run.json last."""
     from safetensors.torch import save_file
 
-    folder = job.out / f"seed{seed}"
+    folder = seed_folder(job.out, seed)
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if not path.name.startswith("resume"):
@@ -99,10 +99,10 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     run, tried = yield from fit_best(make, job.training, folder, known["digest"], say)
     network = run.network
     items = examples.items("development", "test", "unlabelled")
-    output = predict.outputs(network, examples, items, job.training.batch_size, mixed)
-    found = predict.answers(examples, items, output)
-    predict.write_columns(folder / FILE, predict.columns(examples, found, seed))
-    without = predict.scores_without(network, examples, found, job.training.batch_size, mixed)
+    output = inference.outputs(network, examples, items, job.training.batch_size, mixed)
+    found = inference.answers(examples, items, output)
+    write_columns(folder / FILE, inference.columns(examples, found, seed))
+    without = inference.scores_without(network, examples, found, job.training.batch_size, mixed)
     with replacing(folder / "checkpoint.safetensors") as temporary:
         tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for m, normaliser in examples.normalisers.items():
@@ -141,7 +141,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
         "peak_memory_mb": round(peak_memory_mb()),
         "hardware": _hardware(examples.device),
     }
-    write_json(folder / "run.json", done)
+    write_json(folder / RUN, done)
     for path in folder.glob("resume*"):
         path.unlink()
 

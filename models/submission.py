@@ -15,17 +15,19 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models.evaluation.scores import POOLED, Score
+from models.evaluation.metrics import selecting_metric
+from models.evaluation.scores import Score
 from models.predictions import AGAIN, model_and_modalities, prediction_file, read_predictions
-from models.task import Task
+from models.task import POOLED, Task
+from pipeline.cli import EXISTING, FOLDER, results_option
 from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.records import InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore
 
 FOLD = 0
-CHOSEN_BY = "development_ccc_mean"
 TASK = Task("numbers", "frame", ("valence", "arousal"))
+CHOSEN_BY = f"development_{selecting_metric(TASK)}"
 LOCATION = "image_location"
 
 
@@ -120,14 +122,10 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
 
 
 @click.command()
-@click.option(
-    "--results", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="results/CORPUS"
-)
+@results_option
 @click.option("--run", help="MODEL-MODALITIES; default: the best by the development CCC in tables/scores.csv")
-@click.option(
-    "--sample", type=click.Path(exists=True, dir_okay=False), help="the organisers' file, which gives the rows"
-)
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="new or empty folder")
+@click.option("--sample", type=EXISTING, help="the organisers' file, which gives the rows")
+@click.option("--out", required=True, type=FOLDER, help="new or empty folder")
 def submission(results, run, sample, out):
     """Write the predictions of the test part's people in the format of the Aff-Wild2 challenge."""
     if out.is_dir() and any(out.iterdir()):
@@ -136,7 +134,7 @@ def submission(results, run, sample, out):
         )
     run = run or best_run(results / "tables" / "scores.csv")
     model_and_modalities(run)
-    path = prediction_file(results, run, FOLD, TASK)
+    path = prediction_file(results, run, FOLD)
     labels = FeatureStore(results / "labels.h5")
     predicted = average_of_seeds(path, labels, asked_people(results, labels))
     rows = as_listed(sample, predicted) if sample else numbered(predicted)

@@ -7,6 +7,8 @@ from pipeline.records import InputError
 
 Kind = Literal["classes", "numbers"]
 Level = Literal["segment", "frame"]
+POOLED = "all"
+"""In tables in place of one fold, seed or style: all of them together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ import click
 import numpy as np
 import torch
 
-from models import predict
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
 from models.options import (
@@ -28,16 +27,15 @@ from models.options import (
     options_from_json,
     takes_segments,
 )
-from models.predictions import FILE
+from models.predictions import FILE, join_files, read_run, seed_folder
 from models.seeds import train_seeds
 from models.task import Task
+from pipeline.cli import EXISTING, FOLDER, split_option, task_option
 from pipeline.devices import choose_device
 from pipeline.files import digest_file
 from pipeline.log import log
 from pipeline.records import InputError
 
-FILE_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER_PATH = click.Path(file_okay=False, path_type=Path)
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
 
 
@@ -76,7 +74,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
     known = facts(job, device)
     out = job.out / FILE
     _tidy(job, out)
-    folders = {seed: job.out / f"seed{seed}" for seed in job.training.seeds}
+    folders = {seed: seed_folder(job.out, seed) for seed in job.training.seeds}
     digests = {
         seed: sha256(json.dumps({**known, "seed": seed}, sort_keys=True).encode()).hexdigest() for seed in folders
     }
@@ -90,12 +88,12 @@ def train_job(job: Job, cores: int = 1) -> Path:
         train_seeds(job, examples, of_seeds, mixed, at_once)
     for seed in sorted(set(folders) - set(missing)):
         log.info("%s-%s fold %d seed %d: trained before", job.name, job.modalities, job.fold, seed)
-    predict.join_files([folders[seed] / out.name for seed in sorted(folders)], out)
+    join_files([folders[seed] / out.name for seed in sorted(folders)], out)
     return out
 
 
 def _with_tables(job: Job) -> Job:
-    """The job without tables for which it has no use; raises InputError where it lacks one."""
+    """The job without tables that it does not need; raises InputError where one that it needs is missing."""
     votes, rows = job.training.targets == "raters", takes_segments(job.network, job.training)
     if votes and job.targets is None:
         raise InputError("training.targets is raters: give their votes as --targets targets/PROTOCOL.tsv")
@@ -114,14 +112,14 @@ def _tidy(job: Job, out: Path) -> None:
     for path in job.out.glob(f".{out.stem}.*"):
         path.unlink()
     for folder in job.out.glob("seed*"):
-        if folder.name not in {f"seed{seed}" for seed in job.training.seeds}:
+        if folder not in {seed_folder(job.out, seed) for seed in job.training.seeds}:
             log.info("%s: not among training.seeds, removed", folder)
             shutil.rmtree(folder)
 
 
 def _is_finished(folder: Path, digest: str, predictions: str) -> bool:
     try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        run = read_run(folder)
     except (OSError, ValueError):
         return False
     names = ("checkpoint.safetensors", "history.csv", predictions)
@@ -142,19 +140,19 @@ def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
+@task_option
 @click.option("--name", required=True, help="of the model, for logs and run.json")
 @click.option("--modalities", required=True, help="A, V, T in that order, joined by +")
-@click.option("--split", required=True, type=FILE_PATH, help="splits/PROTOCOL.tsv")
+@split_option
 @click.option("--fold", "folds", multiple=True, required=True, type=click.IntRange(min=0), help="one or more")
 @click.option("--feature", multiple=True, required=True, help="MODALITY=FILE, once for each modality")
-@click.option("--labels", type=FILE_PATH, help="labels.h5 or labels.tsv")
-@click.option("--segments", type=FILE_PATH, help="segments.tsv")
-@click.option("--targets", type=FILE_PATH, help="targets/PROTOCOL.tsv")
+@click.option("--labels", type=EXISTING, help="labels.h5 or labels.tsv")
+@click.option("--segments", type=EXISTING, help="segments.tsv")
+@click.option("--targets", type=EXISTING, help="targets/PROTOCOL.tsv")
 @click.option("--network", required=True, help="JSON of models.options.NetworkOptions")
 @click.option("--training", required=True, help="JSON of models.options.TrainingOptions")
 @click.option("--cores", default=1, type=click.IntRange(min=1), help="seeds train side by side as far as these suffice")
-@click.option("--out", "outs", multiple=True, required=True, type=FOLDER_PATH, help="runs/RUN/foldK, for each --fold")
+@click.option("--out", "outs", multiple=True, required=True, type=FOLDER, help="runs/RUN/foldK, for each --fold")
 def train(task, name, modalities, split, folds, feature, labels, segments, targets, network, training, cores, outs):
     """Train one model on one modality set and some folds, all seeds."""
     wanted = Task.parse(task)

@@ -35,7 +35,7 @@ def segment_truth(
 ) -> Truth:
     """What is known of ``rows`` of a split: numbers from ``labels``, which is labels.tsv, votes from ``targets``.
 
-    Raises InputError where something is not known that trains or is tested.
+    Raises InputError where something that trains or is tested is not known.
     """
     truth = _numbers(task, labels, rows) if task.numbers else _classes(task, split, rows)
     unknown = ~np.isfinite(truth.values).all(1) if task.numbers else truth.values == UNKNOWN
@@ -73,7 +73,7 @@ def _shares(names: Sequence[str], rows: Sequence[Assignment], targets: Iterable[
 
 
 def rated(rows: Sequence[Assignment], targets: Iterable[Target]) -> tuple[list[Assignment], dict[str, int]]:
-    """Rows of a fold of which those train that have a target, and how many are added so and how many left out."""
+    """Rows of a fold, of which those with a target train; and how many that adds and leaves out."""
     fold, voted = rows[0].fold, {target.segment_id for target in targets}
     trained = {row.segment_id for row in rows if row.part == "training"}
     kept = [row for row in rows if row.part != "training" or row.segment_id in voted]
@@ -95,7 +95,7 @@ def _numbers(task: Task, labels: str | Path | None, rows: Sequence[Assignment]) 
 
 
 def frame_names(task: Task, labels: FeatureStore) -> list[str]:
-    """Names of what a store of frame-wise labels holds for a task; raises InputError where it is of another."""
+    """Names of what a store of frame-wise labels holds for a task; raises InputError where it is for another."""
     config = labels.attributes["config"]
     if not task.numbers:
         names = list(config.get("classes") or ())

@@ -35,7 +35,9 @@ def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
     if options.faithful:
         text = options.published.sentence
     else:
-        grid = "" if task.frames else ", all on one time grid" if options.one_grid else ", each at its own rate"
+        grid = ""
+        if not task.frames:
+            grid = ", all on one time grid" if options.one_grid else ", each at its own rate"
         over = "at each frame" if task.frames else "averaged over time"
         text = (
             f"{options.make_fusion(task).sentence()} Before it a {ENCODERS[options.encoder]} of width {options.width} "

@@ -108,6 +108,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+task_option = click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
+results_option = click.option("--results", required=True, type=EXISTING_FOLDER, help="results/CORPUS")
+segments_option = click.option("--segments", required=True, type=EXISTING, help="segments.tsv")
+split_option = click.option("--split", required=True, type=EXISTING, help="splits/PROTOCOL.tsv")
+folds_option = click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
+merge_option = click.option(
+    "--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\''
+)
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

@@ -50,6 +50,11 @@ class Unit:
         if not self.unit_id or "/" in self.unit_id or self.unit_id.startswith("."):
             raise InputError(f"unit_id {self.unit_id!r} cannot name a file; give it letters, digits, '_' and '-'")
 
+    @property
+    def file(self) -> str:
+        """Name of the files that its faces, sound and words are in."""
+        return self.shard or self.unit_id
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -239,7 +244,7 @@ def read_fold(split: str | Path, fold: int) -> list[Assignment]:
 def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
     """The units of a shard with their segments, from the tables of the index stage; raises InputError for any other."""
     tables = Path(tables)
-    units = [unit for unit in read_table(tables / "units.tsv", Unit) if (unit.shard or unit.unit_id) == shard]
+    units = [unit for unit in read_table(tables / "units.tsv", Unit) if unit.file == shard]
     if not units:
         raise InputError(f"shard {shard!r} is not in {tables / 'units.tsv'}; run the index stage again, or correct it")
     own = by_unit(read_table(tables / "segments.tsv", Segment))

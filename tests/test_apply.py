@@ -29,13 +29,14 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
-from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.apply.calibrate import fit_temperature, tempered
 from models.apply.card import OTHER_CROPS
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
+from models.evaluation.calibration import calibration_error
 from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import slug
 from tests import warm_jobs
@@ -552,7 +553,8 @@ def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
     sure = np.exp(log_softmax(logits * 2.5, axis=1))  # says it 2.5 times as sharply as it is
     assert fit_temperature([(sure[None], truth)]) == pytest.approx(2.5, rel=0.05)
     p = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
-    assert calibration_error(p, np.array([0, 1, 1, 1])) == pytest.approx((abs(1.8 - 1) + abs(1.2 - 2)) / 4)
+    right = p.argmax(1) == np.array([0, 1, 1, 1])
+    assert calibration_error(p.max(1), right) == pytest.approx((abs(1.8 - 1) + abs(1.2 - 2)) / 4)
 
 
 def test_what_is_calibrated_is_the_mean_that_is_shown():

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from models.evaluation.statuses import Status
-from models.protocols.split import assign, usable
+from models.protocols.labels import usable
+from models.protocols.split import assign
 from pipeline.corpora.resolve import with_ends
 from workflow.check import configuration, parts_of
 from workflow.estimate import volume

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from models.data import SegmentDataset, collate
 from models.examples import evaluation_batches, training_batches
+from models.inference import average_windows
 from models.items import cut_windows, fitted, segment_items
 from models.normaliser import Normaliser
 from models.options import NetworkOptions, TrainingOptions
-from models.predict import average_windows
 from models.sources import GridRows, StoredRows, Table
 from models.task import Task
 from models.truth import segment_truth

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from models.__main__ import main
 from models.attention import observed
 from models.encoders import LayerMix
+from models.inference import load_network
 from models.network import build
 from models.options import NetworkOptions
-from models.predict import load_network
 from models.report.runs import Run, RunNames
-from models.report.training import layers_table
+from models.report.sections.training import layers_table
 from models.task import Task
 from pipeline.features.command import build as build_extractor
 from pipeline.features.provenance import attributes

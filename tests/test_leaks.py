@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from models.__main__ import main
 from models.protocols.folds import fold_count, of_turns
+from models.protocols.labels import usable
 from models.protocols.leaks import Leak, clauses, leaks, share_of
-from models.protocols.split import assign, usable
+from models.protocols.split import assign
 from models.task import Task
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 from tests.iemocap_turns import SEVEN, turns_and_labels

@@ -3,8 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from models.report.costs import read_benchmarks
-from models.report.gather import Settings
+from models.report.gather import Settings, read_benchmarks
 from pipeline.__main__ import main
 from pipeline.corpora.prepare import read
 from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files

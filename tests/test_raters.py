@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.report.raters import agreement
+from models.report.sections.raters import agreement
 from pipeline.records import OBSERVER, SELF, Rating, write_table
 from tests.report_fixture import Fixture, page_of
 

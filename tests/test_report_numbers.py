@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from models.report import names
-from models.report.charts import Axis, blocks, path, swarm
+from models.report.charts import Axis, block_means, path, swarm
 from models.report.tables import Column
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
@@ -314,9 +314,9 @@ def test_paths_have_gaps_and_blocks_are_means():
     unit = Axis.between(0, 1, 2)
     assert path([0, 0.5, 1], [0, nan, 1], unit, unit) == "M0 1000M1000 0"
     assert path([0, 1], [0.25, 0.75], unit, unit) == "M0 750L1000 250"
-    assert blocks([1, 3, nan, 5, nan, nan], 3).tolist()[:2] == [2, 5]
-    assert blocks([1, 3, nan, 5, nan, nan], 3)[2] != blocks([1, 3, nan, 5, nan, nan], 3)[2]
-    assert blocks([1, 2], 3).tolist() == [1, 2]
+    assert block_means([1, 3, nan, 5, nan, nan], 3).tolist()[:2] == [2, 5]
+    assert block_means([1, 3, nan, 5, nan, nan], 3)[2] != block_means([1, 3, nan, 5, nan, nan], 3)[2]
+    assert block_means([1, 2], 3).tolist() == [1, 2]
 
 
 def test_swarm_keeps_dots_apart_while_there_is_room():

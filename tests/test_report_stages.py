@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from models.__main__ import main
 from models.evaluation.statuses import Verdict
-from models.report import published
+from models.report.sections import published
 from models.report.settings import Settings
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of

@@ -13,7 +13,7 @@ import soundfile
 from click.testing import CliRunner
 from PIL import Image
 
-from models.report import traces
+from models.report.sections import traces
 from pipeline.__main__ import main
 from pipeline.audio_file import AudioFile
 from pipeline.coverage.command import collect
@@ -239,7 +239,7 @@ def test_pictures_of_a_segment_show_its_words_only(results):
         if s.unit_id in ("film", "dialog", "voice"):
             axes = [axis for axis in draw(s, results, []).axes if axis.texts]
             assert [text.get_text() for text in axes[-1].texts] == SAID[s.segment_id]
-            row = {"unit_id": s.unit_id, "start_s": s.start_s, "end_s": s.end_s, "shard": s.shard}
+            row = {"unit_id": s.unit_id, "start_s": s.start_s, "end_s": s.end_s, "file": s.file}
             found = traces._words(SimpleNamespace(folder=results), s.segment_id, row)
             assert [word.word for word in found] == SAID[s.segment_id]
 

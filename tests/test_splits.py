@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from models.__main__ import main
 from models.protocols.folds import PROTOCOLS, fold_count, of_turns
 from models.protocols.groups import blocks, hold_out, share_out
-from models.protocols.labels import choose_classes, choose_numbers
-from models.protocols.split import assign, usable
+from models.protocols.labels import choose_classes, choose_numbers, usable
+from models.protocols.split import assign
 from models.task import Task
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import Rows

@@ -73,10 +73,16 @@ def test_models_arrows(module):
         assert ours <= allowed, f"{module} imports {sorted(ours)}"
     if part == "protocols":
         assert ours <= {"protocols", "task"}, f"{module} imports {sorted(ours)}"
-    order = ["task", "attention", "encoders", "fusion", "options", "network", "examples", "predict", "losses", "fit"]
+    order = ["task", "attention", "encoders", "fusion", "options", "network", "examples", "inference", "losses", "fit"]
     order += ["items", "job", "seeds", "train"]
     if part in order:
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
+
+
+@pytest.mark.parametrize("module", [m for m in modules("models") if m.startswith("models.report.sections.")])
+def test_sections_of_the_report_know_neither_view_nor_page(module):
+    below = {"sections", "charts", "gather", "names", "runs", "settings", "tables"}
+    assert {name.split(".")[2] for name in imports(module) if name.startswith("models.report.")} <= below
 
 
 def test_modules_that_apply_a_model_import_each_other_in_no_circle():
@@ -127,7 +133,7 @@ def test_packages_know_nothing_of_snakemake_or_the_configuration_file(package):
 
 
 def test_training_imports_neither_mediapipe_nor_cv2():
-    code = "import sys, models.train, models.predict; sys.exit(bool({'mediapipe', 'cv2', 'av'} & set(sys.modules)))"
+    code = "import sys, models.train, models.inference; sys.exit(bool({'mediapipe', 'cv2', 'av'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -16,8 +16,9 @@ from models.apply.pack import _trained
 from models.job import Job, load_examples
 from models.losses import cross_entropy_of_shares, inverse_frequencies
 from models.options import NetworkOptions, TrainingOptions, check_training
+from models.protocols.labels import usable
 from models.protocols.leaks import leaks
-from models.protocols.split import assign, usable
+from models.protocols.split import assign
 from models.protocols.targets import Target, counted, targets, votes
 from models.task import Task
 from models.truth import rated

@@ -15,7 +15,7 @@ from models.apply.predict import Predictor
 from models.apply.recordings import Recording
 from models.apply.stages import Prepared
 from models.evaluation.metrics import main_metric
-from models.predict import load_network
+from models.inference import load_network
 from models.report.names import metric_words
 from pipeline.records import Segment, Unit, read_table
 from pipeline.store import FeatureStore

@@ -23,8 +23,8 @@ from torch.utils.data import DataLoader
 from models import fit as fitting
 from models.__main__ import main
 from models.data import SegmentDataset, collate
+from models.inference import load_network
 from models.items import cut_windows
-from models.predict import load_network
 from models.predictions import read_predictions
 from models.task import Task
 from pipeline.records import Assignment, InputError, Segment, read_fold, write_table

@@ -10,9 +10,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from models.data import Batch, SegmentDataset, collate
 from models.fit import Objective
+from models.inference import answers
 from models.losses import concordance
 from models.options import NetworkOptions, TrainingOptions
-from models.predict import answers
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names, segment_truth
 from pipeline.records import Assignment, InputError, Label, read_fold, write_table

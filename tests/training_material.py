@@ -12,7 +12,8 @@ from models.fit import Run
 from models.items import fitted, frame_items, segment_items
 from models.job import Job, load_examples
 from models.options import NetworkOptions, TrainingOptions
-from models.protocols.split import assign, usable
+from models.protocols.labels import usable
+from models.protocols.split import assign
 from models.task import Task
 from pipeline.records import Assignment, Label, Segment, write_table
 from pipeline.store import Rows, StoreWriter

@@ -70,7 +70,8 @@ def plan_of(known) -> Iterator[str]:
 
 def parts_of(known) -> Iterator[str]:
     """Yield how large the parts of a fold would be, or why there is none, and where no contrast could be decided."""
-    from models.protocols.split import PARTS, assign, usable
+    from models.protocols.labels import usable
+    from models.protocols.split import PARTS, assign
 
     one, options, segments = known.settings, known.options, known.index.segments
     if one.synthetic:

@@ -15,7 +15,7 @@ from math import isinf
 
 from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count, of_turns
-from models.protocols.labels import labelled
+from models.protocols.labels import trainable
 from models.task import Task
 from models.wording import sentences, title
 from pipeline import weights
@@ -78,7 +78,7 @@ class Planned:
         if self.settings.synthetic:
             return known
         task, classes, merge = self.settings.task, self.settings.labels, self.options.merge
-        return labelled(task, known, self.index.labels, classes, merge, self.unlabelled)
+        return trainable(task, known, self.index.labels, classes, merge, self.unlabelled)
 
     @cached_property
     def folds(self) -> int:

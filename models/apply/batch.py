@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Failure:
-    """That a recording failed, which has been said; ``full`` where a disk was, ``last`` where it is that of ``out``."""
+    """That a recording failed, as the log says; ``full``: a disk was, ``last``: it is that of ``out``."""
 
     full: tuple[str, str] | None = None  # what the system says, and of which file
     last: bool = False  # whatever follows could not be written either
@@ -74,13 +74,13 @@ Pending = tuple[Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
 
 
-ENDED = Failure()  # of which the process was ended from outside
+ENDED = Failure()  # whose process was ended from outside
 
 
 def predict_all(
     order: Order, requests: Sequence[Request], cores: int | None = None, again: bool = False
 ) -> dict[Path, Failure]:
-    """Predict what is missing, on ``cores`` as many recordings at once, else one by one on all; returns what failed.
+    """Predict what is missing, ``cores`` recordings at once, else one by one on all cores; returns what failed.
 
     Raises InputError where the model cannot be used.
     """

@@ -1,7 +1,7 @@
-"""How far probabilities can be trusted: one temperature for all networks, and the error of calibration.
+"""One temperature for all networks, at which their probabilities can be trusted.
 
 Every network of an ensemble is tempered (Guo et al. 2017, On calibration of modern neural networks), then they are
-averaged; the spread is the standard deviation of what was averaged. Mean and spread so belong together: the square of
+averaged; the spread is the standard deviation of what was averaged. So mean and spread belong together: the square of
 a spread is never above mean x (1 - mean). The temperature is fitted to the mean, not to each network: a mean of
 calibrated networks is less sure than it should be (Rahaman & Thiery 2021, Uncertainty quantification and deep
 ensembles).
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-BINS = 15  # of confidence, as in Guo et al.
 TINY = 1e-12
 RANGE = (-3.0, 3.0)  # of the logarithm of the temperature: 0.05 to 20
 
@@ -36,11 +35,3 @@ def fit_temperature(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
         return float(-np.log(np.clip(np.concatenate(likelihood), TINY, None)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=RANGE, method="bounded").x))
-
-
-def calibration_error(p: np.ndarray, truth: np.ndarray) -> float:
-    """Expected calibration error: how far confidence and accuracy lie apart, on average over bins of confidence."""
-    confidence, right = p.max(1), p.argmax(1) == truth
-    number = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gap = np.bincount(number, confidence - right, minlength=BINS)
-    return float(np.abs(gap).sum() / len(p))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.apply.calibrate import calibration_error, fit_temperature, tempered
+from models.apply.calibrate import fit_temperature, tempered
 from models.evaluation.bootstrap import draw_weights, level, resample
+from models.evaluation.calibration import calibration_error
 from models.evaluation.clusters import clusters_of
 from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
-from models.predictions import prediction_file
+from models.predictions import prediction_file, truth_columns
 from models.report.names import listing
 from models.task import Task
 from pipeline.records import Assignment, Segment
@@ -47,15 +48,15 @@ def calibration(results: Path, run: str, members: dict[int, list[int]], task: Ta
     if task.numbers:
         return {"temperature": 1.0}
     development, test = (
-        [_probabilities(prediction_file(results, run, fold, task), part, seeds) for fold, seeds in members.items()]
+        [_probabilities(prediction_file(results, run, fold), part, seeds) for fold, seeds in members.items()]
         for part in ("development", "test")
     )
     temperature = fit_temperature(development) if any(len(truth) for _, truth in development) else 1.0
     truth = np.concatenate([truth for _, truth in test])
-    errors = [
-        calibration_error(np.concatenate([tempered(p, each).mean(0) for p, _ in test]), truth)
-        for each in (1.0, temperature)
-    ]
+    errors = []
+    for each in (1.0, temperature):
+        p = np.concatenate([tempered(networks, each).mean(0) for networks, _ in test])
+        errors.append(calibration_error(p.max(1), p.argmax(1) == truth))
     return {"temperature": temperature, "test_error_before": errors[0], "test_error_after": errors[1]}
 
 
@@ -78,9 +79,9 @@ def ranges(results: Path, run: str, folds: Sequence[int], task: Task) -> dict[st
     from pyarrow import parquet
 
     found = {}
-    for name in task.targets:
-        paths = [prediction_file(results, run, fold, task) for fold in folds]
-        known = [parquet.read_table(path, columns=[f"truth_{name}"])[0].to_numpy() for path in paths]
+    for name, column in zip(task.targets, truth_columns(task)):
+        paths = [prediction_file(results, run, fold) for fold in folds]
+        known = [parquet.read_table(path, columns=[column])[0].to_numpy() for path in paths]
         found[name] = (float(min(map(np.nanmin, known))), float(max(map(np.nanmax, known))))
     return found
 

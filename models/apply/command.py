@@ -30,7 +30,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     help="Of which stretches: a CSV with start_s and end_s (and video, person, side, picture, text), SRT, VTT or RTTM. "
     "Without it every frame, or, of models of turns, wherever somebody speaks.",
 )  # fmt: skip
-@click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of so many seconds instead.")
+@click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of this many seconds instead.")
 @click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; the window without it.")
 @click.option(
     "--people", type=click.Choice(["one", "all"]), default="one",

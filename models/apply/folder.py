@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from models.options import NetworkOptions, Options, TrainingOptions
+from models.predictions import RUN, fold_and_seed, read_run
 from models.task import Task
 from pipeline import weights as checkpoints
 from pipeline.records import InputError
@@ -95,11 +96,10 @@ class Model:
         problems = checkpoints.compare(self.about.files, checkpoints.digest_files(self.folder / MEMBERS))
         if problems:
             raise InputError(f"{self.folder}: not as it was packed: {'; '.join(problems)}; copy or pack it again")
-        self.names = sorted(Path(name).parent.as_posix() for name in self.about.files if name.endswith("run.json"))
+        self.names = sorted(Path(name).parent.as_posix() for name in self.about.files if name.endswith(RUN))
         if not self.names:
             raise InputError(f"{self.folder}: holds no network; pack it again")
-        paths = (self.folder / MEMBERS / name / "run.json" for name in self.names)
-        runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        runs = [read_run(self.folder / MEMBERS / name) for name in self.names]
         if not plugs:
             self._refuse_plugs({run["network"]["fusion"] for run in runs})
         self.task = Task.parse(self.about.task)
@@ -124,9 +124,9 @@ class Model:
 
     def members(self, folds: Sequence[int] = ()) -> "list[tuple[nn.Module, dict[str, Normaliser]]]":
         """The networks with their normalisers, of some folds or of all; raises InputError for a fold it has not."""
-        from models.predict import load_network
+        from models.inference import load_network
 
-        fold_of = {name: int(name.partition("/")[0].removeprefix("fold")) for name in self.names}
+        fold_of = {name: fold_and_seed(Path(name))[0] for name in self.names}
         if unknown := sorted(set(folds) - set(fold_of.values())):
             known = ", ".join(map(str, sorted(set(fold_of.values()))))
             raise InputError(f"{self.folder}: has no fold {unknown[0]}; it has {known}")

@@ -2,33 +2,33 @@
 
 import json
 import shutil
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from models.apply import card
 from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
-from models.predictions import AGAIN
+from models.evaluation.metrics import selecting_metric
+from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target
 from models.task import Task
 from models.truth import rated
 from pipeline import weights as checkpoints
+from pipeline.cli import FOLDER, results_option
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--results", required=True, type=FOLDER, help="results/CORPUS")
+@results_option
 @click.option("--run", required=True, help="MODEL-MODALITIES")
-@click.option("--weights", default="results/weights", show_default=True, type=click.Path(path_type=Path))
+@click.option("--weights", default="results/weights", show_default=True, type=FOLDER)
 @click.option("--fold", "chosen", multiple=True, type=click.IntRange(0), help="only the networks of these folds")
 @click.option("--best", is_flag=True, help="of each fold only the seed with the best development score")
 @click.option("--include-weights", is_flag=True, help="copy the encoders too, so that nothing need be fetched")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="the model folder")
+@click.option("--out", required=True, type=FOLDER, help="the model folder")
 def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
     _check_replaceable(out)
@@ -45,29 +45,51 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     recogniser = _recogniser(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
-    best_by = ("development_ccc_mean" if task.numbers else "development_accuracy") if best else None
-    members = _copy_members(results / "runs" / run, partial / MEMBERS, list(chosen) or list(folds), best_by)
+    best_by = f"development_{selecting_metric(task)}" if best else None
+    trained = [fold_folder(results, run, fold) for fold in chosen or folds]
+    members = _copy_members(trained, partial / MEMBERS, best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):
         if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
-    first = json.loads(next((partial / MEMBERS).glob("*/*/run.json")).read_text(encoding="utf-8"))
+    files = checkpoints.digest_files(partial / MEMBERS)
+    about = _describe(results, known, run, members, features, recogniser, files)
+    (partial / CARD).write_text(card.page(about), encoding="utf-8")
+    (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if out.exists():
+        shutil.rmtree(out)
+    partial.rename(out)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
+
+
+def _describe(
+    results: Path,
+    known: dict,
+    run: str,
+    members: dict[int, list[int]],
+    features: dict[str, Feature],
+    recogniser: RecogniserChoice,
+    files: dict,
+) -> ModelFile:
+    """What model.json says of the networks of some folds and seeds, by what is known of the corpus's runs."""
+    task, folds, faces = Task.parse(known["task"]), range(known["folds"]), known["config"][known["corpus"]]["faces"]
+    trained = [seed_folders(fold_folder(results, run, fold)) for fold in folds]
+    one = read_run(trained[min(members)][0])
     segments = read_table(results / "segments.tsv", Segment)
-    by_votes = first["training"]["targets"] == "raters"
-    trained = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
-    networks = [list((results / "runs" / run / f"fold{fold}").glob("seed*/run.json")) for fold in folds]
+    by_votes = one["training"]["targets"] == "raters"
+    training = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
     calibrated = card.calibration(results, run, members, task)
-    about = ModelFile(
+    crops = faces["picture"] == "face" and "video" in features and any(segment.crops for segment in segments)
+    return ModelFile(
         format=FORMAT,
         corpus=known["corpus"],
         title=known["title"],
         run=run,
         task=str(task),
-        outputs=first["model"]["outputs"],
+        outputs=one["model"]["outputs"],
         demonstration=known["demonstration"],
-        faces=options["faces"],
-        supplied_crops=options["faces"]["picture"] == "face"
-        and "video" in inputs
-        and any(segment.crops for segment in segments),
+        faces=faces,
+        supplied_crops=crops,
         recogniser=recogniser,
         features=features,
         temperature=calibrated["temperature"],
@@ -77,21 +99,14 @@ def pack(results, run, weights, chosen, best, include_weights, out):
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),
-            "scored": sum(map(len, networks)),
-            **card.people(segments, trained),
+            "scored": sum(map(len, trained)),
+            **card.people(segments, training),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
             "words": known["words"]["labels"],
         },
-        files=checkpoints.digest_files(partial / MEMBERS),
+        files=files,
     )
-    (partial / CARD).write_text(card.page(about), encoding="utf-8")
-    (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    log.info("%s: %d networks, %.1f MB", out, about.card["networks"], size / 1e6)
 
 
 def _check_replaceable(out: Path) -> None:
@@ -103,24 +118,23 @@ def _check_replaceable(out: Path) -> None:
         )
 
 
-def _copy_members(trained: Path, out: Path, folds: list[int], best_by: str | None) -> dict[int, list[int]]:
+def _copy_members(folds: Sequence[Path], out: Path, best_by: str | None) -> dict[int, list[int]]:
     """Copy the networks of some folds, or the best of each, and return their seeds; raises InputError where none is."""
-    found = defaultdict(list)
-    for fold in folds:
-        runs = {int(path.parent.name[4:]): path for path in (trained / f"fold{fold}").glob("seed*/run.json")}
-        if not runs:
-            raise InputError(f"{trained}/fold{fold}: holds no trained seed; train the run first")
-        seeds = sorted(runs)
+    members: dict[int, list[int]] = {}
+    for folder in folds:
+        found = sorted(seed_folders(folder), key=fold_and_seed)
+        if not found:
+            raise InputError(f"{folder}: holds no trained seed; train the run first")
         if best_by:
-            chosen = {seed: json.loads(path.read_text(encoding="utf-8"))["selected"] for seed, path in runs.items()}
-            seeds = [max(seeds, key=lambda seed: chosen[seed][best_by])]
-        for seed in seeds:
-            target = out / f"fold{fold}" / f"seed{seed}"
+            found = [max(found, key=lambda one: read_run(one)["selected"][best_by])]
+        for one in found:
+            target = out / one.relative_to(folder.parent)
             target.mkdir(parents=True)
-            for name in ("checkpoint.safetensors", "run.json"):
-                shutil.copyfile(runs[seed].with_name(name), target / name)
-            found[fold].append(seed)
-    return dict(found)
+            for name in ("checkpoint.safetensors", RUN):
+                shutil.copyfile(one / name, target / name)
+            fold, seed = fold_and_seed(one)
+            members.setdefault(fold, []).append(seed)
+    return members
 
 
 def _trained(results: Path, split: str, folds: set[int], by_votes: bool) -> list[Assignment]:

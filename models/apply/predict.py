@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from models import predict as networks
 from models.apply.answer import Answer, Face, Row, Spoken
 from models.apply.calibrate import tempered
 from models.apply.card import OTHER_CROPS
@@ -17,6 +16,7 @@ from models.apply.outputs.table import table
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
 from models.examples import Examples
+from models.inference import Answers, answers, outputs, probabilities
 from models.items import frame_items, segment_items
 from models.truth import UNKNOWN, Truth
 from pipeline.devices import choose_device
@@ -91,7 +91,7 @@ class Predictor:
         frames = model.task, model.network, training, self.device, recording.segments
         return frame_items(prepared.stores, labels, rows, *frames)
 
-    def predictions(self, examples: Examples) -> tuple[np.ndarray, networks.Answers]:
+    def predictions(self, examples: Examples) -> tuple[np.ndarray, Answers]:
         """What each network says: (members, items, outputs) probabilities or numbers, and which item each row is."""
         predictions, found = [], None
         items = examples.items("unlabelled")
@@ -100,8 +100,8 @@ class Predictor:
         for network, normalisers in self.members:
             moments = {m: one.to(examples.device, examples.dtype) for m, one in normalisers.items()}
             own = replace(examples, normalisers=moments)
-            found = networks.answers(own, items, networks.outputs(network, own, items, self.model.training.batch_size))
-            values = found.output if self.model.task.numbers else networks.probabilities(found.output)
+            found = answers(own, items, outputs(network, own, items, self.model.training.batch_size))
+            values = found.output if self.model.task.numbers else probabilities(found.output)
             predictions.append(values.astype(np.float32))
         return np.stack(predictions), found
 

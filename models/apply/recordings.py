@@ -24,7 +24,7 @@ FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
 
 @dataclass(frozen=True)
 class Wish:
-    """Of which stretches something is to be said, and of whom; where none are given of all speech, or of each frame."""
+    """Of which stretches something is to be said, and of whom; where none are given, of all speech or of each frame."""
 
     people: Literal["one", "all"] = "one"  # one: the most prominent face
     side: Side = "whole"  # of two people the one who is further left or right

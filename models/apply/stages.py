@@ -157,7 +157,7 @@ def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
     if len(shares) > 1 and recording.everybody:
         each = ", ".join(f"{person} in {100 * share:.0f} %" for person, share in shares.items())
         return [
-            f"{len(shares)} people are followed, seen in so many of the frames that were looked at: {each}. {AGAIN}"
+            f"{len(shares)} people are followed, seen in this share of the frames that were looked at: {each}. {AGAIN}"
         ]
     notes = []
     for person, share in shares.items():

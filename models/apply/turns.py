@@ -141,7 +141,7 @@ def _seconds(text: str | None, path: Path, line: int) -> float:
     try:
         return float(text or "")
     except ValueError:
-        raise InputError(f"{path}, line {line}: {text!r} is no number of seconds; correct the file") from None
+        raise InputError(f"{path}, line {line}: {text!r} is not a number of seconds; correct the file") from None
 
 
 def _span(start_s: float, end_s: float, path: Path, line: int, **own: Any) -> Span:

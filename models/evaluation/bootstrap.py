@@ -131,7 +131,7 @@ def difference(
     """Compare two runs that were resampled with the same weights; ``cluster_items`` are the items of each cluster.
 
     Needs at least two clusters. ``class_items`` holds the items of each class that the metric averages over; it is left
-    out where the metric is of numbers. Then None comes back where the runs differ but by the same in every resampled
+    out where the metric is of numbers. Then None comes back where the runs differ by the same amount in every resampled
     test set, so that nothing can be said of precision. Replicates in which a metric is undefined are left out.
     """
     added = 0.0

@@ -21,7 +21,7 @@ class Clusters:
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     """Find clusters: dialogs, else videos; speakers where each segment is a video of its own.
 
-    The wider group is the outermost of which every cluster lies in one and that holds fewer groups than clusters.
+    The wider groups are the outermost kind that holds every cluster whole and has fewer groups than clusters.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
     if any(s.dialog is not None for s in segments):

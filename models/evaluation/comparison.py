@@ -18,11 +18,12 @@ from models.evaluation.metrics import chance, metric
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.evaluation.tallies import RunTally
 from models.options import SignificanceOptions
+from models.task import POOLED
 from pipeline.records import InputError
 
 FEW_CLUSTERS = 20
 FEWEST_ITEMS = 30
-GROUP_SAMPLES = 1000  # of a handful of groups there are not more different samples
+GROUP_SAMPLES = 1000  # a handful of groups has no more distinct samples
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Resampler:
 
 
 def too_little(items: np.ndarray, alpha: float) -> Status | None:
-    """Why no contrast can be decided on a test set with so many items in each cluster; None where one can."""
+    """Why no contrast can be decided on a test set with this many items in each cluster; None where one can."""
     if 2 ** (1 - round(effective_clusters(items))) >= alpha:
         return Status.FEW_CLUSTERS
     return Status.FEW_ITEMS if items.sum() < FEWEST_ITEMS else None
@@ -117,7 +118,7 @@ def compare(
     items, (mean_a, mean_b) = a.cluster_items, (a.score(function), b.score(function))
     row = Comparison(
         question=question,
-        role=Role.PLANNED if a.turns == "all" else Role.SECONDARY,
+        role=Role.PLANNED if a.turns == POOLED else Role.SECONDARY,
         turns=a.turns,
         a=a.run,
         b=b.run,
@@ -232,7 +233,7 @@ def decide(rows: Sequence[Comparison], options: SignificanceOptions) -> list[Com
 
     Better: the adjusted bootstrap p is below alpha. Else equivalent: the bootstrap interval of level 1 - 2 alpha lies
     within the practical region. Else undecided. No verdict: what could not be tested, and a better or an equivalent
-    model of which nobody has shown that it is above chance.
+    model that is not shown to be above chance.
     """
     adjusted: dict[int, float | None] = {}
     for turns in dict.fromkeys(row.turns for row in rows):

@@ -131,15 +131,20 @@ def _of_all(metric: Metric) -> Metric:
 
 
 def overall(task: Task) -> tuple[str, ...]:
-    """Metrics of all items of which more is better: what differences are tested on."""
+    """Metrics over all items where more is better: what differences are tested on."""
     if task.numbers:
         return tuple(f"{name}_{of}" for name in ("ccc", "pearson") for of in (*task.targets, "mean"))
     return ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def main_metric(task: Task) -> str:
-    """What differences are tested on where nobody chose."""
+    """What differences are tested on by default."""
     return "ccc_mean" if task.numbers else "balanced_accuracy"
+
+
+def selecting_metric(task: Task) -> str:
+    """What, on the development part, selects the epoch of a training."""
+    return "ccc_mean" if task.numbers else "accuracy"
 
 
 def metrics(task: Task, classes: Sequence[str] = ()) -> dict[str, Metric]:

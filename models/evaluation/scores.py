@@ -1,21 +1,26 @@
 """Every metric of every run, from item-level predictions to tidy tables."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, make_dataclass
-from pathlib import Path
 
 import click
 import numpy as np
 
 from models.evaluation.metrics import chance, metrics
 from models.evaluation.tallies import tally
-from models.predictions import Predictions, model_and_modalities, prediction_file, read_predictions
-from models.task import Task
+from models.predictions import (
+    Predictions,
+    fold_folder,
+    model_and_modalities,
+    prediction_file,
+    read_predictions,
+    read_run,
+    seed_folders,
+)
+from models.task import POOLED, Task
+from pipeline.cli import FILE, folds_option, results_option, segments_option, task_option
 from pipeline.log import progress
 from pipeline.records import InputError, Segment, read_table, write_table
-
-POOLED = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ def score_run(results, run: str, folds: int, task: Task, protocol: str, styles: 
     pooled: dict[tuple[str, str], np.ndarray] = {}
     first = None
     for fold in range(folds):
-        path = prediction_file(results, run, fold, task)
+        path = prediction_file(results, run, fold)
         for part, prefix in (("test", ""), ("development", "development_")):
             predictions = read_predictions(path, task, part)
             if predictions is None:
@@ -158,12 +163,11 @@ def _video_rows(key, task: Task, predictions: Predictions, by_segment: np.ndarra
 
 
 def without_rows(results, run: str, folds: int) -> list[Without]:
-    """What each training of a run scores on its test part where a modality is taken away; none of a single modality."""
+    """What each training of a run scores on its test part with a modality taken away; nothing for a single modality."""
     model, modalities = model_and_modalities(run)
     rows = []
     for fold in range(folds):
-        for path in sorted(Path(results, "runs", run, f"fold{fold}").glob("seed*/run.json")):
-            info = json.loads(path.read_text(encoding="utf-8"))
+        for info in map(read_run, seed_folders(fold_folder(results, run, fold))):
             for absent, values in (info.get("without") or {}).items():
                 for name, value in values.items():
                     rows.append(Without(model, modalities, str(fold), info["seed"], absent, name, value))
@@ -171,16 +175,16 @@ def without_rows(results, run: str, folds: int) -> list[Without]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@task_option
+@results_option
+@segments_option
 @click.option("--protocol", required=True, help="name of the split, written into the table")
 @click.option("--run", "runs", required=True, multiple=True, help="MODEL-MODALITIES; once for each run")
-@click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/scores.csv")
-@click.option("--confusion", type=click.Path(dir_okay=False), help="tables/confusion.csv; empty for numbers")
-@click.option("--per-video", type=click.Path(dir_okay=False), help="tables/per_video.csv; empty for tasks of segments")
-@click.option("--missing", type=click.Path(dir_okay=False), help="tables/missing_modalities.csv")
+@folds_option
+@click.option("--out", required=True, type=FILE, help="tables/scores.csv")
+@click.option("--confusion", type=FILE, help="tables/confusion.csv; empty for numbers")
+@click.option("--per-video", type=FILE, help="tables/per_video.csv; empty for tasks of segments")
+@click.option("--missing", type=FILE, help="tables/missing_modalities.csv")
 def score(task, results, segments, protocol, runs, folds, out, confusion, per_video, missing):
     """Compute every metric from item-level predictions."""
     task = Task.parse(task)

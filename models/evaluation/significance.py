@@ -14,7 +14,8 @@ from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role
 from models.evaluation.tallies import RunTally, tally_run
 from models.options import Contrast, SignificanceOptions, options_from_json
-from models.task import Task
+from models.task import POOLED, Task
+from pipeline.cli import FILE, folds_option, results_option, segments_option, split_option, task_option
 from pipeline.log import log, progress
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
@@ -33,9 +34,9 @@ def run_contrasts(
     chosen = [(contrast, *choose_b(contrast, options.metric, load)) for contrast in contrasts]
     styles = load(contrasts[0].a).styles if contrasts else []
     rows = []
-    for turns in progress(["all", *(styles if len(styles) > 1 else [])], "kinds of turns"):
+    for turns in progress([POOLED, *(styles if len(styles) > 1 else [])], "kinds of turns"):
         for contrast, b, among in chosen:
-            one, other = (load(name) if turns == "all" else of_style(name, turns) for name in (contrast.a, b))
+            one, other = (load(name) if turns == POOLED else of_style(name, turns) for name in (contrast.a, b))
             row = compare(contrast.question, one, other, options, ratio, resampled)
             remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
             rows.append(replace(row, b_chosen_from=among, remarks=remarks))
@@ -79,15 +80,15 @@ def _rounded(row: Comparison) -> Comparison:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
-@click.option("--results", required=True, type=click.Path(exists=True, file_okay=False), help="results/CORPUS")
+@task_option
+@results_option
 @click.option("--protocol", required=True, help="name of the split, for the log")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
-@click.option("--folds", required=True, type=click.IntRange(1), help="number of folds, counted from 0")
+@segments_option
+@split_option
+@folds_option
 @click.option("--contrasts", required=True, help='JSON: [{"question": ..., "a": RUN, "b": RUN or [RUN, ...]}, ...]')
 @click.option("--options", required=True, help='JSON: {"metric": ..., "bootstrap_samples": 2000, ...}')
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/significance.csv")
+@click.option("--out", required=True, type=FILE, help="tables/significance.csv")
 def significance(task, results, protocol, segments, split, folds, contrasts, options, out):
     """Test the planned contrasts."""
     planned = options_from_json(list[Contrast], contrasts, "--contrasts")

@@ -8,7 +8,7 @@ import numpy as np
 from models.evaluation.clusters import Clusters
 from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
 from models.predictions import Predictions, prediction_file, read_predictions
-from models.task import Task
+from models.task import POOLED, Task
 from pipeline.records import InputError
 
 
@@ -50,7 +50,7 @@ class RunTally:
     right: np.ndarray | None  # (items,) classes of segments: more than half of the seeds were right
     right_style: np.ndarray | None  # (items,)
     development: np.ndarray | None  # (S, ...) sums of the development parts of all folds; None without any
-    turns: str = "all"  # the style that the test items are restricted to
+    turns: str = POOLED  # the style that the test items are restricted to
 
     @property
     def folds(self) -> int:
@@ -112,24 +112,7 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
 
     Raises InputError where a file or its test part is absent, seeds or classes differ, or a segment is unknown.
     """
-    tests, development = [], None
-    for k in range(folds):
-        path = prediction_file(results, run, k, task)
-        test = read_predictions(path, task, "test")
-        if test is None:
-            raise InputError(f"{path}: holds no item of the test part; check the split and train fold {k} again")
-        if tests and (test.seeds, test.classes) != (tests[0].seeds, tests[0].classes):
-            raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
-        unknown = [name for name in test.segments if name not in clusters.of]
-        if unknown:
-            raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
-        held_out = read_predictions(path, task, "development")
-        if held_out is not None:
-            if held_out.seeds != test.seeds:
-                raise InputError(f"{path}: the development part lacks seeds of the test part; train fold {k} again")
-            sums = tally(held_out)[0]
-            development = sums if development is None else development + sums
-        tests.append(test)
+    tests, development = _read(results, run, folds, task, clusters)
     names = sorted({clusters.of[name] for test in tests for name in test.segments})
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
@@ -163,3 +146,29 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
         right_style=np.concatenate(right_style) if right else None,
         development=development,
     )
+
+
+def _read(
+    results: str | Path, run: str, folds: int, task: Task, clusters: Clusters
+) -> tuple[list[Predictions], np.ndarray | None]:
+    """The test part of each fold, and the development parts of all, counted."""
+    tests: list[Predictions] = []
+    development = None
+    for k in range(folds):
+        path = prediction_file(results, run, k)
+        test = read_predictions(path, task, "test")
+        if test is None:
+            raise InputError(f"{path}: holds no item of the test part; check the split and train fold {k} again")
+        if tests and (test.seeds, test.classes) != (tests[0].seeds, tests[0].classes):
+            raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
+        unknown = [name for name in test.segments if name not in clusters.of]
+        if unknown:
+            raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
+        held_out = read_predictions(path, task, "development")
+        if held_out is not None:
+            if held_out.seeds != test.seeds:
+                raise InputError(f"{path}: the development part lacks seeds of the test part; train fold {k} again")
+            sums = tally(held_out)[0]
+            development = sums if development is None else development + sums
+        tests.append(test)
+    return tests, development

@@ -41,7 +41,7 @@ class Published:
     training: Mapping[str, Any] = field(default_factory=dict)
     """Training options that are part of it, whatever the configuration says."""
     departures: tuple[str, ...] = ()
-    """In what its training differs from the published one all the same."""
+    """How its training still differs from the published one."""
 
 
 class Fusion(ABC):
@@ -78,7 +78,7 @@ class Fusion(ABC):
         self.width, self.dropout, self.task = width, dropout, task
 
     def problems(self, options) -> Iterator[str]:
-        """Say what of the network's ``options`` it cannot be built with; nothing where all is well."""
+        """Say which of the network's ``options`` it cannot be built with; nothing where all is well."""
         yield from ()
 
     def layers(self, modalities: list[str]) -> Mapping[str, nn.Module] | list[nn.Module]:

@@ -26,7 +26,7 @@ class Concatenation(Fusion):
 
 
 class Late(Concatenation):
-    """A network for each modality, and the mean of what those say that observed anything."""
+    """A network for each modality, and the mean over those that observed anything."""
 
     title = "late fusion"
     apart = True

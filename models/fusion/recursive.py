@@ -64,7 +64,7 @@ class RecursionOptions:
     correlate: Literal["frames", "features"] = Field(
         "frames",
         description="what is correlated with the joint: frames, as in the paper's equations, or features, as in its "
-        "code; either for any window (faithful: true takes no notice of it)",
+        "code; either for any window (faithful: true ignores it)",
     )
 
 

@@ -31,8 +31,8 @@ GROUP_FOLDS = 5
 OUTER_SETS = 5
 SCENARIO_SETS = 4  # of a session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
 ROTATIONS = 5
-PARTS = {"train": "training", "dev": "development", "validation": "development", "val": "development"}
-PARTS |= {name: name for name in ("training", "development", "test")}
+GIVEN_PARTS = {"train": "training", "dev": "development", "validation": "development", "val": "development"}
+GIVEN_PARTS |= {name: name for name in ("training", "development", "test")}
 """What corpora call the parts that they give."""
 
 
@@ -68,7 +68,7 @@ def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
 
 
 def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
-    """Number of folds of a protocol on segments that have labels, of which nothing but their groups is looked at.
+    """Number of folds of a protocol on labelled segments, of which only the groups count.
 
     Raises InputError for an unknown protocol, and where the segments lack the groups that it needs.
     """
@@ -77,7 +77,7 @@ def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
     return PROTOCOLS[protocol].count(segments)
 
 
-def _named(segments: Iterable[Segment], name: str, protocol: str, at_least: int = 2) -> list:
+def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
     """All groups of one kind; raises InputError where segments have none or there are too few."""
     lacking = [s.segment_id for s in segments if group_of(s, name) is None]
     if lacking:
@@ -86,10 +86,10 @@ def _named(segments: Iterable[Segment], name: str, protocol: str, at_least: int 
             f"{lacking[0]}; add it to the corpus's table or choose another protocol"
         )
     found = groups_of(segments, name)
-    if len(found) < at_least:
+    if len(found) < 2:
         raise InputError(
-            f"protocol {protocol} needs at least {at_least} different {name}s; there are {found}; complete the corpus "
-            "or choose another protocol"
+            f"protocol {protocol} needs at least 2 different {name}s; there are {found}; complete the corpus or choose "
+            "another protocol"
         )
     return found
 
@@ -210,9 +210,11 @@ def _cut_parts(segments: Sequence[Segment], labelled: Labelled, seed: int) -> li
     for s in segments:
         if s.part is None:
             continue
-        if s.part not in PARTS:
-            raise InputError(f"protocol parts: segment {s.segment_id} has part {s.part!r}; write {', '.join(PARTS)}")
-        given[PARTS[s.part]].append(s)
+        if s.part not in GIVEN_PARTS:
+            raise InputError(
+                f"protocol parts: segment {s.segment_id} has part {s.part!r}; write {', '.join(GIVEN_PARTS)}"
+            )
+        given[GIVEN_PARTS[s.part]].append(s)
     absent = [part for part in ("training", "test") if not given[part]]
     if absent:
         raise InputError(f"protocol parts: no segment has the part {absent[0]}; choose another protocol")

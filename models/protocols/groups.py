@@ -80,7 +80,7 @@ class Labelled:
 
 
 def _orders(table: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Random orders of groups, (draws, groups), and what the first so many hold, (draws, groups + 1, classes)."""
+    """Random orders of groups, (draws, groups), and what the first of them hold, (draws, groups + 1, classes)."""
     draws = int(np.clip(MOST_CELLS // max(1, table.size), 5, DRAWS))
     order = rng.permuted(np.tile(np.arange(len(table)), (draws, 1)), axis=1)
     sums = np.zeros((draws, len(table) + 1, table.shape[1]))
@@ -127,5 +127,5 @@ def hold_out(names: np.ndarray, table: np.ndarray, share: float, rng: np.random.
 
 
 def missing_classes(held_out: np.ndarray, rest: np.ndarray) -> np.ndarray:
-    """How bad it is that classes lack in a held out part, (..., classes), and in what trains: three times as bad."""
+    """How bad it is that classes are missing from a held-out part, or, three times as bad, from what trains."""
     return (held_out <= ROUNDING).sum(-1) + 3 * (rest <= ROUNDING).sum(-1)

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from models.task import Task
 from pipeline.cli import parse_options
 from pipeline.log import log
-from pipeline.records import NUMBERS, InputError, Label
+from pipeline.records import NUMBERS, InputError, Label, Segment
 
 
 def parse_merge(text: str) -> dict[str, str]:
-    """Which label becomes which, from the command line; raises InputError where it is no object of label to label."""
+    """Which label becomes which, from the command line; raises InputError where it is not an object of labels."""
     merges = parse_options(text, "--merge")
     if not all(isinstance(label, str) for label in merges.values()):
         raise InputError(f'--merge {text!r}: give an object of label to label, like \'{{"exc": "hap"}}\'')
     return merges
 
 
-def labelled(
+def trainable(
     task: Task,
     segment_ids: Iterable[str],
     labels: Iterable[Label],
@@ -96,3 +96,26 @@ def choose_numbers(labels: Sequence[Label], targets: Sequence[str]) -> dict[str,
             "%d of %d segments lack %s: predicted only", len(labels) - len(kept), len(labels), " or ".join(targets)
         )
     return kept
+
+
+def usable(
+    task: Task,
+    segments: Sequence[Segment],
+    labels: Sequence[Label],
+    classes: Sequence[str] = (),
+    merge: Mapping[str, str] | None = None,
+    unlabelled: Iterable[str] = (),
+) -> tuple[Mapping[str, str | None], list[str]]:
+    """The segments that a task can train on, with their classes, and those that it can only predict.
+
+    ``unlabelled`` names those of which no frame is labelled.
+    """
+    here = {s.segment_id for s in segments}
+    labels = [row for row in labels if row.segment_id in here]
+    if task.frames:
+        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
+    if task.numbers:
+        kept = choose_numbers(labels, task.targets)
+        return kept, sorted(here - set(kept))
+    known = {row.segment_id for row in labels if row.label}
+    return choose_classes(labels, classes, merge or {}), sorted(here - known)

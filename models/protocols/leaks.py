@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import click
 
 from models.protocols.groups import GROUPS, group_of
+from models.task import POOLED
+from pipeline.cli import FILE, segments_option, split_option
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
-POOLED = "all"
 PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
 MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog or recording", "scenario": "script or scene"}
 
@@ -32,7 +33,7 @@ class Leak:
 
 
 def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> list[Leak]:
-    """Count what each two parts of each fold share; a group that the corpus does not know has no row.
+    """Count what every two parts of each fold share; a group that the corpus does not know has no row.
 
     Raises InputError where a segment of the split is not among the segments.
     """
@@ -58,13 +59,10 @@ def leaks(assignments: Iterable[Assignment], segments: Sequence[Segment]) -> lis
     return rows + [Leak(*(POOLED, *key, items, shared)) for key, (items, shared) in sums.items()]
 
 
-def shared_groups(rows: Iterable[Leak], part: str, known_from: str, fold: str = POOLED) -> dict[str, float]:
-    """The groups that a part shares with another, with the share of its items that are concerned."""
-    return {
-        row.group: row.share
-        for row in rows
-        if (row.part, row.known_from, row.fold) == (part, known_from, fold) and row.shared
-    }
+def shared_groups(rows: Iterable[Leak], part: str, known_from: str) -> dict[str, float]:
+    """The groups that a part shares with another in all folds together, and the share of its items that do."""
+    key = part, known_from, POOLED
+    return {row.group: row.share for row in rows if (row.part, row.known_from, row.fold) == key and row.shared}
 
 
 def clauses(rows: Sequence[Leak]) -> list[str]:
@@ -79,14 +77,18 @@ def clauses(rows: Sequence[Leak]) -> list[str]:
 
 
 def share_of(share: float) -> str:
-    """A share in per cent; one that is not quite nothing or all does not look so."""
-    return "under 1 %" if share < 0.01 else "over 99 %" if 0.99 < share < 1 else f"{share:.0%}".replace("%", " %")
+    """A share in per cent; what is almost nothing or almost all is not rounded to that."""
+    if share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{share * 100:.0f} %"
 
 
 @click.command("leaks")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="tables/leaks.csv")
+@segments_option
+@split_option
+@click.option("--out", required=True, type=FILE, help="tables/leaks.csv")
 def command(segments, split, out):
     """Count who and what the parts of a split share."""
     write_table(out, leaks(read_table(split, Assignment), read_table(segments, Segment)), Leak)

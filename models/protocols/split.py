@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import numpy as np
@@ -10,14 +11,15 @@ import numpy as np
 from models.protocols.development import develop
 from models.protocols.folds import PROTOCOLS, Fold, of_turns
 from models.protocols.groups import Labelled
-from models.protocols.labels import choose_classes, choose_numbers, parse_merge
+from models.protocols.labels import parse_merge, usable
 from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
+from pipeline.cli import EXISTING, FILE, merge_option, segments_option, task_option
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import FeatureStore
 
-PARTS = ("training", "development", "test", "unlabelled")  # of a fold, in the order in which people are told of them
+PARTS = ("training", "development", "test", "unlabelled")  # of a fold, in the order in which they are listed
 
 
 def assign(
@@ -121,30 +123,7 @@ def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Seq
             log.info("fold %d: %s holds no %s", number, part, ", ".join(sorted(trained - have)))
 
 
-def usable(
-    task: Task,
-    segments: Sequence[Segment],
-    labels: Sequence[Label],
-    classes: Sequence[str] = (),
-    merge: Mapping[str, str] | None = None,
-    unlabelled: Iterable[str] = (),
-) -> tuple[Mapping[str, str | None], list[str]]:
-    """The segments that a task can train on, with their classes, and those that it can only predict.
-
-    ``unlabelled`` names those of which no frame is labelled.
-    """
-    here = {s.segment_id for s in segments}
-    labels = [row for row in labels if row.segment_id in here]
-    if task.frames:
-        return dict.fromkeys(here - set(unlabelled)), sorted(here & set(unlabelled))
-    if task.numbers:
-        kept = choose_numbers(labels, task.targets)
-        return kept, sorted(here - set(kept))
-    known = {row.segment_id for row in labels if row.label}
-    return choose_classes(labels, classes, merge or {}), sorted(here - known)
-
-
-def _without_frames(path: str) -> list[str]:
+def _without_frames(path: Path) -> list[str]:
     """Segments of a store of frame-wise labels that have none."""
     store = FeatureStore(path)
     valid = np.concatenate([[0], np.cumsum(store.array("valid"))])
@@ -154,17 +133,17 @@ def _without_frames(path: str) -> list[str]:
 
 
 @click.command()
-@click.option("--task", required=True, help="such as classes/segment or numbers/frame:valence,arousal")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
+@task_option
+@segments_option
 @click.option("--protocol", required=True, type=click.Choice(list(PROTOCOLS)))
-@click.option("--labels-table", type=click.Path(exists=True, dir_okay=False), help="labels.tsv: tasks of segments")
-@click.option("--labels-store", type=click.Path(exists=True, dir_okay=False), help="labels.h5: tasks of frames")
+@click.option("--labels-table", type=EXISTING, help="labels.tsv: tasks of segments")
+@click.option("--labels-store", type=EXISTING, help="labels.h5: tasks of frames")
 @click.option("--classes", default="", help="tasks of classes: their names, after merging, joined by commas")
-@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
+@merge_option
 @click.option("--turns", default="all", show_default=True, help="all, or one style of turns such as improvised")
 @click.option("--seed", default=0, show_default=True, help="of every random choice; one seed, one split")
 @click.option("--folds", type=click.IntRange(min=1), help="how many were planned before recordings were opened")
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="splits/PROTOCOL.tsv")
+@click.option("--out", required=True, type=FILE, help="splits/PROTOCOL.tsv")
 def split(task, segments, protocol, labels_table, labels_store, classes, merge, turns, seed, folds, out):
     """Assign segments to the folds and parts of a protocol."""
     merges = parse_merge(merge)

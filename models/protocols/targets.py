@@ -2,7 +2,7 @@
 
 A rater has one vote, shared evenly by the labels that they named; of these count, after merging, the classes of the
 split. So a segment on which raters disagree trains as well, in the folds in which nothing that is held out is known
-from it, unless most of its votes are for other labels: what is mostly fear is no example of sadness. Scores and the
+from it, unless most of its votes are for other labels: what is mostly fear is not an example of sadness. Scores and the
 choice of the epoch never see it: development and test parts stay as the split has them.
 """
 
@@ -14,11 +14,13 @@ import click
 
 from models.protocols.groups import BOUND, group_of
 from models.protocols.labels import parse_merge
+from pipeline.cli import EXISTING, FILE, merge_option, segments_option, split_option
 from pipeline.log import log
 from pipeline.records import OBSERVER, Assignment, InputError, Rating, Segment, read_table, write_table
 
 HELD_OUT = ("development", "test")
-GROUPS = (*BOUND, "scenario")
+APART = (*BOUND, "scenario")
+"""Kinds of groups that a segment may share with held-out parts only where training does."""
 
 Votes = Mapping[str, Sequence[str]]
 """The labels that each rater of a segment named."""
@@ -88,30 +90,30 @@ def targets(
 
 
 def _also_trains(own: Sequence[Assignment], voted: Sequence[Segment], segments: Sequence[Segment]) -> list[str]:
-    """Segments that are in no labelled part of a fold and share with its held out parts nothing but what training does.
+    """Segments that are in no labelled part of a fold and share with its held-out parts only what training shares.
 
     They are of a style and of an official part that trains, too.
     """
     part = {row.segment_id: row.part for row in own if row.part != "unlabelled"}
     trains = [s for s in segments if part.get(s.segment_id) == "training"]
     held_out = [s for s in segments if part.get(s.segment_id) in HELD_OUT]
-    barred = {name: {group_of(s, name) for s in held_out} - {group_of(s, name) for s in trains} for name in GROUPS}
+    barred = {name: {group_of(s, name) for s in held_out} - {group_of(s, name) for s in trains} for name in APART}
     usual = {(s.style, s.part) for s in trains}
     return [
         s.segment_id
         for s in voted
         if s.segment_id not in part
         and (s.style, s.part) in usual
-        and not any(group_of(s, name) in barred[name] for name in GROUPS)
+        and not any(group_of(s, name) in barred[name] for name in APART)
     ]
 
 
 @click.command("targets")
-@click.option("--segments", required=True, type=click.Path(exists=True, dir_okay=False), help="segments.tsv")
-@click.option("--raters", required=True, type=click.Path(exists=True, dir_okay=False), help="raters.tsv")
-@click.option("--split", required=True, type=click.Path(exists=True, dir_okay=False), help="splits/PROTOCOL.tsv")
-@click.option("--merge", default="{}", show_default=True, help='labels counted as another: \'{"exc": "hap"}\'')
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="targets/PROTOCOL.tsv")
+@segments_option
+@click.option("--raters", required=True, type=EXISTING, help="raters.tsv")
+@split_option
+@merge_option
+@click.option("--out", required=True, type=FILE, help="targets/PROTOCOL.tsv")
 def command(segments, raters, split, merge, out):
     """Share the votes of single raters over the classes, for training."""
     rows = targets(

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import click
 
+from models.predictions import RUN
 from models.report.gather import Results
+from pipeline.cli import EXISTING_FOLDER, FOLDER
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -39,7 +41,7 @@ def collect(results: Results, out: Path) -> None:
     for run in results.settings.runs:
         for training in results.trainings(run):
             place = training.relative_to(folder)
-            copies |= {f"{place}/{name}": training / name for name in ("run.json", "history.csv")}
+            copies |= {f"{place}/{name}": training / name for name in (RUN, "history.csv")}
     for name, source in copies.items():
         if source.exists():
             (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -95,10 +97,8 @@ def _part(path: Path, out: Path) -> dict:
 
 
 @click.command("archive")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="a folder that is not there"
-)
+@click.argument("folder", type=EXISTING_FOLDER)
+@click.option("--out", required=True, type=FOLDER, help="a folder that is not there")
 @click.option("--revision", help="of the code, as git names it")
 @click.option("--license", "licence", help="URL of the license of the archive")
 @click.option("--date", "day", help="of publication, YYYY-MM-DD [today]")

@@ -12,6 +12,7 @@ from math import floor, isfinite, log10
 import numpy as np
 
 BOX = 1000
+DOT_WIDTH, DOT_ROWS = 1.8, (0, 1, -1, 2, -2, 3, -3, 4, -4)  # of a swarm: per cent of the width; the middle first
 Numbers = Sequence[float] | np.ndarray
 
 
@@ -110,7 +111,7 @@ def band(x: Numbers, low: Numbers, high: Numbers, x_axis: Axis, y_axis: Axis) ->
     return out
 
 
-def blocks(values: np.ndarray, count: int) -> np.ndarray:
+def block_means(values: np.ndarray, count: int) -> np.ndarray:
     """At most ``count`` means of consecutive values; NaN where a block holds none."""
     values = np.asarray(values, np.float64)
     if len(values) <= count:
@@ -122,17 +123,16 @@ def blocks(values: np.ndarray, count: int) -> np.ndarray:
     return np.divide(sums, counts, out=np.full(count, np.nan), where=counts > 0)
 
 
-def swarm(values: Sequence[float], axis: Axis, radius: float = 0.9, rows: int = 9) -> list[tuple[str, int]]:
-    """Place dots along an axis so that they do not cover each other: (x, row), rows 0, 1, -1, 2 ... from the middle.
+def swarm(values: Sequence[float], axis: Axis) -> list[tuple[str, int]]:
+    """Place dots along an axis so that they do not cover each other: (x, row), rows counted from the middle.
 
-    ``radius`` is in per cent of the width; where all rows are full at a place, dots overlap in the middle.
+    Where all rows are full at a place, dots overlap in the middle.
     """
     last: dict[int, float] = {}
-    order = [0] + [sign * k for k in range(1, rows // 2 + 1) for sign in (1, -1)]
     out = []
     for value in sorted(v for v in values if isfinite(v)):
         x = axis.share(value) * 100
-        row = next((r for r in order if x - last.get(r, -1e9) >= 2 * radius), 0)
+        row = next((r for r in DOT_ROWS if x - last.get(r, -1e9) >= DOT_WIDTH), 0)
         last[row] = x
         out.append((f"{x:.2f}%", row))
     return out

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import FILE, FOLDER
 from pipeline.files import replacing
 from pipeline.log import log
 
@@ -12,11 +13,9 @@ from pipeline.log import log
 @click.command()
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--revision", help="of the code, as git names it")
-@click.option(
-    "--paper", type=click.Path(file_okay=False, path_type=Path), help="also write tables, figures and text here"
-)
+@click.option("--paper", type=FOLDER, help="also write tables, figures and text here")
 @click.option("--media/--no-media", default=True, help="with faces, words and traces of the corpus, or without")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="the HTML file to write")
+@click.option("--out", required=True, type=FILE, help="the HTML file to write")
 def report(folder, revision, paper, media, out):
     """Write one corpus's report as a single HTML file."""
     from models.report.gather import read

@@ -1,7 +1,7 @@
 """Several results folders side by side: what differs in their configuration, and which scores moved.
 
 No test is made here: the folders may differ in data, splits and much else, and the same item may train in one and be
-tested in another. What is to be tested belongs into one configuration, as a planned contrast.
+tested in another. What is to be tested belongs in one configuration, as a planned contrast.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,15 @@ import click
 
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
-from models.report.contrasts import SHORT
 from models.report.gather import Results, run_infos
 from models.report.names import Numbers, listing, missing
 from models.report.runs import RunNames, in_order
-from models.report.scores import Cell, collect, of_protocol
+from models.report.sections.contrasts import SHORT
+from models.report.sections.scores import Cell, collect, of_protocol
+from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
-from models.report.verdict import in_words_of, not_by_group
 from models.report.view import is_demonstration
+from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.records import InputError
@@ -28,7 +29,7 @@ from pipeline.records import InputError
 
 @dataclass(frozen=True)
 class Side:
-    """One results folder: how it is called here, what it was configured with and what its runs score."""
+    """One results folder: what it is called here, what it was configured with and what its runs score."""
 
     name: str
     results: Results
@@ -226,8 +227,8 @@ def build(sides: list[Side]) -> dict:
 
 
 @click.command("compare-reports")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="the HTML file to write")
+@click.argument("folders", nargs=-1, required=True, type=EXISTING_FOLDER)
+@click.option("--out", required=True, type=FILE, help="the HTML file to write")
 def compare_reports(folders, out):
     """Set several results folders side by side: what differs in configuration, which scores moved."""
     from models.report.page import render_comparison

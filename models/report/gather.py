@@ -4,15 +4,16 @@ A folder may hold what an earlier configuration left: stores, runs, folds, seeds
 are no part of its report. What this configuration does not make is not missed.
 """
 
+import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from models.report.costs import read_benchmarks
+from models.predictions import RUN, fold_folder, read_run, seed_folder
 from models.report.settings import Settings
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
@@ -26,6 +27,7 @@ TABLES = {  # name: columns the report needs
     "missing_modalities": ("model", "modalities", "fold", "seed", "without", "metric", "value"),
     "leaks": ("fold", "part", "known_from", "group", "items", "shared"),
 }
+BENCHMARKS = ("rule", "job", "s", "max_rss_mb", "cpu_s")
 OPTIONAL = ("leaks", "missing_modalities")
 """Tables that are read where they are there and not missed where they are not."""
 TEXT_COLUMNS = (
@@ -62,11 +64,11 @@ class Results:
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""
-        return [self.folder / "runs" / run / f"fold{fold}" for fold in range(self.settings.folds)]
+        return [fold_folder(self.folder, run, fold) for fold in range(self.settings.folds)]
 
     def trainings(self, run: str) -> list[Path]:
         """Where the files of each fold and seed of one run are."""
-        return [folder / f"seed{seed}" for folder in self.fold_folders(run) for seed in self.settings.seeds]
+        return [seed_folder(fold, seed) for fold in self.fold_folders(run) for seed in self.settings.seeds]
 
 
 def wanted_tables(settings: Settings) -> list[str]:
@@ -93,7 +95,7 @@ def read(folder: Path, settings: Settings) -> Results:
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
     units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, _files(units)))
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, set(files_of(units))))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     raw_files = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent).to_dict("records")
@@ -111,9 +113,9 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def _files(units: pd.DataFrame) -> set[str]:
-    """Names of the files that faces, sound and words are in: one for each recording, or for several of them."""
-    return set(units["shard"].fillna(units["unit_id"]))
+def files_of(table: pd.DataFrame) -> pd.Series:
+    """Names of the files that faces, sound and words are in, of each row of units or segments, as their records say."""
+    return table["shard"].fillna(table["unit_id"])
 
 
 def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
@@ -128,6 +130,32 @@ def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
     weights = {"demo" if name.startswith("demo--") else name for name in settings.weights}  # those are made together
     single = {"demo_corpus": {settings.generated}, "weights": weights, "split": split}
     return {**single, **of_files, **of_extractors, **of_parts, **of_runs}
+
+
+def read_benchmarks(folders: Iterable[Path], jobs: Mapping[str, set[str]]) -> pd.DataFrame | None:
+    """One row per job: rule, job, s, max_rss_mb, cpu_s (None where Snakemake could not look); None without any.
+
+    Of a rule in ``jobs`` only the jobs named there, and no extractor or run that is not in it; of other rules, which
+    have one job for the whole corpus, everything.
+    """
+    rows = []
+    for path in (path for folder in folders for path in sorted(folder.glob("*/*.tsv"))):
+        rule, job = path.parent.name, path.stem
+        allowed = jobs.get(rule, set() if rule.startswith(("features-", "train-")) else {job})
+        if job not in allowed:
+            continue
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream, delimiter="\t"):
+                rows.append((rule, job, *(_number(row.get(name)) for name in ("s", "max_rss", "cpu_time"))))
+    return pd.DataFrame(rows, columns=BENCHMARKS) if rows else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:  # Snakemake writes "-" or NA where a job was too short to be looked at
+        return None
+    return value if value == value else None
 
 
 def _table(folder: Path, name: str, columns: tuple[str, ...], absent: list[str]) -> pd.DataFrame:
@@ -156,25 +184,25 @@ def _store(path: Path) -> Store:
     return Store(path.name, len(store), store.shape[0], store.dim, store.attributes)
 
 
-def histories(results: Results, run: str) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield fold, seed and the history of every training of one run."""
+def histories(results: Results, run: str) -> Iterator[pd.DataFrame]:
+    """Yield the history of every training of one run."""
     for folder in results.trainings(run):
         path = folder / "history.csv"
         history = pd.read_csv(path) if path.exists() else ()
         if len(history):
-            yield folder.parent.name.removeprefix("fold"), folder.name.removeprefix("seed"), history
+            yield history
 
 
 def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
     """What every training of some runs says of itself."""
     for folder in (folder for run in runs for folder in results.trainings(run)):
-        if (folder / "run.json").exists():
-            yield json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        if (folder / RUN).exists():
+            yield read_run(folder)
 
 
-def picture_with_notes(results: Results, name: str) -> tuple[bytes, dict] | None:
-    """``tables/<name>.jpg`` and the notes beside it in ``.json``; None where either is absent."""
-    picture, notes = (results.folder / "tables" / f"{name}{ending}" for ending in (".jpg", ".json"))
+def contact_sheet(results: Results) -> tuple[bytes, dict] | None:
+    """The picture of faces, and the notes beside it; None where either is absent."""
+    picture, notes = (results.folder / "tables" / f"contact_sheet.{ending}" for ending in ("jpg", "json"))
     if not (picture.exists() and notes.exists()):
         return None
     return picture.read_bytes(), json.loads(notes.read_text(encoding="utf-8"))

@@ -126,10 +126,10 @@ def _float(table: Table, caption: str, label: str, about: Sequence[str]) -> Iter
     given, wanted = _given(table), _wanted(table)
     kind = "table*" if sum(given.values()) + GAP * len(given) > HALF_LINE else "table"
     paragraph = r">{\raggedright\arraybackslash}p"
-    kinds = [
-        f"{paragraph}{{{given[c.key] / 2:g}em}}" if given[c.key] < wanted[c.key] else "r" if c.number else "l"
-        for c in table.columns
-    ]
+    kinds = ["r" if c.number else "l" for c in table.columns]
+    for place, c in enumerate(table.columns):
+        if given[c.key] < wanted[c.key]:
+            kinds[place] = f"{paragraph}{{{given[c.key] / 2:g}em}}"
     yield rf"\begin{{{kind}}}"
     yield rf"\centering{SIZE}"
     yield rf"\caption{{{caption}}}"
@@ -146,7 +146,7 @@ def _float(table: Table, caption: str, label: str, about: Sequence[str]) -> Iter
 
 
 def _lines(heads: Sequence[Sequence[str]], write: Callable[[int, str], str] = lambda place, text: latex(text)):
-    """Headings of several lines as so many rows, which end at the same height."""
+    """Headings of several lines, a row for each line; all end in the last row."""
     upwards = list(zip_longest(*(lines[::-1] for lines in heads), fillvalue=""))
     for texts in upwards[::-1]:
         yield " & ".join(write(place, text) for place, text in enumerate(texts)) + r" \\"

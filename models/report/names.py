@@ -75,12 +75,12 @@ class Numbers:
     def region(self, value: float) -> str:
         """A practical region with its unit, without needless zeros: "1 point", "0.01 CCC"."""
         size = f"{value * self.factor:g}"
-        return count_of(size, "point") if self.percent else f"{size} {self.unit}"
+        return points(size) if self.percent else f"{size} {self.unit}"
 
     def amount(self, value) -> str:
         """The size of a difference with its unit, as in "1.2 points"."""
         size = f"{abs(value) * self.factor:.{self.decimals}f}"
-        return count_of(size.removesuffix(".0"), "point") if self.percent else f"{size} {self.unit}"
+        return points(size.removesuffix(".0")) if self.percent else f"{size} {self.unit}"
 
 
 def p_value(value) -> str:
@@ -124,9 +124,9 @@ def clock(seconds: float) -> str:
     return f"{whole // 60}:{whole % 60:02d}"
 
 
-def count_of(size: str, one: str) -> str:
-    """A written number with its noun in the right form."""
-    return f"{size} {one}" if size == "1" else f"{size} {one}s"
+def points(size: str) -> str:
+    """A written number of percentage points."""
+    return f"{size} point" if size == "1" else f"{size} points"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
@@ -146,4 +146,6 @@ def bytes_of(number: float) -> str:
 
 def listing(items: list[str], last: str = "and") -> str:
     """Words as a list: "a", "a and b", "a, b and c"."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"

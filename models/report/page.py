@@ -1,34 +1,18 @@
 """The page as one HTML file that needs nothing else: style, script, tables and figures stand in it."""
 
-import base64
 import gzip
-import hashlib
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
-import jinja2
 from markupsafe import Markup
 
 from models.report import names
 from models.report.figures import IN_PAGE, figure_files
 from models.report.gather import Results
+from models.report.html import TEMPLATES, data_uri, environment, script_digest
 from models.report.latex import as_latex
-from models.report.tables import Numbering, as_csv, data_uri
+from models.report.tables import Numbering, as_csv
 
-TEMPLATES = Path(__file__).parent / "templates"
 ZIP_ABOVE_BYTES = 150_000
-
-
-@cache
-def environment() -> jinja2.Environment:
-    """Templates that escape whatever comes from a corpus and stop at a name that nobody gave."""
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def downloads(results: Results, prefix: str) -> list[dict]:
@@ -80,8 +64,8 @@ def render(view: dict, raw: list[dict] | None = None) -> tuple[str, Numbering]:
         downloads=raw or [],
         style=style,
         script=script,
-        style_hash=_digest(style),
-        script_hash=_digest(script),
+        style_hash=script_digest(style),
+        script_hash=script_digest(script),
     )
     return text, numbering
 
@@ -100,7 +84,7 @@ def render_comparison(view: dict) -> str:
             figures=[],
             page_tables=partial(_page_tables, "comparison", view["demonstration"]),
             style=style,
-            style_hash=_digest(style),
+            style_hash=script_digest(style),
         )
     )
 
@@ -108,7 +92,3 @@ def render_comparison(view: dict) -> str:
 def svg_link(name: str) -> Markup:
     """A link to a figure's file, which stands in the section of downloads."""
     return Markup('<a class="get" href="#download-figure-{}">SVG</a>').format(name)
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from models.evaluation.metrics import selecting_metric
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
+from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
-from models.report.verdict import Verdicts
 from models.wording import NORMALISED
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
@@ -114,12 +115,12 @@ def _used(results: Results) -> str:
 
 
 def _input(settings: Settings, modality: str) -> str:
-    stores = [
-        f"elsewhere (imported as {name})"
-        if by == "import"
-        else f"by {by or name}{f' with the weights {weights}' if weights else ''}"
-        for name, (by, weights) in settings.made_by(modality).items()
-    ]
+    stores = []
+    for name, (by, weights) in settings.made_by(modality).items():
+        if by == "import":
+            stores.append(f"elsewhere (imported as {name})")
+        else:
+            stores.append(f"by {by or name} with the weights {weights}" if weights else f"by {by or name}")
     return f"{modality} {listing(stores)}"
 
 
@@ -148,7 +149,7 @@ def _training(settings: Settings, training: dict, runs: int) -> str:
         recipe.append("the shares of each class in the votes of all raters as targets")
     which = "It" if runs == 1 else "Each run"
     text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
-    best = "mean CCC" if settings.task.numbers else "accuracy"
+    best = metric_words(selecting_metric(settings.task))
     return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
 
 
@@ -183,7 +184,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
 def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
     """Write every table of the page as CSV and LaTeX, every figure as SVG, the methods and the BibTeX into a folder."""
     from models.report.figures import figure_files
-    from models.report.page import environment
+    from models.report.html import environment
 
     folder.mkdir(parents=True, exist_ok=True)
     corpus = view["settings"].corpus

@@ -16,7 +16,7 @@ root, scale     name of the corpus's folder, null where it is synthetic; researc
 demonstration   whether no number is a result
 generated       folder of the synthetic corpus, or null
 weights         folder under results/weights -> where it is from
-published       figures of papers, see :mod:`models.report.published`
+published       figures of papers, see :mod:`models.report.sections.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise; not where the corpus's
                 options hold what ``unless`` says
 citations       BibTeX entries of the corpus and of what was used
@@ -35,7 +35,7 @@ from models.task import Task
 from pipeline.records import InputError
 
 RENAMED = {"about_models": "models", "listed_runs": "runs"}
-"""Fields that the file calls otherwise, because a property has its name."""
+"""Fields with another name in the file, because a property has theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The tables of the report: one definition each, from which the page, the CSV and the LaTeX file are made."""
 
-import base64
 import csv
 import io
 from collections.abc import Callable
@@ -135,8 +134,3 @@ class Numbering:
         """Give the next figure its number."""
         self.figures.append(name)
         return f"Figure {len(self.figures)}"
-
-
-def data_uri(kind: str, data: bytes) -> str:
-    """Bytes as a URI that needs no file."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,18 +1,19 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
 from models.options import MODALITIES
-from models.report import classes, contrasts, costs, folds, items, names, published, ranks, scores, traces, training
-from models.report.coverage import coverage
-from models.report.examples import examples
-from models.report.first_page import first_page
-from models.report.gather import Results, picture_with_notes
+from models.report import names
+from models.report.gather import Results, contact_sheet
+from models.report.html import data_uri
 from models.report.paper import paper
-from models.report.provenance import provenance
-from models.report.raters import agreement_of
 from models.report.runs import Run, RunNames, in_order, matches
+from models.report.sections import classes, contrasts, costs, folds, items, published, ranks, scores, traces, training
+from models.report.sections.coverage import coverage
+from models.report.sections.first_page import first_page
+from models.report.sections.mistakes import examples
+from models.report.sections.provenance import provenance
+from models.report.sections.raters import agreement_of
+from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
-from models.report.tables import data_uri
-from models.report.verdict import Verdicts
 from models.wording import NORMALISED
 
 TITLES = {
@@ -170,7 +171,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
 
 
 def is_demonstration(results: Results) -> bool:
-    """Whether any number of it rests on a synthetic corpus or on random weights."""
+    """Whether any number in it rests on a synthetic corpus or on random weights."""
     settings = results.settings
     small = any(store.attributes["demonstration"] for store in results.stores)
     return settings.demonstration or settings.root is None or settings.scale == "demo" or small
@@ -199,19 +200,18 @@ def feature_lines(settings: Settings) -> list[str]:
     """What each modality is made of, in words: one line for each that some run reads."""
     out = []
     for modality in settings.modalities:
-        made = settings.made_by(modality).items()
-        stores = [
-            f"{s} (imported)"
-            if by == "import"
-            else f"{s} (extractor {by or 'not known'}{f', {weights}' if weights else ''})"
-            for s, (by, weights) in made
-        ]
+        stores = []
+        for store, (by, weights) in settings.made_by(modality).items():
+            made = "imported" if by == "import" else f"extractor {by or 'not known'}"
+            if weights and by != "import":
+                made += f", {weights}"
+            stores.append(f"{store} ({made})")
         out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
     return out
 
 
 def _sheet(results: Results) -> dict | None:
-    found = picture_with_notes(results, "contact_sheet")
+    found = contact_sheet(results)
     if found is None:
         return None
     picture, notes = found

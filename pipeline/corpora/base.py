@@ -65,7 +65,7 @@ class Corpus(ABC):
     citation: ClassVar[str] = ""
     """BibTeX of the corpus."""
     published: ClassVar[Sequence[Mapping]] = ()
-    """Published figures to stand beside the runs that they compare with; form: models/report/published.py."""
+    """Published figures to stand beside the runs that they compare with; form: models/report/sections/published.py."""
     departures: ClassVar[Sequence[Mapping]] = ()
     """Where the papers did otherwise; form: models/report/settings.py."""
     official_labels: ClassVar[tuple[str, ...]] = ()

@@ -1,11 +1,8 @@
 """The prediction as one HTML file that opens offline: the recording, curves with a cursor that runs with it, words."""
 
-import base64
-import hashlib
 from html import escape
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
 from models.apply.answer import Answer, Row
@@ -13,17 +10,12 @@ from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import Track
 from models.apply.outputs.player import Player, player
 from models.apply.outputs.stretches import Said, phrases, readable
+from models.report.html import environment, script_digest
 from pipeline.files import replacing
 
-TEMPLATES = Path(__file__).parent / "templates"
-REPORT_TEMPLATES = Path(__file__).parents[2] / "report" / "templates"  # whose style sheet the page shares
 EMBED_BELOW_MB = 20.0
 NOTEBOOK_PX = 760
-FILES = jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES])
-# Whatever comes from a recording is escaped, and a name that nobody gave is an error.
-MADE = jinja2.Environment(
-    loader=FILES, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
+MADE = environment(Path(__file__).parent / "templates")
 
 
 def write_page(answer: Answer, path: Path, drawn: Path | None = None) -> None:
@@ -44,7 +36,7 @@ def html(answer: Answer) -> str:
 
 def render(answer: Answer, shown: Player) -> str:
     """The page; a content security policy allows its style and script alone, and no address but the recording's."""
-    script, report, own = (FILES.get_source(MADE, name)[0] for name in ("page.js", "report.css", "page.css"))
+    script, report, own = (MADE.loader.get_source(MADE, name)[0] for name in ("page.js", "report.css", "page.css"))
     style = report + _colours() + own
     people, spoken = curves.tracks(answer), Said(answer.words)
     turns = sorted(readable(answer), key=lambda row: (row.start_s, row.end_s))  # as a conversation runs
@@ -61,7 +53,7 @@ def render(answer: Answer, shown: Player) -> str:
         rows_per_step=max((track.rows_per_step for track in people), default=1),
         style=style,
         script=script,
-        script_hash=_digest(script),
+        script_hash=script_digest(script),
     )
 
 
@@ -88,7 +80,7 @@ def _data(answer: Answer, people: list[Track]) -> dict:
 
 
 def _rounded(array: np.ndarray) -> list:
-    """Four decimals; what is no number becomes None, which JSON can hold."""
+    """Four decimals; what is not a number becomes None, which JSON can hold."""
     return np.where(np.isfinite(array), np.round(array, 4), None).tolist()
 
 
@@ -113,7 +105,3 @@ def _colours() -> str:
         for colours in (curves.LIGHT, curves.DARK)
     )
     return f":root {{{light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{{dark}}} }}\n"
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -39,7 +39,7 @@ class Player:
 
 
 def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
-    """How a page in ``folder`` plays a file; it is held in the page where it is smaller than so many megabytes."""
+    """How a page in ``folder`` plays a file; it is held in the page where it is smaller than this many megabytes."""
     try:
         with open_media(path) as container:
             pictures, sounds = video_streams(container), audio_streams(container)

@@ -13,7 +13,7 @@ import numpy as np
 from models.apply.answer import Answer, Row, Spoken
 
 PAUSE_S = 0.7  # silence that ends a phrase
-LONGEST_S = 6.0  # what a subtitle may stand, by the usual guidelines for captions
+LONGEST_S = 6.0  # how long a subtitle may stand, by the usual guidelines for captions
 LONGEST_CHARACTERS = 84  # two lines of 42
 
 Span = tuple[float, float]

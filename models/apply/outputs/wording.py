@@ -31,8 +31,11 @@ def value_text(answer: Answer, output: int, value: float) -> str:
 
 def headlines(answer: Answer, values: np.ndarray) -> list[str]:
     """What is predicted, in a few words: the class and how probable it is, or each number."""
-    best = winner(values)
-    shown = range(len(answer.outputs)) if answer.numbers else [] if best is None else [best]
+    if answer.numbers:
+        shown = list(range(len(answer.outputs)))
+    else:
+        best = winner(values)
+        shown = [] if best is None else [best]
     return [f"{answer.outputs[k]} {value_text(answer, k, values[k])}" for k in shown] or ["nothing predicted"]
 
 

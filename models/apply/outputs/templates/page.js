@@ -93,7 +93,7 @@ const jump = (time) => {
   show(time);
 };
 
-// The time axis: the whole recording, or so many seconds in the width of the page.
+// The time axis: the whole recording, or this many seconds in the width of the page.
 const ticks = (seconds) => {
   const room = Math.max(2, scroller.clientWidth / 90);
   const step = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => seconds / s <= room) || 7200;

@@ -1,8 +1,8 @@
 """What a report says of IEMOCAP: its words, and the figures and ways of Rajan et al. 2022, with where they were read.
 
 The paper's column names are swapped against common use: its "WA" is balanced accuracy (mean recall over classes), its
-"UWA" is plain accuracy. Here every figure carries its full name. The forms are those of ``models.report.published``
-and ``settings``.
+"UWA" is plain accuracy. Here every figure carries its full name. The forms are those of
+``models.report.sections.published`` and ``models.report.settings``.
 """
 
 EMOTIONS = {

@@ -26,7 +26,7 @@ def agreement(votes: Mapping[str, Mapping[str, list[str]]], classes: Iterable[st
     """Score each rater of each segment, ``votes[segment][rater]`` being the labels that they named.
 
     The truth is what more than half of the other raters named, where that is one of ``classes`` and one label alone;
-    who named k labels, the truth among them, is right by 1 / k. None where nowhere two others agree.
+    who named k labels, the truth among them, is right by 1 / k. None where no two others agree anywhere.
     """
     classes, right, counted = set(classes), defaultdict(list), set()
     for segment, of_raters in votes.items():

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 from models.protocols.leaks import clauses
-from models.report.classes import guessing
-from models.report.contrasts import undecided
-from models.report.folds import leaks_of
 from models.report.gather import Results
 from models.report.names import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 from models.report.runs import RunNames
-from models.report.scores import Cell, Cells
+from models.report.sections.classes import guessing
+from models.report.sections.contrasts import undecided
+from models.report.sections.folds import leaks_of
+from models.report.sections.scores import Cell, Cells
+from models.report.sections.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 from models.report.tables import Table
-from models.report.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 
 WORTH_SAYING = 0.005  # between two differences of one contrast
 

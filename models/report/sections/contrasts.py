@@ -3,9 +3,9 @@
 from models.evaluation.statuses import Status, Verdict
 from models.report.charts import Axis
 from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
+from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
-from models.report.verdict import UNTESTED, Answer, Verdicts, remarks
 
 SHORT = {Verdict.A_BETTER: "first better", Verdict.B_BETTER: "second better"}
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from models.report.names import Numbers, grouped, sentence
 from models.report.runs import RunNames
-from models.report.scores import Cells
+from models.report.sections.scores import Cells
 from models.report.settings import Settings
 from models.report.tables import Column, Table
 

@@ -1,6 +1,5 @@
-"""Predictions of a trained network, item by item, and the files they are written to."""
+"""Predictions of a trained network, item by item."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from models.evaluation.metrics import confusion_matrix, metric, moments, overall
 from models.examples import Examples, evaluation_batches
 from models.normaliser import Normaliser
 from models.options import NOTHING, NetworkOptions
+from models.predictions import RUN, prediction_columns, read_run, truth_columns
 from models.task import Task
 from models.truth import UNKNOWN
-from pipeline.files import replacing
 from pipeline.records import InputError
 
 ROWS_ON_GPU = 2**16  # of a batch, padding included
@@ -156,39 +155,15 @@ def columns(examples: Examples, found: Answers, seed: int) -> dict[str, Any]:
         rows: Any = next(iter(examples.tables.values())).rows
         time_s = [rows.grids[i][:, 0] for i in found.segment[found.frame == 0]]
         table |= {"frame": found.frame, "time_s": np.concatenate(time_s), "valid": found.known}
-    names = examples.names
-    if examples.task.numbers:
+    names, task = examples.names, examples.task
+    if task.numbers:
         truth = np.where(found.known[:, None], found.truth, np.float32(np.nan))
-        table |= {f"truth_{name}": truth[:, k] for k, name in enumerate(names)}
-        return table | {f"prediction_{name}": found.output[:, k].astype(np.float32) for k, name in enumerate(names)}
+        table |= zip(truth_columns(task), truth.T)
+        return table | dict(zip(prediction_columns(task), found.output.T.astype(np.float32)))
     p = probabilities(found.output)
     table["label"] = np.where(found.known, found.truth, len(names)), [*names, ""]
     table["predicted"] = p.argmax(1), names
     return table | {f"p_{name}": p[:, k].astype(np.float32) for k, name in enumerate(names)}
-
-
-def write_columns(path: Path, columns: dict) -> None:
-    """Write the columns of one seed as predictions.parquet; texts are given as codes and what they stand for."""
-    import pyarrow
-    from pyarrow import parquet
-
-    def column(values):
-        if isinstance(values, tuple):
-            codes, names = values
-            return pyarrow.DictionaryArray.from_arrays(codes.astype(np.int32), pyarrow.array(names, pyarrow.string()))
-        return pyarrow.array(values)
-
-    with replacing(path) as temporary:
-        parquet.write_table(pyarrow.table({name: column(values) for name, values in columns.items()}), temporary)
-
-
-def join_files(paths: Sequence[Path], out: Path) -> None:
-    """Join the prediction files of several seeds, in the given order; one seed in memory at a time."""
-    from pyarrow import parquet
-
-    with replacing(out) as temporary, parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
-        for path in paths:
-            writer.write_table(parquet.read_table(path))
 
 
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:
@@ -203,9 +178,9 @@ def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], 
     from models.network import build
 
     folder = Path(folder)
-    if not (folder / "run.json").is_file():
-        raise InputError(f"{folder}: holds no run.json, so no finished training; give a folder runs/RUN/foldK/seedN")
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    if not (folder / RUN).is_file():
+        raise InputError(f"{folder}: holds no {RUN}, so no finished training; give a folder runs/RUN/foldK/seedN")
+    run = read_run(folder)
     tensors = load_file(folder / "checkpoint.safetensors")
     options, model = NetworkOptions.model_validate(run["network"]), run["model"]
     task = Task.parse(run["task"])

@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from models.report.charts import Axis, band, blocks, path, swarm
-from models.report.gather import Results
-from models.report.names import Numbers, metric_words, missing, sentence
+from models.predictions import FILE
+from models.report.charts import Axis, band, block_means, path, swarm
+from models.report.gather import Results, files_of
+from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
-from pipeline.records import Word, read_table
+from pipeline.records import PREPARED, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
@@ -36,10 +37,12 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
 
 def traces(results: Results, run: str) -> list[dict]:
-    """One entry per chosen video; a video without predictions is left out by having none to show."""
-    chosen, targets = choose(results, run), results.settings.task.targets
+    """One entry per chosen video; a video without predictions is left out."""
+    chosen, targets, segments = choose(results, run), results.settings.task.targets, {}
+    if results.segments is not None:
+        table = results.segments.assign(file=files_of(results.segments))
+        segments = table.set_index("segment_id").to_dict("index")
     strips = _strips(results, [segment_id for segment_id, _ in chosen])
-    segments = {} if results.segments is None else results.segments.set_index("segment_id").to_dict("index")
     out = []
     for segment_id, why in chosen:
         frames = _predictions(results, run, segment_id)
@@ -51,7 +54,7 @@ def traces(results: Results, run: str) -> list[dict]:
 
 
 def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | None:
-    for file in (folder / "predictions.parquet" for folder in results.fold_folders(run)):
+    for file in (folder / FILE for folder in results.fold_folders(run)):
         if not file.exists():
             continue
         table = pd.read_parquet(file, filters=[("segment_id", "==", segment_id), ("part", "==", "test")])
@@ -61,8 +64,7 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
 
 
 def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
-    shard = segment.get("shard")
-    file = results.folder / "words" / f"{segment['unit_id'] if missing(shard) else shard}.tsv"
+    file = results.folder / PREPARED["text"].format(shard=segment["file"])
     if not file.exists():
         return []
     return [
@@ -98,12 +100,12 @@ def _trace(
     step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.04
     x_axis = Axis.between(float(time_s[0]), float(time_s[-1]) + step_s, 8)
     valid = valid.to_numpy(bool)
-    x = blocks(time_s, POINTS)
+    x = block_means(time_s, POINTS)
     lines = {}
     for name in targets:
         truth = np.where(valid, by_frame[f"truth_{name}"].first().to_numpy(float), np.nan)
         predicted = by_frame[f"prediction_{name}"]
-        lines[name] = [blocks(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
+        lines[name] = [block_means(v, POINTS) for v in (truth, predicted.mean(), predicted.min(), predicted.max())]
     finite = np.concatenate([line[np.isfinite(line)] for four in lines.values() for line in four])
     y_axis = Axis.between(min(-0.5, float(finite.min()) - 0.05), max(0.5, float(finite.max()) + 0.05), 4)
     charts = [
@@ -189,7 +191,7 @@ def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | No
 
 
 def _each(tables: dict[str, pd.DataFrame], metrics: list[str], title: str, names: RunNames) -> Table:
-    """A row for each video, for who wants to look one up."""
+    """A row for each video, for those who want to look one up."""
     ids = sorted({i for table in tables.values() for i in table.index})
     columns, rows = [Column("segment_id", "Which", number=False)], [{"segment_id": i} for i in ids]
     for run, table in tables.items():

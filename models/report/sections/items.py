@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from models.evaluation.calibration import BINS, by_confidence, calibration_error
 from models.evaluation.metrics import confusion_matrix, metric, moments
 from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
@@ -13,7 +14,7 @@ from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.task import Task
 
-BINS = 10
+TRUTH_BINS = 10
 SPEAKERS_AT_MOST = 400
 
 
@@ -40,11 +41,9 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
             continue
         probability = table[columns].to_numpy(float)
         confidence, right = probability.max(1), (table["label"] == table["predicted"]).to_numpy(float)
-        at = np.minimum((confidence * BINS).astype(int), BINS - 1)
-        count = np.bincount(at, minlength=BINS)
-        mean, share = (_ratio(np.bincount(at, x, minlength=BINS), count) for x in (confidence, right))
-        gap = float(np.nansum(np.abs(mean - share) * count) / len(table))
+        count, mean, share = by_confidence(confidence, right)
         means = {"confidence": float(confidence.mean()), "accuracy": float(right.mean())}
+        gap = calibration_error(confidence, right)
         rows.append({"run": names.run(run), "predictions": len(table), **means, "gap": gap})
         bins = [
             {"from": k / BINS, "predictions": int(count[k]), "confidence": float(mean[k]), "accuracy": float(share[k])}
@@ -68,7 +67,8 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
         [Column("run", "Model", number=False), counted, *both, Column("gap", "Calibration error", score)],
         rows,
         note="Confidence: probability of the predicted class, mean over the test predictions of all folds and seeds. "
-        f"Calibration error: difference of confidence and share right in {BINS} bins, weighted by their predictions.",
+        f"Calibration error: difference of confidence and share right in {BINS} equal bins of confidence, weighted by "
+        "their predictions.",
     )
     of_bins = (Column("from", "Confidence from", lambda x: f"{x * 100:.0f}"), counted, *both)
     by_bins = Table("calibration_bins", "Confidence by bins, per cent", of_bins, tuple(groups))
@@ -79,10 +79,6 @@ def calibration(items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
         "lines": lines,
         "diagonal": path([0, 1], [0, 1], axis, axis),
     }
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
 
 
 def by_group(
@@ -146,7 +142,7 @@ def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames,
 
 
 def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...]) -> dict | None:
-    """For numbers of segments: what is predicted where the truth is about so, by ten bins of the truth."""
+    """For numbers of segments: what is predicted for about the same truth, by ten bins of it."""
     charts, groups = [], []
     for run, table in items.items():
         both = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
@@ -154,9 +150,9 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
         for target in targets:
             truth, predicted = (means[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction"))
             axis = Axis.covering([*truth, *predicted], 4)
-            edges = np.linspace(truth.min(), truth.max(), BINS + 1)
-            at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, BINS - 1)
-            bins = [_bin(truth[at == k], predicted[at == k]) for k in range(BINS) if (at == k).any()]
+            edges = np.linspace(truth.min(), truth.max(), TRUTH_BINS + 1)
+            at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, TRUTH_BINS - 1)
+            bins = [_bin(truth[at == k], predicted[at == k]) for k in range(TRUTH_BINS) if (at == k).any()]
             groups.append(Group(bins, f"{names.run(run)}: {target}"))
             line = path([b["truth"] for b in bins], [b["prediction"] for b in bins], axis, axis)
             some = np.linspace(0, len(truth) - 1, min(len(truth), 300)).astype(int)

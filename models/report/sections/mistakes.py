@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import FILE
 from pipeline.records import InputError, read_table, write_table
 
 SOUND_TYPES = ("audio/mpeg", "audio/wav")
@@ -69,14 +70,14 @@ def examples(results) -> dict | None:
 @click.command("examples")
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--run", help="MODEL-MODALITIES; else the best by its development score")
-@click.option("--count", default=12, show_default=True, type=click.IntRange(1), help="at most so many")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="tables/examples.tsv")
+@click.option("--count", default=12, show_default=True, type=click.IntRange(1), help="at most this many")
+@click.option("--out", required=True, type=FILE, help="tables/examples.tsv")
 def command(folder, run, count, out):
     """Choose a few test segments that a run gets wrong, to look at and listen to."""
     from models.report.gather import read
-    from models.report.items import read_items
     from models.report.runs import in_order
-    from models.report.scores import collect, ranking
+    from models.report.sections.items import read_items
+    from models.report.sections.scores import collect, ranking
     from models.report.settings import Settings
 
     settings = Settings.from_json(folder / "config.json")

@@ -10,12 +10,13 @@ import pandas as pd
 from models.options import MODALITIES, NOTHING
 from models.report.charts import Axis
 from models.report.names import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
-from models.report.published import Paper, beside, lines
 from models.report.runs import RunNames
+from models.report.sections.published import Paper, beside, lines
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.task import POOLED
 
-POOLED = "all"
+MAIN_RUNS = 4  # shown in detail
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ def ranking(cells: Cells, order: Sequence[str], metric: str) -> list[str]:
     return sorted(score, key=lambda run: -score[run])
 
 
-def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str], at_most: int = 4) -> list[str]:
+def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str]) -> list[str]:
     """The runs shown in detail: those of the first contrast, then the best by their development score."""
     chosen = [run for run in first if run in order]
-    return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(at_most, len(chosen))]
+    return list(dict.fromkeys([*chosen, *(ranked or order)]))[: max(MAIN_RUNS, len(chosen))]
 
 
 def shown_metrics(cells: Cells, settings: Settings) -> list[str]:

@@ -30,7 +30,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         row = {"model": names.of(run), "run": run, "description": about.get("description"), "trainings": len(infos)}
         row["parameters"] = (infos[0].get("model") or {}).get("parameters")
         row |= _trained_on(infos)
-        row |= _spread("epochs", [info.get("epochs") for info in infos])
+        row |= _epochs(infos)
         row["selected"] = _median([(info.get("selected") or {}).get("epoch") for info in infos])
         per_epoch = [_ratio(info.get("seconds"), info.get("epochs")) for info in infos]
         row |= {"epoch_s": _median(per_epoch), "learning_rates": _rates(infos)}
@@ -74,12 +74,10 @@ def _ratio(above, below) -> float | None:
     return above / below if above is not None and below else None
 
 
-def _spread(key: str, values: list) -> dict:
-    known = [v for v in values if v is not None]
-    if not known:
-        return {key: None}
-    between = f"{min(known)} to {max(known)}" if min(known) < max(known) else None
-    return {key: _median(known), f"{key}_range": between}
+def _epochs(infos: list[dict]) -> dict:
+    known = [info["epochs"] for info in infos if info.get("epochs") is not None]
+    differ = len(set(known)) > 1
+    return {"epochs": _median(known), "epochs_range": f"{min(known)} to {max(known)}" if differ else None}
 
 
 def _rates(infos: list[dict]) -> str | None:
@@ -119,10 +117,10 @@ def learning_curves(results: Results, runs: list[str], metric: str) -> dict | No
     found = {run: items for run, items in found.items() if items}
     if not found:
         return None
-    columns = list(next(iter(found.values()))[0][2].columns)
+    columns = list(next(iter(found.values()))[0].columns)
     score = _score_column(columns, metric)
     losses = [c for c in LOSSES if c in columns]
-    tables = [table for items in found.values() for _, _, table in items]
+    tables = [table for items in found.values() for table in items]
     x_axis = Axis.between(0, max(int(t["epoch"].max()) for t in tables), 4)
     axes = {}
     for column in [*losses, score] if score else losses:
@@ -141,7 +139,7 @@ def learning_curves(results: Results, runs: list[str], metric: str) -> dict | No
             {
                 "run": run,
                 "trainings": len(items),
-                "stopped": sorted(int(t["epoch"].max()) for _, _, t in items),
+                "stopped": sorted(int(t["epoch"].max()) for t in items),
                 "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
             }
             for run, items in found.items()
@@ -156,8 +154,8 @@ def _score_column(columns: list[str], metric: str) -> str | None:
     return wanted if wanted in found else next(iter(found), None)
 
 
-def _lines(items: list, column: str, x_axis: Axis, y_axis: Axis) -> dict:
-    series = [(t["epoch"].to_numpy(float), t[column].to_numpy(float)) for _, _, t in items if column in t]
+def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -> dict:
+    series = [(t["epoch"].to_numpy(float), t[column].to_numpy(float)) for t in items if column in t]
     longest = max(series, key=lambda xy: len(xy[0]))[0]
     # The median needs most trainings to be running still: beyond that it would follow the few that took longest.
     table = np.full((len(series), len(longest)), np.nan)

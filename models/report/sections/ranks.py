@@ -9,9 +9,9 @@ from models.report.charts import Axis
 from models.report.names import Numbers, count, metric_words, p_value
 from models.report.runs import RunNames
 from models.report.tables import Column, Table
+from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
-POOLED = "all"
 MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 420, 20, 52, 7
 LETTER_PX = 6.3  # of a label, about
 
@@ -35,7 +35,7 @@ class Ranks:
         return round(self.axis.share(rank) * MIDDLE_PX, 1)
 
 
-def blocks(
+def compared_blocks(
     scores: pd.DataFrame, videos: pd.DataFrame, runs: list[str], metric: str, segment: str
 ) -> tuple[str, pd.DataFrame]:
     """What runs are ranked within, and the score of each run (columns) in each: segments of frames, else folds.
@@ -83,7 +83,7 @@ def picture(
     segment: str = "video",
 ) -> Ranks | None:
     """The picture of all runs; None where there are too few runs, or blocks that hold all of them."""
-    kind, table = blocks(scores, videos, runs, metric, segment)
+    kind, table = compared_blocks(scores, videos, runs, metric, segment)
     if table.shape[0] < BLOCKS_AT_LEAST or table.shape[1] < RUNS_AT_LEAST:
         return None
     numbers = Numbers(metric)

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from models.protocols.leaks import POOLED, Leak, clauses
+from models.protocols.leaks import Leak, clauses
 from models.protocols.split import PARTS
 from models.report.gather import Results
 from models.report.names import grouped, listing, percent, sentence
 from models.report.tables import Column, Table
+from models.task import POOLED
 
 TRAINING = ("test", "training")
 
