@@ -109,11 +109,30 @@ def write_columns(path: Path, columns: dict) -> None:
     def column(values):
         if isinstance(values, tuple):
             codes, names = values
-            return pyarrow.DictionaryArray.from_arrays(codes.astype(np.int32), pyarrow.array(names, pyarrow.string()))
-        return pyarrow.array(values)
+            return pyarrow.DictionaryArray.from_arrays(_numbers(codes.astype(np.int32)), _texts(names))
+        return _numbers(values)
 
     with replacing(path) as temporary:
         parquet.write_table(pyarrow.table({name: column(values) for name, values in columns.items()}), temporary)
+
+
+# ``pyarrow.array`` imports pandas to know what it is given, for longer than a short training lasts.
+
+
+def _numbers(values: np.ndarray):
+    import pyarrow
+
+    held = np.packbits(values, bitorder="little") if values.dtype == bool else np.ascontiguousarray(values)
+    kind = pyarrow.from_numpy_dtype(values.dtype)
+    return pyarrow.Array.from_buffers(kind, len(values), [None, pyarrow.py_buffer(held)])
+
+
+def _texts(names: Sequence[str]):
+    import pyarrow
+
+    encoded = [name.encode() for name in names]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pyarrow.StringArray.from_buffers(len(names), pyarrow.py_buffer(ends), pyarrow.py_buffer(b"".join(encoded)))
 
 
 def join_files(paths: Sequence[Path], out: Path) -> None:
@@ -122,7 +141,8 @@ def join_files(paths: Sequence[Path], out: Path) -> None:
 
     with replacing(out) as temporary, parquet.ParquetWriter(temporary, parquet.read_schema(paths[0])) as writer:
         for path in paths:
-            writer.write_table(parquet.read_table(path))
+            with parquet.ParquetFile(path) as file:
+                writer.write_table(file.read())
 
 
 def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool = True) -> Predictions | None:

@@ -1,9 +1,6 @@
 """The learning rate over epochs against a plain count, and going on from a state."""
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,16 +108,3 @@ def test_it_steps_as_torch_s_own_does():
             own.step()
         found.append([p.detach() for p in layer.parameters()])
     assert all(torch.equal(a, b) for a, b in zip(*found))
-
-
-def test_training_does_not_import_the_compiler():
-    """Which takes as long as torch itself, in each job."""
-    lines = [
-        "import sys, torch; from models.fit import Optimiser; from models.options import TrainingOptions",
-        "layer = torch.nn.Linear(3, 2); optimiser = Optimiser(layer.parameters(), TrainingOptions(seeds=[1]), 1e-3)",
-        "optimiser.adam.zero_grad(); layer(torch.ones(4, 3)).sum().backward(); optimiser.adam.step()",
-        "optimiser.end_epoch(1.0); optimiser.load_state_dict(optimiser.state_dict())",
-        "sys.exit('torch._dynamo' in sys.modules)",
-    ]
-    root = Path(__file__).resolve().parent.parent
-    assert subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=root).returncode == 0

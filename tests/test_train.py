@@ -587,3 +587,14 @@ def test_start_up_leaves_out_what_training_does_not_need():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_a_job_imports_neither_a_compiler_nor_pandas(tmp_path, turns):
+    """Both together would take longer than torch, and than a short training."""
+    code = (
+        "import sys; from models.__main__ import main; main(sys.argv[1:], standalone_mode=False); "
+        "print(sorted({'pandas', 'pyarrow.dataset', 'sympy', 'torch._dynamo'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, "train", *segment_job(tmp_path, turns)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
