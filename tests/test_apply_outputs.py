@@ -16,6 +16,7 @@ from models.apply.outputs import curves, overlay, page, stretches, subtitles, ta
 from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
+from pipeline.picture import Converter
 from pipeline.records import InputError
 from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
@@ -407,6 +408,23 @@ def test_an_overlay_without_anything_to_draw_is_the_recording_with_its_sound(tmp
     assert heard[0][0] + len(samples) / rate == pytest.approx(3.75, abs=0.05)
     loud = heard[0][0] + np.flatnonzero(np.abs(samples) > 0.2) / rate
     assert (loud.min(), loud.max()) == pytest.approx((1.0, 1.06), abs=0.01)
+
+
+def test_a_picture_that_damage_keeps_from_being_shown_costs_an_overlay_only_itself(clip, tmp_path, monkeypatch, caplog):
+    convert, asked = Converter.rgb, []
+
+    def failing(*given):
+        asked.append(1)
+        if len(asked) == 20:
+            raise av.error.InvalidDataError(1, "Invalid argument")
+        return convert(*given)
+
+    monkeypatch.setattr(Converter, "rgb", failing)
+    overlay.write_overlay(classes(source=clip, rows=()), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        times_s = [frame.time for frame in container.decode(video=0)]
+    assert times_s == pytest.approx([k / 25 for k in range(100) if k != 19], abs=1e-4)
+    assert "1 damaged pictures are left out of the overlay" in caplog.text
 
 
 def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from models.protocols.folds import PROTOCOLS, fold_count, of_turns
 from models.protocols.groups import blocks, hold_out, share_out
 from models.protocols.labels import choose_classes, choose_numbers, usable
 from models.protocols.split import assign
+from models.report.sections.folds import alike
 from models.task import Task
 from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
 from pipeline.store import Rows
@@ -413,6 +415,8 @@ def test_folds_that_recordings_were_lost_for_are_halves_of_others(caplog):
         others = [sorted(parts["training"] + parts["development"]) for parts in (before[whole], after[half])]
         assert others[0] == others[1]
     assert "half of what fold 0 tests becomes fold 3" in caplog.text
+    assert alike(pd.DataFrame(planned)) == [["0", "3"], ["1", "4"]]
+    assert alike(pd.DataFrame(left)) == []
     with pytest.raises(
         InputError, match="40 folds were planned by the corpus's tables, and 21 come of what can be read"
     ):

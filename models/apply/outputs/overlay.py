@@ -3,7 +3,8 @@
 Pictures and sound are read, drawn on and written one by one, so memory does not grow with the length of a recording.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +15,13 @@ import numpy as np
 from models.apply.answer import Answer, Face
 from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import DARK, Track
-from pipeline.container import audio_streams, decoded, open_media
+from pipeline.container import REPLACE, MediaError, audio_streams, decoded, open_media
 from pipeline.crops import CROP_PX
 from pipeline.faces.align import TEMPLATE, similarity_transform
 from pipeline.files import replacing
-from pipeline.log import progress
+from pipeline.log import log, progress
 from pipeline.media import Video
+from pipeline.picture import Picture, Unconvertible
 from pipeline.stamps import first_picture_s
 
 TIME_BASE = Fraction(1, 90_000)  # holds the stamps of all usual frame rates exactly
@@ -37,7 +39,8 @@ FRESH_S = 0.5  # how far apart looked-at frames may be for a box to glide from o
 def write_overlay(answer: Answer, path: Path) -> None:
     """Write the recording with a box around each face and the current prediction of its person.
 
-    Each picture keeps its own time stamp, counted from the first; raises MediaError where there is no picture.
+    Each picture keeps its own time stamp, counted from the first; in place of one that damage keeps from being shown,
+    the one before stays. Raises MediaError where there is no picture.
     """
     import av
 
@@ -45,18 +48,33 @@ def write_overlay(answer: Answer, path: Path) -> None:
     pictures = progress(video.pictures(threads=THREADS), f"overlay of {answer.source.name}", len(video.time_s))
     with replacing(path) as temporary, av.open(str(temporary), "w") as out:
         sound, stream = _Sound(out, answer.source), None
-        for picture in pictures:
+        for picture, rgb in _shown(pictures, answer.source):
             if stream is None:
                 rate = Fraction(len(video.time_s) / max(float(video.time_s[-1]), 0.04)).limit_denominator(1001)
                 stream = _picture_stream(out, picture.width // 2 * 2, picture.height // 2 * 2, rate)
             sound.up_to(picture.time_s)
-            frame = av.VideoFrame.from_ndarray(artist.draw(picture.rgb(), picture.time_s), "rgb24")
+            frame = av.VideoFrame.from_ndarray(artist.draw(rgb, picture.time_s), "rgb24")
             if (frame.width, frame.height) != (stream.width, stream.height):  # odd, or it changes within the recording
                 frame = frame.reformat(stream.width, stream.height)
             frame.pts, frame.time_base = round(picture.time_s / TIME_BASE), TIME_BASE
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
         sound.up_to(float("inf"))
+
+
+def _shown(pictures: Iterable[Picture], source: Path) -> Iterator[tuple[Picture, np.ndarray]]:
+    """Pictures with their pixels, as far as damage allows."""
+    counts = Counter[str]()
+    for picture in pictures:
+        try:
+            yield picture, picture.rgb()
+            counts["shown"] += 1
+        except Unconvertible:
+            counts["damaged"] += 1
+    if not counts["shown"]:
+        raise MediaError(source, "none of its pictures can be shown", REPLACE)
+    if counts["damaged"]:
+        log.warning("%s: %d damaged pictures are left out of the overlay", source, counts["damaged"])
 
 
 def _picture_stream(out, width: int, height: int, rate: Fraction):

@@ -42,6 +42,18 @@ def split_table(results: Results, split: pd.DataFrame) -> Table:
     return Table.of("folds", title, columns, list(rows.values()))
 
 
+def alike(split: pd.DataFrame) -> list[list[str]]:
+    """Folds that leave the same out of training and test a part of it each, as where recordings cannot be used."""
+    others: dict[frozenset, dict[str, frozenset]] = {}
+    for fold, members in split.groupby("fold", sort=False):
+        seen, tested = (
+            frozenset(members["segment_id"][members["part"].isin(parts)])
+            for parts in (("training", "development"), ("test",))
+        )
+        others.setdefault(seen, {})[str(fold)] = tested
+    return [list(tests) for tests in others.values() if len(set(tests.values())) > 1]
+
+
 def apart(results: Results) -> str:
     """What of the test part does not train, and what does, as sentences; empty where nothing is known."""
     rows, words = leaks_of(results), _words(results)
@@ -49,4 +61,7 @@ def apart(results: Results) -> str:
     kept = [words.get(row.group, row.group) for row in pooled if not row.shared]
     known = clauses(rows)
     out = [f"No {listing(kept, 'or')} of the test part trains."] if kept else []
-    return " ".join([*out, *([f"{sentence('; '.join(known))}."] if known else [])])
+    out += [f"{sentence('; '.join(known))}."] if known else []
+    for same in [] if results.split is None else alike(results.split):
+        out.append(f"Folds {listing(same)} leave the same out and test a part of it each; tests over folds count each.")
+    return " ".join(out)
