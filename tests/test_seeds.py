@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -83,12 +84,17 @@ def alive(pid: int) -> bool:
         return False
 
 
+def begun(folder: Path) -> set[Path]:
+    """Seeds that have trained an epoch; those that have ended keep no state."""
+    return {file.parent for name in ("resume0.pt", "run.json") for file in folder.glob(f"seed*/{name}")}
+
+
 def test_a_killed_job_leaves_no_process_and_goes_on(tmp_path, job):
     start(job("whole", 1, **LONG))
     arguments = job("killed", 3, **LONG, resume_every_s=0)
     process = subprocess.Popen([sys.executable, "-m", "models", "train", *arguments], cwd=REPOSITORY)
     deadline_s = time.monotonic() + 300
-    while len(list((tmp_path / "killed").glob("seed*/resume0.pt"))) < 3 and time.monotonic() < deadline_s:
+    while len(begun(tmp_path / "killed")) < 3 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     workers = children(process.pid)
     os.kill(process.pid, signal.SIGKILL)
