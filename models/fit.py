@@ -24,7 +24,7 @@ from models.examples import Examples, training_batches
 from models.graphs import Graphs
 from models.inference import answers, outputs
 from models.losses import Objective
-from models.network import build
+from models.network import build, count_separate
 from models.options import NetworkOptions, TrainingOptions
 from pipeline.files import replacing
 from pipeline.log import log
@@ -119,6 +119,7 @@ class Run:
         self.examples, self.options, self.seed, self.mixed = examples, options, seed, mixed
         self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
+        self.separate = count_separate(self.network)
         self.items = examples.items("training")
         self.optimiser = Optimiser(self.network.parameters(), options, self.learning_rate)
         self.total = torch.zeros((), dtype=torch.float64, device=examples.device)  # loss of an epoch, over its items
@@ -202,7 +203,7 @@ class Run:
         """Lower the loss of a batch, and add it to the epoch's."""
         self.optimiser.adam.zero_grad()
         loss = self.loss(batch)
-        loss.backward()
+        (loss * self.separate).backward()  # a mean would halve gradients, and so double weight decay beside them
         self.optimiser.adam.step()
         self.total += loss.detach() * len(batch)
 

@@ -183,7 +183,7 @@ class Late(nn.Module):
 class Separate(nn.Module):
     """One model for each number, side by side: (B[, T], 1) each -> (B[, T], targets).
 
-    No parameter is shared and the loss is a mean over targets, so each learns as if alone; only the epoch to stop at is
+    No parameter is shared, and in training each counts in full, so it learns as if alone; only the epoch to stop at is
     common.
     """
 
@@ -194,6 +194,11 @@ class Separate(nn.Module):
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor], *before: Before) -> Tensor:
         """Predict every number: (B[, T], targets)."""
         return torch.cat([model(values, masks, *before) for model in self.models], -1)
+
+
+def count_separate(network: nn.Module) -> int:
+    """Count the networks that a model consists of and whose losses its own is the mean of; 1 where it is one."""
+    return next((len(part.models) for part in network.modules() if isinstance(part, Separate)), 1)
 
 
 class Scaled(nn.Module):

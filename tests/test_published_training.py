@@ -1,5 +1,6 @@
 """Published models in training: every dropout rate, the loss and the schedule, against what the papers' code does."""
 
+import copy
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,8 +15,10 @@ from models.fusion.registry import FUSIONS
 from models.losses import ccc_loss
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
+from models.task import Task
 from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference
+from tests.training_material import TASKS, job_of, run_of
 
 DIMS = {"audio": 4, "video": 5, "text": 6}
 STEPS = {"audio": 20, "video": 32, "text": 10}
@@ -124,3 +127,29 @@ def test_the_1x1_convolution_of_a_tcn_begins_as_published():
         bound = np.sqrt(2) * np.sqrt(6 / (inputs + outputs))
         assert weight.shape == (outputs, inputs, 1)
         assert 0.97 * bound < weight.abs().max() <= bound
+
+
+def test_separate_networks_learn_as_if_alone(tmp_path):
+    """Paper 2's code trains one network for valence and one for arousal, each with weight decay of its own."""
+    network = {
+        "fusion": "rcma",
+        "width": 12,
+        "embedding": 8,
+        "dropout": 0,
+        "input_dropout": 0,
+        "separate_targets": True,
+    }
+    job = job_of(tmp_path, Task.parse(TASKS["frame"]), network, weight_decay=0.1)
+    run = run_of(job)
+    run.network.train()
+    apart = [copy.deepcopy(model) for model in run.network.models]
+    adams = [torch.optim.Adam(model.parameters(), run.learning_rate, weight_decay=0.1) for model in apart]
+    for batch in run.examples.batches([run.items[k : k + 6] for k in (0, 6, 12)]):
+        run.step(batch)
+        for k, (model, adam) in enumerate(zip(apart, adams)):
+            adam.zero_grad()
+            ccc_loss(model(*batch.given), batch.target[..., k : k + 1], batch.target_mask).backward()
+            adam.step()
+    for together, alone in zip(run.network.models, apart):
+        for ours, expected in zip(together.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(ours, expected, atol=2e-5, rtol=0)
