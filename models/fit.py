@@ -302,7 +302,7 @@ def fit_best(
     """Train with each learning rate of ``options`` and return the run with the best development score, the first of
     equals, with what came of all; raises Diverged where none leads anywhere.
 
-    The choice sees nothing but the fold's own development part, which also selects the epoch.
+    The choice sees nothing but the fold's development part, which also selects the epoch.
     """
     best, tried, failure = None, [], None
     rates = options.learning_rates

@@ -112,6 +112,7 @@ class Fixture:
             "runs": runs,
             "labels": [] if setup.numbers else list(setup.classes),
             "merge": {},
+            "turns": "all",
             "training": {
                 "seeds": self.seeds,
                 "epochs": 20,

@@ -10,6 +10,7 @@ import pytest
 
 from models.report import names
 from models.report.charts import Axis, block_means, path, swarm
+from models.report.sections.scores import chance_of, collect, guessed
 from models.report.tables import Column
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
@@ -109,8 +110,34 @@ def test_published_figures_are_for_the_published_classes_alone(tmp_path, classes
     text = page.by_id("scores").text
     assert "attentive modality hopping" not in text
     assert "swapped" not in text
-    assert "are for labels ang, exc, hap, sad, fru, sur and neu; no merge; told apart here" in text
+    assert "are for labels ang, exc, hap, sad, fru, sur and neu; no merge; turns all; told apart here" in text
     assert said in text
+
+
+def test_published_figures_of_all_turns_do_not_stand_beside_those_of_one_style(tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    made.configure(turns="improvised")
+    page = page_of(made)
+    assert "published" not in page.table("Test scores").text.lower()
+    assert "no merge; turns all" in page.by_id("scores").text
+
+
+def test_a_constant_answer_is_no_better_than_guessing_where_folds_lack_classes():
+    """Of two folds one has two of four classes: the mean of what a constant answer scores is not that of all items."""
+    rows = [("0", 0.25, 0.25), ("1", 0.5, 0.5), ("all", 0.25, 0.25)]
+    about = {"run": "self-A", "metric": "balanced_accuracy"}
+    table = pd.DataFrame([about | {"fold": fold, "value": value, "chance": chance} for fold, value, chance in rows])
+    cells, chance = collect(table), chance_of(table, "balanced_accuracy")
+    assert chance == 0.375
+    assert guessed(cells["self-A", "balanced_accuracy"].mean, chance)
+    assert not guessed(0.38, chance)
+
+
+def test_curves_show_the_score_that_selects(tmp_path):
+    made = Fixture(tmp_path, "affwild2", size=24)
+    made.configure(significance={"metric": "ccc_valence", "practical_region": 0.01, "alpha": 0.05})
+    figure = next(h3.text for h3 in page_of(made).all("h3") if "on the development part, by epoch" in h3.text)
+    assert "Mean CCC" in figure
 
 
 def test_the_official_split_s_figure_stands_only_beside_the_official_split(tmp_path):

@@ -166,7 +166,11 @@ def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
             {"verdict": "a better", "p_by_group": 0.21},
             "With other sessions, not only other dialogs, there might be no difference (p = 0.210 over 5 sessions).",
         ),
-        ({"verdict": "undecided", "p_by_group": 0.21}, None),
+        (
+            {"verdict": "equivalent", "p_equivalence_by_group": 0.21},
+            "With other sessions, not only other dialogs, the difference might be larger (p = 0.210 over 5 sessions).",
+        ),
+        ({"verdict": "undecided", "p_by_group": 0.21, "p_equivalence_by_group": 0.21}, None),
         ({"remarks": "few_pairs chosen"}, None),
     ],
 )

@@ -21,7 +21,7 @@ from models.evaluation.statuses import Remark, Role, Standing, Status
 from models.options import SignificanceOptions
 from models.predictions import FILE
 from models.task import Task
-from pipeline.records import Assignment, InputError
+from pipeline.records import Assignment, InputError, read_table, write_table
 from tests.experiments import Affect, Emotions
 from tests.prediction_files import write_corpus, write_frames, write_segments
 
@@ -295,6 +295,11 @@ def test_the_error_by_session_is_that_of_drawing_sessions():
         jackknife = np.sqrt(4 / 5 * np.sum((np.array(left_out) - np.mean(left_out)) ** 2))
         ratio.append(found.standard_error_by_group / jackknife)
         assert (found.p_by_group < 0.05) <= (abs(found.difference) > 2 * found.standard_error_by_group)
+        within = (
+            SignificanceOptions.model_fields["practical_region"].default - abs(found.difference)
+        ) / found.standard_error_by_group
+        assert (found.p_equivalence_by_group < 0.5) == (within > 0)
+        assert abs(found.p_equivalence_by_group - 0.5) <= stats.norm.cdf(abs(within)) - 0.5  # t has more in its tails
     assert np.mean(ratio) == pytest.approx(1, abs=0.05)
     assert np.std(ratio) < 0.1
     a, b = Affect(videos=30, frames=30, seeds=2).draw(np.random.default_rng(1))
@@ -429,6 +434,16 @@ def test_from_files_to_table(corpus):
     assert (first["group_kind"], first["groups"]) == ("session", "5")
     assert second["verdict"] == "undecided"
     assert not any("nan" in value.lower().split() for row in rows for value in row.values())
+
+
+def test_the_best_of_several_on_the_test_part_gets_no_verdict(corpus):
+    """As where a protocol selects on its test part, which the papers' do."""
+    rows = [row for row in read_table(corpus[2], Assignment) if row.part != "development"]
+    write_table(corpus[2], [*rows, *(replace(r, part="development") for r in rows if r.part == "test")], Assignment)
+    first, second = call(corpus, CONTRASTS)[:2]
+    assert (first["status"], first["verdict"]) == ("tested", "a better")
+    assert (second["status"], second["verdict"]) == ("chosen on test", "no verdict")
+    assert "name one run as b" in second["note"]
 
 
 def test_means_and_t_tests_follow_from_the_score_table(corpus):

@@ -55,6 +55,7 @@ class Comparison:
     groups: int | None = None
     standard_error_by_group: float | None = None  # if other sessions had been recorded, not only other dialogs
     p_by_group: float | None = None
+    p_equivalence_by_group: float | None = None
     p_t_paper: float | None = None
     effect_size: float | None = None
     effect_size_kind: str = "Cohen's d over runs"
@@ -196,7 +197,14 @@ def _with_groups(row, a: RunTally, b: RunTally, options, resampled: Resampler) -
     items = np.bincount(a.group, a.cluster_items)
     row = replace(row, group_kind=a.group_kind, groups=len(items))
     found = difference(resampled(a, True), resampled(b, True), items, _class_items(a, options))
-    return row if found is None else replace(row, standard_error_by_group=found.standard_error, p_by_group=found.p)
+    if found is None:
+        return row
+    return replace(
+        row,
+        standard_error_by_group=found.standard_error,
+        p_by_group=found.p,
+        p_equivalence_by_group=found.p_equivalence(options.practical_region),
+    )
 
 
 def _class_items(run: RunTally, options) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 from models.evaluation.clusters import clusters_of
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.metrics import overall
-from models.evaluation.statuses import Remark, Role
+from models.evaluation.statuses import Remark, Role, Status
 from models.evaluation.tallies import RunTally, tally_run
 from models.options import Contrast, SignificanceOptions, options_from_json
 from models.task import POOLED, Task
@@ -25,10 +25,12 @@ def run_contrasts(
     options: SignificanceOptions,
     load: Callable[[str], RunTally],
     ratio: float,
+    selected_on_test: bool = False,
 ) -> list[Comparison]:
     """Test all planned contrasts on all test items, then each on the items of each style where there are styles.
 
-    ``load`` gives the tally of a run by its name, ``ratio`` is test / training items.
+    ``load`` gives the tally of a run by its name, ``ratio`` is test / training items; ``selected_on_test``: test and
+    development part are the same.
     """
     resampled, of_style = Resampler(options), cache(lambda name, style: load(name).of_style(style))
     chosen = [(contrast, *choose_b(contrast, options.metric, load)) for contrast in contrasts]
@@ -39,12 +41,13 @@ def run_contrasts(
             one, other = (load(name) if turns == POOLED else of_style(name, turns) for name in (contrast.a, b))
             row = compare(contrast.question, one, other, options, ratio, resampled)
             remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
-            rows.append(replace(row, b_chosen_from=among, remarks=remarks))
+            status = Status.CHOSEN_ON_TEST if among and selected_on_test and row.status == Status.TESTED else row.status
+            rows.append(replace(row, b_chosen_from=among, remarks=remarks, status=status))
     return decide(rows, options)
 
 
 def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[str, str]:
-    """The run to compare with, and among which it was chosen: the best on the development part, not on the test."""
+    """The run to compare with, and among which it was chosen: the best on the development part."""
     if isinstance(contrast.b, str):
         return contrast.b, ""
     scores = {name: load(name).development_score(metric_name) for name in contrast.b}
@@ -70,6 +73,12 @@ def size_ratio(split: list[Assignment], folds: int) -> float:
             )
         ratios.append(test / training)
     return float(np.mean(ratios))
+
+
+def selected_on_test(split: list[Assignment]) -> bool:
+    """Whether some segment is in the development and in the test part of one fold, as in the papers' own protocols."""
+    parts = [{(row.fold, row.segment_id) for row in split if row.part == part} for part in ("development", "test")]
+    return not parts[0].isdisjoint(parts[1])
 
 
 def _rounded(row: Comparison) -> Comparison:
@@ -99,13 +108,14 @@ def significance(task, results, protocol, segments, split, folds, contrasts, opt
             f"significance.metric: {given.metric!r} cannot be tested for task {task}; choose {', '.join(overall(task))}"
         )
     clusters = clusters_of(read_table(segments, Segment), task)
-    ratio = size_ratio(read_table(split, Assignment), folds)
+    assigned = read_table(split, Assignment)
+    ratio, same = size_ratio(assigned, folds), selected_on_test(assigned)
 
     @cache
     def load(run: str) -> RunTally:
         return tally_run(results, run, folds, task, clusters)
 
-    rows = run_contrasts(planned, given, load, ratio)
+    rows = run_contrasts(planned, given, load, ratio, same)
     write_table(out, [_rounded(row) for row in rows], Comparison)
     found = ", ".join(f"{row.question}: {row.verdict}" for row in rows if row.role == Role.PLANNED)
     log.info("%s, %d contrasts on %s: %s", protocol, len(planned), given.metric, found or "none planned")

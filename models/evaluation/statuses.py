@@ -35,6 +35,7 @@ class Status(Worded):
     FEW_CLUSTERS = "few clusters", "not even an exact test of so few dialogs, videos or speakers could reach the level"
     FEW_ITEMS = "few items", "too few test items"
     NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
+    CHOSEN_ON_TEST = "chosen on test", "b is the best of several on the test items: name one run as b"
     AT_CHANCE = "at chance", "neither model is shown to be better than the best constant answer"
 
 

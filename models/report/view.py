@@ -71,7 +71,7 @@ def build(results: Results, media: bool = True) -> dict:
     view |= {
         "models_table": training.models_table(results, runs, run_names),
         "layers_table": training.layers_table(results, runs, run_names),
-        "curves": training.learning_curves(results, main, settings.metric) if main else None,
+        "curves": training.learning_curves(results, main) if main else None,
         "coverage": coverage(results.tables["coverage"], settings, media),
         "sheet": _sheet(results) if media else None,
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),

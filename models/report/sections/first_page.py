@@ -9,7 +9,7 @@ from models.report.runs import RunNames
 from models.report.sections.classes import guessing
 from models.report.sections.contrasts import undecided
 from models.report.sections.folds import leaks_of
-from models.report.sections.scores import Cell, Cells
+from models.report.sections.scores import Cell, Cells, guessed
 from models.report.sections.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 from models.report.tables import Table
 
@@ -47,7 +47,7 @@ def best_run(cells: Cells, ranked: list[str], metric: str, chance: float | None)
     for run in ranked:
         if (run, metric) in cells:
             test = cells[run, metric]
-            low = chance is not None and test.mean <= chance
+            low = guessed(test.mean, chance)
             score = cells[run, DEVELOPMENT + metric]
             equals = [
                 other for other in ranked if other != run and cells[other, DEVELOPMENT + metric].mean == score.mean

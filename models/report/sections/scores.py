@@ -50,9 +50,14 @@ def collect(scores: pd.DataFrame) -> Cells:
 
 
 def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
-    """What the best constant answer scores on all test items, as the table has it; None where it does not say."""
-    found = scores.loc[(scores["metric"] == metric) & (scores["fold"] == POOLED), "chance"].dropna()
-    return float(found.iloc[0]) if len(found) else None
+    """What the best constant answer of each fold scores, averaged as scores are; None where the table does not say."""
+    found = scores[(scores["metric"] == metric) & (scores["fold"] != POOLED)].dropna(subset=["value", "chance"])
+    return float(found["chance"].mean()) if len(found) else None
+
+
+def guessed(score: float | None, chance: float | None) -> bool:
+    """Whether a score is no better than that of the best constant answer."""
+    return chance is not None and score is not None and score <= chance + 1e-9  # means of the same numbers may differ
 
 
 def ranking(cells: Cells, order: Sequence[str], metric: str) -> list[str]:
@@ -95,8 +100,7 @@ def score_view(
         return None
     rows = {run: _row(run, cells, metrics, names, papers) for run in order}
     for row in rows.values():
-        low = chance is not None and row.get(metrics[0]) is not None and row[metrics[0]] <= chance
-        row["standing"] = "no better than guessing" if low else None
+        row["standing"] = "no better than guessing" if guessed(row.get(metrics[0]), chance) else None
     between = [_line(first, found) for first, found in lines(papers)]
     everything = [*rows.values(), *between]
     shown = {id(figure) for row in everything for figure in row.pop("figures")}

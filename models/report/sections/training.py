@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from models.evaluation.metrics import selecting_metric
 from models.report.charts import Axis, path
 from models.report.gather import Results, histories, run_infos
 from models.report.names import DEVELOPMENT, grouped
@@ -111,14 +112,15 @@ def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | 
     return Table.of("layers", "Learned mix of layers", columns, rows, note=note)
 
 
-def learning_curves(results: Results, runs: list[str], metric: str) -> dict | None:
+def learning_curves(results: Results, runs: list[str]) -> dict | None:
     """What is drawn of each run; all share their scales. None where no training left a history."""
     found = {run: list(histories(results, run)) for run in runs}
     found = {run: items for run, items in found.items() if items}
     if not found:
         return None
     columns = list(next(iter(found.values()))[0].columns)
-    score = _score_column(columns, metric)
+    selecting = DEVELOPMENT + selecting_metric(results.settings.task)
+    score = selecting if selecting in columns else None
     losses = [c for c in LOSSES if c in columns]
     tables = [table for items in found.values() for table in items]
     x_axis = Axis.between(0, max(int(t["epoch"].max()) for t in tables), 4)
@@ -145,13 +147,6 @@ def learning_curves(results: Results, runs: list[str], metric: str) -> dict | No
             for run, items in found.items()
         ],
     }
-
-
-def _score_column(columns: list[str], metric: str) -> str | None:
-    """The development score that chose the epoch: the metric of the contrasts, else whichever was noted."""
-    found = [c for c in columns if c.startswith(DEVELOPMENT) and c not in LOSSES]
-    wanted = DEVELOPMENT + metric
-    return wanted if wanted in found else next(iter(found), None)
 
 
 def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -> dict:

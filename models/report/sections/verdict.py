@@ -60,13 +60,18 @@ def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
 
 
 def not_by_group(row: dict, alpha: float) -> list[str]:
-    """The clause on a better side where the test by whole groups does not agree; else nothing."""
-    by_group = row.get("p_by_group")
-    if KINDS.get(row.get("verdict")) != BETTER or missing(by_group) or by_group < alpha:
+    """The clause on a verdict that the test by whole groups does not share; else nothing."""
+    kind = KINDS.get(row.get("verdict"))
+    column, what = {
+        BETTER: ("p_by_group", "there might be no difference"),
+        EQUIVALENT: ("p_equivalence_by_group", "the difference might be larger"),
+    }.get(kind, ("", ""))
+    by_group = row.get(column)
+    if missing(by_group) or by_group < alpha:
         return []
     over = f"p {_equals(by_group)} over {count(row['groups'], row['group_kind'])}"
     others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
-    return [f"with {others} there might be no difference ({over})"]
+    return [f"with {others} {what} ({over})"]
 
 
 def in_words_of(row: dict, settings: Settings) -> dict:
