@@ -83,6 +83,31 @@ def test_a_corrected_label_reaches_the_split_and_no_sound(finished):
 
 
 @pytest.mark.slow
+def test_joined_stores_are_made_again_in_another_order_and_vectors_of_one_s_own_with_their_file(finished):
+    """The first store gives the time; a file of vectors counts by what it holds."""
+    folder, root = finished
+    (folder / "own.vec").write_text("2 3\nword 1 0 0\nsad 0 1 0\n")
+    before = settings(folder, root)
+
+    def given(*stores):
+        own = yaml.safe_load((folder / "mine.yaml").read_text())
+        extractors = own["corpora"]["mine"]["extractors"]
+        extractors["bands"] = {"extractor": "log_mel"}
+        extractors["both"] = {"extractor": "join", "stores": list(stores), "modality": "audio"}
+        extractors["vectors"] = {"extractor": "static_vectors", "weights": str(folder / "own.vec")}
+        (folder / "joined.yaml").write_text(yaml.safe_dump(own))
+        targets = [f"results/mine/features/{name}.h5" for name in ("both", "vectors")]
+        return [*targets, "--configfile", str(folder / "joined.yaml")]
+
+    snakemake(folder, *given("mfcc", "bands"))
+    assert not planned(folder, *given("mfcc", "bands"))
+    assert planned(folder, *given("bands", "mfcc")) == {"joined": 1}
+    (folder / "own.vec").write_text("2 3\nword 1 0 0\nsad 0 0 1\n")
+    assert planned(folder, *given("mfcc", "bands")) == {"weights": 1, "shard": 3, "merge": 1}
+    assert not planned(folder, *before)
+
+
+@pytest.mark.slow
 def test_a_replaced_recording_reruns_its_own_sound_and_features(finished):
     folder, root = finished
     kept = (root / "clip3.wav").read_bytes()

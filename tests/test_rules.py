@@ -1,9 +1,12 @@
 """Rules: names that need care, imported stores, resources that jobs ask for, and the code that a rule consists of."""
 
 import re
+import shlex
 import shutil
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from models.fusion.registry import FUSIONS, code_of
@@ -31,6 +34,35 @@ def test_an_imported_store_is_made_by_the_import(tmp_path):
     jobs = planned(tmp_path, "results/iemocap/features/mine.h5", "results/iemocap/features/mfcc.h5")
     assert jobs["imported"] == 1
     assert jobs["merge"] == 1
+
+
+def test_a_store_that_is_joined_in_one_corpus_may_be_extracted_in_another(tmp_path):
+    joined = {"extractor": "join", "stores": ["mfcc", "wav2vec2"], "modality": "audio"}
+    imported = {"extractor": "import", "modality": "audio", "path": "mine.h5"}
+    one = {"both": joined, "taken": imported}
+    other = {"both": {"extractor": "mfcc"}, "taken": {"extractor": "log_mel"}}
+    changes = {"corpora": {"iemocap": {"extractors": one}, "affwild2": {"extractors": other}}}
+    write_config(tmp_path, small_config(changes=changes))
+    (tmp_path / "mine.h5").touch()
+    jobs = planned(tmp_path, *(f"results/{c}/features/{s}.h5" for c in ("iemocap", "affwild2") for s in one))
+    assert (jobs["joined"], jobs["imported"], jobs["merge"]) == (1, 1, 2 + 2)
+
+
+def test_a_number_may_have_a_name_of_several_words(tmp_path):
+    own = {"root": str(tmp_path), "reader": "table", "segments": "labels.csv", "task": "numbers/frame:positive affect"}
+    own |= {"runs": {"self_frames": ["A"]}, "contrasts": []}
+    rows = [f"{k}.wav,{k}.csv,{k}" for k in range(3)]
+    (tmp_path / "labels.csv").write_text("\n".join(["audio,annotation,speaker", *rows]) + "\n")
+    for k in range(3):
+        soundfile.write(tmp_path / f"{k}.wav", np.zeros(16_000), 16_000)
+        (tmp_path / f"{k}.csv").write_text("time_s,positive affect\n0,0.5\n0.5,0.1\n")
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": own}}))
+    said = shell_lines(tmp_path, "results/mine_report.html")
+    tasks = [shlex.split(line) for line in said if " --task " in line or " --columns " in line]
+    assert len(tasks) >= 4
+    for words in tasks:
+        option = "--task" if "--task" in words else "--columns"
+        assert words[words.index(option) + 1].endswith("positive affect")
 
 
 def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_path):

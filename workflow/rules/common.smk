@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
@@ -12,6 +13,7 @@ from snakemake.logging import logger
 from models.fusion import registry as fusions
 from models.options import takes_segments
 from pipeline import weights
+from pipeline.corpora.raw import content
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
 from pipeline.features import registry
@@ -156,9 +158,33 @@ def store_entry(wildcards):
     return extractor_entry(wildcards).model_dump_json()
 
 
+def joined_stores(wildcards):
+    """The stores that one is joined of; raises WorkflowError where it is another corpus's that is."""
+    if stores := extractor_entry(wildcards).joined:
+        return [f"results/{wildcards.corpus}/features/{store}.h5" for store in stores]
+    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not joined of others")
+
+
+def imported_file(wildcards):
+    """The file that a store is made of; raises WorkflowError where it is another corpus's that is imported."""
+    if (entry := extractor_entry(wildcards)).imported:
+        return entry.options["path"]
+    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not imported")
+
+
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
     return registry.code_of(extractor_entry(wildcards).extractor)
+
+
+def local_weights(wildcards):
+    """What a checkpoint on this machine holds, as digests; what a hub holds its revision says."""
+    source = weights.parse(SOURCES[wildcards.slug]["source"])
+    if source.kind != "path":
+        return []
+    path = Path(source.location)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return [content(file) for file in files]
 
 
 def observations(wildcards):

@@ -66,5 +66,5 @@ rule frame_labels:
         folder=lambda wildcards, input: os.path.dirname(input.segments),
     shell:
         "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"
-        " --columns {params.columns} {params.demonstration} --out {output.labels} --findings {output.findings}"
+        " --columns {params.columns:q} {params.demonstration} --out {output.labels} --findings {output.findings}"
         " > {log} 2>&1"

@@ -29,6 +29,7 @@ rule weights:
     params:
         source=lambda wildcards: SOURCES[wildcards.slug]["source"],
         pickle=lambda wildcards: "--allow-pickle" if SOURCES[wildcards.slug]["allow_pickle"] else "",
+        local=local_weights,
     shell:
         "python -m pipeline weights fetch {params.source:q} --out {output:q} {params.pickle}"
         " --lock weights.lock.yaml > {log:q} 2>&1"
@@ -92,9 +93,7 @@ ruleorder: imported > joined > merge
 
 rule joined:
     input:
-        lambda wildcards: [
-            f"results/{wildcards.corpus}/features/{store}.h5" for store in extractor_entry(wildcards).joined
-        ],
+        joined_stores,
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:
@@ -104,6 +103,7 @@ rule joined:
     wildcard_constraints:
         extractor="|".join(map(re.escape, CORPORA.joined)) or "(?!)",
     params:
+        entry=store_entry,  # stores in their order
         code=code("pipeline.features.join:join"),
     shell:
         "python -m pipeline join {input} --name {wildcards.extractor} --out {output} > {log} 2>&1"
@@ -111,7 +111,7 @@ rule joined:
 
 rule imported:
     input:
-        source=lambda wildcards: extractor_entry(wildcards).options["path"],
+        source=imported_file,
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
     output:

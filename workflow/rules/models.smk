@@ -16,16 +16,16 @@ rule split:
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
         store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
-        classes=lambda wildcards: ",".join(planned(wildcards).settings.labels),
+        classes=lambda wildcards: shlex.quote(",".join(planned(wildcards).settings.labels)),  # :q quotes no empty text
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
         seed=lambda wildcards: options(wildcards).split_seed,
         folds=planned_folds,
         code=code("models.protocols.split:split"),
     shell:
-        "python -m models split --task {params.task} --segments {input.segments} --labels-table {input.labels}"
+        "python -m models split --task {params.task:q} --segments {input.segments} --labels-table {input.labels}"
         " {params.store} --turns {params.turns:q} --protocol {wildcards.protocol}"
-        ' --classes "{params.classes}" --merge {params.merge:q} --seed {params.seed} {params.folds} --out {output}'
+        " --classes {params.classes} --merge {params.merge:q} --seed {params.seed} {params.folds} --out {output}"
         " > {log} 2>&1"
 
 
@@ -91,7 +91,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             ),
             code=training_code,
         shell:
-            "python -m models train --task {params.task} --name {wildcards.model} --modalities {wildcards.modalities}"
+            "python -m models train --task {params.task:q} --name {wildcards.model} --modalities {wildcards.modalities}"
             " --split {input.split} {params.features} {params.tables} --network {params.network:q}"
             " --training {params.training:q} --cores {threads} {params.folds} > {log} 2>&1"
 

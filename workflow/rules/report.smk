@@ -22,7 +22,7 @@ rule scores:
         folds=lambda wildcards: planned(wildcards).folds,
         code=code("models.evaluation.scores:score"),
     shell:
-        "python -m models score --task {params.task} --results results/{wildcards.corpus} --segments {input.segments}"
+        "python -m models score --task {params.task:q} --results results/{wildcards.corpus} --segments {input.segments}"
         " --protocol {params.protocol} {params.runs} --folds {params.folds} --out {output.scores} --confusion {output.confusion}"
         " --per-video {output.per_video} --missing {output.missing} > {log} 2>&1"
 
@@ -46,7 +46,7 @@ rule significance:
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
         code=code("models.evaluation.significance:significance"),
     shell:
-        "python -m models significance --task {params.task} --results results/{wildcards.corpus}"
+        "python -m models significance --task {params.task:q} --results results/{wildcards.corpus}"
         " --protocol {params.protocol} --segments {input.segments} --split {input.split} --folds {params.folds}"
         " --contrasts {params.contrasts:q} --options {params.options:q} --out {output} > {log} 2>&1"
 

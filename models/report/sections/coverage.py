@@ -39,7 +39,7 @@ def coverage(table: pd.DataFrame, settings: Settings, media: bool = True) -> dic
         rows.append({**row, "share": row["absent"] / len(group)})
     split = next((row for row in rows if row["modality"] == "split"), None)
     return {
-        "segments": int(segments["segment"].nunique()),
+        "segments": split["total"] if split else int(segments["segment"].nunique()),
         "used": split["total"] - split["absent"] if split else None,
         "table": _by_modality(rows, settings, bool(split)),
         "axis": Axis.between(0, 1),
