@@ -102,7 +102,7 @@ def bring_python(folder: Path, lock: Path, scratch: Path) -> str:
     except Impossible:
         raise Impossible(
             f"{here}, affectflow needs 3.11 or 3.12, and none was found or could be fetched: install one and run "
-            "make PYTHON=/path/to/python3.12, or make .venv where there is internet"
+            "`make .venv/installed PYTHON=/path/to/python3.12`, or `make .venv/installed` where there is internet"
         ) from None
     return uv
 

@@ -20,12 +20,14 @@ corpora:
     reader: table
     # The folder in which the paths of the table begin.
     root: {root}
-    # A table (CSV or TSV) in that folder, a row for each segment. Columns, of which only a file is needed:
+    # A table (CSV or TSV) in that folder, a row for each segment. Needed are a file or
+    # a text, and a label, numbers or an annotation:
     #   video, audio      the file, by its path in root
     #   start_s, end_s    which seconds of it; without them all of it
     #   segment_id        a name; without it made from the file's
     #   speaker           who speaks; without it each file is a speaker
     #   label             what is said of it in a word; or numbers: valence, arousal, dominance
+    #   annotation        or a file of labels of each frame, by its path in root
     #   text              the words spoken
     #   part              training, development or test; without it folds are made
     segments: labels.csv

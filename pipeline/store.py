@@ -88,7 +88,7 @@ class FeatureStore(LazyFile, Mapping):
                 _check_layout(file, self)
         except FileNotFoundError:
             raise InputError(
-                f"{self.path}: no such feature store; build it with the workflow (snakemake features)"
+                f"{self.path}: no such feature store; build it with `affectflow features CORPUS`"
             ) from None
         except BROKEN as error:
             raise self.unreadable(error) from None

@@ -103,7 +103,8 @@ def test_a_sound_is_small():
 
 
 def test_segments_that_are_not_there_are_named(results):
-    for text, said in (("segment_id\nnobody\n", "nobody is no segment"), ("name\ns0\n", "lacks the column segment_id")):
+    cases = {"segment_id\nnobody\n": "nobody is not a segment", "name\ns0\n": "lacks the column segment_id"}
+    for text, said in cases.items():
         (results / "chosen.tsv").write_text(text)
         with pytest.raises(InputError, match=said):
             run(examples, "--results", results, "--segments", results / "chosen.tsv", "--out", results / "x.jsonl")

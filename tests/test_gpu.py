@@ -2,8 +2,9 @@
 
     python -m pytest tests/test_gpu.py
 
-needs torch, transformers, h5py, numpy and pytest; no mediapipe, no OpenCV. What transformers or we need beyond that for
-pictures (pillow) and for the frame-wise task (pyarrow, scipy) is skipped, visibly, where it is absent.
+needs torch, transformers, h5py, numpy, click, pydantic, pytest and hypothesis; no mediapipe, no OpenCV. What
+transformers or we need beyond that for pictures (pillow) and for the frame-wise task (pyarrow, scipy) is skipped,
+visibly, where it is absent.
 """
 
 import json

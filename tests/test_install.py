@@ -88,7 +88,7 @@ def test_a_newer_python_without_a_network_gets_one_sentence(checkout):
     assert done.returncode
     last = [line for line in done.stderr.splitlines() if line.startswith("error:")][-1]
     assert "is Python 3.13.1, affectflow needs 3.11 or 3.12" in last
-    assert "make PYTHON=/path/to/python3.12" in last
+    assert "`make .venv/installed PYTHON=/path/to/python3.12`" in last
     assert "Traceback" not in done.stderr
     assert not (checkout / ".venv" / "installed").exists()
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 import pandas as pd
@@ -121,6 +122,29 @@ def test_a_second_run_does_nothing(finished):
     begin = time.monotonic()
     assert "Nothing to be done" in snakemake(finished, REPORT)
     assert time.monotonic() - begin < 60  # a broken trigger would redo minutes of work; the figure is in `make bench`
+
+
+@pytest.mark.slow
+def test_errors_to_look_at_come_into_the_next_report_and_go_from_it(finished):
+    chosen, cut = (finished / f"results/iemocap/tables/examples.{suffix}" for suffix in ("tsv", "jsonl"))
+    here = ["examples", "--results", finished / "results/iemocap"]
+    choose = [sys.executable, "-m", "models", *here, "--run", "self-A", "--out", chosen]  # it errs
+    subprocess.run(choose, check=True, cwd=ROOT)
+    assert planned(finished, REPORT) == {}, "one file of two shows nothing"
+    cut_them = [sys.executable, "-m", "pipeline", *here, "--segments", chosen, "--out", cut]
+    subprocess.run(cut_them, check=True, cwd=ROOT)
+    try:
+        assert planned(finished, REPORT) == {"html_report": 1}
+        snakemake(finished, REPORT)
+        assert 'id="examples"' in (finished / REPORT).read_text()
+        assert planned(finished, REPORT) == {}
+    finally:
+        chosen.unlink()
+        cut.unlink()
+    assert planned(finished, REPORT) == {"html_report": 1}
+    snakemake(finished, REPORT)
+    assert 'id="examples"' not in (finished / REPORT).read_text()
+    assert planned(finished, REPORT) == {}
 
 
 ALWAYS = {"configuration", "html_report"}

@@ -1,4 +1,7 @@
-"""Commands that start the workflow: they find the Snakefile, lay settings over config.yaml, and become snakemake."""
+"""Commands that start the workflow: they find the Snakefile, lay settings over config.yaml, and become snakemake.
+
+Settings are those that ``--config`` names; CORPUS.yaml of the folder where no file is named.
+"""
 
 import os
 import sys
@@ -14,7 +17,7 @@ PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "h
 
 settings_option = click.option(
     "--config", "settings", multiple=True, metavar="FILE|KEY=VALUE",
-    help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml, if there, by itself.",
+    help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml where no file is given.",
 )  # fmt: skip
 _rest = click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE OPTIONS]...")
 

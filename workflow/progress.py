@@ -2,8 +2,8 @@
 
     watch -n 10 .venv/bin/affectflow progress        in a second terminal, in the folder of the run
 
-The Snakefile's listener writes the events down and tells of them while it runs: one line per finished rule, one every
-ten minutes, tables at the end.
+The Snakefile's listener writes the events down and tells of them while it runs: one line when the last job of a rule
+ends, one when any job ends after ten quiet minutes, tables at the end.
 """
 
 import json

@@ -168,7 +168,8 @@ def _read(folder: Path) -> tuple[ModelFile, str]:
         version = int(table["format"])
     except FileNotFoundError:
         raise InputError(
-            f"{folder}: no model folder, it has no {FILE}; make one with snakemake results/CORPUS/models/RUN"
+            f"{folder}: no model folder, it has no {FILE}; make one with "
+            "`snakemake --cores 8 results/CORPUS/models/RUN`"
         ) from None
     except (ValueError, TypeError, KeyError):
         raise InputError(f"{path}: is not what describes a model; copy or pack the folder again") from None

@@ -272,6 +272,12 @@ def contact_sheet(wildcards):
     return [f"{folder}/contact_sheet.jpg", f"{folder}/contact_sheet.json", f"{folder}/film_strips.jsonl"]
 
 
+def shown_errors(wildcards):
+    """What was cut of segments to look at, by hand and where the corpus may be shown; nothing where it was not."""
+    paths = [f"results/{wildcards.corpus}/tables/examples.{suffix}" for suffix in ("tsv", "jsonl")]
+    return paths if all(map(os.path.exists, paths)) else []
+
+
 def split_file(wildcards):
     """The split of the configured protocol."""
     return f"results/{wildcards.corpus}/splits/{planned(wildcards).settings.protocol}.tsv"

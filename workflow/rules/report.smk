@@ -130,6 +130,7 @@ rule html_report:
         rules.leaks.output,
         rules.coverage.output,
         contact_sheet,
+        shown_errors,
         "results/{corpus}/raters.tsv",
         rules.configuration.output,
     output:
