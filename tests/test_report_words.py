@@ -285,7 +285,9 @@ def test_protocols_that_flatter_are_marked(tmp_path):
     (warned,) = page_of(made).all("header")[0].with_class("warn")
     assert "“random folds”: speakers also train: optimistic; the script or scene" in warned.text
     paragraph = page_of(made).with_class("methods")[0].text
-    assert "Protocol: random folds (5 folds). Speakers also train: optimistic. The script or scene of 100 %" in paragraph
+    assert (
+        "Protocol: random folds (5 folds). Speakers also train: optimistic. The script or scene of 100 %" in paragraph
+    )
     assert "the dialog or recording of under 1 % of the test items also selects the model." in paragraph
 
 
