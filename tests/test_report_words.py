@@ -1,5 +1,7 @@
 """The report says in words what significance.csv says in numbers, marks what is no result, and follows the question."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -289,6 +291,21 @@ def test_protocols_that_flatter_are_marked(tmp_path):
         "Protocol: random folds (5 folds). Speakers also train: optimistic. The script or scene of 100 %" in paragraph
     )
     assert "the dialog or recording of under 1 % of the test items also selects the model." in paragraph
+
+
+def test_departures_are_those_of_the_models_that_ran(tmp_path):
+    made = Fixture(tmp_path, "affwild2", size=20)
+    training = json.loads(made.config_json.read_text())["config"]["affwild2"]["training"]
+    said = {True: "the training part's are used.", "speaker": "those of each speaker", False: "are not normalised."}
+    for normalise in said:
+        made.configure(training={**training, "normalise": normalise})
+        methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
+        assert [key for key, words in said.items() if words in methods] == [normalise]
+    config = json.loads(made.config_json.read_text())["config"]
+    config["models"]["self"]["training"] = {"normalise": True}  # that model alone
+    made.tell(config=config)
+    methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
+    assert [key for key, words in said.items() if words in methods] == [True, False]
 
 
 def test_what_of_the_test_part_trains_is_said_of_every_fold(tmp_path):

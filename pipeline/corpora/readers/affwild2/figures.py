@@ -61,6 +61,12 @@ PUBLISHED: list[dict] = [
 ]
 
 RECURSIVE = ["rcma", "rjcma"]
+NORMALISED = {
+    True: "the training part's are used",
+    "speaker": "those of each speaker are used, over all that there is of them, test included (labels play no part), "
+    "then the training part's",
+    False: "features are not normalised",
+}
 DEPARTURES: list[dict] = [
     {
         "title": "Features",
@@ -88,11 +94,14 @@ DEPARTURES: list[dict] = [
         "single −5 survives. Here frame i keeps row i whatever is missing around it, and one −5 leaves out the whole "
         "row.",
     },
-    {
-        "title": "Normalisation",
-        "text": "The published code normalises validation features with their own statistics; here the training "
-        "part's are used.",
-    },
+    *(
+        {
+            "title": "Normalisation",
+            "text": f"The published code normalises validation features with their own statistics; here {ours}.",
+            "models": {"training": {"normalise": normalise}},
+        }
+        for normalise, ours in NORMALISED.items()
+    ),
     {
         "title": "Two dimensions",
         "text": "The paper trains one model for valence and one for arousal; here one model predicts both unless "
