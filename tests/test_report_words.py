@@ -5,7 +5,10 @@ import json
 import pandas as pd
 import pytest
 
+from models.options import NetworkOptions
 from models.report.runs import Run, RunNames
+from models.report.settings import Settings
+from models.report.view import departures
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 
@@ -302,10 +305,40 @@ def test_departures_are_those_of_the_models_that_ran(tmp_path):
         methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
         assert [key for key, words in said.items() if words in methods] == [normalise]
     config = json.loads(made.config_json.read_text())["config"]
+    assert "Network and training" not in methods
+    config["models"]["rcma"] = NetworkOptions(fusion="rcma").model_dump()
     config["models"]["self"]["training"] = {"normalise": True}  # that model alone
     made.tell(config=config)
     methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
     assert [key for key, words in said.items() if words in methods] == [True, False]
+    assert "Network and training. The published network reads every frame" in methods
+
+
+@pytest.mark.parametrize(
+    ("network", "normalise", "said"),
+    [
+        ({"fusion": "self_attention"}, True, {"Network and training", "Normalisation"}),
+        ({"fusion": "self_attention"}, False, {"Network and training"}),
+        (
+            {"fusion": "self_attention", "training": {"normalise": "speaker"}},
+            False,
+            {"Network and training", "Normalisation"},
+        ),
+        ({"fusion": "cross_attention", "faithful": True}, True, {"Normalisation"}),
+        ({"fusion": "cross_attention", "faithful": True}, False, set()),
+        ({"fusion": "self_attention", "encoder": "tcn"}, True, {"Normalisation"}),
+        ({"fusion": "late"}, True, set()),
+    ],
+)
+def test_departures_from_paper_1_are_of_its_models(network, normalise, said, tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    config = json.loads(made.config_json.read_text())["config"]
+    config["models"] = {name: NetworkOptions(**network).model_dump() for name in config["models"]}
+    config["iemocap"]["training"]["normalise"] = normalise
+    made.tell(config=config)
+    settings = Settings.from_json(made.config_json)
+    found = {one["title"] for one in departures(settings, list(settings.runs))}
+    assert found & {"Network and training", "Normalisation"} == said
 
 
 def test_what_of_the_test_part_trains_is_said_of_every_fold(tmp_path):
