@@ -118,6 +118,12 @@ def test_the_manual_names_every_departure(name):
     assert all(f"| {departure} |" in text for departure in FUSIONS.load(name).published.departures)
 
 
+def test_where_windows_of_partly_labelled_videos_lie_is_a_departure():
+    (said,) = [text for text in FUSIONS.load("rjcma").published.departures if text.startswith("windows")]
+    assert "after frames without a label are removed" in said
+    assert "where windows lie" in (ROOT / "configs" / "praveen2024.yaml").read_text()
+
+
 def test_the_1x1_convolution_of_a_tcn_begins_as_published():
     """Xavier uniform with gain sqrt(2): within its bound, and filling it."""
     options = NetworkOptions(fusion="rjcma", faithful=True, width=64, embedding=6, recursions=1)

@@ -165,6 +165,7 @@ class Rjcma(RecursiveAttention):
         one_target=True,
         training={"loss": "ccc", "ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
         departures=(
+            "windows are cut over all frames, where published ones are cut after frames without a label are removed",
             "frames without a label count in no window, where published windows end in zeros",
             "the learning rate warms up from epoch to epoch, not anew with the batches of each",
             "optimiser and learning rate do not start anew twice, as they do when parts of a backbone are released: "
