@@ -227,6 +227,23 @@ def _contrasts(page: Page) -> list:
     return table.all("tbody")[0].all("tr")
 
 
+def test_every_p_is_explained_as_what_it_is(pages, tmp_path):
+    def said(page: Page) -> tuple[str, dict[str, str]]:
+        (table,) = [t for t in page.all("table") if t.attributes["data-name"] == "tests"]
+        return table.all("caption")[0].text, {e.text: e.attributes["title"] for e in table.all("abbr")}
+
+    equivalence = "against a difference as large as the practical region or larger, two one-sided tests"
+    note, heads = said(pages["iemocap"])
+    assert (
+        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}."
+        in note
+    )
+    assert heads["p Holm"] == "p value of the bootstrap, Holm-adjusted"
+    assert heads["p equiv."] == f"p value of the bootstrap {equivalence}"
+    note, _ = said(page_of(Fixture(tmp_path, "one contrast")))
+    assert f"if there were none; p equiv.: p value of the bootstrap {equivalence}." in note
+
+
 def test_styles_are_shown_apart_and_decide_nothing(pages, fixtures):
     page, folder = pages["iemocap"], fixtures["iemocap"].folder / "tables"
     assert "By style" not in pages["affwild2"].root.text
