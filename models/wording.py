@@ -19,10 +19,11 @@ VOTED = "Its targets are the shares of each class in the votes of all raters."
 def title(options: NetworkOptions, task: Task = CLASSES) -> str:
     """Name a network in the report's words, with whatever tells it from others of its fusion."""
     fusion = options.make_fusion(task)
-    if options.faithful:
-        return f"{fusion.title}, as published"
-    details = fusion.details()
+    details = fusion.published_details() if options.faithful else fusion.details()
     details += [POOLING[options.combine]] if options.combine != fusion.combine else []
+    if options.faithful:
+        form = f" in the published form ({', '.join(details)})" if details else ", as published"
+        return f"{fusion.title}{form}"
     details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
     details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
     details += [f"{options.context} turns before"] if options.context else []
@@ -33,7 +34,7 @@ def title(options: NetworkOptions, task: Task = CLASSES) -> str:
 def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
     """Say how the modalities of a network meet, what comes before and after, for the methods part of a paper."""
     if options.faithful:
-        text = options.published.sentence
+        text = options.make_fusion(task).published_sentence(options.combine)
     else:
         grid = ""
         if not task.frames:

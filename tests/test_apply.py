@@ -140,6 +140,18 @@ def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     assert set(scores.seed) == {1, 2}
 
 
+def test_the_card_says_why_scores_are_optimistic(made, tmp_path):
+    results = shutil.copytree(made["iemocap"][1], tmp_path / "results" / "iemocap")
+    config = json.loads((results / "config.json").read_text())
+    given = ["--results", results, "--run", CORPORA["iemocap"][1], "--weights", made["iemocap"][1].parent / "weights"]
+    for caveat, said in (("", "out.\n"), ("speakers also train", "out. Speakers also train.\n")):
+        config["protocol"]["caveat"] = caveat
+        (results / "config.json").write_text(json.dumps(config))
+        done = CliRunner().invoke(pack, list(map(str, [*given, "--out", tmp_path / "model"])))
+        assert done.exit_code == 0, done.output
+        assert f"Protocol: leave one session {said}" in (tmp_path / "model" / "README.md").read_text()
+
+
 def test_a_model_that_was_copied_alone_says_the_same(made, predictors, shared, tmp_path, monkeypatch):
     shutil.copytree(made["iemocap"][2], tmp_path / "model")
     monkeypatch.chdir(tmp_path)  # where no results are

@@ -11,7 +11,7 @@ import pytest
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
 from models.options import NetworkOptions
-from models.wording import title
+from models.wording import sentences, title
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -93,6 +93,12 @@ def test_what_is_left_open_is_filled_in_by_the_fusion():
         ({"fusion": "self_attention", "combine": "concatenation"}, "self-attention (no pooling)"),
         ({"fusion": "cross_attention", "block": "pre_norm"}, "cross-attention (pre-norm blocks)"),
         ({"fusion": "cross_attention", "faithful": True}, "cross-attention, as published"),
+        (
+            {"fusion": "self_attention", "faithful": True, "combine": "concatenation"},
+            "self-attention in the published form (no pooling)",
+        ),
+        ({"fusion": "rjcma", "faithful": True, "recursions": 2, "correlate": "features"}, "RJCMA, as published"),
+        ({"fusion": "rjcma", "faithful": True, "recursions": 4}, "RJCMA in the published form (4 recursions)"),
         ({"fusion": "rcma"}, "RCMA (3 recursions)"),
         ({"fusion": "rjcma", "recursions": 1, "correlate": "features"}, "RJCMA (1 recursion, features correlated)"),
         ({"fusion": "concatenation", "combine": "statistics"}, "early concatenation (statistical pooling)"),
@@ -103,6 +109,30 @@ def test_what_is_left_open_is_filled_in_by_the_fusion():
 )
 def test_words_for_the_report(given, words):
     assert title(NetworkOptions(**given)) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "not_said"),
+    [
+        ({"fusion": "cross_attention"}, "means over time and statistics across them.", "side by side"),
+        (
+            {"fusion": "cross_attention", "combine": "concatenation"},
+            "means over time side by side in one linear layer.",
+            "statistics",
+        ),
+        ({"fusion": "rjcma", "recursions": 2}, "Praveen and Alam 2024 as its code has it: a window", "recursions"),
+        (
+            {"fusion": "rjcma", "recursions": 4},
+            "in the published form, with 4 recursions where its code has 2: a window",
+            "as its code has it",
+        ),
+        ({"fusion": "rjcma", "recursions": 1}, "with 1 recursion where its code has 2:", "as published"),
+    ],
+)
+def test_a_published_model_is_described_as_it_is_built(given, said, not_said):
+    text = sentences(NetworkOptions(**given, faithful=True))
+    assert said in text
+    assert not_said not in text
 
 
 @pytest.mark.parametrize("name", FUSIONS.built_in)

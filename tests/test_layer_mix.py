@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from click.testing import CliRunner
 
@@ -115,3 +116,21 @@ def test_the_report_shows_the_mean_over_folds_and_seeds(tmp_path):
     assert [column.head for column in table.columns] == ["Model", "Features", "3", "11"]
     assert [column.text(row) for column in table.columns][1:] == ["wavlm", "0.600", "0.400"]
     assert layers_table(results, ["other-A"], RunNames(runs, {}, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("normalise", "said"),
+    [
+        ({"self-A": True, "other-A": "speaker"}, "row; layers are normalised before they are mixed, so that none is"),
+        ({"self-A": False, "other-A": False}, "row; layers are mixed as they were extracted: a layer of large numbers"),
+        ({"self-A": True, "other-A": False}, "before they are mixed, but not those of other A, where a layer of large"),
+    ],
+)
+def test_the_note_says_whether_layers_were_normalised(normalise, said, tmp_path):
+    for run, one in normalise.items():
+        (tmp_path / run).mkdir()
+        info = {"layer_weights": {"audio": [1.0]}, "model": {"layers": {"audio": [3]}}, "training": {"normalise": one}}
+        (tmp_path / run / "run.json").write_text(json.dumps(info))
+    results = SimpleNamespace(trainings=lambda run: [tmp_path / run])
+    runs = {run: Run(run, run.removesuffix("-A"), "A", {"audio": "wavlm"}) for run in normalise}
+    assert said in layers_table(results, list(runs), RunNames(runs, {}, {})).note

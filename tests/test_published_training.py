@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from models.fusion.published import AttentionModel, JointCoAttention, RecursiveModel
@@ -16,10 +17,12 @@ from models.losses import ccc_loss
 from models.network import build
 from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
+from pipeline.corpora.readers.affwild2 import figures
 from tests.network_material import FRAMES, SEGMENTS
 from tests.published_numbers import reference
 from tests.training_material import TASKS, job_of, run_of
 
+ROOT = Path(__file__).resolve().parent.parent
 DIMS = {"audio": 4, "video": 5, "text": 6}
 STEPS = {"audio": 20, "video": 32, "text": 10}
 
@@ -113,9 +116,15 @@ def test_a_published_model_brings_its_own_training():
 
 @pytest.mark.parametrize("name", [name for name in FUSIONS.built_in if FUSIONS.load(name).published])
 def test_the_manual_names_every_departure(name):
-    text = (Path(__file__).resolve().parent.parent / "docs" / "fusions.md").read_text().split("## As published")[1]
+    text = (ROOT / "docs" / "fusions.md").read_text().split("## As published")[1]
     assert f"`{name}`" in text
     assert all(f"| {departure} |" in text for departure in FUSIONS.load(name).published.departures)
+
+
+def test_where_windows_of_partly_labelled_videos_lie_is_a_departure():
+    (said,) = [text for text in FUSIONS.load("rjcma").published.departures if text.startswith("windows")]
+    assert "after frames without a label are removed" in said
+    assert "where windows lie" in (ROOT / "configs" / "praveen2024.yaml").read_text()
 
 
 def test_the_1x1_convolution_of_a_tcn_begins_as_published():
@@ -153,3 +162,17 @@ def test_separate_networks_learn_as_if_alone(tmp_path):
     for together, alone in zip(run.network.models, apart):
         for ours, expected in zip(together.parameters(), alone.parameters(), strict=True):
             torch.testing.assert_close(ours, expected, atol=2e-5, rtol=0)
+
+
+def test_the_report_is_right_about_how_recursive_networks_differ():
+    (text,) = [one["text"] for one in figures.DEPARTURES if one["title"] == "Network and training"]
+    dims = {"video": 3, "audio": 2}
+    for faithful, norm, kernel in ((True, nn.BatchNorm1d, 5), (False, nn.LayerNorm, 3)):
+        options = NetworkOptions(fusion="rjcma", faithful=faithful)
+        network = build(options, dims, FRAMES, 2, dict.fromkeys(dims, 20))
+        assert {type(m) for m in network.modules()} & {nn.BatchNorm1d, nn.LayerNorm} == {norm}
+        assert {m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv1d)} - {1} == {kernel}
+        assert f"kernel {kernel}" in text
+    assert set(dropouts(network.fusion)) == {0.1}
+    training = yaml.safe_load((ROOT / "config.yaml").read_text())["defaults"]["frame"]["training"]
+    assert (options.frames_per_step, training["ccc_over"], len(training["seeds"])) == (5, "batch", 3)

@@ -1,9 +1,14 @@
 """The report says in words what significance.csv says in numbers, marks what is no result, and follows the question."""
 
+import json
+
 import pandas as pd
 import pytest
 
+from models.options import NetworkOptions
 from models.report.runs import Run, RunNames
+from models.report.settings import Settings
+from models.report.view import departures
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 
@@ -226,6 +231,23 @@ def _contrasts(page: Page) -> list:
     return table.all("tbody")[0].all("tr")
 
 
+def test_every_p_is_explained_as_what_it_is(pages, tmp_path):
+    def said(page: Page) -> tuple[str, dict[str, str]]:
+        (table,) = [t for t in page.all("table") if t.attributes["data-name"] == "tests"]
+        return table.all("caption")[0].text, {e.text: e.attributes["title"] for e in table.all("abbr")}
+
+    equivalence = "against a difference as large as the practical region or larger, two one-sided tests"
+    note, heads = said(pages["iemocap"])
+    assert (
+        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}."
+        in note
+    )
+    assert heads["p Holm"] == "p value of the bootstrap, Holm-adjusted"
+    assert heads["p equiv."] == f"p value of the bootstrap {equivalence}"
+    note, _ = said(page_of(Fixture(tmp_path, "one contrast")))
+    assert f"if there were none; p equiv.: p value of the bootstrap {equivalence}." in note
+
+
 def test_styles_are_shown_apart_and_decide_nothing(pages, fixtures):
     page, folder = pages["iemocap"], fixtures["iemocap"].folder / "tables"
     assert "By style" not in pages["affwild2"].root.text
@@ -288,6 +310,56 @@ def test_protocols_that_flatter_are_marked(tmp_path):
     made.tell(protocol=protocol)
     (warned,) = page_of(made).all("header")[0].with_class("warn")
     assert "“random folds”: speakers also train: optimistic; the script or scene" in warned.text
+    paragraph = page_of(made).with_class("methods")[0].text
+    assert (
+        "Protocol: random folds (5 folds). Speakers also train: optimistic. The script or scene of 100 %" in paragraph
+    )
+    assert "the dialog or recording of under 1 % of the test items also selects the model." in paragraph
+
+
+def test_departures_are_those_of_the_models_that_ran(tmp_path):
+    made = Fixture(tmp_path, "affwild2", size=20)
+    training = json.loads(made.config_json.read_text())["config"]["affwild2"]["training"]
+    said = {True: "the training part's are used.", "speaker": "those of each speaker", False: "are not normalised."}
+    for normalise in said:
+        made.configure(training={**training, "normalise": normalise})
+        methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
+        assert [key for key, words in said.items() if words in methods] == [normalise]
+    config = json.loads(made.config_json.read_text())["config"]
+    assert "Network and training" not in methods
+    config["models"]["rcma"] = NetworkOptions(fusion="rcma").model_dump()
+    config["models"]["self"]["training"] = {"normalise": True}  # that model alone
+    made.tell(config=config)
+    methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
+    assert [key for key, words in said.items() if words in methods] == [True, False]
+    assert "Network and training. The published network reads every frame" in methods
+
+
+@pytest.mark.parametrize(
+    ("network", "normalise", "said"),
+    [
+        ({"fusion": "self_attention"}, True, {"Network and training", "Normalisation"}),
+        ({"fusion": "self_attention"}, False, {"Network and training"}),
+        (
+            {"fusion": "self_attention", "training": {"normalise": "speaker"}},
+            False,
+            {"Network and training", "Normalisation"},
+        ),
+        ({"fusion": "cross_attention", "faithful": True}, True, {"Normalisation"}),
+        ({"fusion": "cross_attention", "faithful": True}, False, set()),
+        ({"fusion": "self_attention", "encoder": "tcn"}, True, {"Normalisation"}),
+        ({"fusion": "late"}, True, set()),
+    ],
+)
+def test_departures_from_paper_1_are_of_its_models(network, normalise, said, tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    config = json.loads(made.config_json.read_text())["config"]
+    config["models"] = {name: NetworkOptions(**network).model_dump() for name in config["models"]}
+    config["iemocap"]["training"]["normalise"] = normalise
+    made.tell(config=config)
+    settings = Settings.from_json(made.config_json)
+    found = {one["title"] for one in departures(settings, list(settings.runs))}
+    assert found & {"Network and training", "Normalisation"} == said
 
 
 def test_what_of_the_test_part_trains_is_said_of_every_fold(tmp_path):

@@ -13,7 +13,7 @@ from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file, truth_columns
-from models.report.names import listing
+from models.report.names import listing, sentence
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
@@ -98,6 +98,7 @@ def people(segments: Sequence[Segment], assignments: Sequence[Assignment]) -> di
 def page(about) -> str:
     """README.md of a model folder, from what its model.json says."""
     card, demonstration = about.card, "**A demonstration: trained on synthetic data or random encoders.**"
+    caveat = f" {sentence(card['caveat'])}." if card["caveat"] else ""
     lines = [f"# {about.run} of {about.title}", ""]
     if about.demonstration:
         lines += [f"{demonstration} What it says of a recording means nothing.", ""]
@@ -108,7 +109,7 @@ def page(about) -> str:
         "",
         f"- {card['networks']} networks: folds {_listed(card['folds'])} with seeds {_listed(card['seeds'])}. An answer "
         "is their mean, its spread the standard deviation between them.",
-        f"- Trained on {card['people']} people, {card['segments']} segments. Protocol: {card['protocol']}.",
+        f"- Trained on {card['people']} people, {card['segments']} segments. Protocol: {card['protocol']}.{caveat}",
     ]
     if "test_error_after" in card:
         lines.append(

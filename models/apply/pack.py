@@ -96,6 +96,7 @@ def _describe(
         ranges=card.ranges(results, run, folds, task),
         card={
             "protocol": known["protocol"]["description"],
+            "caveat": known["protocol"]["caveat"],
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),

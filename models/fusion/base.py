@@ -29,8 +29,6 @@ CLASSES = Task("classes", "segment")
 class Published:
     """What the published form of a fusion is bound to, which ``faithful: true`` builds."""
 
-    sentence: str
-    """What it is, for the methods part of a paper."""
     task: Task
     """Whatever its numbers are called."""
     encoder: EncoderKind
@@ -95,6 +93,14 @@ class Fusion(ABC):
     def published_network(self, options, dims: dict[str, int], outputs: int, steps: dict[str, int]) -> nn.Module:
         """Build the published form; ``steps`` are its fixed lengths."""
         raise NotImplementedError(f"{self.title} has no published form")
+
+    def published_details(self) -> list[str]:
+        """What of its options the published form has otherwise, in the report's words."""
+        return []
+
+    def published_sentence(self, combine: Combination) -> str:
+        """Say in a sentence what the published form is, for the methods part of a paper."""
+        return f"The published form of {self.title}."
 
     def details(self) -> list[str]:
         """What tells its variants apart, in the report's words."""

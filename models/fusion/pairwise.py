@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from models.fusion.base import Fusion, Published
+from models.fusion.base import Combination, Fusion, Published
 from models.task import Task
 from pipeline.registry import options
 
@@ -53,8 +53,6 @@ class PairwiseAttention(Fusion):
     citation = "rajan2022"
     combine = "statistics"
     published = Published(
-        sentence="The model of Rajan et al. 2022 as published: fixed lengths without padding masks, convolutions that "
-        "take time for the channel axis, a GRU and attention, means over time and statistics across them.",
         task=Task("classes", "segment"),
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},
@@ -107,6 +105,14 @@ class PairwiseAttention(Fusion):
             statistics=options.combine == "statistics",
             dropout=self.dropout,
             input_dropout=options.input_dropout,
+        )
+
+    def published_sentence(self, combine: Combination) -> str:
+        """Name what is odd about paper 1's model, and how its means over time are combined."""
+        after = {"statistics": "and statistics across them", "concatenation": "side by side in one linear layer"}
+        return (
+            "The model of Rajan et al. 2022 in its published form: fixed lengths without padding masks, convolutions "
+            f"that take time for the channel axis, a GRU and attention, means over time {after[combine]}."
         )
 
     def details(self) -> list[str]:

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from models.fusion.base import Fusion, Published
+from models.fusion.base import Combination, Fusion, Published
 from models.task import Task
 from pipeline.records import InputError
 from pipeline.registry import options
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from models.attention import Stream
+
+PUBLISHED_LAYERS = 2  # of the paper's code
 
 
 @options
@@ -131,8 +133,11 @@ class RecursiveAttention(Fusion):
 
     def details(self) -> list[str]:
         """Name the number of recursions, and what is correlated where it is not what the paper writes."""
-        count = f"{self.config.recursions} recursion{'s' if self.config.recursions > 1 else ''}"
-        return [count, *(["features correlated"] if self.config.correlate == "features" else [])]
+        return [self.count(), *(["features correlated"] if self.config.correlate == "features" else [])]
+
+    def count(self) -> str:
+        """The number of recursions with its word."""
+        return f"{self.config.recursions} recursion{'s' if self.config.recursions > 1 else ''}"
 
     def sentence(self) -> str:
         """Say what is correlated with which joint, and how often."""
@@ -155,13 +160,12 @@ class Rjcma(RecursiveAttention):
     title = "RJCMA"
     others = False
     published = Published(
-        sentence="The model of Praveen and Alam 2024 as its code has it: a window of fixed length without masks, "
-        "features correlated through a linear map over its frames, stacked layers, a model for each target.",
         task=Task("numbers", "frame", ("valence", "arousal")),
         encoder="tcn",
         one_target=True,
         training={"loss": "ccc", "ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},
         departures=(
+            "windows are cut over all frames, where published ones are cut after frames without a label are removed",
             "frames without a label count in no window, where published windows end in zeros",
             "the learning rate warms up from epoch to epoch, not anew with the batches of each",
             "optimiser and learning rate do not start anew twice, as they do when parts of a backbone are released: "
@@ -186,6 +190,19 @@ class Rjcma(RecursiveAttention):
             raise InputError(f"fusion 'rjcma', faithful: all modalities share one window, but max_steps gives {steps}")
         frames = steps[next(iter(dims))]
         return RecursiveModel(dims, frames, self.width, options.embedding, self.config.recursions, self.dropout)
+
+    def published_details(self) -> list[str]:
+        """Name the number of recursions where it is not that of the code."""
+        return [] if self.config.recursions == PUBLISHED_LAYERS else [self.count()]
+
+    def published_sentence(self, combine: Combination) -> str:
+        """Name what is odd about paper 2's model, and how many layers it has where its code has others."""
+        otherwise = f"in the published form, with {self.count()} where its code has {PUBLISHED_LAYERS}"
+        return (
+            f"The model of Praveen and Alam 2024 {otherwise if self.published_details() else 'as its code has it'}: a "
+            "window of fixed length without masks, features correlated through a linear map over its frames, stacked "
+            "layers, a model for each target."
+        )
 
 
 def by_frames(stream: Stream, joint: Stream, w_j, w_c, dropout) -> Tensor:

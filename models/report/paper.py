@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from models.evaluation.metrics import selecting_metric
+from models.protocols.leaks import clauses
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
 from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
+from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
@@ -99,7 +101,12 @@ def _corpus(results: Results, own: list[str]) -> Text:
         size += f" of {count(speakers, 'speaker')}" if speakers < len(segments) else ""
     folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
     size += _used(results)
-    return [f"We used {settings.title}", Cite(own), f"{size}. Protocol: {settings.protocol.description}{folds}."]
+    text = f"{size}. Protocol: {settings.protocol.description}{folds}."
+    if settings.protocol.caveat:
+        text += f" {sentence(settings.protocol.caveat)}."
+    if known := clauses(leaks_of(results)):
+        text += f" {sentence('; '.join(known))}."
+    return [f"We used {settings.title}", Cite(own), text]
 
 
 def _used(results: Results) -> str:

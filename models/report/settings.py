@@ -17,8 +17,9 @@ demonstration   whether no number is a result
 generated       folder of the synthetic corpus, or null
 weights         folder under results/weights -> where it is from
 published       figures of papers, see :mod:`models.report.sections.published`
-departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise; not where the corpus's
-                options hold what ``unless`` says
+departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise, for models with these
+                options, of which ``training`` is theirs over the corpus's; not where the corpus's options hold what
+                ``unless`` says
 citations       BibTeX entries of the corpus and of what was used
 ==============  ======================================================================================================
 """

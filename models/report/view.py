@@ -180,7 +180,9 @@ def is_demonstration(results: Results) -> bool:
 def departures(settings: Settings, runs: list[str]) -> list[dict]:
     """Where the papers did otherwise, as far as it concerns a model or a modality that ran."""
     used = list(dict.fromkeys(settings.runs[run].model for run in runs if run in settings.runs))
+    training = settings.options.get("training") or {}
     options = [settings.models.get(model) or {} for model in used]
+    options = [{**one, "training": {**training, **(one.get("training") or {})}} for one in options]
     found = list(settings.departures)
     for model in used:
         about = settings.about_models.get(model) or {}

@@ -7,6 +7,12 @@ from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 
+BOOTSTRAPPED = "p value of the bootstrap"
+OTHER_P = {  # than the probability of a difference at least as large if there were none
+    "p_holm": f"{BOOTSTRAPPED}, Holm-adjusted",
+    "p_equivalence": f"{BOOTSTRAPPED} against a difference as large as the practical region or larger, "
+    "two one-sided tests",
+}
 SHORT = {Verdict.A_BETTER: "first better", Verdict.B_BETTER: "second better"}
 
 
@@ -51,7 +57,7 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
 
 def _columns(verdicts: Verdicts, everything: bool) -> list[Column]:
     numbers, holm = verdicts.numbers, len(verdicts.rows) > 1
-    adjusted = "p value of the bootstrap" + (", Holm-adjusted" if holm else "")
+    adjusted = OTHER_P["p_holm"] if holm else BOOTSTRAPPED
     columns = [
         Column("first", "First against second", number=False, sub="second"),
         Column("difference", "Difference", numbers.difference),
@@ -60,10 +66,9 @@ def _columns(verdicts: Verdicts, everything: bool) -> list[Column]:
     ]
     if not everything:
         return columns
-    against = "p value of the bootstrap against a difference as large as the practical region or larger"
     return [
         *columns,
-        Column("p_equivalence", "p (equiv.)", p_value, explain=f"{against}, two one-sided tests"),
+        Column("p_equivalence", "p (equiv.)", p_value, explain=OTHER_P["p_equivalence"]),
         Column("verdict", "Verdict", number=False, css="verdict"),
         Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
@@ -138,7 +143,10 @@ def tests(verdicts: Verdicts) -> Table:
         Column("mean_b", "Second", score),
         Column("standard_error", "s.e.", score, explain="standard error of the difference, by the cluster bootstrap"),
         Column("equivalence_interval", inner, explain="of the difference; within the practical region: equivalent"),
-        *(Column(k, head, p_value, sub=f"{of}_text" if of else "") for k, (head, of) in tested.items()),
+        *(
+            Column(k, head, p_value, sub=f"{of}_text" if of else "", explain=OTHER_P.get(k, ""))
+            for k, (head, of) in tested.items()
+        ),
         *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
         Column("notes", "Notes"),
         Column("b_chosen_from", "Second chosen from", number=False, css="small prose"),
@@ -148,8 +156,10 @@ def tests(verdicts: Verdicts) -> Table:
     kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
     groups = f"By {kind}: the bootstrap of whole {kind}s, with its standard error (s.e.). " if kind else ""
     bayes = any(not missing(row.get(key)) for row in verdicts.rows for key in shares)
+    others = [k for k in OTHER_P if k in tested and any(not missing(row.get(k)) for row in rows)]
     note = (
-        "p: probability of a difference at least this large if there were none. "
+        "p: probability of a difference at least this large if there were none"
+        f"{''.join(f'; {tested[k][0]}: {OTHER_P[k]}' for k in others)}. "
         f"{'P: posterior probability (Bayesian correlated t-test). ' if bayes else ''}{sizes}{groups}"
         "A dash: not applicable, see the notes."
     )

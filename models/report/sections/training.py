@@ -6,7 +6,7 @@ import pandas as pd
 from models.evaluation.metrics import selecting_metric
 from models.report.charts import Axis, path
 from models.report.gather import Results, histories, run_infos
-from models.report.names import DEVELOPMENT, grouped
+from models.report.names import DEVELOPMENT, grouped, listing
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
 
@@ -92,9 +92,11 @@ def _rates(infos: list[dict]) -> str | None:
 
 def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | None:
     """The learned weight of each layer by run, a mean over folds and seeds; None where no run mixes layers."""
-    rows = []
+    rows, normalised = [], {}
     for run in runs:
         infos = [info for info in run_infos(results, [run]) if info.get("layer_weights")]
+        if infos:
+            normalised[names.run(run)] = bool((infos[0].get("training") or {}).get("normalise", True))
         for modality in infos[0]["layer_weights"] if infos else ():
             shares = np.mean([info["layer_weights"][modality] for info in infos], axis=0)
             numbers = infos[0]["model"]["layers"][modality]
@@ -108,8 +110,20 @@ def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         Column("input", "Features", number=False),
         *(Column(f"layer_{n}", str(n), "{:.3f}".format, over="Layer, 0 the embedding") for n in seen),
     ]
-    note = "Shares sum to 1 in each row; layers are normalised before they are mixed, so that none is large by itself."
+    note = f"Shares sum to 1 in each row; {_before_the_mix(normalised)}."
     return Table.of("layers", "Learned mix of layers", columns, rows, note=note)
+
+
+def _before_the_mix(normalised: dict[str, bool]) -> str:
+    """What is done to layers before they are mixed, by whether runs normalise their features."""
+    alike = "layers are normalised before they are mixed"
+    extracted = [run for run, done in normalised.items() if not done]
+    large = "a layer of large numbers counts for more than its share"
+    if not extracted:
+        return f"{alike}, so that none is large by itself"
+    if len(extracted) == len(normalised):
+        return f"layers are mixed as they were extracted: {large}"
+    return f"{alike}, but not those of {listing(extracted)}, where {large}"
 
 
 def learning_curves(results: Results, runs: list[str]) -> dict | None:
