@@ -10,6 +10,7 @@ from pipeline.records import Assignment, InputError, Label, Segment, read_table
 
 HELD_OUT = {"test": "is tested", "development": "selects the model"}
 SHARED = {
+    "group": "the same group",
     "session": "somebody else of the same session",
     "unit_id": "somebody else of the same recording",
     "dialog": "somebody else of the same dialog",
