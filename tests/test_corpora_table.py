@@ -259,6 +259,32 @@ def test_patterns_pair_videos_with_their_sound(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("sounds", ["joy", "sound"])
+def test_files_of_several_folders_with_one_name_are_paired_by_folder(tmp_path, sounds):
+    paths = ["joy/ann/01.mp4", "joy/bob/01.mp4", f"{sounds}/ann/01.wav", f"{sounds}/bob/01.wav"]
+    found = index(table(tmp_path, f"video,audio,label\njoy/*/*.mp4,{sounds}/*/*.wav,joy\n", *paths))
+    assert [(u.video, u.audio) for u in found.units] == [
+        ("joy/ann/01.mp4", f"{sounds}/ann/01.wav"), ("joy/bob/01.mp4", f"{sounds}/bob/01.wav"),
+    ]  # fmt: skip
+    assert said(found) == []
+
+
+def test_files_that_nobody_can_pair_are_said(tmp_path):
+    paths = ["v/a/1.mp4", "v/b/1.mp4", "v/b/2.mp4", "s/1.wav", "s/2.wav", "s/3.wav"]
+    found = index(table(tmp_path, "video,audio,label\nv/*/*.mp4,s/*.wav,joy\n", *paths))
+    assert [(u.video, u.audio) for u in found.units] == [
+        ("v/a/1.mp4", None), ("v/b/1.mp4", None), ("v/b/2.mp4", "s/2.wav"), (None, "s/3.wav"),
+    ]  # fmt: skip
+    reason = "labels.csv, line 2: which belong together of v/a/1.mp4, v/b/1.mp4, s/1.wav is not clear, and these "
+    reason += "sounds were not used; give each video a row with its sound"
+    assert said(found) == [("audio", "partial", reason)]
+
+
+def test_one_pattern_for_both(tmp_path):
+    found = index(table(tmp_path, "video,audio,label\nv/*,v/*,joy\n", "v/a.mp4", "v/a.wav", "v/b.mp4"))
+    assert [(u.video, u.audio) for u in found.units] == [("v/a.mp4", "v/a.wav"), ("v/b.mp4", "v/b.mp4")]
+
+
 def test_one_id_cannot_name_all_that_matches(tmp_path):
     root = table(tmp_path, "audio,segment_id,label\ns/*.wav,one,x\nt.wav,two,x\n", "s/a.wav", "s/b.wav", "t.wav")
     found = index(root)
