@@ -458,6 +458,15 @@ def test_supplied_files_that_are_not_there_or_contradict(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a.TextGrid", "a"])
+def test_a_transcript_of_another_kind_is_a_finding(tmp_path, name):
+    root = table(tmp_path, f"audio,transcript,label\nb.wav,{name},x\nc.wav,c.VTT,x\n", "b.wav", "c.wav", name, "c.VTT")
+    found = index(root)
+    assert [u.transcript for u in found.units] == [None, "c.VTT"]
+    reason = f"labels.csv, line 2: {name} is none of .tsv, .vtt, .srt, so no transcript"
+    assert said(found) == [("text", "partial", reason)]
+
+
 def test_recordings_in_several_parts_have_none(tmp_path):
     text = "audio,start_s,part,label\na.wav,0,train,x\na.wav,1,test,x\nb.wav,0,test,x\n"
     assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]

@@ -13,6 +13,7 @@ from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label, number
+from pipeline.corpora.transcripts import READERS, is_transcript
 from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
@@ -225,6 +226,9 @@ def _read_recording(
     several = list(dict.fromkeys(path for path in transcripts if path))
     if len(several) > 1:
         reason = f"{table.name} names several transcripts of one recording: {', '.join(several)}; the first is used"
+                elif kind == "transcript" and not is_transcript(cell):
+                    say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
+                    supplied[kind] = None
         found.findings.append(Finding(unit_id, None, "text", "partial", reason))
     part = parts[0] if len(set(parts)) == 1 else None
     transcript = next(iter(several), None)
