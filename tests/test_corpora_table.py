@@ -285,6 +285,15 @@ def test_one_pattern_for_both(tmp_path):
     assert [(u.video, u.audio) for u in found.units] == [("v/a.mp4", "v/a.wav"), ("v/b.mp4", "v/b.mp4")]
 
 
+def test_running_names_are_not_those_of_other_files(tmp_path):
+    text = "audio,start_s,label\ntalk.wav,0,x\ntalk.wav,1,y\ntalk_001.wav,0,x\nb.wav,0,x\nb.wav,1,y\n"
+    found = index(table(tmp_path, text, "talk.wav", "talk_001.wav", "b.wav"))
+    assert [s.segment_id for s in found.segments] == ["talk_0001", "talk_0002", "talk_001", "b_001", "b_002"]
+    text = "audio,start_s,segment_id,label\na.wav,0,a_001,x\na.wav,1,,y\nb.wav,0,c_002,x\nc.wav,0,,x\nc.wav,1,,x\n"
+    found = index(table(tmp_path, text, "a.wav", "c.wav"))
+    assert [s.segment_id for s in found.segments] == ["a_001", "a_002", "c_002", "c_0001", "c_0002"]
+
+
 def test_one_id_cannot_name_all_that_matches(tmp_path):
     root = table(tmp_path, "audio,segment_id,label\ns/*.wav,one,x\nt.wav,two,x\n", "s/a.wav", "s/b.wav", "t.wav")
     found = index(root)

@@ -173,12 +173,18 @@ def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str
         if key not in ids:
             own = safe_id(entries[0].row.cells.get("segment_id", f"line_{entries[0].row.line}"))
             ids[key] = own if own not in taken else safe_id(f"{own} {key}")
-    lines = defaultdict(list)
+    lines, without = defaultdict(list), {}
     for key, entries in recordings.items():
-        for n, entry in enumerate(entries, start=1):
-            otherwise = ids[key] if len(entries) == 1 else f"{ids[key]}_{n:03d}"
+        for entry in entries:
             given = entry.row.cells.get("segment_id")
-            entry.name = safe_id(given) if given else otherwise
+            entry.name = safe_id(given) if given else ids[key] if len(entries) == 1 else ""
+        without[key] = [n for n, entry in enumerate(entries, start=1) if not entry.name]
+    names = {entry.name for entries in recordings.values() for entry in entries}
+    for key, entries in recordings.items():
+        for n, name in _running(ids[key], without[key], names).items():
+            entries[n - 1].name = name
+            names.add(name)
+        for entry in entries:
             lines[entry.name].append(entry.row.line)
     twice = {name: own for name, own in lines.items() if len(own) > 1}
     if twice:
@@ -190,6 +196,14 @@ def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str
             "Correct it, or take the column away: segments are then named after their files"
         )
     return ids
+
+
+def _running(name: str, numbers: Sequence[int], taken: Set[str]) -> dict[int, str]:
+    """The name with each number, in as many digits as it takes that none is taken."""
+    digits = 3
+    while not taken.isdisjoint(names := [f"{name}_{n:0{digits}d}" for n in numbers]):
+        digits += 1
+    return dict(zip(numbers, names))
 
 
 def _read_recording(
@@ -212,6 +226,9 @@ def _read_recording(
                 supplied[kind] = places.file(cell)
                 if supplied[kind] is None:
                     say(MODALITY[kind], "partial", f"there is no file {cell}, so no {kind}")
+                elif kind == "transcript" and not is_transcript(cell):
+                    say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
+                    supplied[kind] = None
         try:
             segment = _segment(unit_id, entry, None if shared else entry.audio, supplied)
         except InputError as error:
@@ -226,9 +243,6 @@ def _read_recording(
     several = list(dict.fromkeys(path for path in transcripts if path))
     if len(several) > 1:
         reason = f"{table.name} names several transcripts of one recording: {', '.join(several)}; the first is used"
-                elif kind == "transcript" and not is_transcript(cell):
-                    say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
-                    supplied[kind] = None
         found.findings.append(Finding(unit_id, None, "text", "partial", reason))
     part = parts[0] if len(set(parts)) == 1 else None
     transcript = next(iter(several), None)
