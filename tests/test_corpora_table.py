@@ -259,6 +259,41 @@ def test_patterns_pair_videos_with_their_sound(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("sounds", ["joy", "sound"])
+def test_files_of_several_folders_with_one_name_are_paired_by_folder(tmp_path, sounds):
+    paths = ["joy/ann/01.mp4", "joy/bob/01.mp4", f"{sounds}/ann/01.wav", f"{sounds}/bob/01.wav"]
+    found = index(table(tmp_path, f"video,audio,label\njoy/*/*.mp4,{sounds}/*/*.wav,joy\n", *paths))
+    assert [(u.video, u.audio) for u in found.units] == [
+        ("joy/ann/01.mp4", f"{sounds}/ann/01.wav"), ("joy/bob/01.mp4", f"{sounds}/bob/01.wav"),
+    ]  # fmt: skip
+    assert said(found) == []
+
+
+def test_files_that_nobody_can_pair_are_said(tmp_path):
+    paths = ["v/a/1.mp4", "v/b/1.mp4", "v/b/2.mp4", "s/1.wav", "s/2.wav", "s/3.wav"]
+    found = index(table(tmp_path, "video,audio,label\nv/*/*.mp4,s/*.wav,joy\n", *paths))
+    assert [(u.video, u.audio) for u in found.units] == [
+        ("v/a/1.mp4", None), ("v/b/1.mp4", None), ("v/b/2.mp4", "s/2.wav"), (None, "s/3.wav"),
+    ]  # fmt: skip
+    reason = "labels.csv, line 2: which belong together of v/a/1.mp4, v/b/1.mp4, s/1.wav is not clear, and these "
+    reason += "sounds were not used; give each video a row with its sound"
+    assert said(found) == [("audio", "partial", reason)]
+
+
+def test_one_pattern_for_both(tmp_path):
+    found = index(table(tmp_path, "video,audio,label\nv/*,v/*,joy\n", "v/a.mp4", "v/a.wav", "v/b.mp4"))
+    assert [(u.video, u.audio) for u in found.units] == [("v/a.mp4", "v/a.wav"), ("v/b.mp4", "v/b.mp4")]
+
+
+def test_running_names_are_not_those_of_other_files(tmp_path):
+    text = "audio,start_s,label\ntalk.wav,0,x\ntalk.wav,1,y\ntalk_001.wav,0,x\nb.wav,0,x\nb.wav,1,y\n"
+    found = index(table(tmp_path, text, "talk.wav", "talk_001.wav", "b.wav"))
+    assert [s.segment_id for s in found.segments] == ["talk_0001", "talk_0002", "talk_001", "b_001", "b_002"]
+    text = "audio,start_s,segment_id,label\na.wav,0,a_001,x\na.wav,1,,y\nb.wav,0,c_002,x\nc.wav,0,,x\nc.wav,1,,x\n"
+    found = index(table(tmp_path, text, "a.wav", "c.wav"))
+    assert [s.segment_id for s in found.segments] == ["a_001", "a_002", "c_002", "c_0001", "c_0002"]
+
+
 def test_one_id_cannot_name_all_that_matches(tmp_path):
     root = table(tmp_path, "audio,segment_id,label\ns/*.wav,one,x\nt.wav,two,x\n", "s/a.wav", "s/b.wav", "t.wav")
     found = index(root)
@@ -430,6 +465,15 @@ def test_supplied_files_that_are_not_there_or_contradict(tmp_path):
         "labels.csv names several transcripts of one recording: a.srt, b.srt; the first is used",
         "labels.csv, line 4: there is no file no.srt, so no transcript",
     ]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a.TextGrid", "a"])
+def test_a_transcript_of_another_kind_is_a_finding(tmp_path, name):
+    root = table(tmp_path, f"audio,transcript,label\nb.wav,{name},x\nc.wav,c.VTT,x\n", "b.wav", "c.wav", name, "c.VTT")
+    found = index(root)
+    assert [u.transcript for u in found.units] == [None, "c.VTT"]
+    reason = f"labels.csv, line 2: {name} is none of .tsv, .vtt, .srt, so no transcript"
+    assert said(found) == [("text", "partial", reason)]
 
 
 def test_recordings_in_several_parts_have_none(tmp_path):

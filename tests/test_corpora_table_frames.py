@@ -1,5 +1,6 @@
 """Frame-wise labels that a table names: rows for frames by number or by time, numbers or classes."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,30 @@ def test_labels_of_no_class_are_said():
     assert rows.valid.tolist() == [True, False, False, True]
     assert rows.values.tolist() == [[1], [0], [0], [0]]
     assert rows.notes == ["1 rows hold none of the classes angry, calm, the first in line 3: ['sad']"]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";"])
+def test_quoted_cells_are_whole(tmp_path, separator):
+    cells = ["frame", '"label"', "0", '"happy, calm"', "1", '"happy; sad"', "2", ' "say ""a"""', "", "", "4", "happy"]
+    text = "".join(f"{a}{separator}{b}\r\n" if a or b else "\r\n" for a, b in zip(cells[::2], cells[1::2]))
+    known = corpus(tmp_path, {"a": text, "b": 'label\n"never closed\n'})
+    assert known.frame_classes == ("happy", "happy, calm", "happy; sad", 'say "a"')
+    found, findings = labels(known)
+    assert found["a"].values[:5].tolist() == [[1], [2], [3], [0], [0]]
+    assert found["a"].valid[:5].tolist() == [True, True, True, False, True]
+    (reason,) = [f.reason for f in findings if f.segment == "b"]
+    assert re.fullmatch(r"b.csv: line 2: .*; close every double quote, and write one within a text twice", reason)
+
+
+def test_rows_with_more_cells_than_columns_are_said():
+    rows = parse_frames("frame,label\n0,calm,\n1,happy, calm\n2,calm\n", ["calm", "happy"], True)
+    assert rows.valid.tolist() == [True, False, True]
+    assert rows.notes == ["1 rows hold more than 2 fields, the first in line 3: ['1', 'happy', 'calm']"]
+
+
+def test_decimal_commas():
+    rows = parse_frames('valence;arousal\n0,5;"-0,25"\n', ["valence", "arousal"], False)
+    assert rows.values.tolist() == [[0.5, -0.25]]
 
 
 def test_files_that_do_not_fit(tmp_path):

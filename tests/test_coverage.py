@@ -223,6 +223,29 @@ def test_segments_of_a_style_that_was_not_asked_for(tmp_path):
     assert brief(rows["c"]) == ("ok", None, 1.0)
 
 
+def test_a_label_that_is_merged_is_among_those_configured(tmp_path):
+    styles = {"a": "improvised", "b": "improvised", "c": "scripted", "d": "improvised", "e": "improvised"}
+    emotion = {"a": "exc", "b": "neu", "c": "exc", "d": "exc", "e": "xxx"}
+    results = write_corpus(tmp_path, [replace(segment(n, unit=n), style=s) for n, s in styles.items()])
+    write_table(results / "labels.tsv", [Label(*pair) for pair in emotion.items()], Label)
+    used = {"a": [(0, "test", "hap"), (1, "training", "hap")], "b": [(0, "training", "neu"), (1, "test", "neu")]}
+    rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
+    assert [rows[name].cause for name in "cde"] == [Cause.OTHER_STYLE, Cause.KEPT_APART, Cause.OTHER_LABEL]
+    assert rows["c"].reason == "only improvised segments are used, its style is scripted"
+    used = {"b": [(0, "training", "neu"), (1, "test", "neu")]}
+    rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
+    assert rows["c"].cause == Cause.OTHER_STYLE
+
+
+def test_a_family_that_is_left_out_is_the_reason(tmp_path):
+    families = [replace(s, group=s.session) for s in emotional_turns()]
+    results = write_corpus(tmp_path, [replace(s, session=None) for s in families])
+    split = class_split([replace(s, session=None) for s in families], "speaker")
+    write_table(results / "speaker.tsv", split, Assignment)
+    rows = [r for r in collect(results, [], results / "speaker.tsv") if r.modality == "split"]
+    assert {r.reason for r in rows} == {"in no part of 1 of 10 folds: the same group is tested"}
+
+
 def test_partners_and_subjects_that_a_protocol_leaves_out(tmp_path):
     segments = [segment("a", unit="u1"), segment("b", unit="u1"), segment("c", unit="u2"), segment("d", unit="u3")]
     results = write_corpus(tmp_path, [replace(s, session=None, speaker=s.segment_id) for s in segments])

@@ -14,6 +14,7 @@ from models.__main__ import main
 from models.protocols.folds import PROTOCOLS, fold_count, of_turns
 from models.protocols.groups import blocks, hold_out, share_out
 from models.protocols.labels import choose_classes, choose_numbers, usable
+from models.protocols.leaks import clauses, leaks
 from models.protocols.split import assign
 from models.report.sections.folds import alike
 from models.task import Task
@@ -204,6 +205,20 @@ def test_groups_are_the_given_ones_else_whatever_shares_people_or_a_recording():
     assert len(made) == 5
     for parts in made.values():
         assert apart(friends, parts, "unit_id")
+
+
+@pytest.mark.parametrize("protocol", ["session", "speaker", "scenario"])
+def test_what_the_corpus_groups_stays_together_where_something_else_is_left_out(protocol):
+    """Six families of two people, each of whom has a session of their own."""
+    families = [replace(s, session=s.speaker, group=f"family{int(s.speaker) // 2}") for s in alone(12, 8)]
+    made = class_split(families, protocol)
+    for parts in by_fold(made).values():
+        assert apart(families, parts, "group")
+    assert not [clause for clause in clauses(leaks(made, families)) if "group" in clause]
+    random = leaks(class_split(families, "utterance"), families)
+    assert "the group of 100 % of the test items also trains" in clauses(random)
+    with pytest.raises(InputError, match="all other segments share a group with what is tested; choose another"):
+        class_split([replace(s, group="site") for s in families], protocol)
 
 
 def test_a_corpus_brings_its_own_parts():

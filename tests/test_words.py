@@ -269,6 +269,7 @@ def test_several_transcripts_are_refused(tmp_path):
     ("a.vtt", "hello\n", "not WebVTT"),
     ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "line 3: 'hi' ends at 2.0 s"),
     ("a.srt", "hello\n", "not SubRip"),
+    ("a.txt", "hello\n", "a.txt: only .tsv, .vtt, .srt are read; save it as one of these"),
 ])  # fmt: skip
 def test_transcript_that_cannot_be_used_says_where(tmp_path, name, text, says):
     path = tmp_path / name

@@ -15,6 +15,8 @@ official_paper  1      part validation, which also selects the model: optimistic
 sixfold         6      fold 0 as official, folds 1 to 5 each a fifth of part train, while part validation trains
 sixfold_paper   6      as sixfold, and the tested videos also select the model: optimistic
 ==============  =====  ================================================================================================
+
+Session, speaker and scenario keep the column group apart, too: nobody of a tested family or site trains or selects.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -144,7 +146,7 @@ def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) ->
         rng = np.random.default_rng([seed, number])
         for scenarios in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
             test = [s for s in own if s.scenario in scenarios]
-            pool = free_of(segments, test, ("session", "speaker", "dialog", "scenario"))
+            pool = free_of(segments, test, ("group", "session", "speaker", "dialog", "scenario"))
             tested = f"{name} {', '.join(map(str, one))}, {' and '.join(scenarios)}"
             folds.append(Fold(tested, test, pool, scenarios_apart=True))
     return folds
@@ -256,8 +258,10 @@ def _always(count: int) -> Callable[[Sequence[Segment]], int]:
 
 SELECTED = "the model is selected on the videos it is tested on: scores are optimistic"
 PROTOCOLS = {
-    "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("session",))),
-    "speaker": Protocol("leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("speaker", "dialog"))),
+    "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("group", "session"))),
+    "speaker": Protocol(
+        "leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
+    ),
     "scenario": Protocol("leave people and scenario out together", _count_scenario, _cut_scenario),
     "group": Protocol("grouped folds", lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups),
     "utterance": Protocol(

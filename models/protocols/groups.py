@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.records import InputError, Segment
 
-GROUPS = ("session", "speaker", "dialog", "scenario")
+GROUPS = ("group", "session", "speaker", "dialog", "scenario")
 """What a part can share with another, from the outermost; a segment without dialog is its unit's."""
 BOUND = ("session", "speaker", "dialog", "unit_id", "group")
 """Segments that share one of these hang together: the same people, the same recording, or as the corpus says."""

@@ -12,12 +12,18 @@ from pipeline.cli import FILE, segments_option, split_option
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
 
 PAIRS = (("test", "training"), ("test", "development"), ("development", "training"))
-MEANT = {"session": "session", "speaker": "speaker", "dialog": "dialog or recording", "scenario": "script or scene"}
+MEANT = {
+    "group": "group",
+    "session": "session",
+    "speaker": "speaker",
+    "dialog": "dialog or recording",
+    "scenario": "script or scene",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """How many items of a part have their session, speaker, dialog or scenario in another part of the fold, too."""
+    """How many items of a part have their group, session, speaker and so on in another part of the fold, too."""
 
     fold: str  # number, or "all": the items of all folds together
     part: str

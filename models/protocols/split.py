@@ -96,10 +96,13 @@ def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, 
     parts = {part: labelled.of(members) for part, members in given.items()}
     for part, members in given.items():
         if not parts[part]:
-            raise InputError(
-                f"fold {number} ({fold.tested}) has no {part} part: none of its {len(members)} segments has a label "
-                "that is asked for; complete the labels, ask for other ones, or choose another protocol"
+            why = (
+                f"none of its {len(members)} segments has a label that is asked for; complete the labels, ask for other"
             )
+            why += " ones, or choose another protocol"
+            if not members:
+                why = "all other segments share a group with what is tested; choose another protocol, such as group"
+            raise InputError(f"fold {number} ({fold.tested}) has no {part} part: {why}")
     if fold.development is None:
         apart = fold.scenarios_apart
         parts["training"], parts["development"] = develop(parts["training"], labelled, number, apart, seed)

@@ -73,6 +73,8 @@ def read_cues(path: Path) -> list[Cue]:
     """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {what_lies_at(path)}, not a file; remove it")
+    if not is_transcript(path.name):
+        raise InputError(f"{path}: only {', '.join(READERS)} are read; save it as one of these")
     try:
         cues = list(READERS[path.suffix.lower()](path, read_unicode(path)))
     except UnicodeDecodeError as error:  # nobody can know what it is instead, and a wrong guess makes other words
@@ -137,3 +139,8 @@ def _checked(cue: Cue, where: str) -> Cue:
 
 
 READERS = {".tsv": _read_tsv, ".vtt": _read_captions, ".srt": _read_captions}
+
+
+def is_transcript(name: str) -> bool:
+    """Whether a file of this name is read as a transcript."""
+    return os.path.splitext(name)[1].lower() in READERS

@@ -10,6 +10,7 @@ from pipeline.records import Assignment, InputError, Label, Segment, read_table
 
 HELD_OUT = {"test": "is tested", "development": "selects the model"}
 SHARED = {
+    "group": "the same group",
     "session": "somebody else of the same session",
     "unit_id": "somebody else of the same recording",
     "dialog": "somebody else of the same dialog",
@@ -26,10 +27,12 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
     if not places:
         raise InputError(f"{path}: holds no segment; delete it and let the workflow make it again")
     folds, classes = {p.fold for p in places}, {p.label for p in places}
+    classes |= {labels[p.segment_id].label for p in places if p.label and p.segment_id in labels}  # before merging
     used = defaultdict(set)
     for p in places:
         used[p.segment_id].update([p.fold] if p.part != "unlabelled" else [])
     styles = {s.style for s in segments if s.segment_id in used}
+    asked = styles.pop() if len(styles) == 1 else None
     held_out = _groups_held_out(places, segments)
     states = {}
     for s in segments:
@@ -37,12 +40,12 @@ def of_split(path: Path, segments: Sequence[Segment], labels: Mapping[str, Label
         cause, reason = None, ""
         if without == folds and s.segment_id in used:
             cause = Cause.PREDICTED_ONLY
+        elif without == folds and asked and s.style != asked:
+            cause = Cause.OTHER_STYLE
+            reason = f"only {asked} segments are used, its style is {s.style or 'not known'}"
         elif without == folds and classes != {None} and label not in classes:
             cause = Cause.OTHER_LABEL if label else Cause.NO_LABEL
             reason = f"label {label} is not among the configured labels" if label else ""
-        elif without == folds and s.style not in styles:
-            cause, asked = Cause.OTHER_STYLE, " and ".join(sorted(filter(None, styles)))
-            reason = f"only {asked} segments are used, its style is {s.style or 'not known'}"
         elif without:
             whys = list(dict.fromkeys(filter(None, (_shares(s, held_out[fold]) for fold in sorted(without)))))
             cause = Cause.KEPT_APART if whys else Cause.LEFT_OUT

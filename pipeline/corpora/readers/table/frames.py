@@ -1,6 +1,9 @@
 """Labels of frames as a user has them: CSV or TSV with a row for each frame, or with rows placed by time."""
 
+import csv
+import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,17 +33,22 @@ class TimedRows(FrameRows):
 def header_of(text: str) -> list[str]:
     """Names of the columns; raises InputError where none is a label, valence, arousal or dominance."""
     first = lines(text)[0]
-    names = _names(first)
+    names = _names(first, _separator(first))
     if not {LABEL, *NUMBERS}.intersection(names):
         raise InputError(f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s")
     return names
 
 
 def labels_in(text: str) -> set[str]:
-    """Every label of a file with a column ``label``."""
-    header, rows = _cells(text)
-    column = header.index(LABEL) if LABEL in header else len(header)
-    return {cells[column] for cells in rows if column < len(cells) and is_label(cells[column])}
+    """Every label of a file with a column ``label``; none where the file cannot be read."""
+    try:
+        header, rows, _ = _cells(text)
+    except InputError:  # a finding when its frames are labelled
+        return set()
+    column, width = header.index(LABEL) if LABEL in header else len(header), len(header)
+    return {
+        cells[column] for cells in rows if column < len(cells) and is_label(cells[column]) and not any(cells[width:])
+    }
 
 
 def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
@@ -51,9 +59,9 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
         names: the columns of numbers that are wanted, or the classes.
         classes: whether ``names`` are classes of the column ``label``; values (N, 1) are then their numbers.
 
-    Raises InputError where the file lacks a column.
+    Raises InputError where the file lacks a column or a double quote is not closed.
     """
-    header, rows = _cells(text)
+    header, rows, line = _cells(text)
     wanted = [LABEL] if classes else [name.lower() for name in names]
     lacking = [name for name in wanted if name not in header]
     if lacking:
@@ -63,6 +71,9 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
     values, valid = np.zeros((len(rows), len(wanted)), np.float32), np.zeros(len(rows), bool)
     wrong: dict[str, list[int]] = {}
     for i, cells in enumerate(rows):
+        if any(cells[len(header) :]):
+            wrong.setdefault(f"hold more than {len(header)} fields", []).append(i)
+            continue
         own = [cells[k] if k < len(cells) else "" for k in columns]
         try:
             if classes:
@@ -84,7 +95,7 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
         valid[unplaced] = False
         if unplaced:
             wrong["have no time"] = unplaced
-    notes = [f"{len(bad)} rows {what}, the first in line {bad[0] + 2}: {rows[bad[0]]}" for what, bad in wrong.items()]
+    notes = [f"{len(bad)} rows {what}, the first in line {line[bad[0]]}: {rows[bad[0]]}" for what, bad in wrong.items()]
     return TimedRows(values, valid, notes, start_s, end_s)
 
 
@@ -110,24 +121,35 @@ def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tupl
     return rows, f"{past} of {len(found)} rows lie past the last frame and were not used" if past else None
 
 
-def _cells(text: str) -> tuple[list[str], list[list[str]]]:
-    rows = lines(text.rstrip())
-    if rows == [""]:
+def _cells(text: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """The header, the rows, and the line on which each of them ends."""
+    text = re.sub(r"\r\n?", "\n", text.rstrip())
+    if not text:
         raise InputError("the file is empty")
-    separator = _separator(rows[0])
-    return _names(rows[0]), [_split(line, separator) for line in rows[1:]]
+    reader = _reader(text, _separator(text.split("\n", 1)[0]), strict=True)
+    try:
+        records = [([cell.strip() for cell in record], reader.line_num) for record in reader]
+    except csv.Error as error:
+        raise InputError(
+            f"line {reader.line_num}: {error}; close every double quote, and write one within a text twice"
+        ) from None
+    rows, line = zip(*records)
+    return [name.lower() for name in rows[0]], list(rows[1:]), list(line[1:])
 
 
-def _names(header: str) -> list[str]:
-    return [name.lower() for name in _split(header, _separator(header))]
+def _reader(text: str, separator: str, strict: bool = False):
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict, skipinitialspace=True)
+
+
+def _names(header: str, separator: str) -> list[str]:
+    return [name.strip().lower() for name in next(_reader(header, separator), [])]
 
 
 def _separator(header: str) -> str:
-    return max(SEPARATORS, key=header.count)
-
-
-def _split(line: str, separator: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in line.split(separator)]
+    """The one that makes the most known columns of the header."""
+    known = {LABEL, *NUMBERS, *TIMES}
+    splits = {separator: _names(header, separator) for separator in SEPARATORS}
+    return max(SEPARATORS, key=lambda separator: (len(known.intersection(splits[separator])), len(splits[separator])))
 
 
 def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -5,7 +5,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import cast
 
 from pipeline.corpora.base import WHOLE_CORPUS, Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label, number
+from pipeline.corpora.transcripts import READERS, is_transcript
 from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
@@ -116,7 +117,8 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
         found.findings.append(Finding(unit, safe_id(name) if name else None, kind, status, reason))
     if not usable:
         return
-    pairs = _pairs(paths.get("video", []), paths.get("audio", []))
+    pairs, unclear = _pairs(paths.get("video", []), paths.get("audio", []))
+    found.findings += [_unclear(table, row, files) for files in unclear]
     if name and len(pairs) > 1:
         reason = f"{table.name}, line {row.line}: {len(pairs)} files match, one segment_id cannot name them all"
         found.findings.append(Finding(WHOLE_CORPUS, safe_id(name), "corpus", "absent", f"{reason}; leave it empty"))
@@ -125,13 +127,42 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
         yield Entry(row, video, audio)
 
 
-def _pairs(videos: list[str], sounds: list[str]) -> list[tuple[str | None, str | None]]:
-    """Videos with their sound, by name where a pattern matches several; one without the other stands alone."""
+def _pairs(videos: list[str], sounds: list[str]) -> tuple[list[tuple[str | None, str | None]], list[list[str]]]:
+    """Videos with their sound where a pattern matches several, and the files of one name that nobody can pair.
+
+    Two belong together that alone have an end of the path, suffix left out: all of it, or down to the name. One without
+    the other stands alone; of files that nobody can pair only the videos do.
+    """
     if len(videos) <= 1 and len(sounds) <= 1:
-        return [(next(iter(videos), None), next(iter(sounds), None))]
-    stems = {os.path.splitext(os.path.basename(path))[0]: path for path in sounds}
-    pairs = [(path, stems.pop(os.path.splitext(os.path.basename(path))[0], None)) for path in videos]
-    return [*pairs, *((None, path) for path in stems.values())]
+        return [(next(iter(videos), None), next(iter(sounds), None))], []
+    own = set(videos) & set(sounds)  # a pattern of sounds may match videos, too
+    apart = [path for path in sounds if path not in own]
+    sound_of: dict[str, str] = {}
+    for length in range(1, 1 + max(path.count("/") + 1 for path in (*videos, *sounds))):
+        here, there = _by_end(videos, length), _by_end(apart, length)
+        sound_of |= {here[end][0]: there[end][0] for end in here if len(here[end]) == len(there.get(end, ())) == 1}
+    paired = set(sound_of.values())
+    videos_left = _by_end([path for path in videos if path not in sound_of], 1)
+    sounds_left = _by_end([path for path in apart if path not in paired], 1)
+    pairs: list[tuple[str | None, str | None]] = [(v, sound_of.get(v, v if v in own else None)) for v in videos]
+    pairs += [(None, path) for end, paths in sounds_left.items() if end not in videos_left for path in paths]
+    return pairs, [paths + sounds_left[end] for end, paths in videos_left.items() if end in sounds_left]
+
+
+def _by_end(paths: Iterable[str], length: int) -> dict[tuple[str, ...], list[str]]:
+    """Paths by their last ``length`` names, without the suffix."""
+    found = defaultdict(list)
+    for path in paths:
+        found[tuple(os.path.splitext(path)[0].split("/")[-length:])].append(path)
+    return dict(found)
+
+
+def _unclear(table: TableFile, row: Row, files: list[str]) -> Finding:
+    """Says that videos and sounds of one name cannot be paired."""
+    listed = ", ".join(files[:4]) + (" and others" if len(files) > 4 else "")
+    reason = f"{table.name}, line {row.line}: which belong together of {listed} is not clear, and these sounds were "
+    reason += "not used; give each video a row with its sound"
+    return Finding(safe_id(os.path.splitext(os.path.basename(files[0]))[0]), None, "audio", "partial", reason)
 
 
 def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str]:
@@ -142,12 +173,18 @@ def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str
         if key not in ids:
             own = safe_id(entries[0].row.cells.get("segment_id", f"line_{entries[0].row.line}"))
             ids[key] = own if own not in taken else safe_id(f"{own} {key}")
-    lines = defaultdict(list)
+    lines, without = defaultdict(list), {}
     for key, entries in recordings.items():
-        for n, entry in enumerate(entries, start=1):
-            otherwise = ids[key] if len(entries) == 1 else f"{ids[key]}_{n:03d}"
+        for entry in entries:
             given = entry.row.cells.get("segment_id")
-            entry.name = safe_id(given) if given else otherwise
+            entry.name = safe_id(given) if given else ids[key] if len(entries) == 1 else ""
+        without[key] = [n for n, entry in enumerate(entries, start=1) if not entry.name]
+    names = {entry.name for entries in recordings.values() for entry in entries}
+    for key, entries in recordings.items():
+        for n, name in _running(ids[key], without[key], names).items():
+            entries[n - 1].name = name
+            names.add(name)
+        for entry in entries:
             lines[entry.name].append(entry.row.line)
     twice = {name: own for name, own in lines.items() if len(own) > 1}
     if twice:
@@ -159,6 +196,14 @@ def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str
             "Correct it, or take the column away: segments are then named after their files"
         )
     return ids
+
+
+def _running(name: str, numbers: Sequence[int], taken: Set[str]) -> dict[int, str]:
+    """The name with each number, in as many digits as it takes that none is taken."""
+    digits = 3
+    while not taken.isdisjoint(names := [f"{name}_{n:0{digits}d}" for n in numbers]):
+        digits += 1
+    return dict(zip(numbers, names))
 
 
 def _read_recording(
@@ -181,6 +226,9 @@ def _read_recording(
                 supplied[kind] = places.file(cell)
                 if supplied[kind] is None:
                     say(MODALITY[kind], "partial", f"there is no file {cell}, so no {kind}")
+                elif kind == "transcript" and not is_transcript(cell):
+                    say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
+                    supplied[kind] = None
         try:
             segment = _segment(unit_id, entry, None if shared else entry.audio, supplied)
         except InputError as error:
