@@ -500,6 +500,38 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
         read_spans(table, [one])
 
 
+def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    table, here = tmp_path / "times.csv", Path("01.mp4")
+    ann, bob, monday = Path("ann/01.mp4"), tmp_path / "bob" / "01.mp4", Path("talks/monday.mp4")
+
+    def write(*names):
+        table.write_text("video,start_s,end_s\n" + "".join(f"{name},{k},{k + 1}\n" for k, name in enumerate(names)))
+
+    write("talks/monday.mp4", "./talks/monday", f"{tmp_path}/talks/monday.mp4", "../talks/monday.mp4")
+    assert [span.start_s for span in read_spans(table, [monday])[monday]] == [0, 1, 2, 3]
+    write("bob/01.mp4", "ann/01", "ann/01.mp4", "eve/01.mp4")
+    assert read_spans(table, [ann, bob]) == {ann: [Span(1, 2), Span(2, 3)], bob: [Span(0, 1)]}
+    assert "eve/01.mp4" in caplog.text
+    write("01.mp4", "ann/01.mp4")  # a path that was given so
+    assert read_spans(table, [here, ann]) == {here: [Span(0, 1)], ann: [Span(1, 2)]}
+    for name in ("01.mp4", "01"):
+        write(name)
+        with pytest.raises(InputError, match=rf"{name} may be any of ann/01.mp4, .*bob/01.mp4"):
+            read_spans(table, [ann, bob])
+    write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
+    with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
+        read_spans(table, [ann])
+
+
+def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_too_short(predictors, shared):
+    path = shared / "media" / "grid" / "swwp2s.mpg"
+    with pytest.raises(InputError, match="of this recording no times are given"):
+        predictors["iemocap"].answer(path, Wish(spans=[]))
+    with pytest.raises(InputError, match="none of the given times lies in it"):
+        predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))
+
+
 @pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech
 def test_speech_is_found_where_it_is(shared, monkeypatch, stretch_s):
     monkeypatch.setattr("models.apply.turns.STRETCH_S", stretch_s)
