@@ -38,7 +38,7 @@ from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.records import InputError, Segment, read_table, write_table
-from pipeline.weights import slug
+from pipeline.weights import digest_files, slug
 from tests import warm_jobs
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
@@ -391,6 +391,28 @@ def flip(pattern: str):
 def test_a_model_that_cannot_be_used_is_refused_with_a_sentence(made, tmp_path, damage, reason):
     with pytest.raises(InputError, match=reason):
         Predictor(damaged(made["iemocap"][2], tmp_path, damage), tmp_path / "weights")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_model_whose_own_fusion_is_not_there_is_refused_with_a_sentence(made, tmp_path, monkeypatch, there):
+    def of_a_plug(model):
+        for path in model.glob("members/*/*/run.json"):
+            table = json.loads(path.read_text())
+            table["network"] |= {"fusion": "mine.py:Mine", **({"no_such_option": 1} if there else {})}
+            path.write_text(json.dumps(table))
+        changed(files=digest_files(model / "members"))(model)
+
+    model = damaged(made["affwild2"][2], tmp_path, of_a_plug)
+    monkeypatch.chdir(tmp_path)
+    if there:
+        text = "from models.fusion.baselines import Concatenation\n\n\nclass Mine(Concatenation):\n    pass\n"
+        (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "a.wav").touch()
+    error = run(model, "a.wav", "--plugs", "--out", "out")
+    assert isinstance(error, InputError)
+    assert "'mine.py:Mine': " in str(error)
+    reason = "unknown option 'no_such_option'" if there else f"the model expects it at {tmp_path.resolve() / 'mine.py'}"
+    assert reason in str(error)
 
 
 def test_weights_of_another_digest_are_refused(made, tmp_path):
