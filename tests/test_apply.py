@@ -124,6 +124,25 @@ def test_a_transcript_beside_a_recording_is_read(predictors, shared, tmp_path):
     assert not any("--recogniser" in note for note in answer.notes)
 
 
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ({"talk.vtt": "WEBVTT\n\n00:00.500 --> 00:01.300\ncaf\xe9\n".encode("cp1252")}, "talk.vtt: not UTF-8"),
+        ({"talk.srt": b"set white\n"}, "talk.srt: not SubRip"),
+        ({"talk.srt": b"", "talk.vtt": b"WEBVTT\n"}, "talk.mpg has several transcripts: talk.srt, talk.vtt"),
+    ],
+)
+def test_why_a_transcript_beside_a_recording_is_not_used_is_said(predictors, shared, tmp_path, texts, reason):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    for name, data in texts.items():
+        (tmp_path / name).write_bytes(data)
+    answer = predictors["iemocap"].answer(tmp_path / "talk.mpg", Wish(window_s=1.5))
+    assert any(note.startswith(f"No transcript beside this recording was used: {reason}") for note in answer.notes)
+    assert any("--recogniser" in note for note in answer.notes)
+    assert not any("none lies beside" in note for note in answer.notes)
+    assert not answer.words
+
+
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     for _, results, model in made.values():
         files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
