@@ -38,7 +38,7 @@ from models.apply.recordings import Wish, find
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.records import InputError, Segment, read_table, write_table
-from pipeline.weights import slug
+from pipeline.weights import digest_files, slug
 from tests import warm_jobs
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
@@ -122,6 +122,25 @@ def test_a_transcript_beside_a_recording_is_read(predictors, shared, tmp_path):
     assert [word.word for word in answer.words] == ["set", "white"]
     assert [row.observed["text"] > 0 for row in answer.rows] == [True, False]
     assert not any("--recogniser" in note for note in answer.notes)
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ({"talk.vtt": "WEBVTT\n\n00:00.500 --> 00:01.300\ncaf\xe9\n".encode("cp1252")}, "talk.vtt: not UTF-8"),
+        ({"talk.srt": b"set white\n"}, "talk.srt: not SubRip"),
+        ({"talk.srt": b"", "talk.vtt": b"WEBVTT\n"}, "talk.mpg has several transcripts: talk.srt, talk.vtt"),
+    ],
+)
+def test_why_a_transcript_beside_a_recording_is_not_used_is_said(predictors, shared, tmp_path, texts, reason):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    for name, data in texts.items():
+        (tmp_path / name).write_bytes(data)
+    answer = predictors["iemocap"].answer(tmp_path / "talk.mpg", Wish(window_s=1.5))
+    assert any(note.startswith(f"No transcript beside this recording was used: {reason}") for note in answer.notes)
+    assert any("--recogniser" in note for note in answer.notes)
+    assert not any("none lies beside" in note for note in answer.notes)
+    assert not answer.words
 
 
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
@@ -405,6 +424,28 @@ def test_a_model_that_cannot_be_used_is_refused_with_a_sentence(made, tmp_path, 
         Predictor(damaged(made["iemocap"][2], tmp_path, damage), tmp_path / "weights")
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_model_whose_own_fusion_is_not_there_is_refused_with_a_sentence(made, tmp_path, monkeypatch, there):
+    def of_a_plug(model):
+        for path in model.glob("members/*/*/run.json"):
+            table = json.loads(path.read_text())
+            table["network"] |= {"fusion": "mine.py:Mine", **({"no_such_option": 1} if there else {})}
+            path.write_text(json.dumps(table))
+        changed(files=digest_files(model / "members"))(model)
+
+    model = damaged(made["affwild2"][2], tmp_path, of_a_plug)
+    monkeypatch.chdir(tmp_path)
+    if there:
+        text = "from models.fusion.baselines import Concatenation\n\n\nclass Mine(Concatenation):\n    pass\n"
+        (tmp_path / "mine.py").write_text(text)
+    (tmp_path / "a.wav").touch()
+    error = run(model, "a.wav", "--plugs", "--out", "out")
+    assert isinstance(error, InputError)
+    assert "'mine.py:Mine': " in str(error)
+    reason = "unknown option 'no_such_option'" if there else f"the model expects it at {tmp_path.resolve() / 'mine.py'}"
+    assert reason in str(error)
+
+
 def test_weights_of_another_digest_are_refused(made, tmp_path):
     model = damaged(made["iemocap"][2], tmp_path, lambda model: None)
     opened = Model(model)
@@ -510,6 +551,38 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
         read_spans(table, [one])
+
+
+def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    table, here = tmp_path / "times.csv", Path("01.mp4")
+    ann, bob, monday = Path("ann/01.mp4"), tmp_path / "bob" / "01.mp4", Path("talks/monday.mp4")
+
+    def write(*names):
+        table.write_text("video,start_s,end_s\n" + "".join(f"{name},{k},{k + 1}\n" for k, name in enumerate(names)))
+
+    write("talks/monday.mp4", "./talks/monday", f"{tmp_path}/talks/monday.mp4", "../talks/monday.mp4")
+    assert [span.start_s for span in read_spans(table, [monday])[monday]] == [0, 1, 2, 3]
+    write("bob/01.mp4", "ann/01", "ann/01.mp4", "eve/01.mp4")
+    assert read_spans(table, [ann, bob]) == {ann: [Span(1, 2), Span(2, 3)], bob: [Span(0, 1)]}
+    assert "eve/01.mp4" in caplog.text
+    write("01.mp4", "ann/01.mp4")  # a path that was given so
+    assert read_spans(table, [here, ann]) == {here: [Span(0, 1)], ann: [Span(1, 2)]}
+    for name in ("01.mp4", "01"):
+        write(name)
+        with pytest.raises(InputError, match=rf"{name} may be any of ann/01.mp4, .*bob/01.mp4"):
+            read_spans(table, [ann, bob])
+    write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
+    with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
+        read_spans(table, [ann])
+
+
+def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_too_short(predictors, shared):
+    path = shared / "media" / "grid" / "swwp2s.mpg"
+    with pytest.raises(InputError, match="of this recording no times are given"):
+        predictors["iemocap"].answer(path, Wish(spans=[]))
+    with pytest.raises(InputError, match="none of the given times lies in it"):
+        predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))
 
 
 @pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech

@@ -103,7 +103,7 @@ class Model:
         if not plugs:
             self._refuse_plugs({run["network"]["fusion"] for run in runs})
         self.task = Task.parse(self.about.task)
-        self.network = NetworkOptions.model_validate(runs[0]["network"])
+        self.network = _network(self.folder, runs[0]["network"])
         self.rows_per_step: dict[str, int] = runs[0]["model"]["rows_per_step"]
         self.training = TrainingOptions.model_validate({**runs[0]["training"], "seeds": [0]})
 
@@ -157,6 +157,17 @@ class Model:
                 f"delete the folder, and {wanted.source} is fetched again"
             )
         return found
+
+
+def _network(folder: Path, table: dict[str, Any]) -> NetworkOptions:
+    """The options of the network; raises InputError where its fusion is not there, or does not take them."""
+    try:
+        return NetworkOptions.model_validate(table)
+    except ValidationError as error:
+        problem, name = error.errors()[0]["msg"].removeprefix("Value error, "), table["fusion"]
+        named = Path(name.rpartition(":")[0])
+        where = f"; the model expects it at {named.expanduser().resolve()}" if named.suffix == ".py" else ""
+        raise InputError(f"{folder}: {problem}{where}") from None
 
 
 def _read(folder: Path) -> tuple[ModelFile, str]:

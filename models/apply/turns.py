@@ -2,7 +2,8 @@
 
 import csv
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpora.transcripts import read_cues
+from pipeline.log import log
 from pipeline.records import InputError, Picture, Side
 from pipeline.sound import read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ
@@ -85,7 +87,8 @@ def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
 def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
     """The times that a file gives for each recording: CSV or TSV, SRT or VTT, or RTTM.
 
-    Raises InputError where the file cannot be used, is of another kind, or does not say of which recording it speaks.
+    Raises InputError where the file cannot be used, is of another kind, or does not say of which recording it speaks:
+    it names none, one of its names fits several, or no name fits any.
     """
     kind = path.suffix.lower()
     if kind not in (".csv", ".tsv", ".srt", ".vtt", ".rttm"):
@@ -106,10 +109,44 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
             f"--segments {path}: does not say of which of {len(recordings)} recordings it speaks; give one recording, "
             "or a CSV with a column video"
         )
+    meant = _meant(path, list(dict.fromkeys(name for name, _ in pairs if name is not None)), recordings)
     return {
-        recording: [span for name, span in pairs if name in (None, recording.name, recording.stem)]
+        recording: [span for name, span in pairs if name is None or meant.get(name) == recording]
         for recording in recordings
     }
+
+
+def _meant(path: Path, names: Sequence[str], recordings: Sequence[Path]) -> dict[str, Path]:
+    """The recording that each name means, as far as it means one."""
+    fitting = {name: _fitting(name, recordings) for name in names}
+    if several := next((name for name in names if len(fitting[name]) > 1), None):
+        raise InputError(
+            f"--segments {path}: {several} may be any of {', '.join(map(str, fitting[several]))}; give enough of its "
+            "path to tell them apart"
+        )
+    strange = [name for name in names if not fitting[name]]
+    said = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+    if names and len(strange) == len(names):
+        raise InputError(
+            f"--segments {path}: speaks of {said}, which is none of the recordings given; name them by file, or by the "
+            "last parts of their path"
+        )
+    if strange:
+        log.warning("--segments %s: speaks also of %s; of these no recording was given", path, said)
+    return {name: fitting[name][0] for name in names if fitting[name]}
+
+
+def _fitting(name: str, recordings: Sequence[Path]) -> list[Path]:
+    """The recordings whose path is the name, or, where none is, ends with it; the suffix may be left out."""
+    asked, fitting = Path(os.path.normpath(name)).parts, dict[int, list[Path]]()
+    last = tuple(part for part in asked if part != os.pardir)
+    for recording in recordings:
+        given, whole = Path(os.path.normpath(recording)), Path(os.path.abspath(recording))
+        forms = [(*path.parts[:-1], end) for path in (given, whole) for end in (path.name, path.stem)]
+        fits = [asked == forms[0], asked == forms[1], *(last == form[-len(last) :] for form in forms[2:])]
+        if any(fits):
+            fitting.setdefault(fits.index(True), []).append(recording)
+    return fitting[min(fitting)] if fitting else []
 
 
 def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
