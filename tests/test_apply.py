@@ -355,6 +355,25 @@ def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quic
     assert (tmp_path / "out" / "recordings.csv").is_file()
 
 
+def test_recordings_of_one_name_that_are_predicted_call_by_call_are_all_kept(quick, tmp_path, monkeypatch):
+    written, sources = command_outputs(monkeypatch, stop_at=""), [tmp_path / name / "01.wav" for name in ("ann", "bob")]
+    for path in sources:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode() * 100)
+    for path in sources * 2:
+        monkeypatch.chdir(path.parent)
+        assert run(quick[0], "01.wav", "--out", tmp_path / "out") is None
+    assert len(written) == 2, "the second time nothing is missing"
+    assert written[0] == "01"
+    records = [json.loads((tmp_path / "out" / f"{name}.json").read_text()) for name in written]
+    assert [record["source"] for record in records] == list(map(str, sources))
+    assert sorted(pd.read_csv(tmp_path / "out" / "recordings.csv", dtype=str).recording) == sorted(written)
+    assert run(quick[0], *sources, "--out", tmp_path / "out") is None
+    (tmp_path / "ann").rename(tmp_path / "eve")
+    assert run(quick[0], tmp_path / "eve" / "01.wav", "--out", tmp_path / "out") is None
+    assert len(written) == 2, "each has kept its name"
+
+
 def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
     written, stops = [], [stop_at]

@@ -24,6 +24,7 @@ from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
+from models.apply.records import record
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
@@ -123,11 +124,6 @@ def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
     return dict.fromkeys((request.path for request, _ in left), failure)
 
 
-def record(out: Path, name: str) -> Path:
-    """The file that says that a recording is done."""
-    return out / f"{name}.json"
-
-
 def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on."""
     how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
@@ -202,8 +198,8 @@ def _clear(out: Path, name: str) -> None:
 def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
     """Write what comes out, and at last that it is done, with what a user must know."""
     written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
-    known = {**key, "source": str(answer.source), "demonstration": answer.demonstration, "notes": list(answer.notes)}
-    known["files"] = [path.name for path in written]
+    known = {**key, "source": os.path.abspath(answer.source), "demonstration": answer.demonstration}
+    known |= {"notes": list(answer.notes), "files": [path.name for path in written]}
     write_json(record(order.out, request.name), known)
 
 

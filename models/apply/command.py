@@ -5,19 +5,18 @@ from pathlib import Path
 
 import click
 
-from models.apply.batch import Order, Request, predict_all, record
+from models.apply.batch import Order, Request, predict_all
 from models.apply.folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join
 from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
+from models.apply.records import JOINED, names, record, tables
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
 from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.names import safe_ids
 from pipeline.records import InputError
 
-JOINED = "recordings"  # name of the table of all
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
@@ -61,8 +60,8 @@ def predict(
 ):  # fmt: skip
     """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
 
-    Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all. A recording that
-    cannot be used stops none of the others; a second run does only what is missing.
+    Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all in the
+    folder. A recording that cannot be used stops none of the others; a second run does only what is missing.
     """
     if side and people == "all":
         raise InputError("--people all and --side: everybody, or the person on one side; give one of them")
@@ -80,17 +79,16 @@ def predict(
         found = Weights(source=source, slug=checkpoints.slug(source)) if source else None
         recogniser = RecogniserChoice(kind=recogniser, weights=found)
     order = Order(model, out, weights, device, tuple(folds), recogniser, plugs, overlay)
-    # "@" at the end is in no other name: a recording called like the table of all must not be lost to it.
-    names = {path: f"{name}@" if name == JOINED else name for path, name in safe_ids(map(str, paths)).items()}
+    name_of = names(paths, out)
     wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
-    failed = predict_all(order, [Request(path, wishes[path], names[str(path)]) for path in paths], cores, again)
+    failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
     named = ", ".join(str(path) for path in paths if path in failed)
     said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
     full = next((failure.full for failure in failed.values() if failure.full), None)
     if full:
         log.error("%s", said)
-    if done := [record(out, names[str(path)]) for path in paths if path not in failed]:
-        join([path.with_suffix(".csv") for path in done], out / f"{JOINED}.csv")
+    if done := [record(out, name_of[path]) for path in paths if path not in failed]:
+        join(tables(out), out / f"{JOINED}.csv")
         if watch:
             import webbrowser
 
