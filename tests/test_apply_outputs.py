@@ -424,7 +424,7 @@ def test_a_picture_that_damage_keeps_from_being_shown_costs_an_overlay_only_itse
     with av.open(str(tmp_path / "out.mp4")) as container:
         times_s = [frame.time for frame in container.decode(video=0)]
     assert times_s == pytest.approx([k / 25 for k in range(100) if k != 19], abs=1e-4)
-    assert "1 damaged pictures are left out of the overlay" in caplog.text
+    assert "damaged pictures that are left out of the overlay: 1" in caplog.text
 
 
 def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():

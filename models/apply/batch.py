@@ -4,7 +4,6 @@ Of each recording ``NAME.json`` is written last: it says by which model, of whic
 which files there are. Where a recording is not finished, none of its files is left.
 """
 
-import json
 import os
 import signal
 import time
@@ -24,7 +23,7 @@ from models.apply.folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
-from models.apply.records import record
+from models.apply.records import read, record
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
@@ -127,7 +126,7 @@ def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
 def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on."""
     how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
-    digests = [content(file) for file in (request.path, transcript_of(request.path)) if file]
+    digests = [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
     settings = {"wish": repr(request.wish), **how}
     return {"model": model.digest, "code": _code(model, order), "recording": digests, "settings": settings}
 
@@ -142,13 +141,10 @@ def _code(model: Model, order: Order) -> str:
 
 def _is_done(path: Path, key: dict) -> bool:
     """Whether a recording has been predicted by the same model, in the same way, and all files are there."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return all(known[name] == value for name, value in key.items()) and all(
-            (path.parent / name).is_file() for name in known["files"]
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+    known = read(path)
+    if known is None or not key.items() <= known.items():
         return False
+    return all((path.parent / name).is_file() for name in known["files"])
 
 
 def _open(order: Order, model: Model) -> "Predictor":

@@ -11,7 +11,7 @@ import numpy as np
 from models.apply.turns import WINDOW_S, Span, speech, windows
 from pipeline.container import MediaError
 from pipeline.corpora.resolve import end_of
-from pipeline.corpora.transcripts import find_transcript
+from pipeline.corpora.transcripts import find_transcript, in_short, read_cues
 from pipeline.corpora.tree import is_litter
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id, unfinished
@@ -44,6 +44,7 @@ class Recording:
     frame_time_s: np.ndarray | None = None  # (N,) start of each frame; None: there is no picture
     everybody: bool = False  # how many people there are, the faces tell
     notes: tuple[str, ...] = ()
+    unused: str = ""  # why none of the transcripts that lie beside it is used
 
 
 def find(given: Sequence[str]) -> list[Path]:
@@ -76,14 +77,14 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
     unit, end_s, time_s, notes = _look(path)
-    root, transcript = path.absolute().parent, transcript_of(path)
+    root, (transcript, unused) = path.absolute().parent, transcript_of(path)
     if transcript:
         unit = replace(unit, transcript=transcript.relative_to(root).as_posix())
     spans, why = _spans(path, end_s, frames, wish)
     side = "whole" if time_s is None else wish.side  # voices are not told apart
     segments = tuple(_segments(unit, spans, side))
     everybody = wish.people == "all" and time_s is not None and not any(span.person or span.side for span in spans)
-    return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why))
+    return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why), unused)
 
 
 def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
@@ -109,13 +110,16 @@ def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
     return unit, float(frame_ranges_s(time_s)[-1, 1]), time_s, []
 
 
-def transcript_of(path: Path) -> Path | None:
-    """The transcript that lies beside a recording; of several, none."""
+def transcript_of(path: Path) -> tuple[Path | None, str]:
+    """The transcript that lies beside a recording, if it can be used; and why none of those that lie there is."""
+    root = path.absolute().parent
     try:
-        return find_transcript(path.absolute().parent, path.name)
+        found = find_transcript(root, path.name)
+        if found:
+            read_cues(found)
     except InputError as error:
-        log.warning("%s; none is used", error)
-        return None
+        return None, in_short(error, root)
+    return found, ""
 
 
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:

@@ -4,18 +4,15 @@ Encoders and the recogniser are loaded once for all recordings. Memory is that o
 length of a recording.
 """
 
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from textwrap import shorten
 
 from models.apply.folder import Model, RecogniserChoice
 from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
-from pipeline.corpora.transcripts import find_transcript
 from pipeline.crops import FaceFile
 from pipeline.devices import choose_device
 from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
@@ -25,10 +22,10 @@ from pipeline.features.join import join_stores
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
-from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
+from pipeline.records import Finding, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
-from pipeline.words.place import place_words, read_transcript, transcriber
+from pipeline.words.place import place_words, transcriber
 
 FACELESS = "The model follows no faces, so people are not told apart."
 AGAIN = "Who comes back after a cut, looking different, is a new person."
@@ -84,7 +81,7 @@ class Stages:
             there = any(len(observed_s) and not silent for observed_s, silent in zip(sound.observed_s, sound.silent))
             sound_used = "audio" in self.extractors and there
         if "text" in self.extractors:
-            words, lacking = self._words(root, unit, segments, audio)
+            words, lacking = self._words(root, unit, segments, audio, recording.unused)
             write_table(folder / "words" / f"{unit.unit_id}.tsv", words, Word)
             notes += lacking
         stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
@@ -105,8 +102,10 @@ class Stages:
         faces = FaceFile(path)
         return recording, faces, [*_of_faces(faces, recording), *notes]
 
-    def _words(self, root: Path, unit: Unit, segments: list[Segment], audio: Path) -> tuple[list[Word], list[str]]:
-        """The words of a recording, and what a user must know of them."""
+    def _words(
+        self, root: Path, unit: Unit, segments: list[Segment], audio: Path, unused: str
+    ) -> tuple[list[Word], list[str]]:
+        """The words of a recording, and what a user must know of them; ``unused``: why no transcript is used."""
         missed: list[Finding] = []
         silent: list[str] = []
 
@@ -118,7 +117,6 @@ class Stages:
 
         words = place_words(root, unit, segments, recognise)
         notes = [f"Speech was not recognised everywhere: {missed[0].reason}."] if missed else []
-        unused = _why_unused(root, unit)
         if unused:
             notes.append(f"No transcript beside this recording was used: {unused}.")
         if silent:
@@ -150,17 +148,6 @@ class Stages:
         path = folder / "features" / f"{modality}.h5"
         join_stores(stores, feature.name, path)
         return FeatureStore(path)
-
-
-def _why_unused(root: Path, unit: Unit) -> str | None:
-    """Why none of the transcripts that lie beside a recording can be used; None where one can, or none lies there."""
-    try:
-        found = unit.transcript or find_transcript(root, unit.video or unit.audio or "")
-        if found:
-            read_transcript(root / found)
-    except InputError as error:
-        return shorten(str(error).replace(f"{root}{os.sep}", ""), 300, placeholder=" ...")  # it may quote any file
-    return None
 
 
 def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:

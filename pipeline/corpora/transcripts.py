@@ -96,11 +96,15 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
             reason += "; their words are nobody's" if named else ""
         except InputError as error:
             named = {unit.transcript}
-            reason = f"the transcript supplied was not used: {error}".replace(f"{root}{os.sep}", "")
+            reason = f"the transcript supplied was not used: {error}"
         if named:
-            reason = shorten(reason, 300, placeholder=" ...")  # it may quote a file that is not text at all
-            findings += [Finding(unit.unit_id, name, "text", "partial", reason) for name in own]
+            findings += [Finding(unit.unit_id, name, "text", "partial", in_short(reason, root)) for name in own]
     return findings
+
+
+def in_short(reason: str | InputError, root: Path) -> str:
+    """What is said of a file below ``root``, of which it may quote anything, even what is not text at all."""
+    return shorten(str(reason).replace(f"{root}{os.sep}", ""), 300, placeholder=" ...")
 
 
 def _read_tsv(path: Path, text: str) -> Iterator[Cue]:

@@ -74,7 +74,7 @@ def _shown(pictures: Iterable[Picture], source: Path) -> Iterator[tuple[Picture,
     if not counts["shown"]:
         raise MediaError(source, "none of its pictures can be shown", REPLACE)
     if counts["damaged"]:
-        log.warning("%s: %d damaged pictures are left out of the overlay", source, counts["damaged"])
+        log.warning("%s: damaged pictures that are left out of the overlay: %d", source, counts["damaged"])
 
 
 def _picture_stream(out, width: int, height: int, rate: Fraction):
