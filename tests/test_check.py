@@ -1,6 +1,7 @@
 """What ``affectflow check`` foresees of a split: sizes counted by hand, and where nothing could be decided."""
 
 import re
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from models.evaluation.statuses import Status
 from models.protocols.labels import usable
 from models.protocols.split import assign
 from pipeline.corpora.resolve import with_ends
-from workflow.check import configuration, parts_of
+from workflow.check import configuration, parts_and_costs_of, split_of
 from workflow.estimate import volume
 from workflow.planned import Corpora
 
@@ -30,7 +31,8 @@ def table(tmp_path):
         entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
         config = configuration(())
         config["corpora"] = {"mine": {**entry, **RUNS, "contrasts": list(contrasts)}}
-        return list(parts_of(Corpora(config)["mine"]))
+        told = parts_and_costs_of(Corpora(config)["mine"])
+        return list(takewhile(lambda line: not line.startswith("costs"), told))
 
     return lines
 
@@ -96,9 +98,9 @@ def test_a_reader_that_only_annotates_has_labels(tmp_path):
     config = configuration(())
     config["corpora"] = {"mine": {**entry, "runs": {"self_frames": ["V"]}, "contrasts": []}}
     known = Corpora(config)["mine"]
-    (line,) = parts_of(known)
+    line, *_ = parts_and_costs_of(known)
     assert re.fullmatch(r"split +training \d to \d, development \d(?: to \d)?, test 2 to 3 .*", line), line
-    assert volume(known).labelled_s == 120
+    assert volume(known, split_of(known)).trained_s == 120 * 4 / 5  # one of five folds is tested
 
 
 def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
@@ -113,10 +115,10 @@ def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
     own = {"task": "numbers/frame:pain", "runs": {"self_frames": ["V"]}, "contrasts": []}
     config["corpora"] = {"mine": {**entry, **own}}
     known = Corpora(config)["mine"]
-    (line,) = parts_of(known)
+    line, *costs = parts_and_costs_of(known)
     assert "cannot be made" in line
     assert "none of 12 segments" in line
-    assert volume(known).labelled_s == 0
+    assert not any(line.split()[0] == "training" and "epochs" not in line for line in costs)
 
 
 def test_a_row_s_own_sound_counts_where_it_may_tell_the_end(tmp_path):

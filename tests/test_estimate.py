@@ -6,10 +6,14 @@ import subprocess
 import imageio_ffmpeg
 import pytest
 
+from benchmarks.costs import share_that_trains
 from benchmarks.full_size import make_affwild2, make_iemocap
 from models.fusion.registry import FUSIONS
+from pipeline.corpora.base import Index
+from pipeline.records import Assignment
+from tests.iemocap_turns import turns_and_labels
 from workflow import estimate
-from workflow.check import configuration, costs_of, together
+from workflow.check import configuration, costs_of, split_of, together
 from workflow.estimate import Cost, Volume, costs, total, volume
 from workflow.home import HOME
 from workflow.planned import Corpora
@@ -63,15 +67,14 @@ def known(tree, monkeypatch):
 
 
 def test_every_stage_is_priced_by_how_much_of_it_there_is(known):
-    found = {cost.stage: cost for cost in costs(known(), Volume(10_000, 8000, 5000))}
+    found = {cost.stage: cost for cost in costs(known(), Volume(10_000, 8000, 4000))}
     assert list(found) == ["audio", "bert", "mfcc", "training"]
     assert found["audio"].core_s == pytest.approx(8000 * 0.001)
     assert found["audio"].disk_b == 8000 * 10
     assert found["mfcc"].core_s == pytest.approx(8000 * 0.02)
     assert found["bert"].core_s == pytest.approx(8000 * 2.5 * 0.3)
     assert found["bert"].disk_b == 8000 * 2.5 * 3000
-    # Two seeds, two learning rates and 15 epochs on each of 5 folds, on four fifths of what is labelled.
-    once_s = 5 * 2 * 2 * 15 * 5000 * 4 / 5
+    once_s = 5 * 2 * 2 * 15 * 4000  # folds, seeds, learning rates, epochs
     assert found["training"].core_s == pytest.approx(once_s * (0.002 / 3 + 0.004 * 2 / 3))
     assert found["training"].gpu_s == pytest.approx(once_s * (0.001 / 3 + 0.001 * 2 / 3))
     assert found["training"].disk_b == 2 * 5 * 2 * 2 * 5
@@ -85,7 +88,7 @@ def test_faces_are_priced_by_what_is_decoded_and_what_is_looked_at(known):
         faces={"sample_rate_hz": 5},
         runs={"self": ["V"]},
     )
-    found = {cost.stage: cost for cost in costs(own, Volume(10_000, 8000, 5000))}
+    found = {cost.stage: cost for cost in costs(own, Volume(10_000, 8000, 4000))}
     assert list(found) == ["faces", "geometry", "training"]
     assert found["faces"].core_s == pytest.approx(10_000 * 0.1 + 8000 * 5 * 0.01)
     assert (found["faces"].disk_b, found["faces"].memory_mb) == (8000 * 5 * 100, 200)
@@ -94,7 +97,7 @@ def test_faces_are_priced_by_what_is_decoded_and_what_is_looked_at(known):
 
 def test_more_seeds_cost_more_and_a_gpu_beside_the_cores_takes_what_it_can(known):
     two, four = (
-        costs(known(training={**SMALL["training"], "seeds": list(range(n))}), Volume(10_000, 8000, 5000))[-1]
+        costs(known(training={**SMALL["training"], "seeds": list(range(n))}), Volume(10_000, 8000, 4000))[-1]
         for n in (2, 4)
     )
     assert four.core_s == pytest.approx(2 * two.core_s)
@@ -108,7 +111,7 @@ def test_more_seeds_cost_more_and_a_gpu_beside_the_cores_takes_what_it_can(known
 
 
 def test_what_there_is_of_a_corpus_is_what_its_files_say(known, tree):
-    found = volume(known())
+    found = volume(known(), split_of(known()))
     turns = [line for file in tree.rglob("EmoEvaluation/*.txt") for line in file.read_text().splitlines()]
     turns = [line for line in turns if re.match(r"\[\d", line)]
     spans = [tuple(map(float, re.match(r"\[(\S+) - (\S+)\]", line).groups())) for line in turns]
@@ -116,7 +119,7 @@ def test_what_there_is_of_a_corpus_is_what_its_files_say(known, tree):
     kept = {"ang", "exc", "hap", "sad", "fru", "sur", "neu"}
     labelled_s = sum(s for s, line in zip(lasts_s, turns) if line.split("\t")[2] in kept)
     assert found.segments_s == pytest.approx(sum(lasts_s))
-    assert found.labelled_s == pytest.approx(labelled_s)
+    assert found.trained_s == pytest.approx(labelled_s * 4 / 5)  # a session of five is left out
     assert found.recordings_s > found.segments_s  # pauses
 
 
@@ -131,11 +134,23 @@ def test_recordings_that_no_segment_measures_are_opened(tmp_path):
     (tmp_path / "labels.csv").write_text("audio,label\na.wav,x\nb.wav,y\n")
     config = configuration(())
     config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv"}}
-    assert volume(Corpora(config)["mine"]) == Volume(*[pytest.approx(5.0)] * 3)
+    mine, both = Corpora(config)["mine"], ("training", "development")
+    split = [Assignment(s.segment_id, 0, part) for s, part in zip(mine.index.segments, both)]
+    assert volume(mine, split[:1]) == Volume(*[pytest.approx(5.0)] * 2, pytest.approx(2.5 / mine.folds))
+    assert volume(mine, split) == Volume(*[pytest.approx(5.0)] * 2, pytest.approx(5.0 / mine.folds))
+
+
+def test_what_a_fold_does_not_train_on_is_not_paid_for(known):
+    """Of IEMOCAP two thirds, where people and scenario are left out together."""
+    iemocap = known(protocol="scenario")
+    iemocap.index = Index([], *turns_and_labels())
+    of_page = (2208 + 395) / (20 * 374)  # docs/statistics.md
+    assert "| `scenario` | 20 | 2,208 | 395 | 374 |" in (HOME / "docs/statistics.md").read_text()
+    assert share_that_trains(iemocap) == pytest.approx(of_page, rel=0.002)
 
 
 def test_check_prints_the_costs_and_where_they_were_measured(known):
-    lines = list(costs_of(known()))
+    lines = list(costs_of(known(), split_of(known())))
     assert "an estimate" in lines[0]
     assert "one a slow core core and one a GPU gpu" in lines[0]
     assert [line.split()[0] for line in lines[2:6]] == ["audio", "bert", "mfcc", "training"]
@@ -160,7 +175,7 @@ def test_the_quick_settings_are_a_part_of_the_whole_and_cost_less(trees, name):
         training = known.options.training.model_dump(exclude={"seeds"})
         of_both[known] = kept, training, known.settings.models, known.folds, known.settings.labels
     assert of_both[whole] == of_both[quick]
-    much = Volume(10_000, 8000, 5000)
+    much = Volume(10_000, 8000, 4000)
     assert costs(quick, much)[-1].core_s < costs(whole, much)[-1].core_s / 3
 
 

@@ -11,7 +11,7 @@ import click
 from models.evaluation.contrast import also_differs, differences
 from models.options import runs_named
 from models.report.names import count
-from pipeline.records import InputError
+from pipeline.records import Assignment, InputError
 from workflow.launch import base, in_order, overlays, read, settings_option
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ def check(corpus, settings):
 
     known = Corpora(configuration(overlays(corpus, settings)))[corpus]
     if known.settings.synthetic:
-        lines = iter([f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated"])
+        lines = [f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated", *plan_of(known)]
+        lines.append(f"{'costs':<12} some minutes: a demonstration")
     else:
-        lines = summary(known.settings.corpus, known.index)
-    for line in (*lines, *plan_of(known), *parts_of(known), *costs_of(known)):
+        lines = [*summary(known.settings.corpus, known.index), *plan_of(known), *parts_and_costs_of(known)]
+    for line in lines:
         click.echo(line.encode(errors="replace").decode())
 
 
@@ -68,28 +69,44 @@ def plan_of(known) -> Iterator[str]:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
 
 
-def parts_of(known) -> Iterator[str]:
-    """Yield how large the parts of a fold would be, or why there is none, and where no contrast could be decided."""
+def parts_and_costs_of(known) -> Iterator[str]:
+    """Yield what a split would hold and a run cost; where there can be no split, why, and what features cost."""
+    try:
+        rows = split_of(known)
+    except InputError as error:
+        rows = []
+        yield f"{'split':<12} cannot be made: {error}"
+    else:
+        yield from parts_of(known, rows)
+    yield from costs_of(known, rows)
+
+
+def split_of(known) -> list[Assignment]:
+    """The split, as far as recordings need not be opened for it; raises InputError where there can be none."""
     from models.protocols.labels import usable
-    from models.protocols.split import PARTS, assign
+    from models.protocols.split import assign
 
     one, options, segments = known.settings, known.options, known.index.segments
-    if one.synthetic:
-        return
-    measured = all(isfinite(segment.end_s) for segment in segments)
-    by_duration = one.task.frames and measured
-    try:
-        label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, known.unlabelled)
-        rows = assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
-    except InputError as error:
-        yield f"{'split':<12} cannot be made: {error}"
-        return
-    sizes: dict[str, list[int]] = {}
+    label, predicted = usable(one.task, segments, known.index.labels, one.labels, options.merge, known.unlabelled)
+    by_duration = one.task.frames and measured(known)
+    return assign(segments, one.protocol, label, predicted, options.turns, options.split_seed, by_duration)
+
+
+def measured(known) -> bool:
+    """Whether the index says how long each segment is."""
+    return all(isfinite(segment.end_s) for segment in known.index.segments)
+
+
+def parts_of(known, rows: list[Assignment]) -> Iterator[str]:
+    """Yield how large the parts of a fold would be, and where no contrast could be decided."""
+    from models.protocols.split import PARTS
+
+    one, sizes = known.settings, dict[str, list[int]]()
     for (part, _), size in sorted(Counter((row.part, row.fold) for row in rows).items()):
         sizes.setdefault(part, []).append(size)
     listed = ", ".join(f"{part} {span(sizes[part])}" for part in PARTS if part in sizes)
     yield f"{'split':<12} {listed} {one.corpus.segment_word}s{' in each fold' if known.folds > 1 else ''}"
-    if options.contrasts and (measured or not one.task.frames):
+    if known.options.contrasts and (measured(known) or not one.task.frames):
         yield from undecidable(known, {row.segment_id for row in rows if row.part == "test"})
 
 
@@ -118,17 +135,14 @@ def undecidable(known, tested: set[str]) -> Iterator[str]:
         yield f"  no contrast can be decided on a test set of {what}: {status.text}"
 
 
-def costs_of(known) -> Iterator[str]:
+def costs_of(known, rows: list[Assignment]) -> Iterator[str]:
     """Yield what a run would cost as configured, and from what that was estimated."""
     from workflow.estimate import cells, costs, epochs_of, volume
 
-    if known.settings.synthetic:
-        yield f"{'costs':<12} some minutes: a demonstration"
-        return
     yield f"{'costs':<12} an estimate, from rates of {measured_on()}; networks of base size, {APART}"
     row = "  {:<24} {:>10} {:>12} {:>10} {:>21}"
     yield row.format("", "core hours", "or GPU hours", "GB of disk", "GB of memory of a job")
-    found = costs(known, volume(known))
+    found = costs(known, volume(known, rows))
     for cost in found:
         yield row.format(*cells(cost))
     yield f"  training is priced at {epochs_of(known.options.training)} epochs; – where no rate is known"

@@ -6,6 +6,7 @@ wrote into rates.json. Networks are taken to be of base size, 12 layers of 768; 
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import isinf
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from models.options import MODALITIES, TrainingOptions
 
 if TYPE_CHECKING:
+    from pipeline.records import Assignment
     from workflow.options import ExtractorEntry
     from workflow.planned import Planned
 
@@ -26,11 +28,11 @@ PATIENCES = 3  # training ends after about so many times stop_patience
 
 @dataclass(frozen=True)
 class Volume:
-    """Seconds of all recordings of a corpus, of its segments, and of those that have a label to be predicted."""
+    """Seconds of all recordings of a corpus, of its segments, and of those that train or select a model of a fold."""
 
     recordings_s: float
     segments_s: float
-    labelled_s: float
+    trained_s: float  # the mean over folds
 
 
 class Cost(NamedTuple):
@@ -49,7 +51,7 @@ def rates() -> dict:
     return json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
 
 
-def volume(known: "Planned") -> Volume:
+def volume(known: "Planned", split: Sequence["Assignment"]) -> Volume:
     """How much there is of a corpus; where segments do not tell how long recordings are, some are opened."""
     index = known.index
     ends_s = {unit.unit_id: 0.0 for unit in index.units}
@@ -59,12 +61,9 @@ def volume(known: "Planned") -> Volume:
         some = unknown[:: -(-len(unknown) // OPENED)]
         lengths = [length for unit in some if (length := length_s(Path(known.root), unit.video or unit.audio))]
         ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
-    segments_s = labelled_s = 0.0
-    for segment in index.segments:
-        lasts_s = max(0.0, min(segment.end_s, ends_s[segment.unit_id]) - segment.start_s)
-        segments_s += lasts_s
-        labelled_s += lasts_s * (segment.segment_id in known.labelled)
-    return Volume(sum(ends_s.values()), segments_s, labelled_s)
+    lasts_s = {s.segment_id: max(0.0, min(s.end_s, ends_s[s.unit_id]) - s.start_s) for s in index.segments}
+    trained_s = sum(lasts_s[row.segment_id] for row in split if row.part in ("training", "development"))
+    return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / known.folds)
 
 
 def length_s(root: Path, file: str | None) -> float | None:
@@ -95,7 +94,7 @@ def costs(known: "Planned", much: Volume) -> list[Cost]:
     demonstration = known.settings.demonstration
     features = [_features(name, e, amounts[e.modality], demonstration) for name, e in extracted.items()]
     held_mb = min(sum(cost.disk_b for cost in features) / 1e6, 1000 * options.training.memory_budget_gb)
-    trained = [_training(known, much, published) for published in (False, True)]
+    trained = [_training(known, much, published) for published in (False, True)] if much.trained_s else []
     return [*found, *features, *(cost._replace(memory_mb=cost.memory_mb + held_mb) for cost in trained if cost.disk_b)]
 
 
@@ -129,7 +128,6 @@ def epochs_of(training: TrainingOptions) -> int:
 def _training(known: "Planned", much: Volume, published: bool) -> Cost:
     """Every run on each fold from each seed with each learning rate; of published models, or of others."""
     settings, trainings, work = known.settings, 0, defaultdict[str, float](float)
-    trains_s = much.labelled_s * (1 - 1 / known.folds if known.folds > 1 else 1.0)
     for run in settings.options.planned_runs.values():
         model = settings.models[run.model]
         if model.faithful != published:
@@ -141,7 +139,7 @@ def _training(known: "Planned", much: Volume, published: bool) -> Cost:
         kind = f"{settings.task.level}, {model.fusion}{', as published' if model.faithful else ''}"
         trainings += count
         work["a demonstration's network" if known.settings.demonstration else kind] += (
-            count * epochs_of(own) * trains_s * share * windows
+            count * epochs_of(own) * much.trained_s * share * windows
         )
     cost = _cost("training", dict(work), trainings)
     return cost._replace(stage="training, as published") if published else cost
