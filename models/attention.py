@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.dropout import Dropout, draw, factors
 
 UNSEEN = -1e4  # what an absent step scores: the exponential of anything a query says beside it is 0
+LANES = 16  # numbers that a processor takes at once; torch's softmax of shorter rows is up to twenty times slower
 
 
 class Stream(NamedTuple):
@@ -74,7 +75,7 @@ class MaskedAttention(nn.Module):
         query = F.linear(target, of_query, bias_query) * (width // heads) ** -0.5
         key, value = F.linear(source.values, of_both, bias_both).chunk(2, -1)
         query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))  # (B, h, T, d)
-        weights = self.dropout(scores(query, key, unseen(source.mask, key)).softmax(-1))
+        weights = self.dropout(shares(query, key, unseen(source.mask, key)))
         return holds.out_proj((weights @ value).transpose(1, 2).flatten(-2))
 
 
@@ -90,6 +91,26 @@ def scores(query: Tensor, key: Tensor, begin: Tensor) -> Tensor:
     return torch.baddbmm(begin, query, key.mT).unflatten(0, (-1, heads))
 
 
+def shares(query: Tensor, key: Tensor, begin: Tensor) -> Tensor:
+    """Softmax over S of scores, which ``scores`` makes: (B, h, T, S), in memory (B, h, S, T) where S is short."""
+    if key.shape[2] < LANES:
+        return scores(key, query, begin.mT).softmax(-2).mT
+    return scores(query, key, begin).softmax(-1)
+
+
+def back_to_scores(grad: Tensor, weights: Tensor) -> Tensor:
+    """The gradient of scores from that of ``shares``, which are laid out in memory as these made them."""
+    if weights.shape[3] < LANES:
+        return torch.ops.aten._softmax_backward_data(grad.mT, weights.mT, -2, weights.dtype).mT
+    return torch.ops.aten._softmax_backward_data(grad, weights, -1, weights.dtype)
+
+
+def draw_for(query: Tensor, key: Tensor) -> Tensor:
+    """Random bits for ``shares``, (B, h, T, S), laid out in memory as they are."""
+    (*items, steps), few = query.shape[:3], key.shape[2]
+    return draw((*items, few, steps), key.device).mT if few < LANES else draw((*items, steps, few), key.device)
+
+
 class MeanWeights(torch.autograd.Function):
     """Mean over target steps of dropout(softmax(begin + q k^T)): (B, h, T, d) and (B, h, S, d) -> (B, h, S).
 
@@ -103,10 +124,10 @@ class MeanWeights(torch.autograd.Function):
     @staticmethod
     def forward(query: Tensor, key: Tensor, begin: Tensor, share: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
         """Attend; returns the mean and the bits."""
-        bits = draw((*query.shape[:3], key.shape[2] if dropout else 0), query.device)
+        bits = draw_for(query, key) if dropout else key.new_empty((len(key), 0), dtype=torch.int16)
         means = []
         for q, k, first, of_mean, drawn in MeanWeights.parts(query, key, begin, share[:, None, None], bits):
-            weights = scores(q, k, first).softmax(-1)
+            weights = shares(q, k, first)
             if dropout:
                 weights.mul_(factors(drawn, dropout, weights.dtype))
             means.append(of_mean @ weights)
@@ -132,11 +153,11 @@ class MeanWeights(torch.autograd.Function):
         of_query, of_key = torch.empty_like(query), torch.empty_like(key)
         given = query, key, begin, share[:, None, :, None], bits, grad.unsqueeze(2), of_query, of_key
         for q, k, first, of_mean, drawn, passed, to_query, to_key in MeanWeights.parts(*given):
-            weights = scores(q, k, first).softmax(-1)
+            weights = shares(q, k, first)
             of_weights = of_mean * passed
             if ctx.dropout:
                 of_weights.mul_(factors(drawn, ctx.dropout, weights.dtype))
-            of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            of_scores = back_to_scores(of_weights, weights)
             torch.matmul(of_scores, k, out=to_query)
             torch.matmul(of_scores.mT, q, out=to_key)
         return of_query, of_key, None, None, None

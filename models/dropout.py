@@ -20,7 +20,7 @@ def draw(shape: tuple[int, ...], device: torch.device) -> Tensor:
 def factors(bits: Tensor, share: float, dtype: torch.dtype) -> Tensor:
     """What numbers are multiplied by: 0 for a ``share`` of them, and 1 / (1 - share) for all others."""
     taken = min(round(share * LEVELS), LEVELS - 1)  # the largest int16 stays
-    found = torch.empty(bits.shape, dtype=dtype, device=bits.device)
+    found = torch.empty_like(bits, dtype=dtype)
     torch.ge(bits, taken - LEVELS // 2, out=found)
     return found.mul_(1 / (1 - share))
 

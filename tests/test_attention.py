@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import erf, softmax
 
 from models.attention import (
+    LANES,
     MaskedAttention,
     MeanAttention,
     MeanWeights,
@@ -54,8 +55,9 @@ def test_attention_sees_observed_steps_only(residual):
         assert (outcome.values[i].detach().numpy()[~t] == 0).all()
 
 
-def test_both_ways_of_attention_have_the_same_outcome_and_gradients():
-    target, source = streams(7, (4, 5), (4, 9))
+@pytest.mark.parametrize("steps", [9, LANES])
+def test_both_ways_of_attention_have_the_same_outcome_and_gradients(steps):
+    target, source = streams(7, (4, 5), (4, steps))
     source.mask[0] = False
     source = observed(*source)
     module, found = MaskedAttention(WIDTH, HEADS).double(), []
@@ -70,11 +72,12 @@ def test_both_ways_of_attention_have_the_same_outcome_and_gradients():
 
 @pytest.mark.parametrize("cached", [1, 2 * 3 * 7 * 40, 10**6], ids=["item by item", "by two items", "all at once"])
 @pytest.mark.parametrize("dropout", [0.25, 0.0])
-def test_mean_weights_are_those_of_softmax_and_dropout(monkeypatch, cached, dropout):
+@pytest.mark.parametrize("steps", [40, LANES - 1])
+def test_mean_weights_are_those_of_softmax_and_dropout(monkeypatch, cached, dropout, steps):
     monkeypatch.setattr(MeanWeights, "CACHED", cached)
     torch.manual_seed(0)
-    query, key = (torch.randn(5, 3, n, 4, dtype=torch.float64, requires_grad=True) for n in (7, 40))
-    begin, share = torch.randn(5, 1, 1, 40, dtype=torch.float64), torch.rand(5, 7, dtype=torch.float64)
+    query, key = (torch.randn(5, 3, n, 4, dtype=torch.float64, requires_grad=True) for n in (7, steps))
+    begin, share = torch.randn(5, 1, 1, steps, dtype=torch.float64), torch.rand(5, 7, dtype=torch.float64)
     mean, bits = MeanWeights.apply(query, key, begin, share, dropout)
     kept = 1.0
     if dropout:
