@@ -46,20 +46,20 @@ class Film:
 
 TRAIN, VALIDATION = "Train_Set", "Validation_Set"
 _FILMS = [
-    Film("1-30-320x240", TRAIN, 14, 30), Film("105", TRAIN, 12, people="M", suffix=".avi"),
-    Film("12-24-320x240", TRAIN, 14, 24, away_s=(5.0, 6.0)), Film("video7", TRAIN, 12, people="FM"),
-    Film("118-30-320x240", TRAIN, 12, 30, "M", transcript=".vtt"), Film("131", TRAIN, 12, rows_short=1),
-    Film("video21", TRAIN, 12, 24, "MF"), Film("140-24-320x240", TRAIN, 12, 24, "M", transcript=None),
-    Film("151", TRAIN, 14, suffix=".avi", folder="batch2"), Film("video33", TRAIN, 12, people="MM"),
-    Film("16-30-320x240", TRAIN, 12, 30, "M", sound_from_s=0.5), Film("170", TRAIN, 12, folder="batch2"),
-    Film("182-24-320x240", TRAIN, 12, 24, "M", folder="batch2"), Film("199", TRAIN, 30, transcript=".srt"),
-    Film("204-30-320x240", VALIDATION, 14, 30, "M"), Film("211", VALIDATION, 14, suffix=".avi"),
-    Film("video45", VALIDATION, 14, people="FM"), Film("226-24-320x240", VALIDATION, 14, 24, "M"),
-    Film("233", VALIDATION, 14, 30, variable_rate=True, folder="batch2/part1"),
-    Film("240-24-320x240", VALIDATION, 14, 24, "M", transcript=None, folder="batch2/part1"),
-    Film("257", VALIDATION, 14, sound_from_s=-0.4, folder="batch2/part1"),
-    Film("268-30-320x240", VALIDATION, 14, 30, "M", transcript=".vtt", away_s=(7.0, 8.0)),
-    Film("301", None, 12), Film("video60", None, 12, 24, "M", transcript=None, suffix=".avi"),
+    Film("1-30-320x240", TRAIN, 10, 30), Film("105", TRAIN, 8, people="M", suffix=".avi"),
+    Film("12-24-320x240", TRAIN, 10, 24, away_s=(5.0, 6.0)), Film("video7", TRAIN, 8, people="FM"),
+    Film("118-30-320x240", TRAIN, 8, 30, "M", transcript=".vtt"), Film("131", TRAIN, 8, rows_short=1),
+    Film("video21", TRAIN, 8, 24, "MF"), Film("140-24-320x240", TRAIN, 8, 24, "M", transcript=None),
+    Film("151", TRAIN, 10, suffix=".avi", folder="batch2"), Film("video33", TRAIN, 8, people="MM"),
+    Film("16-30-320x240", TRAIN, 8, 30, "M", sound_from_s=0.5), Film("170", TRAIN, 8, folder="batch2"),
+    Film("182-24-320x240", TRAIN, 8, 24, "M", folder="batch2"), Film("199", TRAIN, 30, transcript=".srt"),
+    Film("204-30-320x240", VALIDATION, 10, 30, "M"), Film("211", VALIDATION, 10, suffix=".avi"),
+    Film("video45", VALIDATION, 10, people="FM"), Film("226-24-320x240", VALIDATION, 10, 24, "M"),
+    Film("233", VALIDATION, 10, 30, variable_rate=True, folder="batch2/part1"),
+    Film("240-24-320x240", VALIDATION, 10, 24, "M", transcript=None, folder="batch2/part1"),
+    Film("257", VALIDATION, 10, sound_from_s=-0.4, folder="batch2/part1"),
+    Film("268-30-320x240", VALIDATION, 10, 30, "M", transcript=".vtt", away_s=(7.0, 8.0)),
+    Film("301", None, 8), Film("video60", None, 8, 24, "M", transcript=None, suffix=".avi"),
 ]  # fmt: skip
 FILMS = {film.name: film for film in sorted(_FILMS, key=lambda film: film.name)}
 
