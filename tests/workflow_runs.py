@@ -48,7 +48,8 @@ def small_config(roots: dict[str, Path] | None = None, changes: dict | None = No
 def four_class_run(real_corpora: Path, folder: Path) -> None:
     """Settle a folder in which models of four classes are to be trained on real faces and voices, two dialogs a job."""
     roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
-    own = {"labels": ["neu", "hap", "sad", "ang"], "media_units": 2}
+    own = {"labels": ["neu", "hap", "sad", "ang"], "media_units": 2, "runs": {"self": ["A"], "cross": ["A+V+T"]}}
+    own["contrasts"] = [{"question": "all or sound", "a": "cross-A+V+T", "b": "self-A"}]
     write_config(folder, small_config(roots, {"corpora": {"iemocap": own}}))
 
 
