@@ -9,6 +9,7 @@ adds. A module with a ``__digest__`` counts elsewhere by that text in place of i
 a number, and says when the number rises.
 """
 
+import os
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -39,10 +40,10 @@ def _source(path: Path) -> Source:
 
 @cache
 def _file(folder: Path, module: str) -> Path | None:
-    path = folder.joinpath(*module.split(".")) if module else folder
-    for candidate in (path.with_name(f"{path.name}.py"), path / "__init__.py")[not module :]:
-        if candidate.is_file():
-            return candidate
+    path = os.path.join(folder, *module.split("."))
+    for candidate in (f"{path}.py", os.path.join(path, "__init__.py"))[not module :]:
+        if os.path.isfile(candidate):
+            return Path(candidate)
     return None
 
 
@@ -92,9 +93,16 @@ def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
 
 
 @cache
+def _packages(folder: Path) -> frozenset[Node]:
+    """A folder and those above it, as far as they are packages."""
+    files = [parent / "__init__.py" for parent in (folder, *folder.parents)]
+    return frozenset((file, ALWAYS) for file in files if file.is_file())
+
+
+@cache
 def _runs(path: Path, imports: frozenset[Import]) -> frozenset[Node]:
     """Modules that run when a file's imports do, with the packages that hold it."""
-    found = {(parent / "__init__.py", ALWAYS) for parent in path.parents if (parent / "__init__.py").is_file()}
+    found = set(_packages(path.parent))
     for each in imports:
         for module in {each.module, ".".join(filter(None, [each.module, each.attribute]))}:
             found |= {(file, ALWAYS) for file in [_locate(path, each.level, module)] if file}
@@ -150,7 +158,7 @@ def _step(node: Node) -> tuple[str, frozenset[Node]]:
     path, name = node
     if name == WHOLE:
         return "", frozenset(_names(path))
-    used, further = [], {(path, ALWAYS), *_runs(path, _source(path).imports | _definition(node).imports)}
+    used, further = [], {(path, ALWAYS), *_runs(path, _source(path).imports), *_runs(path, _definition(node).imports)}
     for read, target in _links(node):
         if isinstance(target, str):
             used.append(f"{read} {target}")
@@ -223,7 +231,7 @@ def code(*targets: str | type | Path) -> str:
     """
     reached = _reached(start for target in targets for start in _starts(target))
     digest = sha256("\0".join(sorted(set(reached.values()))).encode())
-    for folder in sorted({path.parent / "templates" for path, _ in reached}):
+    for folder in sorted({path.parent / "templates" for path in {path for path, _ in reached}}):
         for template in sorted(folder.glob("*.*")):
             digest.update(template.name.encode() + template.read_bytes())
     return digest.hexdigest()[:16]

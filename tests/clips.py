@@ -2,6 +2,7 @@
 
 import subprocess
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def _mux_sound(container, stream, samples, rate, start_s, kind) -> None:
     container.mux(stream.encode())
 
 
+@cache
 def grid_face(shared: Path, name: str) -> list[np.ndarray]:
     """The 75 pictures of a GRID clip, cut to the person: (288, 200, 3)."""
     with av.open(str(shared / "media" / "grid" / f"{name}.mpg")) as container:

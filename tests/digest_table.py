@@ -8,6 +8,8 @@ import ast
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_suffix(".txt")
 HEAD = "# Module, and what its code is part of: rules and plugs. Written by: python -m tests.digest_table\n"
 PACKAGES = [package for package in ("pipeline", "models", "workflow", "affectflow") if (ROOT / package).is_dir()]
+LOOKED_UP = ("_file", "_home", "_locate", "_packages", "_quiet", "_runs")  # whatever is in a file
 EXPLAINED = {"option", "argument", "command", "group", "Field"}
 
 
@@ -93,19 +96,26 @@ def parts() -> dict[str, list[str]]:
 
 def codes(root: Path, wanted: dict[str, list[str]] | None = None) -> dict[str, str]:
     """Digests of what is wanted, all parts unless said, of the sources in a folder."""
+    with sources(root):
+        return {name: digest.code(*targets) for name, targets in (wanted or parts()).items()}
+
+
+@contextmanager
+def sources(root: Path) -> Iterator[None]:
+    """Take digests of the sources in a folder."""
     before, digest.ROOT = digest.ROOT, root
     forget()
     try:
-        return {name: digest.code(*targets) for name, targets in (wanted or parts()).items()}
+        yield
     finally:
         digest.ROOT = before
         forget()
 
 
-def forget() -> None:
+def forget(kept: tuple[str, ...] = ()) -> None:
     """Let the next digest look at the files again."""
-    for function in vars(digest).values():
-        if hasattr(function, "cache_clear"):
+    for name, function in vars(digest).items():
+        if hasattr(function, "cache_clear") and name not in kept:
             function.cache_clear()
 
 
@@ -170,13 +180,15 @@ def edited(text: str, edit: type[ast.NodeTransformer]) -> str:
 
 def touched(root: Path) -> dict[str, list[str]]:
     """Of each module of a copy, the parts whose digest an edit of its code changes."""
-    before, found = codes(root), {}
-    for module, path in modules().items():
-        text = (root / path).read_text()
-        (root / path).write_text(edited(text, Changed))
-        after = codes(root)
-        (root / path).write_text(text)
-        found[module] = [name for name in before if after[name] != before[name]]
+    found = {}
+    with sources(root):
+        before = {name: digest.code(*targets) for name, targets in parts().items()}
+        for module, path in modules().items():
+            text = (root / path).read_text()
+            (root / path).write_text(edited(text, Changed))
+            forget(kept=LOOKED_UP)
+            found[module] = [name for name, targets in parts().items() if digest.code(*targets) != before[name]]
+            (root / path).write_text(text)
     return found
 
 

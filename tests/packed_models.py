@@ -17,7 +17,7 @@ from pipeline.corpora.prepare import read
 from pipeline.media import frame_times_s
 from pipeline.records import Segment, Unit, read_table
 from tests.task_corpora import ROOT, invoke
-from workflow.__main__ import main as workflow
+from workflow.demo.checkpoints import write_checkpoint
 from workflow.planned import Planned
 from workflow.settings import patch, resolve
 
@@ -90,8 +90,8 @@ def prepare(folder: Path, corpora: Path, name: str) -> None:
         if "text" in reads:
             invoke(pipeline, "words", *which, "--out", results / "words" / f"{shard}.tsv")
     weights = folder / "results" / "weights"
-    if not weights.is_dir():
-        invoke(workflow, "demo-weights", "--out", weights)
+    if "text" in reads:
+        write_checkpoint("bert", weights / "demo--bert")
 
     def extract(store: str) -> Path:
         one, out = plan.options.extractors[store], results / "features" / f"{store}.h5"

@@ -720,7 +720,7 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
 
     warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
-    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, **warm)
+    process = started(made["affwild2"][2], folder, "--out", out, **warm)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert said.count("predicted before") == len(done)
@@ -782,7 +782,8 @@ def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest
     made, clips, small_disk, tmp_path
 ):
     folder, environment = clips
-    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
+    process = started(made["affwild2"][2], folder, "--out", small_disk, **warm)
     said = process.communicate(timeout=600)[1]
     assert process.returncode == 1
     assert "No space left on device" in said.splitlines()[-1]
@@ -794,7 +795,7 @@ def test_an_output_folder_that_is_full_keeps_whole_recordings_and_takes_the_rest
     assert {full, *re.findall(r"(\d)\.mpg", left)} == set("01234") - done
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("[0-9].*")}
     subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
-    process = started(made["affwild2"][2], folder, "--out", small_disk, env=environment)
+    process = started(made["affwild2"][2], folder, "--out", small_disk, **warm)
     said = process.communicate(timeout=600)[1]
     assert process.returncode == 0, said
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -1,5 +1,7 @@
 """What `make bench` measures can be run: its stages and trainings on a few seconds instead of hours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,13 +10,19 @@ from benchmarks.full_size import make_films, write_film
 from benchmarks.stages import Corpus
 from benchmarks.training import turns
 from pipeline.coverage.command import collect
+from workflow.demo import iemocap
+from workflow.demo.plan import FILMS
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
-    return make_films(tmp_path_factory.mktemp("films"))
+    """Both films, but of two turns and of four seconds."""
+    with pytest.MonkeyPatch.context() as shorter:
+        shorter.setattr(iemocap, "DECK", {"neu": 4})
+        shorter.setitem(FILMS, "211", replace(FILMS["211"], seconds=4))
+        return make_films(tmp_path_factory.mktemp("films"))
 
 
 def test_the_stages_of_a_dialog(films, tmp_path):

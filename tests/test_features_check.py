@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from pipeline import conformance
+from pipeline.__main__ import main
 from pipeline.audio_file import AudioWriter
 from pipeline.features import registry
 from pipeline.features.base import Extractor
 from pipeline.features.check import CHECKS
 from pipeline.records import Segment, write_table
 from pipeline.store import FeatureStore, Rows
+from tests.task_corpora import invoke
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -114,7 +116,7 @@ def test_good_ones_pass_everything():
         assert set(verdicts(made)) == set(CHECKS)
 
 
-def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path):
+def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path, monkeypatch):
     """The class as printed in the docs, in a file elsewhere, run over a unit, its rows known beforehand."""
     text = (REPOSITORY / "docs" / "extractors.md").read_text()
     code = re.search(r"```python\n(.*?class Loudness.*?)```", text, re.DOTALL)[1]
@@ -126,10 +128,9 @@ def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_pat
         writer.write("u_1", 0, np.tile([0.1, -0.1], 8000).astype(np.float32))
         writer.describe("u_1", "video", (3.0, 4.0))
     write_table(results / "segments.tsv", [Segment("u_1", "u", "who", "1", None, 3.0, 4.0)], Segment)
-    base = [sys.executable, "-m", "pipeline"]
-    kind = f"{path}:Loudness"
-    call = ["features", "--corpus", "c", "--name", "loudness", "--extractor", kind, "--results", str(results)]
-    subprocess.run([*base, *call, "--shard", "u", "--out", str(results / "l.h5")], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    call = ["--corpus", "c", "--name", "loudness", "--extractor", f"{path}:Loudness", "--results", results]
+    invoke(main, "features", *call, "--shard", "u", "--out", results / "l.h5")
     rows = FeatureStore(results / "l.h5")["u_1"]
     np.testing.assert_allclose(rows.values, np.log(0.1 + 1e-5), atol=1e-5)
     np.testing.assert_allclose(rows.time_s[:, 0], 3.0 + 0.02 * np.arange(48))
