@@ -720,7 +720,7 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
 
     warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
-    process = started(made["affwild2"][2], folder, "--out", out, **warm)
+    process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, **warm)
     said = process.communicate(timeout=300)[1]
     assert process.returncode == 0, said
     assert said.count("predicted before") == len(done)
