@@ -726,4 +726,4 @@ def test_a_video_that_breaks_while_it_is_read_costs_only_itself(shared, tmp_path
         assert got["b"].valid.sum() == 19
         assert "video unreadable from somewhere on: cannot be decoded (Invalid argument)" in got["b"].reason
     opened, closed = models
-    assert (len(opened), len(closed), set(closed)) == (4, 4, set(opened)), "a detector and a tracker for each"
+    assert (len(opened), len(closed), set(closed)) == (3, 3, set(opened)), "one detector, and a tracker for each"

@@ -13,6 +13,7 @@ import tempfile
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,18 +53,19 @@ class Detection:
 
 
 class Detector:
-    """Find every face in a part of a picture, with MediaPipe's full-range detector."""
+    """Find every face in a part of a picture, with MediaPipe's full-range detector, opened when it is first asked."""
 
-    def __init__(self):
+    @cached_property
+    def _detector(self):
         import cv2
 
         cv2.setNumThreads(1)  # the workflow counts on one core per video
         with quiet():
-            solutions = _solutions()
-            self._detector = solutions.face_detection.FaceDetection(
+            detector = _solutions().face_detection.FaceDetection(
                 model_selection=1, min_detection_confidence=MIN_CONFIDENCE
             )
-            self._detector.process(np.zeros((64, 64, 3), np.uint8))
+            detector.process(np.zeros((64, 64, 3), np.uint8))
+        return detector
 
     def find(self, picture: Picture, region: Box, thorough: bool = False) -> list[Detection]:
         """Faces in ``region``, largest first.
@@ -95,7 +97,8 @@ class Detector:
 
     def close(self) -> None:
         """Free the model."""
-        self._detector.close()
+        if "_detector" in self.__dict__:
+            self._detector.close()
 
 
 class Tracker:

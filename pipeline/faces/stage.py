@@ -58,8 +58,10 @@ def write_faces(
             plan |= {s.segment_id: (np.zeros((0, 2)), np.zeros(0, np.int64)) for s in segments}
         else:
             plan |= plan_frames(video.time_s, segments, sample_rate_hz)
-    look = _track if picture == "face" else take_halves
-    with FaceWriter(out, plan, {"picture": picture, **(attributes or {})}) as writer:
+    from pipeline.faces.mesh import Detector
+
+    with FaceWriter(out, plan, {"picture": picture, **(attributes or {})}) as writer, closing(Detector()) as detector:
+        look = partial(_track, detector) if picture == "face" else take_halves
         for video, segments in opened:
             if isinstance(video, str):
                 for segment in segments:
@@ -103,14 +105,14 @@ def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: 
         writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
 
 
-def _track(video: Video, segments, plan: Plan, writer: FaceWriter, counts) -> dict[str, int]:
+def _track(
+    detector: "Detector", video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts
+) -> dict[str, int]:
     """Write the face of each segment's person in every wanted frame; returns how many faces it has in view at most."""
-    from pipeline.faces.mesh import Detector
-
     by_id = {s.segment_id: s for s in segments}
     most_faces = dict.fromkeys(by_id, 0)
     begun: set[str] = set()
-    with closing(Detector()) as detector, ExitStack() as opened:
+    with ExitStack() as opened:
         scenes = _scenes(segments, detector)
         scene_of = {s.segment_id: scenes[s.picture, s.side] for s in segments}
         different = list(dict.fromkeys(scenes.values()))
