@@ -4,12 +4,14 @@ import csv
 import os
 import platform
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 
 import torch
+from torch import multiprocessing
 
 from models import inference
 from models.encoders import learned_weights
@@ -36,10 +38,10 @@ def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: boo
     if at_once == 1:
         alternate(trainings, lambda: False)
         return
-    from torch import multiprocessing
-
     try:
-        multiprocessing.spawn(_train_share, (at_once, job, examples, known, mixed), nprocs=at_once)
+        multiprocessing.set_forkserver_preload(["models.seeds"])  # imported once, not by each process anew
+        given = at_once, job, examples, known, mixed
+        multiprocessing.start_processes(_train_share, given, nprocs=at_once, start_method="forkserver")
     except multiprocessing.ProcessExitedException as error:
         share = list(known)[error.error_index :: at_once]
         raise InputError(
@@ -50,6 +52,7 @@ def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: boo
 
 def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: dict[int, dict], mixed: bool) -> None:
     """Train every ``at_once``-th seed in a process of its own, which ends when the job's own process does."""
+    threading.Thread(target=_end_with_job, daemon=True).start()
     log_to_stderr()
     make_repeatable(not mixed, job.training.threads)
     try:
@@ -57,6 +60,12 @@ def _train_share(index: int, at_once: int, job: Job, examples: Examples, known: 
         alternate((train_seed(job, examples, seed, mixed, known[seed]) for seed in share), lambda: False)
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def _end_with_job() -> None:
+    """End this process once that of the job has ended, however it did."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def alternate(trainings: Iterable[Pausing], room: Callable[[], bool]) -> None:

@@ -377,7 +377,7 @@ def test_two_runs_give_the_same_bytes(tmp_path, turns, tracks, task):
 @pytest.mark.parametrize("task", TASKS, ids=str)
 def test_every_task_learns_and_repeats_itself(tmp_path, task):
     material = write_material(tmp_path, task)
-    one, two = (run(task_job(tmp_path, task, *material, out, epochs=6)) for out in ("one", "two"))
+    one, two = (run(task_job(tmp_path, task, *material, out, epochs=4)) for out in ("one", "two"))
     assert contents(one) == contents(two)
     for seed in (1, 2):
         history = [{k: float(v) for k, v in r.items()} for r in rows(one / f"seed{seed}" / "history.csv")]

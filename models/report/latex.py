@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import groupby, zip_longest
 
 from models.report.names import MINUS
@@ -31,6 +32,7 @@ DIGITS |= {**dict.fromkeys("mw%+<>=±×−ΔABCDEFGHIJKLMNOPQRSTUVWXYZ", 1.5), *
 """How many digits wide a character is; others are as wide as one."""
 
 
+@cache
 def latex(text: str) -> str:
     """A text with everything escaped that LaTeX would take for itself; in long names a line may end."""
     words = []
@@ -71,6 +73,7 @@ def _packed(sizes: Sequence[float], most: float) -> list[list[int]]:
     return cut(most)
 
 
+@cache
 def _width(text: str) -> int:
     """About how many digits wide a text is."""
     return math.ceil(sum(DIGITS.get(c, 1) for c in text))
