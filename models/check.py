@@ -103,6 +103,7 @@ def _apart(one: Tensor, other: Tensor) -> float:
     return float(((one - other).abs().max() / one.abs().max().clamp(min=1e-12)).detach())
 
 
+@torch.no_grad()
 def _builds(options: NetworkOptions) -> str:
     sizes = []
     for case in _cases(options, TASKS):
@@ -145,6 +146,7 @@ def _streams(options: NetworkOptions) -> str:
     return f"{count} streams, zero where nothing was observed"
 
 
+@torch.no_grad()
 def _absent(options: NetworkOptions) -> str:
     for case, network, (values, masks) in _largest(options):
         before = network(values, masks)
@@ -155,6 +157,7 @@ def _absent(options: NetworkOptions) -> str:
     return "absent rows may hold anything, NaN included"
 
 
+@torch.no_grad()
 def _padding(options: NetworkOptions) -> str:
     if options.faithful:
         return "not asked of a published model, to which padding is data"
@@ -172,6 +175,7 @@ def _padding(options: NetworkOptions) -> str:
     return f"absent steps at the end change nothing (to {worst:.1g})"
 
 
+@torch.no_grad()
 def _batches(options: NetworkOptions) -> str:
     worst = 0.0
     for case, network, (values, masks) in _largest(options):
@@ -201,6 +205,7 @@ def _nothing(options: NetworkOptions) -> str:
     return "items of which nothing or one modality was observed are survived"
 
 
+@torch.no_grad()
 def _counts(options: NetworkOptions) -> str:
     for case in _cases(options):
         network, (values, masks) = case.network(), case.given()
@@ -228,6 +233,7 @@ def _gradients(options: NetworkOptions) -> str:
     return "reach every parameter" if not idle else f"reach all but {len(idle)} parameters that published code ignores"
 
 
+@torch.no_grad()
 def _repeats(options: NetworkOptions) -> str:
     for case, network, given in _largest(options):
         if not torch.equal(network(*given), network(*given)):

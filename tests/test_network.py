@@ -50,6 +50,7 @@ def test_shapes_gradients_and_absent_content(fusion, task, modalities):
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
 @pytest.mark.parametrize("encoder", ["gru", "tcn"])
+@torch.no_grad()
 def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalities, encoder):
     """Checked in training mode too (without dropout): no statistics of the batch are used anywhere."""
     network = make(fusion, task, modalities, encoder=encoder, frames_per_step=3)
@@ -69,6 +70,7 @@ def test_an_item_depends_on_neither_padding_nor_neighbours(fusion, task, modalit
 
 
 @pytest.mark.parametrize(("fusion", "task", "modalities"), THREE)
+@torch.no_grad()
 def test_observed_content_matters(fusion, task, modalities):
     """Each modality of each item moves that item's output, and no other's."""
     network = make(fusion, task, modalities)
@@ -119,6 +121,7 @@ def test_recursions(fusion, task, share):
 
 @pytest.mark.parametrize("fusion", ["rcma", "rjcma", "rcma, features"])
 @pytest.mark.parametrize("window", [1, 7, 300, 411])
+@torch.no_grad()
 def test_any_window_length(fusion, window):
     network = make(fusion, FRAMES, DIMS).eval()
     values = {m: torch.randn(2, window, d) for m, d in DIMS.items()}
