@@ -100,6 +100,20 @@ def truth(real_corpora) -> dict:
 
 
 @pytest.fixture(scope="session")
+def librosa():
+    """The library with what numba compiles of it, half a minute of work that one process of all does."""
+    import numpy as np
+
+    from pipeline.features.compiled import one_compiler
+
+    with one_compiler():
+        import librosa
+
+        librosa.feature.melspectrogram(y=np.zeros(2048, np.float32))
+    return librosa
+
+
+@pytest.fixture(scope="session")
 def has():
     """Say whether an optional package is installed."""
     return lambda package: importlib.util.find_spec(package) is not None

@@ -31,9 +31,7 @@ def tone(hz, seconds=1.0, level=0.1, harmonics=1):
     return level * sum(np.sin(2 * np.pi * k * hz * t) / k for k in range(1, harmonics + 1))
 
 
-def test_mfcc_equals_librosa():
-    import librosa
-
+def test_mfcc_equals_librosa(librosa):
     sound = clip("audio", 2.0, start_s=7.0)
     rows = make("mfcc").extract([sound])[0]
     power = librosa.feature.melspectrogram(
@@ -56,9 +54,7 @@ def test_mfcc_of_almost_nothing():
     assert np.isfinite(rows.values).all()
 
 
-def test_log_mel_equals_librosa():
-    import librosa
-
+def test_log_mel_equals_librosa(librosa):
     sound = clip("audio", 1.0)
     rows = make("log_mel").extract([sound])[0]
     frames = librosa.util.frame(sound.samples, frame_length=400, hop_length=160)

@@ -106,9 +106,7 @@ def segments_of(results, *ids):
     )
 
 
-def test_store_holds_every_segment_in_order_with_its_rows(results):
-    import librosa
-
+def test_store_holds_every_segment_in_order_with_its_rows(results, librosa):
     store = features(results)
     assert store.segment_ids == ["u1_a", "u1_b", "u2_a", "u2_silent"]
     assert len(store["u2_silent"]) == 0
