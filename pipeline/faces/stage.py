@@ -51,6 +51,8 @@ def write_faces(
         attributes: how the file is made, stored in it.
         picture: track faces, or take the middle of each segment's part of the picture, whatever it shows.
     """
+    from pipeline.faces.mesh import Detector
+
     opened = [(_open(path), segments) for path, segments in recordings]
     plan: Plan = {}
     for video, segments in opened:
@@ -58,8 +60,6 @@ def write_faces(
             plan |= {s.segment_id: (np.zeros((0, 2)), np.zeros(0, np.int64)) for s in segments}
         else:
             plan |= plan_frames(video.time_s, segments, sample_rate_hz)
-    from pipeline.faces.mesh import Detector
-
     with FaceWriter(out, plan, {"picture": picture, **(attributes or {})}) as writer, closing(Detector()) as detector:
         look = partial(_track, detector) if picture == "face" else take_halves
         for video, segments in opened:
