@@ -261,11 +261,6 @@ def test_a_third_extractor_on_affwild2_adds_its_own_jobs_to_a_plan(tmp_path):
     assert plans[1] - plans[0] == {"shard": plans[0]["shard"] // 2, "merge": 1, "train": 1}
 
 
-def preset(name: str) -> dict:
-    """A file of configs/ over the small configuration, both at demo scale."""
-    return small_config(changes=yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text()))
-
-
 PLANNED = {  # of each preset at demo scale: jobs that train, and feature stores that are made
     "rajan2022": ({"train": 5 * 2}, 3),
     "praveen2024": ({"train": 2}, 3),
@@ -332,7 +327,8 @@ def test_the_whole_table_goes_on_from_the_quick_one(finished, tmp_path):
 @pytest.mark.slow
 def test_paper_1_s_settings_train_its_published_model(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
-    write_config(tmp_path / "run", patch(preset("rajan2022"), ONE_EPOCH))
+    own = yaml.safe_load((ROOT / "configs/rajan2022.yaml").read_text())
+    write_config(tmp_path / "run", demonstration(patch(own, ONE_EPOCH)))
     target = "results/iemocap/runs/self_published-A+V+T/fold0/predictions.parquet"
     snakemake(tmp_path / "run", target)
     facts = json.loads((tmp_path / "run" / target).with_name("seed1").joinpath("run.json").read_text())
