@@ -246,7 +246,10 @@ def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]
     tables = Path(tables)
     units = [unit for unit in read_table(tables / "units.tsv", Unit) if unit.file == shard]
     if not units:
-        raise InputError(f"shard {shard!r} is not in {tables / 'units.tsv'}; run the index stage again, or correct it")
+        raise InputError(
+            f"shard {shard!r} is not in {tables / 'units.tsv'}, which may be of other settings; delete that file and "
+            "run again: it is made anew"
+        )
     own = by_unit(read_table(tables / "segments.tsv", Segment))
     return [(unit, own[unit.unit_id]) for unit in units]
 
