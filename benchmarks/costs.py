@@ -19,7 +19,7 @@ from benchmarks.stages import Corpus
 from pipeline.corpora.base import Index
 from tests.iemocap_turns import turns_and_labels
 from workflow.check import measured_on, split_of, together
-from workflow.estimate import Volume, cells, costs, epochs_of
+from workflow.estimate import Volume, cells, costs, epochs_of, trained
 from workflow.planned import Corpora, Planned
 
 COUNTS = (1, 4, 16)
@@ -61,8 +61,7 @@ def proportion(folder: Path, films: Path) -> dict[str, float]:
 def share_that_trains(known: Planned) -> float:
     """Which share of the labelled segments trains or selects a model of a fold, in the mean."""
     rows = split_of(known)
-    trains = sum(row.part in ("training", "development") for row in rows)
-    return trains / known.folds / len({row.segment_id for row in rows if row.part != "unlabelled"})
+    return len(trained(rows)) / known.folds / len({row.segment_id for row in rows if row.part != "unlabelled"})
 
 
 def table() -> str:

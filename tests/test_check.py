@@ -118,7 +118,7 @@ def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
     line, *costs = parts_and_costs_of(known)
     assert "cannot be made" in line
     assert "none of 12 segments" in line
-    assert not any(line.split()[0] == "training" and "epochs" not in line for line in costs)
+    assert not any(line.split()[0] == "training" for line in costs), "nothing trains"
 
 
 def test_a_row_s_own_sound_counts_where_it_may_tell_the_end(tmp_path):

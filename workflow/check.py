@@ -145,7 +145,8 @@ def costs_of(known, rows: list[Assignment]) -> Iterator[str]:
     found = costs(known, volume(known, rows))
     for cost in found:
         yield row.format(*cells(cost))
-    yield f"  training is priced at {epochs_of(known.options.training)} epochs; – where no rate is known"
+    priced = f"training is priced at {epochs_of(known.options.training)} epochs; " if rows else ""
+    yield f"  {priced}– where no rate is known"
     for line in together(found):
         yield f"  all, {line}"
 

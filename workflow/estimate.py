@@ -51,6 +51,11 @@ def rates() -> dict:
     return json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
 
 
+def trained(split: Sequence["Assignment"]) -> list["Assignment"]:
+    """What trains or selects a model, of all folds."""
+    return [row for row in split if row.part in ("training", "development")]
+
+
 def volume(known: "Planned", split: Sequence["Assignment"]) -> Volume:
     """How much there is of a corpus; where segments do not tell how long recordings are, some are opened."""
     index = known.index
@@ -62,7 +67,7 @@ def volume(known: "Planned", split: Sequence["Assignment"]) -> Volume:
         lengths = [length for unit in some if (length := length_s(Path(known.root), unit.video or unit.audio))]
         ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
     lasts_s = {s.segment_id: max(0.0, min(s.end_s, ends_s[s.unit_id]) - s.start_s) for s in index.segments}
-    trained_s = sum(lasts_s[row.segment_id] for row in split if row.part in ("training", "development"))
+    trained_s = sum(lasts_s[row.segment_id] for row in trained(split))
     return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / known.folds)
 
 
@@ -94,8 +99,8 @@ def costs(known: "Planned", much: Volume) -> list[Cost]:
     demonstration = known.settings.demonstration
     features = [_features(name, e, amounts[e.modality], demonstration) for name, e in extracted.items()]
     held_mb = min(sum(cost.disk_b for cost in features) / 1e6, 1000 * options.training.memory_budget_gb)
-    trained = [_training(known, much, published) for published in (False, True)] if much.trained_s else []
-    return [*found, *features, *(cost._replace(memory_mb=cost.memory_mb + held_mb) for cost in trained if cost.disk_b)]
+    runs = [_training(known, much, published) for published in (False, True)] if much.trained_s else []
+    return [*found, *features, *(cost._replace(memory_mb=cost.memory_mb + held_mb) for cost in runs if cost.disk_b)]
 
 
 def _cost(stage: str, work: dict[str, float], makes: float = 0.0) -> Cost:
