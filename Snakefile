@@ -64,7 +64,7 @@ rule all:
 
 rule features:
     input:
-        [path for name in CORPORA.active for path in CORPORA[name].stores],
+        lambda wildcards: [path for name in CORPORA.active for path in corpus(name).features],
 
 
 for _corpus in CORPORA:
@@ -73,9 +73,11 @@ for _corpus in CORPORA:
         name:
             f"features_{_corpus}"
         input:
-            CORPORA[_corpus].stores,
+            CORPORA[_corpus].features,
 
 
 rule all_weights:
     input:
-        [weights_folder(source) for name in CORPORA.active for source in CORPORA[name].options.weight_sources],
+        lambda wildcards: [
+            weights_folder(source) for name in CORPORA.active for source in corpus(name).options.weight_sources
+        ],

@@ -18,6 +18,7 @@ from tests.digest_table import rules
 from tests.workflow_runs import ROOT, planned, small_config, snakemake, write_config
 from workflow.planned import Corpora
 
+MINE = {"reader": "table", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
 SHARDS = ["results/affwild2/shards/log_mel/0.h5"]
 
 
@@ -25,6 +26,31 @@ def shell_lines(folder, *targets: str) -> list[str]:
     """The shell commands of a dry run."""
     said = snakemake(folder, "--dry-run", "--printshellcmds", *targets)
     return re.findall(r"^ *(?:Shell command: )?(python -m .+)$", said, re.M)
+
+
+def test_a_demonstration_is_not_written_over_results_of_a_corpus(tmp_path):
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": MINE | {"root": str(tmp_path)}}}))
+    (tmp_path / "labels.csv").write_text("text,label,speaker\nOh well,happy,ann\nOh no,sad,bob\n")
+    for name, target, why in (
+        ("iemocap", "results/iemocap/units.tsv", "have no root for it"),
+        ("mine", "features_mine", "say scale: demo"),
+    ):
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "config.json").write_text('{"demonstration": false}')
+        said = " ".join(snakemake(tmp_path, "--dry-run", target, fails=True).split())
+        assert f"results/{name} holds results of your corpus, and these settings {why}" in said
+    assert planned(tmp_path, "results/mine/units.tsv", "--config", "scale=auto")["index"] == 1
+    (tmp_path / "results/iemocap/config.json").write_text('{"demonstration": true}')
+    assert planned(tmp_path, "features_iemocap")["index"] == 1
+
+
+def test_a_corpus_that_is_not_there_stops_those_alone_who_ask_for_it(tmp_path):
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": MINE | {"root": "/nowhere"}}}))
+    assert planned(tmp_path, "results/iemocap/units.tsv")["index"] == 1
+    for target in ("features", "all_weights"):
+        said = snakemake(tmp_path, "--dry-run", target, fails=True)
+        assert "WorkflowError" in said
+        assert "corpora.mine.root: /nowhere does not exist" in said
 
 
 def test_an_imported_store_is_made_by_the_import(tmp_path):

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
-from json import dumps
+from json import dumps, loads
 from math import isinf
+from pathlib import Path
 
 from models.options import NetworkOptions
 from models.protocols.folds import PROTOCOLS, fold_count, of_turns
@@ -56,6 +57,20 @@ class Planned:
     def root(self) -> str:
         """Folder of the raw corpus."""
         return self.generated or str(self.settings.corpus.root)
+
+    @cached_property
+    def overwrites(self) -> str:
+        """Why nothing may be written: a demonstration would replace what much work may have gone into; else empty."""
+        file = Path(self.results, "config.json")
+        if not self.settings.demonstration or not file.is_file():
+            return ""
+        if loads(file.read_text(encoding="utf-8"))["demonstration"]:
+            return ""
+        why = "have no root for it" if self.settings.synthetic else "say scale: demo"
+        return (
+            f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "
+            "over them. Name the settings of that run (--configfile FILE), or move the folder away first"
+        )
 
     @property
     def reading(self) -> str:
@@ -111,9 +126,9 @@ class Planned:
         return {modality: self.prepared(modality) for modality in PREPARED if modality in extracted}
 
     @property
-    def stores(self) -> list[str]:
-        """Every feature store that the configuration asks for."""
-        return [f"{self.results}/features/{name}.h5" for name in self.options.extractors]
+    def features(self) -> list[str]:
+        """Every feature store that the configuration asks for, and what it says."""
+        return [f"{self.results}/config.json", *(f"{self.results}/features/{x}.h5" for x in self.options.extractors)]
 
     def reader_code(self, stage: str) -> str:
         """Digest of the code of a stage that reads the corpus, ``index`` or ``frame_labels``, with its reader's."""

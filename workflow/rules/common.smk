@@ -56,12 +56,20 @@ wildcard_constraints:
     modalities=r"[AVT](\+[AVT])*",
 
 
-def planned(wildcards):
-    """The corpus that a job belongs to; raises WorkflowError where it cannot be read."""
+def corpus(name):
+    """A corpus to work on; raises WorkflowError where it cannot be read, or its results must not be replaced."""
     try:
-        return CORPORA[wildcards.corpus]
+        known = CORPORA[name]
     except InputError as error:
         raise WorkflowError(str(error))
+    if known.overwrites:
+        raise WorkflowError(known.overwrites)
+    return known
+
+
+def planned(wildcards):
+    """The corpus that a job belongs to."""
+    return corpus(wildcards.corpus)
 
 
 def options(wildcards):

@@ -117,6 +117,7 @@ rule configuration:
     output:
         "results/{corpus}/config.json",
     localrule: True
+    priority: 100  # it tells whose results these are, before there are any
     params:
         json=lambda wildcards: json.dumps(planned(wildcards).configuration, indent=1),
     shell:
