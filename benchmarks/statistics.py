@@ -206,6 +206,26 @@ def learning_rates(experiments: int = 400) -> str:
     return table(["learning rates tried", "mean difference, points", "called different"], rows)
 
 
+def seeds(experiments: int = 400) -> str:
+    """What more seeds are worth, twenty folds each: how wide the interval is, and how often two points are found."""
+    rows = []
+    for count in (1, 3, 5, 10):
+        row = [str(count)]
+        for points in (1, 2, 4):
+            rng, widths, found = np.random.default_rng(5), [], []
+            setting = Hits(151, 50, 0.6, advantage=0.02, seeds=count, training_points=points / 100, folds=20)
+            for _ in range(experiments):
+                a, _ = pair = setting.draw(rng)
+                of_classes = a.class_items.sum(keepdims=True)
+                difference = bootstrap.difference(*resampled(pair, accuracy, rng), a.cluster_items, of_classes)
+                low, high = difference.interval(1 - ALPHA)
+                widths.append(high - low)
+                found.append(difference.p < ALPHA)
+            row.append(f"{np.mean(widths) * 100:.1f} / {percent(float(np.mean(found)))}")
+        rows.append(row)
+    return table(["seeds", *(f"trainings differ by {points}" for points in ("1 point", "2 points", "4 points"))], rows)
+
+
 def written(text: str, found: dict[str, str]) -> str:
     """A page with the figures between its marks ``<!-- figures: name -->`` and ``<!-- end -->``."""
     for name, new in found.items():
@@ -223,6 +243,7 @@ ALL = {
     "few clusters": few_clusters,
     "sessions": sessions,
     "learning rates": learning_rates,
+    "seeds": seeds,
 }
 
 

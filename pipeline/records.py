@@ -66,10 +66,10 @@ class Segment:
     segment_id: str
     unit_id: str
     speaker: str
-    session: str | None
-    part: str | None  # of an official partition
-    start_s: float
-    end_s: float
+    session: str | None = None
+    part: str | None = None  # of an official partition
+    start_s: float = 0.0
+    end_s: float = math.inf
     side: Side = "whole"
     picture: Picture = "whole"
     dialog: str | None = None  # the conversation that the segment is part of; None: its unit

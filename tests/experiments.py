@@ -132,6 +132,7 @@ class Hits:
     sd_dialog_model: float = 0.15
     sd_item_model: float = 0.7
     training_points: float = 0.0  # standard deviation over trainings of what one scores, as a share
+    folds: int = 1  # each trained on its own
     rates: tuple[int, int] = (1, 1)  # learning rates that each run tries for each seed; none is better than another
     chosen_on: str = "development"  # or test
     development: int = 1500  # turns
@@ -145,6 +146,7 @@ class Hits:
         slope = normal.pdf(normal.inv_cdf(self.right)) / spread  # of the share right, by the latent scale
         sd_session = self.session_points / slope / np.sqrt(2)
         session = np.arange(self.dialogs) * min(SESSIONS, self.dialogs) // self.dialogs
+        fold = np.arange(self.dialogs) * self.folds // self.dialogs
         shared = self.sd_dialog * rng.normal(size=(self.dialogs, 1)) + rng.normal(size=shape)
         runs = []
         for share, rates in zip((self.right + self.advantage, self.right), self.rates):
@@ -152,15 +154,15 @@ class Hits:
             latent = latent + sd_session * rng.normal(size=SESSIONS)[session][:, None]
             latent = latent + self.sd_item_model * rng.normal(size=(rates, self.seeds, *shape))
             if self.training_points:
-                quality = self.training_points * rng.normal(size=(rates, self.seeds))
-                latent = latent + quality[..., None, None] / slope
+                quality = self.training_points * rng.normal(size=(rates, self.seeds, self.folds))
+                latent = latent + quality[..., fold, None] / slope
             hits = (latent > 0).sum(-1)  # (rates, seeds, dialogs)
             score = hits.sum(-1)
             if rates > 1 and self.chosen_on == "development":
-                score = rng.binomial(self.development, np.clip(share + quality, 0, 1))
+                score = rng.binomial(self.development, np.clip(share + quality.mean(-1), 0, 1))
             hits = hits[score.argmax(0), np.arange(self.seeds)].T  # (dialogs, seeds)
             sums = np.zeros((*hits.shape, 2, 2))
             sums[..., 0, 0], sums[..., 0, 1] = hits, self.turns - hits
-            cells = {"fold": session * 0, "right": None, "right_style": None}
-            runs.append(_run(runs, CLASSES, sums, self.dialogs, 1, group=session, **cells))
+            cells = {"fold": fold, "right": None, "right_style": None}
+            runs.append(_run(runs, CLASSES, sums, self.dialogs, self.folds, group=session, **cells))
         return runs[0], runs[1]

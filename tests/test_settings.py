@@ -378,7 +378,7 @@ def test_a_root_makes_it_research_unless_demo_is_asked_for(config):
     research = resolve(config, "iemocap")
     assert (research.scale, research.synthetic) == ("research", False)
     assert research.options.extractors["bert"].weights.startswith("google-bert/bert-base-uncased@")
-    assert len(research.options.training.seeds) == 10
+    assert len(research.options.training.seeds) == 5
     demo = resolve(change(config, "scale", "demo"), "iemocap")
     assert (demo.scale, demo.synthetic) == ("demo", False)
     assert demo.options.extractors["bert"].weights == "demo:bert"
