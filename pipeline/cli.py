@@ -1,5 +1,6 @@
 """What every stage's command line shares: lazy commands, and errors that say what to do."""
 
+import gc
 import importlib
 import json
 import os
@@ -44,6 +45,7 @@ class StageGroup(click.Group):
 def run(group: click.Group) -> None:
     """Run a command group: an expected error is one line, an unexpected one a sentence before its trace."""
     log_to_stderr()
+    gc.set_threshold(10_000)  # or a fifth of importing torch and transformers goes into looking at what they made
     try:
         group(standalone_mode=False)
     except InputError as error:
