@@ -8,7 +8,7 @@ prediction_<target> for each target. A truth that is not known is an empty label
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +99,30 @@ def prediction_file(results: str | Path, run: str, fold: int) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: not there; train run {run!r} on fold {fold} first, or take the run out of the list")
     return path
+
+
+def read_folds(
+    results: str | Path, run: str, folds: int, task: Task
+) -> Iterator[tuple[Predictions, Predictions | None]]:
+    """Yield what a run predicted for the test and the development part of each fold; None where there is none.
+
+    Raises InputError where a file or its test part is absent, or a part's seeds or classes are not those of the first.
+    """
+    first = None
+    for fold in range(folds):
+        path = prediction_file(results, run, fold)
+        test = read_predictions(path, task, "test")
+        if test is None:
+            raise InputError(f"{path}: holds no item of the test part; check the split and train fold {fold} again")
+        development = read_predictions(path, task, "development")
+        first = first or test
+        for name, part in (("test", test), ("development", development)):
+            if part is not None and (part.seeds, part.classes) != (first.seeds, first.classes):
+                raise InputError(
+                    f"{path}: seeds or classes of the {name} part are not those of the test part of fold 0; train all "
+                    "folds with the same"
+                )
+        yield test, development
 
 
 def write_columns(path: Path, columns: dict) -> None:

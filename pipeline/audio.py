@@ -41,6 +41,12 @@ class _Track:
         self.recorded.append([first, last])
         self.peak = max(self.peak, float(np.abs(kept).max()))
 
+    def clear(self) -> None:
+        """Take back all that was put: zeros again, as where nothing was recorded."""
+        for first, last in self.recorded:
+            self.writer.write(self.segment.segment_id, first, np.zeros(last - first, np.float32))
+        self.recorded, self.peak = [], 0.0
+
     def close(self, source: str, reasons: Iterable[str]) -> None:
         """Write down what the segment's sound is."""
         stretches, reasons = _joined(self.recorded, round(SEAM_S * SAMPLE_RATE_HZ)), list(reasons)
@@ -109,7 +115,7 @@ def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
         _read_sentence(path, track)
         return None
     except MediaError as error:
-        track.recorded, track.peak = [], 0.0  # what came before it broke counts for nothing
+        track.clear()  # what came before it broke counts for nothing
         what = "missing" if not path.exists() else f"unusable ({error.reason})"
         log.warning("%s: sound file %s%s", path, what, ", cut from the recording instead" if otherwise else "")
         return [f"sound file {what}{': cut from the recording' if otherwise else ''}"]

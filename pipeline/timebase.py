@@ -4,6 +4,7 @@ Everything is in seconds from the first video frame of its unit; ranges are half
 """
 
 from fractions import Fraction
+from math import isclose
 
 import numpy as np
 
@@ -20,6 +21,17 @@ def seconds(ticks: int, time_base: Fraction, first_ticks: int = 0) -> float:
 def sample_index(time_s: float, sample_rate_hz: int) -> int:
     """The sample nearest to a time."""
     return int(np.floor(time_s * sample_rate_hz + 0.5))
+
+
+def sample_count(duration_s: float, sample_rate_hz: int) -> int:
+    """The whole number of samples nearest to a duration, at least one."""
+    return max(1, sample_index(duration_s, sample_rate_hz))
+
+
+def whole_samples_s(duration_s: float, sample_rate_hz: int) -> float:
+    """A duration as it is or, where that is no whole number of samples, the nearest one that is."""
+    nearest_s = sample_count(duration_s, sample_rate_hz) / sample_rate_hz
+    return duration_s if isclose(duration_s, nearest_s) else nearest_s
 
 
 def alignment_range_s(first_frame: int, last_frame: int) -> tuple[float, float]:

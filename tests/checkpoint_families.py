@@ -58,6 +58,13 @@ def image(family):
         text = {**VISION, "vocab_size": 100, "bos_token_id": 1, "eos_token_id": 2}
         config = t.CLIPConfig(text_config=text, vision_config={**VISION, "image_size": 32, "patch_size": 8})
         return t.CLIPModel(config), t.CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=square)
+    if family == "siglip":
+        text = {**VISION, "vocab_size": 100, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+        config = t.SiglipConfig(text_config=text, vision_config={**VISION, "image_size": 32, "patch_size": 8})
+        return t.SiglipModel(config), t.SiglipImageProcessor(size=square)
+    if family == "swin":
+        sizes = {"embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+        return t.SwinModel(t.SwinConfig(image_size=32, patch_size=4, **sizes)), t.ViTImageProcessor(size=square)
     config = t.Dinov2Config(**VISION, image_size=28, patch_size=14)
     processor = t.BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
     return t.Dinov2Model(config), processor
@@ -123,7 +130,7 @@ FAMILIES = {
     "transformers_audio": [
         "wav2vec2", "wav2vec2-layer", "hubert", "hubert-layer", "wavlm", "wavlm-layer", "data2vec", "whisper"
     ],
-    "transformers_image": ["vit", "resnet", "convnext", "clip", "dinov2"],
+    "transformers_image": ["vit", "resnet", "convnext", "clip", "dinov2", "siglip", "swin"],
     "transformers_text": ["bert", "roberta", "deberta-v2", "mpnet", "t5"],
 }  # fmt: skip
 ALL = [(kind, family) for kind, families in FAMILIES.items() for family in families]

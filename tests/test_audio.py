@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from pipeline.audio import audio, write_audio
 from pipeline.audio_file import AudioFile, AudioWriter
+from pipeline.container import MediaError
 from pipeline.records import InputError, Segment, Unit, write_table
+from pipeline.sound import read_audio
 from tests.clips import beeps, ffmpeg, painted, write_clip
 
 RATE = 16_000
@@ -92,6 +94,28 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     assert file["broken"].reason.startswith("sound file unusable (not a media file")
     heard_s = np.flatnonzero(np.abs(file["missing"].samples()) > 0.1)[0] / RATE
     assert heard_s == pytest.approx(0.5, abs=0.002)
+
+
+def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeypatch):
+    """What it gave before is not of the recording either, which here begins late, or is not there at all."""
+
+    def breaks(path, rate):
+        if path.suffix != ".wav":
+            yield from read_audio(path, rate)
+            return
+        yield 0.0, np.full(RATE, 0.5, np.float32)
+        raise MediaError(path, "impossible time stamps", "replace the file")
+
+    monkeypatch.setattr("pipeline.audio.read_audio", breaks)
+    make_video(tmp_path, offset_s=0.6, name="x.mkv", at_s=(0.8, 1.5))
+    (tmp_path / "a.wav").touch()
+    track = read(tmp_path, [segment("a", 0.0, 2.0, "a.wav")], unit=unit_of("x.mkv"))["a"]
+    assert track.reason.startswith("sound file unusable (impossible time stamps): cut from the recording; sound begins")
+    assert not track.samples()[: int(track.observed_s[0, 0] * RATE)].any()
+    assert np.abs(track.samples()).max() > 0.1
+    alone = read(tmp_path, [segment("a", 0.0, 2.0, "a.wav")], unit=unit_of("absent.mkv"))["a"]
+    assert (len(alone), len(alone.observed_s)) == (2 * RATE, 0)
+    assert not alone.samples().any()
 
 
 def test_what_cannot_be_heard_is_said(tmp_path):

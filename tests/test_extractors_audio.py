@@ -48,6 +48,19 @@ def test_mfcc_equals_librosa(librosa):
     np.testing.assert_allclose(np.diff(rows.time_s), 0.025)
 
 
+@pytest.mark.parametrize(("kind", "options"), [("mfcc", {"deltas": False}), ("log_mel", {})])
+def test_rows_lie_where_their_samples_are_whatever_the_hop(kind, options):
+    """A click late in a long recording is heard by the one row whose time holds it; a hop of 532.8 samples is 533."""
+    click = 1771 * 533 + 200
+    samples = np.zeros(60 * RATE)
+    samples[click] = 1.0
+    rows = make(kind, hop_s=0.0333, window_s=0.02503125, **options).extract([piece(samples, start_s=7.0)])[0]
+    assert len(rows) == (len(samples) - 401) // 533 + 1
+    (heard,) = np.flatnonzero((rows.values != rows.values[0]).any(axis=1))
+    begin_s, end_s = rows.time_s[heard] - 7.0
+    np.testing.assert_allclose([begin_s * RATE, end_s * RATE], [click - 200, click + 201], atol=1e-6)
+
+
 def test_mfcc_of_almost_nothing():
     rows = make("mfcc").extract([piece(np.zeros(10))])[0]
     assert rows.values.shape == (1, 120)

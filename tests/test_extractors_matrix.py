@@ -77,6 +77,8 @@ def test_layers_are_those_of_the_model_itself(extractor, kind, family):
     hidden = hidden_states(base, piece)
     if family in ("resnet", "convnext"):
         hidden = [state.mean(axis=(2, 3)) for state in hidden]
+    elif family in ("siglip", "swin"):
+        hidden = [state.mean(axis=1) for state in hidden]
     elif kind == "transformers_image":
         hidden = [state[:, 0] for state in hidden]
     else:
@@ -92,6 +94,28 @@ def test_layers_are_those_of_the_model_itself(extractor, kind, family):
         if kind == "transformers_audio":
             expected = expected[: len(got)]
         np.testing.assert_allclose(got, expected, atol=steps * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("family", ["vit", "clip", "siglip", "swin"])
+def test_places_are_pooled_with_the_class_token_where_there_is_one(extractor, family):
+    """The first token stands for the picture in some networks, and is its corner in others."""
+    piece = pieces_of("video", [1.0])[0]
+    layer = {"layers": [1], "combine": "concat"}
+    state = hidden_states(extractor("transformers_image", family, **layer), piece)[1]
+    tokens = {"vit": 1 + 16, "clip": 1 + 16, "siglip": 16, "swin": 16}[family]
+
+    def pooled(how):
+        return extractor("transformers_image", family, pooling=how, **layer).extract([piece])[0].values[piece.valid]
+
+    if tokens % 2:  # a class token beside the patches
+        expected = {"auto": state[:, 0], "cls": state[:, 0], "mean": state[:, 1:].mean(axis=1)}
+    else:
+        expected = dict.fromkeys(("auto", "mean"), state.mean(axis=1))
+        with pytest.raises(InputError, match=f"{family}.* has no class token; allowed are auto and mean"):
+            pooled("cls")
+    assert state.shape[1] == tokens
+    for how, values in expected.items():
+        np.testing.assert_allclose(pooled(how), values, atol=3e-3 * np.abs(values).max())
 
 
 def test_layers_that_nobody_asks_for_are_not_computed(extractor):

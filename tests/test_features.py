@@ -196,9 +196,17 @@ def test_half_precision_store(results):
     assert features(results, dtype="float16").dtype == np.float16
 
 
-@pytest.mark.parametrize("kind", ["mfcc", "log_mel", "vggish_log_mel", "prosody"])
-def test_cutting_into_pieces_changes_nothing(results, kind, monkeypatch):
-    options = {"patch_hop_s": 0.32, "summary": True} if kind == "vggish_log_mel" else {}
+UNEVEN = {"hop_s": 1 / 30, "window_s": 0.02503125}  # 533.3 and 400.5 samples
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("mfcc", {}), ("mfcc", UNEVEN), ("log_mel", {}), ("log_mel", UNEVEN), ("prosody", {}),
+        ("vggish_log_mel", {"patch_hop_s": 0.32, "summary": True}),
+    ],
+)  # fmt: skip
+def test_cutting_into_pieces_changes_nothing(results, kind, options, monkeypatch):
     whole = features(results, kind=kind, out="whole.h5", **options)
     extractor, _ = build(kind, options, None, "cpu")
     cut = extractor.cut

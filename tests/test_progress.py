@@ -10,8 +10,9 @@ from collections import Counter
 
 import pytest
 
+from models.report.names import duration
 from tests.workflow_runs import SNAKEMAKE
-from workflow.progress import Reporter, account, duration, headline, table
+from workflow.progress import Reporter, account, headline, table
 from workflow.run_log import Run, read_run
 
 SNAKEFILE = """

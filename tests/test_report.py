@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from models.report.command import report
-from models.report.gather import _table, read
+from models.report.gather import _jobs, _table, read
 from models.report.settings import Settings
 from pipeline.records import InputError, Word, read_table, write_table
+from tests.conftest import REPOSITORY
 from tests.page import Page
 from tests.report_fixture import CORPORA, Fixture, html_of, page_of
 
@@ -343,7 +344,8 @@ def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
         for file in target.rglob("run.json"):
             file.write_text(file.read_text().replace("Example CPU 3000", "Old CPU").replace("2.11.0", "1.0"))
     for left in ("faces/old", "words/old", "features-old/0", "features-bert/99", "merge/old", "train-old-A/0",
-                 "train-rcma-A+V/7", "split/sixfold"):  # fmt: skip
+                 "train-rcma-A+V/7", "split/sixfold", "joined/old", "targets/sixfold", "pack/old-A+V",
+                 "renamed/left"):  # fmt: skip
         target = made.folder / "benchmarks" / f"{left}.tsv"
         target.parent.mkdir(exist_ok=True)
         shutil.copy(demo.folder / "benchmarks" / "index" / "all.tsv", target)
@@ -355,6 +357,19 @@ def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
     assert not [section for section in page_of(text).all("section") if section.attributes["id"] == "faces"]
     shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "mfcc.h5")
     assert page_of(made).with_class("banner"), "a configured store that is a demonstration makes the report one"
+
+
+def test_jobs_of_this_report_are_known_for_every_rule_that_has_several(tmp_path):
+    """Each rule's benchmark, as the workflow names it: of a rule that nobody knows here no job would be counted."""
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    benchmarks = dict(re.findall(r'"results/(?:\{corpus\}/)?benchmarks/([^/"]+)/([^"]+)\.tsv"', rules))
+    jobs = _jobs(Settings.from_json(Fixture(tmp_path, "iemocap", size=10).config_json), {"0"})
+    several = {rule for rule, job in benchmarks.items() if job != "all" and "{" not in rule}
+    assert {"faces", "merge", "joined", "targets", "pack", "weights"} <= several
+    assert several <= set(jobs)
+    assert jobs["joined"] == jobs["merge"]
+    assert jobs["targets"] == jobs["split"]
+    assert {f"train-{run}" for run in jobs["pack"]} == {rule for rule in jobs if rule.startswith("train-")} != set()
 
 
 def test_broken_input_is_an_error_that_names_the_file(tmp_path):

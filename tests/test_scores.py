@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from sklearn import metrics as truth
 
-from models.evaluation.scores import score
+from models.evaluation.clusters import Clusters
+from models.evaluation.scores import score, score_run
+from models.evaluation.tallies import tally_run
 from models.predictions import model_and_modalities, read_predictions
 from models.task import Task
 from pipeline.records import InputError
@@ -335,6 +337,21 @@ def test_broken_predictions_are_refused_with_a_reason(tmp_path, kind, message):
     with pytest.raises(InputError, match=message):
         call(score, *arguments, "--out", tmp_path / "scores.csv")
     assert not (tmp_path / "scores.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "lacking", "classes"),
+    [("test", 2, CLASSES), ("development", 2, CLASSES), ("test", None, ["sur", *CLASSES])],
+)
+def test_parts_of_other_seeds_or_classes_are_refused_alike(tmp_path, part, lacking, classes):
+    """What is scored and what is tested for significance are the same predictions, held to the same."""
+    rows = make_run(tmp_path, "self-A")
+    write_segments(tmp_path, "self-A", 1, classes, [row for row in rows[1] if row[1:3] != (lacking, part)])
+    task, said = Task.parse("classes/segment"), f"fold1.*seeds or classes of the {part} part are not those of the test"
+    with pytest.raises(InputError, match=said):
+        score_run(tmp_path, "self-A", 2, task, "p", {})
+    with pytest.raises(InputError, match=said):
+        tally_run(tmp_path, "self-A", 2, task, Clusters("unit", {row[0]: row[0] for row in rows[0] + rows[1]}))
 
 
 def test_a_prediction_that_is_no_number_is_refused(tmp_path):

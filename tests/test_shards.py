@@ -239,9 +239,21 @@ def test_pictures_of_a_segment_show_its_words_only(results):
         if s.unit_id in ("film", "dialog", "voice"):
             axes = [axis for axis in draw(s, results, []).axes if axis.texts]
             assert [text.get_text() for text in axes[-1].texts] == SAID[s.segment_id]
-            row = {"unit_id": s.unit_id, "start_s": s.start_s, "end_s": s.end_s, "file": s.file}
-            found = traces._words(SimpleNamespace(folder=results), s.segment_id, row)
+            found = traces._words(SimpleNamespace(folder=results), s)
             assert [word.word for word in found] == SAID[s.segment_id]
+
+
+def test_a_word_marked_with_a_segment_is_shown_with_it_whenever_it_is_said(tmp_path):
+    one = segment("one", "u", 2.0, 1.0)
+    said = {
+        "marked": (0.2, 0.8, "one"),
+        "other": (1.2, 1.4, "two"),
+        "within": (1.2, 1.4, None),
+        "not": (0.2, 0.8, None),
+    }
+    words = [Word(word, a, b, "transcript", marked) for word, (a, b, marked) in said.items()]
+    write_table(one.prepared(tmp_path, "text"), words, Word)
+    assert [word.word for word in traces._words(SimpleNamespace(folder=tmp_path), one)] == ["marked", "within"]
 
 
 @pytest.mark.parametrize(

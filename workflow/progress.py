@@ -16,21 +16,11 @@ from pathlib import Path
 
 import click
 
+from models.report.names import duration
 from workflow.run_log import FOLDER, SUFFIX, Job, Run, events_of, planned, read_run
 
 QUIET_S = 600  # between two lines of a rule that takes days
 FULL_BYTES = 100_000
-
-
-def duration(seconds: float) -> str:
-    """Write a time for people: 9.5 s, 3 min 10 s, 2 h 05 min, 3 d 4 h."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24} h"
 
 
 def headline(run: Run, now_s: float) -> str:

@@ -12,15 +12,14 @@ from models.predictions import (
     Predictions,
     fold_folder,
     model_and_modalities,
-    prediction_file,
-    read_predictions,
+    read_folds,
     read_run,
     seed_folders,
 )
 from models.task import POOLED, Task
 from pipeline.cli import FILE, folds_option, results_option, segments_option, task_option
 from pipeline.log import progress
-from pipeline.records import InputError, Segment, read_table, write_table
+from pipeline.records import Segment, read_table, write_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,36 +93,27 @@ class RunScores:
 def score_run(results, run: str, folds: int, task: Task, protocol: str, styles: dict[str, str]) -> RunScores:
     """Score one run in each fold and over all folds together, on all test items and on those of each style.
 
-    ``styles`` gives the style of a segment. Raises InputError where a prediction file or its test part is absent, or
-    folds differ in seeds or classes.
+    ``styles`` gives the style of a segment. Raises InputError as ``read_folds`` does.
     """
     model, modalities = model_and_modalities(run)
     scores: list[Score] = []
     per_video: list = []
     pooled: dict[tuple[str, str], np.ndarray] = {}
-    first = None
-    for fold in range(folds):
-        path = prediction_file(results, run, fold)
-        for part, prefix in (("test", ""), ("development", "development_")):
-            predictions = read_predictions(path, task, part)
+    for fold, (test, development) in enumerate(read_folds(results, run, folds, task)):
+        for predictions, prefix in ((test, ""), (development, "development_")):
             if predictions is None:
-                if part == "test":
-                    raise InputError(f"{path}: holds no item of the test part; check the split and train it again")
                 continue
-            first = first or predictions
-            if (predictions.seeds, predictions.classes) != (first.seeds, first.classes):
-                raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
             by_segment = tally(predictions, predictions.segment, len(predictions.segments))
-            for turns, sums in _by_turns(by_segment, predictions.segments, styles if part == "test" else {}):
+            for turns, sums in _by_turns(by_segment, predictions.segments, {} if prefix else styles):
                 pooled[turns, prefix] = pooled.get((turns, prefix), 0) + sums
-                scores += _rows((model, modalities, protocol, turns, str(fold)), prefix, task, first, sums)
-            if task.frames and part == "test":
+                scores += _rows((model, modalities, protocol, turns, str(fold)), prefix, task, test, sums)
+            if task.frames and not prefix:
                 per_video += _video_rows((model, modalities, str(fold)), task, predictions, by_segment)
     for (turns, prefix), sums in sorted(pooled.items(), key=lambda item: (item[0][0] != POOLED, item[0][0])):
-        scores += _rows((model, modalities, protocol, turns, POOLED), prefix, task, first, sums)
+        scores += _rows((model, modalities, protocol, turns, POOLED), prefix, task, test, sums)
     if len({row.turns for row in scores}) == 2:  # one style alone is what all items are
         scores = [row for row in scores if row.turns == POOLED]
-    return RunScores(scores, list(_counts(model, modalities, first.classes, pooled[POOLED, ""])), per_video)
+    return RunScores(scores, list(_counts(model, modalities, test.classes, pooled[POOLED, ""])), per_video)
 
 
 def _by_turns(by_segment: np.ndarray, segments: Sequence[str], styles) -> Iterator[tuple[str, np.ndarray]]:

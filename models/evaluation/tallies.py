@@ -7,7 +7,7 @@ import numpy as np
 
 from models.evaluation.clusters import Clusters
 from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
-from models.predictions import Predictions, prediction_file, read_predictions
+from models.predictions import Predictions, prediction_file, read_folds
 from models.task import POOLED, Task
 from pipeline.records import InputError
 
@@ -110,9 +110,19 @@ class RunTally:
 def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: Clusters) -> RunTally:
     """Read and count the predictions of one run.
 
-    Raises InputError where a file or its test part is absent, seeds or classes differ, or a segment is unknown.
+    Raises InputError as ``read_folds`` does, and where a segment is unknown.
     """
-    tests, development = _read(results, run, folds, task, clusters)
+    tests: list[Predictions] = []
+    development = None
+    for test, held_out in read_folds(results, run, folds, task):
+        unknown = [name for name in test.segments if name not in clusters.of]
+        if unknown:
+            path = prediction_file(results, run, len(tests))
+            raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
+        if held_out is not None:
+            counted = tally(held_out)[0]
+            development = counted if development is None else development + counted
+        tests.append(test)
     names = sorted({clusters.of[name] for test in tests for name in test.segments})
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
@@ -146,29 +156,3 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
         right_style=np.concatenate(right_style) if right else None,
         development=development,
     )
-
-
-def _read(
-    results: str | Path, run: str, folds: int, task: Task, clusters: Clusters
-) -> tuple[list[Predictions], np.ndarray | None]:
-    """The test part of each fold, and the development parts of all, counted."""
-    tests: list[Predictions] = []
-    development = None
-    for k in range(folds):
-        path = prediction_file(results, run, k)
-        test = read_predictions(path, task, "test")
-        if test is None:
-            raise InputError(f"{path}: holds no item of the test part; check the split and train fold {k} again")
-        if tests and (test.seeds, test.classes) != (tests[0].seeds, tests[0].classes):
-            raise InputError(f"{path}: its seeds or classes are not those of fold 0; train all folds with the same")
-        unknown = [name for name in test.segments if name not in clusters.of]
-        if unknown:
-            raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
-        held_out = read_predictions(path, task, "development")
-        if held_out is not None:
-            if held_out.seeds != test.seeds:
-                raise InputError(f"{path}: the development part lacks seeds of the test part; train fold {k} again")
-            sums = tally(held_out)[0]
-            development = sums if development is None else development + sums
-        tests.append(test)
-    return tests, development

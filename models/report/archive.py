@@ -4,7 +4,6 @@ Nothing of the corpus is in it: no sound, picture, word, label or prediction of 
 weights and features were is said by their digests.
 """
 
-import json
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -16,6 +15,7 @@ import click
 from models.predictions import RUN
 from models.report.gather import Results
 from pipeline.cli import EXISTING_FOLDER, FOLDER
+from pipeline.files import write_json
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -51,13 +51,10 @@ def collect(results: Results, out: Path) -> None:
     (out / "report.html").write_text(page, encoding="utf-8")
     write_paper(out / "paper", view, numbering.tables)
     stores = {store.file: store.attributes for store in results.stores}
-    _write_json(out / "features.json", stores)
+    write_json(out / "features.json", stores, sort_keys=True, default=str)
     software = {"software": dict(view["provenance"]["software"]), "hardware": view["provenance"]["hardware"]}
-    _write_json(out / "versions.json", {**software, "revision": results.settings.revision})
-
-
-def _write_json(path: Path, value) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n", encoding="utf-8")
+    versions = {**software, "revision": results.settings.revision}
+    write_json(out / "versions.json", versions, sort_keys=True, default=str)
 
 
 def describe(results: Results, out: Path, day: str, licence: str | None) -> dict:
@@ -117,7 +114,7 @@ def archive(folder, out, revision, licence, day):
     results = read(folder, settings)
     out.mkdir(parents=True, exist_ok=True)
     collect(results, out)
-    _write_json(out / METADATA, describe(results, out, day, licence))
+    write_json(out / METADATA, describe(results, out, day, licence), sort_keys=True)
     for path in results.absent:
         log.warning("not there, so the archive lacks it: %s", folder / path)
     log.info("%s: %d files", out, sum(path.is_file() for path in out.rglob("*")))

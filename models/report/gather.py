@@ -94,8 +94,9 @@ def read(folder: Path, settings: Settings) -> Results:
     split = _table(folder, f"splits/{settings.protocol.name}.tsv", ("segment_id", "fold", "part"), absent)
     stores = [_store(path) for path in _store_files(folder, settings, absent)]
     units = _table(folder, "units.tsv", ("unit_id", "shard"), absent)
+    files = set(units["shard"].fillna(units["unit_id"]))  # as Unit.file
     shared = folder.parent / "benchmarks"  # what is made once for all corpora
-    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, set(files_of(units))))
+    benchmarks = read_benchmarks((shared, folder / "benchmarks"), _jobs(settings, files))
     if benchmarks is None:
         absent.append("benchmarks/<rule>/*.tsv")
     raw_files = _table(folder, "raw_files.tsv", ("what", "files", "bytes", "sha256"), absent).to_dict("records")
@@ -113,35 +114,30 @@ def _store_files(folder: Path, settings: Settings, absent: list[str]) -> list[Pa
     return [path for path in files.values() if path.exists()]
 
 
-def files_of(table: pd.DataFrame) -> pd.Series:
-    """Names of the files that faces, sound and words are in, of each row of units or segments, as their records say."""
-    return table["shard"].fillna(table["unit_id"])
-
-
 def _jobs(settings: Settings, files: set[str]) -> dict[str, set]:
-    """The jobs of each rule that has one for each checkpoint, file of recordings, extractor or fold."""
-    of_extractors = {key: set(settings.extractors) for key in ("merge", "imported")}
+    """The jobs of each rule that has one for each checkpoint, file of recordings, extractor, protocol, run or fold."""
+    of_extractors = {key: set(settings.extractors) for key in ("merge", "joined", "imported")}
     parts = {str(k) for k in range(settings.feature_jobs)}
     of_parts = {f"features-{name}": parts for name in settings.extractors}
-    trainings = set(settings.training_jobs)
-    of_runs = {f"train-{run}": trainings for run in settings.runs}
+    trainings, runs = set(settings.training_jobs), set(settings.runs)
+    of_runs = {f"train-{run}": trainings for run in runs} | {"pack": runs}
     of_files = dict.fromkeys(("faces", "audio", "words"), files)
-    split = {settings.protocol.name}
+    of_protocols = {key: {settings.protocol.name} for key in ("split", "targets")}
     weights = {"demo" if name.startswith("demo--") else name for name in settings.weights}  # those are made together
-    single = {"demo_corpus": {settings.generated}, "weights": weights, "split": split}
-    return {**single, **of_files, **of_extractors, **of_parts, **of_runs}
+    shared = {"demo_corpus": {settings.generated}, "weights": weights}
+    return {**shared, **of_protocols, **of_files, **of_extractors, **of_parts, **of_runs}
 
 
 def read_benchmarks(folders: Iterable[Path], jobs: Mapping[str, set[str]]) -> pd.DataFrame | None:
     """One row per job: rule, job, s, max_rss_mb, cpu_s (None where Snakemake could not look); None without any.
 
-    Of a rule in ``jobs`` only the jobs named there, and no extractor or run that is not in it; of other rules, which
-    have one job for the whole corpus, everything.
+    Of a rule in ``jobs`` only the jobs named there, and no extractor or run that is not in it; of other rules the one
+    job for the whole corpus.
     """
     rows = []
     for path in (path for folder in folders for path in sorted(folder.glob("*/*.tsv"))):
         rule, job = path.parent.name, path.stem
-        allowed = jobs.get(rule, set() if rule.startswith(("features-", "train-")) else {job})
+        allowed = jobs.get(rule, set() if rule.startswith(("features-", "train-")) else {"all"})
         if job not in allowed:
             continue
         with path.open(newline="", encoding="utf-8") as stream:

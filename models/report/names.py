@@ -1,6 +1,6 @@
 """How metrics, scores, counts and times are written in the report."""
 
-from math import isnan
+from math import floor, isnan
 
 from models.task import Task
 
@@ -106,22 +106,26 @@ def percent(value, decimals: int = 0) -> str:
     return f"{text} %"
 
 
-def duration(seconds) -> str:
-    """A time a person can read: 0.4 s, 12 s, 3 min 20 s, 5 h 02 min."""
-    if seconds < 10:
+def duration(seconds: float) -> str:
+    """A time a person can read: 0.4 s, 12 s, 3 min 20 s, 5 h 02 min, 3 d 4 h."""
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60:02d} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    # Rounded to what is shown before it is cut up: 59.7 s is a minute.
+    whole, minutes, hours = round(seconds), round(seconds / 60), round(seconds / 3600)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 48 * 60 else f"{hours // 24} d {hours % 24} h"
 
 
-def clock(seconds: float) -> str:
-    """A position in a video as minutes and seconds."""
-    whole = int(seconds)
-    return f"{whole // 60}:{whole % 60:02d}"
+def clock(time_s: float, decimals: int = 0) -> str:
+    """A position in a recording: 0:05, 12:34, 1:02:03, with tenths where asked for."""
+    ticks = floor(time_s * 10**decimals + 0.5)
+    whole, part = divmod(ticks, 10**decimals)
+    hours, minutes, seconds = whole // 3600, whole // 60 % 60, whole % 60
+    text = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    return f"{text}.{part:0{decimals}d}" if decimals else text
 
 
 def points(size: str) -> str:

@@ -71,7 +71,7 @@ class Extractor(ABC):
     demonstration_weights: ClassVar[str | None] = None
     """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
     pool_s: float = 0.0
-    """Sound: seconds over which the driver averages rows; ``cut.grid`` is then a multiple of it."""
+    """Sound: over how long the driver averages rows, whole samples of which ``cut.grid`` is then a multiple."""
     layers: Sequence[int] = ()
     """Numbers of a network's layers that stand side by side in each row, as models are to mix them; known once ``dim``
     is. Empty: a row is one vector."""

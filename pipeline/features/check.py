@@ -16,6 +16,7 @@ from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_rows
 from pipeline.features.synthetic import clip
 from pipeline.store import Rows
+from pipeline.timebase import sample_count, sample_index
 
 TOLERANCE = 1e-3  # of the largest value: what padding and the order of sums may change
 
@@ -131,9 +132,10 @@ def _pieces(extractor: Extractor) -> str:
     if extractor.modality != "audio":
         return "faces and words are cut between rows"
     whole, cut = _clip(extractor, 4.0), extractor.cut
-    rate, grid = whole.sample_rate_hz, max(cut.grid, 1 / whole.sample_rate_hz)
-    middle = round(round(2.0 / grid) * grid * rate)
-    context = round(round(cut.context / grid + 0.5) * grid * rate)
+    rate = whole.sample_rate_hz
+    grid = sample_count(cut.grid, rate)
+    middle = round(2.0 * rate / grid) * grid
+    context = -(-sample_index(cut.context, rate) // grid) * grid
     at_s, from_ = whole.start_s + middle / rate, max(0, middle - context)
     left = replace(whole, samples=whole.samples[: middle + context])
     right = replace(whole, samples=whole.samples[from_:], start_s=whole.start_s + from_ / rate)

@@ -8,7 +8,7 @@ from pydantic import Field
 from pipeline.features.base import Cut, Extractor, Options, options
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
-from pipeline.timebase import SAMPLE_RATE_HZ
+from pipeline.timebase import SAMPLE_RATE_HZ, sample_count
 
 DELTA_WINDOW = 9  # rows that a difference looks at: 4 on each side
 
@@ -49,7 +49,7 @@ class Mfcc(Extractor):
     def _transform(self):
         from torchaudio.transforms import MFCC
 
-        window, hop = (round(seconds * SAMPLE_RATE_HZ) for seconds in (self.config.window_s, self.config.hop_s))
+        window, hop = (sample_count(s, SAMPLE_RATE_HZ) for s in (self.config.window_s, self.config.hop_s))
         mel = {
             "n_fft": window, "win_length": window, "hop_length": hop, "n_mels": self.config.mel_bands, "center": False
         }  # fmt: skip
@@ -63,7 +63,7 @@ class Mfcc(Extractor):
         import torch
         from torchaudio.functional import compute_deltas
 
-        window = round(self.config.window_s * piece.sample_rate_hz)
+        window = sample_count(self.config.window_s, piece.sample_rate_hz)
         samples = np.pad(piece.samples, (0, max(0, window - len(piece))))
         with torch.inference_mode():
             values = self._transform(torch.from_numpy(samples))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.store import Rows
-from pipeline.timebase import sample_index, window_ranges_s
+from pipeline.timebase import sample_count, whole_samples_s, window_ranges_s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,14 +22,18 @@ class AudioPiece:
         return len(self.samples)
 
     def windows(self, window_s: float, hop_s: float) -> np.ndarray:
-        """(N, window) view of the samples, one window every ``hop_s``; sound shorter than one is padded with zeros."""
-        window, hop = (sample_index(s, self.sample_rate_hz) for s in (window_s, hop_s))
+        """(N, window) view of the samples, one window every ``hop_s``; sound shorter than one is padded with zeros.
+
+        Window and hop are taken as the nearest whole numbers of samples, here as in ``rows``.
+        """
+        window, hop = (sample_count(s, self.sample_rate_hz) for s in (window_s, hop_s))
         samples = np.pad(self.samples, (0, max(0, window - len(self.samples))))
         return np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
 
     def rows(self, values: np.ndarray, window_s: float, hop_s: float) -> Rows:
         """Rows of ``values`` (N, D), row i being made from the window that begins ``i * hop_s`` into the piece."""
         values = np.asarray(values, np.float32)
+        window_s, hop_s = (whole_samples_s(s, self.sample_rate_hz) for s in (window_s, hop_s))
         time_s = window_ranges_s(len(values), window_s, hop_s, self.start_s)
         return Rows(values, time_s, np.ones(len(values), bool))
 

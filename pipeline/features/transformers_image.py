@@ -20,7 +20,8 @@ class TransformersImageOptions(LayerOptions):
 
     pooling: Literal["auto", "cls", "mean"] = Field(
         "auto",
-        description="'cls' class token, 'mean' over patches or places, 'auto' what the model's own head looks at",
+        description="'cls' class token, 'mean' over patches or places, 'auto' what the model's own head looks at, or "
+        "else the class token, or else the mean",
     )
     batch_size: int = Field(64, gt=0, description="faces in one pass of the network")
 
@@ -45,6 +46,8 @@ class TransformersImage(Extractor):
         self.model = load_model(weights, "video", device)
         drop_unused_layers(self.model, self.config.layers)
         self.name = self.model.config.model_type
+        learned = (name.rpartition(".")[2] for name, _ in self.model.named_parameters())
+        self.class_token = any(name.startswith(("cls_", "class_")) for name in learned)  # cls_token, class_embedding
         self.prepare = preparation_of(load_processor(weights, "video"), weights)
 
     @property
@@ -82,12 +85,12 @@ class TransformersImage(Extractor):
         return combine(pooled, self.config.combine, self.name)
 
     def _pooled(self, state, pooler):
-        """(B, D) of tokens (B, T, D) or places (B, D, H, W)."""
+        """(B, D) of tokens (B, T, D), of which a class token is the first, or of places (B, D, H, W)."""
         how = self.config.pooling
         if how == "auto" and pooler is not None:
             return pooler.flatten(1)
-        if state.ndim == 4:
-            if how == "cls":
-                raise InputError(f"pooling: {self.name} has no class token; allowed are auto and mean")
-            return state.mean(dim=(2, 3))
-        return state[:, 1:].mean(dim=1) if how == "mean" else state[:, 0]
+        if self.class_token and state.ndim == 3:
+            return state[:, 1:].mean(dim=1) if how == "mean" else state[:, 0]
+        if how == "cls":
+            raise InputError(f"pooling: {self.name} has no class token; allowed are auto and mean")
+        return state.mean(dim=1 if state.ndim == 3 else (2, 3))

@@ -11,6 +11,7 @@ from models.apply.outputs.curves import Track
 from models.apply.outputs.player import Player, player
 from models.apply.outputs.stretches import Said, phrases, readable
 from models.report.html import environment, script_digest
+from models.report.names import clock
 from pipeline.files import replacing
 
 EMBED_BELOW_MB = 20.0
@@ -50,6 +51,7 @@ def render(answer: Answer, shown: Player) -> str:
         several=wording.several_people(answer),
         end_s=max(answer.duration_s, 1e-3),
         wording=wording,
+        clock=clock,
         rows_per_step=max((track.rows_per_step for track in people), default=1),
         style=style,
         script=script,

@@ -13,6 +13,7 @@ from models.apply.answer import Answer
 from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import LIGHT, Track
 from models.apply.outputs.stretches import phrases
+from models.report.names import clock
 from pipeline.files import replacing
 
 if TYPE_CHECKING:
@@ -167,6 +168,6 @@ def _short(text: str, most: int = 12) -> str:
 def _time_axis(axes: "Axes", duration_s: float) -> None:
     step_s = next((step for step in STEPS_S if duration_s / step <= 16), 7200)
     ticks = np.arange(0, duration_s + 1e-9, step_s)
-    axes.set_xticks(ticks, [wording.clock(tick, int(step_s < 1)) for tick in ticks])
+    axes.set_xticks(ticks, [clock(tick, int(step_s < 1)) for tick in ticks])
     axes.tick_params(axis="x", bottom=True, labelbottom=True, length=4, labelsize=8, color=MUTED)
     axes.spines["bottom"].set_visible(True)

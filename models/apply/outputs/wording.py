@@ -62,12 +62,3 @@ def several_people(answer: Answer) -> bool:
 def title(answer: Answer) -> str:
     """The name of the recording; bytes of it that are no text are shown as such."""
     return answer.source.name.encode("utf-8", "backslashreplace").decode()
-
-
-def clock(time_s: float, decimals: int = 0) -> str:
-    """A position in a recording: 0:05, 12:34, 1:02:03, with tenths where asked for."""
-    ticks = round(time_s * 10**decimals)
-    whole, part = divmod(ticks, 10**decimals)
-    hours, minutes, seconds = whole // 3600, whole // 60 % 60, whole % 60
-    text = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-    return f"{text}.{part:0{decimals}d}" if decimals else text

@@ -7,7 +7,7 @@ it is of: ``run`` (its name), or ``model`` (options of it) and ``modalities``, o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.report.names import Numbers, listing, metric_words, missing, sentence
 from models.report.runs import Run, matches
@@ -71,7 +71,7 @@ def _paper(given: Mapping, settings: Settings) -> Paper:
     kept = [f for f in figures if holds and matches(f.where or {}, options)]
     allowed = given.get("protocols")
     apart = given.get("otherwise", "") if allowed and settings.protocol.name not in allowed else ""
-    figures = [f if f in kept else Figure(**{**f.__dict__, "run": "", "model": None, "stands": False}) for f in figures]
+    figures = [f if f in kept else replace(f, run="", model=None, stands=False) for f in figures]
     texts = {key: given.get(key, "") for key in ("paper", "source", "citation")}
     texts["about"] = given.get("about", "") if holds else ""
     return Paper(figures=tuple(figures), holds=holds, conditions=_words(where), otherwise=apart, **texts)

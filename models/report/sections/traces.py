@@ -9,11 +9,11 @@ import pandas as pd
 
 from models.predictions import FILE
 from models.report.charts import Axis, band, block_means, path, swarm
-from models.report.gather import Results, files_of
+from models.report.gather import Results
 from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
-from pipeline.records import PREPARED, Word, read_table
+from pipeline.records import Segment, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
 CELLS = 10
@@ -38,17 +38,16 @@ def choose(results: Results, run: str) -> list[tuple[str, str]]:
 
 def traces(results: Results, run: str) -> list[dict]:
     """One entry per chosen video; a video without predictions is left out."""
-    chosen, targets, segments = choose(results, run), results.settings.task.targets, {}
-    if results.segments is not None:
-        table = results.segments.assign(file=files_of(results.segments))
-        segments = table.set_index("segment_id").to_dict("index")
+    chosen, targets = choose(results, run), results.settings.task.targets
+    known = [] if results.segments is None else read_table(results.folder / "segments.tsv", Segment)
+    segments = {segment.segment_id: segment for segment in known}
     strips = _strips(results, [segment_id for segment_id, _ in chosen])
     out = []
     for segment_id, why in chosen:
         frames = _predictions(results, run, segment_id)
         if frames is None or not {f"prediction_{name}" for name in targets} <= set(frames):
             continue
-        words = _words(results, segment_id, segments[segment_id]) if segment_id in segments else []
+        words = _words(results, segments[segment_id]) if segment_id in segments else []
         out.append(_trace(segment_id, why, frames, targets, words, strips.get(segment_id)))
     return out
 
@@ -63,18 +62,9 @@ def _predictions(results: Results, run: str, segment_id: str) -> pd.DataFrame | 
     return None
 
 
-def _words(results: Results, segment_id: str, segment: dict) -> list[Word]:
-    file = results.folder / PREPARED["text"].format(shard=segment["file"])
-    if not file.exists():
-        return []
-    return [
-        w
-        for w in read_table(file, Word)
-        if w.segment_id in (None, segment_id)
-        and w.unit_id in (None, segment["unit_id"])
-        and w.end_s > segment["start_s"]
-        and w.start_s < segment["end_s"]
-    ]
+def _words(results: Results, segment: Segment) -> list[Word]:
+    file = segment.prepared(results.folder, "text")
+    return [word for word in read_table(file, Word) if word.belongs_to(segment)] if file.exists() else []
 
 
 def _strips(results: Results, wanted: list[str]) -> dict[str, dict]:
