@@ -9,7 +9,7 @@ from pipeline.cli import StageGroup, run
 STAGES = PIPELINE | MODELS
 TOOLS = (  # what people call by hand
     "predict", "info", "diff", "show", "export", "import", "check-extractor", "check-fusion", "check-recogniser",
-    "compare-reports", "archive", "pack",
+    "compare-reports", "compare-predictions", "archive", "pack",
 )  # fmt: skip
 COMMANDS = {
     "new": ("affectflow.new:new", "write a settings file for a corpus of your own"),

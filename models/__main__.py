@@ -11,6 +11,10 @@ STAGES = {
     "train": ("models.train:train", "train one model on one modality set and some folds, all seeds"),
     "score": ("models.evaluation.scores:score", "compute every metric from item-level predictions"),
     "significance": ("models.evaluation.significance:significance", "test the planned contrasts"),
+    "compare-predictions": (
+        "models.evaluation.outside:compare_predictions",
+        "test predictions made elsewhere against a run",
+    ),
     "submission": ("models.submission:submission", "write test predictions as the Aff-Wild2 challenge takes them"),
     "pack": ("models.apply.pack:pack", "put a trained run into a folder that predicts on any recording"),
     "predict": ("models.apply.command:predict", "say what a packed model makes of recordings"),

@@ -81,7 +81,7 @@ def selected_on_test(split: list[Assignment]) -> bool:
     return not parts[0].isdisjoint(parts[1])
 
 
-def _rounded(row: Comparison) -> Comparison:
+def rounded(row: Comparison) -> Comparison:
     """Six significant digits: more would be noise, and files would differ between machines."""
     values = {k: v for k, v in asdict(row).items() if isinstance(v, float)}
     rounded: dict[str, Any] = {k: float(f"{v:.6g}") + 0.0 if np.isfinite(v) else None for k, v in values.items()}
@@ -116,6 +116,6 @@ def significance(task, results, protocol, segments, split, folds, contrasts, opt
         return tally_run(results, run, folds, task, clusters)
 
     rows = run_contrasts(planned, given, load, ratio, same)
-    write_table(out, [_rounded(row) for row in rows], Comparison)
+    write_table(out, [rounded(row) for row in rows], Comparison)
     found = ", ".join(f"{row.question}: {row.verdict}" for row in rows if row.role == Role.PLANNED)
     log.info("%s, %d contrasts on %s: %s", protocol, len(planned), given.metric, found or "none planned")

@@ -8,6 +8,7 @@ class Role(Worded):
 
     PLANNED = "planned", "planned before looking at any result: on all test items"
     SECONDARY = "secondary", "on the test items of one style alone: to look at, not to decide"
+    OUTSIDE = "outside", "not planned with the contrasts of the run, and not adjusted for them"
 
 
 class Standing(Worded):

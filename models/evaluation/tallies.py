@@ -123,6 +123,13 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
             counted = tally(held_out)[0]
             development = counted if development is None else development + counted
         tests.append(test)
+    return tally_tests(run, tests, development, clusters, task)
+
+
+def tally_tests(
+    run: str, tests: list[Predictions], development: np.ndarray | None, clusters: Clusters, task: Task
+) -> RunTally:
+    """Count the predictions of one run for the test part of each fold; ``development`` is counted already."""
     names = sorted({clusters.of[name] for test in tests for name in test.segments})
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
