@@ -311,6 +311,11 @@ class CorpusOptions(CorpusEntry):
         names |= {store for name in names for store in self.extractors[name].joined}
         return {name: entry for name, entry in self.extractors.items() if name in names}
 
+    def made(self, run: Run) -> dict[str, ExtractorEntry]:
+        """What made the features that a run reads: in place of a joined store, those that it is joined of."""
+        stores = run.inputs.values()
+        return {part: self.extractors[part] for store in stores for part in self.extractors[store].joined or [store]}
+
     @property
     def unread(self) -> list[str]:
         """The feature stores that are made and read by no run."""
