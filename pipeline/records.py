@@ -195,7 +195,9 @@ def _convert(record_type, row: dict[str, str], where: str):
             else:
                 values[field.name] = text
         except ValueError:
-            raise InputError(f"{where}: column {field.name} holds {text!r}, expected {kind}") from None
+            raise InputError(
+                f"{where}: column {field.name} holds {text!r}, expected {getattr(field.type, '__name__', kind)}"
+            ) from None
     return record_type(**values)
 
 

@@ -87,7 +87,7 @@ class Registry:
         config, given = self.load(name).Config, given or {}
         own = list(config.__dataclass_fields__)
         allowed = [*own, *beside]
-        problems = [f"unknown option {key!r}{close_to(key, allowed)}" for key in given if key not in own]
+        problems = [f"unknown option {key!r}{close_to(str(key), allowed)}" for key in given if key not in own]
         try:
             if not problems:
                 return TypeAdapter(config).validate_python(dict(given))

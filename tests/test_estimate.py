@@ -95,6 +95,26 @@ def test_faces_are_priced_by_what_is_decoded_and_what_is_looked_at(known):
     assert found["geometry"].core_s is None  # no rate is known
 
 
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ({}, 1),  # the sum of four layers
+        ({"combine": "concat"}, 4),
+        ({"combine": "keep", "layers": "all"}, 13),
+        ({"combine": "concat", "layers": "last"}, 1),
+        ({"combine": "concat", "layers": [1, -1]}, 2),
+        ({"combine": "mean", "layers": "all"}, 1),
+        ({"combine": "concat", "dtype": "float16"}, 2),
+    ],
+)
+def test_a_store_is_as_wide_as_the_layers_that_stand_side_by_side(known, options, rows):
+    weights = "google-bert/bert-base-uncased@" + "0" * 40
+    own = known(extractors={"bert": {"extractor": "transformers_text", "weights": weights, **options}})
+    found = {cost.stage: cost for cost in costs(own, Volume(10_000, 8000, 4000))}
+    assert found["bert"].disk_b == 8000 * 2.5 * 3000 * rows
+    assert found["training"].memory_mb == pytest.approx(700 + (8000 * 1000 + found["bert"].disk_b) / 1e6)
+
+
 def test_more_seeds_cost_more_and_a_gpu_beside_the_cores_takes_what_it_can(known):
     two, four = (
         costs(known(training={**SMALL["training"], "seeds": list(range(n))}), Volume(10_000, 8000, 4000))[-1]

@@ -67,7 +67,7 @@ def test_a_unit_must_be_able_to_name_a_file(name):
 def test_a_table_that_does_not_fit_names_line_and_column(tmp_path):
     path = tmp_path / "words.tsv"
     path.write_text("word\tstart_s\tend_s\tsource\tsegment_id\tunit_id\twritten\nhello\t0.1\tsoon\ttranscript\t\t\t\n")
-    with pytest.raises(InputError, match=r"words.tsv, line 2: column end_s holds 'soon', expected .*float"):
+    with pytest.raises(InputError, match=r"words.tsv, line 2: column end_s holds 'soon', expected float$"):
         read_table(path, Word)
     path.write_text("word\tstart_s\n")
     with pytest.raises(InputError, match="lacks the columns"):

@@ -142,12 +142,49 @@ def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):
         (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
     own = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "speaker", "contrasts": []}
     own |= {"runs": {"self": ["A"]}, "training_job": "fold"}
-    write_config(tmp_path, small_config(changes={"corpora": {"faces": own, "fold0": own}}))
+    films = {"reader": "affwild2", "root": None, "protocol": "sixfold", "runs": {"rcma": ["A+V"]}, "contrasts": []}
+    write_config(tmp_path, small_config(changes={"corpora": {"faces": own, "fold0": films}}))
     assert "contact_sheet" not in planned(tmp_path, "results/faces_report.html")
     inputs = re.findall(
         r"^rule submission:\n +input: (.*)$", snakemake(tmp_path, "--dry-run", "results/fold0/submission"), re.M
     )
     assert [len(re.findall(r"fold\d/predictions", each)) for each in inputs] == [1]
+
+
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("submission", "a submission is of numbers/frame:valence,arousal, and the task of iemocap is classes/segment"),
+        ("models/theirs-A", "features mine of iemocap are imported: what made them cannot be asked about another"),
+        ("models/beside-A", "features mine of iemocap are imported: what made them cannot be asked about another"),
+        ("models/self-V", "iemocap: no run self-V; there are self-A, theirs-A, beside-A"),
+    ],
+)
+def test_what_is_asked_for_by_name_and_cannot_be_made_is_refused_when_planned(tmp_path, target, why):
+    imported = {"extractor": "import", "modality": "audio", "path": "mine.npz"}
+    both = {"extractor": "join", "stores": ["mfcc", "mine"], "modality": "audio"}
+    runs = {"self": ["A"]}
+    for name, store in (("theirs", "mine"), ("beside", "both")):
+        runs[name] = {"model": "self", "modalities": ["A"], "inputs": {"audio": store}}
+    own = {"extractors": {"mine": imported, "both": both}, "runs": runs, "contrasts": []}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": own}}))
+    (tmp_path / "mine.npz").touch()
+    assert why in snakemake(tmp_path, "--dry-run", f"results/iemocap/{target}", fails=True)
+
+
+def test_a_submission_needs_somebody_in_the_part_test(tmp_path):
+    for k in range(3):
+        (tmp_path / f"{k}.mp4").touch()
+        (tmp_path / f"{k}.csv").write_text("time_s,valence,arousal\n0,0.5,0.1\n")
+    config = small_config()
+    config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv"}}
+    refused = {}
+    for parts in (["train", "train", "validation"], ["train", "validation", "test"]):
+        rows = [f"{k}.mp4,{k}.csv,{k},{part}" for k, part in enumerate(parts)]
+        (tmp_path / "labels.csv").write_text("\n".join(["video,annotation,speaker,part", *rows]))
+        refused[parts[-1]] = Corpora(config)["mine"].not_submitted
+    assert refused["validation"].startswith("a submission is of the part test, in which nobody of mine is")
+    assert refused["test"] == ""
 
 
 def test_the_split_is_told_how_many_folds_are_trained(tmp_path):

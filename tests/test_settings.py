@@ -13,6 +13,7 @@ from pipeline.records import InputError, Segment, Unit
 from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
 from workflow.check import between
+from workflow.planned import Corpora
 from workflow.settings import Unreadable, patch, resolve, schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,6 +97,31 @@ def test_the_configuration_of_the_repository_is_valid(config):
             {"low": {"model": "selv", "modalities": ["A"], "inputs": {"audio": "mfcc"}}},
             "no model 'selv'; there are",
         ),
+        (
+            "corpora.iemocap.extractors.both",
+            {"extractor": "join", "stores": ["mfcc", "wav2vec2"], "modality": "tekst"},
+            r"extractors.both: extractor 'join' takes .* modality \(audio, video or text\), not .*'tekst'",
+        ),
+        (
+            "corpora.iemocap.extractors.both",
+            {"extractor": "join", "stores": ["mfcc", "bert"], "modality": "audio"},
+            "extractors.both.stores: bert is made from text; use one from audio",
+        ),
+        (
+            "models.self.training",
+            {"epoch": 3},
+            r"self.training.epoch: unknown key \(did you .*\). Allowed: batch_size,",
+        ),
+        ("models.self.training", {"seeds": [1]}, "training.seeds: runs are compared seed by seed"),
+        ("corpora.iemocap.contrasts", [{"qestion": "q"}], r"qestion: unknown key .* Allowed: a, b, question$"),
+        (
+            "corpora.iemocap.runs",
+            {"low": {"modle": "self"}},
+            r"low.modle: unknown key .* Allowed: inputs, modalities, mod",
+        ),
+        ("corpora.iemocap.runs", {"self": 5}, r"iemocap.runs.self: write a list .*, or \{model: .*given: 5"),
+        ("corpora.iemocap.faces", 5, r"iemocap.faces: write a table .*given: 5.*Its keys: picture, sample_rate_hz"),
+        ("corpora.iemocap.inputs", ["bert"], r"iemocap.inputs: write a table, \{NAME: VALUE\} \(given: ..bert"),
         ("scale", "research", "scale is research, but corpora.iemocap.root is null"),
         (
             "defaults.segment.runs.cross",
@@ -360,6 +386,39 @@ def test_a_corpus_that_cannot_be_read_is_told_from_a_mistake_in_the_configuratio
 
     with pytest.raises(Unreadable, match="nothing there"):
         resolve(change(config, "corpora.iemocap.root", "/somewhere"), "iemocap", read)
+
+
+def test_a_root_that_may_not_be_read_stops_no_other_corpus(config, mine, monkeypatch):
+    is_dir = Path.is_dir
+
+    def look(path):
+        if str(path) == mine["root"]:
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", look)
+    found = Corpora(change(config, "corpora.mine", mine))
+    assert set(found) == {"iemocap", "affwild2"}
+    assert f"corpora.mine.root: {mine['root']} cannot be read (Permission denied); see that" in found.unreadable["mine"]
+
+
+def test_the_number_of_recordings_in_a_file_may_come_from_the_defaults(config, mine):
+    sizes = []
+    for default in (None, 3):
+        change(config, "defaults.segment.media_units", default)
+        resolve(change(config, "corpora.mine", mine), "mine", lambda _, size: sizes.append(size) or tables()(_, size))
+    assert sizes == [None, 3]
+
+
+def test_a_model_s_training_and_that_of_the_corpus_must_fit_each_other(config):
+    config["models"]["self"]["training"] = {"window": 250}
+    assert resolve(config, "iemocap")
+    change(config, "defaults.segment.training.window", 400)
+    change(config, "defaults.segment.training.window_hop", 300)
+    with pytest.raises(
+        InputError, match=r"runs.self: .* changes window of the training, and then window_hop 300 skips"
+    ):
+        resolve(config, "iemocap")
 
 
 @pytest.mark.parametrize("corpus", ["iemocap", "affwild2"])

@@ -12,7 +12,7 @@ from models.evaluation.contrast import also_differs, differences
 from models.options import runs_named
 from models.report.names import count
 from pipeline.records import Assignment, InputError
-from workflow.launch import base, in_order, overlays, read, settings_option
+from workflow.launch import base, files, in_order, overlays, read, settings_option
 
 if TYPE_CHECKING:
     from workflow.settings import Resolved
@@ -40,9 +40,11 @@ def check(corpus, settings):
 
 
 def configuration(settings: tuple[str, ...]) -> dict:
-    """config.yaml with what was laid over it, as Snakemake lays it; raises InputError for a file that is none."""
+    """config.yaml with what was laid over it, as Snakemake lays it; raises InputError as a run would."""
+    from workflow.overlay import check_files
     from workflow.settings import patch
 
+    check_files(files(settings), base())
     return reduce(patch, map(read, (base(), *in_order(settings))))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from models.options import MODALITIES, TrainingOptions
+from pipeline.features.registry import EXTRACTORS
 
 if TYPE_CHECKING:
     from pipeline.records import Assignment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WORDS_PER_S = 2.5  # of speech, as in IEMOCAP
 FRAMES_PER_S = 30  # of a video whose every frame is looked at
 OPENED = 24  # recordings that are asked for their length where segments do not say it
+STATES = 13  # that a network of base size gives: the embedding below its first layer, and its layers
 PATIENCES = 3  # training ends after about so many times stop_patience
 
 
@@ -119,10 +121,13 @@ def _features(name: str, entry: "ExtractorEntry", amount: float, demonstration: 
     """A feature store of so many seconds of sound, pictures or words."""
     small = demonstration and bool(entry.weights)
     cost = _cost(name, {"a demonstration's network" if small else entry.extractor: amount})
-    pooled = 0.02 / entry.options["pool_s"] if entry.options.get("pool_s") else 1.0
-    layers = len(entry.options.get("layers") or [0]) if entry.options.get("combine") in ("concat", "keep") else 1
-    half = 0.5 if entry.options.get("dtype") == "float16" else 1.0
-    return cost._replace(disk_b=rates()["bytes"].get(entry.extractor, 0.0) * amount * pooled * layers * half)
+    made = EXTRACTORS.options_for(entry.extractor, entry.options)  # with the extractor's own defaults
+    pool_s, named = getattr(made, "pool_s", None), getattr(made, "layers", "last")
+    beside = STATES if named == "all" else len(named) if isinstance(named, list) else 1
+    wide = beside if getattr(made, "combine", None) in ("concat", "keep") else 1
+    half = 0.5 if getattr(made, "dtype", None) == "float16" else 1.0
+    pooled = 0.02 / pool_s if pool_s else 1.0
+    return cost._replace(disk_b=rates()["bytes"].get(entry.extractor, 0.0) * amount * pooled * wide * half)
 
 
 def epochs_of(training: TrainingOptions) -> int:

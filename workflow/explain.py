@@ -1,59 +1,98 @@
 """What is wrong with config.yaml, in sentences: where, what was given, what is allowed, what to do."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from models.options import TrainingOptions
 from pipeline.names import close_to
 
 Sources = list[tuple[tuple, dict]]
 """Where values may have been given: the path of a table in config.yaml, and the table; the first that has one wins."""
+SHAPES = {
+    "model_type": "write a table of some of its keys, {KEY: VALUE}",
+    "dict_type": "write a table, {NAME: VALUE}",
+    "list_type": "write a list, [ONE, ANOTHER]",
+}
+OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # what a model may change of it
 
 
 def place(path: tuple, sources: Sources, fallback: tuple = ()) -> str:
     """A key as it is found in config.yaml: where its value was given, or under ``fallback``."""
-    parts = [part for part in path if part != "[key]"]  # how pydantic says that the name itself is wrong
     for prefix, table in sources:
-        if table and _holds(table, parts):
-            return ".".join(map(str, (*prefix, *parts)))
-    return ".".join(map(str, (*fallback, *parts))) or "the whole"
+        if table and _holds(table, path):
+            return ".".join(map(str, (*prefix, *path)))
+    return ".".join(map(str, (*fallback, *path))) or "the whole"
 
 
-def _holds(node: Any, parts: list) -> bool:
-    for part in parts:
+def _holds(node: Any, path: tuple) -> bool:
+    for part in path:
         if not isinstance(node, dict) or part not in node:
             return not isinstance(node, dict)  # an entry of a list is where the list is
         node = node[part]
     return True
 
 
-def explain(error: Mapping[str, Any], root: type[BaseModel], sources: Sources, fallback: tuple = ()) -> str:
-    """One line about one error of a configuration checked against ``root``."""
-    *parents, key = error["loc"] or ("",)
-    where = place(error["loc"], sources, fallback)
+def explain(error: Mapping[str, Any], root: type[BaseModel], given: Any, sources: Sources, fallback: tuple = ()) -> str:
+    """One line about one error of a configuration, ``given``, checked against ``root``."""
+    path = _path(error, given)
+    where = place(path, sources, fallback)
     if error["type"] == "extra_forbidden":
-        allowed = _allowed_keys(root, parents)
-        return f"{where}: unknown key{close_to(str(key), allowed)}. Allowed: {', '.join(allowed)}"
+        allowed = _allowed_keys(root, path[:-1])
+        return f"{where}: unknown key{close_to(str(path[-1]), allowed)}. Allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
-        parent = place(tuple(parents), sources, fallback)
+        parent = place(path[:-1], sources, fallback)
         if parent.startswith("demo."):
             above = parent.removeprefix("demo.")
             return f"{parent}: there is no {above} that demo could change; correct the name, or remove it from demo"
         return f"{where}: missing; give it a value"
-    message = f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    message = f"{where}: {SHAPES.get(error['type'], error['msg'].removeprefix('Value error, '))}"
     if error["type"] == "value_error" and isinstance(error["input"], dict):
         return message  # a table is given; the message names what is wrong in it
-    return f"{message} (given: {json.dumps(error['input'], default=str)[:80]})"
+    message += f" (given: {json.dumps(error['input'], default=str, skipkeys=True)[:80]})"
+    return message + (f". Its keys: {', '.join(_allowed_keys(root, path))}" if error["type"] == "model_type" else "")
 
 
-def _allowed_keys(model: Any, path: list) -> list[str]:
+def _path(error: Mapping[str, Any], given: Any) -> tuple:
+    """The keys that lead to an error, without what pydantic puts between them: which of several types it tried."""
+    found = []
+    for part in error["loc"]:
+        if part in given if isinstance(given, dict) else isinstance(given, list) and isinstance(part, int):
+            found.append(part)
+            given = given[part]
+    return (*found, error["loc"][-1]) if error["type"] == "missing" else tuple(found)
+
+
+def _allowed_keys(root: type[BaseModel], path: tuple) -> list[str]:
+    """The keys of the table at a path; none where that is no table of known keys."""
+    kinds: list = [root]
     for part in path:
-        annotation = model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else model
-        model = next((a for a in (annotation, *get_args(annotation)) if _is_model(a)), annotation)
-    return sorted(model.model_fields) if _is_model(model) else []
+        kinds = [inside for kind in kinds for inside in _inside(kind, part)]
+    known = {key for kind in kinds if _is_model(kind) for key in kind.model_fields}
+    return sorted(known) or (OF_TRAINING if path[-1:] == ("training",) else [])  # of a model: checked by the model
 
 
-def _is_model(thing) -> bool:
+def _inside(kind: Any, part: Any) -> Iterator:
+    """The types that a value may have under a key or number of a value of one type."""
+    if _is_model(kind) and part in kind.model_fields:
+        yield from _members(kind.model_fields[part].annotation)
+    elif get_origin(kind) in (dict, list):
+        yield from _members(get_args(kind)[-1])
+
+
+def _members(kind: Any) -> Iterator:
+    """The types of which a value may have one."""
+    if get_origin(kind) in (Union, UnionType):
+        for one in get_args(kind):
+            yield from _members(one)
+    elif get_origin(kind) is Annotated:
+        yield from _members(get_args(kind)[0])
+    else:
+        yield kind
+
+
+def _is_model(thing: Any) -> bool:
     return isinstance(thing, type) and issubclass(thing, BaseModel)

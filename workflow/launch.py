@@ -54,13 +54,14 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
     Raises InputError where no file of settings names the corpus.
     """
     own = Path(f"{corpus}.yaml")
-    if own.is_file() and not _files(settings):
+    if own.is_file() and not files(settings):
         settings = (str(own), *settings)
     found: dict = {}
-    for given in (base(), *_files(settings)):
-        found |= read(given).get("corpora") or {}
+    for given in (base(), *files(settings)):
+        own_corpora = read(given).get("corpora")
+        found |= own_corpora if isinstance(own_corpora, dict) else {}  # whatever else it is, the workflow refuses
     if found.get(corpus) is None:
-        there = ", ".join(name for name, entry in found.items() if entry is not None)
+        there = ", ".join(str(name) for name, entry in found.items() if entry is not None)
         raise InputError(
             f"there is no corpus {corpus!r}, only {there}: name one first, snakemake's options after it; "
             "`affectflow new NAME` writes settings for a corpus of your own"
@@ -77,18 +78,19 @@ def read(given: str) -> dict:
     """What one of the settings says, a file or KEY=VALUE; raises InputError where it is neither."""
     import yaml
 
+    from workflow.overlay import read as read_file
+
     key, equals, value = given.partition("=")
+    if not equals:
+        return read_file(given)
     try:
-        found = yaml.safe_load(value if equals else Path(given).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{given}: cannot be read as settings ({reason})") from None
-    if not equals and not isinstance(found or {}, dict):
-        raise InputError(f"{given}: cannot be read as settings (it holds no keys with values)")
-    return {key: found} if equals else found or {}
+        return {key: yaml.safe_load(value)}
+    except yaml.YAMLError as error:
+        raise InputError(f"{given}: cannot be read as settings ({error})") from None
 
 
-def _files(settings: tuple[str, ...]) -> list[str]:
+def files(settings: tuple[str, ...]) -> list[str]:
+    """Those of the settings that are files."""
     return [given for given in settings if "=" not in given]
 
 
@@ -102,14 +104,14 @@ def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...
 
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
-    files = _files(settings)
-    pairs = in_order(settings)[len(files) :]
+    laid_over = files(settings)
+    pairs = in_order(settings)[len(laid_over) :]
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)
     return [
         *(sys.executable, "-m", "snakemake", target, "--snakefile", str(HOME / "Snakefile")),
         *options,
         *([] if placed else ["--cores", "all"]),
-        *(["--configfile", *files] if files else []),
+        *(["--configfile", *laid_over] if laid_over else []),
         *(["--config", *pairs] if pairs else []),
     ]
 

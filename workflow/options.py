@@ -1,12 +1,22 @@
-"""The definition of config.yaml: every key, what is allowed there, and what must fit together."""
+"""The definition of config.yaml: every key and what is allowed there. What must fit together: workflow/fitting.py."""
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from models.options import (
     MODALITIES,
@@ -15,7 +25,6 @@ from models.options import (
     Options,
     SignificanceOptions,
     TrainingOptions,
-    runs_named,
 )
 from pipeline.features import registry as extractors
 from pipeline.features.registry import EXTRACTORS
@@ -42,6 +51,22 @@ LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
 CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
+
+
+def _without_nulls(given: Any) -> Any:
+    if isinstance(given, dict):
+        return {key: value for key, value in given.items() if value is not None}
+    return {} if given is None else given
+
+
+NullTakesOut = BeforeValidator(_without_nulls)
+"""Of a table whose keys are names: an entry that is null is none."""
+
+
+def _not_blank(root: str | None) -> str | None:
+    if root is not None and not root.strip():
+        raise ValueError("write the folder of the corpus, or null for the synthetic one")
+    return root
 
 
 class FaceOptions(Options):
@@ -82,12 +107,46 @@ class RecogniserEntry(BaseModel, extra="allow"):
         check_recogniser(self.kind, self.options, self.weights, tuple(RecogniserEntry.model_fields))
 
 
+class JoinOptions(Options):
+    """What is said of a store that is joined of others."""
+
+    stores: list[str] = Field(min_length=2)
+    modality: Modality
+
+
+class ImportOptions(Options):
+    """What is said of a store that another tool's file is made into."""
+
+    path: str
+    modality: Modality
+
+
+NO_PLUGS: dict[str, tuple[type[Options], str]] = {
+    "join": (JoinOptions, "stores, two or more,"),
+    "import": (ImportOptions, "path (.csd or .npz)"),
+}
+"""What stands in the place of an extractor and is none, and how its options are explained."""
+
+
 class ExtractorEntry(BaseModel, extra="allow"):
     """One feature store: which extractor makes it, with which options (checked by the extractor itself)."""
 
     extractor: str
     weights: str | None = None
     allow_pickle: bool = Field(False, description="read a checkpoint that has no safetensors; no code of it is run")
+
+    @model_validator(mode="after")
+    def _is_whole(self):
+        if self.extractor in NO_PLUGS:
+            table, takes = NO_PLUGS[self.extractor]
+            try:
+                table.model_validate(self.options)
+            except ValidationError:
+                raise ValueError(
+                    f"extractor {self.extractor!r} takes {takes} and modality (audio, video or text), "
+                    f"not {self.options}"
+                ) from None
+        return self
 
     @property
     def options(self) -> dict[str, Any]:
@@ -107,7 +166,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
     @property
     def joined(self) -> list[str]:
         """The stores that stand side by side in this one; none where it is not made of others."""
-        return list(self.options.get("stores") or ()) if self.extractor == "join" else []
+        return list(self.options["stores"]) if self.extractor == "join" else []
 
     @property
     def modality(self) -> str:
@@ -117,21 +176,20 @@ class ExtractorEntry(BaseModel, extra="allow"):
     def check(self) -> None:
         """Raise InputError where the options, the weights or the file to import cannot be used."""
         check_source(self.weights)
-        if self.extractor == "join":
-            if set(self.options) != {"stores", "modality"} or len(self.joined) < 2:
-                raise InputError("extractor 'join' takes stores, two or more, and modality (audio, video or text)")
-        elif not self.imported:
+        if self.imported and not os.path.exists(self.options["path"]):
+            raise InputError(f"{self.options['path']}: there is no such file to import")
+        if self.extractor not in NO_PLUGS:
+            extractors.load(self.extractor)
             EXTRACTORS.options_for(self.extractor, self.options)
             EXTRACTORS.check_weights(self.extractor, self.weights)
-        elif set(self.options) != {"path", "modality"} or self.options["modality"] not in MODALITIES.values():
-            raise InputError("extractor 'import' takes path (.csd or .npz) and modality (audio, video or text)")
-        elif not Path(self.options["path"]).exists():
-            raise InputError(f"{self.options['path']}: there is no such file to import")
 
 
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
-    source = parse(weights) if weights else None
+    try:
+        source = parse(weights) if weights else None
+    except RuntimeError:
+        raise InputError(f"weights {weights!r}: there is no such user's folder; write the whole path") from None
     if source and source.kind == "demo" and source.location not in KINDS:
         allowed = ", ".join(f"demo:{kind}" for kind in KINDS)
         raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
@@ -143,6 +201,17 @@ class RunEntry(Options):
     model: str = Field(description="one of the models")
     modalities: list[str] = Field(description="modality sets, such as A+V")
     inputs: dict[Modality, str] = Field({}, description="which feature store a modality reads; else the corpus's input")
+
+
+def _form(given: Any) -> str | None:
+    return "table" if isinstance(given, dict | RunEntry) else "list" if isinstance(given, list) else None
+
+
+Runs = Annotated[
+    Annotated[list[str], Tag("list")] | Annotated[RunEntry, Tag("table")],
+    Discriminator(_form, "runs", "write a list of modality sets, [A, A+V], or {model: NAME, modalities: [A, A+V]}"),
+]
+"""Modality sets of a model, or runs under a name of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,85 +228,47 @@ def check_there(weights: str | None) -> None:
     if not weights or parse(weights).kind != "path":
         return
     places = (Path(parse(weights).location), Path("results/weights", slug(weights)))
-    if not any(place.exists() for place in places):
+    if not any(map(os.path.exists, places)):
         raise InputError(f"weights {weights!r}: there is no such file or folder; fetch it first, or say where it is")
 
 
-class CorpusOptions(BaseModel, extra="allow"):
-    """What holds for one corpus; keys that are not listed here are options of its reader, which checks them."""
+class CorpusEntry(BaseModel, extra="allow"):
+    """What each corpus says itself: by what it is read, and where it lies."""
 
     reader: str = Field(
         description="iemocap | affwild2 | table | meld | cremad | ravdess | module:Class | file.py:Class"
     )
-    root: str | None = Field(None, description="folder of the corpus; null: the synthetic corpus, where there is one")
+    root: Annotated[str | None, AfterValidator(_not_blank)] = Field(
+        None, description="folder of the corpus; null: the synthetic corpus, where there is one"
+    )
+
+
+class CorpusOptions(CorpusEntry):
+    """What holds for one corpus; keys that are not listed here are options of its reader, which checks them."""
+
     faces: FaceOptions = FaceOptions()
     recogniser: RecogniserEntry = RecogniserEntry()
     media_units: int | None = Field(None, ge=1, description="recordings per faces, audio or words job; null: by number")
     shard_units: int | None = Field(None, ge=1, description="recordings per feature job; null: by their number")
     training_job: Literal["fold", "run"] = Field("fold", description="what one job trains: a fold of a run, or all")
-    extractors: dict[StoreName, ExtractorEntry]
-    inputs: dict[Modality, str] = Field(description="which feature store each modality reads")
+    extractors: Annotated[dict[StoreName, ExtractorEntry], NullTakesOut] = Field(default_factory=dict)
+    inputs: Annotated[dict[Modality, str], NullTakesOut] = Field(
+        default_factory=dict, description="which feature store each modality reads"
+    )
     labels: list[LabelName] | None = Field(None, min_length=2, description="classes, after merging; null: the usual")
-    merge: dict[str, LabelName] = Field(default_factory=dict, description="labels that count as another")
+    merge: Annotated[dict[str, LabelName], NullTakesOut] = Field(
+        default_factory=dict, description="labels that count as another"
+    )
     protocol: str | None = Field(None, description="how the corpus is split; null: the reader's first")
     turns: str = Field("all", description="segments of one style alone, such as improvised or scripted")
     split_seed: int = Field(337, ge=0, description="of every random choice of a split")
-    runs: dict[ModelName, list[str] | RunEntry | None] = Field(
+    runs: dict[ModelName, Runs | None] = Field(
         description="model: modality sets; or a name: {model, modalities, inputs} for other features than the corpus's "
         "inputs; null leaves runs out, and each contrast that names them"
     )
     training: TrainingOptions
     contrasts: list[Contrast] = Field(default_factory=list)
     significance: SignificanceOptions
-
-    @field_validator("contrasts")
-    @classmethod
-    def _are_of_models_that_run(cls, contrasts: list[Contrast], info: ValidationInfo):
-        left_out = {model for model, sets in info.data.get("runs", {}).items() if sets is None}
-        return [x for x in contrasts if left_out.isdisjoint(run.rpartition("-")[0] for run in runs_named(x.a, x.b))]
-
-    @model_validator(mode="after")
-    def _fits_together(self):
-        named = {f"inputs.{modality}": store for modality, store in self.inputs.items()}
-        for key, entry in self._entries.items():
-            named |= {f"runs.{key}.inputs.{modality}": store for modality, store in entry.inputs.items()}
-        for where, store in named.items():
-            if store not in self.extractors:
-                raise ValueError(f"{where}: no extractor {store!r}; there are {sorted(self.extractors)}")
-        for name, made in self.extractors.items():
-            for store in made.joined:
-                if store not in self.extractors or self.extractors[store].joined:
-                    there = sorted(store for store, other in self.extractors.items() if not other.joined)
-                    raise ValueError(f"extractors.{name}.stores: {store!r} cannot be joined; there are {there}")
-        for key, entry in self._entries.items():
-            for modalities in entry.modalities:
-                letters = modalities.split("+")
-                if letters != [letter for letter in MODALITIES if letter in letters]:
-                    raise ValueError(f"runs.{key}: {modalities!r}; write letters of A, V, T in that order: A+V+T")
-                missing = [MODALITIES[x] for x in letters if MODALITIES[x] not in {**self.inputs, **entry.inputs}]
-                if missing:
-                    raise ValueError(f"runs.{key}: {modalities} needs inputs.{missing[0]}, which is not given")
-        names = set(self.run_names)
-        for contrast in self.contrasts:
-            unknown = [run for run in runs_named(contrast.a, contrast.b) if run not in names]
-            if unknown:
-                raise ValueError(f"contrasts: {contrast.question!r} names {unknown[0]!r}; there are {sorted(names)}")
-        return self
-
-    @model_validator(mode="after")
-    def _labels_fit_together(self):
-        labels = self.labels or []
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        if twice:
-            raise ValueError(f"labels: {twice[0]!r} is there more than once; list each label once")
-        for source, target in self.merge.items():
-            if source in labels:
-                raise ValueError(f"merge: {source!r} counts as {target!r}; remove {source!r} from labels {labels}")
-            if labels and target not in labels:
-                raise ValueError(
-                    f"merge: {source!r} counts as {target!r}, which is not in labels {labels}; add it there"
-                )
-        return self
 
     @property
     def reader_options(self) -> dict[str, Any]:
@@ -252,7 +283,7 @@ class CorpusOptions(BaseModel, extra="allow"):
         return {source: any(allowed for other, allowed in named if other == source) for source, _ in named if source}
 
     @property
-    def _entries(self) -> dict[str, RunEntry]:
+    def run_entries(self) -> dict[str, RunEntry]:
         """The runs as entries, those left out not among them."""
         given = {key: entry for key, entry in self.runs.items() if entry is not None}
         return {k: RunEntry(model=k, modalities=e) if isinstance(e, list) else e for k, e in given.items()}
@@ -261,7 +292,7 @@ class CorpusOptions(BaseModel, extra="allow"):
     def planned_runs(self) -> dict[str, Run]:
         """Every run by its name, which is its key under ``runs`` and its modalities: self-A+V."""
         found = {}
-        for key, entry in self._entries.items():
+        for key, entry in self.run_entries.items():
             for modalities in entry.modalities:
                 read = [MODALITIES[letter] for letter in modalities.split("+")]
                 inputs = {str(m): store for m, store in {**self.inputs, **entry.inputs}.items() if m in read}
@@ -279,6 +310,11 @@ class CorpusOptions(BaseModel, extra="allow"):
         names = {store for run in self.planned_runs.values() for store in run.inputs.values()}
         names |= {store for name in names for store in self.extractors[name].joined}
         return {name: entry for name, entry in self.extractors.items() if name in names}
+
+    def made(self, run: Run) -> dict[str, ExtractorEntry]:
+        """What made the features that a run reads: in place of a joined store, those that it is joined of."""
+        stores = run.inputs.values()
+        return {part: self.extractors[part] for store in stores for part in self.extractors[store].joined or [store]}
 
     @property
     def unread(self) -> list[str]:

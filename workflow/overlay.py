@@ -32,11 +32,25 @@ def take_out(config: dict) -> dict:
     return out
 
 
+def read(path: Path | str) -> dict:
+    """What a file of settings says; raises InputError where it is none, or a key stands in one table twice."""
+    try:
+        found = yaml.load(Path(path).read_text(encoding="utf-8"), _Once) or {}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read as settings ({reason})") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: cannot be read as settings (it holds no keys with values)")
+    return found
+
+
 def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
     """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default."""
-    known = _read(base)
+    known = read(base)
     for path in overlays:
-        own = _read(path)
+        own = read(path)
         for pattern in NAMED + OF_CORPORA:
             places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
             there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
@@ -75,23 +89,16 @@ def _find(config, path: tuple) -> dict:
     return config if isinstance(config, dict) else {}
 
 
-def _read(path: Path | str) -> dict:
-    with open(path, encoding="utf-8") as file:
-        return yaml.load(file, _Once) or {}
-
-
 class _Once(yaml.SafeLoader):
     """YAML in which a key may stand once; PyYAML would take the last one in silence."""
 
-    def construct_mapping(self, node, deep=False):
-        seen: dict = {}
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen and key != "<<":
-                mark = key_node.start_mark
+    def compose_mapping_node(self, anchor):
+        node, seen = super().compose_mapping_node(anchor), dict[str, int]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
+            line = key.start_mark.line + 1
+            if key.value in seen:
                 raise InputError(
-                    f"{mark.name}: {key!r} stands in line {mark.line + 1} and in line {seen[key]} of one table; "
-                    "keep one of them"
+                    f"{key.value!r} stands in line {line} and in line {seen[key.value]} of one table; keep one of them"
                 )
-            seen[key] = key_node.start_mark.line + 1
-        return super().construct_mapping(node, deep)
+            seen[key.value] = line
+        return node

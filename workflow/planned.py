@@ -21,14 +21,16 @@ from models.task import Task
 from models.wording import sentences, title
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
-from pipeline.corpora.raw import Fingerprints
+from pipeline.corpora.raw import Fingerprints, content
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.records import PREPARED, InputError, Modality, by_unit
 from workflow.demo import plan
+from workflow.options import Run
 from workflow.overlay import take_out
 from workflow.settings import Resolved, Unreadable, names, resolve
 
+SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
 LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
 
 
@@ -178,6 +180,31 @@ class Planned:
     def _segments(self) -> dict:
         return by_unit(self.index.segments)
 
+    def not_packed(self, run: Run) -> str:
+        """Why a run cannot be packed to predict on any recording; else empty."""
+        imported = [store for store, entry in self.options.made(run).items() if entry.imported]
+        if not imported:
+            return ""
+        return (
+            f"features {imported[0]} of {self.settings.name} are imported: what made them cannot be asked about "
+            "another recording; pack a run of features that an extractor makes"
+        )
+
+    @property
+    def not_submitted(self) -> str:
+        """Why there can be no submission to the Aff-Wild2 challenge; else empty."""
+        name, task = self.settings.name, str(self.settings.task)
+        if task != SUBMITTED:
+            return (
+                f"a submission is of {SUBMITTED}, and the task of {name} is {task}; ask for {self.results}_report.html"
+            )
+        if any(segment.part == "test" for segment in self.index.segments):
+            return ""
+        return (
+            f"a submission is of the part test, in which nobody of {name} is: everybody is annotated; put the "
+            "challenge's test videos beside the others"
+        )
+
     @property
     def configuration(self) -> dict:
         """All that decided the results, for the report's provenance, and the words in which it speaks of them."""
@@ -266,6 +293,15 @@ class Corpora(dict[str, Planned]):
                 known = found.setdefault(weights.slug(source), {"source": source, "allow_pickle": False})
                 known["allow_pickle"] |= allowed
         return found
+
+    def local_weights(self, slug: str) -> list[str]:
+        """What a checkpoint on this machine holds, as digests; what a hub holds its revision says."""
+        source = weights.parse(self.weight_sources[slug]["source"])
+        if source.kind != "path":
+            return []
+        path = Path(source.location)
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        return [content(file) for file in files]
 
     @property
     def imported(self) -> list[str]:

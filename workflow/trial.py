@@ -5,39 +5,36 @@ from pipeline.features.layers import for_small_network
 from pipeline.records import InputError
 from pipeline.weights import parse
 from pipeline.words.registry import RECOGNISERS
+from workflow.options import CorpusOptions, ExtractorEntry, RecogniserEntry
 
 
-def with_small_weights(entry: dict) -> dict:
-    """A corpus's entry with small random checkpoints in place of those that are fetched, and a small recogniser.
+def with_small_weights(options: CorpusOptions) -> CorpusOptions:
+    """The options of a corpus with small random checkpoints in place of those that are fetched, and a small recogniser.
 
     Weights of one's own, from a folder or a file, stay: they are there already.
     """
-    extractors = {name: _small(one) for name, one in (entry.get("extractors") or {}).items()}
-    return {**entry, "extractors": extractors, "recogniser": _instead(entry.get("recogniser") or {})}
+    extractors = {name: _small(entry) for name, entry in options.extractors.items()}
+    return options.model_copy(update={"extractors": extractors, "recogniser": _instead(options.recogniser)})
 
 
-def _instead(recogniser: dict) -> dict:
-    if not _remote(recogniser.get("weights")):
-        return recogniser
+def _instead(entry: RecogniserEntry) -> RecogniserEntry:
     try:
-        other = RECOGNISERS.load(recogniser["kind"]).demonstration
-    except (InputError, KeyError):  # said when the entry itself is checked
-        return recogniser
-    return {"kind": other} if other else recogniser
-
-
-def _small(entry: dict) -> dict:
-    if not isinstance(entry, dict) or not _remote(entry.get("weights")):
+        other = RECOGNISERS.load(entry.kind).demonstration if _remote(entry.weights) else None
+    except InputError:  # said when the entry itself is checked
         return entry
+    return RecogniserEntry(kind=other) if other else entry
+
+
+def _small(entry: ExtractorEntry) -> ExtractorEntry:
     try:
-        small = registry.load(entry["extractor"]).demonstration_weights
-    except (InputError, KeyError):  # said when the entry itself is checked
+        small = registry.load(entry.extractor).demonstration_weights if _remote(entry.weights) else None
+    except InputError:  # said when the entry itself is checked
         return entry
-    return {**for_small_network(entry), "weights": small} if small else entry
+    return entry.model_copy(update={**for_small_network(entry.options), "weights": small}) if small else entry
 
 
 def _remote(weights: str | None) -> bool:
     try:
         return bool(weights) and parse(weights).remote
-    except (InputError, TypeError):  # said when the entry itself is checked
+    except (InputError, RuntimeError):  # said when the entry itself is checked
         return False

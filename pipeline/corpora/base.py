@@ -5,6 +5,7 @@ picture, sound, words and labels lie; they know neither the corpus's name nor it
 class with a ``title``, a ``task`` and an ``index``; docs/corpora.md has a worked example.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Corpus(ABC):
     Config: ClassVar[type] = NoOptions
 
     def __init__(self, name: str, root: str | Path, config=None):
-        self.name, self.root = name, Path(root).expanduser()
+        self.name, self.root = name, Path(os.path.expanduser(root))  # not Path's, which raises for ~NAME of nobody
         self.config = self.Config() if config is None else config
 
     @property

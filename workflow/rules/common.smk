@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import sys
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
@@ -13,7 +12,6 @@ from snakemake.logging import logger
 from models.fusion import registry as fusions
 from models.options import takes_segments
 from pipeline import weights
-from pipeline.corpora.raw import content
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
 from pipeline.features import registry
@@ -21,9 +19,10 @@ from pipeline.records import InputError
 from pipeline.words import registry as recognisers
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
-from workflow.overlay import check_files, overruled
+from workflow.overlay import check_files
 from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
+from workflow.remarks import remarks
 
 # Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
 shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')
@@ -185,16 +184,6 @@ def extractor_code(wildcards):
     return registry.code_of(extractor_entry(wildcards).extractor)
 
 
-def local_weights(wildcards):
-    """What a checkpoint on this machine holds, as digests; what a hub holds its revision says."""
-    source = weights.parse(SOURCES[wildcards.slug]["source"])
-    if source.kind != "path":
-        return []
-    path = Path(source.location)
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    return [content(file) for file in files]
-
-
 def observations(wildcards):
     """The files of a feature job's recordings that an extractor reads."""
     return planned(wildcards).prepared(extractor_entry(wildcards).modality, shards_of(wildcards))
@@ -250,9 +239,7 @@ def training_of(wildcards):
 def run_weights(wildcards):
     """The weights that a run's features and words were made with."""
     one = options(wildcards)
-    stores = run_of(wildcards).inputs.values()
-    made = [part for store in stores for part in one.extractors[store].joined or [store]]
-    sources = [one.extractors[store].weights for store in made]
+    sources = [entry.weights for entry in one.made(run_of(wildcards)).values()]
     sources += [one.recogniser.weights] if "text" in run_of(wildcards).inputs else []
     return [weights_folder(source) for source in dict.fromkeys(sources) if source]
 
@@ -336,16 +323,19 @@ def training_memory(wildcards, input, threads, attempt):
     return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
 
 
-if any(corpus.settings.demonstration for corpus in CORPORA.values()):
-    for _key in sorted(overruled(workflow.config_settings.overwrite_config, config.get("demo") or {})):
-        logger.warning(f"{_key} of your settings says nothing where the scale is demo; there demo.{_key} rules")
-for _name, _reason in CORPORA.unreadable.items():
-    logger.warning(f"corpus {_name} is left out: {_reason}")
-for _name, _corpus in CORPORA.items():
-    if _name in CORPORA.active and _corpus.options.unread:
-        logger.info(f"{_name}: features that no run reads: {', '.join(_corpus.options.unread)}")
-    for _store in sorted(glob_wildcards(f"results/{_name}/features/{{name,[^/.]+}}.h5").name):
-        if _store not in _corpus.options.extractors:
-            logger.warning(
-                f"results/{_name}/features/{_store}.h5 belongs to no extractor of the configuration and is not used"
-            )
+def packed_features(wildcards):
+    """The features of a run that is packed; raises WorkflowError where it cannot be."""
+    if reason := planned(wildcards).not_packed(run_of(wildcards)):
+        raise WorkflowError(reason)
+    return run_features(wildcards)
+
+
+def submitted_segments(wildcards):
+    """The segments of which some are asked for in a submission; raises WorkflowError where none are."""
+    if reason := planned(wildcards).not_submitted:
+        raise WorkflowError(reason)
+    return f"results/{wildcards.corpus}/segments.tsv"
+
+
+for _level, _text in remarks(CORPORA, workflow.config_settings.overwrite_config, config.get("demo") or {}):
+    getattr(logger, _level)(_text)

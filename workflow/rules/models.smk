@@ -99,7 +99,7 @@ for _folds, _names in CORPORA.training_jobs.items():
 # Asked for by name alone: snakemake --cores 8 results/iemocap/models/self-A+V+T
 rule pack:
     input:
-        unpack(run_features),
+        unpack(packed_features),
         predictions=lambda wildcards: [
             f"results/{wildcards.corpus}/runs/{wildcards.model}-{wildcards.modalities}/fold{fold}/predictions.parquet"
             for fold in range(planned(wildcards).folds)
@@ -125,7 +125,7 @@ rule pack:
 rule submission:
     input:
         "results/{corpus}/units.tsv",
-        "results/{corpus}/segments.tsv",
+        submitted_segments,
         "results/{corpus}/labels.h5",
         "results/{corpus}/tables/scores.csv",
         lambda wildcards: predictions(wildcards, folds=[0]),

@@ -5,6 +5,7 @@ labels.
 """
 
 import glob
+import os
 import platform
 from collections.abc import Mapping
 from functools import cached_property, partial
@@ -82,7 +83,7 @@ class Reader(Corpus):
             raise InputError(
                 f"{self.key}: {self.root} {state}; give the folder from which the paths in the table count"
             )
-        tried = [self.root / self.config.segments, Path(self.config.segments).expanduser().absolute()]
+        tried = [self.root / self.config.segments, Path(os.path.expanduser(self.config.segments)).absolute()]
         found = next((path for path in tried if path.is_file()), None)
         if found is None:
             where = " nor ".join(dict.fromkeys(map(str, tried)))

@@ -1,0 +1,25 @@
+"""What the workflow says of a configuration as it starts: what of it comes to nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow.overlay import overruled
+from workflow.planned import Corpora
+
+Remark = tuple[str, str]
+"""How loud it is said, ``info`` or ``warning``, and what."""
+
+
+def remarks(corpora: Corpora, own: dict, demo: dict) -> Iterator[Remark]:
+    """Yield what to say of one's ``own`` settings beside what ``demo`` changes, of corpora and of their features."""
+    if any(corpus.settings.demonstration for corpus in corpora.values()):
+        for key in sorted(overruled(own, demo)):
+            yield "warning", f"{key} of your settings says nothing where the scale is demo; there demo.{key} rules"
+    for name, reason in corpora.unreadable.items():
+        yield "warning", f"corpus {name} is left out: {reason}"
+    for name, corpus in corpora.items():
+        if name in corpora.active and corpus.options.unread:
+            yield "info", f"{name}: features that no run reads: {', '.join(corpus.options.unread)}"
+        for path in sorted(Path(corpus.results, "features").glob("[!.]*.h5")):
+            if path.stem not in corpus.options.extractors:
+                yield "warning", f"{path} belongs to no extractor of the configuration and is not used"
