@@ -46,6 +46,7 @@ def expected(rows, task):
             "accuracy": accuracy_score(truth, said),
             "balanced_accuracy": balanced_accuracy_score(truth, said),
             "macro_f1": f1_score(truth, said, average="macro"),
+            "weighted_f1": f1_score(truth, said, average="weighted"),
         }
     known = rows.dropna(subset=[f"truth_{name}" for name in task.targets])
     pairs = {name: (known[f"truth_{name}"], known[f"prediction_{name}"]) for name in task.targets}
