@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from pipeline.records import InputError
+from pipeline.records import InputError, check_numbers
 
 Kind = Literal["classes", "numbers"]
 Level = Literal["segment", "frame"]
@@ -25,11 +25,11 @@ class Task:
                 f"task {self.what}: write classes or numbers, a slash, and segment or frame: "
                 "classes/segment, numbers/frame:valence,arousal"
             )
-        if bool(self.targets) != self.numbers or len(set(self.targets)) != len(self.targets) or "" in self.targets:
+        if bool(self.targets) != self.numbers or "" in self.targets:
             raise InputError(
-                f"task {self}: numbers are named after a colon, each once (numbers/{self.level}:valence,arousal); "
-                "classes are not"
+                f"task {self}: numbers are named after a colon (numbers/{self.level}:valence,arousal); classes are not"
             )
+        check_numbers(self.targets)
 
     @classmethod
     def parse(cls, text: str) -> "Task":

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.protocols.targets import Target
 from models.task import Task
-from pipeline.records import NUMBERS, Assignment, InputError, Label, read_table
+from pipeline.records import Assignment, InputError, Label, read_labels, read_table
 from pipeline.store import FeatureStore
 
 UNKNOWN = -1  # the number of a class where none is known
@@ -85,13 +85,10 @@ def rated(rows: Sequence[Assignment], targets: Iterable[Target]) -> tuple[list[A
 def _numbers(task: Task, labels: str | Path | None, rows: Sequence[Assignment]) -> Truth:
     if labels is None:
         raise InputError(f"task {task} needs labels.tsv, in which the numbers stand")
-    strange = sorted(set(task.targets) - set(NUMBERS))
-    if strange:
-        raise InputError(f"task {task}: segments have no {strange[0]}; name some of {', '.join(NUMBERS)}")
-    known = {row.segment_id: row for row in read_table(labels, Label)}
-    nothing = Label("")
-    found = [[getattr(known.get(row.segment_id, nothing), name) for name in task.targets] for row in rows]
-    return Truth(list(task.targets), np.array(found, np.float64).reshape(len(rows), -1))  # None becomes NaN
+    known, nothing = read_labels(labels), Label("")
+    of_rows = [known.get(row.segment_id, nothing).numbers for row in rows]
+    found = [[numbers.get(name, np.nan) for name in task.targets] for numbers in of_rows]
+    return Truth(list(task.targets), np.array(found, np.float64).reshape(len(rows), -1))
 
 
 def frame_names(task: Task, labels: FeatureStore) -> list[str]:

@@ -6,9 +6,10 @@ Units and segments hold paths, whose names may be bytes that are not UTF-8: they
 
 import csv
 import math
+import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
@@ -114,9 +115,25 @@ class Label:
 
     segment_id: str
     label: str | None = None
-    valence: float | None = None
-    arousal: float | None = None
-    dominance: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)  # by name, those that are known
+
+
+RESERVED = {f.name for record in (Unit, Segment) for f in fields(record)} | {
+    "label", "mean", "time_s", "values", "person", "said", "model", "demonstration", "recording"
+}  # fmt: skip
+"""What no number can be called: columns of tables, of predictions too, and the mean that metrics have of numbers."""
+
+
+def check_numbers(names: Sequence[str]) -> None:
+    """Raise InputError unless each name of a number is one or more words, there once, and has no other meaning."""
+    known = set(RESERVED)
+    for name in names:
+        if not re.fullmatch(r"\w+( \w+)*", name) or name.lower() in known:
+            raise InputError(
+                f"{name!r} cannot name a number: names are words of letters, digits and _, each once, and none of "
+                f"{', '.join(sorted(RESERVED))}; call it otherwise"
+            )
+        known.add(name.lower())
 
 
 OBSERVER, SELF = "observer", "self"
@@ -130,10 +147,6 @@ class Rating:
     rater: str
     labels: str  # one or several, joined by commas
     perspective: str = OBSERVER  # or SELF: what the speaker says of themselves
-
-
-NUMBERS = ("valence", "arousal", "dominance")
-"""What of a label is a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,25 +193,15 @@ class Finding:
     cause: str | None = None  # a name of pipeline.causes.Cause
 
 
-def _convert(record_type, row: dict[str, str], where: str):
-    values: dict[str, object] = {}
-    for field in fields(record_type):
-        text = row.get(field.name) or ""
-        kind = str(field.type)
-        try:
-            if text == "" and ("None" in kind):
-                values[field.name] = None
-            elif "float" in kind:
-                values[field.name] = float(text)
-            elif "int" in kind:
-                values[field.name] = int(text)
-            else:
-                values[field.name] = text
-        except ValueError:
-            raise InputError(
-                f"{where}: column {field.name} holds {text!r}, expected {getattr(field.type, '__name__', kind)}"
-            ) from None
-    return record_type(**values)
+def _value(text: str, kind: str, where: str) -> str | float | None:
+    try:
+        if text == "" and ("None" in kind):
+            return None
+        if "float" in kind:
+            return float(text)
+        return int(text) if "int" in kind else text
+    except ValueError:
+        raise InputError(f"{where} holds {text!r}, expected {kind}") from None
 
 
 def _delimiter(path: Path) -> str:
@@ -215,23 +218,37 @@ class _Lines:
         self.stream.write(line.removesuffix("\r\n") + "\n")
 
 
-def read_table(path: str | Path, record_type: type[Record]) -> list[Record]:
-    """Read a table into records; raises InputError that names file, line and column where it does not fit."""
-    path = Path(path)
+def _rows(path: Path, kinds: Mapping[str, str], others: str = "") -> Iterator[dict]:
+    """The values of each line by column, of those of known kinds; of all others, too, where these have a kind."""
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
         reader = csv.DictReader(stream, delimiter=_delimiter(path))
-        missing = {f.name for f in fields(record_type)} - set(reader.fieldnames or ())
+        names = list(reader.fieldnames or ())
+        missing = set(kinds) - set(names)
         if missing:
             raise InputError(
                 f"{path}: lacks the columns {sorted(missing)}; delete it and let the workflow make it again"
             )
-        return [_convert(record_type, row, f"{path}, line {n}") for n, row in enumerate(reader, start=2)]
+        read = {name: kind for name in names if (kind := kinds.get(name, others))}
+        for n, row in enumerate(reader, start=2):
+            where = f"{path}, line {n}: column"
+            yield {name: _value(row[name] or "", kind, f"{where} {name}") for name, kind in read.items()}
 
 
-def read_labels(tables: str | Path) -> dict[str, Label]:
-    """Labels of whole segments by segment id, from the tables of the index stage; none where there is no such table."""
-    path = Path(tables) / "labels.tsv"
-    return {row.segment_id: row for row in read_table(path, Label)} if path.exists() else {}
+def read_table(path: str | Path, record_type: type[Record]) -> list[Record]:
+    """Read a table into records; raises InputError that names file, line and column where it does not fit."""
+    kinds = {f.name: getattr(f.type, "__name__", str(f.type)) for f in fields(record_type)}
+    return [record_type(**row) for row in _rows(Path(path), kinds)]
+
+
+def read_labels(path: str | Path) -> dict[str, Label]:
+    """Labels of whole segments by segment id, from labels.tsv; none where there is no such table."""
+    path = Path(path)
+    rows = _rows(path, {"segment_id": "str", "label": "str | None"}, "float | None") if path.exists() else ()
+    found = {}
+    for row in rows:
+        segment_id, label = row.pop("segment_id"), row.pop("label")
+        found[segment_id] = Label(segment_id, label, {name: x for name, x in row.items() if x is not None})
+    return found
 
 
 def read_fold(split: str | Path, fold: int) -> list[Assignment]:
@@ -266,13 +283,30 @@ def by_unit(segments: Iterable[Segment]) -> dict[str, list[Segment]]:
 
 def write_table(path: str | Path, rows: Iterable[Record], record_type: type[Record]) -> None:
     """Write records as a table, moved into place when whole."""
-    path = Path(path)
     names = [f.name for f in fields(record_type)]
     errors = "surrogateescape" if record_type in (Unit, Segment) else "backslashreplace"  # the rest is to be read
+    _write(Path(path), names, ([getattr(row, name) for name in names] for row in rows), errors)
+
+
+def number_names(labels: Iterable[Label]) -> list[str]:
+    """Names of the numbers that any label has, in the order of the labels that have most of them."""
+    fullest = sorted(labels, key=lambda row: -len(row.numbers))
+    return list(dict.fromkeys(name for row in fullest for name in row.numbers))
+
+
+def write_labels(path: str | Path, labels: Sequence[Label]) -> None:
+    """Write labels.tsv, with a column for each number; raises InputError where that cannot name a column."""
+    names = number_names(labels)
+    check_numbers(names)
+    rows = ([row.segment_id, row.label, *map(row.numbers.get, names)] for row in labels)
+    _write(Path(path), ["segment_id", "label", *names], rows, "backslashreplace")
+
+
+def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence], errors: str) -> None:
     with (
         replacing(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors=errors) as stream,
     ):
         writer = csv.writer(_Lines(stream), delimiter=_delimiter(path), lineterminator="\r\n")
         writer.writerow(names)
-        writer.writerows(["" if (v := getattr(row, name)) is None else v for name in names] for row in rows)
+        writer.writerows(["" if value is None else value for value in row] for row in rows)

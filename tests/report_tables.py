@@ -34,9 +34,10 @@ def class_scores(setup: Setup, seeds: list[int], rng) -> tuple[pd.DataFrame, pd.
                 recall = np.clip(level / 100 + hard + effect + rng.normal(0, 0.02, len(classes)), 0.02, 0.97)
                 balanced, accuracy = recall.mean(), float(recall @ share) + 0.03
                 values = {"accuracy": accuracy, "balanced_accuracy": balanced, "macro_f1": balanced - 0.006}
+                values |= {"weighted_f1": accuracy - 0.004}
                 values |= {f"recall_{c}": r for c, r in zip(classes, recall)}
                 values |= {f"precision_{c}": r + 0.01 for c, r in zip(classes, recall)}
-                values |= {f"development_{k}": v + 0.01 for k, v in list(values.items())[:3]}
+                values |= {f"development_{k}": v + 0.01 for k, v in list(values.items())[:4]}
                 rows += rows_of(setup, run, fold, seed, values)
                 for turns, more in (("scripted", 0.1), ("improvised", -0.1)) if setup.styles else ():
                     rows += rows_of(setup, run, fold, seed, {"balanced_accuracy": balanced + more}, turns)

@@ -102,7 +102,7 @@ class Corpus:
     def _shown(self, modality: str) -> dict[str, Rows]:
         """Rows of noise around what is known at their time; nothing of one segment, or of half of it."""
         segments = read_table(self.results / "segments.tsv", Segment)
-        labels = read_labels(self.results)
+        labels = read_labels(self.results / "labels.tsv")
         frames = FeatureStore(self.results / "labels.h5") if self.task.frames else None
         mixing = self.rng.normal(size=(len(CLASSES), DIMS[modality]))
         rows = {}
@@ -121,7 +121,7 @@ class Corpus:
 
     def _of(self, label, count: int) -> np.ndarray:
         if self.task.numbers:
-            return np.tile([getattr(label, name) or 0.0 for name in self.task.targets], (count, 1))
+            return np.tile([label.numbers.get(name, 0.0) for name in self.task.targets], (count, 1))
         return np.tile([float(name == label.label) for name in CLASSES], (count, 1))
 
 

@@ -17,7 +17,7 @@ from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
 from pipeline.picture import Converter
-from pipeline.records import InputError
+from pipeline.records import RESERVED, InputError
 from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
 
@@ -72,7 +72,10 @@ def test_a_table_has_a_line_for_each_row_and_says_what_is_missing():
     assert rows["predicted"].tolist() == ["anger", "happiness", "sadness"]
     assert rows["said"].tolist() == ["<i>R&D -->", "später", "später"]
     assert rows["observed_text"].isna().tolist() == [False, False, True]
-    assert table.table(numbers()).columns[3:5].tolist() == ["valence", "arousal"]
+    columns = table.table(numbers()).columns.tolist()
+    assert columns[3:5] == ["valence", "arousal"]
+    others = {name for name in columns if not name.startswith(("spread_", "observed_"))} - {"valence", "arousal"}
+    assert {*others, "recording"} <= RESERVED, "a number that is called so would be lost"
     assert table.table(classes(rows=())).shape == (0, 16)
 
 

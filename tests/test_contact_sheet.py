@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.crops import NO_FACE, FaceWriter
 from pipeline.inspect.contact_sheet import COLUMNS, choose, contact_sheet
-from pipeline.records import InputError, Label, Segment, write_table
+from pipeline.records import InputError, Label, Segment, write_labels, write_table
 
 FRAMES, RATE_HZ = 20, 10.0
 
@@ -36,7 +36,7 @@ def results(tmp_path):
         end_s = start_s + FRAMES / RATE_HZ
         segments.append(Segment(f"s{k:02d}", unit, speaker, "1", None, start_s, end_s))
     write_table(tmp_path / "segments.tsv", segments, Segment)
-    write_table(tmp_path / "labels.tsv", [Label(s.segment_id, "neu") for s in segments[1::2]], Label)
+    write_labels(tmp_path / "labels.tsv", [Label(s.segment_id, "neu") for s in segments[1::2]])
     (tmp_path / "faces").mkdir()
     for unit in ("unit0", "unit1"):
         mine = [s for s in segments if s.unit_id == unit]

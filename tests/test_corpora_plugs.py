@@ -15,7 +15,7 @@ from pipeline.corpora.check import summary
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.registry import READERS, make
-from pipeline.records import InputError, Label, Segment, Unit, read_table
+from pipeline.records import InputError, Segment, Unit, read_labels, read_table
 from tests.plug_options import described
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -41,7 +41,7 @@ def test_the_manuals_reader_runs_as_printed(moods):
     assert [(s.segment_id, s.speaker, s.end_s) for s in segments] == [
         ("ann_fear_1", "ann", 0.5), ("ann_joy_1", "ann", 0.5), ("bob_joy_1", "bob", 0.5),
     ]  # fmt: skip
-    assert [row.label for row in read_table(moods / "out" / "labels.tsv", Label)] == ["fear", "joy", "joy"]
+    assert [row.label for row in read_labels(moods / "out" / "labels.tsv").values()] == ["fear", "joy", "joy"]
 
 
 def test_readers_that_are_not_there(moods):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pipeline.corpora.base import Index
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
-from pipeline.corpora.readers.table.file import COLUMNS
+from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS
 from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
-from pipeline.records import InputError, Segment, Unit
+from pipeline.records import RESERVED, InputError, Segment, Unit
 from tests.clips import ffmpeg
 
 
@@ -71,7 +71,7 @@ def test_every_column_has_its_place(tmp_path):
         "w/a.wdseg", "c/a", "f/a.csv", "g", "a",
     )  # fmt: skip
     (label,) = found.labels
-    assert (label.label, label.valence, label.arousal, label.dominance) == ("joy", 0.5, -0.25, 3)
+    assert (label.label, label.numbers) == ("joy", {"valence": 0.5, "arousal": -0.25, "dominance": 3})
     assert found.findings == []
 
 
@@ -114,7 +114,7 @@ def test_a_task_that_is_given(tmp_path, given_task, task):
 
 
 @pytest.mark.parametrize(
-    "task", ["emotion", "classes", "numbers/segment:joy", "classes/segments", "numbers/frame:", "classes/frame:a,b"]
+    "task", ["emotion", "classes", "numbers/segment:joy,", "classes/segments", "numbers/frame:", "classes/frame:a,b"]
 )
 def test_a_task_that_is_none(task):
     with pytest.raises(InputError, match=r"task: a task is one of classes/segment, classes/frame, numbers/segment"):
@@ -137,6 +137,57 @@ def test_names_of_columns_can_be_mapped(tmp_path):
 def test_a_mapping_that_does_not_fit(tmp_path, columns, says):
     with pytest.raises(InputError, match=says):
         index(table(tmp_path, "audio,kind\na.wav,x\n", "a.wav"), columns=columns)
+
+
+# --- numbers of any name -----------------------------------------------------------------------------------------
+
+
+def test_numbers_that_a_task_names_are_columns(tmp_path):
+    text = "audio,Sentiment_Score,phq8,valence,label\na.wav,-2.5,,0.5,x\nb.wav,much,12,,x\nc.wav,0,3,nan,\n"
+    root = table(tmp_path, text, "a.wav", "b.wav", "c.wav")
+    found = index(root, task="numbers/segment:sentiment, PHQ8", columns={"sentiment": "sentiment_score"})
+    assert [(row.label, row.numbers) for row in found.labels] == [
+        ("x", {"sentiment": -2.5, "valence": 0.5}), ("x", {"PHQ8": 12}), (None, {"sentiment": 0, "PHQ8": 3}),
+    ]  # fmt: skip
+    assert said(found) == [
+        ("label", "absent", "labels.csv, line 2: no PHQ8: predicted, not scored"),
+        ("label", "partial", "labels.csv, line 3: sentiment 'much' is not a number and was not used"),
+        ("label", "absent", "labels.csv, line 3: no sentiment: predicted, not scored"),
+    ]
+    found = index(root, task="classes/segment")
+    assert ("corpus", "ok", "columns of labels.csv that mean nothing here: sentiment_score, phq8") in said(found)
+
+
+def test_a_name_with_capitals_is_kept_whatever_the_header_has(tmp_path):
+    found = index(table(tmp_path, "audio,VALENCE\na.wav,1\n", "a.wav"), task="numbers/segment:Valence")
+    assert found.labels[0].numbers == {"Valence": 1}
+
+
+def test_numbers_tell_the_separator(tmp_path):
+    root = table(tmp_path, "audio;pain;joy;note,label,text\na.wav;1;2;x\n", "a.wav")
+    found = index(root, task="numbers/segment:pain,joy")
+    assert found.labels[0].numbers == {"pain": 1, "joy": 2}
+
+
+@pytest.mark.parametrize("names", ["label", "Video", "start_s", "mean", "pain,Pain", "a-b", "pain,time_s"])
+@pytest.mark.parametrize("what", ["numbers/segment", "numbers/frame"])
+def test_names_that_no_number_can_have(what, names):
+    with pytest.raises(
+        InputError, match=r"task: '.*' cannot name a number: names are words of letters, digits and _, each"
+    ):
+        READERS.options_for("table", {"segments": "x", "task": f"{what}:{names}"})
+    assert set(COLUMNS) - set(NUMBERS) <= RESERVED
+
+
+def test_a_number_that_the_table_does_not_have(tmp_path):
+    root = table(tmp_path, "audio,Score,label\na.wav,1,x\n", "a.wav")
+    says = r"labels.csv has no column 'pain', which the task names; it has audio, label, score.*columns: {pain: score}"
+    with pytest.raises(InputError, match=says):
+        corpus(root, task="numbers/segment:pain").index()
+    with pytest.raises(InputError, match="columns: 'pain' is not a column that means anything; there are video,"):
+        corpus(root, columns={"pain": "Score"})
+    with pytest.raises(InputError, match=r"columns: 'pain' is not a column .* dominance, and the numbers of segm"):
+        corpus(root, task="numbers/frame:pain", columns={"pain": "Score"})
 
 
 # --- files of the table ------------------------------------------------------------------------------------------
@@ -168,7 +219,7 @@ def test_tables_as_excel_writes_them(tmp_path, begin):
 def test_decimal_commas(tmp_path):
     root = table(tmp_path, "audio;start_s;end_s;valence\na.wav;0,5;1,25;-0,125\n", "a.wav")
     found = index(root)
-    assert (only(found)[1].start_s, only(found)[1].end_s, found.labels[0].valence) == (0.5, 1.25, -0.125)
+    assert (only(found)[1].start_s, only(found)[1].end_s, found.labels[0].numbers) == (0.5, 1.25, {"valence": -0.125})
 
 
 def test_windows_text_is_read_and_said(tmp_path):
@@ -421,7 +472,7 @@ def test_labels_that_are_numbers(tmp_path):
         index(root)
     assert [row.label for row in index(root, task="classes/segment").labels] == ["3.5", "2"]
     found = index(root, columns={"valence": "label"})
-    assert [row.valence for row in found.labels] == [3.5, 2]
+    assert [row.numbers for row in found.labels] == [{"valence": 3.5}, {"valence": 2}]
     (root / "labels.csv").write_text("audio,label\na.wav,3.5\nb.wav,high\n")
     assert len(index(root).labels) == 2
 
@@ -453,7 +504,7 @@ def test_what_is_odd_in_a_row_is_said(tmp_path):
 def test_numbers_that_are_lacking(tmp_path):
     found = index(table(tmp_path, "audio,valence,arousal\na.wav,1,\nb.wav,0.5,0.25\n", "a.wav", "b.wav"))
     assert said(found) == [("label", "absent", "labels.csv, line 2: no arousal: predicted, not scored")]
-    assert [row.valence for row in found.labels] == [1, 0.5]
+    assert [row.numbers for row in found.labels] == [{"valence": 1}, {"valence": 0.5, "arousal": 0.25}]
 
 
 def test_supplied_files_that_are_not_there_or_contradict(tmp_path):

@@ -173,6 +173,11 @@ def test_numbers_of_other_names_are_a_task_that_is_given(tmp_path):
     assert findings == []
 
 
+def test_numbers_of_other_names_tell_the_separator_too():
+    rows = parse_frames('pain;"a,b";x,y,z\n1;2;3\n', ["pain"], False)
+    assert rows.values.tolist() == [[1]]
+
+
 def test_no_file_of_annotations_at_all(tmp_path):
     known = corpus(tmp_path, {"a": "valence,arousal\n"})
     (tmp_path / "a.csv").unlink()

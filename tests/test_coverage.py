@@ -14,7 +14,17 @@ from pipeline.causes import Cause, Status
 from pipeline.coverage.command import collect
 from pipeline.coverage.command import coverage as coverage_command
 from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
-from pipeline.records import Assignment, Finding, InputError, Label, Segment, Word, read_table, write_table
+from pipeline.records import (
+    Assignment,
+    Finding,
+    InputError,
+    Label,
+    Segment,
+    Word,
+    read_table,
+    write_labels,
+    write_table,
+)
 from pipeline.store import Rows, StoreWriter
 from tests.training_material import class_split, emotional_turns, frame_split, labels_of, videos
 
@@ -203,7 +213,7 @@ def write_split(results: Path, places: dict[str, list[tuple]]) -> Path:
 def test_segments_that_no_fold_uses_have_a_row_with_the_reason(tmp_path):
     labels = [Label("a", "neu"), Label("b", "exc"), Label("c", "xxx"), Label("d")]
     results = write_corpus(tmp_path, [segment(n) for n in "abcde"])
-    write_table(results / "labels.tsv", labels, Label)
+    write_labels(results / "labels.tsv", labels)
     used = {"a": [(0, "test", "neu"), (1, "training", "neu")], "b": [(0, "development", "hap"), (1, "test", "hap")]}
     rows = [r for r in collect(results, [], write_split(results, used)) if r.modality == "split"]
     assert [brief(r) for r in rows] == [
@@ -227,7 +237,7 @@ def test_a_label_that_is_merged_is_among_those_configured(tmp_path):
     styles = {"a": "improvised", "b": "improvised", "c": "scripted", "d": "improvised", "e": "improvised"}
     emotion = {"a": "exc", "b": "neu", "c": "exc", "d": "exc", "e": "xxx"}
     results = write_corpus(tmp_path, [replace(segment(n, unit=n), style=s) for n, s in styles.items()])
-    write_table(results / "labels.tsv", [Label(*pair) for pair in emotion.items()], Label)
+    write_labels(results / "labels.tsv", [Label(*pair) for pair in emotion.items()])
     used = {"a": [(0, "test", "hap"), (1, "training", "hap")], "b": [(0, "training", "neu"), (1, "test", "neu")]}
     rows = {r.segment: r for r in collect(results, [], write_split(results, used)) if r.modality == "split"}
     assert [rows[name].cause for name in "cde"] == [Cause.OTHER_STYLE, Cause.KEPT_APART, Cause.OTHER_LABEL]
@@ -328,7 +338,7 @@ def test_every_split_leaves_no_segment_unexplained(tmp_path, segments, protocol)
     else:
         labels = labels_of(segments, ("ang", "exc", "hap", "xxx"))
         label = {row.segment_id: row.label for row in labels}
-        write_table(results / "labels.tsv", labels, Label)
+        write_labels(results / "labels.tsv", labels)
         split = class_split(segments, protocol, ("ang", "hap"), {"exc": "hap"}, labels)
     write_table(path, split, Assignment)
     rows = {r.segment: r for r in collect(results, [], path) if r.modality == "split"}

@@ -130,7 +130,7 @@ def test_the_reader_finds_what_was_planned(dialog):
         assert segment.speaker == f"Ses03{turn.letter}"
         assert (segment.picture, segment.side) == ("left_half" if turn.letter == "M" else "right_half", "whole")
         assert (segment.start_s, segment.end_s) == pytest.approx((turn.start_s, turn.end_s), abs=1e-4)
-        assert (label.valence, label.arousal, label.dominance) == turn.dimensions
+        assert label.numbers == dict(zip(("valence", "arousal", "dominance"), turn.dimensions))
         assert (root / segment.audio).is_file()
         assert (root / segment.alignment).is_file()
 

@@ -109,7 +109,7 @@ def own(text: str, folder: Path) -> str:
 def machine(tmp_path_factory) -> Path:
     """A reader's folder: plugs and settings as printed, a table of sounds, two dialogs of IEMOCAP, a finished run."""
     folder = tmp_path_factory.mktemp("reader")
-    for name in ("me", "data/mine", "data/talks", "data/moods", "data/MELD.Raw"):
+    for name in ("me", "data/mine", "data/talks", "data/moods", "data/mosei", "data/MELD.Raw"):
         (folder / name).mkdir(parents=True)
     for block in BLOCKS:
         plug = re.search(r"^class (\w+)\((Corpus|Extractor|Fusion|Recogniser)\)", block.text, re.M)
@@ -121,6 +121,7 @@ def machine(tmp_path_factory) -> Path:
     shutil.copy(REPOSITORY / "config.yaml", folder)
     table = next(b.text for b in BLOCKS if b.language == "csv" and b.page == "corpora.md")
     (folder / "data" / "talks" / "labels.csv").write_text(table)
+    (folder / "data" / "mosei" / "labels.csv").write_text("video,start_s,end_s,speaker,Sentiment_score\n")
     rows = ["audio,speaker,label,text"]
     for k in range(12):
         soundfile.write(folder / "data" / "mine" / f"{k}.wav", np.full(8000, 0.1), 16_000)

@@ -23,7 +23,7 @@ from pipeline.corpora.readers.iemocap.files import (
 )
 from pipeline.corpora.readers.iemocap.release import TURNS_OF_LABEL, TURNS_OF_SESSION, check_release
 from pipeline.corpora.registry import make
-from pipeline.records import Finding, InputError, Label, Segment, Unit, read_table
+from pipeline.records import Finding, InputError, Segment, Unit, read_labels, read_table
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DIALOGS = ["Ses01F_impro01", "Ses03M_impro05a", "Ses03M_impro08b", "Ses05M_script01_1b", "Ses05F_script03_2"]
@@ -107,8 +107,11 @@ def test_index_command_writes_tables_that_read_back(real_corpora, tmp_path):
     options = ["--corpus", "ours", "--reader", "iemocap", "--root", str(root), "--out", str(tmp_path)]
     assert CliRunner().invoke(index_command, options, catch_exceptions=False).exit_code == 0
     found = read(make("ours", "iemocap", root))
-    for name, record in (("units", Unit), ("segments", Segment), ("labels", Label), ("findings", Finding)):
+    for name, record in (("units", Unit), ("segments", Segment), ("findings", Finding)):
         assert read_table(tmp_path / f"{name}.tsv", record) == getattr(found, name)
+    assert list(read_labels(tmp_path / "labels.tsv").values()) == found.labels
+    header = (tmp_path / "labels.tsv").read_text().split("\n", 1)[0]
+    assert header.split("\t") == ["segment_id", "label", "valence", "arousal", "dominance"]
 
 
 def test_sound_of_the_video_on_request(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.interchange.command import export, import_
-from pipeline.records import Assignment, InputError, Label, Segment, write_table
+from pipeline.records import Assignment, InputError, Label, Segment, write_labels, write_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 ATTRIBUTES = {
@@ -29,7 +29,9 @@ def folder(tmp_path):
                 out.append(segment_id, Rows(values, np.stack([start, start + 0.02], 1), np.arange(n) != 1))
     segments = [Segment(s, s[0], "Ses01F", "1", None, 0.0, 1.0, text=f"words of {s}") for s in LENGTHS]
     write_table(tmp_path / "segments.tsv", segments, Segment)
-    write_table(tmp_path / "labels.tsv", [Label(s, "ang", 2.5, 3.0) for s in LENGTHS], Label)
+    dominance = {"a_F000": {"dominance": 4.0}}
+    numbers = {s: {"valence": 2.5, "arousal": 3.0, **dominance.get(s, {})} for s in LENGTHS}
+    write_labels(tmp_path / "labels.tsv", [Label(s, "ang", of) for s, of in numbers.items()])
     lines = ["segment_id\tfold\tpart\tlabel"] + [
         f"{s}\t0\t{p}\t{'ang' if p == 'test' else 'sad'}" for s, p in PARTS.items()
     ]
@@ -112,6 +114,18 @@ def test_mmsa_has_its_documented_fields(folder):
     assert train["classification_labels"].tolist() == [1, 1]
     assert train["regression_labels"].tolist() == [2.5, 2.5]
     assert train["raw_text"][0] == "words of a_F000"
+
+
+def test_the_first_number_of_a_corpus_is_what_mmsa_learns(folder):
+    of = {"a_F000": {"sentiment": -1.5, "arousal": 1.0}, "d_M001": {"arousal": 0.5}, "c_F001": {"sentiment": 3.0}}
+    write_labels(folder / "labels.tsv", [Label(s, None, of.get(s, {})) for s in LENGTHS])
+    arguments = ["--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]
+    run(export, folder / "mfcc.h5", "--format", "mmsa", "--out", folder / "mosei.pkl", *arguments)
+    found = pickle.loads((folder / "mosei.pkl").read_bytes())
+    learned = {part: dict(zip(rows["id"], rows["regression_labels"])) for part, rows in found.items()}
+    assert np.isnan(learned["train"].pop("d_M001"))
+    assert np.isnan(learned["valid"].pop("b_M000"))
+    assert learned == {"train": {"a_F000": -1.5}, "valid": {}, "test": {"c_F001": 3.0}}
 
 
 @pytest.mark.parametrize("form", ["csd", "npz"])

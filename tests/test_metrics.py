@@ -30,6 +30,7 @@ def test_class_metrics_equal_scikit_learn(seed):
     assert metrics.accuracy(confusion) == pytest.approx(truth.accuracy_score(labels, guesses))
     assert metrics.balanced_accuracy(confusion) == pytest.approx(truth.balanced_accuracy_score(labels, guesses))
     assert metrics.macro_f1(confusion) == pytest.approx(truth.f1_score(labels, guesses, average="macro"))
+    assert metrics.weighted_f1(confusion) == pytest.approx(truth.f1_score(labels, guesses, average="weighted"))
     np.testing.assert_allclose(metrics.recall(confusion), truth.recall_score(labels, guesses, average=None))
     np.testing.assert_allclose(metrics.precision(confusion), truth.precision_score(labels, guesses, average=None))
 
@@ -47,7 +48,9 @@ def test_absent_and_never_predicted_classes_are_undefined_and_left_out_of_means(
     assert np.isnan(metrics.precision(confusion)[[2, 4]]).all()
     assert metrics.balanced_accuracy(confusion) == pytest.approx(expected)
     assert metrics.macro_f1(confusion) == pytest.approx(truth.f1_score(labels, guesses, average="macro"))
+    assert metrics.weighted_f1(confusion) == pytest.approx(truth.f1_score(labels, guesses, average="weighted"))
     assert np.isnan(metrics.accuracy(np.zeros((3, 3))))
+    assert np.isnan(metrics.weighted_f1(np.zeros((3, 3))))
 
 
 def lin(x, y):
@@ -115,12 +118,14 @@ def test_leading_axes_are_kept():
     stack = np.stack([metrics.confusion_matrix(labels, np.roll(guesses, i), 7) for i in range(6)]).reshape(2, 3, 7, 7)
     expected = [truth.balanced_accuracy_score(labels, np.roll(guesses, i)) for i in range(6)]
     np.testing.assert_allclose(metrics.balanced_accuracy(stack).ravel(), expected)
+    expected = [truth.f1_score(labels, np.roll(guesses, i), average="weighted") for i in range(6)]
+    np.testing.assert_allclose(metrics.weighted_f1(stack).ravel(), expected)
 
 
 def test_tables_of_metrics_use_full_names_and_say_what_there_is():
     names = list(metrics.metrics(CLASSES, ["ang", "sad"]))
     assert names == [
-        *("accuracy", "balanced_accuracy", "macro_f1"),
+        *("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"),
         *("recall_ang", "recall_sad", "precision_ang", "precision_sad"),
     ]
     assert {"ccc_valence", "ccc_arousal", "ccc_mean", "rmse_valence", "pearson_arousal"} <= set(
@@ -150,6 +155,7 @@ def test_chance_is_the_best_constant_answer(seed):
         "accuracy": max(truth.accuracy_score(labels, x) for x in constant),
         "balanced_accuracy": 1 / 6,
         "macro_f1": max(truth.f1_score(labels, x, average="macro", zero_division=0) for x in constant),
+        "weighted_f1": max(truth.f1_score(labels, x, average="weighted", zero_division=0) for x in constant),
     }
     for name, value in expected.items():
         assert metrics.chance(CLASSES, name, sums, list("abcdefg")) == pytest.approx(value)

@@ -5,15 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.records import (
+    RESERVED,
     Finding,
     InputError,
     Label,
     Segment,
     Unit,
     Word,
+    check_numbers,
     read_labels,
     read_shard,
     read_table,
+    write_labels,
     write_table,
 )
 
@@ -102,7 +105,54 @@ def test_a_shard_is_its_recordings_in_order_each_with_its_own_segments(tmp_path)
 
 
 def test_labels_are_a_table_apart_that_may_be_absent(tmp_path):
-    assert read_labels(tmp_path) == {}
-    labels = [Label("a", "ang", 2.5, None, 1.0), Label("b")]
-    write_table(tmp_path / "labels.tsv", labels, Label)
-    assert read_labels(tmp_path) == {"a": labels[0], "b": labels[1]}
+    path = tmp_path / "labels.tsv"
+    assert read_labels(path) == {}
+    labels = [Label("a", "ang", {"valence": 2.5, "dominance": 1.0}), Label("b")]
+    write_labels(path, labels)
+    assert read_labels(path) == {"a": labels[0], "b": labels[1]}
+    path.write_text("segment_id\tlabel\tpain\na\t\tmuch\n")
+    with pytest.raises(InputError, match=r"labels.tsv, line 2: column pain holds 'much', expected float"):
+        read_labels(path)
+    path.write_text("segment_id\tpain\na\t1\n")
+    with pytest.raises(InputError, match=r"labels.tsv: lacks the columns \['label'\]"):
+        read_labels(path)
+
+
+names_of_numbers = st.text("abcxyzäß_0189", min_size=1, max_size=9)
+numbers = st.dictionaries(names_of_numbers, st.floats(allow_nan=False, allow_infinity=False), max_size=4)
+
+
+@given(st.dictionaries(printable, st.tuples(st.none() | printable, numbers), max_size=6))
+def test_labels_read_back_as_they_were_written(tmp_path_factory, given_labels):
+    path = tmp_path_factory.mktemp("table") / "labels.tsv"
+    labels = [Label(name, *label) for name, label in given_labels.items()]
+    write_labels(path, labels)
+    assert list(read_labels(path).values()) == labels
+    with path.open(newline="", encoding="utf-8") as stream:
+        header, *rows = csv.reader(stream, delimiter="\t")
+    assert sorted(header) == sorted({"segment_id", "label", *(name for row in labels for name in row.numbers)})
+    for row, label in zip(rows, labels, strict=True):
+        cells = dict(zip(header, row, strict=True))
+        assert (cells.pop("segment_id"), cells.pop("label")) == (label.segment_id, label.label or "")
+        assert {name: float(cell) for name, cell in cells.items() if cell} == label.numbers
+
+
+def test_numbers_are_columns_in_the_order_of_the_corpus(tmp_path):
+    one, other = {"pain": 1.0, "arousal": 2.0, "valence": 3.0}, {"arousal": 4.0, "joy": 5.0}
+    write_labels(tmp_path / "labels.tsv", [Label("a", None, other), Label("b", None, one)])
+    text = "segment_id\tlabel\tpain\tarousal\tvalence\tjoy\na\t\t\t4.0\t\t5.0\nb\t\t1.0\t2.0\t3.0\t\n"
+    assert (tmp_path / "labels.tsv").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["", "a-b", " a", "a  b", "a,b", "a\n", "mean", "Mean", "label", "speaker", "model"])
+def test_what_cannot_name_a_number(tmp_path, name):
+    with pytest.raises(
+        InputError, match="cannot name a number: names are words of letters, digits and _, each once, and none"
+    ):
+        check_numbers(["pain", name])
+    with pytest.raises(InputError, match="cannot name a number"):
+        write_labels(tmp_path / "labels.tsv", [Label("a", None, {name: 1.0})])
+    with pytest.raises(InputError, match=r"'Pain' cannot name a number"):
+        check_numbers(["pain", "Pain"])
+    check_numbers(["pain", "PHQ_8", "schön", "2", "valence"])
+    assert {"label", "segment_id", "start_s", "video", "time_s", "mean"} <= RESERVED

@@ -91,6 +91,7 @@ def test_scores_equal_scikit_learn_on_the_rows(segment_tables, part):
                 "accuracy": truth.accuracy_score(labels, guesses),
                 "balanced_accuracy": np.mean(truth.recall_score(labels, guesses, average=None, labels=CLASSES[:3])),
                 "macro_f1": truth.f1_score(labels, guesses, average="macro"),
+                "weighted_f1": truth.f1_score(labels, guesses, average="weighted"),
             }
             for name, value in zip(CLASSES[:3], truth.recall_score(labels, guesses, average=None, labels=CLASSES[:3])):
                 expected[f"recall_{name}"] = value

@@ -21,7 +21,7 @@ from pipeline.crops import FaceFile
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import read_pieces
 from pipeline.inspect.show import draw
-from pipeline.records import Label, Segment, Unit, Word, read_table, write_table
+from pipeline.records import Label, Segment, Unit, Word, read_table, write_labels, write_table
 from pipeline.words import base, registry
 from pipeline.words.place import place_words
 from tests.clips import beeps, grid_face, paste, write_clip
@@ -101,7 +101,7 @@ def results(root, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     write_table(results / "units.tsv", UNITS, Unit)
     write_table(results / "segments.tsv", SEGMENTS, Segment)
-    write_table(results / "labels.tsv", [Label(name, "neu") for name in IDS], Label)
+    write_labels(results / "labels.tsv", [Label(name, "neu") for name in IDS])
     given = ["--root", root, "--tables", results, "--shard", SHARD]
     stage("faces", *given, "--out", results / f"faces/{SHARD}.h5")
     stage("audio", *given, "--out", results / f"audio/{SHARD}.h5")

@@ -18,7 +18,7 @@ from models.protocols.leaks import clauses, leaks
 from models.protocols.split import assign
 from models.report.sections.folds import alike
 from models.task import Task
-from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
+from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_labels, write_table
 from pipeline.store import Rows
 from tests.training_material import CLASSES, class_split, emotional_turns, frame_split, labels_of, videos, write_store
 
@@ -298,7 +298,10 @@ def test_segments_without_their_numbers_are_predicted_only(caplog):
     caplog.set_level("INFO")
     segments = emotional_turns()
     lacking = {s.segment_id for s in segments[::7]}
-    labels = [Label(s.segment_id, None, 3.0, None if s.segment_id in lacking else 2.5) for s in segments]
+    labels = [
+        Label(s.segment_id, None, {"valence": 3.0} | ({} if s.segment_id in lacking else {"arousal": 2.5}))
+        for s in segments
+    ]
     label, unlabelled = usable(Task.parse("numbers/segment:valence,arousal"), segments, labels)
     assert set(unlabelled) == lacking
     for parts in by_fold(assign(segments, "session", label, unlabelled)).values():
@@ -306,10 +309,12 @@ def test_segments_without_their_numbers_are_predicted_only(caplog):
         assert sum(len(parts[p]) for p in PARTS) == len(segments) - len(lacking)
     assert choose_numbers(labels, ["valence"]).keys() == {s.segment_id for s in segments}
     assert f"{len(lacking)} of {len(segments)} segments lack valence or arousal" in caplog.text
-    with pytest.raises(InputError, match="no segment has a number for each of dominance"):
+    with pytest.raises(
+        InputError, match="no segment has a number for each of dominance; the corpus has valence, arousal"
+    ):
         choose_numbers(labels, ["dominance"])
-    with pytest.raises(InputError, match="name some of valence, arousal, dominance"):
-        choose_numbers(labels, ["anger"])
+    with pytest.raises(InputError, match="no segment has a number for each of valence, anger; the corpus has none: "):
+        choose_numbers(labels_of(segments), ["valence", "anger"])
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=40), st.integers(0, 1000))
@@ -474,7 +479,7 @@ def test_command(tmp_path):
     segments = emotional_turns()
     labels = labels_of(segments, ("ang", "exc", "hap", "xxx"))
     write_table(tmp_path / "segments.tsv", segments, Segment)
-    write_table(tmp_path / "labels.tsv", labels, Label)
+    write_labels(tmp_path / "labels.tsv", labels)
     arguments = ["split", "--task", "classes/segment", "--segments", str(tmp_path / "segments.tsv")]
     arguments += ["--labels-table", str(tmp_path / "labels.tsv"), "--classes", "ang,hap", "--merge", '{"exc": "hap"}']
     arguments += ["--protocol", "session", "--turns", "improvised", "--seed", "4", "--out", str(tmp_path / "s.tsv")]

@@ -31,6 +31,9 @@ def test_the_text_is_short():
         ("numbers/frame", "named after a colon"),
         ("numbers/frame:", "named after a colon"),
         ("numbers/frame:valence,valence", "each once"),
+        ("numbers/segment:pain,Pain", "'Pain' cannot name a number: .* each once"),
+        ("numbers/segment:mean", "'mean' cannot name a number: .* none of .*mean"),
+        ("numbers/frame:a-b", "'a-b' cannot name a number: names are words of letters, digits and _"),
         ("classes/frame:happy", "classes are not"),
     ],
 )

@@ -15,7 +15,7 @@ from models.losses import concordance
 from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
 from models.truth import UNKNOWN, Truth, frame_names, segment_truth
-from pipeline.records import Assignment, InputError, Label, read_fold, write_table
+from pipeline.records import Assignment, InputError, Label, read_fold, write_labels, write_table
 from pipeline.store import FeatureStore
 from tests.training_material import (
     class_split,
@@ -47,14 +47,15 @@ def turns(tmp_path_factory):
     folder, segments = tmp_path_factory.mktemp("turns"), emotional_turns()
     rng = np.random.default_rng(0)
     values = rng.uniform(0.5, 5.5, (len(segments), 2)).round(2)
-    labels = [Label(s.segment_id, None, None, *(float(x) for x in row)) for s, row in zip(segments, values)]
-    labels[7] = replace(labels[7], dominance=None)
-    write_table(folder / "labels.tsv", labels, Label)
+    labels = [Label(s.segment_id, None, dict(zip(NUMBERS.targets, row.tolist()))) for s, row in zip(segments, values)]
+    del labels[7].numbers["dominance"]
+    write_labels(folder / "labels.tsv", labels)
     split = [replace(a, label=None) for a in class_split(segments)]
     split = [replace(a, part="unlabelled") if a.segment_id == labels[7].segment_id else a for a in split]
     write_table(folder / "split.tsv", split, Assignment)
     store = write_store(folder / "audio.h5", turn_rows(segments, "audio"), "audio")
-    return folder, {row.segment_id: (row.arousal, row.dominance) for row in labels}, {"audio": FeatureStore(store)}
+    known = {row.segment_id: tuple(map(row.numbers.get, NUMBERS.targets)) for row in labels}
+    return folder, known, {"audio": FeatureStore(store)}
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +199,7 @@ def test_what_cannot_be_learned_is_refused(turns, frames, tmp_path):
 
     with pytest.raises(InputError, match=r"needs labels.tsv"):
         ask("numbers/segment:arousal", None)
-    with pytest.raises(InputError, match="segments have no pain; name some of valence, arousal, dominance"):
+    with pytest.raises(InputError, match=r"labels.tsv: .*_F000 \(\w+\) has no pain, which task numbers/segment:pain"):
         ask("numbers/segment:pain")
     with pytest.raises(InputError, match=r"_F000 \(\w+\) has no valence, which task numbers/segment:valence needs"):
         ask("numbers/segment:valence")

@@ -63,6 +63,7 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
         "accuracy": metrics.accuracy_score,
         "balanced_accuracy": metrics.recall_score,
         "macro_f1": metrics.f1_score,
+        "weighted_f1": metrics.f1_score,
     }
     compared = 0
     for path in sorted(finished.glob("results/iemocap/runs/*/fold*/predictions.parquet")):
@@ -72,7 +73,8 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
         for seed, rows in table[table.part == "test"].groupby("seed"):
             labels = sorted(rows.label.unique())
             for name, function in truth.items():
-                options = {} if name == "accuracy" else {"average": "macro", "labels": labels, "zero_division": 0}
+                average = {"weighted_f1": "weighted"}.get(name, "macro")
+                options = {} if name == "accuracy" else {"average": average, "labels": labels, "zero_division": 0}
                 if name == "macro_f1":
                     options["labels"] = sorted({*rows.label, *rows.predicted})
                 expected = function(rows.label, rows.predicted, **options)
@@ -81,7 +83,7 @@ def test_scores_equal_scikit_learn_on_the_predictions(finished):
                     name,
                 )
                 compared += 1
-    assert compared == 14 * 5 * 2 * 3
+    assert compared == 14 * 5 * 2 * 4
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from models.options import NetworkOptions, TrainingOptions
 from models.protocols.labels import usable
 from models.protocols.split import assign
 from models.task import Task
-from pipeline.records import Assignment, Label, Segment, write_table
+from pipeline.records import Assignment, Label, Segment, write_labels, write_table
 from pipeline.store import Rows, StoreWriter
 from tests import warm_jobs
 
@@ -105,7 +105,7 @@ def numbers_of(segments, seed=0) -> list[Label]:
     rng = np.random.default_rng(seed)
     centre = {name: rng.uniform(1.5, 4.5, 2) for name in CLASSES}
     drawn = (centre[row.label] + rng.uniform(-0.5, 0.5, 2) for row in labels_of(segments))
-    return [Label(s.segment_id, None, float(v), float(a)) for s, (v, a) in zip(segments, drawn)]
+    return [Label(s.segment_id, None, {"valence": float(v), "arousal": float(a)}) for s, (v, a) in zip(segments, drawn)]
 
 
 def class_split(segments, protocol="session", classes=CLASSES, merge=None, labels=None, **options) -> list[Assignment]:
@@ -209,7 +209,7 @@ def write_material(folder, task) -> tuple[Path, dict[str, Path], Path | None]:
         rows, assignments = {m: turn_rows(segments, m) for m in DIMS}, class_split(segments)
         if task.numbers:
             labels = folder / "labels.tsv"
-            write_table(labels, numbers_of(segments), Label)
+            write_labels(labels, numbers_of(segments))
     write_table(folder / "split.tsv", assignments, Assignment)
     return folder / "split.tsv", {m: write_store(folder / f"{m}.h5", r, m) for m, r in rows.items()}, labels
 

@@ -87,6 +87,12 @@ def macro_f1(confusion) -> np.ndarray:
     return _mean_of_defined(f1(confusion))
 
 
+def weighted_f1(confusion) -> np.ndarray:
+    """Mean F1 over the classes, each weighted by its share of the items (as papers on MELD report it)."""
+    items = np.asarray(confusion).sum(-1)
+    return _ratio(np.nansum(f1(confusion) * items, axis=-1), items.sum(-1))
+
+
 def _population(sums):
     """Means, variances and covariance with denominator n, rounding taken for what it is."""
     n, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
@@ -134,7 +140,7 @@ def overall(task: Task) -> tuple[str, ...]:
     """Metrics over all items where more is better: what differences are tested on."""
     if task.numbers:
         return tuple(f"{name}_{of}" for name in ("ccc", "pearson") for of in (*task.targets, "mean"))
-    return ("accuracy", "balanced_accuracy", "macro_f1")
+    return ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1")
 
 
 def main_metric(task: Task) -> str:
@@ -158,6 +164,7 @@ def metrics(task: Task, classes: Sequence[str] = ()) -> dict[str, Metric]:
             "accuracy": accuracy,
             "balanced_accuracy": balanced_accuracy,
             "macro_f1": macro_f1,
+            "weighted_f1": weighted_f1,
         }
         for of_class in (recall, precision):
             table |= {f"{of_class.__name__}_{name}": _of_class(of_class, i) for i, name in enumerate(classes)}

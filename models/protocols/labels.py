@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from models.task import Task
 from pipeline.cli import parse_options
 from pipeline.log import log
-from pipeline.records import NUMBERS, InputError, Label, Segment
+from pipeline.records import InputError, Label, Segment, number_names
 
 
 def parse_merge(text: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ def _with_classes(labels: Iterable[Label], classes: Sequence[str], merge: Mappin
 
 
 def _with_numbers(labels: Iterable[Label], targets: Sequence[str]) -> dict[str, None]:
-    return {row.segment_id: None for row in labels if all(getattr(row, name) is not None for name in targets)}
+    return {row.segment_id: None for row in labels if row.numbers.keys() >= set(targets)}
 
 
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
@@ -84,13 +84,14 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
 def choose_numbers(labels: Sequence[Label], targets: Sequence[str]) -> dict[str, None]:
     """The segments that have a number for every target; the others are predicted only.
 
-    Raises InputError where there is no such segment or no such number in the table.
+    Raises InputError where there is no such segment.
     """
-    if not targets or not set(targets) <= set(NUMBERS):
-        raise InputError(f"targets {', '.join(targets) or 'none'}: name some of {', '.join(NUMBERS)}")
     kept = _with_numbers(labels, targets)
     if not kept:
-        raise InputError(f"no segment has a number for each of {', '.join(targets)}; complete the corpus's table")
+        raise InputError(
+            f"no segment has a number for each of {', '.join(targets)}; the corpus has "
+            f"{', '.join(number_names(labels)) or 'none'}: complete its table, or name some of these"
+        )
     if len(kept) < len(labels):
         log.info(
             "%d of %d segments lack %s: predicted only", len(labels) - len(kept), len(labels), " or ".join(targets)

@@ -16,7 +16,7 @@ from models.protocols.leaks import leaks, share_of, shared_groups
 from models.task import Task
 from pipeline.cli import EXISTING, FILE, merge_option, segments_option, task_option
 from pipeline.log import log
-from pipeline.records import Assignment, InputError, Label, Segment, read_table, write_table
+from pipeline.records import Assignment, InputError, Segment, read_labels, read_table, write_table
 from pipeline.store import FeatureStore
 
 PARTS = ("training", "development", "test", "unlabelled")  # of a fold, in the order in which they are listed
@@ -153,7 +153,7 @@ def split(task, segments, protocol, labels_table, labels_store, classes, merge, 
     task, rows = Task.parse(task), read_table(segments, Segment)
     if not task.frames and not labels_table:
         raise InputError(f"task {task} needs --labels-table labels.tsv")
-    labels = read_table(labels_table, Label) if labels_table else []
+    labels = list(read_labels(labels_table).values()) if labels_table else []
     names = [name.strip() for name in classes.split(",") if name.strip()]
     without = _without_frames(labels_store) if labels_store else []
     label, unlabelled = usable(task, rows, labels, names, merges, without)

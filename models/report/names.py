@@ -8,6 +8,7 @@ METRIC_WORDS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
     "ccc": "CCC",
     "rmse": "RMSE",
     "pearson": "Pearson",
@@ -38,7 +39,7 @@ def metric_words(metric: str) -> str:
 def metrics_of(task: Task) -> list[str]:
     """The metrics of a task over all items, in the order in which they are shown."""
     if not task.numbers:
-        return ["balanced_accuracy", "accuracy", "macro_f1"]
+        return ["balanced_accuracy", "accuracy", "macro_f1", "weighted_f1"]
     of_all = [f"ccc_{of}" for of in ("mean", *task.targets)]
     return of_all + [f"{metric}_{of}" for metric in ("rmse", "pearson") for of in task.targets]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from math import isfinite
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.records import Finding
+from pipeline.records import Finding, number_names
 
 LISTED = 12  # names in one line
 QUOTED = 3  # findings of one kind
@@ -54,10 +54,9 @@ def _labels(found: Index) -> Iterator[str]:
         without = len(found.segments) - classes.total()
         lacking = f"; {without:,} segments without" if without else ""
         yield _line("classes", f"{len(classes):,}: {_listed(classes)}{lacking}")
-    for name in ("valence", "arousal", "dominance"):
-        values = [value for row in found.labels if (value := getattr(row, name)) is not None]
-        if values:
-            yield _line(name, f"{len(values):,} segments, from {min(values):g} to {max(values):g}")
+    for name in number_names(found.labels):
+        values = [row.numbers[name] for row in found.labels if name in row.numbers]
+        yield _line(name, f"{len(values):,} segments, from {min(values):g} to {max(values):g}")
     annotated = sum(s.annotation is not None for s in found.segments)
     if annotated:
         yield _line("by frame", f"{annotated:,} of {len(found.segments):,} segments have a file of labels")

@@ -7,7 +7,7 @@ from pipeline.corpora.base import Index
 from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
 from pipeline.corpora.registry import make
 from pipeline.log import log
-from pipeline.records import Finding, Label, Rating, Segment, Unit, read_table, write_table
+from pipeline.records import Finding, Rating, Segment, Unit, read_table, write_labels, write_table
 
 SHOWN = 10  # findings of one kind in the log; all are in findings.tsv
 
@@ -37,12 +37,13 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
     found.findings += check_transcripts(known.root, found.units, found.segments)
     prints = Fingerprints(known.root, fingerprints)
     tables: dict[str, tuple[list, type]] = {
-        "units": (found.units, Unit), "segments": (found.segments, Segment), "labels": (found.labels, Label),
-        "raters": (found.ratings, Rating), "findings": (found.findings, Finding),
+        "units": (found.units, Unit), "segments": (found.segments, Segment), "raters": (found.ratings, Rating),
+        "findings": (found.findings, Finding),
         "raw_files": (raw_files(known, found, prints), RawFiles),
     }  # fmt: skip
     for name, (rows, record) in tables.items():
         write_table(out / f"{name}.tsv", rows, record)
+    write_labels(out / "labels.tsv", found.labels)
     prints.save()
     _say(corpus, found)
 

@@ -45,7 +45,7 @@ def collect(results: Path, features: Sequence[str], split: Path | None = None) -
         else:
             general.append(_missing(column, f"there is no {column}.h5"))
     if split is not None:
-        states["split"] = of_split(split, segments, read_labels(results))
+        states["split"] = of_split(split, segments, read_labels(results / "labels.tsv"))
     return [*general, *_rows(segments, states, findings)]
 
 

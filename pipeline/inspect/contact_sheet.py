@@ -184,7 +184,7 @@ def jpeg_of(picture) -> bytes:
 def contact_sheet(results, out, count, film_strips, strips):
     """Lay out face crops from all over the corpus, to see at a glance whether they are right."""
     segments = read_table(results / "segments.tsv", Segment)
-    classes = {name: row.label for name, row in read_labels(results).items()}
+    classes = {name: row.label for name, row in read_labels(results / "labels.tsv").items()}
     faces = Faces(results)
     crops = pick_crops(faces, segments, count)
     write_json(out.with_suffix(".json"), sheet_notes(crops, classes))

@@ -64,7 +64,7 @@ def draw(segment: Segment, results: Path, features: list[Path], root: Path | Non
         _features(axis, store, segment.segment_id)
     (axes[-1] if stores else figure.axes[-1]).set_xlabel("seconds from the first video frame")
     figure.axes[0].set_xlim(segment.start_s, segment.end_s)
-    label = read_labels(results).get(segment.segment_id, Label(segment.segment_id))
+    label = read_labels(results / "labels.tsv").get(segment.segment_id, Label(segment.segment_id))
     figure.suptitle(
         f"{segment.segment_id}   {segment.speaker}   {label.label or ''}   "
         f"{segment.start_s:.2f} to {segment.end_s:.2f} s   {(segment.text or '')[:90]}",

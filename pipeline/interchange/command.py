@@ -11,7 +11,7 @@ from pipeline.files import digest_file
 from pipeline.interchange import arrays, csd, mmsa, tables
 from pipeline.interchange.times import CLOCKS, find_clock, on_clock
 from pipeline.log import log
-from pipeline.records import Assignment, InputError, Segment, read_fold, read_labels, read_table
+from pipeline.records import Assignment, InputError, Segment, number_names, read_fold, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 FORMATS = ("csd", "npz", "parquet", "datasets", "mmsa")
@@ -41,11 +41,15 @@ def export(stores, form, out, segments, split, fold):
     elif form == "parquet":
         tables.write_parquet(opened[0], out)
     elif form == "datasets":
-        tables.write_datasets(opened[0], out, read_table(segments, Segment), read_labels(segments.parent), parts)
+        known = read_labels(segments.parent / "labels.tsv")
+        tables.write_datasets(opened[0], out, read_table(segments, Segment), known, parts)
     else:
         if parts is None:
             raise InputError("mmsa needs --split results/<corpus>/splits/<protocol>.tsv, for train, valid and test")
-        numbers = {name: row.valence for name, row in read_labels(segments.parent).items()}
+        known = read_labels(segments.parent / "labels.tsv")
+        first = next(iter(number_names(known.values())), None)  # valence, of IEMOCAP
+        log.info("regression_labels are %s", first or "not known")
+        numbers = {name: row.numbers[first] for name, row in known.items() if first in row.numbers}
         mmsa.write(opened, out, read_table(segments, Segment), parts, labels, numbers)
     log.info("%s written as %s to %s", ", ".join(store.attributes["name"] for store in opened), form, out)
 

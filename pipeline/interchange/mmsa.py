@@ -27,7 +27,7 @@ def write(
     segments: list[Segment],
     parts: dict[str, list[str]],
     labels: dict[str, str],
-    numbers: dict[str, float | None],
+    numbers: dict[str, float],
 ) -> None:
     """Write one fold of a split.
 
@@ -37,7 +37,7 @@ def write(
         segments: the corpus's segments, for their text.
         parts: the parts of each segment in the fold: training, development or test, or several of them.
         labels: class of each segment after merging; class numbers follow their sorted names.
-        numbers: valence of each segment, where it is known.
+        numbers: what regression_labels are, of each segment of which it is known.
 
     Raises:
         InputError: two stores of one modality, or a segment of the split that a store lacks.
@@ -59,7 +59,7 @@ def write(
                 "raw_text": np.array([known[s].text or "" for s in ids], dtype=object),
                 "annotations": [labels.get(s, "") for s in ids],
                 "classification_labels": np.array([classes.index(labels[s]) if s in labels else -1 for s in ids]),
-                "regression_labels": np.array([_number(numbers.get(s)) for s in ids], np.float32),
+                "regression_labels": np.array([numbers.get(s, np.nan) for s in ids], np.float32),
             }
             for name, store in by_name.items():
                 table[name], lengths = _padded(store, ids, Path(folder) / f"{part}-{name}")
@@ -67,10 +67,6 @@ def write(
             result[part] = table
         with replacing(out) as temporary, temporary.open("wb") as stream:
             pickle.dump(result, stream, protocol=5)
-
-
-def _number(value: float | None) -> float:
-    return np.nan if value is None else value
 
 
 def _padded(store: FeatureStore, ids: list[str], path: Path) -> tuple[np.ndarray, list[int]]:

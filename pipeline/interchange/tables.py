@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import Label, Segment
+from pipeline.records import Label, Segment, number_names
 from pipeline.store import FeatureStore
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
@@ -62,17 +62,20 @@ def write_datasets(
     import pyarrow.parquet as pq
 
     known = {segment.segment_id: segment for segment in segments}
+    numbers = number_names(labels.values())
+    kinds = dict.fromkeys(["start_s", "end_s", *numbers], pa.float64())  # others are text
     writers: dict[str, pq.ParquetWriter] = {}
     files = {part: out / "data" / f"{part}-00000-of-00001.parquet" for part in HUB_PART.values()}
     chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
     with ExitStack() as opened:
         for segment_id, rows in store.read(chosen):
-            about = asdict(labels.get(segment_id, Label(segment_id)))
+            label = labels.get(segment_id, Label(segment_id))
+            about = {"segment_id": segment_id, "label": label.label, **{n: label.numbers.get(n) for n in numbers}}
             about |= asdict(known[segment_id]) if segment_id in known else {}
             table = pa.table(
                 {
-                    **{key: pa.array([value], _kind(key)) for key, value in about.items()},
+                    **{key: pa.array([value], kinds.get(key, pa.string())) for key, value in about.items()},
                     "values": _lists(rows.values, [len(rows)]),
                     "row_start_s": pa.array([rows.time_s[:, 0]]), "row_end_s": pa.array([rows.time_s[:, 1]]),
                     "row_valid": pa.array([rows.valid]),
@@ -86,14 +89,6 @@ def write_datasets(
     for part in files.keys() - writers.keys():  # of an export by another split
         files[part].unlink(missing_ok=True)
     (out / "README.md").write_text(_card(store))
-
-
-def _kind(key: str):
-    import pyarrow as pa
-
-    if key in ("start_s", "end_s", "valence", "arousal", "dominance"):
-        return pa.float64()
-    return pa.string()
 
 
 def _card(store: FeatureStore) -> str:

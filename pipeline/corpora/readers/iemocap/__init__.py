@@ -15,6 +15,7 @@ from pipeline.corpora.readers.iemocap import figures
 from pipeline.corpora.readers.iemocap.files import (
     DIALOG,
     LABELS,
+    NUMBERS,
     Turn,
     alignment_folder,
     parse_evaluation_line,
@@ -27,7 +28,7 @@ from pipeline.corpora.readers.iemocap.files import (
 )
 from pipeline.corpora.readers.iemocap.release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
-from pipeline.records import NUMBERS, OBSERVER, SELF, Finding, InputError, Label, Picture, Rating, Segment, Unit
+from pipeline.records import OBSERVER, SELF, Finding, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
 
 NUMBER = f"({'|'.join(NUMBERS)})"
@@ -166,7 +167,8 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
             continue
         found.segments.append(segment)
         found.ratings += ratings.get(turn.turn_id, [])
-        found.labels.append(Label(turn.turn_id, turn.label, turn.valence, turn.arousal, turn.dominance))
+        numbers = {name: getattr(turn, name) for name in NUMBERS}
+        found.labels.append(Label(turn.turn_id, turn.label, numbers))
         if turn.label not in LABELS:
             reason = f"label {turn.label!r} is none of the release's {', '.join(LABELS)}; kept as it is"
             found.findings.append(Finding(dialog, turn.turn_id, "label", "partial", reason))

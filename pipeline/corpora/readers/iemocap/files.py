@@ -8,6 +8,7 @@ from pipeline.records import InputError
 
 LABELS = ("xxx", "fru", "neu", "ang", "sad", "exc", "hap", "sur", "fea", "oth", "dis")
 """Every label of the release; xxx: the raters did not agree."""
+NUMBERS = ("valence", "arousal", "dominance")
 
 DIALOG = re.compile(r"Ses(?P<session>\d\d)(?P<letter>[FM])_(?P<scene>\w+)", re.ASCII)
 _TURN = re.compile(r"[FM]\d{3}", re.ASCII)

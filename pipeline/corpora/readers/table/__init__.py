@@ -12,13 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.readers.table.file import COLUMNS, PARTS, TableFile, number
+from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS, PARTS, TableFile, number
 from pipeline.corpora.readers.table.rows import Places, read_rows
 from pipeline.corpora.tree import below, read_text
-from pipeline.records import NUMBERS, Finding, InputError, Segment
+from pipeline.records import Finding, InputError, Segment, check_numbers
 from pipeline.registry import options
 
 if TYPE_CHECKING:
@@ -33,20 +33,12 @@ class TableOptions:
     """What can be said of a table."""
 
     segments: str = Field(description="the table, a CSV or TSV file: absolute, or from the root")
-    columns: dict[str, str] = Field(
-        {}, description="what its columns are called where they are not called as here, {label: emotion, video: file}"
-    )
     task: str | None = Field(
         None, description="what is predicted for what, such as classes/segment; null: as the columns tell"
     )
-
-    @field_validator("columns")
-    @classmethod
-    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
-        unknown = [name for name in columns if name not in COLUMNS]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is not a column that means anything; there are {', '.join(COLUMNS)}")
-        return columns
+    columns: dict[str, str] = Field(
+        {}, description="what its columns are called where they are not called as here, {label: emotion, video: file}"
+    )
 
     @field_validator("task")
     @classmethod
@@ -55,13 +47,24 @@ class TableOptions:
             return None
         what, colon, rest = task.partition(":")
         names = [name.strip() for name in rest.split(",")] if colon else []
-        allowed = names == [] if what in ("classes/segment", "classes/frame") else all(names)
-        if what not in TASKS or not allowed or (what == "numbers/segment" and not set(names) <= set(NUMBERS)):
+        if what not in TASKS or (names and what.startswith("classes")) or "" in names:
             raise ValueError(
-                f"a task is one of {', '.join(TASKS)}, and numbers may be named, as in numbers/segment:valence; a "
-                f"segment has {', '.join(NUMBERS)}"
+                f"a task is one of {', '.join(TASKS)}, and numbers may be named, as in numbers/segment:sentiment"
             )
+        check_numbers(names)
         return f"{what}:{','.join(names)}" if names else what
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        known = (*COLUMNS, *_targets(info.data.get("task")))
+        unknown = [name for name in columns if name not in known]
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is not a column that means anything; there are {', '.join(known)}, and the numbers of "
+                "segments that task names"
+            )
+        return columns
 
 
 class Reader(Corpus):
@@ -90,7 +93,7 @@ class Reader(Corpus):
             raise InputError(
                 f"corpora.{self.name}.segments: there is no file {where}; give its path from root, or in full"
             )
-        return TableFile(found, self.config.columns)
+        return TableFile(found, self.config.columns, _targets(self.config.task))
 
     @cached_property
     def task(self) -> str:  # type: ignore[override]
@@ -102,13 +105,12 @@ class Reader(Corpus):
             return self._frame_task(given)
         if given is None and "label" in columns:
             return "classes/segment"
-        numbers = [name for name in NUMBERS if name in columns]
-        if numbers:
-            return f"numbers/segment:{','.join(numbers)}"
+        if self.table.numbers:
+            return f"numbers/segment:{','.join(self.table.numbers)}"
         raise InputError(
             f"{self.table.name} says nothing that could be predicted: it has no column label, {', '.join(NUMBERS)} or "
-            "annotation. Map one of its columns, such as columns: {label: emotion}, or give task: classes/segment to "
-            "make features without labels"
+            "annotation. Map one of its columns, such as columns: {label: emotion}, name numbers that it has, such as "
+            "task: numbers/segment:sentiment, or give task: classes/segment to make features without labels"
         )
 
     def _frame_task(self, given: str | None) -> str:
@@ -164,11 +166,18 @@ class Reader(Corpus):
         """Read the table; raises InputError where nothing in it can be used, or where it contradicts itself."""
         table = self.table
         columns = table.columns
+        there = f"it has {', '.join([*columns, *table.unused])}"
         if not columns.keys() & set(SOURCES):
             raise InputError(
-                f"{table.name} has no column {', '.join(SOURCES[:-1])} or {SOURCES[-1]}, of which one is needed; it "
-                f"has {', '.join([*columns, *table.unused])}. Map one, such as columns: {{video: file}}"
+                f"{table.name} has no column {', '.join(SOURCES[:-1])} or {SOURCES[-1]}, of which one is needed; "
+                f"{there}. Map one, such as columns: {{video: file}}"
             )
+        for name in table.targets:
+            if name not in columns:
+                raise InputError(
+                    f"{table.name} has no column {name!r}, which the task names; {there}. Map the one that is meant, "
+                    f"as in columns: {{{name}: score}}"
+                )
         of_what = self.task.partition(":")[0]
         found = read_rows(table, self.root, self.key, self.task)
         if of_what == "classes/segment" and not self.config.task:
@@ -190,6 +199,12 @@ class Reader(Corpus):
         width = 1 if classes else len(names)
         parse, on_frames = partial(parse_frames, names=names, classes=classes), partial(place, width=width)
         return annotated(self.root, segment.annotation, frame_time_s, parse, on_frames)
+
+
+def _targets(task: str | None) -> list[str]:
+    """The numbers of segments that a task names."""
+    what, _, names = (task or "").partition(":")
+    return names.split(",") if names and what == "numbers/segment" else []
 
 
 def _text_of(path: Path) -> str:

@@ -4,20 +4,22 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.corpora.tree import read_text
-from pipeline.records import NUMBERS, InputError
+from pipeline.records import InputError
 
+NUMBERS = ("valence", "arousal", "dominance")
+"""Numbers that a table may have without a task that names them."""
 FILES = ("video", "audio", "transcript", "alignment", "crops", "annotation")
 COLUMNS = (
     *FILES, "start_s", "end_s", "segment_id", "speaker", "session", "group", "dialog", "scenario", "style", "part",
     "picture", "side", "text", "label", *NUMBERS,
 )  # fmt: skip
-"""Every column that means something; docs/corpora.md says what, and what it means that one is not there."""
+"""Every column that means something of itself; docs/corpora.md says what, and what it means that one is not there."""
 # In front of a header: empty lines, and how Excel names separators.
 BEFORE = re.compile(r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE)
 KEPT_AS_TEXT = re.compile(r'="(.*)"')  # by Excel, so that 007 stays 007
@@ -39,11 +41,13 @@ class Row:
 class TableFile:
     """A table at ``path``; ``names`` says what some of its columns are called, ``{"label": "emotion"}``.
 
+    ``targets`` are the numbers of segments that a task names, which are columns, too.
     Every property raises InputError that names file and line where the table cannot be read.
     """
 
-    def __init__(self, path: Path, names: Mapping[str, str]):
-        self.path, self.names = path, names
+    def __init__(self, path: Path, names: Mapping[str, str], targets: Sequence[str] = ()):
+        self.path, self.names, self.targets = path, names, targets
+        self._ours = {name.lower(): name for name in (*COLUMNS, *targets)}
 
     @property
     def name(self) -> str:
@@ -82,11 +86,14 @@ class TableFile:
             raise InputError(
                 f"{self.name} has no column {lacking[0]!r}, which the option columns names; it has {', '.join(header)}"
             )
-        columns = {ours: header.index(_plain(theirs)) for ours, theirs in self.names.items()}
-        taken = set(columns.values())
-        return columns | {
-            name: k for k, name in enumerate(header) if name in COLUMNS and k not in taken and name not in columns
-        }
+        columns = {self._ours[_plain(ours)]: header.index(_plain(theirs)) for ours, theirs in self.names.items()}
+        taken, left = set(columns.values()), {low: name for low, name in self._ours.items() if name not in columns}
+        return columns | {left[name]: k for k, name in enumerate(header) if name in left and k not in taken}
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns of numbers: those that the task names, then others that are known without one."""
+        return [*self.targets, *(name for name in NUMBERS if name in self.columns and name not in self.targets)]
 
     @property
     def unused(self) -> list[str]:
@@ -97,7 +104,7 @@ class TableFile:
     def separator(self) -> str:
         """The one that makes the most known columns of the header."""
         first = self._text[0][self._begin :].split("\n", 1)[0]
-        known = {*COLUMNS, *map(_plain, self.names.values())}
+        known = {*self._ours, *map(_plain, self.names.values())}
         splits = {s: [_plain(name) for name in next(csv.reader([first], delimiter=s), [])] for s in SEPARATORS}
         return max(SEPARATORS, key=lambda s: (len(known.intersection(splits[s])), len(splits[s])))
 

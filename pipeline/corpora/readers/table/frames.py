@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpora.frame_rows import FrameRows, to_frames
-from pipeline.corpora.readers.table.file import SEPARATORS, is_label, number
+from pipeline.corpora.readers.table.file import NUMBERS, SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
-from pipeline.records import NUMBERS, InputError
+from pipeline.records import InputError
 from pipeline.store import Rows
 from pipeline.timebase import frame_ranges_s
 
@@ -35,7 +35,10 @@ def header_of(text: str) -> list[str]:
     first = lines(text)[0]
     names = _names(first, _separator(first))
     if not {LABEL, *NUMBERS}.intersection(names):
-        raise InputError(f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s")
+        raise InputError(
+            f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s; others "
+            "are named by the task, such as task: numbers/frame:pain"
+        )
     return names
 
 
@@ -61,8 +64,8 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
 
     Raises InputError where the file lacks a column or a double quote is not closed.
     """
-    header, rows, line = _cells(text)
     wanted = [LABEL] if classes else [name.lower() for name in names]
+    header, rows, line = _cells(text, wanted)
     lacking = [name for name in wanted if name not in header]
     if lacking:
         raise InputError(f"there is no column {lacking[0]}; the columns are {', '.join(header)}")
@@ -121,12 +124,12 @@ def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tupl
     return rows, f"{past} of {len(found)} rows lie past the last frame and were not used" if past else None
 
 
-def _cells(text: str) -> tuple[list[str], list[list[str]], list[int]]:
-    """The header, the rows, and the line on which each of them ends."""
+def _cells(text: str, wanted: Sequence[str] = ()) -> tuple[list[str], list[list[str]], list[int]]:
+    """The header, which may have the columns wanted, the rows, and the line on which each of them ends."""
     text = re.sub(r"\r\n?", "\n", text.rstrip())
     if not text:
         raise InputError("the file is empty")
-    reader = _reader(text, _separator(text.split("\n", 1)[0]), strict=True)
+    reader = _reader(text, _separator(text.split("\n", 1)[0], wanted), strict=True)
     try:
         records = [([cell.strip() for cell in record], reader.line_num) for record in reader]
     except csv.Error as error:
@@ -145,9 +148,9 @@ def _names(header: str, separator: str) -> list[str]:
     return [name.strip().lower() for name in next(_reader(header, separator), [])]
 
 
-def _separator(header: str) -> str:
+def _separator(header: str, wanted: Sequence[str] = ()) -> str:
     """The one that makes the most known columns of the header."""
-    known = {LABEL, *NUMBERS, *TIMES}
+    known = {LABEL, *NUMBERS, *TIMES, *wanted}
     splits = {separator: _names(header, separator) for separator in SEPARATORS}
     return max(SEPARATORS, key=lambda separator: (len(known.intersection(splits[separator])), len(splits[separator])))
 

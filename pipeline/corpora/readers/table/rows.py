@@ -16,7 +16,7 @@ from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label,
 from pipeline.corpora.transcripts import READERS, is_transcript
 from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
-from pipeline.records import NUMBERS, Finding, InputError, Label, Picture, Segment, Side, Unit
+from pipeline.records import Finding, InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")
@@ -237,7 +237,7 @@ def _read_recording(
         found.segments.append(segment)
         parts.append(segment.part)
         transcripts.append(supplied.get("transcript"))
-        found.labels.append(_label(entry, task, say))
+        found.labels.append(_label(table, entry, task, say))
     if not parts:
         return
     several = list(dict.fromkeys(path for path in transcripts if path))
@@ -296,28 +296,23 @@ def _seconds(cells, name: str, otherwise: float) -> float:
     return seconds
 
 
-def _label(entry: Entry, task: str, say) -> Label:
+def _label(table: TableFile, entry: Entry, task: str, say) -> Label:
     """What a segment is labelled with; what is not a number, and a label that the task needs and lacks, is reported."""
-    cells = entry.row.cells
-    values = {}
-    for name in NUMBERS:
+    cells, numbers = entry.row.cells, {}
+    for name in (name for name in table.numbers if name in cells):
         try:
-            value = number(cells[name]) if name in cells else float("nan")
-            if isfinite(value) or isnan(value):
-                values[name] = None if isnan(value) else value
-                continue
+            value = number(cells[name])
         except ValueError:
-            pass
-        say("label", "partial", f"{name} {cells[name]!r} is not a number and was not used")
-    called = cells.get("label", "")
-    label = Label(entry.name, called if is_label(called) else None, **values)
+            value = inf
+        if isfinite(value):
+            numbers[name] = value
+        elif not isnan(value):
+            say("label", "partial", f"{name} {cells[name]!r} is not a number and was not used")
+    label = cells["label"] if is_label(cells.get("label", "")) else None
     kind, _, names = task.partition(":")
-    needed: list[str] = []
-    if kind == "classes/segment":
-        needed = ["label"]
-    elif kind == "numbers/segment":
-        needed = names.split(",")
-    lacking = [name for name in needed if getattr(label, name) is None]
+    needed = {"classes/segment": ["label"], "numbers/segment": names.split(",")}.get(kind, [])
+    known = {"label", *numbers} if label else set(numbers)
+    lacking = [name for name in needed if name not in known]
     if lacking:
         say("label", "absent", f"no {' and no '.join(lacking)}: predicted, not scored")
-    return label
+    return Label(entry.name, label, numbers)
