@@ -172,9 +172,7 @@ def test_numbers_tell_the_separator(tmp_path):
 @pytest.mark.parametrize("names", ["label", "Video", "start_s", "mean", "pain,Pain", "a-b", "pain,time_s"])
 @pytest.mark.parametrize("what", ["numbers/segment", "numbers/frame"])
 def test_names_that_no_number_can_have(what, names):
-    with pytest.raises(
-        InputError, match=r"task: '.*' cannot name a number: names are words of letters, digits and _, each"
-    ):
+    with pytest.raises(InputError, match=r"task: '.*' cannot name a number: names are words of letters, digits and _"):
         READERS.options_for("table", {"segments": "x", "task": f"{what}:{names}"})
     assert set(COLUMNS) - set(NUMBERS) <= RESERVED
 

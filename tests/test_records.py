@@ -146,9 +146,7 @@ def test_numbers_are_columns_in_the_order_of_the_corpus(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "a-b", " a", "a  b", "a,b", "a\n", "mean", "Mean", "label", "speaker", "model"])
 def test_what_cannot_name_a_number(tmp_path, name):
-    with pytest.raises(
-        InputError, match="cannot name a number: names are words of letters, digits and _, each once, and none"
-    ):
+    with pytest.raises(InputError, match="cannot name a number: names are words of letters, digits and _, each once"):
         check_numbers(["pain", name])
     with pytest.raises(InputError, match="cannot name a number"):
         write_labels(tmp_path / "labels.tsv", [Label("a", None, {name: 1.0})])
