@@ -45,7 +45,7 @@ class StageGroup(click.Group):
 def run(group: click.Group) -> None:
     """Run a command group: an expected error is one line, an unexpected one a sentence before its trace."""
     log_to_stderr()
-    gc.set_threshold(10_000)  # or a fifth of importing torch and transformers goes into looking at what they made
+    gc.set_threshold(10_000)  # or a seventh of importing torch and transformers goes into looking for garbage
     try:
         group(standalone_mode=False)
     except InputError as error:
