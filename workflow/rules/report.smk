@@ -116,8 +116,8 @@ rule contact_sheet:
 rule configuration:
     output:
         "results/{corpus}/config.json",
-    localrule: True
     priority: 100  # it tells whose results these are, before there are any
+    localrule: True
     params:
         json=lambda wildcards: json.dumps(planned(wildcards).configuration, indent=1),
     shell:
