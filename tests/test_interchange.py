@@ -96,6 +96,22 @@ def test_datasets_opens_in_hugging_face_datasets(folder):
     assert (row["session"], row["unit_id"], row["start_s"], row["picture"]) == ("1", "c", 0.0, "whole")
 
 
+def test_datasets_are_of_known_segments(folder):
+    lines = (folder / "segments.tsv").read_text().splitlines(keepends=True)
+    (folder / "fewer.tsv").write_text("".join(line for line in lines if not line.startswith("c_F001")))
+    with pytest.raises(InputError, match=r"faces.h5: segment 'c_F001' is not in --segments"):
+        run(
+            export,
+            folder / "faces.h5",
+            "--format",
+            "datasets",
+            "--out",
+            folder / "hub",
+            "--segments",
+            folder / "fewer.tsv",
+        )
+
+
 def test_mmsa_has_its_documented_fields(folder):
     stores = [folder / "mfcc.h5", folder / "faces.h5", folder / "bert.h5"]
     arguments = ["--segments", folder / "segments.tsv", "--split", folder / "session.tsv"]

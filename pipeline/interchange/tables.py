@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.files import replacing
 from pipeline.log import log
-from pipeline.records import Label, Segment, number_names
+from pipeline.records import InputError, Label, Segment, number_names
 from pipeline.store import FeatureStore
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
@@ -56,7 +56,7 @@ def write_datasets(
 ) -> None:
     """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split.
 
-    A segment of several ``parts`` has a line in the file of each.
+    A segment of several ``parts`` has a line in the file of each. Raises InputError where one is not in ``segments``.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -67,12 +67,14 @@ def write_datasets(
     writers: dict[str, pq.ParquetWriter] = {}
     files = {part: out / "data" / f"{part}-00000-of-00001.parquet" for part in HUB_PART.values()}
     chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
+    if strange := [segment_id for segment_id in chosen if segment_id not in known]:
+        raise InputError(f"{store.path}: segment {strange[0]!r} is not in --segments; give the segments.tsv beside it")
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
     with ExitStack() as opened:
         for segment_id, rows in store.read(chosen):
             label = labels.get(segment_id, Label(segment_id))
             about = {"segment_id": segment_id, "label": label.label, **{n: label.numbers.get(n) for n in numbers}}
-            about |= asdict(known[segment_id]) if segment_id in known else {}
+            about |= asdict(known[segment_id])
             table = pa.table(
                 {
                     **{key: pa.array([value], kinds.get(key, pa.string())) for key, value in about.items()},
