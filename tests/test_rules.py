@@ -39,6 +39,7 @@ def test_a_demonstration_is_not_written_over_results_of_a_corpus(tmp_path):
         (tmp_path / "results" / name / "config.json").write_text('{"demonstration": false}')
         said = " ".join(snakemake(tmp_path, "--dry-run", target, fails=True).split())
         assert f"results/{name} holds results of your corpus, and these settings {why}" in said
+        assert "Traceback" not in said
     assert planned(tmp_path, "results/mine/units.tsv", "--config", "scale=auto")["index"] == 1
     (tmp_path / "results/iemocap/config.json").write_text('{"demonstration": true}')
     assert planned(tmp_path, "features_iemocap")["index"] == 1

@@ -5,6 +5,7 @@ first run reruns what depends on it; a corrected label tracks no face again; a c
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -269,6 +270,18 @@ class Corpora(dict[str, Planned]):
 
     def __missing__(self, name: str) -> Planned:
         raise InputError(self.unreadable.get(name) or f"there is no corpus {name!r}; there are {', '.join(self)}")
+
+    def usable(self, name: str) -> Planned:
+        """A corpus to work on; raises InputError where it cannot be read, or its results must not be replaced."""
+        if why := self[name].overwrites:
+            raise InputError(why)
+        return self[name]
+
+    def asked_for(self, words: Iterable[str]) -> list[str]:
+        """The corpora that a command line names in its targets."""
+        pattern = r"results/({0})(?:/.*|_report\.html)|features_({0})"
+        known = re.compile(pattern.format("|".join(map(re.escape, [*self, *self.unreadable]))))
+        return [found[1] or found[2] for word in words if (found := known.fullmatch(word))]
 
     @property
     def active(self) -> list[str]:

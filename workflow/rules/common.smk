@@ -38,6 +38,8 @@ try:
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
+    for _name in CORPORA.asked_for(sys.argv):  # here: of an error in planning Snakemake shows lines of code, too
+        CORPORA.usable(_name)
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -61,12 +63,9 @@ wildcard_constraints:
 def corpus(name):
     """A corpus to work on; raises WorkflowError where it cannot be read, or its results must not be replaced."""
     try:
-        known = CORPORA[name]
+        return CORPORA.usable(name)
     except InputError as error:
         raise WorkflowError(str(error))
-    if known.overwrites:
-        raise WorkflowError(known.overwrites)
-    return known
 
 
 def planned(wildcards):
