@@ -54,6 +54,20 @@ def test_a_corpus_that_is_not_there_stops_those_alone_who_ask_for_it(tmp_path):
         assert "corpora.mine.root: /nowhere does not exist" in said
 
 
+def test_clips_share_a_feature_job_and_long_recordings_less(tmp_path):
+    rows = [f"{k}.wav,{'ab'[k % 2]},s{k % 5}" for k in range(100)]
+    (tmp_path / "labels.csv").write_text("\n".join(["audio,label,speaker", *rows]) + "\n")
+    settings = small_config(changes={"corpora": {"mine": MINE | {"root": str(tmp_path), "runs": {"self": ["A"]}}}})
+    settings["scale"] = "auto"
+    for size, in_jobs in ((2**16, [64, 36]), (2**21, [8] * 12 + [4])):
+        for k in range(100):
+            with (tmp_path / f"{k}.wav").open("wb") as file:
+                file.truncate(size)
+        assert [len(part) for part in Corpora(settings)["mine"].parts] == in_jobs
+    asked = Corpora({**settings, "corpora": {"mine": {**settings["corpora"]["mine"], "shard_units": 50}}})
+    assert [len(part) for part in asked["mine"].parts] == [50, 50]
+
+
 def test_an_imported_store_is_made_by_the_import(tmp_path):
     entry = {"extractor": "import", "modality": "audio", "path": "mine.h5"}
     write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"extractors": {"mine": entry}}}}))

@@ -33,6 +33,7 @@ from workflow.settings import Resolved, Unreadable, names, resolve
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
 LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
+CLIPS_IN_JOB, CLIP_BYTES, LOOKED_AT = 64, 2**20, 24  # eight recordings so small take less time than a job's start
 
 
 class Planned:
@@ -113,9 +114,18 @@ class Planned:
     def parts(self) -> list[list[str]]:
         """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
         every = list(self.shards)
-        wanted = self.options.shard_units or max(LEAST_IN_JOB, len(self.index.units) // JOBS_WANTED)
+        least = CLIPS_IN_JOB if self._are_clips else LEAST_IN_JOB
+        wanted = self.options.shard_units or max(least, len(self.index.units) // JOBS_WANTED)
         size = max(1, wanted // max(map(len, self.shards.values()), default=1))
         return [every[k : k + size] for k in range(0, len(every), size)]
+
+    @property
+    def _are_clips(self) -> bool:
+        """Whether most recordings are small, by the files of some; those of a corpus to be generated are not."""
+        some = self.index.units[:: 1 + len(self.index.units) // LOOKED_AT]
+        files = [Path(self.root, unit.video or unit.audio or "") for unit in some]
+        small = [not file.is_file() or file.stat().st_size < CLIP_BYTES for file in files]
+        return not self.settings.synthetic and sum(small) > len(small) / 2
 
     def prepared(self, modality: Modality, some: Iterable[str] | None = None) -> list[str]:
         """The files that features of a modality are made from: of some shards, or of all."""
