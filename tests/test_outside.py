@@ -84,6 +84,7 @@ def test_a_run_that_is_read_back_from_a_table_gives_the_row_of_the_contrast(clas
     assert {k for k in row if row[k] != own[k]} == {"question", "a", "role"}
     assert (row["a"], row["role"], row["verdict"]) == (name, "outside", "a better")
     assert f"balanced_accuracy of {name}: {float(own['mean_a']):.3f}" in said
+    assert f"95 % interval {float(own['ci_low']):.3f} to {float(own['ci_high']):.3f}, p = " in said
     assert f"400 items in 20 dialogs: {name} is better" in said
     assert "not planned with the contrasts of the run" in said
 

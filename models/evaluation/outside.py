@@ -94,7 +94,7 @@ def _item(key: tuple) -> str:
     return f"segment {key[0]!r}" + (f", frame {key[1]}" if len(key) > 1 else "")
 
 
-def against(path: Path, results: Path, run: str) -> Comparison:
+def against(path: Path, results: Path, run: str) -> tuple[Comparison, SignificanceOptions]:
     """Test the predictions of a table (a) against a run (b), as ``results/CORPUS/config.json`` says for contrasts."""
     known = json.loads((results / "config.json").read_text(encoding="utf-8"))
     if run not in (runs := [each["run"] for each in known["runs"]]):
@@ -108,7 +108,7 @@ def against(path: Path, results: Path, run: str) -> Comparison:
     theirs = tally_tests(path.name, read_outside(path, tests, task), None, clusters, task)
     question = f"{path.name} or {run}"
     row = compare(question, theirs, ours, options, size_ratio(split, folds), Resampler(options))
-    return replace(decide([row], options)[0], role=Role.OUTSIDE)
+    return replace(decide([row], options)[0], role=Role.OUTSIDE), options
 
 
 @click.command("compare-predictions")
@@ -118,13 +118,14 @@ def against(path: Path, results: Path, run: str) -> Comparison:
 @click.option("--out", type=FILE, help="a table of one row, with every test, as significance.csv")
 def compare_predictions(predictions, run, results, out):
     """Test PREDICTIONS that were made elsewhere against RUN, on the items that the run was tested on."""
-    row = rounded(against(predictions, results, run))
+    row, options = against(predictions, results, run)
+    row = rounded(row)
     if out:
         write_table(out, [row], Comparison)
     for name, mean in ((row.a, row.mean_a), (row.b, row.mean_b)):
         click.echo(f"{row.metric} of {name}: " + ("undefined" if mean is None else f"{mean:.3f}"))
     if row.ci_low is not None:
-        interval = f"interval {row.ci_low:.3f} to {row.ci_high:.3f}"
+        interval = f"{100 * (1 - options.alpha):g} % interval {row.ci_low:.3f} to {row.ci_high:.3f}"
         click.echo(f"difference {row.difference:.3f}, {interval}, p = {row.p_bootstrap:.2g}")
     better = {Verdict.A_BETTER: f"{row.a} is better", Verdict.B_BETTER: f"{row.b} is better"}
     said = better.get(row.verdict, row.verdict.text)
