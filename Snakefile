@@ -25,7 +25,7 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-# A folder with a config.yaml of its own is run by it; --configfile my.yaml lays some keys over either.
+# A folder with a config.yaml of its own is run by it; --configfile mine.yaml lays some keys over either.
 configfile: "config.yaml" if os.path.exists("config.yaml") else f"{workflow.basedir}/config.yaml"
 
 

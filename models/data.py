@@ -3,7 +3,7 @@
 >>> from torch.utils.data import DataLoader                                                   # doctest: +SKIP
 >>> from models.data import SegmentDataset, collate                                           # doctest: +SKIP
 >>> features = {"audio": "features/wav2vec2.h5", "text": "features/bert.h5"}                  # doctest: +SKIP
->>> data = SegmentDataset.from_split(features, "splits/session.tsv", fold=0, part="training") # doctest: +SKIP
+>>> data = SegmentDataset.from_split(features, "splits/scenario.tsv", fold=0, part="training") # doctest: +SKIP
 >>> for batch in DataLoader(data, batch_size=32, collate_fn=collate): ...                     # doctest: +SKIP
 
 ``batch.values["audio"]`` is (B, T, D), ``batch.masks["audio"]`` (B, T) bool, ``batch.target`` (B,) class indices; with

@@ -117,6 +117,12 @@ class Label:
     label: str | None = None
     numbers: Mapping[str, float] = field(default_factory=dict)  # by name, those that are known
 
+    def __post_init__(self):
+        if not isinstance(self.numbers, Mapping):
+            raise InputError(
+                f"label of segment {self.segment_id}: numbers {self.numbers!r}; give them by name, {{'valence': 2.5}}"
+            )
+
 
 RESERVED = {f.name for record in (Unit, Segment) for f in fields(record)} | {
     "label", "mean", "time_s", "values", "person", "said", "model", "demonstration", "recording"
@@ -201,7 +207,7 @@ def _value(text: str, kind: str, where: str) -> str | float | None:
             return float(text)
         return int(text) if "int" in kind else text
     except ValueError:
-        raise InputError(f"{where} holds {text!r}, expected {kind}") from None
+        raise InputError(f"{where} holds {text!r}, expected {kind.removesuffix(' | None')}") from None
 
 
 def _delimiter(path: Path) -> str:

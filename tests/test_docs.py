@@ -141,6 +141,7 @@ def finished(machine) -> Path:
     """The same folder with the results of a run on IEMOCAP."""
     Fixture(machine / "results", "iemocap", size=20)
     shutil.copytree(machine / "results", machine / "other" / "results")
+    shutil.copy(machine / "results/iemocap/splits/session.tsv", machine / "results/iemocap/splits/scenario.tsv")
     files = sorted((machine / "results/iemocap/runs/self-A+V+T").glob("*/predictions.parquet"))
     pandas.concat(map(pandas.read_parquet, files)).query("part == 'test'").to_csv(machine / "theirs.csv")
     return machine

@@ -8,7 +8,7 @@ import pandas
 import pytest
 from click.testing import CliRunner
 
-from models.evaluation.outside import compare_predictions
+from models.evaluation.outside import against, compare_predictions
 from models.evaluation.significance import significance
 from pipeline.records import InputError
 from tests.prediction_files import write_corpus, write_frames, write_segments
@@ -19,7 +19,7 @@ RUNS = ["self-A", "cross-A"]
 
 
 def settle(folder, task, folds, **changes):
-    known = {"corpus": "mine", "task": task, "folds": folds, "protocol": {"name": "session"}}
+    known = {"corpus": "mine", "task": task, "folds": folds, "protocol": {"name": "session"}, "demonstration": True}
     known |= {"runs": [{"run": run} for run in RUNS], "config": {"mine": {"significance": OPTIONS | changes}}}
     (folder / "config.json").write_text(json.dumps(known))
 
@@ -86,6 +86,7 @@ def test_a_run_that_is_read_back_from_a_table_gives_the_row_of_the_contrast(clas
     assert f"balanced_accuracy of {name}: {float(own['mean_a']):.3f}" in said
     assert f"95 % interval {float(own['ci_low']):.3f} to {float(own['ci_high']):.3f}, p = " in said
     assert f"400 items in 20 dialogs: {name} is better" in said
+    assert "a demonstration, whose numbers mean nothing" in said
     assert "not planned with the contrasts of the run" in said
 
 
@@ -117,7 +118,11 @@ def test_numbers_of_frames(tmp_path):
     own = planned(tmp_path, "numbers/frame:valence,arousal", 1, metric="ccc_mean")
     for name in ("items", "clusters", "mean_a", "mean_b", "ci_low", "ci_high", "p_bootstrap", "verdict"):
         assert row[name] == own[name], name
-    table.loc[5, "valence"] = np.nan  # frame 5, which has a label
+    words = table.astype({"valence": object})
+    words.loc[5, "valence"] = "n/a"  # frame 5, which has a label
+    with pytest.raises(InputError, match="segment 'video0', frame 5 lacks a number"):
+        compare(tmp_path, words, "words.csv")
+    table.loc[5, "valence"] = np.nan
     with pytest.raises(InputError, match="segment 'video0', frame 5 lacks a number"):
         compare(tmp_path, table, "holes.parquet")
     with pytest.raises(InputError, match="1 of the 661 test items are not there, such as segment 'video0', frame 5"):
@@ -137,6 +142,16 @@ def test_what_cannot_be_compared_is_said(classes):
         compare(classes, table.iloc[1:], "bad.csv")
     with pytest.raises(InputError, match="is predicted as 'happy'; the classes are ang, neu, sad"):
         compare(classes, table.assign(predicted="happy"), "bad.csv")
+    with pytest.raises(InputError, match=f"fold 0, seed 1: segment '{first}' has no prediction"):
+        compare(classes, table.assign(predicted=[None, *table["predicted"][1:]]), "bad.csv")
+    with pytest.raises(InputError, match="column seed holds 's1'; give whole numbers"):
+        compare(classes, table.assign(seed="s1"), "bad.csv")
+    with pytest.raises(InputError, match="column fold holds"):
+        compare(classes, table.assign(fold=0.5), "bad.parquet")
+    for text in ("", "segment_id,predicted\na,b,c,d\ne,f\n1,2,3,4,5,6\n"):
+        (classes / "bad.csv").write_text(text)
+        with pytest.raises(InputError, match=r"bad\.csv"):
+            against(classes / "bad.csv", classes, "cross-A", json.loads((classes / "config.json").read_text()))
     with pytest.raises(InputError, match=r"no run 'rcma-A' in .*; there are self-A, cross-A"):
         compare(classes, table, "bad.csv", run="rcma-A")
     with pytest.raises(InputError, match=r"predictions are read from \.csv, \.tsv, \.parquet"):

@@ -144,6 +144,11 @@ def test_numbers_are_columns_in_the_order_of_the_corpus(tmp_path):
     assert (tmp_path / "labels.tsv").read_text() == text
 
 
+def test_numbers_of_a_label_are_given_by_name():
+    with pytest.raises(InputError, match=r"label of segment a: numbers 2\.5; give them by name"):
+        Label("a", None, 2.5)
+
+
 @pytest.mark.parametrize("name", ["", "a-b", " a", "a  b", "a,b", "a\n", "mean", "Mean", "label", "speaker", "model"])
 def test_what_cannot_name_a_number(tmp_path, name):
     with pytest.raises(InputError, match="cannot name a number: names are words of letters, digits and _, each once"):

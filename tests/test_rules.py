@@ -59,11 +59,15 @@ def test_clips_share_a_feature_job_and_long_recordings_less(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join(["audio,label,speaker", *rows]) + "\n")
     settings = small_config(changes={"corpora": {"mine": MINE | {"root": str(tmp_path), "runs": {"self": ["A"]}}}})
     settings["scale"] = "auto"
+    times = [f"{row},0,{60 if k < 60 else 5}" for k, row in enumerate(rows)]
+    (tmp_path / "times.csv").write_text("\n".join(["audio,label,speaker,start_s,end_s", *times]) + "\n")
     for size, in_jobs in ((2**16, [64, 36]), (2**21, [8] * 12 + [4])):
         for k in range(100):
             with (tmp_path / f"{k}.wav").open("wb") as file:
                 file.truncate(size)
         assert [len(part) for part in Corpora(settings)["mine"].parts] == in_jobs
+    timed = {**settings["corpora"]["mine"], "segments": "times.csv"}  # of most recordings a minute is known
+    assert len(Corpora({**settings, "corpora": {"mine": timed}})["mine"].parts) == 13
     asked = Corpora({**settings, "corpora": {"mine": {**settings["corpora"]["mine"], "shard_units": 50}}})
     assert [len(part) for part in asked["mine"].parts] == [50, 50]
 

@@ -17,12 +17,12 @@ from models.evaluation import difference_tests
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.metrics import accuracy, confusion_matrix
 from models.evaluation.significance import significance, size_ratio
-from models.evaluation.statuses import Remark, Role, Standing, Status
+from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.options import SignificanceOptions
 from models.predictions import FILE
 from models.task import Task
 from pipeline.records import Assignment, InputError, read_table, write_table
-from tests.experiments import Affect, Emotions
+from tests.experiments import Affect, Emotions, _run
 from tests.prediction_files import write_corpus, write_frames, write_segments
 
 CLASSES = ["ang", "neu", "sad"]
@@ -331,6 +331,23 @@ def test_size_ratio_is_a_mean_over_folds():
     assert size_ratio(split, 2) == pytest.approx((2 / 8 + 5 / 5) / 2)
     with pytest.raises(InputError, match="fold 2"):
         size_ratio(split, 3)
+
+
+def test_a_rare_class_widens_no_interval_of_what_weighs_classes_by_their_items():
+    """Two items of one class in two thousand: the standard error is that of the score over other test sets."""
+    rng, found = np.random.default_rng(21), []
+    for _ in range(40):
+        label = np.array([3, 3, *rng.choice(3, 2000, p=[0.07, 0.53, 0.4])])
+        cluster, runs = np.arange(len(label)) % 30, []
+        for skill in (0.8, 0.7):
+            guess = np.where(rng.random(len(label)) < skill, label, rng.integers(0, 3, len(label)))
+            sums = confusion_matrix(label, guess, 7, cluster, 30)[:, None]
+            cells = {"fold": np.zeros(30, int), "right": None, "right_style": None}
+            runs.append(_run(runs, Task("classes", "segment"), sums, 30, 1, **cells))
+        found.append(outcome(*runs, metric="weighted_f1"))
+    spread = np.std([row.difference for row in found], ddof=1)
+    assert np.mean([row.standard_error for row in found]) == pytest.approx(spread, rel=0.4)
+    assert {row.verdict for row in found} == {Verdict.A_BETTER}
 
 
 # ---- from files to the table -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def check(corpus, settings):
     from pipeline.corpora.check import summary
     from workflow.planned import Corpora
 
-    known = Corpora(configuration(overlays(corpus, settings)))[corpus]
+    known = Corpora(configuration(overlays(corpus, settings))).usable(corpus)
     if known.settings.synthetic:
         lines = [f"{'corpus':<12} {corpus}: no root is set, a synthetic corpus is generated", *plan_of(known)]
         lines.append(f"{'costs':<12} some minutes: a demonstration")

@@ -48,6 +48,7 @@ def explain(error: Mapping[str, Any], root: type[BaseModel], given: Any, sources
         if parent.startswith("demo."):
             above = parent.removeprefix("demo.")
             return f"{parent}: there is no {above} that demo could change; correct the name, or remove it from demo"
+        where = f"{parent}.{path[-1]}" if path[1:] else where  # where its table stands, not where a default has one
         return f"{where}: missing; give it a value"
     message = f"{where}: {SHAPES.get(error['type'], error['msg'].removeprefix('Value error, '))}"
     if error["type"] == "value_error" and isinstance(error["input"], dict):

@@ -141,5 +141,5 @@ class Fitting:
             self._refuse(
                 f"training.targets is raters, and no single rater's vote is known of {self.corpus.title}; "
                 "set it to majority",
-                *("runs", key),
+                *(("runs", key) if "targets" in network.training else ("training", "targets")),
             )

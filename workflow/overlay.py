@@ -1,6 +1,6 @@
 """One's own settings, a small file laid over config.yaml: what they may take out, and what is wrong with them.
 
-Snakemake merges the files key by key (``--configfile my.yaml``); a list, or any other value, replaces the one below it.
+Snakemake merges the files key by key (``--configfile mine.yaml``); a list, or any other value, replaces that below it.
 An entry of a table whose keys are names (an extractor, a corpus) is taken out by ``null``.
 """
 

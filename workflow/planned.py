@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from json import dumps, loads
-from math import isinf
+from math import isfinite, isinf
 from pathlib import Path
 
 from models.options import NetworkOptions
@@ -25,7 +25,7 @@ from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints, content
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
-from pipeline.records import PREPARED, InputError, Modality, by_unit
+from pipeline.records import PREPARED, InputError, Modality, Unit, by_unit
 from workflow.demo import plan
 from workflow.options import Run
 from workflow.overlay import take_out
@@ -33,7 +33,7 @@ from workflow.settings import Resolved, Unreadable, names, resolve
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
 LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
-CLIPS_IN_JOB, CLIP_BYTES, LOOKED_AT = 64, 2**20, 24  # eight recordings so small take less time than a job's start
+CLIPS_IN_JOB, CLIP_S, CLIP_BYTES, LOOKED_AT = 64, 30, 2**19, 24  # eight so short take less time than a job's start
 
 
 class Planned:
@@ -68,8 +68,11 @@ class Planned:
         file = Path(self.results, "config.json")
         if not self.settings.demonstration or not file.is_file():
             return ""
-        if loads(file.read_text(encoding="utf-8"))["demonstration"]:
-            return ""
+        try:
+            if loads(file.read_text(encoding="utf-8"))["demonstration"]:
+                return ""
+        except (OSError, ValueError, KeyError):
+            return f"{file} cannot be read, and should say whose results these are; remove it if of a demonstration"
         why = "have no root for it" if self.settings.synthetic else "say scale: demo"
         return (
             f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "
@@ -121,11 +124,19 @@ class Planned:
 
     @property
     def _are_clips(self) -> bool:
-        """Whether most recordings are small, by the files of some; those of a corpus to be generated are not."""
+        """Whether most recordings last some seconds, by some of them; those of a corpus to be generated do not."""
         some = self.index.units[:: 1 + len(self.index.units) // LOOKED_AT]
-        files = [Path(self.root, unit.video or unit.audio or "") for unit in some]
-        small = [not file.is_file() or file.stat().st_size < CLIP_BYTES for file in files]
-        return not self.settings.synthetic and sum(small) > len(small) / 2
+        return not self.settings.synthetic and sum(map(self._is_clip, some)) > len(some) / 2
+
+    def _is_clip(self, unit: Unit) -> bool:
+        """By the end of its last segment, or, where nobody knows that, by the size of its files."""
+        own = self._segments.get(unit.unit_id, [])
+        end_s = max((segment.end_s for segment in own), default=0.0)
+        if isfinite(end_s):
+            return end_s < CLIP_S
+        named = [unit.video or unit.audio, *(segment.audio for segment in own)]
+        files = [file for name in named if name and (file := Path(self.root, name)).is_file()]
+        return all(file.stat().st_size < CLIP_BYTES for file in files)
 
     def prepared(self, modality: Modality, some: Iterable[str] | None = None) -> list[str]:
         """The files that features of a modality are made from: of some shards, or of all."""

@@ -210,7 +210,8 @@ def _with_groups(row, a: RunTally, b: RunTally, options, resampled: Resampler) -
 def _class_items(run: RunTally, options) -> np.ndarray | None:
     if run.task.numbers:
         return None
-    return run.class_items.sum(keepdims=True) if options.metric == "accuracy" else run.class_items
+    together = options.metric in ("accuracy", "weighted_f1")  # in which rare classes count by their items alone
+    return run.class_items.sum(keepdims=True) if together else run.class_items
 
 
 def _join(remarks) -> str:

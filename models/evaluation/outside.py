@@ -12,7 +12,7 @@ from models.evaluation.clusters import clusters_of
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.significance import rounded, size_ratio
 from models.evaluation.statuses import Role, Verdict
-from models.evaluation.tallies import tally_run, tally_tests
+from models.evaluation.tallies import tally_tests
 from models.options import SignificanceOptions
 from models.predictions import Predictions, read_folds
 from models.task import Task
@@ -49,14 +49,23 @@ def _read(path: Path, task: Task):
     needed = ["segment_id", *(["frame"] if task.frames else []), *values]
     if path.suffix not in READ:
         raise InputError(f"{path}: predictions are read from {', '.join(READ)}")
-    if path.suffix == ".parquet":
-        table = pandas.read_parquet(path)
-    else:
-        texts = dict.fromkeys(["segment_id", *([] if task.numbers else values)], str)
-        separator = "," if path.suffix == ".csv" else "\t"
-        table = pandas.read_csv(path, sep=separator, dtype=texts, keep_default_na=False, na_values=[""])
+    try:
+        if path.suffix == ".parquet":
+            table = pandas.read_parquet(path)
+        else:
+            separator = "," if path.suffix == ".csv" else "\t"
+            table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
+    except (ValueError, OSError) as error:  # of encodings, empty files and ragged lines too
+        raise InputError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from None
     if missing := [name for name in needed if name not in table]:
         raise InputError(f"{path}: lacks the column {', '.join(missing)}; task {task} needs {', '.join(needed)}")
+    for name in {"frame", "seed", "fold"} & set(table):
+        whole = pandas.to_numeric(table[name], errors="coerce")
+        if (wrong := ~(whole % 1 == 0)).any():
+            raise InputError(f"{path}: column {name} holds {table[name][wrong].iloc[0]!r}; give whole numbers")
+        table[name] = whole.astype(np.int64)
+    for name in task.targets:
+        table[name] = pandas.to_numeric(table[name], errors="coerce")  # what is no number is said of its item
     return table
 
 
@@ -84,9 +93,8 @@ def _predicted(rows, test: Predictions, task: Task, where: str) -> np.ndarray:
     codes = pandas.Index(test.classes).get_indexer(rows["predicted"].to_numpy()[at])
     if len(unknown := np.flatnonzero(codes < 0)):
         what = rows["predicted"].to_numpy()[at][unknown[0]]
-        raise InputError(
-            f"{where}: {_item(wanted[unknown[0]])} is predicted as {what!r}; the classes are {', '.join(test.classes)}"
-        )
+        said = "has no prediction" if pandas.isna(what) else f"is predicted as {what!r}"
+        raise InputError(f"{where}: {_item(wanted[unknown[0]])} {said}; the classes are {', '.join(test.classes)}")
     return codes
 
 
@@ -94,18 +102,19 @@ def _item(key: tuple) -> str:
     return f"segment {key[0]!r}" + (f", frame {key[1]}" if len(key) > 1 else "")
 
 
-def against(path: Path, results: Path, run: str) -> tuple[Comparison, SignificanceOptions]:
-    """Test the predictions of a table (a) against a run (b), as ``results/CORPUS/config.json`` says for contrasts."""
-    known = json.loads((results / "config.json").read_text(encoding="utf-8"))
+def against(path: Path, results: Path, run: str, known: dict) -> tuple[Comparison, SignificanceOptions]:
+    """Test the predictions of a table (a) against a run (b) by what is known from ``config.json`` of the results."""
     if run not in (runs := [each["run"] for each in known["runs"]]):
         raise InputError(f"there is no run {run!r} in {results}; there are {', '.join(runs)}")
     task, folds = Task.parse(known["task"]), known["folds"]
     options = SignificanceOptions(**known["config"][known["corpus"]]["significance"])
     clusters = clusters_of(read_table(results / "segments.tsv", Segment), task)
     split = read_table(results / "splits" / f"{known['protocol']['name']}.tsv", Assignment)
-    ours = tally_run(results, run, folds, task, clusters)
     tests = [test for test, _ in read_folds(results, run, folds, task)]
-    theirs = tally_tests(path.name, read_outside(path, tests, task), None, clusters, task)
+    ours, theirs = (
+        tally_tests(name, each, None, clusters, task)
+        for name, each in ((run, tests), (path.name, read_outside(path, tests, task)))
+    )
     question = f"{path.name} or {run}"
     row = compare(question, theirs, ours, options, size_ratio(split, folds), Resampler(options))
     return replace(decide([row], options)[0], role=Role.OUTSIDE), options
@@ -118,7 +127,8 @@ def against(path: Path, results: Path, run: str) -> tuple[Comparison, Significan
 @click.option("--out", type=FILE, help="a table of one row, with every test, as significance.csv")
 def compare_predictions(predictions, run, results, out):
     """Test PREDICTIONS that were made elsewhere against RUN, on the items that the run was tested on."""
-    row, options = against(predictions, results, run)
+    known = json.loads((results / "config.json").read_text(encoding="utf-8"))
+    row, options = against(predictions, results, run, known)
     row = rounded(row)
     if out:
         write_table(out, [row], Comparison)
@@ -131,3 +141,5 @@ def compare_predictions(predictions, run, results, out):
     said = better.get(row.verdict, row.verdict.text)
     click.echo(f"{row.items} items in {row.clusters} {row.cluster_kind}s: {said}")
     click.echo("; ".join([row.role.text, row.note] if row.note else [row.role.text]))
+    if known["demonstration"]:
+        click.echo("results of a demonstration, whose numbers mean nothing")

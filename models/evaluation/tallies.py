@@ -7,7 +7,7 @@ import numpy as np
 
 from models.evaluation.clusters import Clusters
 from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
-from models.predictions import Predictions, prediction_file, read_folds
+from models.predictions import Predictions, read_folds
 from models.task import POOLED, Task
 from pipeline.records import InputError
 
@@ -110,15 +110,11 @@ class RunTally:
 def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: Clusters) -> RunTally:
     """Read and count the predictions of one run.
 
-    Raises InputError as ``read_folds`` does, and where a segment is unknown.
+    Raises InputError as ``read_folds`` and ``tally_tests`` do.
     """
     tests: list[Predictions] = []
     development = None
     for test, held_out in read_folds(results, run, folds, task):
-        unknown = [name for name in test.segments if name not in clusters.of]
-        if unknown:
-            path = prediction_file(results, run, len(tests))
-            raise InputError(f"{path}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again")
         if held_out is not None:
             counted = tally(held_out)[0]
             development = counted if development is None else development + counted
@@ -129,7 +125,15 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
 def tally_tests(
     run: str, tests: list[Predictions], development: np.ndarray | None, clusters: Clusters, task: Task
 ) -> RunTally:
-    """Count the predictions of one run for the test part of each fold; ``development`` is counted already."""
+    """Count the predictions of one run for the test part of each fold; ``development`` is counted already.
+
+    Raises InputError where a segment is unknown.
+    """
+    for k, test in enumerate(tests):
+        if unknown := [name for name in test.segments if name not in clusters.of]:
+            raise InputError(
+                f"{run}, fold {k}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again"
+            )
     names = sorted({clusters.of[name] for test in tests for name in test.segments})
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
