@@ -13,7 +13,7 @@ from models.evaluation.significance import significance
 from pipeline.records import InputError
 from tests.prediction_files import write_corpus, write_frames, write_segments
 
-CLASSES = ["ang", "neu", "sad"]
+CLASSES = ["ang", "neu", "null"]  # which programs read as nothing
 OPTIONS = {"metric": "balanced_accuracy", "bootstrap_samples": 300, "practical_region": 0.01, "alpha": 0.05, "seed": 3}
 RUNS = ["self-A", "cross-A"]
 
@@ -140,7 +140,7 @@ def test_what_cannot_be_compared_is_said(classes):
         compare(classes, pandas.concat([table, table.iloc[:1]]), "bad.csv")
     with pytest.raises(InputError, match=f"fold 0, seed 1: 1 of the 200 test items are not there, such as .*'{first}'"):
         compare(classes, table.iloc[1:], "bad.csv")
-    with pytest.raises(InputError, match="is predicted as 'happy'; the classes are ang, neu, sad"):
+    with pytest.raises(InputError, match="is predicted as 'happy'; the classes are ang, neu, null"):
         compare(classes, table.assign(predicted="happy"), "bad.csv")
     with pytest.raises(InputError, match=f"fold 0, seed 1: segment '{first}' has no prediction"):
         compare(classes, table.assign(predicted=[None, *table["predicted"][1:]]), "bad.csv")

@@ -176,7 +176,7 @@ def test_a_corpus_that_moved_reruns_nothing(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_corpus_that_is_not_there_stops_only_what_asks_for_it(finished, tmp_path):
+def test_a_corpus_that_is_not_there_is_said_in_a_sentence(finished, tmp_path):
     folder, _ = finished
     said = snakemake(folder, *settings(folder, tmp_path / "nowhere"), fails=True)
     assert "corpora.mine.root" in said

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from click.testing import CliRunner
 
 from models.fusion.registry import FUSIONS, code_of
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.features import registry
 from pipeline.names import safe_id
+from pipeline.records import InputError
 from tests.digest_table import rules
 from tests.workflow_runs import ROOT, planned, small_config, snakemake, write_config
+from workflow.check import check
 from workflow.planned import Corpora
 
 MINE = {"reader": "table", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
@@ -43,6 +46,28 @@ def test_a_demonstration_is_not_written_over_results_of_a_corpus(tmp_path):
     assert planned(tmp_path, "results/mine/units.tsv", "--config", "scale=auto")["index"] == 1
     (tmp_path / "results/iemocap/config.json").write_text('{"demonstration": true}')
     assert planned(tmp_path, "features_iemocap")["index"] == 1
+
+
+def test_whose_results_they_are_must_be_readable(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "results/iemocap/config.json"
+    file.parent.mkdir(parents=True)
+    for text in ("", "{}", '{"demonstration": tr'):
+        file.write_text(text)
+        with pytest.raises(InputError, match=r"results/iemocap/config\.json should say whose results these are"):
+            Corpora(small_config()).usable("iemocap")
+    file.write_text('{"demonstration": false}')
+    done = CliRunner().invoke(check, ["iemocap"])
+    assert "results/iemocap holds results of your corpus" in str(done.exception)
+    file.write_text('{"demonstration": true}')
+    assert CliRunner().invoke(check, ["iemocap"]).exit_code == 0
+
+
+def test_corpora_are_found_in_what_snakemake_is_asked_for():
+    known = Corpora(small_config(changes={"corpora": {"mine": MINE | {"root": "/nowhere"}}}))
+    words = ["snakemake", "-n", "results/iemocap_report.html", "features_mine", "results/weights/x", "results/demo/a/b"]
+    assert known.asked_for(words) == ["iemocap", "mine"]
+    assert known.asked_for(["results/mine/models/self-A", "iemocap", "all", "iemocap.yaml"]) == ["mine"]
 
 
 def test_a_corpus_that_is_not_there_stops_those_alone_who_ask_for_it(tmp_path):

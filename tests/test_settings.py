@@ -9,6 +9,7 @@ from models.evaluation.contrast import also_differs
 from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions
 from pipeline.corpora.base import Index
+from pipeline.corpora.prepare import read
 from pipeline.records import InputError, Segment, Unit
 from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
@@ -430,6 +431,18 @@ def test_the_demonstration_has_both_attentions_and_recursion_and_asks_clean_ques
     assert len(demo.options.contrasts) >= 5
     for contrast in demo.options.contrasts:
         assert not also_differs(between(demo, contrast.a, contrast.b)), contrast.question
+
+
+def test_a_mistake_is_said_of_the_key_that_was_written(config, tmp_path):
+    """Which lies over one of the defaults, or is missing below it."""
+    (tmp_path / "labels.csv").write_text("text,label,speaker\nOh,a,x\nNo,b,y\n")
+    mine = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv"}
+    for own, message in (
+        ({"runs": {"self": {"modalities": ["T"]}}}, "  corpora.mine.runs.self.model: missing"),
+        ({"training": {"targets": "raters"}}, "corpora.mine.training.targets: training.targets is raters"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            resolve(change(config, "corpora.mine", mine | own), "mine", read)
 
 
 def test_a_root_makes_it_research_unless_demo_is_asked_for(config):

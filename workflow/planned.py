@@ -72,7 +72,9 @@ class Planned:
             if loads(file.read_text(encoding="utf-8"))["demonstration"]:
                 return ""
         except (OSError, ValueError, KeyError):
-            return f"{file} cannot be read, and should say whose results these are; remove it if of a demonstration"
+            return (
+                f"{file} should say whose results these are, and cannot be read; remove it if they are of none of yours"
+            )
         why = "have no root for it" if self.settings.synthetic else "say scale: demo"
         return (
             f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "
@@ -300,9 +302,9 @@ class Corpora(dict[str, Planned]):
 
     def asked_for(self, words: Iterable[str]) -> list[str]:
         """The corpora that a command line names in its targets."""
-        pattern = r"results/({0})(?:/.*|_report\.html)|features_({0})"
-        known = re.compile(pattern.format("|".join(map(re.escape, [*self, *self.unreadable]))))
-        return [found[1] or found[2] for word in words if (found := known.fullmatch(word))]
+        targets = [re.fullmatch(r"results/([^/]+?)(?:/.*|_report\.html)|features_(.+)", word) for word in words]
+        named = [found[1] or found[2] for found in targets if found]
+        return [name for name in named if name in self or name in self.unreadable]
 
     @property
     def active(self) -> list[str]:
