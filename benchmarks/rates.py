@@ -25,7 +25,7 @@ from benchmarks.training import FRAME_S, FRAMES_TASK, WINDOWS, job_of_turns, tur
 from benchmarks.words import of_faster_whisper, whisper
 from models.job import Job
 from models.options import NetworkOptions, TrainingOptions
-from models.train import train_job
+from models.train import digest_inputs, train_job
 from pipeline.features.command import build
 from pipeline.features.synthetic import clip
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
@@ -167,7 +167,7 @@ def _spent_s(job: Job, device: str, epochs: int) -> float:
     own = {"seeds": seeds, "epochs": epochs, "stop_patience": epochs, "device": device}
     clock = time.perf_counter if device == "cuda" else time.process_time
     begin_s = clock()
-    train_job(replace(job, training=job.training.model_copy(update=own)))
+    train_job(replace(job, training=job.training.model_copy(update=own)), digest_inputs(job))
     return clock() - begin_s
 
 

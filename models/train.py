@@ -39,7 +39,12 @@ from pipeline.records import InputError
 IRRELEVANT = {"seeds", "device", "memory_budget_gb", "resume_every_s"}  # training options that change no seed's result
 
 
-def facts(job: Job, device: str) -> dict:
+def digest_inputs(job: Job) -> dict[Path, str]:
+    """The digest of every file that a job reads: of large ones, and of the same for all folds."""
+    return {path: digest_file(path) for path in job.inputs.values()}
+
+
+def facts(job: Job, device: str, digests: dict[Path, str]) -> dict:
     """Configuration, inputs, code and versions: what a seed's digest is taken of.
 
     Python's version is not among them: it changes no number.
@@ -52,16 +57,17 @@ def facts(job: Job, device: str) -> dict:
         "device": device,
         "network": job.network.model_dump(),
         "training": job.training.model_dump(exclude=IRRELEVANT),
-        "inputs": {name: digest_file(path) for name, path in job.inputs.items()},
+        "inputs": {name: digests[path] for name, path in job.inputs.items()},
         "code": code_of(job.network.fusion),
         "versions": {"torch": torch.__version__, "numpy": np.__version__},
     }
 
 
-def train_job(job: Job, cores: int = 1) -> Path:
+def train_job(job: Job, of_inputs: dict[Path, str], cores: int = 1) -> Path:
     """Train every seed that is not yet trained, and write the predictions of all; returns their path.
 
-    Seeds train side by side as far as ``cores`` suffice, ``training.threads`` each.
+    ``of_inputs`` is what ``digest_inputs`` gives. Seeds train side by side as far as ``cores`` suffice,
+    ``training.threads`` each.
     """
     begin_s = time.monotonic()
     check_network(job.network, list(job.features), job.task)
@@ -71,14 +77,14 @@ def train_job(job: Job, cores: int = 1) -> Path:
     device = choose_device(job.training.device, "training.device")
     mixed = job.training.mixed_precision and device == "cuda" and not job.network.faithful
     make_repeatable(not mixed, job.training.threads)
-    known = facts(job, device)
+    known = facts(job, device, of_inputs)
     out = job.out / FILE
     _tidy(job, out)
     folders = {seed: seed_folder(job.out, seed) for seed in job.training.seeds}
     digests = {
         seed: sha256(json.dumps({**known, "seed": seed}, sort_keys=True).encode()).hexdigest() for seed in folders
     }
-    missing = [seed for seed in folders if not _is_finished(folders[seed], digests[seed], out.name)]
+    missing = [seed for seed in folders if not _is_finished(folders[seed], digests[seed])]
     if missing:
         examples = load_examples(job, device)
         known["versions"] |= {"python": platform.python_version()}
@@ -88,7 +94,7 @@ def train_job(job: Job, cores: int = 1) -> Path:
         train_seeds(job, examples, of_seeds, mixed, at_once)
     for seed in sorted(set(folders) - set(missing)):
         log.info("%s-%s fold %d seed %d: trained before", job.name, job.modalities, job.fold, seed)
-    join_files([folders[seed] / out.name for seed in sorted(folders)], out)
+    join_files([folders[seed] / FILE for seed in sorted(folders)], out)
     return out
 
 
@@ -117,12 +123,12 @@ def _tidy(job: Job, out: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _is_finished(folder: Path, digest: str, predictions: str) -> bool:
+def _is_finished(folder: Path, digest: str) -> bool:
     try:
         run = read_run(folder)
     except (OSError, ValueError):
         return False
-    names = ("checkpoint.safetensors", "history.csv", predictions)
+    names = ("checkpoint.safetensors", "history.csv", FILE)
     return run.get("digest") == digest and all((folder / name).is_file() for name in names)
 
 
@@ -163,7 +169,6 @@ def train(task, name, modalities, split, folds, feature, labels, segments, targe
         )
     if len(folds) != len(outs):
         raise InputError(f"--fold is there {len(folds)} times, --out {len(outs)} times; give one --out for each --fold")
-    begin_s = time.monotonic()
     job = Job(
         name=name,
         task=wanted,
@@ -178,5 +183,8 @@ def train(task, name, modalities, split, folds, feature, labels, segments, targe
         segments=segments,
         targets=targets,
     )
+    of_inputs = digest_inputs(job)
     for fold, out in zip(folds, outs):
-        log.info("wrote %s in %.1f s", train_job(replace(job, fold=fold, out=out), cores), time.monotonic() - begin_s)
+        begin_s = time.monotonic()
+        path = train_job(replace(job, fold=fold, out=out), of_inputs, cores)
+        log.info("wrote %s in %.1f s", path, time.monotonic() - begin_s)

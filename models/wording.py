@@ -19,7 +19,7 @@ VOTED = "Its targets are the shares of each class in the votes of all raters."
 def title(options: NetworkOptions, task: Task = CLASSES) -> str:
     """Name a network in the report's words, with whatever tells it from others of its fusion."""
     fusion = options.make_fusion(task)
-    details = fusion.published_details() if options.faithful else fusion.details()
+    details = [*(fusion.published_details() if options.faithful else fusion.details())]
     details += [POOLING[options.combine]] if options.combine != fusion.combine else []
     if options.faithful:
         form = f" in the published form ({', '.join(details)})" if details else ", as published"

@@ -14,6 +14,7 @@ from models.report.command import report
 from models.report.latex import LATEX, as_latex
 from models.report.paper import bibliography
 from models.report.tables import Column, Group, Table, as_csv
+from pipeline.records import InputError
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 
@@ -166,7 +167,8 @@ def test_the_command_writes_all_of_it_into_a_folder_and_takes_away_what_is_old(t
     made = Fixture(tmp_path, "text", size=24)
     paper = tmp_path / "paper"
     paper.mkdir()
-    (paper / "old.tex").write_text("x")
+    for name in ("old.tex", "preview.tex"):  # of an earlier report
+        (paper / name).write_text("x")
     (paper / "my_notes.md").write_text("x")
     arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
     report.main(arguments, standalone_mode=False)
@@ -174,6 +176,17 @@ def test_the_command_writes_all_of_it_into_a_folder_and_takes_away_what_is_old(t
     names = {path.name for path in paper.iterdir()}
     assert names == {"my_notes.md", "methods.tex", "preview.tex", "references.bib", *_files(page)}
     assert (paper / "scores.csv").read_text() == linked(page, ".csv")["scores"]
+
+
+def test_a_folder_of_other_files_is_left_as_it_is(tmp_path):
+    made = Fixture(tmp_path, "text", size=24)
+    paper = tmp_path / "my_paper"
+    paper.mkdir()
+    (paper / "main.tex").write_text("years of work")
+    arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
+    with pytest.raises(InputError, match="my_paper: holds other files than a report writes"):
+        report.main(arguments, standalone_mode=False)
+    assert [path.read_text() for path in paper.iterdir()] == ["years of work"]
 
 
 def _files(page: Page) -> set[str]:

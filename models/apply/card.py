@@ -23,16 +23,16 @@ SAMPLES, LEVEL, FEWEST_CLUSTERS = 2000, 0.95, 3
 def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[Segment]) -> list[dict]:
     """Metrics of the test parts of all folds together, mean over seeds, with intervals where there are enough clusters.
 
-    Intervals come from a bootstrap over clusters (dialogs, videos or speakers) and seeds, as in the report.
+    Intervals are those of the report at its defaults: from a bootstrap over clusters (dialogs, videos or speakers) and
+    seeds.
     """
     found = tally_run(results, run, folds, task, clusters_of(segments, task))
     drawn = draw_weights(len(found.clusters), SAMPLES, seed=0)
-    classes = found.class_items if found.classes else None
     rows = []
     for name, function in metrics(task, found.classes).items():
         row = {"metric": name, "value": number(found.score(function))}
         if name in overall(task) and row["value"] is not None and len(found.clusters) >= FEWEST_CLUSTERS:
-            estimate = level(resample(found, function, drawn), found.cluster_items, classes)
+            estimate = level(resample(found, function, drawn), found.cluster_items, found.items_for(name))
             if estimate is not None:
                 row["low"], row["high"] = map(number, estimate.interval(LEVEL))
         rows.append(row)

@@ -165,7 +165,7 @@ def _with_fold_tests(row, runs_a, runs_b, ratio, options) -> Comparison:
 
 
 def _with_bootstrap(row, a: RunTally, b: RunTally, options, resampled: Resampler) -> Comparison:
-    items, of_classes = a.cluster_items, _class_items(a, options)
+    items, of_classes = a.cluster_items, a.items_for(options.metric)
     standings = {}
     for name, run in (("standing_a", a), ("standing_b", b)):
         score = level(resampled(run), items, of_classes)
@@ -196,7 +196,7 @@ def _with_groups(row, a: RunTally, b: RunTally, options, resampled: Resampler) -
         return row
     items = np.bincount(a.group, a.cluster_items)
     row = replace(row, group_kind=a.group_kind, groups=len(items))
-    found = difference(resampled(a, True), resampled(b, True), items, _class_items(a, options))
+    found = difference(resampled(a, True), resampled(b, True), items, a.items_for(options.metric))
     if found is None:
         return row
     return replace(
@@ -205,13 +205,6 @@ def _with_groups(row, a: RunTally, b: RunTally, options, resampled: Resampler) -
         p_by_group=found.p,
         p_equivalence_by_group=found.p_equivalence(options.practical_region),
     )
-
-
-def _class_items(run: RunTally, options) -> np.ndarray | None:
-    if run.task.numbers:
-        return None
-    together = options.metric in ("accuracy", "weighted_f1")  # in which rare classes count by their items alone
-    return run.class_items.sum(keepdims=True) if together else run.class_items
 
 
 def _join(remarks) -> str:

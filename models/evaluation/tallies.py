@@ -53,11 +53,6 @@ class RunTally:
     turns: str = POOLED  # the style that the test items are restricted to
 
     @property
-    def folds(self) -> int:
-        """Number of folds."""
-        return len(self.fingerprints)
-
-    @property
     def styles(self) -> list[str]:
         """The styles of the test items, sorted; fewer than two tell nothing apart."""
         return sorted(set(self.style.tolist()) - {""})
@@ -84,6 +79,12 @@ class RunTally:
         """Items of each true class; of numbers all items as of one class."""
         first = self.sums[:, 0].sum(0)
         return first.sum(-1) if self.classes else first[:1, 0]
+
+    def items_for(self, metric: str) -> np.ndarray | None:
+        """Items of each class that a metric weighs alike: one class of all where it weighs items; None of numbers."""
+        if not self.classes:
+            return None
+        return self.class_items.sum(keepdims=True) if metric in ("accuracy", "weighted_f1") else self.class_items
 
     @property
     def cluster_items(self) -> np.ndarray:

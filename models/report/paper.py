@@ -16,8 +16,10 @@ from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
 from models.wording import NORMALISED
+from pipeline.records import InputError
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
+PREVIEW = "preview.tex"  # by which a folder is known as a report's own
 KEY = re.compile(r"@\w+\{([^,\s]+),")
 
 
@@ -193,14 +195,18 @@ def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
     from models.report.figures import figure_files
     from models.report.html import environment
 
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / PREVIEW).is_file():
+        raise InputError(
+            f"--paper {folder}: holds other files than a report writes; give a folder that is not there yet, is empty, "
+            f"or holds those of an earlier report ({PREVIEW}), which are then replaced"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     corpus = view["settings"].corpus
-    written = {}
+    written = {PREVIEW: document((table.name for table in tables), bool(view["paper"]["bibtex"]))}
     for table in tables:
         written[f"{table.name}.csv"] = as_csv(table)
         written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
     written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
-    written["preview.tex"] = document((table.name for table in tables), bool(view["paper"]["bibtex"]))
     written["methods.tex"] = view["paper"]["latex"]
     written["references.bib"] = view["paper"]["bibtex"] + "\n"
     for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:

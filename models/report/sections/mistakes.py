@@ -19,7 +19,7 @@ SOUND_TYPES = ("audio/mpeg", "audio/wav")
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A test segment that most seeds of a run get wrong."""
+    """A test segment that a run gets wrong by the mean probabilities of its seeds."""
 
     segment_id: str
     run: str

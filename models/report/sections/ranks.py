@@ -50,9 +50,10 @@ def compared_blocks(
 
 
 def mean_ranks(table: pd.DataFrame) -> tuple[pd.Series, float, float]:
-    """Mean rank of each run (1 is best), the p value of Friedman's test, and q of Nemenyi's test at level 0.05.
+    """Mean rank of each run (1 is best), the p value of Friedman's test, and the critical difference of
+    Nemenyi's test at level 0.05.
 
-    The critical difference is ``q * sqrt(k (k + 1) / (6 N))`` of k runs in N blocks, q the studentised range with
+    It is ``q * sqrt(k (k + 1) / (6 N))`` of k runs in N blocks, q the studentised range with
     infinite degrees of freedom over the root of two (Demsar 2006).
     """
     from scipy.stats import friedmanchisquare, studentized_range
