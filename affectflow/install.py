@@ -108,9 +108,13 @@ def bring_python(folder: Path, lock: Path, scratch: Path) -> str:
 
 
 def works(python: Path) -> bool:
-    """Whether an environment is there already, of a Python that will do."""
+    """Whether an environment is there already, made to its end, of a Python that will do."""
     ask = f"import sys; sys.exit(sys.version_info[:2] not in {SUPPORTED})"
-    return python.exists() and subprocess.run([str(python), "-c", ask]).returncode == 0
+    return (
+        python.exists()
+        and python.with_name("activate").exists()
+        and subprocess.run([str(python), "-c", ask]).returncode == 0
+    )
 
 
 def pin(lock: str, package: str) -> str:

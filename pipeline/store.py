@@ -69,7 +69,8 @@ class FeatureStore(LazyFile, Mapping):
     Raises InputError where the file is not a feature store of schema 1.
 
     >>> store = FeatureStore("results/mine/features/mfcc.h5")       # doctest: +SKIP
-    >>> values, time_s, valid = (store["talk_001"].values, ...)  # doctest: +SKIP
+    >>> rows = store["talk_001"]                                 # doctest: +SKIP
+    >>> rows.values.shape, rows.time_s.shape, rows.valid.shape   # doctest: +SKIP
     """
 
     called = f"a feature store of schema {SCHEMA}"

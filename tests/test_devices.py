@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from pipeline import devices
+from pipeline.features.command import build
 from pipeline.records import InputError
+from pipeline.words.registry import make
 
 OLD = "The NVIDIA driver on your system is too old (found version 11040).\nPlease update your GPU driver"
 
@@ -91,6 +93,20 @@ def test_each_job_takes_a_gpu_of_its_own(machine, monkeypatch, visible):
     monkeypatch.setattr(devices, "_locks", [])
     devices.choose_device("auto")
     assert chosen[4] == 1
+
+
+def test_what_cannot_use_a_gpu_takes_none(machine, tmp_path):
+    """Neither an extractor without weights, nor a recogniser that runs on the processor, whatever predict was asked."""
+    chosen, own = machine(2), tmp_path / "words.py"
+    own.write_text(
+        "from affectflow import Recogniser\n\n\nclass Slow(Recogniser):\n    def transcribe(self, samples, rate):\n"
+        "        return []\n\n\nclass Fast(Slow):\n    uses_gpu = True\n"
+    )
+    assert build("mfcc", {}, None, "auto")[0].device == "cpu"
+    assert [make(f"{own}:Slow", {}, None, asked).device for asked in ("auto", "cuda")] == ["cpu", "cpu"]
+    assert chosen == []
+    assert make(f"{own}:Fast", {}, None, "auto").device == "cuda"
+    assert chosen == [0]
 
 
 def test_a_job_that_has_ended_holds_nothing(tmp_path):

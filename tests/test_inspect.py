@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.audio_file import AudioWriter
+from pipeline.crops import FaceWriter
 from pipeline.inspect.info import Statistics, diff, info
 from pipeline.inspect.show import draw, source_frames
 from pipeline.records import Segment, Unit, write_table
@@ -56,6 +58,18 @@ def test_info_calls_out_constant_columns_and_empty_segments(tmp_path):
     assert f"model.safetensors  sha256 {'ab' * 32}" in text
     write(tmp_path / "constant.h5", {"a": values})
     assert "constant columns: 2" in said(info, tmp_path / "constant.h5")
+
+
+def test_a_segment_that_its_files_do_not_hold_is_drawn_without(tmp_path):
+    """As after an edit of the table of segments, before faces and sound are made again."""
+    segment = Segment("new", "a", "who", None, None, 0.0, 1.0)
+    write_table(tmp_path / "units.tsv", [Unit("a", None)], Unit)
+    for writer, path in ((FaceWriter, "faces/a.h5"), (AudioWriter, "audio/a.h5")):
+        with writer(tmp_path / path, {}):
+            pass
+    said = " ".join(text.get_text() for axis in draw(segment, tmp_path, [], None).axes for text in axis.texts)
+    assert "no face: no file holds it" in said
+    assert "no sound: a.h5 does not hold it" in said
 
 
 def test_diff_tells_segments_masks_and_distances_apart(tmp_path):

@@ -183,6 +183,17 @@ def test_segments_that_their_file_lacks_stay_as_empty_ones(folder):
     assert {s: len(r) for s, r in FeatureStore(folder / "theirs.h5").items()} == {**dict.fromkeys(ids, 0), **LENGTHS}
 
 
+def test_a_store_without_segments_is_a_table_with_columns(folder):
+    import pyarrow.parquet as pq
+
+    attributes = FeatureStore(folder / "mfcc.h5").attributes
+    with StoreWriter(folder / "none.h5", attributes, 3):
+        pass
+    run(export, folder / "none.h5", "--format", "parquet", "--out", folder / "none.parquet")
+    table = pq.read_table(folder / "none.parquet")
+    assert (table.column_names, len(table)) == (["segment_id", "start_s", "end_s", "valid", "values"], 0)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -14,7 +14,6 @@ from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
 from pipeline.crops import FaceFile
-from pipeline.devices import choose_device
 from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
 from pipeline.faces.stage import write_faces
 from pipeline.features.command import build
@@ -62,7 +61,7 @@ class Stages:
     def recogniser(self):
         """The recogniser, loaded where a recording first needs it."""
         folder = self.model.weights(self.choice.weights, self.weights_kept)
-        return recognisers.make(self.choice.kind, self.choice.options, folder, choose_device(self.device))
+        return recognisers.make(self.choice.kind, self.choice.options, folder, self.device)
 
     def run(self, recording: Recording, folder: Path) -> tuple[Recording, Prepared]:
         """Make faces, sound, words and features of a recording in ``folder``; the recording has whoever was seen."""

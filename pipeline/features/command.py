@@ -22,7 +22,8 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
     extractor_class = load(kind)
     config = EXTRACTORS.options_for(kind, options)
     known = verify(weights) if weights is not None else {}
-    return extractor_class(config, weights, choose_device(device)), known
+    uses_gpu = weights is not None and extractor_class.uses_gpu  # what has no weights must not hold one
+    return extractor_class(config, weights, choose_device(device) if uses_gpu else "cpu"), known
 
 
 @click.command()

@@ -93,9 +93,11 @@ def _pictures(axis, pictures: Sequence[np.ndarray | None], times_s: np.ndarray, 
 
 def _faces(axis, results: Path, segment: Segment, grid_s: np.ndarray) -> None:
     path = segment.prepared(results, "video")
-    track = FaceFile(path)[segment.segment_id] if path.exists() else None
+    track = FaceFile(path).get(segment.segment_id) if path.exists() else None
     if track is None or not len(track):
-        axis.text(0.5, 0.5, f"no face: {track.reason if track is not None else 'no file'}", transform=axis.transAxes)
+        axis.text(
+            0.5, 0.5, f"no face: {track.reason if track is not None else 'no file holds it'}", transform=axis.transAxes
+        )
         _name(axis, "face")
         return
     middle_s = track.time_s.mean(1)
@@ -112,10 +114,10 @@ def _sound(wave_axis, spectrum_axis, results: Path, segment: Segment) -> None:
     _name(spectrum_axis, "spectrum\nto 8 kHz")
     if not path.exists():
         return
-    track = AudioFile(path)[segment.segment_id]
-    samples = track.samples()
-    if not len(samples):
-        wave_axis.text(0.5, 0.5, f"no sound: {track.reason}", transform=wave_axis.transAxes)
+    track = AudioFile(path).get(segment.segment_id)
+    if track is None or not len(samples := track.samples()):
+        why = track.reason if track is not None else f"{path.name} does not hold it"
+        wave_axis.text(0.5, 0.5, f"no sound: {why}", transform=wave_axis.transAxes)
         return
     time_s = track.start_s + np.arange(len(samples)) / track.sample_rate_hz
     wave_axis.plot(time_s, samples, lw=0.4, color=INK)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.records import InputError, Label, Segment, number_names
-from pipeline.store import FeatureStore
+from pipeline.store import FeatureStore, Rows
 
 HUB_PART = {"training": "train", "development": "validation", "test": "test", "unlabelled": "unlabelled"}
 
@@ -32,7 +32,8 @@ def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pairs, writer = store.read(), None
+    nothing = Rows(np.zeros((0, store.dim), store.dtype), np.zeros((0, 2)), np.zeros(0, bool))
+    pairs, writer = chain([("", nothing)], store.read()), None  # a store without segments has its columns, too
     with replacing(out) as temporary:
         while block := list(islice(pairs, block_segments)):
             values, time_s, valid = (

@@ -40,7 +40,7 @@ class FasterWhisper(Recogniser):
     demonstration = "pocketsphinx"
     Config = FasterWhisperOptions
 
-    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "auto"):
+    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "cpu"):
         super().__init__(config, weights, device)
         folder = Path(weights)
         if missing := [name for name in FILES if not (folder / name).is_file()]:
@@ -51,8 +51,6 @@ class FasterWhisper(Recogniser):
         verify(folder)
         from faster_whisper import WhisperModel
 
-        if device == "cuda":
-            raise InputError(f"--device cuda: {self.title} runs on the processor; use auto or cpu, or transformers")
         try:
             model = WhisperModel(str(folder), "cpu", compute_type=self.config.compute_type)
         except RuntimeError as error:

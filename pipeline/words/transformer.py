@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from pipeline.devices import choose_device
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.registry import options
@@ -34,7 +33,7 @@ class Transformer(PieceRecogniser):
     demonstration = "pocketsphinx"
     Config = TransformerOptions
 
-    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "auto"):
+    def __init__(self, config: Any = None, weights: Path | None = None, device: str = "cpu"):
         super().__init__(config, weights, device)
         if not (Path(weights) / "config.json").is_file():
             raise InputError(
@@ -45,7 +44,6 @@ class Transformer(PieceRecogniser):
         import torch
         from transformers import AutoConfig, pipeline
 
-        device = choose_device(device)
         kind = AutoConfig.from_pretrained(weights, local_files_only=True).model_type
         self._pipeline = pipeline(
             "automatic-speech-recognition",
