@@ -51,8 +51,8 @@ def new(name, root):
 
 def write(name: str, root: str, folder: Path) -> Path:
     """Write the settings file and return its path; raises InputError where the name cannot be used or is taken."""
-    if not re.fullmatch(r"[A-Za-z]\w{0,49}", name, re.ASCII):
-        raise InputError(f"{name!r} cannot name a corpus: take letters, digits and _ (at most 50), the first a letter")
+    if not re.fullmatch(r"[A-Za-z][\w-]{0,99}", name, re.ASCII):
+        raise InputError(f"{name!r} cannot name a corpus: take letters, digits, _ and - (at most 100), first a letter")
     path = folder / f"{name}.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -27,7 +27,8 @@ from pipeline.records import InputError
 
 SCHEMA = 1
 __digest__ = "feature store, schema 1, revision 1"
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 16  # of values
+CHUNK_ROWS = 1 << 16  # of what each row has one or two of
 BUFFER_BYTES = 1 << 20
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
@@ -185,8 +186,8 @@ class StoreWriter(Writer):
     def _create(self):
         rows = max(1, CHUNK_BYTES // max(1, self.dim * np.dtype(self.dtype).itemsize))
         arrays = {
-            "values": ((self.dim,), self.dtype, rows), "time_s": ((2,), "float64", CHUNK_BYTES),
-            "valid": ((), "bool", CHUNK_BYTES),
+            "values": ((self.dim,), self.dtype, rows), "time_s": ((2,), "float64", CHUNK_ROWS),
+            "valid": ((), "bool", CHUNK_ROWS),
         }  # fmt: skip
         for key, (shape, kind, chunk) in arrays.items():
             size = {"shape": (0, *shape), "maxshape": (None, *shape), "chunks": (chunk, *shape)}

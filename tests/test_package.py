@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
+from pydantic import TypeAdapter
 
 import affectflow
 from affectflow import new
@@ -22,6 +23,7 @@ from pipeline.records import InputError
 from tests.conftest import REPOSITORY
 from tests.workflow_runs import outside
 from workflow import home, launch
+from workflow.options import CorpusName
 
 
 @pytest.mark.parametrize("name", affectflow.__all__)
@@ -138,7 +140,13 @@ def test_new_settings_are_whole_and_never_overwritten(here):
     assert path.read_text() == "edited"
 
 
-@pytest.mark.parametrize("name", ["", "9lives", "a/b", "my corpus", "größe", "x" * 51])
+@pytest.mark.parametrize("name", ["my-corpus", "x" * 100])
+def test_a_name_that_settings_take_can_be_given(here, name):
+    assert TypeAdapter(CorpusName).validate_python(name) == name
+    assert set(yaml.safe_load(new.write(name, ".", here).read_text())["corpora"]) == {name}
+
+
+@pytest.mark.parametrize("name", ["", "9lives", "-a", "a/b", "my corpus", "größe", "x" * 101])
 def test_a_name_that_paths_and_rules_would_not_take_is_refused(here, name):
     with pytest.raises(InputError, match="cannot name a corpus: take letters"):
         new.write(name, ".", here)

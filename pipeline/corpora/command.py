@@ -3,14 +3,11 @@
 import click
 
 from pipeline import cli
-from pipeline.corpora.base import Index
+from pipeline.corpora.check import summary
 from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
 from pipeline.corpora.registry import make
 from pipeline.log import log
 from pipeline.records import Finding, Rating, Segment, Unit, read_table, write_labels, write_table
-
-SHOWN = 10  # findings of one kind in the log; all are in findings.tsv
-
 
 reading = cli.options(
     click.option("--corpus", required=True, help="The corpus's name in the configuration."),
@@ -45,7 +42,8 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
         write_table(out / f"{name}.tsv", rows, record)
     write_labels(out / "labels.tsv", found.labels)
     prints.save()
-    _say(corpus, found)
+    for line in summary(known, found):
+        log.info("%s", line)
 
 
 @click.command()
@@ -83,14 +81,3 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
         for segment_id, rows in read_labels(known, units, segments, found):
             writer.append(segment_id, rows)
     write_table(findings, found, Finding)
-
-
-def _say(corpus: str, found: Index) -> None:
-    sizes = len(found.units), len(found.segments), len(found.findings)
-    log.info("%s: %d recordings, %d segments, %d findings", corpus, *sizes)
-    for status in ("absent", "partial"):
-        lines = [f for f in found.findings if f.status == status]
-        for f in lines[:SHOWN]:
-            log.info("  %s %s: %s: %s", f.modality, status, f.segment or f.unit, f.reason)
-        if len(lines) > SHOWN:
-            log.info("  and %d more that are %s", len(lines) - SHOWN, status)
