@@ -139,21 +139,21 @@ class GatedRecurrence(nn.Module):
 
     def by_library(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run torch's own GRU with one more input, 1 at absent steps, whose constant weights hold the state."""
+        x = x.to(self.gru.weight_ih_l0)
         hold = x.new_zeros(3, self.gru.hidden_size)
         hold[1] = self.HOLD
         held = []
         for from_input, *others in weights(self.gru):
-            held += [torch.cat([from_input, hold.reshape(-1, 1).to(from_input)], 1), *others]
+            held += [torch.cat([from_input, hold.reshape(-1, 1)], 1), *others]
         x = torch.cat([x, ~mask.unsqueeze(-1)], -1)
         start = x.new_zeros(2, x.shape[0], self.gru.hidden_size)
         return torch.gru(x, start, held, True, 1, 0.0, self.training, True, True)[0]
 
     def forward(self, stream: Stream) -> Stream:
         """Run both directions: (B, T, width) -> (B, T, width)."""
-        if stream.values.is_cuda:
-            return observed(self.by_library(*stream), stream.mask)
-        with torch.autocast(stream.values.device.type, enabled=False):
-            return observed(self.by_steps(*stream), stream.mask)
+        way = self.by_library if stream.values.is_cuda else self.by_steps
+        with torch.autocast(stream.values.device.type, enabled=False):  # it knows cuDNN's GRU in float16 alone
+            return observed(way(*stream), stream.mask)
 
 
 class CausalBlock(nn.Module):

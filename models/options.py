@@ -250,7 +250,7 @@ class TrainingOptions(Options):
     window_hop: int = Field(200, ge=1, description="tasks of frames: frames between windows")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     mixed_precision: bool = Field(
-        False, description="bfloat16 on CUDA: faster, not bit-identical; faithful models stay exact"
+        False, description="bfloat16 on CUDA, but for GRUs: faster, not bit-identical; faithful models stay exact"
     )
     threads: int = Field(1, ge=1, description="CPU threads of one training job; part of what makes a run repeatable")
     memory_budget_gb: float = Field(
