@@ -305,6 +305,18 @@ def test_bfloat16_gives_nearly_the_same_and_the_store_says_how_nearly(extractor,
     assert "arithmetic" not in software(exact)
 
 
+@pytest.mark.parametrize(("kind", "family"), ALL)
+def test_weights_kept_in_bfloat16_change_no_number(extractor, kind, family):
+    """Of any family: they are what autocast makes of weights in float32."""
+    options = {"layers": "last", "combine": "mean"}
+    made, exact = (extractor(kind, family, precision=each, **options) for each in ("bfloat16", "float32"))
+    exact.config = made.config
+    for halved, whole in zip(
+        made.extract(pieces_of(made.modality)), exact.extract(pieces_of(made.modality)), strict=True
+    ):
+        np.testing.assert_array_equal(halved.values, whole.values)
+
+
 @pytest.mark.parametrize("family", FAMILIES["transformers_image"])
 def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
     """Within two of 255 steps of what the checkpoint's own processor makes of each crop."""

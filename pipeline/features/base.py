@@ -72,6 +72,8 @@ class Extractor(ABC):
     """The small checkpoint that stands in for weights from a hub where the scale is demo, such as ``demo:bert``."""
     pool_s: float = 0.0
     """Sound: over how long the driver averages rows, whole samples of which ``cut.grid`` is then a multiple."""
+    cosine_to_float32: float | None = None
+    """Of a network in a lower precision: the least cosine between its rows of a built-in piece and those in float32."""
     layers: Sequence[int] = ()
     """Numbers of a network's layers that stand side by side in each row, as models are to mix them; known once ``dim``
     is. Empty: a row is one vector."""

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Extractor, Options, options
+from pipeline.features.base import Options, options
 from pipeline.records import InputError
 
 
@@ -44,19 +44,27 @@ def arithmetic(device: str, precision: str) -> Iterator[None]:
         yield
 
 
-def cosine_to_float32(extractor: Extractor) -> float:
-    """The least cosine between the rows of a built-in piece and those in float32."""
+def settle_precision(extractor) -> float | None:
+    """Keep the weights of matrix products and convolutions in the precision that was asked for.
+
+    Autocast would make the same numbers of them anew for every batch. Gives the least cosine between the rows of a
+    built-in piece and those in float32; None where that is what was asked for.
+    """
+    import torch
+
     from pipeline.features.synthetic import clip
 
     asked, piece = extractor.config, clip(extractor.modality, 1.0)
-    rows = extractor.extract([piece])[0]
-    try:
-        extractor.config = replace(asked, precision="float32")
-        exact = extractor.extract([piece])[0].values[rows.valid]
-    finally:
-        extractor.config = asked
-    values = rows.values[rows.valid]
-    return float(((values * exact).sum(1) / np.linalg.norm(values, axis=1) / np.linalg.norm(exact, axis=1)).min())
+    if asked.precision == "float32":
+        return None
+    extractor.config = replace(asked, precision="float32")
+    exact = extractor.extract([piece])[0]
+    extractor.config = asked
+    for module in extractor.model.modules():
+        if isinstance(module, (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)):
+            module.to(torch.bfloat16)
+    a, b = exact.values[exact.valid], extractor.extract([piece])[0].values[exact.valid]
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
 def layer_indices(layers, count: int, what: str) -> list[int]:

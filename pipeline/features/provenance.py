@@ -8,7 +8,6 @@ from math import floor
 from pathlib import Path
 
 from pipeline.features.base import Extractor
-from pipeline.features.layers import cosine_to_float32
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.files import digest_file
@@ -53,10 +52,9 @@ def software(extractor: Extractor) -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed as a package"
-    precision = getattr(extractor.config, "precision", "float32")
-    if precision != "float32":
-        least = floor(1000 * cosine_to_float32(extractor)) / 1000  # down: it holds, and for other processors, too
-        found["arithmetic"] = f"{precision}, cosine to float32 at least {least:.3f}"
+    if extractor.cosine_to_float32 is not None:
+        least = floor(1000 * extractor.cosine_to_float32) / 1000  # down: it holds, and for other processors, too
+        found["arithmetic"] = f"{extractor.config.precision}, cosine to float32 at least {least:.3f}"
     return found
 
 

@@ -7,7 +7,15 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
+from pipeline.features.layers import (
+    LayerOptions,
+    arithmetic,
+    chosen_states,
+    combine,
+    drop_unused_layers,
+    only_last,
+    settle_precision,
+)
 from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
 from pipeline.records import InputError
@@ -58,6 +66,7 @@ class TransformersAudio(Extractor):
         self.grid_s = pool * self.stride / SAMPLE_RATE_HZ
         self.pool_s = self.grid_s if pool > 1 else 0.0
         self.batched = self.whisper or self._padding_is_harmless()
+        self.cosine_to_float32 = settle_precision(self)
 
     def _geometry(self) -> tuple[int, int, int]:
         """Samples from row to row, samples that a row's front end sees, and samples it sees before the first one."""
@@ -121,8 +130,8 @@ class TransformersAudio(Extractor):
         return [values[:count] for values, count in zip(found, counts, strict=True)]
 
     def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
+        inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
         with arithmetic(self.device, self.config.precision):
-            inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
             output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
             states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
             self.layers = numbers if self.config.combine == "keep" else []

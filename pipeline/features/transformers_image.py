@@ -8,7 +8,15 @@ from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
 from pipeline.features.image_preparation import preparation_of
-from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
+from pipeline.features.layers import (
+    LayerOptions,
+    arithmetic,
+    chosen_states,
+    combine,
+    drop_unused_layers,
+    only_last,
+    settle_precision,
+)
 from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -49,6 +57,7 @@ class TransformersImage(Extractor):
         learned = (name.rpartition(".")[2] for name, _ in self.model.named_parameters())
         self.class_token = any(name.startswith(("cls_", "class_")) for name in learned)  # cls_token, class_embedding
         self.prepare = preparation_of(load_processor(weights, "video"), weights)
+        self.cosine_to_float32 = settle_precision(self)
 
     @property
     def cut(self) -> Cut:

@@ -10,7 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import LayerOptions, arithmetic, chosen_states, combine, drop_unused_layers, only_last
+from pipeline.features.layers import (
+    LayerOptions,
+    arithmetic,
+    chosen_states,
+    combine,
+    drop_unused_layers,
+    only_last,
+    settle_precision,
+)
 from pipeline.features.piece import TextPiece
 from pipeline.log import log
 from pipeline.records import InputError
@@ -82,6 +90,7 @@ class TransformersText(Extractor):
         words_begin_with_a_space(self.tokenizer)
         self.specials = self.tokenizer.num_special_tokens_to_add()
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
+        self.cosine_to_float32 = settle_precision(self)
 
     def _positions(self) -> int:
         """The most tokens that the model's position embeddings allow."""
