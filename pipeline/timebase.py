@@ -110,7 +110,7 @@ def to_grid(
         values: (N, D) rows.
         time_s: (N, 2) start and end of each row.
         valid: (N,) bool.
-        grid_s: (G, 2) start and end of each cell.
+        grid_s: (G, 2) start and end of each cell, by start; they may overlap, as words of several speakers do.
         nearest: take of these rows the one whose centre is nearest to the cell's, the earlier of two, instead of their
             mean; right for rows much longer than a cell, which a mean would smear over all that they overlap.
 
@@ -123,17 +123,18 @@ def to_grid(
     if len(keep) == 0 or len(grid_s) == 0:
         return out, weight > 0
     start_s, end_s = time_s[keep, 0], time_s[keep, 1]
-    # Each row meets the cells [first, last): grid starts and ends are both ascending.
-    first = np.searchsorted(grid_s[:, 1], start_s + 1e-9, side="right")
+    # A row meets cells of [first, last) alone: starts ascend, and so does what the ends have reached.
+    first = np.searchsorted(np.maximum.accumulate(grid_s[:, 1]), start_s + 1e-9, side="right")
     last = np.searchsorted(grid_s[:, 0], end_s - 1e-9, side="left")
     span = np.maximum(last - first, 0)
     row = np.repeat(np.arange(len(keep)), span)
     cell = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span) + np.repeat(first, span)
     overlap_s = np.minimum(end_s[row], grid_s[cell, 1]) - np.maximum(start_s[row], grid_s[cell, 0])
+    met = overlap_s > 1e-9  # a cell within another may have ended before
+    row, cell, overlap_s = row[met], cell[met], overlap_s[met]
     if nearest:
         away_s = np.abs(time_s[keep[row]].mean(1) - grid_s[cell].mean(1)).round(9)
         chosen = np.lexsort((row, away_s, cell))
-        chosen = chosen[(overlap_s > 0)[chosen]]
         cells, first_of = np.unique(cell[chosen], return_index=True)
         out[cells], weight[cells] = values[keep[row[chosen[first_of]]]], 1
         return out, weight > 0

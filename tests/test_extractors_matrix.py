@@ -320,17 +320,47 @@ def test_weights_kept_in_bfloat16_change_no_number(extractor, kind, family):
 @pytest.mark.parametrize("family", FAMILIES["transformers_image"])
 def test_crops_are_prepared_as_the_checkpoint_asks(checkpoint, family):
     """Within two of 255 steps of what the checkpoint's own processor makes of each crop."""
-    from transformers import AutoImageProcessor
+    from pipeline.features.checkpoint import load_processor
+    from pipeline.features.image_preparation import ImagePreparation, preparation_of
 
-    from pipeline.features.image_preparation import preparation_of
-
-    processor = AutoImageProcessor.from_pretrained(checkpoint("transformers_image", family), local_files_only=True)
+    processor = load_processor(checkpoint("transformers_image", family), "video")
     crops = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
     expected = processor(list(crops), return_tensors="pt")["pixel_values"]
     prepare = preparation_of(processor, family)
+    assert isinstance(prepare, ImagePreparation)
     got = prepare(crops)
     assert got.shape == expected.shape
     assert (got - expected).abs().max() < 2 / 255 / min(processor.image_std) + 1e-5
+
+
+@pytest.mark.parametrize("kind", ["EfficientNet", "MobileViT", "Levit", "Perceiver", "GLPN"])
+def test_crops_are_prepared_by_a_processor_that_does_more_than_its_settings_say(tmp_path, kind):
+    """A second normalisation, colours turned round, a larger edge, the cut before the resizing, whole multiples."""
+    import transformers
+
+    from pipeline.features.checkpoint import load_processor
+    from pipeline.features.image_preparation import preparation_of
+
+    getattr(transformers, f"{kind}ImageProcessor")().save_pretrained(tmp_path)
+    processor = load_processor(tmp_path, "video")
+    crops = np.random.default_rng(1).integers(0, 256, (3, 112, 112, 3), np.uint8)
+    expected = processor(list(crops), return_tensors="pt")["pixel_values"]
+    got = preparation_of(processor, tmp_path)(crops)
+    assert got.shape == expected.shape
+    assert (got - expected).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("VideoMAE", r"the shape \(1, 1, 3, 224, 224\)"), ("Pix2Struct", "KeyError: 'pixel_values'")]
+)
+def test_a_processor_of_films_or_pages_is_refused(kind, said):
+    import transformers
+
+    from pipeline.features.image_preparation import preparation_of
+
+    processor = getattr(transformers, f"{kind}ImageProcessor")()
+    with pytest.raises(InputError, match=f"vit: the checkpoint's {kind}.* single pictures .*{said}.*; choose a"):
+        preparation_of(processor, "vit")
 
 
 def test_a_picture_as_large_as_what_the_network_sees_loses_no_edge():

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from models.dialog import turns_before
 from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
@@ -428,6 +429,9 @@ def test_a_person_is_the_same_in_every_stretch_and_stretches_may_overlap(stage, 
         assert set(shown(file[s.segment_id])) == {name}
     x = [file[s.segment_id].landmarks[:, 2, 0].mean() for s in found[::3]]
     assert x == pytest.approx([120, 360, 600], abs=40)
+    before = turns_before(found, 5)  # as a model with dialog context hears a person: each stretch once, and only theirs
+    for own in (found[:3], found[3:6], found[6:]):
+        assert [before[s.segment_id] for s in own] == [[], own[:1], [own[1], own[0]]]
 
 
 def test_every_model_is_closed(stage, tmp_path, models):

@@ -13,7 +13,7 @@ from pipeline import conformance
 from pipeline.__main__ import main
 from pipeline.audio_file import AudioWriter
 from pipeline.features import registry
-from pipeline.features.base import Extractor
+from pipeline.features.base import Cut, Extractor
 from pipeline.features.check import CHECKS
 from pipeline.features.command import build
 from pipeline.records import Segment, write_table
@@ -107,6 +107,9 @@ def unmasked(self, batch):
         (wrong(extract=too_few), "batches", "rows of 1 pieces for a batch of 3"),
         (wrong(extract=loses_short_ones), "short pieces", "no row"),
         (wrong(extract=off_grid), "cutting", "set grid in cut"),
+        (wrong(pool_s=0.0333, cut=Cut(30.0, 1.0, 0.0333)), "cutting", "pool_s is 0.0333 .* set both to 0.0333125, or"),
+        (wrong(pool_s=0.1, cut=Cut(30.0, 1.0, 0.14)), "cutting", "pool_s is 0.1 and cut.grid 0.14; .* is a multiple"),
+        (wrong(Good2, pool_s=0.1), "cutting", "only rows of sound are averaged"),
         (wrong(extract=overwrites), "input", "changes the piece's samples"),
         (wrong(extract=raises), "shapes", "ZeroDivisionError.*test_features_check.py, line"),
         (wrong(Good2, extract=unmasked), "masks", "without a face are marked valid"),
@@ -119,7 +122,7 @@ def test_what_is_wrong_is_said(extractor, title, said):
 
 
 def test_good_ones_pass_everything():
-    for made in (Good(), Good2()):
+    for made in (Good(), Good2(), wrong(pool_s=0.1, cut=Cut(30.0, 1.0, 0.2, 120.0))):
         assert all(good for good, _ in verdicts(made).values())
         assert set(verdicts(made)) == set(CHECKS)
 

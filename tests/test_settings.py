@@ -34,6 +34,9 @@ def change(config, path, value):
     return config
 
 
+KEPT = {"extractor": "transformers_audio", "weights": "demo:wav2vec2", "layers": "all", "combine": "keep"}
+
+
 def test_the_configuration_of_the_repository_is_valid(config):
     for corpus in ("iemocap", "affwild2"):
         settings = resolve(config, corpus)
@@ -109,6 +112,11 @@ def test_the_configuration_of_the_repository_is_valid(config):
             "extractors.both.stores: bert is made from text; use one from audio",
         ),
         (
+            "corpora.iemocap.extractors",
+            {"kept": KEPT, "both": {"extractor": "join", "stores": ["wav2vec2", "kept"], "modality": "audio"}},
+            "extractors.both.stores: 'kept' keeps layers apart, which cannot be joined; take combine: mean or concat",
+        ),
+        (
             "models.self.training",
             {"epoch": 3},
             r"self.training.epoch: unknown key \(did you .*\). Allowed: batch_size,",
@@ -134,6 +142,13 @@ def test_the_configuration_of_the_repository_is_valid(config):
 def test_a_mistake_is_named_with_what_is_allowed(config, path, value, message):
     with pytest.raises(InputError, match=message):
         resolve(change(config, path, value), "iemocap")
+
+
+@pytest.mark.parametrize("changes", [{"layers": "last"}, {"layers": [-1]}, {"combine": "concat"}])
+def test_a_row_that_keeps_no_layers_apart_is_joined(config, changes):
+    both = {"extractor": "join", "stores": ["wav2vec2", "one"], "modality": "audio"}
+    config["corpora"]["iemocap"]["extractors"] = {"one": KEPT | changes, "both": both}
+    assert resolve(config, "iemocap").options.extractors["both"].joined == ["wav2vec2", "one"]
 
 
 @pytest.mark.parametrize(

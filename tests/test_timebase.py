@@ -74,17 +74,27 @@ def brute_force_grid(values, time_s, valid, grid_s):
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12), st.booleans())
-def test_rows_reach_the_grid_as_an_overlap_weighted_mean_or_the_nearest_of_them(seed, n, cells, nearest):
+@given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(1, 12), st.booleans(), st.booleans())
+def test_rows_reach_the_grid_as_an_overlap_weighted_mean_or_the_nearest_of_them(seed, n, cells, nearest, words):
     rng = np.random.default_rng(seed)
     start = np.sort(rng.uniform(0, 3, n))
     time_s = np.stack([start, start + rng.uniform(0.05, 1.0, n)], 1)  # windows may overlap one another
     values, valid = rng.normal(size=(n, 3)).astype(np.float32), rng.random(n) < 0.8
     grid_s = timebase.uniform_grid_s(0.5, 0.5 + 0.25 * cells, 0.25)
+    if words:  # of several speakers: one may end before, or long after, those that begin later
+        grid_s[:, 1] = grid_s[:, 0] + rng.choice([0.05, 0.2, 0.6, 2.0], cells)
     out, seen = timebase.to_grid(values, time_s, valid, grid_s, nearest)
     expected, expected_seen = (brute_force_nearest if nearest else brute_force_grid)(values, time_s, valid, grid_s)
     assert np.array_equal(seen, expected_seen)
     np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+def test_a_cell_that_others_lie_within_keeps_what_it_overlaps():
+    grid_s, row_s = np.array([[0.0, 2.0], [0.5, 0.8], [1.0, 1.3]]), np.array([[0.9, 1.2]])
+    for nearest in (False, True):
+        out, seen = timebase.to_grid(np.array([[7.0]]), row_s, np.array([True]), grid_s, nearest)
+        assert seen.tolist() == [True, False, True]
+        assert out[:, 0].tolist() == [7, 0, 7]
 
 
 def test_a_patch_of_a_second_is_not_smeared_over_the_frames_that_it_overlaps():

@@ -99,7 +99,7 @@ class Fitting:
                 self._refuse(f"{label!r}, into which none is merged, is {there}", "labels")
 
     def _check_stores(self) -> None:
-        """Refuse inputs and joined stores that are not there, or of another modality."""
+        """Refuse inputs and joined stores that are not there, of another modality, or keep layers apart."""
         extractors = self.options.extractors
         for name, made in extractors.items():
             for store in made.joined:
@@ -107,6 +107,11 @@ class Fitting:
                     there = sorted(store for store, other in extractors.items() if not other.joined)
                     self._refuse(f"{store!r} cannot be joined; there are {there}", "extractors", name, "stores")
                 self._made_from(made.modality, store, "extractors", name, "stores")
+                if extractors[store].layers_apart:
+                    self._refuse(
+                        f"{store!r} keeps layers apart, which cannot be joined; take combine: mean or concat",
+                        "extractors", name, "stores",
+                    )  # fmt: skip
         for modality, store in self.options.inputs.items():
             self._made_from(modality, store, "inputs", modality)
 

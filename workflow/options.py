@@ -27,6 +27,7 @@ from models.options import (
     TrainingOptions,
 )
 from pipeline.features import registry as extractors
+from pipeline.features.layers import LayerOptions
 from pipeline.features.registry import EXTRACTORS
 from pipeline.records import InputError, Modality
 from pipeline.weights import parse, slug
@@ -167,6 +168,14 @@ class ExtractorEntry(BaseModel, extra="allow"):
     def joined(self) -> list[str]:
         """The stores that stand side by side in this one; none where it is not made of others."""
         return list(self.options["stores"]) if self.extractor == "join" else []
+
+    @property
+    def layers_apart(self) -> bool:
+        """Whether each row keeps the layers of a network side by side."""
+        if self.extractor in NO_PLUGS:
+            return False
+        made = EXTRACTORS.options_for(self.extractor, self.options)
+        return isinstance(made, LayerOptions) and made.apart
 
     @property
     def modality(self) -> str:

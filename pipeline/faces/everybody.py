@@ -161,8 +161,9 @@ def write_everybody(
 ) -> tuple[list[Segment], int]:
     """Write the face file of everybody seen in a video; returns their segments, and how many were seen too shortly.
 
-    Each person has a segment for each of ``spans``, ordered by person. Where there is nobody the spans themselves are
-    written, without a face. Of a video that breaks, what was read before counts.
+    Each person has a segment for each of ``spans``, ordered by person, which are a dialog of their own: before a turn
+    stands each earlier turn once. Where there is nobody the spans themselves are written, without a face. Of a video
+    that breaks, what was read before counts.
     """
     video = Video(path)
     plan = plan_frames(video.time_s, spans, sample_rate_hz)
@@ -183,7 +184,9 @@ def write_everybody(
             return list(spans), crowd.forgotten
     digits = len(str(len(known)))
     people = [(person.number, f"person {person.number:0{digits}d}") for person in known]
-    found = [replace(s, segment_id=_own(s.segment_id, k), speaker=name) for k, name in people for s in spans]
+    found = [
+        replace(s, segment_id=_own(s.segment_id, k), speaker=name, dialog=name) for k, name in people for s in spans
+    ]
     return found, crowd.forgotten
 
 

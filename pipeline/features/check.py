@@ -13,7 +13,7 @@ from pipeline.features.base import Extractor
 from pipeline.features.command import build
 from pipeline.features.piece import Piece
 from pipeline.features.pieces import Job, own_rows
-from pipeline.features.run import check_rows
+from pipeline.features.run import check_pool, check_rows
 from pipeline.features.synthetic import clip
 from pipeline.store import Rows
 from pipeline.timebase import sample_count, sample_index
@@ -129,6 +129,7 @@ def _batches(extractor: Extractor) -> str:
 
 
 def _pieces(extractor: Extractor) -> str:
+    check_pool(extractor)
     if extractor.modality != "audio":
         return "faces and words are cut between rows"
     whole, cut = _clip(extractor, 4.0), extractor.cut

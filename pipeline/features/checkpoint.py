@@ -85,8 +85,9 @@ def load_processor(folder: Path, modality: Modality):
         "video": transformers.AutoImageProcessor,
         "text": transformers.AutoTokenizer,
     }[modality]
+    how = {"backend": "pil"} if modality == "video" else {}  # the same pixels whether torchvision is there or not
     try:
-        processor = auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        processor = auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **how)
     except Exception as error:  # of many kinds: each processor reads files of its own
         what = "tokenizer files" if modality == "text" else "preprocessor_config.json"
         raise InputError(

@@ -41,7 +41,7 @@ def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> N
         **first.attributes,
         "name": name,
         "extractor": "join",
-        "extractor_version": "2",
+        "extractor_version": "3",
         "config": {
             "stores": [store.attributes["name"] for store in stores],
             "modality": first.attributes["modality"],

@@ -34,6 +34,11 @@ class LayerOptions(Options):
         if self.layers == []:
             raise ValueError("layers is empty; name at least one, or 'last' or 'all'")
 
+    @property
+    def apart(self) -> bool:
+        """Whether a row keeps layers side by side for networks to weigh; the last alone is a row as any other."""
+        return self.combine == "keep" and not only_last(self.layers)
+
 
 @contextmanager
 def arithmetic(device: str, precision: str) -> Iterator[None]:

@@ -14,6 +14,7 @@ from pipeline.features.pieces import Job, own_rows
 from pipeline.log import progress
 from pipeline.records import InputError
 from pipeline.store import Rows, StoreWriter
+from pipeline.timebase import SAMPLE_RATE_HZ, sample_count, whole_samples_s
 
 # How much is held at once to find pieces of similar length: seconds of sound, frames of faces (40 kB each), words.
 GROUP = {"audio": 600.0, "video": 2048, "text": 40_000}
@@ -46,6 +47,7 @@ def write_store(
 
 def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str, Rows]]:
     """Yield (segment id, rows) of each job, in the order of the jobs."""
+    check_pool(extractor)
     for group in _ahead(_groups(jobs, GROUP[extractor.modality])):
         results: dict[int, Rows] = {}
         for batch in length_batches([job.length for job in group], extractor.cut.batch):
@@ -69,6 +71,18 @@ def length_batches(lengths: list[float], batch: float) -> list[list[int]]:
             longest = lengths[i]
         batches[-1].append(i)
     return batches
+
+
+def check_pool(extractor: Extractor) -> None:
+    """Raise InputError where rows would be averaged over stretches that the end of a piece can cut in two."""
+    pool_s, grid_s = extractor.pool_s, extractor.cut.grid
+    pool, grid = (sample_count(s, SAMPLE_RATE_HZ) for s in (pool_s, grid_s))
+    whole = extractor.modality == "audio" and whole_samples_s(pool_s, SAMPLE_RATE_HZ) == pool_s
+    if pool_s and (not whole or grid % pool):
+        raise InputError(
+            f"{_who(extractor)}: pool_s is {pool_s:g} and cut.grid {grid_s:g}; only rows of sound are averaged, over "
+            f"whole samples of which cut.grid is a multiple: set both to {pool / SAMPLE_RATE_HZ:.10g}, or pool_s to 0"
+        )
 
 
 def check_rows(extractor: Extractor, piece, rows: Rows) -> Rows:

@@ -38,7 +38,7 @@ class TransformersImage(Extractor):
     """One row for each video frame: the pooled hidden state of an image model; invalid where there is no face.
 
     Crops go through what the checkpoint's own image processor prescribes (size, centre crop, mean, standard deviation),
-    done on tensors of many crops at once.
+    done on tensors of many crops at once, or through the processor itself where it does more than that.
     """
 
     modality = "video"
