@@ -453,6 +453,18 @@ def test_from_files_to_table(corpus):
     assert not any("nan" in value.lower().split() for row in rows for value in row.values())
 
 
+def test_a_row_that_is_not_tested_changes_no_cluster(tmp_path):
+    """Ten speakers with files of one utterance, one of which holds a second that nobody labelled."""
+    unit_of = {f"{i % 10}_{i:03d}": f"file{i:03d}" for i in range(200)}
+    part = {name: "test" if i % 2 else "training" for i, name in enumerate(unit_of)}
+    for run, skill in (("self-A", 0.6), ("cross-A", 0.5)):
+        write_run(tmp_path, run, unit_of, [part], skill)
+    split = [part | {"1_second": "unlabelled"}]
+    paths = write_corpus(tmp_path, unit_of | {"1_second": "file001"}, split, speaker=lambda name: name[0])
+    (row,) = call((tmp_path, *paths), [{"question": "?", "a": "self-A", "b": "cross-A"}], folds=1)
+    assert (row["cluster_kind"], row["clusters"], row["items"]) == ("speaker", "5", "100")
+
+
 def test_the_best_of_several_on_the_test_part_gets_no_verdict(corpus):
     """As where a protocol selects on its test part, which the papers' do."""
     rows = [row for row in read_table(corpus[2], Assignment) if row.part != "development"]

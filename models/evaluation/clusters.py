@@ -1,5 +1,6 @@
 """What is not independent: the clusters of segments that are resampled together, and the wider groups around them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -19,16 +20,18 @@ class Clusters:
 
 
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
-    """Find clusters: dialogs, else videos; speakers where each segment is a video of its own.
+    """Find the clusters of the tested segments: dialogs, else videos; speakers where most of these hold one segment.
 
-    The wider groups are the outermost kind that holds every cluster whole and has fewer groups than clusters.
+    What is alike is then a person's files, whatever a few of them hold. The wider groups are the outermost kind that
+    holds every cluster whole and has fewer groups than clusters.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
     if any(s.dialog is not None for s in segments):
         kind, of = "dialog", {s.segment_id: s.dialog or s.unit_id for s in segments}
     by_speaker = {s.segment_id: s.speaker for s in segments}
-    alone = not task.frames and len(set(of.values())) == len(of)
-    if alone and len(set(by_speaker.values())) < len(of):
+    sizes = Counter(of.values())
+    alone = not task.frames and 2 * list(sizes.values()).count(1) > len(sizes)
+    if alone and len(set(by_speaker.values())) < len(sizes):
         kind, of = "speaker", by_speaker
     styles = {s.segment_id: s.style for s in segments if s.style is not None}
     for name in ("group", "session", "speaker"):
