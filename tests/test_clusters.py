@@ -64,3 +64,25 @@ def test_a_group_is_wider_only_where_every_cluster_lies_in_one():
     assert clusters_of(torn, CLASSES).group_kind is None
     one = [replace(s, session="1") for s in clips()]
     assert clusters_of(one, CLASSES).group_kind is None
+
+
+@pytest.mark.parametrize(
+    ("sites", "sessions", "speakers", "kind"),
+    [
+        (5, 10, 20, "group"),
+        (2, 5, 20, "session"),  # of two sites nothing can be told
+        (2, 4, 20, "speaker"),
+        (2, 3, 4, "speaker"),
+        (2, 4, 4, "session"),
+        (4, 4, 4, "group"),
+    ],
+)
+def test_groups_are_of_the_outermost_kind_that_has_five_else_of_the_one_that_has_most(sites, sessions, speakers, kind):
+    segments = []
+    for k, s in enumerate(clips(40, 1)):
+        speaker = k % speakers
+        session = speaker % sessions
+        segments.append(replace(s, speaker=f"p{speaker}", session=f"s{session}", group=f"g{session % sites}"))
+    found = clusters_of(segments, FRAMES)
+    assert (found.kind, found.group_kind) == ("video", kind)
+    assert len(set(found.group_of.values())) == {"group": sites, "session": sessions, "speaker": speakers}[kind]

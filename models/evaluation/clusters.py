@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from models.task import Task
 from pipeline.records import Segment
 
+ENOUGH_GROUPS = 5  # of fewer, a bootstrap of whole groups tells next to nothing
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -22,8 +24,8 @@ class Clusters:
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     """Find the clusters of the tested segments: dialogs, else videos; speakers where most of these hold one segment.
 
-    What is alike is then a person's files, whatever a few of them hold. The wider groups are the outermost kind that
-    holds every cluster whole and has fewer groups than clusters.
+    What is alike is then a person's files, whatever a few of them hold. The wider groups are of a kind that holds every
+    cluster whole and has fewer groups than clusters: the outermost that has enough of them, else the one that has most.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
     if any(s.dialog is not None for s in segments):
@@ -34,9 +36,12 @@ def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     if alone and len(set(by_speaker.values())) < len(sizes):
         kind, of = "speaker", by_speaker
     styles = {s.segment_id: s.style for s in segments if s.style is not None}
+    best, most = Clusters(kind, of, styles), 1
     for name in ("group", "session", "speaker"):
         pairs = {(of[s.segment_id], getattr(s, name)) for s in segments}
         groups = {group for _, group in pairs}
-        if None not in groups and len(pairs) == len(set(of.values())) and 2 <= len(groups) < len(pairs):
-            return Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
-    return Clusters(kind, of, styles)
+        whole = None not in groups and len(pairs) == len(set(of.values()))
+        if whole and most < len(groups) < len(pairs) and most < ENOUGH_GROUPS:
+            most = len(groups)
+            best = Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
+    return best
