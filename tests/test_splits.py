@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.__main__ import main
-from models.protocols.folds import PROTOCOLS, fold_count, of_turns
+from models.protocols.folds import fold_count, of_turns, words_of
 from models.protocols.groups import blocks, hold_out, share_out
 from models.protocols.labels import choose_classes, choose_numbers, usable
 from models.protocols.leaks import clauses, leaks
@@ -177,7 +177,7 @@ def test_the_papers_splits_select_on_their_test_part():
         for parts in by_fold(frame_split(segments, protocol)).values():
             assert parts["development"] == parts["test"]
             assert not set(parts["training"]) & set(parts["test"])
-        assert PROTOCOLS[protocol].caveat
+        assert words_of(protocol, segments).caveat
 
 
 def test_a_video_with_subjects_in_both_parts_never_trains_and_tests(caplog):
@@ -205,6 +205,14 @@ def test_groups_are_the_given_ones_else_whatever_shares_people_or_a_recording():
     assert len(made) == 5
     for parts in made.values():
         assert apart(friends, parts, "unit_id")
+
+
+@pytest.mark.parametrize("kind", ["speaker", "session"])
+def test_one_is_left_out_where_there_are_as_many_folds_as_groups_else_a_set(kind):
+    for count in (2, 4, 10, 11, 91):
+        segments = [replace(s, session=s.speaker) for s in alone(count)]
+        said = f"leave one {kind} out" if count <= 10 else f"leave one of 10 sets of {kind}s out"
+        assert words_of(kind, segments).description == said
 
 
 @pytest.mark.parametrize("protocol", ["session", "speaker", "scenario"])

@@ -21,6 +21,7 @@ Session, speaker and scenario keep the column group apart, too: nobody of a test
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from models.protocols.groups import Labelled, blocks, free_of, group_of, groups_
 from pipeline.log import log
 from pipeline.records import InputError, Segment
 
+T = TypeVar("T")
 MOST_FOLDS = 10
 GROUP_FOLDS = 5
 OUTER_SETS = 5
@@ -51,13 +53,20 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """A rule that makes folds; what it leaks on a corpus is worked out by ``leaks``."""
+class Words:
+    """What a report says of a protocol on some segments."""
 
     description: str
+    caveat: str = ""  # what makes its scores optimistic; what it leaks beside that is counted by ``leaks``
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A rule that makes folds, and what there is to say of it; both depend on the groups of labelled segments."""
+
+    words: Callable[[Sequence[Segment]], Words]
     count: Callable[[Sequence[Segment]], int]
     cut: Callable[[Sequence[Segment], Labelled, int], list[Fold]]
-    caveat: str = ""  # what makes its scores optimistic whatever the corpus
 
 
 def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
@@ -79,6 +88,11 @@ def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
     return PROTOCOLS[protocol].count(segments)
 
 
+def words_of(protocol: str, segments: Sequence[Segment]) -> Words:
+    """What a report says of a protocol of ``fold_count`` folds on the same segments."""
+    return PROTOCOLS[protocol].words(segments)
+
+
 def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
     """All groups of one kind; raises InputError where segments have none or there are too few."""
     lacking = [s.segment_id for s in segments if group_of(s, name) is None]
@@ -98,6 +112,14 @@ def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
 
 def _count_of(name: str) -> Callable[[Sequence[Segment]], int]:
     return lambda segments: min(MOST_FOLDS, len(_named(segments, name, name)))
+
+
+def _words_of(name: str) -> Callable[[Sequence[Segment]], Words]:
+    def words(segments: Sequence[Segment]) -> Words:
+        sets = len(_named(segments, name, name)) > MOST_FOLDS
+        return Words(f"leave one of {MOST_FOLDS} sets of {name}s out" if sets else f"leave one {name} out")
+
+    return words
 
 
 def _leave_out(name: str, apart: Sequence[str]):
@@ -252,32 +274,33 @@ def _official(rotations: int, select_on_test: bool):
     return cut
 
 
-def _always(count: int) -> Callable[[Sequence[Segment]], int]:
-    return lambda segments: count
+def _always(value: T) -> Callable[[Sequence[Segment]], T]:
+    return lambda segments: value
 
 
+MIXED = "people and recordings of the test part also train: scores are optimistic"
 SELECTED = "the model is selected on the videos it is tested on: scores are optimistic"
 PROTOCOLS = {
-    "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("group", "session"))),
+    "session": Protocol(_words_of("session"), _count_of("session"), _leave_out("session", ("group", "session"))),
     "speaker": Protocol(
-        "leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
+        _words_of("speaker"), _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
     ),
-    "scenario": Protocol("leave people and scenario out together", _count_scenario, _cut_scenario),
-    "group": Protocol("grouped folds", lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups),
-    "utterance": Protocol(
-        "random utterance folds",
-        _always(GROUP_FOLDS),
-        _cut_utterances,
-        "people and recordings of the test part also train: scores are optimistic",
+    "scenario": Protocol(_always(Words("leave people and scenario out together")), _count_scenario, _cut_scenario),
+    "group": Protocol(
+        _always(Words("grouped folds")), lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups
     ),
-    "parts": Protocol("the corpus's own parts", _always(1), _cut_parts),
-    "official": Protocol("official partition", _always(1), _official(0, False)),
-    "official_paper": Protocol("official partition, as published", _always(1), _official(0, True), SELECTED),
-    "sixfold": Protocol("official partition and five rotations", _always(1 + ROTATIONS), _official(ROTATIONS, False)),
+    "utterance": Protocol(_always(Words("random utterance folds", MIXED)), _always(GROUP_FOLDS), _cut_utterances),
+    "parts": Protocol(_always(Words("the corpus's own parts")), _always(1), _cut_parts),
+    "official": Protocol(_always(Words("official partition")), _always(1), _official(0, False)),
+    "official_paper": Protocol(
+        _always(Words("official partition, as published", SELECTED)), _always(1), _official(0, True)
+    ),
+    "sixfold": Protocol(
+        _always(Words("official partition and five rotations")), _always(1 + ROTATIONS), _official(ROTATIONS, False)
+    ),
     "sixfold_paper": Protocol(
-        "official partition and five rotations, as published",
+        _always(Words("official partition and five rotations, as published", SELECTED)),
         _always(1 + ROTATIONS),
         _official(ROTATIONS, True),
-        SELECTED,
     ),
 }
