@@ -33,7 +33,8 @@ def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
     [
         (4, "speaker", 4, "leave one speaker out", ""),
         (12, "speaker", 10, "leave one of 10 sets of speakers out", ""),
-        (5, "group", 5, "grouped folds", ""),
+        (4, "group", 4, "grouped folds", ""),
+        (1, "group", 5, "grouped folds", "nearly all recordings share people"),
         (4, "utterance", 5, "random utterance folds", "people and recordings of the test part also train"),
     ],
 )
