@@ -16,6 +16,19 @@ NORMALISED = {
 VOTED = "Its targets are the shares of each class in the votes of all raters."
 
 
+def about(options: NetworkOptions, task: Task) -> dict:
+    """What a report says of a network, as its fusion has it."""
+    published = options.published
+    return {
+        "title": title(options, task),
+        "description": sentences(options, task),
+        "citation": options.make_fusion(task).citation,
+        "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
+        if published
+        else [],
+    }
+
+
 def title(options: NetworkOptions, task: Task = CLASSES) -> str:
     """Name a network in the report's words, with whatever tells it from others of its fusion."""
     fusion = options.make_fusion(task)

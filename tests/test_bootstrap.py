@@ -5,11 +5,11 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from models.evaluation import bootstrap
-from models.evaluation.clusters import Clusters
 from models.evaluation.comparison import Resampler, compare, decide
 from models.evaluation.metrics import accuracy, balanced_accuracy, metric
 from models.evaluation.tallies import tally_run
 from models.options import SignificanceOptions
+from pipeline.records import Segment
 from tests.experiments import CLASSES as EMOTION
 from tests.experiments import NUMBERS, Affect, Emotions
 from tests.prediction_files import write_segments
@@ -31,7 +31,8 @@ def test_replicates_equal_a_bootstrap_of_the_items_themselves(tmp_path):
                     rows.append(row)
                     tested.setdefault(seed, []).append((unit_of[name], row[3], row[4]))
         write_segments(tmp_path, "self-A", fold, CLASSES, rows)
-    run = tally_run(tmp_path, "self-A", 2, EMOTION, Clusters("dialog", unit_of))
+    segments = [Segment(name, dialog, "speaker", dialog=dialog) for name, dialog in unit_of.items()]
+    run = tally_run(tmp_path, "self-A", 2, EMOTION, segments)
     weights = bootstrap.draw_weights(len(run.clusters), 25, seed=4)
     assert (weights.sum(1) == len(run.clusters)).all()
     found = bootstrap.resample(run, balanced_accuracy, weights)

@@ -4,6 +4,8 @@ import pytest
 
 from models.protocols.folds import PROTOCOLS
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
+from workflow.check import configuration
+from workflow.planned import Corpora
 
 FOLDS = {  # of the demonstration corpora: five sessions of two dialogs, 14 and 8 videos
     "iemocap": {"session": 5, "speaker": 10, "scenario": 10, "utterance": 5},
@@ -24,6 +26,30 @@ def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
     runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())
     assert jobs["train"] == runs * FOLDS[corpus][protocol]
     assert jobs["split"] == jobs["scores"] == jobs["significance"] == jobs["leaks"] == jobs["html_report"] == 1
+
+
+@pytest.mark.parametrize(
+    ("speakers", "protocol", "folds", "description", "caveat"),
+    [
+        (4, "speaker", 4, "leave one speaker out", ""),
+        (12, "speaker", 10, "leave one of 10 sets of speakers out", ""),
+        (4, "group", 4, "grouped folds", ""),
+        (1, "group", 5, "grouped folds", "nearly all recordings share people"),
+        (4, "utterance", 5, "random utterance folds", "people and recordings of the test part also train"),
+    ],
+)
+def test_what_a_report_says_of_a_protocol_is_so_on_the_corpus(tmp_path, speakers, protocol, folds, description, caveat):
+    rows = [f"{k}.wav,s{k % speakers},{'xy'[k // speakers % 2]}" for k in range(8 * speakers)]
+    for row in rows:
+        (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
+    (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
+    entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
+    config = configuration(())
+    config["corpora"] = {"mine": {**entry, "runs": {"self": ["A"]}, "contrasts": []}}
+    said = Corpora(config)["mine"].configuration
+    assert (said["folds"], said["protocol"]["description"]) == (folds, description)
+    assert said["protocol"]["caveat"].startswith(caveat)
+    assert bool(said["protocol"]["caveat"]) == bool(caveat)
 
 
 def test_turns_of_one_style_alone(tmp_path):

@@ -10,12 +10,11 @@ from click.testing import CliRunner
 from pyarrow import parquet
 from sklearn import metrics as truth
 
-from models.evaluation.clusters import Clusters
 from models.evaluation.scores import score, score_run
 from models.evaluation.tallies import tally_run
 from models.predictions import model_and_modalities, read_predictions
 from models.task import Task
-from pipeline.records import InputError
+from pipeline.records import InputError, Segment
 from tests.prediction_files import write_corpus, write_frame_classes, write_frames, write_numbers, write_segments
 
 CLASSES = ["ang", "hap", "neu", "sad"]
@@ -352,7 +351,7 @@ def test_parts_of_other_seeds_or_classes_are_refused_alike(tmp_path, part, lacki
     with pytest.raises(InputError, match=said):
         score_run(tmp_path, "self-A", 2, task, "p", {})
     with pytest.raises(InputError, match=said):
-        tally_run(tmp_path, "self-A", 2, task, Clusters("unit", {row[0]: row[0] for row in rows[0] + rows[1]}))
+        tally_run(tmp_path, "self-A", 2, task, [Segment(row[0], row[0], row[0]) for row in rows[0] + rows[1]])
 
 
 def test_a_prediction_that_is_no_number_is_refused(tmp_path):

@@ -96,10 +96,18 @@ def test_mcnemar_is_the_exact_binomial_test_of_discordant_items():
     assert difference_tests.mcnemar_test(a, a).p is None
 
 
-def test_holm_by_hand_and_without_untested_contrasts():
-    assert difference_tests.holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+def test_holm_by_hand_and_with_planned_contrasts_that_cannot_be_tested():
+    assert difference_tests.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert difference_tests.holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.04, None, 0.09, 0.09])
     assert difference_tests.holm([None]) == [None]
     assert difference_tests.holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1) | st.none(), max_size=8))
+def test_a_contrast_that_cannot_be_tested_counts_as_one_that_shows_nothing(p_values):
+    as_one = difference_tests.holm([1.0 if p is None else p for p in p_values])
+    expected = [None if p is None else adjusted for p, adjusted in zip(p_values, as_one)]
+    assert difference_tests.holm(p_values) == expected
 
 
 @given(st.lists(st.floats(0, 1), max_size=8))
@@ -155,7 +163,7 @@ def test_verdicts_follow_their_rule():
         options(),
     )
     assert [r.verdict for r in rows] == ["a better", "b better", "undecided", "equivalent", "no verdict", "a better"]
-    assert rows[2].p_holm == pytest.approx(0.06)  # significant alone, not among five
+    assert rows[2].p_holm == pytest.approx(0.09)  # significant alone, not among six
     assert rows[4].note == Status.FEW_CLUSTERS.text
     assert rows[5].remarks == Remark.SMALL
     assert rows[5].note == "the difference is real but within the practical region"
@@ -179,6 +187,15 @@ def test_what_is_not_above_chance_gets_no_verdict():
 def test_holm_counts_the_contrasts_of_the_same_turns():
     rows = decide([row(0.02, 0.5, 0.1), row(0.02, 0.5, 0.1, turns="scripted")], options())
     assert [r.p_holm for r in rows] == [0.02, 0.02]
+
+
+@pytest.mark.parametrize("status", [Status.UNDEFINED, Status.NO_SPREAD, Status.CHOSEN_ON_TEST])
+def test_a_planned_contrast_that_has_no_verdict_makes_no_other_easier_to_decide(status):
+    """Two of three have a small p, one of them without the right to a verdict: the other is one of three."""
+    untested = replace(row(0.001 if status == Status.CHOSEN_ON_TEST else None, 0.9, 0.1), status=status)
+    rows = decide([untested, row(0.02, 0.9, 0.1), row(0.4, 0.9, 0.01)], options())
+    assert [r.p_holm for r in rows] == [None, pytest.approx(0.06), pytest.approx(0.8)]
+    assert [r.verdict for r in rows] == ["no verdict", "undecided", "undecided"]
 
 
 def outcome(a, b, **changes):
@@ -451,6 +468,18 @@ def test_from_files_to_table(corpus):
     assert (first["group_kind"], first["groups"]) == ("session", "5")
     assert second["verdict"] == "undecided"
     assert not any("nan" in value.lower().split() for row in rows for value in row.values())
+
+
+def test_a_row_that_is_not_tested_changes_no_cluster(tmp_path):
+    """Ten speakers with files of one utterance, one of which holds a second that nobody labelled."""
+    unit_of = {f"{i % 10}_{i:03d}": f"file{i:03d}" for i in range(200)}
+    part = {name: "test" if i % 2 else "training" for i, name in enumerate(unit_of)}
+    for run, skill in (("self-A", 0.6), ("cross-A", 0.5)):
+        write_run(tmp_path, run, unit_of, [part], skill)
+    split = [part | {"1_second": "unlabelled"}]
+    paths = write_corpus(tmp_path, unit_of | {"1_second": "file001"}, split, speaker=lambda name: name[0])
+    (row,) = call((tmp_path, *paths), [{"question": "?", "a": "self-A", "b": "cross-A"}], folds=1)
+    assert (row["cluster_kind"], row["clusters"], row["items"]) == ("speaker", "5", "100")
 
 
 def test_the_best_of_several_on_the_test_part_gets_no_verdict(corpus):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.__main__ import main
-from models.protocols.folds import PROTOCOLS, fold_count, of_turns
+from models.protocols.folds import fold_count, of_turns, words_of
 from models.protocols.groups import blocks, hold_out, share_out
 from models.protocols.labels import choose_classes, choose_numbers, usable
 from models.protocols.leaks import clauses, leaks
@@ -177,7 +177,7 @@ def test_the_papers_splits_select_on_their_test_part():
         for parts in by_fold(frame_split(segments, protocol)).values():
             assert parts["development"] == parts["test"]
             assert not set(parts["training"]) & set(parts["test"])
-        assert PROTOCOLS[protocol].caveat
+        assert words_of(protocol, segments).caveat
 
 
 def test_a_video_with_subjects_in_both_parts_never_trains_and_tests(caplog):
@@ -205,6 +205,53 @@ def test_groups_are_the_given_ones_else_whatever_shares_people_or_a_recording():
     assert len(made) == 5
     for parts in made.values():
         assert apart(friends, parts, "unit_id")
+
+
+@pytest.mark.parametrize(("speakers", "folds"), [(2, 2), (3, 3), (4, 4), (5, 5), (9, 5)])
+def test_nobody_is_tested_who_trains_however_few_there_are(speakers, folds):
+    segments = alone(speakers, 12)
+    made = by_fold(class_split(segments, "group"))
+    assert len(made) == folds == fold_count("group", segments)
+    assert not words_of("group", segments).caveat
+    for parts in made.values():
+        assert all(parts[p] for p in PARTS)
+        others = parts["training"] + parts["development"]
+        assert not groups_of(segments, parts["test"], "speaker") & groups_of(segments, others, "speaker")
+    assert sorted(i for p in made.values() for i in p["test"]) == sorted(s.segment_id for s in segments)
+
+
+def test_dialogs_stay_whole_where_their_people_cannot():
+    """One speaker in all of three dialogs of ten clips each."""
+    segments = [replace(s, speaker="Ross", dialog=f"dialog{k % 3}") for k, s in enumerate(alone(5, 6))]
+    made = by_fold(class_split(segments, "group"))
+    assert len(made) == 3 == fold_count("group", segments)
+    for parts in made.values():
+        others = parts["training"] + parts["development"]
+        assert not groups_of(segments, parts["test"], "dialog") & groups_of(segments, others, "dialog")
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [replace(s, speaker="Ross") for s in alone(3)],
+        [replace(s, session="1") for s in alone(3)],
+        alone(2)[:5],  # of the second speaker there is one file: nothing could select what trains on it
+    ],
+)
+def test_groups_that_share_people_with_what_trains_say_so(segments):
+    made = class_split(segments, "group")
+    caveat = words_of("group", segments).caveat
+    why, torn = "nearly all recordings share people, sessions or dialogs", "those of the test part also train"
+    assert caveat == f"{why}, and {torn}: scores are optimistic"
+    assert clauses(leaks(made, segments))
+
+
+@pytest.mark.parametrize("kind", ["speaker", "session"])
+def test_one_is_left_out_where_there_are_as_many_folds_as_groups_else_a_set(kind):
+    for count in (2, 4, 10, 11, 91):
+        segments = [replace(s, session=s.speaker) for s in alone(count)]
+        said = f"leave one {kind} out" if count <= 10 else f"leave one of 10 sets of {kind}s out"
+        assert words_of(kind, segments).description == said
 
 
 @pytest.mark.parametrize("protocol", ["session", "speaker", "scenario"])

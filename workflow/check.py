@@ -126,11 +126,10 @@ def undecidable(known, tested: set[str]) -> Iterator[str]:
     from models.evaluation.comparison import too_little
     from workflow.estimate import FRAMES_PER_S
 
-    task, segments = known.settings.task, known.index.segments
+    task, segments = known.settings.task, [s for s in known.index.segments if s.segment_id in tested]
     clusters, items = clusters_of(segments, task), Counter[str]()
     for segment in segments:
-        if segment.segment_id in tested:
-            items[clusters.of[segment.segment_id]] += segment.duration_s * FRAMES_PER_S if task.frames else 1
+        items[clusters.of[segment.segment_id]] += segment.duration_s * FRAMES_PER_S if task.frames else 1
     status = too_little(np.array(list(items.values())), known.options.significance.alpha)
     if status:
         what = f"{count(len(items), clusters.kind)} with {count(len(tested), known.settings.corpus.segment_word)}"

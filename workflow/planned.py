@@ -15,17 +15,15 @@ from json import dumps, loads
 from math import isfinite, isinf
 from pathlib import Path
 
-from models.options import NetworkOptions
-from models.protocols.folds import PROTOCOLS, fold_count, of_turns
+from models.protocols.folds import fold_count, of_turns, words_of
 from models.protocols.labels import trainable
-from models.task import Task
-from models.wording import sentences, title
+from models.wording import about
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints, content
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
-from pipeline.records import PREPARED, InputError, Modality, Unit, by_unit
+from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
 from workflow.demo import plan
 from workflow.options import Run
 from workflow.overlay import take_out
@@ -106,9 +104,14 @@ class Planned:
 
     @cached_property
     def folds(self) -> int:
-        """Number of folds of the configured protocol; where nothing has a label, which the split will say, of all."""
+        """Number of folds of the configured protocol."""
+        return fold_count(self.settings.protocol, self._in_folds)
+
+    @cached_property
+    def _in_folds(self) -> list[Segment]:
+        """The segments that folds are made of; where nothing has a label, which the split will say, all."""
         kept = of_turns(self.index.segments, self.options.turns)
-        return fold_count(self.settings.protocol, [s for s in kept if s.segment_id in self.labelled] or kept)
+        return [s for s in kept if s.segment_id in self.labelled] or kept
 
     @property
     def trains_whole_runs(self) -> bool:
@@ -232,7 +235,7 @@ class Planned:
     @property
     def configuration(self) -> dict:
         """All that decided the results, for the report's provenance, and the words in which it speaks of them."""
-        one, corpus, protocol = self.settings, self.settings.corpus, PROTOCOLS[self.settings.protocol]
+        one, corpus = self.settings, self.settings.corpus
         of_corpus = {**self.options.model_dump(exclude={"root"}), "labels": one.labels, "protocol": one.protocol}
         runs = self.options.planned_runs
         models = {run.model: one.models[run.model].model_dump() for run in runs.values()}
@@ -251,8 +254,8 @@ class Planned:
             "published": list(corpus.published),
             "departures": list(corpus.departures),
             "runs": [{"run": name, **asdict(run)} for name, run in runs.items()],
-            "models": {name: _words(one.models[name], one.task) for name in models},
-            "protocol": {"name": one.protocol, "description": protocol.description, "caveat": protocol.caveat},
+            "models": {name: about(one.models[name], one.task) for name in models},
+            "protocol": {"name": one.protocol, **asdict(words_of(one.protocol, self._in_folds))},
             "demonstration": one.demonstration,
             "scale": one.scale,
             "root": None if one.synthetic else os.path.basename(os.path.normpath(corpus.root)),
@@ -262,19 +265,6 @@ class Planned:
             "feature_jobs": len(self.parts),
             "training_jobs": ["all"] if self.trains_whole_runs else [str(fold) for fold in range(self.folds)],
         }
-
-
-def _words(model: NetworkOptions, task: Task) -> dict:
-    """What the report says of a model, as its fusion has it."""
-    published = model.published
-    return {
-        "title": title(model, task),
-        "description": sentences(model, task),
-        "citation": model.make_fusion(task).citation,
-        "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
-        if published
-        else [],
-    }
 
 
 class Corpora(dict[str, Planned]):

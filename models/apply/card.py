@@ -8,7 +8,6 @@ import numpy as np
 from models.apply.calibrate import fit_temperature, tempered
 from models.evaluation.bootstrap import draw_weights, level, resample
 from models.evaluation.calibration import calibration_error
-from models.evaluation.clusters import clusters_of
 from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
@@ -26,7 +25,7 @@ def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[S
     Intervals are those of the report at its defaults: from a bootstrap over clusters (dialogs, videos or speakers) and
     seeds.
     """
-    found = tally_run(results, run, folds, task, clusters_of(segments, task))
+    found = tally_run(results, run, folds, task, segments)
     drawn = draw_weights(len(found.clusters), SAMPLES, seed=0)
     rows = []
     for name, function in metrics(task, found.classes).items():

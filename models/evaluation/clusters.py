@@ -1,10 +1,13 @@
 """What is not independent: the clusters of segments that are resampled together, and the wider groups around them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.task import Task
 from pipeline.records import Segment
+
+ENOUGH_GROUPS = 5  # of fewer, a bootstrap of whole groups tells next to nothing
 
 
 @dataclass(frozen=True)
@@ -19,21 +22,26 @@ class Clusters:
 
 
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
-    """Find clusters: dialogs, else videos; speakers where each segment is a video of its own.
+    """Find the clusters of the tested segments: dialogs, else videos; speakers where most of these hold one segment.
 
-    The wider groups are the outermost kind that holds every cluster whole and has fewer groups than clusters.
+    What is alike is then a person's files, whatever a few of them hold. The wider groups are of a kind that holds every
+    cluster whole and has fewer groups than clusters: the outermost that has enough of them, else the one that has most.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
     if any(s.dialog is not None for s in segments):
         kind, of = "dialog", {s.segment_id: s.dialog or s.unit_id for s in segments}
     by_speaker = {s.segment_id: s.speaker for s in segments}
-    alone = not task.frames and len(set(of.values())) == len(of)
-    if alone and len(set(by_speaker.values())) < len(of):
+    sizes = Counter(of.values())
+    alone = not task.frames and 2 * list(sizes.values()).count(1) > len(sizes)
+    if alone and len(set(by_speaker.values())) < len(sizes):
         kind, of = "speaker", by_speaker
     styles = {s.segment_id: s.style for s in segments if s.style is not None}
+    best, most = Clusters(kind, of, styles), 1
     for name in ("group", "session", "speaker"):
         pairs = {(of[s.segment_id], getattr(s, name)) for s in segments}
         groups = {group for _, group in pairs}
-        if None not in groups and len(pairs) == len(set(of.values())) and 2 <= len(groups) < len(pairs):
-            return Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
-    return Clusters(kind, of, styles)
+        whole = None not in groups and len(pairs) == len(set(of.values()))
+        if whole and most < len(groups) < len(pairs) and most < ENOUGH_GROUPS:
+            most = len(groups)
+            best = Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
+    return best

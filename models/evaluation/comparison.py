@@ -231,7 +231,7 @@ def _check_paired(a: RunTally, b: RunTally) -> None:
 
 
 def decide(rows: Sequence[Comparison], options: SignificanceOptions) -> list[Comparison]:
-    """Fill in Holm's adjustment, over the rows of the same turns, the verdicts, and the note.
+    """Fill in Holm's adjustment, over all rows of the same turns, tested or not, the verdicts, and the note.
 
     Better: the adjusted bootstrap p is below alpha. Else equivalent: the bootstrap interval of level 1 - 2 alpha lies
     within the practical region. Else undecided. No verdict: what could not be tested, and a better or an equivalent
@@ -239,8 +239,9 @@ def decide(rows: Sequence[Comparison], options: SignificanceOptions) -> list[Com
     """
     adjusted: dict[int, float | None] = {}
     for turns in dict.fromkeys(row.turns for row in rows):
-        own = [i for i, row in enumerate(rows) if row.turns == turns]
-        adjusted |= dict(zip(own, holm([rows[i].p_bootstrap for i in own]), strict=True))
+        own = {i: row for i, row in enumerate(rows) if row.turns == turns}
+        p_values = [row.p_bootstrap if row.status == Status.TESTED else None for row in own.values()]
+        adjusted |= dict(zip(own, holm(p_values), strict=True))
     return [_noted(_decided(row, adjusted[i], options.alpha)) for i, row in enumerate(rows)]
 
 

@@ -125,11 +125,10 @@ def mcnemar_test(right_a: np.ndarray | None, right_b: np.ndarray | None) -> Outc
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
-    """Adjust for the number of planned contrasts (Holm 1979); contrasts without p do not count."""
-    known = np.array([p for p in p_values if p is not None])
+    """Adjust for the number of planned contrasts (Holm 1979); those without p were planned, too, and count as p = 1."""
+    known = np.array([1.0 if p is None else p for p in p_values])
     order = np.argsort(known, kind="stable")
     times = np.arange(len(known), 0, -1)  # the smallest p counts for all of them, the next for all but one
     adjusted = np.empty_like(known)
     adjusted[order] = np.maximum.accumulate(known[order] * times).clip(max=1)
-    of_known = iter(adjusted.tolist())
-    return [None if p is None else next(of_known) for p in p_values]
+    return [None if p is None else each for p, each in zip(p_values, adjusted.tolist(), strict=True)]

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models.evaluation.clusters import clusters_of
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.significance import rounded, size_ratio
 from models.evaluation.statuses import Role, Verdict
@@ -108,11 +107,11 @@ def against(path: Path, results: Path, run: str, known: dict) -> tuple[Compariso
         raise InputError(f"there is no run {run!r} in {results}; there are {', '.join(runs)}")
     task, folds = Task.parse(known["task"]), known["folds"]
     options = SignificanceOptions(**known["config"][known["corpus"]]["significance"])
-    clusters = clusters_of(read_table(results / "segments.tsv", Segment), task)
+    segments = read_table(results / "segments.tsv", Segment)
     split = read_table(results / "splits" / f"{known['protocol']['name']}.tsv", Assignment)
     tests = [test for test, _ in read_folds(results, run, folds, task)]
     ours, theirs = (
-        tally_tests(name, each, None, clusters, task)
+        tally_tests(name, each, None, segments, task)
         for name, each in ((run, tests), (path.name, read_outside(path, tests, task)))
     )
     question = f"{path.name} or {run}"

@@ -8,7 +8,6 @@ from typing import Any
 import click
 import numpy as np
 
-from models.evaluation.clusters import clusters_of
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role, Status
@@ -107,13 +106,13 @@ def significance(task, results, protocol, segments, split, folds, contrasts, opt
         raise InputError(
             f"significance.metric: {given.metric!r} cannot be tested for task {task}; choose {', '.join(overall(task))}"
         )
-    clusters = clusters_of(read_table(segments, Segment), task)
+    known = read_table(segments, Segment)
     assigned = read_table(split, Assignment)
     ratio, same = size_ratio(assigned, folds), selected_on_test(assigned)
 
     @cache
     def load(run: str) -> RunTally:
-        return tally_run(results, run, folds, task, clusters)
+        return tally_run(results, run, folds, task, known)
 
     rows = run_contrasts(planned, given, load, ratio, same)
     write_table(out, [rounded(row) for row in rows], Comparison)

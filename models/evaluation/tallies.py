@@ -1,15 +1,16 @@
 """A run's predictions once they are counted: sums by fold, cluster, style and seed, from which every metric follows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from models.evaluation.clusters import Clusters
+from models.evaluation.clusters import clusters_of
 from models.evaluation.metrics import Metric, confusion_matrix, metric, moments
 from models.predictions import Predictions, read_folds
 from models.task import POOLED, Task
-from pipeline.records import InputError
+from pipeline.records import InputError, Segment
 
 
 def tally(predictions: Predictions, group=None, groups: int = 1) -> np.ndarray:
@@ -108,7 +109,7 @@ class RunTally:
         return float(metric(self.task, name, self.classes)(self.development).mean())
 
 
-def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: Clusters) -> RunTally:
+def tally_run(results: str | Path, run: str, folds: int, task: Task, segments: Sequence[Segment]) -> RunTally:
     """Read and count the predictions of one run.
 
     Raises InputError as ``read_folds`` and ``tally_tests`` do.
@@ -120,21 +121,25 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, clusters: C
             counted = tally(held_out)[0]
             development = counted if development is None else development + counted
         tests.append(test)
-    return tally_tests(run, tests, development, clusters, task)
+    return tally_tests(run, tests, development, segments, task)
 
 
 def tally_tests(
-    run: str, tests: list[Predictions], development: np.ndarray | None, clusters: Clusters, task: Task
+    run: str, tests: list[Predictions], development: np.ndarray | None, segments: Sequence[Segment], task: Task
 ) -> RunTally:
     """Count the predictions of one run for the test part of each fold; ``development`` is counted already.
 
-    Raises InputError where a segment is unknown.
+    ``segments`` are those of the corpus; the clusters are found among those that were tested. Raises InputError where a
+    tested one is unknown.
     """
+    by_id = {segment.segment_id: segment for segment in segments}
     for k, test in enumerate(tests):
-        if unknown := [name for name in test.segments if name not in clusters.of]:
+        if unknown := [name for name in test.segments if name not in by_id]:
             raise InputError(
                 f"{run}, fold {k}: segment {unknown[0]!r} is not in segments.tsv; index the corpus and train again"
             )
+    tested = dict.fromkeys(name for test in tests for name in test.segments)
+    clusters = clusters_of([by_id[name] for name in tested], task)
     names = sorted({clusters.of[name] for test in tests for name in test.segments})
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []

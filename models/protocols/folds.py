@@ -7,7 +7,8 @@ session         each   one session (of more than ten: ten sets of sessions)
 speaker         each   one speaker (of more than ten: ten sets). Others' turns of the same dialogs are in no part
 scenario        20     one session's turns of a quarter of its scripts or scenes. Nothing of that session and nothing of
                        these scenarios trains or selects. Without sessions: speakers. Every turn is tested once
-group           5      a fifth of the groups: column group, else what shares people or a recording, else units
+group           to 5   one group (of more than five: five sets): column group, else what shares people or a recording,
+                       else dialogs, else units
 utterance       5      random segments, 80 / 6 / 14 % as Rajan et al. 2022. Whatever there is leaks
 parts           1      the corpus's own parts: train or training, dev, validation or development, test
 official        1      part validation; development is held out of part train
@@ -19,8 +20,10 @@ sixfold_paper   6      as sixfold, and the tested videos also select the model: 
 Session, speaker and scenario keep the column group apart, too: nobody of a tested family or site trains or selects.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +31,7 @@ from models.protocols.groups import Labelled, blocks, free_of, group_of, groups_
 from pipeline.log import log
 from pipeline.records import InputError, Segment
 
+T = TypeVar("T")
 MOST_FOLDS = 10
 GROUP_FOLDS = 5
 OUTER_SETS = 5
@@ -51,13 +55,20 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """A rule that makes folds; what it leaks on a corpus is worked out by ``leaks``."""
+class Words:
+    """What a report says of a protocol on some segments."""
 
     description: str
+    caveat: str = ""  # what makes its scores optimistic; what it leaks beside that is counted by ``leaks``
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A rule that makes folds, and what there is to say of it; both depend on the groups of labelled segments."""
+
+    words: Callable[[Sequence[Segment]], Words]
     count: Callable[[Sequence[Segment]], int]
     cut: Callable[[Sequence[Segment], Labelled, int], list[Fold]]
-    caveat: str = ""  # what makes its scores optimistic whatever the corpus
 
 
 def of_turns(segments: Sequence[Segment], turns: str) -> list[Segment]:
@@ -79,6 +90,11 @@ def fold_count(protocol: str, segments: Sequence[Segment]) -> int:
     return PROTOCOLS[protocol].count(segments)
 
 
+def words_of(protocol: str, segments: Sequence[Segment]) -> Words:
+    """What a report says of a protocol of ``fold_count`` folds on the same segments."""
+    return PROTOCOLS[protocol].words(segments)
+
+
 def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
     """All groups of one kind; raises InputError where segments have none or there are too few."""
     lacking = [s.segment_id for s in segments if group_of(s, name) is None]
@@ -98,6 +114,14 @@ def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
 
 def _count_of(name: str) -> Callable[[Sequence[Segment]], int]:
     return lambda segments: min(MOST_FOLDS, len(_named(segments, name, name)))
+
+
+def _words_of(name: str) -> Callable[[Sequence[Segment]], Words]:
+    def words(segments: Sequence[Segment]) -> Words:
+        sets = len(_named(segments, name, name)) > MOST_FOLDS
+        return Words(f"leave one of {MOST_FOLDS} sets of {name}s out" if sets else f"leave one {name} out")
+
+    return words
 
 
 def _leave_out(name: str, apart: Sequence[str]):
@@ -152,29 +176,44 @@ def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) ->
     return folds
 
 
-def _grouping(segments: Sequence[Segment]) -> list:
-    """The group of each segment: what the corpus calls so, else blocks, dialogs or units: the first with enough."""
+def _grouping(segments: Sequence[Segment]) -> tuple[list, bool]:
+    """The group of each segment, and whether the people of a group are in others, too.
+
+    Groups are what the corpus calls so, else blocks, dialogs or units: the first of which each leaves two units, one to
+    train on and one to select by, where it is tested.
+    """
     if all(s.group is not None for s in segments) and len({s.group for s in segments}) > 1:
-        return [s.group for s in segments]
+        return [s.group for s in segments], False
     choices = [blocks(segments), [group_of(s, "dialog") for s in segments], [s.unit_id for s in segments]]
-    for groups in choices:
-        if len(set(groups)) >= GROUP_FOLDS:
-            return groups
-    for groups in choices:
-        if len(set(groups)) >= 2:
-            return groups
-    raise InputError(
-        f"protocol group needs segments of at least two videos; all are of {segments[0].unit_id}; "
-        "choose the protocol utterance"
-    )
+    found = [groups for groups in choices if _least_left(segments, groups) >= 2]
+    found += [groups for groups in choices if len(set(groups)) >= 2]
+    if not found:
+        raise InputError(
+            f"protocol group needs segments of at least two videos; all are of {segments[0].unit_id}; "
+            "choose the protocol utterance"
+        )
+    return found[0], found[0] is not choices[0]
+
+
+def _least_left(segments: Sequence[Segment], groups: Sequence) -> int:
+    """How many units are left where the group with most of them is tested."""
+    units = [s.unit_id for s in segments]
+    return len(set(units)) - max(Counter(group for group, _ in set(zip(groups, units))).values())
+
+
+def _words_of_groups(segments: Sequence[Segment]) -> Words:
+    return Words("grouped folds", TORN if _grouping(segments)[1] else "")
+
+
+def _count_groups(segments: Sequence[Segment]) -> int:
+    return min(GROUP_FOLDS, len(set(_grouping(segments)[0])))
 
 
 def _cut_groups(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
     segments = labelled.of(segments)
-    grouping = _grouping(segments)
-    count = min(GROUP_FOLDS, len(set(grouping)))
+    grouping, _ = _grouping(segments)
     folds = []
-    for one in share_out(*labelled.table(segments, grouping), count, np.random.default_rng(seed)):
+    for one in share_out(*labelled.table(segments, grouping), _count_groups(segments), np.random.default_rng(seed)):
         inside = set(one)
         test = [s for s, group in zip(segments, grouping) if group in inside]
         pool = [s for s, group in zip(segments, grouping) if group not in inside]
@@ -252,32 +291,35 @@ def _official(rotations: int, select_on_test: bool):
     return cut
 
 
-def _always(count: int) -> Callable[[Sequence[Segment]], int]:
-    return lambda segments: count
+def _always(value: T) -> Callable[[Sequence[Segment]], T]:
+    return lambda segments: value
 
 
+MIXED = "people and recordings of the test part also train: scores are optimistic"
+TORN = (
+    "nearly all recordings share people, sessions or dialogs, and those of the test part also train: scores are "
+    "optimistic"
+)
 SELECTED = "the model is selected on the videos it is tested on: scores are optimistic"
 PROTOCOLS = {
-    "session": Protocol("leave one session out", _count_of("session"), _leave_out("session", ("group", "session"))),
+    "session": Protocol(_words_of("session"), _count_of("session"), _leave_out("session", ("group", "session"))),
     "speaker": Protocol(
-        "leave one speaker out", _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
+        _words_of("speaker"), _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
     ),
-    "scenario": Protocol("leave people and scenario out together", _count_scenario, _cut_scenario),
-    "group": Protocol("grouped folds", lambda segments: min(GROUP_FOLDS, len(set(_grouping(segments)))), _cut_groups),
-    "utterance": Protocol(
-        "random utterance folds",
-        _always(GROUP_FOLDS),
-        _cut_utterances,
-        "people and recordings of the test part also train: scores are optimistic",
+    "scenario": Protocol(_always(Words("leave people and scenario out together")), _count_scenario, _cut_scenario),
+    "group": Protocol(_words_of_groups, _count_groups, _cut_groups),
+    "utterance": Protocol(_always(Words("random utterance folds", MIXED)), _always(GROUP_FOLDS), _cut_utterances),
+    "parts": Protocol(_always(Words("the corpus's own parts")), _always(1), _cut_parts),
+    "official": Protocol(_always(Words("official partition")), _always(1), _official(0, False)),
+    "official_paper": Protocol(
+        _always(Words("official partition, as published", SELECTED)), _always(1), _official(0, True)
     ),
-    "parts": Protocol("the corpus's own parts", _always(1), _cut_parts),
-    "official": Protocol("official partition", _always(1), _official(0, False)),
-    "official_paper": Protocol("official partition, as published", _always(1), _official(0, True), SELECTED),
-    "sixfold": Protocol("official partition and five rotations", _always(1 + ROTATIONS), _official(ROTATIONS, False)),
+    "sixfold": Protocol(
+        _always(Words("official partition and five rotations")), _always(1 + ROTATIONS), _official(ROTATIONS, False)
+    ),
     "sixfold_paper": Protocol(
-        "official partition and five rotations, as published",
+        _always(Words("official partition and five rotations, as published", SELECTED)),
         _always(1 + ROTATIONS),
         _official(ROTATIONS, True),
-        SELECTED,
     ),
 }
