@@ -56,18 +56,25 @@ class Dialogs:
 def turns_before(segments: Sequence[Segment], most: int) -> dict[str, list[Segment]]:
     """The ``most`` turns before each segment in its dialog, the latest first.
 
-    A turn is before another if it has begun earlier and ended no later: even of two that overlap, all of the first is
-    known when the other ends.
+    Turns that have a number follow it. Of others of one recording, a turn is before another if it has begun earlier and
+    ended no later: even of two that overlap, all of the first is known when the other ends.
     """
-    dialogs: dict[str, list[Segment]] = defaultdict(list)
-    for segment in sorted(segments, key=lambda s: (s.start_s, s.segment_id)):
-        dialogs[group_of(segment, "dialog")].append(segment)
+    dialogs: dict[tuple, list[Segment]] = defaultdict(list)
+    for segment in sorted(segments, key=lambda s: (s.turn or 0, s.start_s, s.segment_id)):
+        # Times of two recordings do not tell which of them was first.
+        dialogs[group_of(segment, "dialog"), segment.unit_id if segment.turn is None else None].append(segment)
     found = {}
     for turns in dialogs.values():
         for k, turn in enumerate(turns):
-            earlier = (t for t in reversed(turns[:k]) if t.start_s < turn.start_s and t.end_s <= turn.end_s)
+            earlier = (t for t in reversed(turns[:k]) if _is_before(t, turn))
             found[turn.segment_id] = list(islice(earlier, most))
     return found
+
+
+def _is_before(a: Segment, b: Segment) -> bool:
+    if a.turn is not None and b.turn is not None:
+        return a.turn < b.turn
+    return a.start_s < b.start_s and a.end_s <= b.end_s
 
 
 class DialogRecurrence(nn.Module):

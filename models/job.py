@@ -78,7 +78,7 @@ def load_examples(job: Job, device: str) -> Examples:
         if items.dialogs is not None and not (items.dialogs.turn >= 0).any():
             raise InputError(
                 f"network.context {job.network.context}: {job.segments} has no turn before another in its dialog or "
-                "recording; set it to 0"
+                "recording; set it to 0, or number the turns of dialogs that are of several recordings (turn)"
             )
         items = replace(items, rated=counts)
     return fitted(items, job.network, job.training)

@@ -74,6 +74,7 @@ class Segment:
     side: Side = "whole"
     picture: Picture = "whole"
     dialog: str | None = None  # the conversation that the segment is part of; None: its unit
+    turn: int | None = None  # its number in a dialog of several recordings, whose times do not tell what came first
     scenario: str | None = None  # script or scene, where others act it, too
     style: str | None = None  # such as scripted or improvised
     text: str | None = None

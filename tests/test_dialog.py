@@ -1,6 +1,7 @@
 """Dialog context: which turns come before, by a slow search; and that nothing later, absent or elsewhere counts."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,16 @@ def test_turns_before_are_those_of_a_slow_search(drawn, most):
         known = [t for t in turns if t.dialog == one.dialog and t.start_s < one.start_s and t.end_s <= one.end_s]
         known.sort(key=lambda t: (t.start_s, t.segment_id), reverse=True)
         assert found[one.segment_id] == known[:most]
+
+
+def test_times_of_two_recordings_do_not_tell_what_came_first():
+    """File b was recorded after file a, and both count from their own first frame."""
+    spans = {"a1": (0, 4), "a2": (4, 9), "b1": (0, 3), "b2": (3, 8)}
+    turns = [Segment(name, name[0], "x", start_s=s, end_s=e, dialog="d") for name, (s, e) in spans.items()]
+    names = lambda found: {name: [t.segment_id for t in before] for name, before in found.items()}  # noqa: E731
+    assert names(turns_before(turns, 5)) == {"a1": [], "a2": ["a1"], "b1": [], "b2": ["b1"]}
+    numbered = [replace(t, turn=number) for t, number in zip(turns, (1, 2, 10, 11), strict=True)]
+    assert names(turns_before(numbered, 2)) == {"a1": [], "a2": ["a1"], "b1": ["a2", "a1"], "b2": ["b1", "a2"]}
 
 
 def test_the_recurrence_equals_torchs_gru_on_the_turns_in_their_order():

@@ -86,7 +86,7 @@ class Reader(Corpus):
             found.segments.append(
                 Segment(
                     segment_id, segment_id, row["Speaker"], None, PARTS[part], 0.0, inf, dialog=dialog,
-                    text=row["Utterance"] or None,
+                    turn=utterance, text=row["Utterance"] or None,
                 )
             )  # fmt: skip
             found.labels.append(Label(segment_id, row["Emotion"].lower() or None))
