@@ -84,8 +84,8 @@ def test_meld_has_a_segment_for_each_row_with_a_clip(friends):
     assert [u.unit_id for u in found.units] == [s.segment_id for s in found.segments] == names
     assert found.units[0] == Unit(names[0], "train_splits/dia0_utt0.mp4", None, None, "train", names[0])
     assert found.segments[1] == Segment(
-        names[1], names[1], "The Interviewer", None, "train", 0.0, inf, dialog="train_dia0", turn=1, text="You must’ve.",
-        shard=names[1],
+        names[1], names[1], "The Interviewer", None, "train", 0.0, inf, dialog="train_dia0", turn=1,
+        text="You must’ve.", shard=names[1],
     )  # fmt: skip
     assert found.segments[0].text == "my company’s “KL-5”, then"
     assert found.segments[2].text == "It’s, well: OK"
