@@ -8,6 +8,7 @@ import statistics
 import pandas as pd
 import pytest
 
+from models.options import SignificanceOptions
 from models.report import names
 from models.report.charts import Axis, block_means, path, swarm
 from models.report.sections.scores import chance_of, collect, guessed
@@ -135,7 +136,7 @@ def test_a_constant_answer_is_no_better_than_guessing_where_folds_lack_classes()
 
 def test_curves_show_the_score_that_selects(tmp_path):
     made = Fixture(tmp_path, "affwild2", size=24)
-    made.configure(significance={"metric": "ccc_valence", "practical_region": 0.01, "alpha": 0.05})
+    made.configure(significance=SignificanceOptions(metric="ccc_valence").model_dump())
     figure = next(h3.text for h3 in page_of(made).all("h3") if "on the development part, by epoch" in h3.text)
     assert "Mean CCC" in figure
 

@@ -95,7 +95,7 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        versions = next(run_infos(side.results, side.runs), {}).get("versions") or {}
+        versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": segments["speaker"].nunique()}
@@ -186,10 +186,7 @@ def read_sides(folders: list[Path]) -> list[Side]:
             raise InputError(f"{folder}: has no tables/scores.csv; run the workflow there first")
         table = of_protocol(table, settings.protocol.name)
         runs = in_order(table["run"], settings.runs)
-        names = RunNames(
-            {run: settings.runs[run] for run in runs if run in settings.runs}, settings.models, settings.about_models
-        )
-        sides.append(Side(name, results, collect(table), runs, names))
+        sides.append(Side(name, results, collect(table), runs, settings.names))
     return sides
 
 

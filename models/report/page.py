@@ -79,7 +79,6 @@ def render_comparison(view: dict) -> str:
         .render(
             **view,
             names=names,
-            numbers_of=names.Numbers,
             numbering=Numbering(),
             figures=[],
             page_tables=partial(_page_tables, "comparison", view["demonstration"]),

@@ -56,10 +56,7 @@ class Paper:
 
 def papers(settings: Settings) -> list[Paper]:
     """All published figures that the configuration brings."""
-    given = settings.published
-    if given and "metric" in given[0]:  # rows without a paper around them
-        given = [{"rows": given}]
-    return [_paper(one, settings) for one in given]
+    return [_paper(one, settings) for one in settings.published]
 
 
 def _paper(given: Mapping, settings: Settings) -> Paper:
