@@ -1,4 +1,4 @@
-"""What is known of segments and frames, which a network learns to say: classes or numbers, by the names of its outputs.
+"""Ground truth of segments and frames: classes or numbers, named as the network's outputs are.
 
 Classes of segments stand in the split, numbers of segments in labels.tsv, both of frames in labels.h5.
 """
