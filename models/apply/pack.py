@@ -104,7 +104,6 @@ def _describe(
             **card.people(segments, training),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
-            "words": known["words"]["labels"],
         },
         files=files,
     )
