@@ -202,7 +202,7 @@ def count_separate(network: nn.Module) -> int:
 
 
 class Scaled(nn.Module):
-    """Numbers in their own unit, of a model that says how many spreads they are from the centre."""
+    """A model of standardised numbers, whose answers are in their own unit."""
 
     def __init__(self, model: nn.Module, centre: Sequence[float], spread: Sequence[float]):
         super().__init__()

@@ -82,7 +82,7 @@ def seed_folders(fold: Path) -> list[Path]:
 
 
 def fold_and_seed(folder: Path) -> tuple[int, int]:
-    """Which fold and seed the folder of a training is of."""
+    """Fold and seed of a training's folder."""
     return int(folder.parent.name.removeprefix("fold")), int(folder.name.removeprefix("seed"))
 
 

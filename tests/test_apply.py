@@ -29,12 +29,12 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
-from models.apply.calibrate import fit_temperature, tempered
 from models.apply.card import OTHER_CROPS
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
+from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.records import InputError, Segment, read_table, write_table

@@ -16,7 +16,7 @@ from models.apply.recordings import Recording
 from models.apply.stages import Prepared
 from models.evaluation.metrics import main_metric
 from models.inference import load_network
-from models.report.names import metric_words
+from models.report.writing import metric_words
 from pipeline.records import Segment, Unit, read_table
 from pipeline.store import FeatureStore
 from tests.task_corpora import CLASSES, FPS, FRAMES, TURNS, VIDEOS, Corpus, invoke, to_the_report

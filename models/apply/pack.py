@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from models.apply import card
-from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
+from models.apply.model_folder import (
+    CARD,
+    FILE,
+    FORMAT,
+    MEMBERS,
+    WEIGHTS,
+    Feature,
+    ModelFile,
+    RecogniserChoice,
+    Weights,
+)
 from models.evaluation.metrics import selecting_metric
 from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target

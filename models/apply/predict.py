@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from models.apply.answer import Answer, Face, Row, Spoken
-from models.apply.calibrate import tempered
 from models.apply.card import OTHER_CROPS
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.page import html
 from models.apply.outputs.table import table
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
+from models.apply.temperature import tempered
 from models.examples import Examples
 from models.inference import Answers, answers, outputs, probabilities
 from models.items import frame_items, segment_items

@@ -14,13 +14,13 @@ import click
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
 from models.report.gather import Results, run_infos
-from models.report.names import Numbers, listing, missing
 from models.report.runs import RunNames, in_order
 from models.report.sections.contrasts import SHORT
 from models.report.sections.scores import Cell, collect, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
+from models.report.writing import Numbers, listing, missing
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.files import replacing
 from pipeline.log import log

@@ -9,12 +9,12 @@ from models.evaluation.metrics import selecting_metric
 from models.protocols.leaks import clauses
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
-from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
+from models.report.writing import count, grouped, listing, metric_words, percent, sentence
 from models.wording import NORMALISED
 from pipeline.records import InputError
 

@@ -30,8 +30,8 @@ from functools import cached_property
 from pathlib import Path
 
 from models.options import MODALITIES
-from models.report.names import listing
 from models.report.runs import Run, RunNames
+from models.report.writing import listing
 from models.task import Task
 from pipeline.records import InputError
 

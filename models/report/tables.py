@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.report.names import Numbers, grouped, missing
+from models.report.writing import Numbers, grouped, missing
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
 from models.options import MODALITIES
-from models.report import names
+from models.report import writing
 from models.report.gather import Results, contact_sheet
 from models.report.paper import paper
 from models.report.runs import RunNames, in_order, matches
 from models.report.sections import classes, contrasts, costs, folds, items, published, ranks, scores, traces, training
 from models.report.sections.coverage import coverage
+from models.report.sections.examples import examples
 from models.report.sections.first_page import first_page
-from models.report.sections.mistakes import examples
 from models.report.sections.provenance import provenance
 from models.report.sections.raters import agreement_of
 from models.report.sections.verdict import Verdicts
@@ -52,7 +52,7 @@ def build(results: Results, media: bool = True) -> dict:
         "media": media,
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
-        "names": names,
+        "writing": writing,
         "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
         "run_names": run_names,
         "verdicts": verdicts,
@@ -83,7 +83,9 @@ def build(results: Results, media: bool = True) -> dict:
     view["paper"] = paper(results, view, runs)
     word = settings.words["segment"]
     view["sections"] = [
-        (name, title.format(names.sentence(word), word)) for name, title in TITLES.items() if _stands(name, view, media)
+        (name, title.format(writing.sentence(word), word))
+        for name, title in TITLES.items()
+        if _stands(name, view, media)
     ]
     return view
 
@@ -203,5 +205,5 @@ def feature_lines(settings: Settings) -> list[str]:
             if weights and by != "import":
                 made += f", {weights}"
             stores.append(f"{store} ({made})")
-        out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
+        out.append(f"{writing.sentence(modality)}: {writing.listing(stores)}.")
     return out

@@ -13,7 +13,7 @@ from models.apply.answer import Answer
 from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import LIGHT, Track
 from models.apply.outputs.stretches import phrases
-from models.report.names import clock
+from models.report.writing import clock
 from pipeline.files import replacing
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from models.evaluation.statuses import Status, Verdict
 from models.report.charts import Axis
-from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.report.writing import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 
 BOOTSTRAPPED = "p value of the bootstrap"
 OTHER_P = {  # than the probability of a difference at least as large if there were none

@@ -4,9 +4,9 @@ import json
 from collections import Counter
 
 from models.report.gather import Results, Store, run_infos
-from models.report.names import grouped, sentence
 from models.report.settings import Settings
 from models.report.tables import Column, Table
+from models.report.writing import grouped, sentence
 
 
 def provenance(results: Results) -> dict:

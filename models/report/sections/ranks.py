@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from models.report.charts import Axis
-from models.report.names import Numbers, count, metric_words, p_is
 from models.report.runs import RunNames
 from models.report.tables import Column, Table
+from models.report.writing import Numbers, count, metric_words, p_is
 from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3

@@ -9,11 +9,11 @@ import pandas as pd
 
 from models.options import MODALITIES, NOTHING
 from models.report.charts import Axis
-from models.report.names import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
 from models.report.runs import RunNames
 from models.report.sections.published import Paper, beside, lines
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.report.writing import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
 from models.task import POOLED
 
 MAIN_RUNS = 4  # shown in detail

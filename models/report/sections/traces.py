@@ -11,9 +11,9 @@ from models.evaluation.scores import video_metrics
 from models.predictions import FILE
 from models.report.charts import Axis, band, block_means, path, swarm
 from models.report.gather import Results
-from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
+from models.report.writing import Numbers, metric_words, sentence
 from pipeline.records import Segment, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing

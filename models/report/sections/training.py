@@ -10,9 +10,9 @@ import pandas as pd
 from models.evaluation.metrics import selecting_metric
 from models.report.charts import Axis, path
 from models.report.gather import Results, histories, run_infos
-from models.report.names import DEVELOPMENT, grouped, listing
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
+from models.report.writing import DEVELOPMENT, grouped, listing
 
 LOSSES = ("training_loss", "development_loss")
 LINES_AT_MOST = 60

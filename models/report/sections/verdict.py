@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from models.evaluation.contrast import also_differs
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
-from models.report.names import Numbers, count, missing, p_is, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
+from models.report.writing import Numbers, count, missing, p_is, percent, sentence
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
 KINDS = {
