@@ -46,8 +46,8 @@ def proportion(folder: Path, films: Path) -> dict[str, float]:
     corpus.index()
     found = {}
     for stage in (corpus.faces, corpus.audio, corpus.words):
-        costs = [min(stage(unit).processor_s, stage(unit).processor_s) for unit in units]
-        rates = {count: sum(costs[:count]) / count * 3600 / unit_s for count in COUNTS}
+        spent_s = [min(stage(unit).processor_s, stage(unit).processor_s) for unit in units]
+        rates = {count: sum(spent_s[:count]) / count * 3600 / unit_s for count in COUNTS}
         for count, rate in rates.items():
             found[f"{stage.__name__}: s of a core for an hour of media, {count} dialogs"] = rate
         spread = max(rates.values()) / min(rates.values())

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.gpu import checkpoint
+from benchmarks.measure import ATTRIBUTES
 from pipeline.audio_file import AudioWriter
 from pipeline.crops import FaceWriter
 from pipeline.features.command import build
@@ -24,10 +25,6 @@ from pipeline.records import Segment, Word, write_table
 
 LAYERS = {"transformers_audio": 4, "transformers_image": 4, "transformers_text": 12}  # fewer: the harder, the faster
 OF_SOUND = {"layers": [4, 5, 6, 7, 8], "pool_s": 0.1}  # the default
-ATTRIBUTES = {
-    "corpus": "iemocap", "name": "bench", "modality": "audio", "extractor": "bench", "extractor_version": "1",
-    "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
-}  # fmt: skip
 
 
 def _turns(durations_s: np.ndarray) -> dict[str, tuple[float, float]]:

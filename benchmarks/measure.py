@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+ATTRIBUTES = {  # of feature stores that are measured
+    "corpus": "iemocap", "name": "bench", "modality": "audio", "extractor": "bench", "extractor_version": "1",
+    "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
+}  # fmt: skip
 BETWEEN = """
 import json, resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])

@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measure import ATTRIBUTES
 from pipeline.store import FeatureStore, Rows, StoreWriter
 
 SEGMENTS, DIM = 10_000, 128
-ATTRIBUTES = {
-    "corpus": "iemocap", "name": "bench", "modality": "audio", "extractor": "bench", "extractor_version": "1",
-    "config": {}, "weights": {}, "software": {}, "inputs": "", "demonstration": True,
-}  # fmt: skip
 
 
 def _write(folder: Path) -> tuple[Path, Path]:

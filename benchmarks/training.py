@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.measure import ROOT
+from benchmarks.measure import ATTRIBUTES, ROOT
 from models.task import Task
 from pipeline.log import peak_memory_mb
 from pipeline.store import FeatureStore, Rows, StoreWriter
@@ -37,11 +37,8 @@ STREAMED_WIDTH, CORPUS_FRAMES = 1500, 2_900_000
 
 
 def _attributes(modality: str, corpus: str) -> dict:
-    return {
-        "corpus": corpus, "name": modality, "modality": modality, "extractor": "bench", "extractor_version": "1",
-        "config": {"columns": ["valence", "arousal"]} if modality == "label" else {},
-        "weights": {}, "software": {}, "inputs": "", "demonstration": True,
-    }  # fmt: skip
+    config = {"columns": ["valence", "arousal"]} if modality == "label" else {}
+    return {**ATTRIBUTES, "corpus": corpus, "name": modality, "modality": modality, "config": config}
 
 
 def _noise(rng, seconds: float, dim: int, hop_s: float, shift: np.ndarray | float = 0.0) -> Rows:
@@ -163,11 +160,11 @@ def train(folder: Path, files: dict[str, Path], out: str, cores: int, **training
     """Seconds of one training job in a process of its own, start-up included."""
     features = [x for m, path in files.items() for x in ("--feature", f"{m}={path}")]
     command = [
-        *(sys.executable, "-m", "models", "train", "--task", "classes/segment", "--name", "bench"),
-        *("--modalities", "A+V+T", "--network", '{"fusion": "self_attention"}'),
-        *("--split", f"{folder}/split.tsv", "--fold", "0", *features),
-        *("--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}"),
-    ]
+        sys.executable, "-m", "models", "train", "--task", "classes/segment", "--name", "bench",
+        "--modalities", "A+V+T", "--network", '{"fusion": "self_attention"}',
+        "--split", f"{folder}/split.tsv", "--fold", "0", *features,
+        "--training", json.dumps(training), "--cores", str(cores), "--out", f"{folder}/{out}",
+    ]  # fmt: skip
     begin_s = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - begin_s

@@ -20,7 +20,7 @@ STAGES = {
     "predict": ("models.apply.command:predict", "say what a packed model makes of recordings"),
     "check-fusion": ("models.check:check_fusion", "try a fusion on made-up streams and say what is wrong with it"),
     "report": ("models.report.command:report", "write the report as one HTML file"),
-    "examples": ("models.report.sections.mistakes:command", "choose mistakes of a run to look at and listen to"),
+    "examples": ("models.report.sections.examples:command", "choose mistakes of a run to look at and listen to"),
     "compare-reports": ("models.report.compare:compare_reports", "set several results folders side by side"),
     "archive": ("models.report.archive:archive", "put a run into a folder to archive, without corpus data"),
 }

@@ -121,7 +121,7 @@ class Examples:
 
     @cached_property
     def eighths(self) -> np.ndarray:
-        """(I,) length of each item in eighths of the longest, of the modality where it is longest, at least 1.
+        """(I,) length of each item in eighths of the longest one, at least 1; of several modalities the largest share.
 
         With dialog context, of the longest turn that is given with it.
         """

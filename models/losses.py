@@ -1,7 +1,5 @@
 """What training minimises and what selects the epoch: cross-entropy, or 1 - CCC over observed frames."""
 
-from typing import Literal
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,12 +9,11 @@ from models.data import Batch
 from models.evaluation.metrics import accuracy, ccc, confusion_matrix, moments, selecting_metric
 from models.examples import Examples
 from models.inference import Answers
-from models.options import TrainingOptions
+from models.options import CccOver, TrainingOptions
 from models.truth import UNKNOWN
 from pipeline.records import InputError
 
 SMALLEST = 1e-8  # of the denominator of CCC: below it, everything is constant
-Over = Literal["batch", "window", "window_unbiased"]
 
 
 class Objective:
@@ -76,7 +73,8 @@ class Objective:
         each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
         loss = 1 - float(each.mean())
         if self.options.loss == "mse":
-            loss = float(self.squared_error(*map(torch.from_numpy, (output, truth, found.known[found.known]))))
+            known = torch.ones(len(truth), dtype=torch.bool)
+            loss = float(self.squared_error(torch.from_numpy(output), torch.from_numpy(truth), known))
         ccc_of = {f"ccc_{name}": float(value) for name, value in zip(examples.names, each)}
         return {"loss": loss, **ccc_of, "ccc_mean": float(each.mean())}
 
@@ -100,7 +98,7 @@ def concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: bool
     return 2 * covariance / (spread + (mean_x - mean_y).square()).clamp(min=SMALLEST)
 
 
-def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: Over = "batch") -> Tensor:
+def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: CccOver = "batch") -> Tensor:
     """Average 1 - CCC over the targets that have any valid frame; 0 without any.
 
     ``predicted``, ``target``: (..., outputs); ``valid``: (...) or (..., outputs) bool. ``over``: one CCC over all valid

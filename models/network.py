@@ -197,12 +197,12 @@ class Separate(nn.Module):
 
 
 def count_separate(network: nn.Module) -> int:
-    """Count the networks that a model consists of and whose losses its own is the mean of; 1 where it is one."""
+    """How many single-number networks the model holds, else 1; training multiplies their mean loss by this."""
     return next((len(part.models) for part in network.modules() if isinstance(part, Separate)), 1)
 
 
 class Scaled(nn.Module):
-    """Numbers in their own unit, of a model that says how many spreads they are from the centre."""
+    """A model of standardised numbers, whose answers are in their own unit."""
 
     def __init__(self, model: nn.Module, centre: Sequence[float], spread: Sequence[float]):
         super().__init__()

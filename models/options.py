@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
-from models.fusion.base import CLASSES, Fusion, Published
+from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Published
 from models.fusion.registry import FUSIONS
 from models.task import Task
 from pipeline.records import InputError, Modality
 
 Rate = Annotated[float, Field(gt=0)]
+CccOver = Literal["batch", "window", "window_unbiased"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
@@ -47,12 +48,12 @@ class NetworkOptions(Options):
     model_config = ConfigDict(extra="allow", json_schema_extra=lambda schema: _list_fusions(schema))
 
     fusion: str = Field(description="how the modalities meet: a name, module:Class or file.py:Class")
-    combine: Literal["statistics", "concatenation"] | None = Field(
+    combine: Combination | None = Field(
         None,
         description="fused vectors become std and mean across them, or are concatenated (noSP); null: the fusion's",
     )
     faithful: bool = Field(False, description="the published model to the number, defects included")
-    encoder: Literal["gru", "tcn"] | None = Field(
+    encoder: EncoderKind | None = Field(
         None, description="temporal encoder of each modality; null: as the fusion has it"
     )
     one_grid: bool | None = Field(
@@ -208,7 +209,7 @@ class TrainingOptions(Options):
     loss: Literal["ccc", "mse"] = Field(
         "ccc", description="of numbers: 1 - CCC, or the mean squared error (classes: always cross-entropy)"
     )
-    ccc_over: Literal["batch", "window", "window_unbiased"] = Field(
+    ccc_over: CccOver = Field(
         "batch",
         description="numbers of frames: the loss is one CCC over all frames of a batch, or one per window, averaged "
         "(window_unbiased: as in paper 2's code, with a variance of n - 1; faithful rjcma always)",

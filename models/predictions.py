@@ -41,8 +41,6 @@ class Predictions:
     segments: tuple[str, ...]  # names, sorted
     segment: np.ndarray  # (N,) index into segments
     frame: np.ndarray  # (N,) frame of the video; 0 where segments are predicted
-    time_s: np.ndarray  # (N,) middle or start of the frame as the run wrote it; NaN where segments are predicted
-    valid: np.ndarray  # (N,) whether the truth is known
     seeds: tuple[int, ...]  # ascending
     classes: tuple[str, ...]  # () for numbers
     truth: np.ndarray  # (N,) index into classes, -1 where unknown; or (N, targets)
@@ -84,7 +82,7 @@ def seed_folders(fold: Path) -> list[Path]:
 
 
 def fold_and_seed(folder: Path) -> tuple[int, int]:
-    """Which fold and seed the folder of a training is of."""
+    """Fold and seed of a training's folder."""
     return int(folder.parent.name.removeprefix("fold")), int(folder.name.removeprefix("seed"))
 
 
@@ -184,7 +182,7 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     else:
         truth, predicted = (_class_codes(path, name, coded[name], classes) for name in ("label", "predicted"))
         known, predictable = truth >= 0, predicted >= 0
-    valid = columns.setdefault("valid", known)
+    valid = columns.get("valid", known)
     for what, wrong in (("label", valid & ~known), ("prediction", ~predictable)):
         if wrong.any():
             kind = "a number" if task.numbers else "a class"
@@ -195,9 +193,9 @@ def read_predictions(path: str | Path, task: Task, part: str, valid_only: bool =
     names, segment = coded["segment_id"]
     rank = np.argsort(np.argsort(names))  # names are few: rows get the codes of sorted names
     used, segment = np.unique(rank[segment[keep]], return_inverse=True)
-    kept = {name: columns[name][keep] for name in ("frame", "time_s", "valid")}
     segments = tuple(np.sort(names)[used].tolist())
-    return _by_seed(path, segments, segment, columns["seed"][keep], kept, classes, truth[keep], predicted[keep])
+    seed, frame = columns["seed"][keep], columns["frame"][keep]
+    return _by_seed(path, segments, segment, seed, frame, classes, truth[keep], predicted[keep])
 
 
 def _rows(path: Path, task: Task, part: str) -> tuple[Columns, dict[str, Coded], tuple[str, ...]]:
@@ -205,7 +203,7 @@ def _rows(path: Path, task: Task, part: str) -> tuple[Columns, dict[str, Coded],
     from pyarrow import parquet
 
     have = parquet.read_schema(path).names
-    further = ["frame", "time_s", "valid"] if task.frames else []
+    further = ["frame", "valid"] if task.frames else []
     wanted = ["segment_id", "seed", "part", *further, *truth_columns(task), *prediction_columns(task)]
     missing = [name for name in wanted if name not in have]
     if missing:
@@ -222,7 +220,7 @@ def _rows(path: Path, task: Task, part: str) -> tuple[Columns, dict[str, Coded],
         coded[name] = np.array(column.dictionary.to_pylist(), dtype=str), column.indices.to_numpy()
     columns = {name: table[name].to_numpy() for name in wanted if name not in (*text, "part")}
     if not task.frames:
-        columns |= {"frame": np.zeros(len(table), np.int64), "time_s": np.full(len(table), np.nan)}
+        columns["frame"] = np.zeros(len(table), np.int64)
     return columns, coded, classes
 
 
@@ -236,9 +234,9 @@ def _class_codes(path: Path, column: str, coded: Coded, classes: tuple[str, ...]
     return np.array([number.get(name, -1) for name in names.tolist()], np.int64)[code]
 
 
-def _by_seed(path, segments, segment, seed, columns, classes, truth, predicted) -> Predictions:
+def _by_seed(path, segments, segment, seed, frame, classes, truth, predicted) -> Predictions:
     """Bring rows into the order seed, segment, frame, and check that every seed has the same items and truth."""
-    order = np.lexsort((columns["frame"], segment, seed))
+    order = np.lexsort((frame, segment, seed))
     seeds, counts = np.unique(seed, return_counts=True)
     if len(set(counts.tolist())) > 1:
         raise InputError(f"{path}: seeds {seeds.tolist()} have {counts.tolist()} items; all need the same; {AGAIN}")
@@ -246,7 +244,7 @@ def _by_seed(path, segments, segment, seed, columns, classes, truth, predicted) 
     def rows(values):
         return values[order].reshape(len(seeds), counts[0], *values.shape[1:])
 
-    key = np.stack([rows(segment), rows(columns["frame"])])
+    key = np.stack([rows(segment), rows(frame)])
     answers = rows(truth)
     if (key != key[:, :1]).any() or not np.array_equal(
         answers, np.broadcast_to(answers[0], answers.shape), equal_nan=True
@@ -254,13 +252,12 @@ def _by_seed(path, segments, segment, seed, columns, classes, truth, predicted) 
         raise InputError(f"{path}: its seeds were not tested on the same items with the same truth; {AGAIN}")
     if (np.diff(key[0, 0]) == 0)[np.diff(key[1, 0]) == 0].any():
         raise InputError(f"{path}: an item is there twice for one seed; {AGAIN}")
-    first = {name: rows(values)[0] for name, values in columns.items()}
     return Predictions(
         segments=segments,
         segment=key[0, 0],
+        frame=key[1, 0],
         seeds=tuple(seeds.tolist()),
         classes=classes,
         truth=answers[0],
         predicted=rows(predicted),
-        **first,
     )

@@ -1,4 +1,4 @@
-"""What is known of segments and frames, which a network learns to say: classes or numbers, by the names of its outputs.
+"""Ground truth of segments and frames: classes or numbers, named as the network's outputs are.
 
 Classes of segments stand in the split, numbers of segments in labels.tsv, both of frames in labels.h5.
 """
@@ -19,7 +19,7 @@ UNKNOWN = -1  # the number of a class where none is known
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of some segments."""
+    """Ground truth of some segments."""
 
     names: list[str]  # of the classes, or of the numbers
     values: np.ndarray  # (I,) numbers of classes, UNKNOWN where none is known; or (I, numbers), NaN where unknown
@@ -33,7 +33,7 @@ def segment_truth(
     labels: str | Path | None,
     targets: Sequence[Target] | None = None,
 ) -> Truth:
-    """What is known of ``rows`` of a split: numbers from ``labels``, which is labels.tsv, votes from ``targets``.
+    """Ground truth of ``rows`` of a split: numbers from ``labels``, which is labels.tsv, votes from ``targets``.
 
     Raises InputError where something that trains or is tested is not known.
     """
@@ -73,7 +73,7 @@ def _shares(names: Sequence[str], rows: Sequence[Assignment], targets: Iterable[
 
 
 def rated(rows: Sequence[Assignment], targets: Iterable[Target]) -> tuple[list[Assignment], dict[str, int]]:
-    """Rows of a fold, of which those with a target train; and how many that adds and leaves out."""
+    """Rows of a fold whose training part are those with a target, and how many that adds and leaves out."""
     fold, voted = rows[0].fold, {target.segment_id for target in targets}
     trained = {row.segment_id for row in rows if row.part == "training"}
     kept = [row for row in rows if row.part != "training" or row.segment_id in voted]

@@ -10,24 +10,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from models.options import MODALITIES, NetworkOptions, SignificanceOptions
 from models.protocols.leaks import Leak, leaks
 from models.report.command import report
 from models.report.gather import read
 from models.report.page import downloads, prefix_of, render
 from models.report.settings import Settings
 from models.report.view import build
+from models.task import Task
+from models.wording import sentences
 from pipeline.records import Assignment, Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
 from tests import report_runs, report_tables
 from tests.page import Page
 from tests.report_benchmarks import jobs_of, write_benchmarks
-from tests.report_material import CITED, MODELS, TITLES, contact_sheet, encoded, face, hash_of
+from tests.report_material import CITED, MODELS, TITLES, TRAINING, contact_sheet, encoded, face, hash_of
 from tests.report_setups import PAPERS, SETUPS, STORES, WHISPER, Setup
 
 CORPORA = tuple(PAPERS)
 WEIGHTS = {f"demo--{kind}": f"demo:{kind}" for kind in ("bert", "vit", "wav2vec2")} | {"whisper": WHISPER}
 WORDS = {"unit": "recording", "segment": "segment", "labels": {}}
-TRAINING = {"epochs": 20, "learning_rate": 0.003, "batch_size": 32, "normalise": True}
 ORDINARY = {"root": None, "scale": "demo", "demonstration": True}
 
 
@@ -103,44 +105,42 @@ class Fixture:
             modality, extractor, weights = STORES[name]
             extractors[name] = {"extractor": extractor, "weights": weights}
             if name in setup.imported:
-                extractors[name] = {"extractor": "import", "path": f"{name}.csd", "modality": modality}
+                extractors[name] = {"extractor": "import", "weights": None, "path": f"{name}.csd", "modality": modality}
         audio = {"audio": "mfcc"} if "mfcc" in setup.imported else {}
+        inputs = {"audio": "wav2vec2", "video": "expression", "text": "bert", **audio}
         options = {
             "extractors": extractors,
-            "inputs": {"audio": "wav2vec2", "video": "expression", "text": "bert", **audio},
+            "inputs": inputs,
+            "faces": {"sample_rate_hz": 10, "picture": "face"},
             "recogniser": setup.recogniser,
             "runs": runs,
             "labels": [] if setup.numbers else list(setup.classes),
             "merge": {},
             "turns": "all",
-            "training": {
-                "seeds": self.seeds,
-                "epochs": 20,
-                "learning_rate": 0.003,
-                "batch_size": 32,
-                "normalise": True,
-            },
+            "training": {**TRAINING, "seeds": self.seeds},
             "contrasts": [{"question": question, "a": a, "b": b} for question, a, b, _ in setup.contrasts],
-            "significance": {
-                "metric": setup.metric,
-                "practical_region": 0.01,
-                "alpha": 0.05,
-                "bootstrap_samples": 5000,
-            },
+            "significance": SignificanceOptions(metric=setup.metric, bootstrap_samples=5000).model_dump(),
             "protocol": self.protocol["name"],
         }
-        used = dict.fromkeys(run.rsplit("-", 1)[0] for run in setup.levels)
-        used = dict.fromkeys(row["model"] for row in setup.runs) if setup.runs else used
+        listed, task = _listed(setup, inputs), Task.parse(setup.task)
+        models = {row["model"]: NetworkOptions(**MODELS[row["model"]]) for row in listed}
         config = {
             "scale": self.about["scale"],
             self.corpus: options,
-            "models": {model: MODELS[model] for model in used},
+            "models": {name: model.model_dump() for name, model in models.items()},
         }
-        about = {model: {"title": TITLES[model], "citation": CITED.get(model)} for model in used}
-        runs = [dict(zip(("run", "model", "modalities"), (run, *run.rsplit("-", 1)))) for run in setup.levels]
+        about = {
+            name: {
+                "title": TITLES[name],
+                "description": sentences(model, task),
+                "citation": CITED.get(name),
+                "notes": [],
+            }
+            for name, model in models.items()
+        }
         given = {key: getattr(setup, key) for key in ("corpus", "task", "published", "departures", "citations")}
         given |= {"config": config, "protocol": self.protocol, "title": setup.title or setup.corpus}
-        given |= {"words": setup.words or WORDS, "runs": setup.runs or runs, "models": about if setup.titles else {}}
+        given |= {"words": setup.words or WORDS, "runs": listed, "models": about}
         given |= {"training_jobs": [str(fold) for fold in range(setup.folds)]}
         self.config_json.write_text(json.dumps({**given, **self.about, "protocol": self.protocol}))
 
@@ -224,6 +224,13 @@ class Fixture:
                     row = np.concatenate([np.asarray(face(n % 35, 64))] * 10, axis=1)
                     strip = {"segment_id": s.segment_id, "tile_px": 64, "time_s": times, "jpeg": encoded(row)}
                     stream.write(json.dumps(strip) + "\n")
+
+
+def _listed(setup: Setup, inputs: dict[str, str]) -> list[dict]:
+    """The runs as config.json lists them, each with the store that it reads for each modality."""
+    rows = setup.runs or [dict(zip(("run", "model", "modalities"), (run, *run.rsplit("-", 1)))) for run in setup.levels]
+    read = [[MODALITIES[letter] for letter in row["modalities"].split("+")] for row in rows]
+    return [{**row, "inputs": {m: inputs[m] for m in own} | row.get("inputs", {})} for row, own in zip(rows, read)]
 
 
 def html_of(fixture: Fixture, media: bool = True) -> str:

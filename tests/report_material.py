@@ -6,8 +6,10 @@ from functools import cache
 
 import numpy as np
 
+from models.options import TrainingOptions
 from pipeline.records import Segment
 
+TRAINING = TrainingOptions(seeds=[1, 2], epochs=20, learning_rate=0.003).model_dump()
 PAIRWISE = {"block": "bare", "encoder": "gru"}
 MODELS = {
     "self": {"fusion": "self_attention", "combine": "statistics", **PAIRWISE},
@@ -17,11 +19,11 @@ MODELS = {
     "cross_self": {"fusion": "cross_self_attention", "combine": "statistics", **PAIRWISE},
     "early": {"fusion": "concatenation", "combine": "concatenation"},
     "late": {"fusion": "late", "combine": "concatenation"},
-    "rcma": {"fusion": "rcma", "combine": "concatenation", "recursions": 3},
-    "rcma_1": {"fusion": "rcma", "combine": "concatenation", "recursions": 1},
-    "rcma_2": {"fusion": "rcma", "combine": "concatenation", "recursions": 2},
-    "rcma_4": {"fusion": "rcma", "combine": "concatenation", "recursions": 4},
-    "rjcma": {"fusion": "rjcma", "combine": "concatenation", "recursions": 3},
+    "rcma": {"fusion": "rcma", "encoder": "gru", "recursions": 3},
+    "rcma_1": {"fusion": "rcma", "encoder": "gru", "recursions": 1},
+    "rcma_2": {"fusion": "rcma", "encoder": "gru", "recursions": 2},
+    "rcma_4": {"fusion": "rcma", "encoder": "gru", "recursions": 4},
+    "rjcma": {"fusion": "rjcma", "encoder": "gru", "recursions": 3},
 }
 TITLES = {
     "self": "self-attention", "cross": "cross-attention", "self_concat": "self-attention without pooling",

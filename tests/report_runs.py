@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pandas as pd
 
+from models.options import MODALITIES
 from pipeline.records import Word, write_table
-from tests.report_material import smooth
+from tests.report_material import TRAINING, smooth
 
 SAID = re.findall(r"\w+", "well I never thought that we would really see the two of them again so soon")
 
@@ -25,13 +26,18 @@ def write(fixture) -> None:
                 folder.mkdir(parents=True)
                 table = history(best, setup.numbers, rng)
                 table.to_csv(folder / "history.csv", index=False)
+                letters = run.rsplit("-", 1)[1].split("+")
                 about = {
                     "seed": seed, "versions": {"torch": "2.11.0", "numpy": "1.26.4", "python": "3.11.2"},
                     "hardware": {"cpu": "Example CPU 3000", "cores": 8, "threads": 1, "gpu": None},
                     "model": {"parameters": 201_344 + 1000 * len(run)}, "seconds": 12.5, "epochs": len(table),
                     "selected": {"epoch": int(table["development_loss"].idxmin()) + 1},
-                    "training": {"learning_rate": 0.003},
-                    "inputs": {"audio": "01" * 32, "split": "02" * 32, "segments": "03" * 32, "labels": "03" * 32},
+                    "training": TRAINING, "chosen": {"learning_rate": TRAINING["learning_rate"]},
+                    "rated": {}, "layer_weights": {},
+                    "inputs": {
+                        **{MODALITIES[letter]: "01" * 32 for letter in letters},
+                        "split": "02" * 32, "segments": "03" * 32, "labels": "03" * 32,
+                    },
                 }  # fmt: skip
                 (folder / "run.json").write_text(json.dumps(about))
             if setup.frames and setup.numbers:

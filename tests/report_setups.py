@@ -44,7 +44,6 @@ class Setup:
     departures: list = field(default_factory=list)
     citations: list = field(default_factory=list)
     runs: list | None = None  # where runs name their inputs
-    titles: bool = True  # whether the models have titles
     recogniser: dict = field(default_factory=lambda: {"kind": "none", "weights": None})
     imported: tuple[str, ...] = ()
     styles: bool = False  # whether the test items are of two styles
@@ -122,7 +121,7 @@ SETUPS = {
         classes=("anger", "happiness", "neutral", "sadness"),
     ),
     "no sounds": _setup({"self-V+T": 56.0, "self-T": 47.0}, ("does the face help", "self-V+T", "self-T", "equivalent")),
-    "no texts": _setup({"self-A+V": 49.0, "early-A+V": 47.0}, titles=False),
+    "no texts": _setup({"self-A+V": 49.0, "early-A+V": 47.0}),
     "numbers": _setup(
         {"self-A+V+T": 0.54, "early-A+V+T": 0.49},
         ("attention or early", "self-A+V+T", "early-A+V+T", "a better"),

@@ -29,12 +29,12 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
-from models.apply.calibrate import fit_temperature, tempered
 from models.apply.card import OTHER_CROPS
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find
+from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.records import InputError, Segment, read_table, write_table
@@ -833,7 +833,7 @@ def test_a_process_that_ends_between_two_recordings_costs_neither(monkeypatch, t
 @pytest.mark.slow
 def test_the_stages_that_make_bench_times_are_most_of_a_prediction(made, shared, tmp_path):
     clip = shared / "media" / "grid" / "swwp2s.mpg"
-    timed = [sys.executable, "-m", "benchmarks.predict", "timed", made["affwild2"][2], clip, "--out", "out"]
+    timed = [sys.executable, "-m", "benchmarks.predict", made["affwild2"][2], clip, "--out", "out"]
     done = run_measured(timed, tmp_path)
     spent = json.loads(done.text.splitlines()[-1])
     assert 0.3 < spent["stages_s"] / spent["wall_s"] < 1

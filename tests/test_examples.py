@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from models.report.sections.mistakes import choose, command
+from models.report.sections.examples import choose, command
 from pipeline.audio_file import AudioWriter
 from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.crops import NO_FACE, FaceWriter

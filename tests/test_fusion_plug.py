@@ -45,6 +45,13 @@ OWN = """
     class Clashing(Gate):
         Config = Clash
 
+    class Twin(Gate):
+        title = "twin gates"
+        DETAILS = ["both open"]
+
+        def details(self):
+            return self.DETAILS
+
     class Half(Fusion):
         pass
 """
@@ -155,6 +162,13 @@ def test_ones_own_fusion_is_built_and_trained_from_its_file(own):
     network = build(given, DIMS, SEGMENTS, 2, MAX_STEPS)
     assert network(*batch("rcma", SEGMENTS, DIMS)).shape == (4, 2)
     assert code_of(f"{own}:Gate") != code_of("rcma")
+
+
+def test_the_words_of_ones_own_fusion_stay_as_they_are(own):
+    given = NetworkOptions(fusion=f"{own}:Twin", combine="statistics", encoder="tcn")
+    said = [title(given), title(given)]
+    assert said == ["twin gates (both open, statistical pooling, TCN)"] * 2
+    assert given.make_fusion().details() == ["both open"]
 
 
 def test_ones_own_fusion_that_cannot_be_used(own):

@@ -108,14 +108,16 @@ def test_the_report_shows_the_mean_over_folds_and_seeds(tmp_path):
     for k, share in enumerate(([0.5, 0.5], [0.7, 0.3])):
         (tmp_path / f"seed{k}").mkdir()
         info = {"layer_weights": {"audio": share}, "model": {"layers": {"audio": [3, 11]}}}
+        info |= {"training": {"normalise": True}}
         (tmp_path / f"seed{k}" / "run.json").write_text(json.dumps(info))
     results = SimpleNamespace(trainings=lambda run: sorted(tmp_path.glob("seed*")) if run == "self-A" else [])
     runs = {name: Run(name, "self", "A", {"audio": "wavlm"}) for name in ("self-A", "other-A")}
-    table = layers_table(results, list(runs), RunNames(runs, {}, {}))
+    names = RunNames(runs, {}, {"self": {"title": "self-attention"}})
+    table = layers_table(results, list(runs), names)
     (row,) = table.rows
     assert [column.head for column in table.columns] == ["Model", "Features", "3", "11"]
     assert [column.text(row) for column in table.columns][1:] == ["wavlm", "0.600", "0.400"]
-    assert layers_table(results, ["other-A"], RunNames(runs, {}, {})) is None
+    assert layers_table(results, ["other-A"], names) is None
 
 
 @pytest.mark.parametrize(
@@ -133,4 +135,5 @@ def test_the_note_says_whether_layers_were_normalised(normalise, said, tmp_path)
         (tmp_path / run / "run.json").write_text(json.dumps(info))
     results = SimpleNamespace(trainings=lambda run: [tmp_path / run])
     runs = {run: Run(run, run.removesuffix("-A"), "A", {"audio": "wavlm"}) for run in normalise}
-    assert said in layers_table(results, list(runs), RunNames(runs, {}, {})).note
+    names = RunNames(runs, {}, {run.model: {"title": run.model} for run in runs.values()})
+    assert said in layers_table(results, list(runs), names).note

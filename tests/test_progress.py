@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from models.report.names import duration
+from models.report.writing import duration
 from tests.workflow_runs import SNAKEMAKE
 from workflow.progress import Reporter, account, headline, table
 from workflow.run_log import Run, read_run

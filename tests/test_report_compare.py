@@ -13,7 +13,8 @@ from models.__main__ import main
 from models.report.compare import flat
 from pipeline.records import InputError
 from tests.page import Page, rows_of
-from tests.report_fixture import TRAINING, Fixture, page_of
+from tests.report_fixture import Fixture, page_of
+from tests.report_material import TRAINING
 from tests.report_runs import SAID
 
 REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
@@ -35,7 +36,7 @@ def compared(tmp_path_factory):
     moved = (scores["model"] == "self") & (scores["modalities"] == "A") & (scores["metric"] == "balanced_accuracy")
     scores.loc[moved, "value"] += 0.05
     scores[~(scores["model"] == "cross")].to_csv(file, index=False)
-    two.configure(training={"seeds": [1, 2], **TRAINING, "epochs": 40}, split_seed=4)
+    two.configure(training={**TRAINING, "epochs": 40}, split_seed=4)
     two.configure(runs={"self": ["A+V+T", "T", "A"]})
     config = json.loads(two.config_json.read_text())["config"]
     del config["models"]["cross"]

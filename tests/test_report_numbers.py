@@ -8,7 +8,8 @@ import statistics
 import pandas as pd
 import pytest
 
-from models.report import names
+from models.options import SignificanceOptions
+from models.report import writing
 from models.report.charts import Axis, block_means, path, swarm
 from models.report.sections.scores import chance_of, collect, guessed
 from models.report.tables import Column
@@ -135,7 +136,7 @@ def test_a_constant_answer_is_no_better_than_guessing_where_folds_lack_classes()
 
 def test_curves_show_the_score_that_selects(tmp_path):
     made = Fixture(tmp_path, "affwild2", size=24)
-    made.configure(significance={"metric": "ccc_valence", "practical_region": 0.01, "alpha": 0.05})
+    made.configure(significance=SignificanceOptions(metric="ccc_valence").model_dump())
     figure = next(h3.text for h3 in page_of(made).all("h3") if "on the development part, by epoch" in h3.text)
     assert "Mean CCC" in figure
 
@@ -246,7 +247,7 @@ def test_cost_adds_up(pages, fixtures):
             total += sum(float(row["s"]) for row in csv.DictReader(stream, delimiter="\t"))
             jobs += 1
     cells = rows_of(pages["iemocap"].table("Time and memory by stage"))["faces"]
-    assert cells[1:3] == [names.duration(total), str(jobs)]
+    assert cells[1:3] == [writing.duration(total), str(jobs)]
     of_stage = rows_of(pages["iemocap"].table("Time and memory by stage"))
     assert of_stage["demo corpus"][2] == "1", "the other corpus is counted in its own report"
     assert of_stage["weights"][2] == "2", "the small ones are made together"
@@ -356,32 +357,32 @@ def test_swarm_keeps_dots_apart_while_there_is_room():
 @pytest.mark.parametrize(
     ("function", "value", "text"),
     [
-        (names.p_value, 0.0004, "< 0.001"),
-        (names.p_value, 0.0312, "0.031"),
-        (Column("p", "p", names.p_value).text, {"p": None}, "–"),
-        (names.percent, 0.9999, "> 99 %"),
-        (names.percent, 0.005, "< 1 %"),
-        (names.percent, 0.0, "0 %"),
-        (names.percent, 1.0, "100 %"),
-        (names.duration, 3725, "1 h 02 min"),
-        (names.duration, 59.7, "1 min 00 s"),
-        (names.duration, 0.04, "0.0 s"),
-        (names.duration, 9.97, "10 s"),
-        (names.duration, 3599.6, "1 h 00 min"),
-        (names.duration, 7199, "2 h 00 min"),
-        (names.duration, 90_000, "25 h 00 min"),
-        (names.duration, 172_799, "2 d 0 h"),
-        (names.clock, 61.2, "1:01"),
-        (names.clock, 59.7, "1:00"),
-        (names.clock, 5400, "1:30:00"),
-        (lambda time_s: names.clock(time_s, 1), 59.97, "1:00.0"),
-        (names.listing, ["a", "b", "c"], "a, b and c"),
-        (names.metric_words, "ccc_mean", "mean CCC"),
-        (names.metric_words, "development_rmse_arousal", "development RMSE arousal"),
-        (names.Numbers("accuracy").difference, -0.0004, "0.0"),
-        (names.Numbers("accuracy").amount, 0.01, "1 point"),
-        (names.Numbers("ccc_mean").difference, -0.0123, "−0.012"),
-        (names.Numbers("ccc_mean").region, 0.01, "0.01 CCC"),
+        (writing.p_value, 0.0004, "< 0.001"),
+        (writing.p_value, 0.0312, "0.031"),
+        (Column("p", "p", writing.p_value).text, {"p": None}, "–"),
+        (writing.percent, 0.9999, "> 99 %"),
+        (writing.percent, 0.005, "< 1 %"),
+        (writing.percent, 0.0, "0 %"),
+        (writing.percent, 1.0, "100 %"),
+        (writing.duration, 3725, "1 h 02 min"),
+        (writing.duration, 59.7, "1 min 00 s"),
+        (writing.duration, 0.04, "0.0 s"),
+        (writing.duration, 9.97, "10 s"),
+        (writing.duration, 3599.6, "1 h 00 min"),
+        (writing.duration, 7199, "2 h 00 min"),
+        (writing.duration, 90_000, "25 h 00 min"),
+        (writing.duration, 172_799, "2 d 0 h"),
+        (writing.clock, 61.2, "1:01"),
+        (writing.clock, 59.7, "1:00"),
+        (writing.clock, 5400, "1:30:00"),
+        (lambda time_s: writing.clock(time_s, 1), 59.97, "1:00.0"),
+        (writing.listing, ["a", "b", "c"], "a, b and c"),
+        (writing.metric_words, "ccc_mean", "mean CCC"),
+        (writing.metric_words, "development_rmse_arousal", "development RMSE arousal"),
+        (writing.Numbers("accuracy").difference, -0.0004, "0.0"),
+        (writing.Numbers("accuracy").amount, 0.01, "1 point"),
+        (writing.Numbers("ccc_mean").difference, -0.0123, "−0.012"),
+        (writing.Numbers("ccc_mean").region, 0.01, "0.01 CCC"),
     ],
 )
 def test_numbers_read_well(function, value, text):

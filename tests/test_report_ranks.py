@@ -1,5 +1,7 @@
 """The picture of ranks: mean ranks and critical differences as Demsar (2006) gives them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,9 +47,14 @@ def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
     return pd.DataFrame([*rows, {"run": "a-A", "fold": "all", "metric": "accuracy", "value": 9.0}])
 
 
+def names_of(runs: Iterable[str]) -> RunNames:
+    known = {run: Run(run, run.removesuffix("-A"), "A", {}) for run in runs}
+    return RunNames(known, {}, {run.model: {"title": run.model} for run in known.values()})
+
+
 def test_the_picture_places_each_run_at_its_rank():
     values = {"a-A": [0.9, 0.8, 0.9], "b-A": [0.8, 0.9, 0.7], "c-A": [0.1, 0.2, 0.3]}
-    names = RunNames({run: Run.named(run) for run in values}, {}, {})
+    names = names_of(values)
     found = picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True)
     assert [leg["words"] for leg in found.legs] == ["a A  1.33", "b A  1.67", "3.00  c A"]
     assert [leg["rank"] for leg in found.legs] == pytest.approx([4 / 3, 5 / 3, 3])
@@ -64,7 +71,7 @@ def test_the_picture_places_each_run_at_its_rank():
 
 def test_too_few_runs_or_blocks_have_no_picture():
     values = {"a-A": [0.9, 0.8], "b-A": [0.8, 0.9], "c-A": [0.1, 0.2]}
-    names = RunNames({run: Run.named(run) for run in values}, {}, {})
+    names = names_of(values)
     assert picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True) is None
     values = {"a-A": [0.9, 0.8, 0.7, 0.6], "b-A": [0.8, 0.9, 0.7, 0.6]}
     assert picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names, planned=True) is None

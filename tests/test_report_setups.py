@@ -147,7 +147,7 @@ def named(setup, run: str) -> str:
     if setup.runs:
         inputs = next(row for row in setup.runs if row["run"] == run).get("inputs", {})
         return f"self-attention {modalities} on {inputs.get('audio', 'wav2vec2')}"
-    return f"{TITLES[model] if setup.titles else model} {modalities}"
+    return f"{TITLES[model]} {modalities}"
 
 
 @pytest.mark.parametrize("name", [name for name, setup in {**SETUPS, **PAPERS}.items() if setup.contrasts])

@@ -135,7 +135,8 @@ def test_published_figures_stand_beside_the_models_of_the_paper_and_no_others(tm
 def test_published_figures_may_also_name_their_runs(tmp_path):
     made = Fixture(tmp_path, "no videos", size=40)
     row = {"run": "self-A", "metric": "balanced_accuracy", "mean": 0.651, "sd": 0.012, "source": "somewhere"}
-    made.tell(published=[row, {**row, "run": "nobody-A", "what": "another system", "part": "test"}])
+    rows = [row, {**row, "run": "nobody-A", "what": "another system", "part": "test"}]
+    made.tell(published=[{"paper": "Somebody 2020", "rows": rows}])
     page = page_of(made)
     shown = [[cell.text for cell in tr.all("th", "td")] for tr in page.table("Test scores").all("tr") if tr.all("td")]
     assert [cells[3] for cells in shown] == ["–", "65.1 ± 1.2"]

@@ -58,10 +58,12 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert names.pair("x-A+V", "y-A+V") == ("the x", "the y", "A+V")
     assert names.pair("x-A+V", "x-A") == ("A+V", "A", "the x")
     assert names.pair("y-A+V", "x-A") == ("the y A+V", "the x A", "")
-    names = names_of(("x-A", "x", "A", {"audio": "one"}), ("x2-A", "x", "A", {"audio": "two"}))
+    names = names_of(
+        ("x-A", "x", "A", {"audio": "one"}), ("x2-A", "x", "A", {"audio": "two"}), ("y-A", "y", "A", {"audio": "one"})
+    )
     assert names.pair("x-A", "x2-A") == ("one", "two", "the x A")
     assert names.run("x2-A") == "the x A on two"
-    assert names.pair("x-A", "left-A") == ("the x on one", "left", "A")
+    assert names.pair("x2-A", "y-A") == ("the x on two", "the y on one", "A")
     two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
     two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")

@@ -257,7 +257,7 @@ def test_numbers_of_segments_are_scored_over_all_of_them(tmp_path):
     assert read(tmp_path / "c.csv") == read(tmp_path / "v.csv") == []
     task = Task.parse("numbers/segment:valence,dominance")
     assert read_predictions(path, task, "unlabelled") is None
-    assert not read_predictions(path, task, "unlabelled", valid_only=False).valid.any()
+    assert len(read_predictions(path, task, "unlabelled", valid_only=False)) == 1
 
 
 def test_classes_of_frames_are_scored_over_all_that_are_labelled(tmp_path):
@@ -293,17 +293,16 @@ def test_classes_of_frames_are_scored_over_all_that_are_labelled(tmp_path):
     assert float(videos[name, str(seed)]["accuracy"]) == pytest.approx(truth.accuracy_score(x[known], y[known]))
 
 
-def test_frames_keep_their_times_and_their_mask(tmp_path):
+def test_frames_keep_their_order_and_their_mask(tmp_path):
     given = tracks(0, 0)
     path = write_frames(tmp_path, "rcma-A", 0, given, shuffle=1)
-    found = read_predictions(path, FRAMES, "test", valid_only=False)
+    found, known = (read_predictions(path, FRAMES, "test", valid_only) for valid_only in (False, True))
     assert len(found) == 1050
-    assert len(read_predictions(path, FRAMES, "test")) == sum(t[5].sum() for t in given)
-    one = found.segment == found.segments.index("video02_left")
-    np.testing.assert_array_equal(found.frame[one], np.arange(700))
-    np.testing.assert_allclose(found.time_s[one], np.arange(700) / 30)
-    np.testing.assert_array_equal(found.valid[one], given[2][5])
-    np.testing.assert_array_equal(found.predicted[0, one], given[2][4])
+    assert len(known) == sum(t[5].sum() for t in given)
+    for read, frames in ((found, np.arange(700)), (known, np.flatnonzero(given[2][5]))):
+        one = read.segment == read.segments.index("video02_left")
+        np.testing.assert_array_equal(read.frame[one], frames)
+        np.testing.assert_array_equal(read.predicted[0, one], given[2][4][frames])
     assert read_predictions(path, FRAMES, "development") is None
 
 

@@ -81,7 +81,7 @@ def test_models_arrows(module):
 
 @pytest.mark.parametrize("module", [m for m in modules("models") if m.startswith("models.report.sections.")])
 def test_sections_of_the_report_know_neither_view_nor_page(module):
-    below = {"sections", "charts", "gather", "names", "runs", "settings", "tables"}
+    below = {"sections", "charts", "gather", "writing", "runs", "settings", "tables"}
     assert {name.split(".")[2] for name in imports(module) if name.startswith("models.report.")} <= below
 
 

@@ -14,11 +14,18 @@ from models.apply import card
 from models.apply.predict import Predictor
 from models.apply.recordings import Recording
 from models.apply.stages import Prepared
+from models.evaluation.bootstrap import level
+from models.evaluation.clusters import clusters_of
+from models.evaluation.comparison import Resampler
 from models.evaluation.metrics import main_metric
+from models.evaluation.tallies import tally_run
 from models.inference import load_network
-from models.report.names import metric_words
+from models.options import SignificanceOptions
+from models.report.writing import metric_words
+from models.task import Task
 from pipeline.records import Segment, Unit, read_table
 from pipeline.store import FeatureStore
+from tests.prediction_files import write_corpus, write_segments
 from tests.task_corpora import CLASSES, FPS, FRAMES, TURNS, VIDEOS, Corpus, invoke, to_the_report
 
 CASES = [
@@ -80,6 +87,25 @@ def test_a_model_card_has_the_scores_and_ranges_of_other_libraries(made):
     calibrated = card.calibration(corpus.results, "early-A+V", members, corpus.task)
     assert (calibrated == {"temperature": 1.0}) == corpus.task.numbers
     assert corpus.task.numbers or 0 <= calibrated["test_error_after"] < 1
+
+
+def test_the_intervals_of_a_model_card_are_those_of_the_report(tmp_path):
+    """What weighs every item alike is no less sure for a class of two items."""
+    rng, names = np.random.default_rng(3), [f"turn{k:03d}" for k in range(600)]
+    labels = ["merry", "merry", *rng.choice(["calm", "cross"], 598)]
+    said = [label if rng.random() < 0.8 else rng.choice(CLASSES) for label in labels]
+    rows = [(name, 1, "test", label, answer) for name, label, answer in zip(names, labels, said)]
+    write_segments(tmp_path, "self-A", 0, CLASSES, rows)
+    path, _ = write_corpus(tmp_path, {name: f"dialog{k % 30}" for k, name in enumerate(names)}, [])
+    segments, task = read_table(path, Segment), Task("classes", "segment")
+    found = {row["metric"]: row for row in card.scores(tmp_path, "self-A", 1, task, segments)}
+    run = tally_run(tmp_path, "self-A", 1, task, clusters_of(segments, task))
+    for name in ("accuracy", "weighted_f1"):
+        resampled, low, high = Resampler(SignificanceOptions(metric=name))(run), found[name]["low"], found[name]["high"]
+        assert run.items_for(name).tolist() == [600]
+        assert (low, high) == pytest.approx(level(resampled, run.cluster_items, np.array([600])).interval(0.95))
+        lowest, highest = level(resampled, run.cluster_items, run.class_items).interval(0.95)
+        assert lowest + 0.01 < low < high < highest - 0.01
 
 
 def test_packed_networks_say_of_the_features_what_training_stored(made, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import click
 
 from models.evaluation.contrast import also_differs, differences
 from models.options import runs_named
-from models.report.names import count
+from models.report.writing import count
 from pipeline.records import Assignment, InputError
 from workflow.launch import base, files, in_order, overlays, read, settings_option
 
@@ -161,7 +161,7 @@ def measured_on() -> str:
 
 def together(found: list) -> Iterator[str]:
     """Yield how long all stages take on cores alone, and on as many with a GPU where that is known."""
-    from models.report.names import duration
+    from models.report.writing import duration
     from workflow.estimate import total
 
     unknown = [cost.stage for cost in found if cost.core_s is None and cost.gpu_s is None]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from models.report.names import duration
+from models.report.writing import duration
 from workflow.run_log import FOLDER, SUFFIX, Job, Run, events_of, planned, read_run
 
 QUIET_S = 600  # between two lines of a rule that takes days

@@ -33,7 +33,7 @@ class Row:
     start_s: float
     end_s: float
     values: np.ndarray  # (outputs,) probabilities of classes, or numbers in the unit of the corpus
-    spread: np.ndarray  # (outputs,) standard deviation of what those networks say whose mean the values are
+    spread: np.ndarray  # (outputs,) standard deviation over the networks that are averaged
     observed: dict[str, float]  # modality (audio, video, text) -> share of the time that was observed, 0 to 1
 
 

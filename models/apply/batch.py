@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from models.apply.answer import Answer
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.answers_folder import read, record
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import Wish, transcript_of
-from models.apply.records import read, record
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from models.apply.calibrate import fit_temperature, tempered
+from models.apply.temperature import fit_temperature, tempered
 from models.evaluation.bootstrap import draw_weights, level, resample
 from models.evaluation.calibration import calibration_error
 from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file, truth_columns
-from models.report.names import listing, sentence
+from models.report.writing import listing, sentence
 from models.task import Task
 from pipeline.records import Assignment, Segment
 

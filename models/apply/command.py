@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
+from models.apply.answers_folder import JOINED, names, record, tables
 from models.apply.batch import Order, Request, predict_all
-from models.apply.folder import RecogniserChoice, Weights
+from models.apply.model_folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join
 from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
-from models.apply.records import JOINED, names, record, tables
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
 from pipeline.files import replacing

@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from models.apply import card
-from models.apply.folder import CARD, FILE, FORMAT, MEMBERS, WEIGHTS, Feature, ModelFile, RecogniserChoice, Weights
+from models.apply.model_folder import (
+    CARD,
+    FILE,
+    FORMAT,
+    MEMBERS,
+    WEIGHTS,
+    Feature,
+    ModelFile,
+    RecogniserChoice,
+    Weights,
+)
 from models.evaluation.metrics import selecting_metric
 from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target
@@ -104,7 +114,6 @@ def _describe(
             **card.people(segments, training),
             **{name: value for name, value in calibrated.items() if name != "temperature"},
             "scores": card.scores(results, run, len(folds), task, segments),
-            "words": known["words"]["labels"],
         },
         files=files,
     )

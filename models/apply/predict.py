@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from models.apply.answer import Answer, Face, Row, Spoken
-from models.apply.calibrate import tempered
 from models.apply.card import OTHER_CROPS
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.page import html
 from models.apply.outputs.table import table
 from models.apply.recordings import FRAME_S, Recording, Wish, open_recording
 from models.apply.stages import Prepared, Stages
+from models.apply.temperature import tempered
 from models.examples import Examples
 from models.inference import Answers, answers, outputs, probabilities
 from models.items import frame_items, segment_items
@@ -81,15 +81,30 @@ class Predictor:
         model = self.model
         training = model.training.model_copy(update={"memory_budget_gb": MEMORY_GB})
         rows = [Assignment(segment.segment_id, 0, "unlabelled") for segment in recording.segments]
-        if not model.task.frames:
-            count, outputs = len(rows), model.about.outputs
-            numbers = np.full((count, len(outputs)), np.nan)
-            truth = Truth(outputs, numbers if model.task.numbers else np.full(count, UNKNOWN))
-            about = model.task, truth, model.network, training, self.device, model.rows_per_step
-            return segment_items(prepared.stores, rows, *about, recording.segments)
-        labels = _unlabelled(recording, model, folder / "labels.h5")
-        frames = model.task, model.network, training, self.device, recording.segments
-        return frame_items(prepared.stores, labels, rows, *frames)
+        if model.task.frames:
+            return frame_items(
+                prepared.stores,
+                _unlabelled(recording, model, folder / "labels.h5"),
+                rows,
+                model.task,
+                model.network,
+                training,
+                self.device,
+                recording.segments,
+            )
+        names = model.about.outputs
+        unknown = np.full((len(rows), len(names)), np.nan) if model.task.numbers else np.full(len(rows), UNKNOWN)
+        return segment_items(
+            prepared.stores,
+            rows,
+            model.task,
+            Truth(names, unknown),
+            model.network,
+            training,
+            self.device,
+            model.rows_per_step,
+            recording.segments,
+        )
 
     def predictions(self, examples: Examples) -> tuple[np.ndarray, Answers]:
         """What each network says: (members, items, outputs) probabilities or numbers, and which item each row is."""
@@ -157,11 +172,6 @@ class Predictor:
                 most = int(rows_of.rows.kept.max())
                 notes.append(f"{cut} stretches are longer than the model reads; {modality} ends after {most} rows.")
         return notes
-
-
-def load_model(folder: str | Path, **options) -> Predictor:
-    """Open a packed model, ready to predict; ``options`` are those of :class:`Predictor`."""
-    return Predictor(folder, **options)
 
 
 def _unlabelled(recording: Recording, model: Model, path: Path) -> FeatureStore:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from models.apply.folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile

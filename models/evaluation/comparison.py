@@ -91,7 +91,8 @@ class Resampler:
         key = (run.run, run.turns, by_group)
         if key not in self.done:
             count = 1 + int(run.group.max()) if by_group else len(run.clusters)
-            samples = min(self.options.bootstrap_samples, GROUP_SAMPLES if by_group else self.options.bootstrap_samples)
+            wanted = self.options.bootstrap_samples
+            samples = min(wanted, GROUP_SAMPLES) if by_group else wanted
             if (count, samples) not in self.weights:
                 self.weights[count, samples] = draw_weights(count, samples, self.options.seed)
             weights = self.weights[count, samples]

@@ -22,7 +22,7 @@ READ = (".csv", ".tsv", ".parquet")
 
 
 def read_outside(path: str | Path, tests: Sequence[Predictions], task: Task) -> list[Predictions]:
-    """The table's predictions for the test part of each fold of a run, whose items and truth they take over.
+    """The table's predictions for each fold's test part, with the run's items and truth.
 
     Columns: segment_id; frame, for tasks of frames; predicted, or each number by its name; seed and fold where there
     are several. Raises InputError where a column or a test item is missing, stands twice, or has no such value.

@@ -179,7 +179,6 @@ def score(task, results, segments, protocol, runs, folds, out, confusion, per_vi
     """Compute every metric from item-level predictions."""
     task = Task.parse(task)
     styles = {s.segment_id: s.style for s in read_table(segments, Segment) if s.style is not None}
-    styles = styles if len(set(styles.values())) > 1 else {}  # of one style there is nothing to tell apart
     found = [score_run(results, run, folds, task, protocol, styles) for run in progress(runs, "runs scored")]
     write_table(out, [row for one in found for row in one.scores], Score)
     if confusion:

@@ -97,9 +97,9 @@ def _parts(number: int, fold: Fold, labelled: Labelled, seed: int) -> dict[str, 
     for part, members in given.items():
         if not parts[part]:
             why = (
-                f"none of its {len(members)} segments has a label that is asked for; complete the labels, ask for other"
+                f"none of its {len(members)} segments has a label that is asked for; complete the labels, ask for "
+                "other ones, or choose another protocol"
             )
-            why += " ones, or choose another protocol"
             if not members:
                 why = "all other segments share a group with what is tested; choose another protocol, such as group"
             raise InputError(f"fold {number} ({fold.tested}) has no {part} part: {why}")

@@ -80,7 +80,11 @@ def targets(
         log.info(
             "fold %d: raters agree on no class of %d segments that train all the same; %d of %d labelled ones are left "
             "out, for which nobody voted for a class%s",
-            *(fold, len(also), len(lacking), len(labelled), f", such as {lacking[0]}" if lacking else ""),
+            fold,
+            len(also),
+            len(lacking),
+            len(labelled),
+            f", such as {lacking[0]}" if lacking else "",
         )
         names = [segment_id for segment_id in [*labelled, *also] if segment_id in voted]
         rows += [

@@ -116,11 +116,15 @@ def block_means(values: np.ndarray, count: int) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if len(values) <= count:
         return values
-    edges = np.linspace(0, len(values), count + 1).round().astype(int)
-    filled = np.isfinite(values)
-    sums = np.add.reduceat(np.where(filled, values, 0.0), edges[:-1])
-    counts = np.add.reduceat(filled.astype(np.float64), edges[:-1])
-    return np.divide(sums, counts, out=np.full(count, np.nan), where=counts > 0)
+    return finite_means(values, np.linspace(0, len(values), count, endpoint=False).round().astype(int))
+
+
+def finite_means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Means of the finite rows from each of ``first`` to the next; NaN where there is none."""
+    finite = np.isfinite(values)
+    sums = np.add.reduceat(np.where(finite, values, 0.0), first)
+    counts = np.add.reduceat(finite.astype(np.float64), first)
+    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
 def swarm(values: Sequence[float], axis: Axis) -> list[tuple[str, int]]:

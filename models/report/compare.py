@@ -14,13 +14,13 @@ import click
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
 from models.report.gather import Results, run_infos
-from models.report.names import Numbers, listing, missing
 from models.report.runs import RunNames, in_order
 from models.report.sections.contrasts import SHORT
 from models.report.sections.scores import Cell, collect, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
+from models.report.writing import Numbers, listing, missing
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.files import replacing
 from pipeline.log import log
@@ -95,7 +95,7 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        versions = next(run_infos(side.results, side.runs), {}).get("versions") or {}
+        versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": segments["speaker"].nunique()}
@@ -186,10 +186,7 @@ def read_sides(folders: list[Path]) -> list[Side]:
             raise InputError(f"{folder}: has no tables/scores.csv; run the workflow there first")
         table = of_protocol(table, settings.protocol.name)
         runs = in_order(table["run"], settings.runs)
-        names = RunNames(
-            {run: settings.runs[run] for run in runs if run in settings.runs}, settings.models, settings.about_models
-        )
-        sides.append(Side(name, results, collect(table), runs, names))
+        sides.append(Side(name, results, collect(table), runs, settings.names))
     return sides
 
 

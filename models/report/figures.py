@@ -7,7 +7,7 @@ from functools import partial
 import jinja2
 
 from models.report.charts import BOX, fitted
-from models.report.names import Numbers
+from models.report.writing import Numbers
 
 WIDTH_PX, LEFT_PX = 560, 56
 ROW_PX, HEAD_PX = 26, 48
@@ -37,7 +37,7 @@ def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile
     """Every figure of the page as a file."""
     template = environment.get_template("figure.svg.j2")
     style, charts = (environment.loader.get_source(environment, name)[0] for name in ("report.css", "chart.css"))
-    common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "names": view["names"]}
+    common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "writing": view["writing"]}
     out = []
     for name, title, data in (*_rows(view), *_lines(view)):
         fit = partial(fitted, width=data["box"][0], height=data["box"][1])

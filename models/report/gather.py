@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from models.predictions import RUN, fold_folder, read_run, seed_folder
+from models.report.html import data_uri
 from models.report.settings import Settings
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
@@ -29,11 +30,11 @@ TABLES = {  # name: columns the report needs
 }
 BENCHMARKS = ("rule", "job", "s", "max_rss_mb", "cpu_s")
 OPTIONAL = ("leaks", "missing_modalities")
-"""Tables that are read where they are there and not missed where they are not."""
+"""Tables whose absence is not reported."""
 TEXT_COLUMNS = (
-    *("fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog"),
-    *("rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part"),
-)
+    "fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog",
+    "rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,9 @@ def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
             yield read_run(folder)
 
 
-def contact_sheet(results: Results) -> tuple[bytes, dict] | None:
-    """The picture of faces, and the notes beside it; None where either is absent."""
+def contact_sheet(results: Results) -> dict | None:
+    """The notes on the picture of faces, and the picture itself as ``uri``; None where either is absent."""
     picture, notes = (results.folder / "tables" / f"contact_sheet.{ending}" for ending in ("jpg", "json"))
     if not (picture.exists() and notes.exists()):
         return None
-    return picture.read_bytes(), json.loads(notes.read_text(encoding="utf-8"))
+    return {**json.loads(notes.read_text(encoding="utf-8")), "uri": data_uri("image/jpeg", picture.read_bytes())}

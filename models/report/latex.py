@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import cache
 from itertools import groupby, zip_longest
 
-from models.report.names import MINUS
 from models.report.tables import Column, Table
+from models.report.writing import MINUS
 
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
 LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}

@@ -9,12 +9,12 @@ from models.evaluation.metrics import selecting_metric
 from models.protocols.leaks import clauses
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
-from models.report.names import count, grouped, listing, metric_words, percent, sentence
 from models.report.runs import RunNames
 from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
+from models.report.writing import count, grouped, listing, metric_words, percent, sentence
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
@@ -65,20 +65,18 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
     yield _corpus(results, own)
     if settings.modalities:
         yield [f"Inputs were made from {listing([_input(settings, modality) for modality in settings.modalities])}."]
-    used = list(dict.fromkeys(names.get(run).model for run in runs))
+    used = list(dict.fromkeys(names.runs[run].model for run in runs))
     if used:
         yield _models(names, used, len(runs))
-        described = [(names.model(model), (names.about.get(model) or {}).get("description")) for model in used]
-        yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described if text)
-    training = settings.options.get("training") or {}
-    if training:
-        yield [_training(settings, training, len(runs))]
-        yield [f"{sentence(NORMALISED[training.get('normalise', True)])}."]
+        described = [(names.titles[model], names.about[model]["description"]) for model in used]
+        yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described)
+    yield [_training(settings, len(runs))]
+    yield [f"{sentence(NORMALISED[settings.options['training']['normalise']])}."]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
     yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
-    if view.get("ranks"):
+    if view["ranks"]:
         yield [
             "Beside that all runs are shown by their mean ranks",
             Cite(["demsar2006"]),
@@ -129,7 +127,7 @@ def _input(settings: Settings, modality: str) -> str:
         if by == "import":
             stores.append(f"elsewhere (imported as {name})")
         else:
-            stores.append(f"by {by or name} with the weights {weights}" if weights else f"by {by or name}")
+            stores.append(f"by {by} with the weights {weights}" if weights else f"by {by}")
     return f"{modality} {listing(stores)}"
 
 
@@ -137,24 +135,23 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
     many = "One model was" if len(used) == 1 else f"{grouped(len(used))} models were"
     text: Text = [f"{many} trained in {count(runs, 'run')}: "]
     for k, model in enumerate(used):
-        key = (names.about.get(model) or {}).get("citation")
-        text += [names.model(model), Cite([key] if key else []), ", " if k < len(used) - 1 else "."]
+        key = names.about[model]["citation"]
+        text += [names.titles[model], Cite([key] if key else []), ", " if k < len(used) - 1 else "."]
     return text
 
 
-def _training(settings: Settings, training: dict, runs: int) -> str:
-    recipe = []
-    if "epochs" in training:
-        recipe.append(f"at most {count(training['epochs'], 'epoch')}")
-    if "batch_size" in training:
-        recipe.append(f"batches of {training['batch_size']}")
-    if "learning_rate" in training:
-        rate = training["learning_rate"]
-        tried = isinstance(rate, list)
-        rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
-        recipe.append(f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}")
-    recipe.append(_loss(settings, training))
-    if training.get("targets") == "raters":
+def _training(settings: Settings, runs: int) -> str:
+    training = settings.options["training"]
+    rate = training["learning_rate"]
+    tried = isinstance(rate, list)
+    rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
+    recipe = [
+        f"at most {count(training['epochs'], 'epoch')}",
+        f"batches of {training['batch_size']}",
+        f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}",
+        _loss(settings, training),
+    ]
+    if training["targets"] == "raters":
         recipe.append("the shares of each class in the votes of all raters as targets")
     which = "It" if runs == 1 else "Each run"
     text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
@@ -164,14 +161,13 @@ def _training(settings: Settings, training: dict, runs: int) -> str:
 
 def _loss(settings: Settings, training: dict) -> str:
     if settings.task.numbers:
-        return "mean squared error as loss" if training.get("loss") == "mse" else "1 − CCC as loss"
-    return f"cross-entropy as loss{', classes weighed by inverse frequency' if training.get('class_weights') else ''}"
+        return "mean squared error as loss" if training["loss"] == "mse" else "1 − CCC as loss"
+    return f"cross-entropy as loss{', classes weighed by inverse frequency' if training['class_weights'] else ''}"
 
 
 def _tests(settings: Settings, verdicts: Verdicts) -> Text:
-    options, planned = settings.options.get("significance") or {}, len(verdicts.rows)
-    kind = verdicts.rows[0].get("cluster_kind") or "cluster"
-    samples = f" ({grouped(options['bootstrap_samples'])} resamples)" if "bootstrap_samples" in options else ""
+    planned, kind = len(verdicts.rows), verdicts.rows[0].get("cluster_kind") or "cluster"
+    samples = grouped(settings.options["significance"]["bootstrap_samples"])
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
     within = percent(1 - 2 * settings.alpha)
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
@@ -179,7 +175,8 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
         return [f"{many} planned; the data carry no test of {'it' if planned == 1 else 'them'}."]
     together = " of all folds together" if settings.folds > 1 else ""
     return [
-        f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s{samples}",
+        f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s "
+        f"({samples} resamples)",
         Cite(["field2007"]),
         f" at level {settings.alpha:g}",
         *holm,

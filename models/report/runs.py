@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from models.evaluation.contrast import differences
 from models.options import MODALITIES
@@ -15,80 +15,56 @@ class Run:
     name: str
     model: str
     modalities: str  # letters joined by +
-    inputs: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, row: Mapping, defaults: Mapping[str, str]) -> "Run":
-        """From what the configuration says of a run; inputs that it does not name are the corpus's."""
-        model, modalities = row["model"], row["modalities"]
-        own = row.get("inputs") or {}
-        names = [MODALITIES[letter] for letter in modalities.split("+") if letter in MODALITIES]
-        inputs = {name: own.get(name) or defaults.get(name) for name in names}
-        found = {name: store for name, store in inputs.items() if store}
-        return cls(row.get("run") or f"{model}-{modalities}", model, modalities, found)
-
-    @classmethod
-    def named(cls, name: str) -> "Run":
-        """A run that the configuration does not list, from its name ``model-modalities``."""
-        model, _, modalities = name.rpartition("-")
-        return cls(name, model or name, modalities if model else "")
+    inputs: dict[str, str]
 
 
 class RunNames:
-    """Runs in words. The title of a model comes from its Fusion; two that would read alike keep their own name too."""
+    """Runs in words: a model by the title of its fusion, and by its own name too where two titles are alike."""
 
     def __init__(self, runs: Mapping[str, Run], options: Mapping[str, dict], about: Mapping[str, dict]):
-        self.runs, self.options, self.about = dict(runs), options, about
-        used = list(dict.fromkeys(run.model for run in runs.values()))
-        titles = {model: (about.get(model) or {}).get("title") or model for model in used}
+        self.runs, self.options, self.about = runs, options, about
+        titles = {run.model: about[run.model]["title"] for run in runs.values()}
         seen = Counter(titles.values())
         self.titles = {m: text if seen[text] == 1 else f"{text} ({m})" for m, text in titles.items()}
-        stores: dict[str, set] = {}
-        for run in runs.values():
-            for modality, store in run.inputs.items():
-                stores.setdefault(modality, set()).add(store)
-        self.varied = [modality for modality, names in stores.items() if len(names) > 1]
+        stores = {m: {run.inputs[m] for run in runs.values() if m in run.inputs} for m in MODALITIES.values()}
+        self.varied = [modality for modality, read in stores.items() if len(read) > 1]
 
-    def get(self, run: str) -> Run:
-        """The run of a name."""
-        return self.runs.get(run) or Run.named(run)
-
-    def model(self, model: str) -> str:
-        """A model in words."""
-        return self.titles.get(model, model)
+    def model(self, run: str) -> str:
+        """The model of a run in words."""
+        return self.titles[self.runs[run].model]
 
     def features(self, run: str) -> str:
         """Which stores a run reads, of the modalities for which runs read different ones; else nothing."""
-        inputs = self.get(run).inputs
+        inputs = self.runs[run].inputs
         return ", ".join(inputs[modality] for modality in self.varied if modality in inputs)
+
+    def model_on_modalities(self, run: str) -> str:
+        """A run in words without its features, which may be alike for several."""
+        return f"{self.model(run)} {self.runs[run].modalities}"
 
     def of(self, run: str) -> str:
         """The model of a run, with its features where runs read different ones."""
-        features = self.features(run)
-        return self.model(self.get(run).model) + (f" on {features}" if features else "")
+        return self.model(run) + self._on_features(run)
 
     def run(self, run: str) -> str:
         """A run in words: the model, its modality letters and, where they vary, its features."""
-        found = self.get(run)
+        return self.model_on_modalities(run) + self._on_features(run)
+
+    def _on_features(self, run: str) -> str:
         features = self.features(run)
-        text = f"{self.model(found.model)} {found.modalities}".strip()
-        return text + (f" on {features}" if features else "")
+        return f" on {features}" if features else ""
 
     def differences(self, a: str, b: str) -> list[str]:
         """In which keys of the configuration two runs differ, the most telling first."""
-        first, second = self.get(a), self.get(b)
-        return differences(
-            self.options.get(first.model) or {"model": first.model},
-            self.options.get(second.model) or {"model": second.model},
-            (first.modalities, second.modalities),
-            (first.inputs, second.inputs),
-        )
+        first, second = self.runs[a], self.runs[b]
+        options = self.options[first.model], self.options[second.model]
+        return differences(*options, (first.modalities, second.modalities), (first.inputs, second.inputs))
 
     def pair(self, a: str, b: str) -> tuple[str, str, str]:
         """Two runs to be compared, and what both share: ("self-attention", "cross-attention", "A+V+T")."""
-        first, second = self.get(a), self.get(b)
+        first, second = self.runs[a], self.runs[b]
         features = (self.features(a), self.features(b))
-        models = self.model(first.model), self.model(second.model)
+        models = self.model(a), self.model(b)
         if first.modalities != second.modalities:
             if models[0] == models[1] and features[0] == features[1]:
                 return first.modalities, second.modalities, models[0]
@@ -113,7 +89,7 @@ def _fits(wanted, found) -> bool:
     return (wanted or None) == (found or None)
 
 
-def in_order(runs: Iterable[str], known: Mapping[str, Run]) -> list[str]:
-    """Runs in the order of the configuration; those that it does not list are left out where it lists any."""
-    found = list(dict.fromkeys(runs))
-    return [run for run in known if run in found] if known else found
+def in_order(runs: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Runs in the order of the configuration; those that it does not list are left out."""
+    found = set(runs)
+    return [run for run in known if run in found]

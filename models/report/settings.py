@@ -30,13 +30,13 @@ from functools import cached_property
 from pathlib import Path
 
 from models.options import MODALITIES
-from models.report.names import listing
-from models.report.runs import Run
+from models.report.runs import Run, RunNames
+from models.report.writing import listing
 from models.task import Task
 from pipeline.records import InputError
 
 RENAMED = {"about_models": "models", "listed_runs": "runs"}
-"""Fields with another name in the file, because a property has theirs."""
+"""Field name to key in config.json, where a property already has that key's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,12 @@ class Settings:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """Every configured run by its name, with the feature stores it reads."""
-        runs = [Run.of(row, self.options["inputs"]) for row in self.listed_runs]
-        return {run.name: run for run in runs}
+        return {row["run"]: Run(row["run"], row["model"], row["modalities"], row["inputs"]) for row in self.listed_runs}
+
+    @property
+    def names(self) -> RunNames:
+        """Every configured run in words."""
+        return RunNames(self.runs, self.models, self.about_models)
 
     @cached_property
     def modalities(self) -> list[str]:
@@ -115,11 +119,10 @@ class Settings:
         """Names of the feature stores that some run reads."""
         return sorted({name for run in self.runs.values() for name in run.inputs.values()})
 
-    def made_by(self, modality: str) -> dict[str, tuple[str | None, str | None]]:
+    def made_by(self, modality: str) -> dict[str, tuple[str, str | None]]:
         """Of each store that some run reads for a modality: the extractor that made it, and its weights."""
         stores = dict.fromkeys(run.inputs[modality] for run in self.runs.values() if modality in run.inputs)
-        entries = {name: self.extractors.get(name) or {} for name in stores}
-        return {name: (entry.get("extractor"), entry.get("weights")) for name, entry in entries.items()}
+        return {name: (self.extractors[name]["extractor"], self.extractors[name]["weights"]) for name in stores}
 
     @property
     def extractors(self) -> dict[str, dict]:

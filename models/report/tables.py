@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from models.report.names import Numbers, grouped, missing
+from models.report.writing import Numbers, grouped, missing
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,15 @@ class Table:
 
 def as_csv(table: Table) -> str:
     """The values behind a table, unrounded; the group of each row first where there are several."""
-    grouped = any(group.title for group in table.groups)
+    titled = any(group.title for group in table.groups)
     keys = list(dict.fromkeys(key for column in table.columns for key in column.keys))
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*(["group"] if grouped else []), *keys])
+    writer.writerow([*(["group"] if titled else []), *keys])
     for group in table.groups:
         for row in group.rows:
             cells = ["" if missing(row.get(key)) else row[key] for key in keys]
-            writer.writerow([*([group.title] if grouped else []), *cells])
+            writer.writerow([*([group.title] if titled else []), *cells])
     return stream.getvalue()
 
 

@@ -1,15 +1,14 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
 from models.options import MODALITIES
-from models.report import names
+from models.report import writing
 from models.report.gather import Results, contact_sheet
-from models.report.html import data_uri
 from models.report.paper import paper
-from models.report.runs import Run, RunNames, in_order, matches
+from models.report.runs import RunNames, in_order, matches
 from models.report.sections import classes, contrasts, costs, folds, items, published, ranks, scores, traces, training
 from models.report.sections.coverage import coverage
+from models.report.sections.examples import examples
 from models.report.sections.first_page import first_page
-from models.report.sections.mistakes import examples
 from models.report.sections.provenance import provenance
 from models.report.sections.raters import agreement_of
 from models.report.sections.verdict import Verdicts
@@ -42,7 +41,7 @@ def build(results: Results, media: bool = True) -> dict:
     table = scores.of_protocol(results.tables["scores"], settings.protocol.name)
     runs = in_order(table["run"], settings.runs)
     rows = results.tables["significance"].to_dict("records")
-    run_names = _names(settings, [*runs, *(row[side] for row in rows for side in "ab")])
+    run_names = settings.names
     verdicts = Verdicts(rows, run_names, settings)
     cells = scores.collect(table[table["run"].isin(runs)])
     ranked = scores.ranking(cells, runs, settings.metric)
@@ -51,11 +50,9 @@ def build(results: Results, media: bool = True) -> dict:
     view = {
         "settings": settings,
         "media": media,
-        "results_name": f"results/{settings.corpus}",
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
-        "names": names,
-        "numbers_of": names.Numbers,
+        "writing": writing,
         "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
         "run_names": run_names,
         "verdicts": verdicts,
@@ -65,7 +62,7 @@ def build(results: Results, media: bool = True) -> dict:
         "absent": results.absent,
         **_score_views(results, table, cells, runs, main, run_names),
     }
-    view |= _contrast_views(verdicts, settings, results, run_names, runs)
+    view |= _contrast_views(verdicts, settings, results, run_names)
     view |= _prediction_views(results, main, best, run_names, media)
     view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
@@ -73,7 +70,7 @@ def build(results: Results, media: bool = True) -> dict:
         "layers_table": training.layers_table(results, runs, run_names),
         "curves": training.learning_curves(results, main) if main else None,
         "coverage": coverage(results.tables["coverage"], settings, media),
-        "sheet": _sheet(results) if media else None,
+        "sheet": contact_sheet(results) if media else None,
         "cost": None if results.benchmarks is None else costs.cost(results.benchmarks),
         "split": None if results.split is None else folds.split_table(results, results.split),
         "apart": folds.apart(results),
@@ -86,14 +83,11 @@ def build(results: Results, media: bool = True) -> dict:
     view["paper"] = paper(results, view, runs)
     word = settings.words["segment"]
     view["sections"] = [
-        (name, title.format(names.sentence(word), word)) for name, title in TITLES.items() if _stands(name, view, media)
+        (name, title.format(writing.sentence(word), word))
+        for name, title in TITLES.items()
+        if _stands(name, view, media)
     ]
     return view
-
-
-def _names(settings: Settings, used: list[str]) -> RunNames:
-    known = {run: settings.runs.get(run) or Run.named(run) for run in dict.fromkeys(used)}
-    return RunNames(known, settings.models, settings.about_models)
 
 
 def _stands(section: str, view: dict, media: bool) -> bool:
@@ -134,19 +128,23 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
         "without_table": scores.without_table(results.tables["missing_modalities"], runs, run_names, settings),
         "published_table": published.table(papers, shown.shown if shown else set()),
         "ranks": ranks.picture(
-            *(table, results.tables["per_video"], runs, settings.metric, run_names),
-            *(bool(settings.contrasts), settings.words["segment"]),
+            table,
+            results.tables["per_video"],
+            runs,
+            settings.metric,
+            run_names,
+            planned=bool(settings.contrasts),
+            segment=settings.words["segment"],
         ),
         "confusion": classes.confusions(confusion, main, class_names, run_names),
     }
 
 
-def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names, runs: list[str]) -> dict:
+def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names: RunNames) -> dict:
     if not verdicts.rows:
         return dict.fromkeys(("contrasts", "tests", "forest", "contrasts_by_style"))
-    used = dict.fromkeys([*runs, *(row[side] for row in verdicts.rows for side in "ab")])
     return {
-        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results, list(used))),
+        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results, run_names.runs)),
         "tests": contrasts.tests(verdicts),
         "forest": contrasts.forest_axis(verdicts, settings),
         "contrasts_by_style": contrasts.by_turns(verdicts),
@@ -179,15 +177,14 @@ def is_demonstration(results: Results) -> bool:
 
 def departures(settings: Settings, runs: list[str]) -> list[dict]:
     """Where the papers did otherwise, as far as it concerns a model or a modality that ran."""
-    used = list(dict.fromkeys(settings.runs[run].model for run in runs if run in settings.runs))
-    training = settings.options.get("training") or {}
-    options = [settings.models.get(model) or {} for model in used]
-    options = [{**one, "training": {**training, **(one.get("training") or {})}} for one in options]
+    used = list(dict.fromkeys(settings.runs[run].model for run in runs))
+    general = settings.options["training"]
+    models = [settings.models[model] for model in used]
+    options = [{**model, "training": {**general, **model["training"]}} for model in models]
     found = list(settings.departures)
     for model in used:
-        about = settings.about_models.get(model) or {}
-        notes = about.get("notes") or []
-        found += [{**note, "title": f"{about.get('title') or model}: {note['title']}"} for note in notes]
+        about = settings.about_models[model]
+        found += [{**note, "title": f"{about['title']}: {note['title']}"} for note in about["notes"]]
     kept = [
         one
         for one in found
@@ -204,17 +201,9 @@ def feature_lines(settings: Settings) -> list[str]:
     for modality in settings.modalities:
         stores = []
         for store, (by, weights) in settings.made_by(modality).items():
-            made = "imported" if by == "import" else f"extractor {by or 'not known'}"
+            made = "imported" if by == "import" else f"extractor {by}"
             if weights and by != "import":
                 made += f", {weights}"
             stores.append(f"{store} ({made})")
-        out.append(f"{names.sentence(modality)}: {names.listing(stores)}.")
+        out.append(f"{writing.sentence(modality)}: {writing.listing(stores)}.")
     return out
-
-
-def _sheet(results: Results) -> dict | None:
-    found = contact_sheet(results)
-    if found is None:
-        return None
-    picture, notes = found
-    return {**notes, "uri": data_uri("image/jpeg", picture)}

@@ -12,6 +12,7 @@ import numpy as np
 from models.apply.answer import Answer, Face, Row
 from models.apply.outputs.stretches import apart
 from models.apply.outputs.wording import winner
+from models.report.charts import finite_means
 
 MOST_POINTS = 3000  # of one curve; an hour of frames has more than anybody sees
 TOUCHING_S = 1e-3  # rows this near to each other have no gap between them
@@ -61,17 +62,9 @@ def _track(person: str, rows: Sequence[Row], face: Face | None, outputs: int, mo
     each = max(1, -(-len(shown) // most))
     first = np.arange(0, len(shown), each)
     if each > 1:
-        values, spread = _means(values, first), _means(spread, first)
+        values, spread = finite_means(values, first), finite_means(spread, first)
         time_s = np.stack([time_s[first, 0], time_s[np.append(first[1:], len(shown)) - 1, 1]], axis=1)
     return Track(person, time_s, values, spread, each, None if face is None else joined(face.time_s[face.valid]))
-
-
-def _means(array: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Means of the finite rows from each of ``first`` to the next; NaN where there is none."""
-    finite = np.isfinite(array)
-    sums = np.add.reduceat(np.where(finite, array, 0.0), first)
-    counts = np.add.reduceat(finite.astype(np.float64), first)
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
 def joined(time_s: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from models.apply.outputs.curves import Track
 from models.apply.outputs.player import Player, player
 from models.apply.outputs.stretches import Said, phrases, readable
 from models.report.html import environment, script_digest
-from models.report.names import clock
+from models.report.writing import clock
 from pipeline.files import replacing
 
 EMBED_BELOW_MB = 20.0

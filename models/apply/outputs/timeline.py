@@ -13,7 +13,7 @@ from models.apply.answer import Answer
 from models.apply.outputs import curves, wording
 from models.apply.outputs.curves import LIGHT, Track
 from models.apply.outputs.stretches import phrases
-from models.report.names import clock
+from models.report.writing import clock
 from pipeline.files import replacing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_IN, DPI = 16.0, 120
-LEFT_IN, RIGHT_IN, GAP_IN, LINE_IN, AXIS_IN = 1.6, 0.4, 0.07, 0.22, 0.45
+LEFT_IN, RIGHT_IN, MARGIN_IN, GAP_IN, LINE_IN, AXIS_IN = 1.6, 0.4, 0.2, 0.07, 0.22, 0.45
 HEIGHTS_IN = {"person": 0.3, "words": 0.75, "speech": 0.16, "face": 0.13, "best": 0.18, "class": 0.42, "number": 1.1}
 WORD_IN = 0.085  # of the axis, for a word that stands upright
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
@@ -93,7 +93,7 @@ def _strips(answer: Answer, people: list[Track]) -> Iterator[_Strip]:
 
 
 def _head(made: "Figure", answer: Answer, notes: list[str], height_in: float) -> None:
-    at_in, x = height_in - 0.32, 0.2 / WIDTH_IN
+    at_in, x = height_in - 0.32, MARGIN_IN / WIDTH_IN
     if answer.demonstration:
         box = {"facecolor": ALARM_BACK, "edgecolor": ALARM, "boxstyle": "square,pad=0.45", "linewidth": 1.5}
         warning = made.text(x + 0.005, at_in / height_in, wording.WARNING, bbox=box, size=11, va="center")
@@ -151,8 +151,7 @@ def _curve(axes: "Axes", track: Track, output: int, answer: Answer) -> None:
 
 
 def _label(axes: "Axes", text: str, colour: str = MUTED) -> None:
-    shift = -0.2 - LEFT_IN + 0.4
-    at = shift / (WIDTH_IN - LEFT_IN - RIGHT_IN)
+    at = (MARGIN_IN - LEFT_IN) / (WIDTH_IN - LEFT_IN - RIGHT_IN)
     axes.text(at, 0.5, _short(text, 18), color=colour, size=9, va="center", transform=axes.transAxes)
 
 

@@ -4,11 +4,11 @@ from statistics import fmean
 
 import pandas as pd
 
-from models.report.names import Numbers, grouped, sentence
 from models.report.runs import RunNames
 from models.report.sections.scores import Cells
 from models.report.settings import Settings
 from models.report.tables import Column, Table
+from models.report.writing import Numbers, grouped, sentence
 
 ROUNDING = 5e-4  # of per cent with one decimal
 

@@ -2,10 +2,10 @@
 
 from models.evaluation.statuses import Status, Verdict
 from models.report.charts import Axis
-from models.report.names import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.report.writing import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
 
 BOOTSTRAPPED = "p value of the bootstrap"
 OTHER_P = {  # than the probability of a difference at least as large if there were none
@@ -55,22 +55,14 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
     return out
 
 
-def _columns(verdicts: Verdicts, everything: bool) -> list[Column]:
-    numbers, holm = verdicts.numbers, len(verdicts.rows) > 1
+def _columns(verdicts: Verdicts) -> list[Column]:
+    """Of a contrast: difference, interval and p."""
+    holm = len(verdicts.rows) > 1
     adjusted = OTHER_P["p_holm"] if holm else BOOTSTRAPPED
-    columns = [
-        Column("first", "First against second", number=False, sub="second"),
-        Column("difference", "Difference", numbers.difference),
+    return [
+        Column("difference", "Difference", verdicts.numbers.difference),
         Column("interval", "Interval"),
         Column("p_holm", "p (Holm)" if holm else "p", p_value, explain=adjusted),
-    ]
-    if not everything:
-        return columns
-    return [
-        *columns,
-        Column("p_equivalence", "p (equiv.)", p_value, explain=OTHER_P["p_equivalence"]),
-        Column("verdict", "Verdict", number=False, css="verdict"),
-        Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
 
 
@@ -89,10 +81,14 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     if any(row["also"] for row in rows):
         note += " Where both sides differ in more than what is asked, the last column says in what, with the parameters"
         note += " of the first / of the second."
-    columns = [Column("question", "Question", number=False), *_columns(verdicts, True)]
-    table = Table.of(
-        "contrasts", title, columns[1:], rows, note=note, kind="contrasts wide", plot="Difference as a chart"
-    )
+    columns = [
+        Column("first", "First against second", number=False, sub="second"),
+        *_columns(verdicts),
+        Column("p_equivalence", "p (equiv.)", p_value, explain=OTHER_P["p_equivalence"]),
+        Column("verdict", "Verdict", number=False, css="verdict"),
+        Column("also", "Also differs in", number=False, sub="parameters", css="small"),
+    ]
+    table = Table.of("contrasts", title, columns, rows, note=note, kind="contrasts wide", plot="Difference as a chart")
     return table.without_empty()
 
 
@@ -103,10 +99,12 @@ def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | 
         return None
     for row in rows:
         row["why"] = "; ".join(filter(None, (row["reason"], row["caution"]))) or None
-    columns = [Column("question", "Question", lambda text: sentence(str(text)), number=False, sub="why")]
-    columns += [Column("versus", "First against second", number=False), *_columns(verdicts, False)[1:]]
-    for row in rows:
         row["versus"] = f"{row['first']} {row['second']}"
+    columns = [
+        Column("question", "Question", lambda text: sentence(str(text)), number=False, sub="why"),
+        Column("versus", "First against second", number=False),
+        *_columns(verdicts),
+    ]
     interval = f", {percent(1 - settings.alpha)} interval" if any(row["interval"] for row in rows) else ""
     note = f"First minus second{interval}. Not decided is not the same as equal."
     return Table.of("undecided", "What these data do not decide", columns, rows, note=note).without_empty()

@@ -3,8 +3,8 @@
 import pandas as pd
 
 from models.report.charts import Axis
-from models.report.names import duration, grouped
 from models.report.tables import Column, Table
+from models.report.writing import duration, grouped
 
 
 def cost(benchmarks: pd.DataFrame) -> dict:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from models.protocols.leaks import clauses
 from models.report.gather import Results
-from models.report.names import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 from models.report.runs import RunNames
 from models.report.sections.classes import guessing
 from models.report.sections.contrasts import undecided
@@ -12,6 +11,7 @@ from models.report.sections.folds import leaks_of
 from models.report.sections.scores import Cell, Cells, guessed
 from models.report.sections.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 from models.report.tables import Table
+from models.report.writing import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 
 WORTH_SAYING = 0.005  # between two differences of one contrast
 

@@ -5,8 +5,8 @@ import pandas as pd
 from models.protocols.leaks import Leak, clauses
 from models.protocols.split import PARTS
 from models.report.gather import Results
-from models.report.names import grouped, listing, percent, sentence
 from models.report.tables import Column, Table
+from models.report.writing import grouped, listing, percent, sentence
 from models.task import POOLED
 
 TRAINING = ("test", "training")

@@ -8,10 +8,10 @@ from models.evaluation.metrics import confusion_matrix, metric, moments
 from models.predictions import FILE
 from models.report.charts import Axis, path, swarm
 from models.report.gather import Results
-from models.report.names import Numbers, grouped, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.report.writing import Numbers, grouped, sentence
 from models.task import Task
 
 TRUTH_BINS = 10

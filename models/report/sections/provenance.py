@@ -4,9 +4,9 @@ import json
 from collections import Counter
 
 from models.report.gather import Results, Store, run_infos
-from models.report.names import grouped, sentence
 from models.report.settings import Settings
 from models.report.tables import Column, Table
+from models.report.writing import grouped, sentence
 
 
 def provenance(results: Results) -> dict:
@@ -14,24 +14,23 @@ def provenance(results: Results) -> dict:
     settings = results.settings
     software: dict[str, str] = {}
     for store in results.stores:
-        for name, version in (store.attributes["software"] or {}).items():
+        for name, version in store.attributes["software"].items():
             software.setdefault(name, version)
     machines: dict[str, None] = {}
     read: Counter[tuple[str, str]] = Counter()
     for run in settings.runs:
         for info in run_infos(results, [run]):
-            for name, version in (info.get("versions") or {}).items():
+            for name, version in info["versions"].items():
                 software.setdefault(name, version)
-            hardware = info.get("hardware") or {}
-            machines[", ".join(str(hardware[k]) for k in ("cpu", "gpu") if hardware.get(k))] = None
-            read.update((_file_of(settings, run, name), digest) for name, digest in (info.get("inputs") or {}).items())
+            machines[", ".join(info["hardware"][key] for key in ("cpu", "gpu") if info["hardware"][key])] = None
+            read.update((_file_of(settings, run, name), digest) for name, digest in info["inputs"].items())
     return {
         "raw_files": _raw_files(results) if results.raw_files else None,
         "stores": _stores(results) if results.stores else None,
         "store_details": [_details(store) for store in results.stores],
         "recogniser": _recogniser(results),
         "read": _read(read) if read else None,
-        "software": sorted((str(k), str(v)) for k, v in software.items()),
+        "software": sorted(software.items()),
         "hardware": "; ".join(filter(None, machines)),
         "seeds": settings.seeds,
         "config": json.dumps(settings.config, indent=2, sort_keys=True, ensure_ascii=False),
@@ -53,7 +52,7 @@ def _stores(results: Results) -> Table:
     read = results.settings.stores_read
     rows = []
     for store in results.stores:
-        attributes, weights = store.attributes, store.attributes["weights"] or {}
+        attributes, weights = store.attributes, store.attributes["weights"]
         name = store.file.removesuffix(".h5")
         about = [attributes["modality"], *(["demonstration"] if attributes["demonstration"] else [])]
         about += [] if name in read or not read else ["read by no run"]
@@ -65,9 +64,9 @@ def _stores(results: Results) -> Table:
                 "segments": store.segments,
                 "rows": store.rows,
                 "dim": store.dim,
-                "weights": weights.get("source") or "none",
+                "weights": weights.get("source", "none"),
                 "revision": weights.get("revision"),
-                "inputs": str(attributes["inputs"])[:12],
+                "inputs": attributes["inputs"][:12],
             }
         )
     columns = [
@@ -85,12 +84,10 @@ def _stores(results: Results) -> Table:
 
 def _details(store: Store) -> dict:
     attributes = store.attributes
-    weights = attributes["weights"] or {}
-    digests = weights.get("sha256") or weights.get("files") or {}
     return {
         "file": store.file,
-        "inputs": str(attributes["inputs"]),
-        "digests": sorted(digests.items()) if isinstance(digests, dict) else [("", str(digests))],
+        "inputs": attributes["inputs"],
+        "digests": sorted(attributes["weights"].get("sha256", {}).items()),
         "config": json.dumps(attributes["config"], sort_keys=True, ensure_ascii=False),
     }
 
@@ -110,10 +107,12 @@ def _file_of(settings: Settings, run: str, name: str) -> str:
     """The file behind the name of a training's input: a modality, or a table."""
     stores = {modality: f"features/{store}.h5" for modality, store in settings.runs[run].inputs.items()}
     tables = {
-        what: f"{folder}/{settings.protocol.name}.tsv" for what, folder in (("split", "splits"), ("targets",) * 2)
+        "split": f"splits/{settings.protocol.name}.tsv",
+        "targets": f"targets/{settings.protocol.name}.tsv",
+        "segments": "segments.tsv",
+        "labels": f"labels.{'h5' if settings.task.frames else 'tsv'}",
     }
-    tables |= {"segments": "segments.tsv", "labels": f"labels.{'h5' if settings.task.frames else 'tsv'}"}
-    return {**stores, **tables}.get(name, name)
+    return {**stores, **tables}[name]
 
 
 def _recogniser(results: Results) -> dict | None:
@@ -125,5 +124,5 @@ def _recogniser(results: Results) -> dict | None:
     folder = next((name for name, text in results.settings.weights.items() if text == source), None)
     path = results.folder.parent / "weights" / str(folder) / "weights.json"
     manifest = json.loads(path.read_text(encoding="utf-8")) if source and path.exists() else {}
-    digests = {name: file["sha256"] for name, file in (manifest.get("files") or {}).items()}
+    digests = {name: file["sha256"] for name, file in manifest.get("files", {}).items()}
     return {"kind": kind, "source": source, "revision": manifest.get("revision"), "digests": sorted(digests.items())}

@@ -9,10 +9,10 @@ it is of: ``run`` (its name), or ``model`` (options of it) and ``modalities``, o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from models.report.names import Numbers, listing, metric_words, missing, sentence
 from models.report.runs import Run, matches
 from models.report.settings import Settings
 from models.report.tables import Column, Table
+from models.report.writing import Numbers, listing, metric_words, missing, sentence
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,7 @@ class Paper:
 
 def papers(settings: Settings) -> list[Paper]:
     """All published figures that the configuration brings."""
-    given = settings.published
-    if given and "metric" in given[0]:  # rows without a paper around them
-        given = [{"rows": given}]
-    return [_paper(one, settings) for one in given]
+    return [_paper(one, settings) for one in settings.published]
 
 
 def _paper(given: Mapping, settings: Settings) -> Paper:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from models.report.charts import Axis
-from models.report.names import Numbers, count, metric_words, p_value
 from models.report.runs import RunNames
 from models.report.tables import Column, Table
+from models.report.writing import Numbers, count, metric_words, p_is
 from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
@@ -126,8 +126,8 @@ def picture(
 
 
 def _note(critical: float, p: float) -> str:
-    friedman = p_value(p) if p < 0.0005 else f"= {p_value(p)}"
-    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05); Friedman’s test of any difference: p {friedman}."
+    friedman = f"Friedman’s test of any difference: p {p_is(p)}"
+    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05); {friedman}."
 
 
 def _text(kind: str, n: int, k: int, critical: float, metric: str, planned: bool) -> str:

@@ -9,11 +9,11 @@ import pandas as pd
 
 from models.options import MODALITIES, NOTHING
 from models.report.charts import Axis
-from models.report.names import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
 from models.report.runs import RunNames
 from models.report.sections.published import Paper, beside, lines
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
+from models.report.writing import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
 from models.task import POOLED
 
 MAIN_RUNS = 4  # shown in detail
@@ -98,20 +98,18 @@ def score_view(
     metrics = shown_metrics(cells, settings)
     if not metrics:
         return None
-    rows = {run: _row(run, cells, metrics, names, papers) for run in order}
-    for row in rows.values():
+    rows = [_row(run, cells, metrics, names, papers) for run in order]
+    for row in rows:
         row["standing"] = "no better than guessing" if guessed(row.get(metrics[0]), chance) else None
     between = [_line(first, found) for first, found in lines(papers)]
-    everything = [*rows.values(), *between]
+    everything = [*rows, *between]
     shown = {id(figure) for row in everything for figure in row.pop("figures")}
-    letters = dict.fromkeys([*(names.get(run).modalities for run in order), *(row["modalities"] for row in between)])
+    letters = dict.fromkeys(row["modalities"] for row in everything)
     groups = []
     for one in sorted(letters, key=lambda text: -len(text)):
         words = " + ".join(MODALITIES.get(letter, letter) for letter in one.split("+"))
-        mine = [row for row in between if row["modalities"] == one]
-        mine += [row for run, row in rows.items() if names.get(run).modalities == one]
-        groups.append(Group(mine, one, words))
-    counts = {row["trainings"] for row in rows.values()}
+        groups.append(Group([row for row in (*between, *rows) if row["modalities"] == one], one, words))
+    counts = {row["trainings"] for row in rows}
     table = Table(
         "scores",
         _title(metrics, counts),
@@ -135,12 +133,12 @@ def _title(metrics: list[str], counts: set[int]) -> str:
 
 
 def _row(run: str, cells: Cells, metrics: list[str], names: RunNames, papers: list[Paper]) -> dict:
-    found = names.get(run)
+    found = names.runs[run]
     row: dict[str, Any] = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
     for metric in metrics:
         if cell := cells.get((run, metric)):
             row |= cell.under(metric) | {"trainings": max(row["trainings"], cell.runs)}
-    figures = beside(papers, found, names.options.get(found.model) or {})
+    figures = beside(papers, found, names.options[found.model])
     for metric, figure in figures.items():
         row |= {
             f"published_{metric}": figure.mean,
@@ -226,22 +224,17 @@ def by_input(cells: Cells, order: list[str], names: RunNames, metric: str) -> Ta
     """The scores of each model by the features it reads, where runs read different ones."""
     if not names.varied:
         return None
-    columns = dict.fromkeys(
-        (names.model(names.get(run).model), names.get(run).modalities) for run in order if (run, metric) in cells
-    )
+    scored = [run for run in order if (run, metric) in cells]
     rows: dict[str, dict] = {}
-    for run in order:
-        if cell := cells.get((run, metric)):
-            inputs = names.get(run).inputs
-            text = ", ".join(f"{inputs[m]}" for m in names.varied if m in inputs) or "none of them"
-            row = rows.setdefault(text, {"features": text})
-            key = " ".join((names.model(names.get(run).model), names.get(run).modalities))
-            row |= cell.under(key)
+    for run in scored:
+        text = names.features(run) or "none of them"
+        row = rows.setdefault(text, {"features": text})
+        row |= cells[run, metric].under(names.model_on_modalities(run))
     numbers = Numbers(metric)
-    head = [Column("features", f"Features of {' and '.join(names.varied)}", number=False)]
-    more = [Column.score(f"{a} {b}", f"{a} {b}", numbers) for a, b in columns]
+    columns = [Column("features", f"Features of {' and '.join(names.varied)}", number=False)]
+    columns += [Column.score(key, key, numbers) for key in dict.fromkeys(map(names.model_on_modalities, scored))]
     title = f"{sentence(numbers.words)} by features and model{numbers.per_cent}"
-    return Table.of("features", title, [*head, *more], list(rows.values()))
+    return Table.of("features", title, columns, list(rows.values()))
 
 
 def without_table(scores: pd.DataFrame, order: list[str], names: RunNames, settings: Settings) -> Table | None:

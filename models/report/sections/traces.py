@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from models.evaluation.scores import video_metrics
 from models.predictions import FILE
 from models.report.charts import Axis, band, block_means, path, swarm
 from models.report.gather import Results
-from models.report.names import Numbers, metric_words, sentence
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
+from models.report.writing import Numbers, metric_words, sentence
 from pipeline.records import Segment, Word, read_table
 
 POINTS = 400  # of a line: more than a chart has pixels adds nothing
@@ -20,16 +21,16 @@ CELLS = 10
 WORDS_PER_CELL = 9
 
 
-def per_video(table: pd.DataFrame, run: str) -> pd.DataFrame:
+def per_video(results: Results, run: str) -> pd.DataFrame:
     """The scores of each video by one run, mean over seeds, indexed by segment id."""
-    rows = table[table["run"] == run]
-    columns = [c for c in rows if c.startswith(("ccc_", "accuracy", "balanced_accuracy"))]
+    table = results.tables["per_video"]
+    rows, columns = table[table["run"] == run], [name for name in video_metrics(results.settings.task) if name in table]
     return rows.groupby("segment_id")[columns].mean().dropna(how="all")
 
 
 def choose(results: Results, run: str) -> list[tuple[str, str]]:
     """The videos shown, as (segment id, why): the best, the median and the worst by this run's mean CCC per video."""
-    found = per_video(results.tables["per_video"], run)
+    found = per_video(results, run)
     ids = [] if found.empty else list(found.sort_values("ccc_mean", ascending=False).index)
     if len(ids) < 3:
         return [(i, "tested") for i in ids]
@@ -148,7 +149,7 @@ def _cells(x_axis: Axis, words: list[Word], strip: dict | None) -> list[dict]:
 
 def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | None:
     """Scores of each video by several runs as dots, with the median; the scale is the same for all of them."""
-    tables = {run: found for run in runs if len(found := per_video(results.tables["per_video"], run))}
+    tables = {run: found for run in runs if len(found := per_video(results, run))}
     task = results.settings.task
     wanted = [f"ccc_{target}" for target in task.targets] if task.numbers else ["balanced_accuracy", "accuracy"]
     metrics = [metric for metric in wanted if any(metric in table for table in tables.values())]

@@ -1,23 +1,26 @@
 """What trainings say of themselves: what was trained, the learned mix of layers, and learning curves."""
 
+from collections import Counter
+from collections.abc import Iterable
+from statistics import median
+
 import numpy as np
 import pandas as pd
 
 from models.evaluation.metrics import selecting_metric
 from models.report.charts import Axis, path
 from models.report.gather import Results, histories, run_infos
-from models.report.names import DEVELOPMENT, grouped, listing
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
+from models.report.writing import DEVELOPMENT, grouped, listing
 
 LOSSES = ("training_loss", "development_loss")
 LINES_AT_MOST = 60
 
 
-def parameters(results: Results, runs: list[str]) -> dict[str, int]:
-    """How many numbers each run trains, as far as its trainings say."""
-    found = {run: (next(run_infos(results, [run]), {}).get("model") or {}).get("parameters") for run in runs}
-    return {run: number for run, number in found.items() if number is not None}
+def parameters(results: Results, runs: Iterable[str]) -> dict[str, int]:
+    """How many numbers each run trains, of those of which a training is there."""
+    return {run: info["model"]["parameters"] for run in runs for info in run_infos(results, [run])}
 
 
 def models_table(results: Results, runs: list[str], names: RunNames) -> Table | None:
@@ -27,15 +30,20 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
         infos = list(run_infos(results, [run]))
         if not infos:
             continue
-        about = names.about.get(names.get(run).model) or {}
-        row = {"model": names.of(run), "run": run, "description": about.get("description"), "trainings": len(infos)}
-        row["parameters"] = (infos[0].get("model") or {}).get("parameters")
-        row |= _trained_on(infos)
-        row |= _epochs(infos)
-        row["selected"] = _median([(info.get("selected") or {}).get("epoch") for info in infos])
-        per_epoch = [_ratio(info.get("seconds"), info.get("epochs")) for info in infos]
-        row |= {"epoch_s": _median(per_epoch), "learning_rates": _rates(infos)}
-        rows.setdefault(names.get(run).modalities, []).append(row)
+        of = names.runs[run]
+        row = {
+            "model": names.of(run),
+            "run": run,
+            "description": names.about[of.model]["description"],
+            "trainings": len(infos),
+            "parameters": infos[0]["model"]["parameters"],
+            **_trained_on(infos),
+            **_epochs(infos),
+            "selected": median(info["selected"]["epoch"] for info in infos),
+            "epoch_s": median(info["seconds"] / info["epochs"] for info in infos),
+            "learning_rates": _rates(infos),
+        }
+        rows.setdefault(of.modalities, []).append(row)
     if not rows:
         return None
     columns = (
@@ -58,35 +66,23 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
 
 def _trained_on(infos: list[dict]) -> dict:
     """How many items train, and what raters' votes have changed of that; only of models that learn these."""
-    rated = [info["rated"] for info in infos if info.get("rated")]
+    rated = [info["rated"] for info in infos if info["rated"]]
     if not rated:
         return {}
-    added, left_out = (_median([one[key] for one in rated]) for key in ("added", "left_out"))
+    added, left_out = (median(one[key] for one in rated) for key in ("added", "left_out"))
     text = f"{grouped(added)} of them without a majority; {grouped(left_out)} more without a vote left out"
-    return {"items": _median([info["items"]["training"] for info in infos]), "rated": text}
-
-
-def _median(values: list) -> float | None:
-    known = [float(v) for v in values if v is not None]
-    return float(np.median(known)) if known else None
-
-
-def _ratio(above, below) -> float | None:
-    return above / below if above is not None and below else None
+    return {"items": median(info["items"]["training"] for info in infos), "rated": text}
 
 
 def _epochs(infos: list[dict]) -> dict:
-    known = [info["epochs"] for info in infos if info.get("epochs") is not None]
-    differ = len(set(known)) > 1
-    return {"epochs": _median(known), "epochs_range": f"{min(known)} to {max(known)}" if differ else None}
+    epochs = [info["epochs"] for info in infos]
+    differ = len(set(epochs)) > 1
+    return {"epochs": median(epochs), "epochs_range": f"{min(epochs)} to {max(epochs)}" if differ else None}
 
 
-def _rates(infos: list[dict]) -> str | None:
+def _rates(infos: list[dict]) -> str:
     """The learning rates of a run's trainings, each with how many there are of it where they differ."""
-    rates = [(info.get("chosen") or info.get("training") or {}).get("learning_rate") for info in infos]
-    counts = pd.Series([f"{rate:g}" for rate in rates if isinstance(rate, int | float)]).value_counts(sort=False)
-    if counts.empty:
-        return None
+    counts = Counter(f"{info['chosen']['learning_rate']:g}" for info in infos)
     return ", ".join(f"{rate} ({n})" if len(counts) > 1 else rate for rate, n in counts.items())
 
 
@@ -94,13 +90,13 @@ def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | 
     """The learned weight of each layer by run, a mean over folds and seeds; None where no run mixes layers."""
     rows, normalised = [], {}
     for run in runs:
-        infos = [info for info in run_infos(results, [run]) if info.get("layer_weights")]
+        infos = [info for info in run_infos(results, [run]) if info["layer_weights"]]
         if infos:
-            normalised[names.run(run)] = bool((infos[0].get("training") or {}).get("normalise", True))
+            normalised[names.run(run)] = bool(infos[0]["training"]["normalise"])
         for modality in infos[0]["layer_weights"] if infos else ():
             shares = np.mean([info["layer_weights"][modality] for info in infos], axis=0)
             numbers = infos[0]["model"]["layers"][modality]
-            row = {"model": names.run(run), "run": run, "input": names.get(run).inputs.get(modality, modality)}
+            row = {"model": names.run(run), "run": run, "input": names.runs[run].inputs[modality]}
             rows.append(row | {f"layer_{n}": float(share) for n, share in zip(numbers, shares)})
     if not rows:
         return None
@@ -171,7 +167,7 @@ def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -
     for k, (_, y) in enumerate(series):
         table[k, : len(y)] = y
     enough = np.isfinite(table).sum(0) * 2 >= len(series)
-    median = np.full(len(longest), np.nan)
-    median[enough] = np.nanmedian(table[:, enough], axis=0)
+    middle = np.full(len(longest), np.nan)
+    middle[enough] = np.nanmedian(table[:, enough], axis=0)
     thin = "".join(path(x, y, x_axis, y_axis) for x, y in series[:LINES_AT_MOST])
-    return {"thin": thin, "median": path(longest, median, x_axis, y_axis)}
+    return {"thin": thin, "median": path(longest, middle, x_axis, y_axis)}

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from models.evaluation.contrast import also_differs
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
-from models.report.names import Numbers, count, missing, p_value, percent, sentence
 from models.report.runs import RunNames
 from models.report.settings import Settings
+from models.report.writing import Numbers, count, missing, p_is, percent, sentence
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
 KINDS = {
@@ -69,7 +69,7 @@ def not_by_group(row: dict, alpha: float) -> list[str]:
     by_group = row.get(column)
     if missing(by_group) or by_group < alpha:
         return []
-    over = f"p {_equals(by_group)} over {count(row['groups'], row['group_kind'])}"
+    over = f"p {p_is(by_group)} over {count(row['groups'], row['group_kind'])}"
     others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
     return [f"with {others} {what} ({over})"]
 
@@ -84,11 +84,6 @@ def _clusters(row: dict) -> str:
     number, weighty = row["clusters"], row.get("effective_clusters")
     text = count(number, str(row.get("cluster_kind") or "cluster"))
     return text if missing(weighty) or weighty >= 0.9 * number else f"{text} that count like {weighty:.1f} equal ones"
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _why_not(row: dict) -> str:
@@ -140,7 +135,7 @@ class Verdicts:
         by_group = row.get("p_by_group")
         if not missing(by_group) and by_group < self.alpha:
             alone = ", of this contrast alone" if len(self.rows) > 1 else ""
-            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {_equals(by_group)}{alone})"
+            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {p_is(by_group)}{alone})"
         return text
 
     def _interval(self, row: dict) -> str:
@@ -154,7 +149,7 @@ class Verdicts:
         value = row.get("p_holm")
         if missing(value):
             return ""
-        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {_equals(value)}"
+        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {p_is(value)}"
 
     @property
     def _region(self) -> str:

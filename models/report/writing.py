@@ -14,7 +14,6 @@ METRIC_WORDS = {
     "pearson": "Pearson",
     "recall": "recall",
     "precision": "precision",
-    "f1": "F1",
 }
 DEVELOPMENT = "development_"
 MINUS = "\u2212"
@@ -87,6 +86,12 @@ class Numbers:
 def p_value(value) -> str:
     """A probability with three decimals, small ones as a bound."""
     return "< 0.001" if value < 0.0005 else f"{value:.3f}"
+
+
+def p_is(value) -> str:
+    """A probability as it stands behind p: "= 0.012", "< 0.001"."""
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def sentence(text: str) -> str:

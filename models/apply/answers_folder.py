@@ -1,4 +1,4 @@
-"""What a folder of answers holds: of each recording ``NAME.json``, which says of what it is, and its outputs."""
+"""A folder of answers: of each recording ``NAME.json``, its record, and the outputs."""
 
 import json
 import os
@@ -13,7 +13,7 @@ JOINED = "recordings"  # name of the table of all
 
 
 def record(out: Path, name: str) -> Path:
-    """The file that says that a recording is done."""
+    """The record of a recording, which is written when its outputs are there."""
     return out / f"{name}.json"
 
 
