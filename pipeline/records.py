@@ -28,6 +28,10 @@ Picture = Literal["whole", "left_half", "right_half"]
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+LONGEST_CELL = 1 << 24
+"""Characters, of days of speech; csv by itself reads 131,072, and a quote that is never closed must end somewhere."""
+csv.field_size_limit(LONGEST_CELL)
+
 Record = TypeVar("Record", bound="DataclassInstance")
 _ALLOWED = {"side": get_args(Side), "picture": get_args(Picture)}
 
