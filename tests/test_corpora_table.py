@@ -40,6 +40,9 @@ def index(root: Path, **options) -> Index:
     return read(corpus(root, **options))
 
 
+NAMED = "; where one of these is a name or a word, give missing: []"
+
+
 def said(found: Index) -> list[tuple[str, str, str]]:
     return [(f.modality, f.status, f.reason) for f in found.findings]
 
@@ -533,7 +536,38 @@ def test_recordings_in_several_parts_have_none(tmp_path):
 def test_nan_is_no_label(tmp_path):
     found = index(table(tmp_path, "audio,label\na.wav,nan\nb.wav,none\nc.wav,joy\n", "a.wav", "b.wav", "c.wav"))
     assert [row.label for row in found.labels] == [None, "none", "joy"]
-    assert said(found) == [("label", "absent", "labels.csv, line 2: no label: predicted, not scored")]
+    assert said(found) == [
+        ("corpus", "partial", f"labels.csv: 1 cells hold nan and count as empty (1 of label){NAMED}"),
+        ("label", "absent", "labels.csv, line 2: no label: predicted, not scored"),
+    ]
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL"])
+def test_words_of_programs_for_nothing_are_empty_cells(tmp_path, word):
+    """As R, Excel, SQL and pandas write them: no class, no speaker, no spoken word and no time is called so."""
+    header = "audio,start_s,end_s,speaker,session,part,side,text,label,arousal\n"
+    rows = ["a.wav,W,1,W,W,W,W,W,W,W\n", "b.wav,,,ann,,,,Na und?,calm,1\n"]
+    found = index(table(tmp_path, (header + "".join(rows)).replace("W", word), "a.wav", "b.wav"))
+    (tmp_path / "empty.csv").write_text((header + "".join(rows)).replace("W", ""))
+    empty = index(tmp_path, segments="empty.csv")
+    assert (found.units, found.segments, found.labels) == (empty.units, empty.segments, empty.labels)
+    first, *others = found.findings
+    assert [f.reason for f in others] == [f.reason.replace("empty.csv", "labels.csv") for f in empty.findings]
+    counts = ", ".join(f"1 of {name}" for name in ("start_s", "speaker", "session", "part", "side", "text", "label"))
+    assert first.reason == f"labels.csv: 7 cells hold {word} and count as empty ({counts}){NAMED}"
+
+
+def test_words_for_nothing_may_be_names(tmp_path):
+    root = table(tmp_path, "audio,speaker,text,label\na.wav,NA,NULL,NA\nb.wav,.,-99,x\n", "a.wav", "b.wav")
+    found = index(root, missing=[])
+    assert [(s.speaker, s.text, row.label) for s, row in zip(found.segments, found.labels)] == [
+        ("NA", "NULL", "NA"), (".", "-99", "x"),
+    ]  # fmt: skip
+    assert found.findings == []
+    found = index(root, missing=[".", "-99"])
+    assert [(s.speaker, s.text) for s in found.segments] == [("NA", "NULL"), ("b", None)]
+    (finding,) = found.findings
+    assert finding.reason.startswith("labels.csv: 2 cells hold -99, . and count as empty (1 of speaker, 1 of text)")
 
 
 def test_ends_of_recordings(tmp_path):

@@ -69,6 +69,19 @@ def test_nan_is_no_class(tmp_path):
     assert findings == []
 
 
+def test_words_of_programs_for_nothing_are_no_class_and_no_number(tmp_path):
+    words = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL"]
+    known = corpus(tmp_path, {"a": "label\ncalm\n" + "\n".join(words) + "\nnone\n"})
+    assert known.frame_classes == ("calm", "none")
+    found, findings = labels(known)
+    assert found["a"].valid.tolist() == [True, *[False] * 8, True]
+    assert findings == []
+    known = corpus(tmp_path, {"a": "label\ncalm\n" + "\n".join(words) + "\nnone\n"}, missing=["none"])
+    assert known.frame_classes == ("#N/A", "<NA>", "N/A", "NA", "NULL", "calm", "n/a")
+    rows = parse_frames("valence\n1\n" + "\n".join(words), ["valence"], False)
+    assert (rows.valid.tolist(), rows.notes) == ([True, *[False] * 8], [])
+
+
 def test_the_store_says_which_classes_there_are(tmp_path):
     corpus(tmp_path, {"a": "label\n" + "calm\n" * 5 + "angry\n" * 5})
     arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path), "--options"]

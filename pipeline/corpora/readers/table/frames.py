@@ -4,13 +4,13 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.corpora.frame_rows import FrameRows, to_frames
-from pipeline.corpora.readers.table.file import NUMBERS, SEPARATORS, is_label, number
+from pipeline.corpora.readers.table.file import MISSING, NUMBERS, SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -42,25 +42,25 @@ def header_of(text: str) -> list[str]:
     return names
 
 
-def labels_in(text: str) -> set[str]:
-    """Every label of a file with a column ``label``; none where the file cannot be read."""
+def labels_in(text: str, missing: Collection[str] = MISSING) -> set[str]:
+    """Every label of a file with a column ``label``, but for ``missing`` ones; none where it cannot be read."""
     try:
         header, rows, _ = _cells(text)
     except InputError:  # a finding when its frames are labelled
         return set()
     column, width = header.index(LABEL) if LABEL in header else len(header), len(header)
-    return {
-        cells[column] for cells in rows if column < len(cells) and is_label(cells[column]) and not any(cells[width:])
-    }
+    whole = [cells for cells in rows if column < len(cells) and not any(cells[width:])]
+    return {cells[column] for cells in whole if is_label(cells[column]) and cells[column] not in missing}
 
 
-def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
+def parse_frames(text: str, names: Sequence[str], classes: bool, missing: Collection[str] = MISSING) -> TimedRows:
     """Read a file of frame-wise labels; a row that cannot be used is invalid and keeps its place.
 
     Args:
         text: of the file. Empty cells and ``nan`` are frames without a label.
         names: the columns of numbers that are wanted, or the classes.
         classes: whether ``names`` are classes of the column ``label``; values (N, 1) are then their numbers.
+        missing: cells that count as empty.
 
     Raises InputError where the file lacks a column or a double quote is not closed.
     """
@@ -77,7 +77,7 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
         if any(cells[len(header) :]):
             wrong.setdefault(f"hold more than {len(header)} fields", []).append(i)
             continue
-        own = [cells[k] if k < len(cells) else "" for k in columns]
+        own = [cells[k] if k < len(cells) and cells[k] not in missing else "" for k in columns]
         try:
             if classes:
                 numbers = [number_of[cell] if is_label(cell) else math.nan for cell in own]
