@@ -646,6 +646,15 @@ def test_a_transcript_that_lies_where_one_recording_has_its_own_is_of_that_one(t
     assert said(found) == [("text", "partial", reason + "one beside it or into transcripts/b")]
 
 
+@pytest.mark.parametrize("second", ["S01.pos.mp4", "after/S01.pos.mp4"])
+def test_a_transcript_is_of_the_recording_that_has_its_whole_name(tmp_path, second):
+    found = index(
+        table(tmp_path, f"video,label\nS01.mp4,x\n{second},y\n", "S01.mp4", second, "transcripts/S01.pos.srt")
+    )
+    assert [u.transcript for u in found.units] == [None, "transcripts/S01.pos.srt"]
+    assert found.findings == []
+
+
 def test_the_stage_says_which_table_was_read(tmp_path):
     (tmp_path / "corpus").mkdir()
     soundfile.write(tmp_path / "corpus" / "a.wav", np.zeros(8000), 8000)

@@ -392,6 +392,17 @@ def test_the_name_of_a_transcript(tmp_path, names):
         assert find_transcript(tmp_path, "talk.de.mp4") == tmp_path / "talk.de.srt"
 
 
+@pytest.mark.parametrize("folder", ["videos", "transcripts", "transcripts/videos"])
+def test_a_transcript_of_another_recording_is_not_this_one_in_a_language(tmp_path, folder):
+    """An experiment calls its second recording S01.pos, which looks like a language."""
+    videos = ["videos/S01.mp4", "videos/S01.pos.mp4", "videos/S02.mp4"]
+    with_files(tmp_path, **dict.fromkeys([*videos, f"{folder}/S01.pos.srt", f"{folder}/S02.en.srt"], ""))
+    found = [find_transcript(tmp_path, video) for video in videos]
+    assert found == [None, tmp_path / folder / "S01.pos.srt", tmp_path / folder / "S02.en.srt"]
+    elsewhere = find_transcript(tmp_path, videos[2], recordings={"S02", "S02.en"})
+    assert elsewhere is None, "a recording of the corpus, in whatever folder"
+
+
 def test_a_pipe_or_a_folder_is_no_transcript(tmp_path):
     import os
 

@@ -83,10 +83,11 @@ def _transcripts(root: Path, units: Sequence[Unit]) -> tuple[dict[str, str], dic
     """
     look = cache(transcripts_in)
     recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}
+    named = {Path(u.video or u.audio or "").stem for u in units}
     found, problems, claims = {}, {}, defaultdict(set)
     for unit_id, recording in recording_of.items():
         try:
-            path = find_transcript(root, recording, look) if recording else None
+            path = find_transcript(root, recording, look, named) if recording else None
         except InputError as error:
             problems[unit_id] = str(error)
             continue
