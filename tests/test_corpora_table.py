@@ -75,7 +75,7 @@ def test_every_column_has_its_place(tmp_path):
     )  # fmt: skip
     (label,) = found.labels
     assert (label.label, label.numbers) == ("joy", {"valence": 0.5, "arousal": -0.25, "dominance": 3})
-    assert found.findings == []
+    assert said(found) == [("text", "ok", "t/a.srt is not used for 1 of 1 segments, which have words of their own")]
 
 
 def test_what_is_not_there_has_a_meaning(tmp_path):
@@ -653,6 +653,14 @@ def test_a_transcript_is_of_the_recording_that_has_its_whole_name(tmp_path, seco
     )
     assert [u.transcript for u in found.units] == [None, "transcripts/S01.pos.srt"]
     assert found.findings == []
+
+
+def test_captions_that_are_not_used_are_said(tmp_path):
+    text = "video,start_s,text,label\ntalk.mp4,0,Well,x\ntalk.mp4,1,,x\ntalk.mp4,2,Yes,x\nb.mp4,0,,y\n"
+    found = index(table(tmp_path, text, "talk.mp4", "b.mp4", "talk.en.vtt", "b.en.vtt"))
+    reason = "talk.en.vtt is not used for 2 of 3 segments, which have words of their own"
+    assert [(f.unit, f.segment) for f in found.findings] == [("talk", None)]
+    assert said(found) == [("text", "ok", reason)]
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -1,6 +1,7 @@
 """Words and their times: alignment files, supplied transcripts, and recognisers on real speech."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -231,6 +232,39 @@ def test_supplied_transcript_wins(tmp_path, suffix, folder):
     ]
     assert (words[0].start_s, words[-1].end_s) == (1.25, 2.5)
     assert words[0].end_s == words[1].start_s
+
+
+CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:02.000\nsome captions\n\n00:02.000 --> 00:04.000\nother captions\n"
+
+
+def test_what_a_segment_says_comes_before_captions_beside_the_video(tmp_path):
+    """Those fill the segments that say nothing; each then has its own words alone, also where people overlap."""
+    with_files(tmp_path, **{"videos/clip.en.vtt": CAPTIONS, "b.wdseg": "0 49 -5 ALIGNED\n Total score: -5\n"})
+    unit = supplied(tmp_path, "clip", "videos/clip.mp4")
+    texts = {"text_a": "My words", "text_none": None, "text_empty": "[LAUGHTER]"}
+    segments = [replace(subject(name, 3.0), text=text) for name, text in texts.items()]
+    segments.append(replace(subject("aligned", 1.0), alignment="b.wdseg"))
+    words = place_words(tmp_path, unit, segments, never)
+    said = {s.segment_id: [(w.word, w.source) for w in words if w.belongs_to(s)] for s in segments}
+    assert said == {
+        "text_a": [("my", "transcript_even"), ("words", "transcript_even")],
+        "text_none": [(word, "transcript") for word in ("some", "captions", "other", "captions")],
+        "text_empty": [],
+        "aligned": [("aligned", "forced_alignment")],
+    }
+    own = [replace(s, text="mine") for s in segments]
+    (tmp_path / "videos/clip.en.vtt").write_text("no captions at all")
+    assert {w.word for w in place_words(tmp_path, unit, own, never)} == {"mine", "aligned"}
+
+
+def test_words_of_a_transcript_that_names_segments_are_theirs_alone(tmp_path):
+    table = "word\tstart\tend\tsegment_id\nhers\t0\t1\tclip_a\nhis\t0\t1\tclip_b\nours\t1\t2\t\n"
+    with_files(tmp_path, **{"videos/clip.tsv": table})
+    unit = supplied(tmp_path, "clip", "videos/clip.mp4")
+    segments = [subject("clip_a", 3.0), subject("clip_b", 3.0), replace(subject("clip_c", 3.0), text="mine")]
+    words = place_words(tmp_path, unit, segments, never)
+    said = {s.segment_id: [w.word for w in words if w.belongs_to(s)] for s in segments}
+    assert said == {"clip_a": ["hers", "ours"], "clip_b": ["his", "ours"], "clip_c": ["mine"]}
 
 
 def test_times_beyond_an_hour(tmp_path):

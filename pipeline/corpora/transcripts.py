@@ -115,6 +115,13 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
     return findings
 
 
+def not_used(unit: Unit, segments: Sequence[Segment]) -> str:
+    """What is said of a transcript that is not used for segments which have words of their own; empty where it is."""
+    own = sum(bool(segment.text or segment.alignment) for segment in segments)
+    words = f"{unit.transcript} is not used for {own} of {len(segments)} segments, which have words of their own"
+    return words if unit.transcript and own else ""
+
+
 def in_short(reason: str | InputError, root: Path) -> str:
     """What is said of a file below ``root``, of which it may quote anything, even what is not text at all."""
     return shorten(str(reason).replace(f"{root}{os.sep}", ""), 300, placeholder=" ...")
