@@ -113,6 +113,14 @@ class Segment:
         return self.end_s - self.start_s
 
 
+def microphones(segments: Iterable[Segment]) -> set[str]:
+    """Sound files that segments of one unit name and that begin with the unit, for these segments start apart."""
+    starts_s = defaultdict(set)
+    for segment in segments:
+        starts_s[segment.audio].add(segment.start_s)
+    return {sound for sound, own in starts_s.items() if sound and len(own) > 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """What a segment is labelled with as a whole; labels are a table apart, so that a corrected one tracks no face."""

@@ -619,6 +619,20 @@ def test_sounds_of_single_rows_tell_their_own_ends_where_the_video_cannot(tmp_pa
     assert seen == [s.segment_id for s in found.segments]
 
 
+def test_a_microphone_that_several_rows_name_tells_where_the_recording_ends(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    for name, seconds in (("ann.wav", 12.0), ("bob.wav", 5.0)):
+        soundfile.write(tmp_path / name, np.zeros(int(seconds * 8000)), 8000)
+    rows = ["a.mp4,ann.wav,0,x", "a.mp4,ann.wav,10,y", "a.mp4,bob.wav,0,x", "a.mp4,bob.wav,8,y"]
+    (tmp_path / "labels.csv").write_text("\n".join(["video,audio,start_s,label", *rows]))
+    found = with_ends(tmp_path, index(tmp_path))
+    assert [(s.audio, s.start_s, round(s.end_s, 6)) for s in found.segments] == [
+        ("ann.wav", 0, 12.0), ("ann.wav", 10, 12.0), ("bob.wav", 0, 5.0),
+    ]  # fmt: skip
+    reasons = [f.reason for f in found.findings if f.modality == "corpus"]
+    assert reasons == ["starts at 8.0 s, its recording ends at 5.000 s"]
+
+
 def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
     text = "audio,label\na/01.wav,x\nb/01.wav,y\na/02.wav,x\n"
     recordings = ("a/01.wav", "b/01.wav", "a/02.wav")
