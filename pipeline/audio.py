@@ -1,9 +1,11 @@
 """``python -m pipeline audio``: the 16 kHz mono sound of the segments of some recordings.
 
-Sound comes from the files that a corpus supplies for segments, or is cut from the recording's own track by time. Either
-is streamed, so memory does not grow with its length. What was not recorded stays zero, and the file says so.
+Sound comes from the files that a corpus supplies for segments, or is cut from the recording's own track by time. A file
+begins with its segment, or with the recording where it ran through that, as a speaker's own microphone does. Either is
+streamed, so memory does not grow with its length. What was not recorded stays zero, and the file says so.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,11 +17,12 @@ from pipeline.audio_file import EDGE_TOLERANCE_S, SENTENCE, SILENT_PEAK, VIDEO, 
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
-from pipeline.records import Segment, Unit, read_shard
+from pipeline.records import Segment, Unit, microphones, read_shard
 from pipeline.sound import read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
+MUCH_LONGER_S = 3.0  # than its turn: perhaps no sentence file
 SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
 
 
@@ -96,9 +99,14 @@ def write_audio(
 
 
 def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
-    recording = unit.audio or unit.video
-    asked = [(track, _own_sound(root, track, recording is not None)) for track in tracks]
-    from_recording = [(track, reasons) for track, reasons in asked if reasons is not None]
+    recording, named = unit.audio or unit.video, defaultdict(list)
+    for track in tracks:
+        named[track.segment.audio or None].append(track)
+    from_recording = [(track, list[str]()) for track in named.pop(None, ())]
+    through, last_s = microphones(t.segment for t in tracks), max((t.segment.end_s for t in tracks), default=0.0)
+    for sound, own in named.items():
+        why = _own_sound(root / sound, own, sound in through, last_s, recording is not None)
+        from_recording += [(track, [why]) for track in own if why]
     if recording and from_recording:
         _read_video(root / recording, from_recording)
     elif from_recording:
@@ -106,41 +114,65 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
             track.close(VIDEO, [*reasons, "there is no sound"])
 
 
-def _own_sound(root: Path, track: _Track, otherwise: bool) -> list[str] | None:
-    """Take a segment's sound from its own file; returns None, or what to say where it is cut elsewhere instead."""
-    if not track.segment.audio:
-        return []
-    path = root / track.segment.audio
+def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: float, otherwise: bool) -> str:
+    """Take segments' sound from a file of theirs, which ran ``through`` the recording or begins with each of them.
+
+    Returns what to say where they are cut from elsewhere instead; ``last_s`` is where the recording's segments end.
+    """
     try:
-        _read_sentence(path, track)
-        return None
+        if through:
+            _read_through(path, tracks)
+            for track in tracks:
+                track.close(SENTENCE, [])
+        else:
+            _read_sentence(path, tracks, last_s)
+        return ""
     except MediaError as error:
-        track.clear()  # what came before it broke counts for nothing
+        for track in tracks:
+            track.clear()  # what came before it broke counts for nothing
         what = "missing" if not path.exists() else f"unusable ({error.reason})"
         log.warning("%s: sound file %s%s", path, what, ", cut from the recording instead" if otherwise else "")
-        return [f"sound file {what}{': cut from the recording' if otherwise else ''}"]
+        return f"sound file {what}{': cut from the recording' if otherwise else ''}"
 
 
-def _read_sentence(path: Path, track: _Track) -> None:
+def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
+    """Take a file as the sound from each segment's start on, unless its length says that it is not that."""
     first_s, length_s = None, 0.0
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first_s = start_s if first_s is None else first_s  # some coders begin behind zero
-        track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
+        for track in tracks:
+            track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
         length_s = start_s - first_s + len(samples) / SAMPLE_RATE_HZ
     if first_s is None:
         raise MediaError(path, "no sample can be decoded", "replace the file")
-    off = abs(length_s - track.segment.duration_s) > LENGTH_TOLERANCE_S
-    text = f"sound file lasts {length_s:.2f} s, the segment {track.segment.duration_s:.2f} s"
-    track.close(SENTENCE, [text] if off else [])
+    for track in tracks:
+        segment, text = track.segment, ""
+        if abs(length_s - segment.duration_s) > LENGTH_TOLERANCE_S:
+            text = f"sound file lasts {length_s:.2f} s, the segment {segment.duration_s:.2f} s"
+        doubtful = segment.start_s > 0 and length_s > segment.duration_s + MUCH_LONGER_S
+        if doubtful and length_s >= last_s - MUCH_LONGER_S:
+            track.clear()
+            _read_through(path, [track])
+            text += ": as long as the recording, of which it is taken to be the sound"
+        elif doubtful and length_s >= segment.end_s:
+            track.clear()
+            text += ": whether it begins with the segment or with the recording is not clear; cut it to the segment"
+            log.warning("%s: %s", path, text)
+        track.close(SENTENCE, [text] if text else [])
+
+
+def _read_through(path: Path, tracks: Sequence[_Track]) -> None:
+    """Give each block of a recording's sound to every segment that it overlaps."""
+    for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}"):
+        for track in tracks:
+            track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
 
 
 def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
-    """Give each block of the video's sound to every segment that it overlaps."""
+    """Cut segments from the recording's own sound."""
     failure = []
     try:
-        for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}"):
-            for track, _ in wanted:
-                track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
+        _read_through(path, [track for track, _ in wanted])
     except MediaError as error:
         log.warning("%s", error)
         failure = [error.reason if error.reason == "no audio stream" else f"video unreadable: {error.reason}"]

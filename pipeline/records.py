@@ -28,6 +28,10 @@ Picture = Literal["whole", "left_half", "right_half"]
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+LONGEST_CELL = 1 << 24
+"""Characters, of days of speech; csv by itself reads 131,072, and a quote that is never closed must end somewhere."""
+csv.field_size_limit(LONGEST_CELL)
+
 Record = TypeVar("Record", bound="DataclassInstance")
 _ALLOWED = {"side": get_args(Side), "picture": get_args(Picture)}
 
@@ -108,6 +112,14 @@ class Segment:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
+
+
+def microphones(segments: Iterable[Segment]) -> set[str]:
+    """Sound files that segments of one unit name and that begin with the unit, for these segments start apart."""
+    starts_s = defaultdict(set)
+    for segment in segments:
+        starts_s[segment.audio].add(segment.start_s)
+    return {sound for sound, own in starts_s.items() if sound and len(own) > 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,7 @@ def _bad_media(tree: Tree, whole: Path, tone: np.ndarray) -> None:
     tree.bad[tree.add("cut_wav", audio="cut.wav", end_s="1")] = ("audio", "sound ends 0.72 s early")
     soundfile.write(root / "nan.wav", np.where(np.arange(RATE_HZ) // 800 == 10, np.nan, tone), RATE_HZ, subtype="FLOAT")
     tree.bad[tree.add("nan", audio="nan.wav")] = ("audio", "no sound for 0.05 s in between")
+    tree.unlisted.append("1 cells hold nan and count as empty (1 of segment_id)")  # it is named after its file
     soundfile.write(root / "all_nan.wav", np.full(RATE_HZ, np.nan), RATE_HZ, subtype="FLOAT")
     tree.bad[tree.add("all_nan", audio="all_nan.wav")] = ("audio", "no sample can be decoded")
     soundfile.write(root / "silent.wav", np.zeros(RATE_HZ), RATE_HZ)

@@ -33,7 +33,8 @@ from models.apply.card import OTHER_CROPS
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
-from models.apply.recordings import Wish, find
+from models.apply.recordings import Wish, find, open_recording
+from models.apply.stages import Stages
 from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
@@ -98,8 +99,6 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
     predictor, path = predictors["iemocap"], shared / "media" / "grid" / "swwp2s.mpg"
     spans = [Span(0.0, 1.0), Span(1.0, 2.5)]
     answer = predictor.answer(path, Wish(spans=spans))
-    from models.apply.recordings import open_recording
-
     recording, prepared = predictor.stages.run(open_recording(path, False, Wish(spans=spans)), tmp_path)
     values, _ = predictor.predictions(predictor.examples(recording, prepared, tmp_path))
     assert len(values) == 4
@@ -141,6 +140,18 @@ def test_why_a_transcript_beside_a_recording_is_not_used_is_said(predictors, sha
     assert any("--recogniser" in note for note in answer.notes)
     assert not any("none lies beside" in note for note in answer.notes)
     assert not answer.words
+
+
+def test_words_of_given_times_come_before_captions_beside_a_recording(shared, tmp_path):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    (tmp_path / "talk.en.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:03.000\nnot mine\n")
+    wish = Wish(spans=[Span(0.0, 1.0, text="my own"), Span(1.0, 2.0, text="words")])
+    recording = open_recording(tmp_path / "talk.mpg", False, wish)
+    stages = SimpleNamespace(choice=SimpleNamespace(kind="none"))
+    arguments = (recording.root, recording.unit, list(recording.segments), tmp_path / "none.h5", recording.unused)
+    words, notes = Stages._words(stages, *arguments)
+    assert [word.word for word in words] == ["my", "own", "words"]
+    assert notes == ["talk.en.vtt is not used for 2 of 2 segments, which have words of their own."]
 
 
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):

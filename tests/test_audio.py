@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from pipeline.audio import audio, write_audio
 from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.container import MediaError
+from pipeline.coverage.states import of_sound
 from pipeline.records import InputError, Segment, Unit, write_table
 from pipeline.sound import read_audio
 from tests.clips import beeps, ffmpeg, painted, write_clip
@@ -94,6 +95,48 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     assert file["broken"].reason.startswith("sound file unusable (not a media file")
     heard_s = np.flatnonzero(np.abs(file["missing"].samples()) > 0.1)[0] / RATE
     assert heard_s == pytest.approx(0.5, abs=0.002)
+
+
+def test_microphones_that_ran_through_a_recording_count_in_its_time(tmp_path):
+    """One of each speaker: what several segments name, or lasts as long as all of them, begins with none of them."""
+    make_video(tmp_path, name="x.mkv", seconds=8.0, at_s=(7.5,))
+    for name, at_s in {"ann": (1.5, 5.5), "bob": (3.5,)}.items():
+        soundfile.write(tmp_path / f"{name}.wav", beeps(at_s, 9.0, RATE), RATE)
+    soundfile.write(tmp_path / "cut.wav", beeps([0.25], 1.0, RATE), RATE)
+    plan = {"ann_1": (1, 2, "ann"), "ann_2": (5, 6, "ann"), "bob_1": (3, 4, "bob"), "cut": (6, 7, "cut")}
+    segments = [segment(name, a, b, f"{sound}.wav") for name, (a, b, sound) in plan.items()]
+    file = read(tmp_path, [*segments, segment("video", 7.0, 8.0)], unit=unit_of("x.mkv"))
+    onsets_s = {
+        name: np.flatnonzero(np.abs(file[name].samples()) > 0.1)[0] / RATE + file[name].start_s for name in file
+    }
+    assert onsets_s == pytest.approx({"ann_1": 1.5, "ann_2": 5.5, "bob_1": 3.5, "cut": 6.25, "video": 7.5}, abs=0.002)
+    assert {name for name in file if file[name].source == "sentence"} == plan.keys()
+    lasts = (
+        "sound file lasts 9.00 s, the segment 1.00 s: as long as the recording, of which it is taken to be the sound"
+    )
+    assert {name: file[name].reason for name in file} == {**dict.fromkeys(file, ""), "bob_1": lasts}
+    (tmp_path / "ann.wav").write_text("this is no sound")
+    file = read(tmp_path, [*segments, segment("ann_3", 7.0, 8.0, "ann.wav")], unit=unit_of("x.mkv"))
+    assert {file[name].reason[:20] for name in ("ann_1", "ann_2", "ann_3")} == {"sound file unusable "}
+    assert np.flatnonzero(np.abs(file["ann_3"].samples()) > 0.1)[0] / RATE == pytest.approx(0.5, abs=0.002)
+
+
+def test_a_sound_file_that_may_begin_with_its_segment_or_with_the_recording_is_not_heard(tmp_path):
+    for name, seconds in {"long": 8.0, "first": 8.0, "padded": 8.0, "all": 58.0, "short": 1.0}.items():
+        soundfile.write(tmp_path / f"{name}.wav", np.full(int(seconds * RATE), 0.1), RATE)
+    plan = {"long": (1, 2), "first": (0, 1), "padded": (50, 52), "all": (3, 4), "short": (59, 60)}
+    segments = [segment(name, *times, f"{name}.wav") for name, times in plan.items()]
+    file = read(tmp_path, segments, unit=unit_of("absent.mkv"))
+    states = of_sound(tmp_path / "audio.h5", segments)
+    assert {name: str(state.status) for name, state in states.items()} == {
+        "long": "absent", "first": "ok", "padded": "ok", "all": "ok", "short": "ok",
+    }  # fmt: skip
+    assert not file["long"].samples().any()
+    assert states["long"].reason == (
+        "sound file lasts 8.00 s, the segment 1.00 s: whether it begins with the segment or with the recording is not "
+        "clear; cut it to the segment"
+    )
+    assert states["padded"].reason == "sound file lasts 8.00 s, the segment 2.00 s"
 
 
 def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeypatch):

@@ -185,4 +185,6 @@ def test_a_summary_counts_what_is_there_and_what_is_not(tmp_path):
         "  also_no: labels.csv, line 7: there is no file also_no.wav; the row was not used",
         "findings     1 of label, absent",
         "  b: labels.csv, line 4: no label: predicted, not scored",
+        "findings     1 of text, noted",
+        "  a: a.srt is not used for 1 of 2 segments, which have words of their own",
     ]

@@ -40,6 +40,9 @@ def index(root: Path, **options) -> Index:
     return read(corpus(root, **options))
 
 
+NAMED = "; where one of these is a name or a word, give missing: []"
+
+
 def said(found: Index) -> list[tuple[str, str, str]]:
     return [(f.modality, f.status, f.reason) for f in found.findings]
 
@@ -72,7 +75,7 @@ def test_every_column_has_its_place(tmp_path):
     )  # fmt: skip
     (label,) = found.labels
     assert (label.label, label.numbers) == ("joy", {"valence": 0.5, "arousal": -0.25, "dominance": 3})
-    assert found.findings == []
+    assert said(found) == [("text", "ok", "t/a.srt is not used for 1 of 1 segments, which have words of their own")]
 
 
 def test_what_is_not_there_has_a_meaning(tmp_path):
@@ -533,7 +536,38 @@ def test_recordings_in_several_parts_have_none(tmp_path):
 def test_nan_is_no_label(tmp_path):
     found = index(table(tmp_path, "audio,label\na.wav,nan\nb.wav,none\nc.wav,joy\n", "a.wav", "b.wav", "c.wav"))
     assert [row.label for row in found.labels] == [None, "none", "joy"]
-    assert said(found) == [("label", "absent", "labels.csv, line 2: no label: predicted, not scored")]
+    assert said(found) == [
+        ("corpus", "partial", f"labels.csv: 1 cells hold nan and count as empty (1 of label){NAMED}"),
+        ("label", "absent", "labels.csv, line 2: no label: predicted, not scored"),
+    ]
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL"])
+def test_words_of_programs_for_nothing_are_empty_cells(tmp_path, word):
+    """As R, Excel, SQL and pandas write them: no class, no speaker, no spoken word and no time is called so."""
+    header = "audio,start_s,end_s,speaker,session,part,side,text,label,arousal\n"
+    rows = ["a.wav,W,1,W,W,W,W,W,W,W\n", "b.wav,,,ann,,,,Na und?,calm,1\n"]
+    found = index(table(tmp_path, (header + "".join(rows)).replace("W", word), "a.wav", "b.wav"))
+    (tmp_path / "empty.csv").write_text((header + "".join(rows)).replace("W", ""))
+    empty = index(tmp_path, segments="empty.csv")
+    assert (found.units, found.segments, found.labels) == (empty.units, empty.segments, empty.labels)
+    first, *others = found.findings
+    assert [f.reason for f in others] == [f.reason.replace("empty.csv", "labels.csv") for f in empty.findings]
+    counts = ", ".join(f"1 of {name}" for name in ("start_s", "speaker", "session", "part", "side", "text", "label"))
+    assert first.reason == f"labels.csv: 7 cells hold {word} and count as empty ({counts}){NAMED}"
+
+
+def test_words_for_nothing_may_be_names(tmp_path):
+    root = table(tmp_path, "audio,speaker,text,label\na.wav,NA,NULL,NA\nb.wav,.,-99,x\n", "a.wav", "b.wav")
+    found = index(root, missing=[])
+    assert [(s.speaker, s.text, row.label) for s, row in zip(found.segments, found.labels)] == [
+        ("NA", "NULL", "NA"), (".", "-99", "x"),
+    ]  # fmt: skip
+    assert found.findings == []
+    found = index(root, missing=[".", "-99"])
+    assert [(s.speaker, s.text) for s in found.segments] == [("NA", "NULL"), ("b", None)]
+    (finding,) = found.findings
+    assert finding.reason.startswith("labels.csv: 2 cells hold -99, . and count as empty (1 of speaker, 1 of text)")
 
 
 def test_ends_of_recordings(tmp_path):
@@ -585,6 +619,20 @@ def test_sounds_of_single_rows_tell_their_own_ends_where_the_video_cannot(tmp_pa
     assert seen == [s.segment_id for s in found.segments]
 
 
+def test_a_microphone_that_several_rows_name_tells_where_the_recording_ends(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    for name, seconds in (("ann.wav", 12.0), ("bob.wav", 5.0)):
+        soundfile.write(tmp_path / name, np.zeros(int(seconds * 8000)), 8000)
+    rows = ["a.mp4,ann.wav,0,x", "a.mp4,ann.wav,10,y", "a.mp4,bob.wav,0,x", "a.mp4,bob.wav,8,y"]
+    (tmp_path / "labels.csv").write_text("\n".join(["video,audio,start_s,label", *rows]))
+    found = with_ends(tmp_path, index(tmp_path))
+    assert [(s.audio, s.start_s, round(s.end_s, 6)) for s in found.segments] == [
+        ("ann.wav", 0, 12.0), ("ann.wav", 10, 12.0), ("bob.wav", 0, 5.0),
+    ]  # fmt: skip
+    reasons = [f.reason for f in found.findings if f.modality == "corpus"]
+    assert reasons == ["starts at 8.0 s, its recording ends at 5.000 s"]
+
+
 def test_a_transcript_that_could_be_of_several_recordings_is_of_none(tmp_path):
     text = "audio,label\na/01.wav,x\nb/01.wav,y\na/02.wav,x\n"
     recordings = ("a/01.wav", "b/01.wav", "a/02.wav")
@@ -610,6 +658,23 @@ def test_a_transcript_that_lies_where_one_recording_has_its_own_is_of_that_one(t
         "the transcript supplied was not used: transcripts/01.vtt could be of 01.wav or b/01.wav; put that of this "
     )
     assert said(found) == [("text", "partial", reason + "one beside it or into transcripts/b")]
+
+
+@pytest.mark.parametrize("second", ["S01.pos.mp4", "after/S01.pos.mp4"])
+def test_a_transcript_is_of_the_recording_that_has_its_whole_name(tmp_path, second):
+    found = index(
+        table(tmp_path, f"video,label\nS01.mp4,x\n{second},y\n", "S01.mp4", second, "transcripts/S01.pos.srt")
+    )
+    assert [u.transcript for u in found.units] == [None, "transcripts/S01.pos.srt"]
+    assert found.findings == []
+
+
+def test_captions_that_are_not_used_are_said(tmp_path):
+    text = "video,start_s,text,label\ntalk.mp4,0,Well,x\ntalk.mp4,1,,x\ntalk.mp4,2,Yes,x\nb.mp4,0,,y\n"
+    found = index(table(tmp_path, text, "talk.mp4", "b.mp4", "talk.en.vtt", "b.en.vtt"))
+    reason = "talk.en.vtt is not used for 2 of 3 segments, which have words of their own"
+    assert [(f.unit, f.segment) for f in found.findings] == [("talk", None)]
+    assert said(found) == [("text", "ok", reason)]
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -69,6 +69,19 @@ def test_nan_is_no_class(tmp_path):
     assert findings == []
 
 
+def test_words_of_programs_for_nothing_are_no_class_and_no_number(tmp_path):
+    words = ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL"]
+    known = corpus(tmp_path, {"a": "label\ncalm\n" + "\n".join(words) + "\nnone\n"})
+    assert known.frame_classes == ("calm", "none")
+    found, findings = labels(known)
+    assert found["a"].valid.tolist() == [True, *[False] * 8, True]
+    assert findings == []
+    known = corpus(tmp_path, {"a": "label\ncalm\n" + "\n".join(words) + "\nnone\n"}, missing=["none"])
+    assert known.frame_classes == ("#N/A", "<NA>", "N/A", "NA", "NULL", "calm", "n/a")
+    rows = parse_frames("valence\n1\n" + "\n".join(words), ["valence"], False)
+    assert (rows.valid.tolist(), rows.notes) == ([True, *[False] * 8], [])
+
+
 def test_the_store_says_which_classes_there_are(tmp_path):
     corpus(tmp_path, {"a": "label\n" + "calm\n" * 5 + "angry\n" * 5})
     arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path), "--options"]
@@ -226,6 +239,63 @@ def test_rows_past_the_video_and_rows_without_time():
     assert notes == ["1 rows have no time, the first in line 3: ['soon', '2']"]
 
 
+TIMES_OTHERWISE = ["time", "timestamp", "Time (s)", "TimeStamps", "frametime", "Frame_Nr", "t", "", "millisecond"]
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("name", TIMES_OTHERWISE)
+def test_times_of_another_name_are_not_taken_for_rows_of_frames(tmp_path, name, separator):
+    """What is annotated 25 times a second is not that of a film of 30 frames a second, row for row."""
+    rows = [f"{name}{separator}valence{separator}arousal", *(f"{n / 25}{separator}0{separator}0" for n in range(10))]
+    _, findings = labels(corpus(tmp_path, {"a": "\n".join(rows)}))
+    said = f"'{name.lower()}'" if name else "number 1"
+    reason = f"a.csv: column {said} looks like times or numbers of frames; call it time_s where it holds seconds from "
+    reason += "the first frame, frame where it numbers frames from 0, or take it out"
+    assert [(f.status, f.reason) for f in findings] == [("absent", reason)]
+
+
+def test_what_grows_otherwise_is_no_time():
+    for text in (
+        ",valence\n0,1\n1,2\n2,3\n", "frame_id,valence\n1,1\n2,2\n", "dominance,valence\n0.1,1\n0.3,2\n",
+        "valence,rater\n1,3\n2,1\n", "time of day,valence\nnoon,1\nnight,2\n", "x,valence\n0.5,2\n",
+    ):  # fmt: skip
+        assert parse_frames(text, ["valence"], False).valid.all()
+    for name, numbers in {"time": "012", "timestamp": "0112", "frame_of_two": "0011"}.items():
+        with pytest.raises(InputError, match=f"column '{name}' looks like times"):
+            parse_frames(f"{name},valence\n" + "".join(f"{n},1\n" for n in numbers), ["valence"], False)
+
+
+def test_frames_may_be_numbered():
+    text = "frame,valence\n3,1\n0,2\n,3\n1.5,4\n-1,5\n7e99,6\n2,\n1.0,8\n"
+    values, note = placed(text, FRAMES[:5])
+    assert values == [2, 8, None, 1, None]
+    assert note == "1 of 8 rows lie past the last frame and were not used"
+    notes = parse_frames(text, ["valence"], False).notes
+    assert notes == ["3 rows have no number of a frame, the first in line 4: ['', '3']"]
+    assert placed("frame,time_s,valence\n0,0.08,1\n1,0.12,2\n", FRAMES[:4])[0] == [None, None, 1, 2], "time is surer"
+
+
+@pytest.mark.parametrize(("numbers", "says"), [
+    (range(1, 11), "frame runs from 1 to 10, and the 10 frames of the video from 0; count from 0"),
+    (range(1, 10), "frame runs from 1 to 9, and the 10 frames of the video from 0; count from 0"),
+    ([0, 1, 2, 2, 3], "2 rows are of frame 2; a file holds the labels of one person, one row for each frame"),
+])  # fmt: skip
+def test_numbers_of_frames_that_cannot_be_meant(tmp_path, numbers, says):
+    text = "frame,valence,arousal\n" + "".join(f"{n},0,0\n" for n in numbers)
+    found, findings = labels(corpus(tmp_path, {"a": text}))
+    assert [(f.status, f.reason) for f in findings] == [("absent", f"a.csv: {says}")]
+    assert not found["a"].valid.any()
+
+
+@pytest.mark.parametrize("rows", [4, 16, 5000])
+def test_rows_that_cannot_be_those_of_the_frames_are_no_labels(tmp_path, rows):
+    found, findings = labels(corpus(tmp_path, {"a": "valence,arousal\n" + "0,0\n" * rows}))
+    (finding,) = findings
+    assert (finding.status, finding.modality) == ("absent", "label")
+    assert finding.reason.startswith(f"a.csv: {rows} rows for 10 frames, and row i is frame i only where there is one ")
+    assert (len(found["a"]), found["a"].valid.any()) == (10, False)
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(-5, 5)), max_size=12), st.integers(1, 30))
 def test_each_frame_has_the_last_row_that_began(rows, frames):
     text = "start_s,valence\n" + "".join(f"{start / 10},{value}\n" for start, value in rows)
@@ -237,7 +307,7 @@ def test_each_frame_has_the_last_row_that_began(rows, frames):
     assert placed(text, times_s)[0] == expected
 
 
-@given(st.text(max_size=60))
+@given(st.text(max_size=60).flatmap(lambda text: st.sampled_from([text, f"frame,valence,arousal\n{text}"])))
 def test_any_text_is_rows_or_an_input_error(text):
     try:
         rows = parse_frames(text, ["valence", "arousal"], False)

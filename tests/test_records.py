@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.corpora.readers.table.file import TableFile
 from pipeline.records import (
     RESERVED,
     Finding,
@@ -41,6 +42,16 @@ def test_names_of_files_come_back_as_they_are(tmp_path, name):
     assert read_table(tmp_path / "units.tsv", Unit) == units
     write_table(tmp_path / "findings.tsv", [Finding("x", None, "video", "absent", f"no {name}")], Finding)
     (tmp_path / "findings.tsv").read_text(encoding="utf-8")
+
+
+def test_a_cell_as_long_as_a_book_is_read(tmp_path):
+    """What csv takes by itself ends at 131,072 characters: two hours of speech."""
+    segment = Segment("a", "a", "ann", text="so it is " * 60_000)
+    write_table(tmp_path / "segments.tsv", [segment], Segment)
+    assert read_table(tmp_path / "segments.tsv", Segment) == [segment]
+    (tmp_path / "labels.csv").write_text(f"text,label\n{segment.text},x\n")
+    (row,) = TableFile(tmp_path / "labels.csv", {}).rows()
+    assert row.cells["text"] == segment.text.strip()
 
 
 def test_a_table_opens_with_a_plain_reader(tmp_path):

@@ -1,6 +1,7 @@
 """Words and their times: alignment files, supplied transcripts, and recognisers on real speech."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.audio_file import AudioFile
 from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
-from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
+from pipeline.records import LONGEST_CELL, Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceOptions, cut, join
@@ -233,6 +234,39 @@ def test_supplied_transcript_wins(tmp_path, suffix, folder):
     assert words[0].end_s == words[1].start_s
 
 
+CAPTIONS = "WEBVTT\n\n00:00.000 --> 00:02.000\nsome captions\n\n00:02.000 --> 00:04.000\nother captions\n"
+
+
+def test_what_a_segment_says_comes_before_captions_beside_the_video(tmp_path):
+    """Those fill the segments that say nothing; each then has its own words alone, also where people overlap."""
+    with_files(tmp_path, **{"videos/clip.en.vtt": CAPTIONS, "b.wdseg": "0 49 -5 ALIGNED\n Total score: -5\n"})
+    unit = supplied(tmp_path, "clip", "videos/clip.mp4")
+    texts = {"text_a": "My words", "text_none": None, "text_empty": "[LAUGHTER]"}
+    segments = [replace(subject(name, 3.0), text=text) for name, text in texts.items()]
+    segments.append(replace(subject("aligned", 1.0), alignment="b.wdseg"))
+    words = place_words(tmp_path, unit, segments, never)
+    said = {s.segment_id: [(w.word, w.source) for w in words if w.belongs_to(s)] for s in segments}
+    assert said == {
+        "text_a": [("my", "transcript_even"), ("words", "transcript_even")],
+        "text_none": [(word, "transcript") for word in ("some", "captions", "other", "captions")],
+        "text_empty": [],
+        "aligned": [("aligned", "forced_alignment")],
+    }
+    own = [replace(s, text="mine") for s in segments]
+    (tmp_path / "videos/clip.en.vtt").write_text("no captions at all")
+    assert {w.word for w in place_words(tmp_path, unit, own, never)} == {"mine", "aligned"}
+
+
+def test_words_of_a_transcript_that_names_segments_are_theirs_alone(tmp_path):
+    table = "word\tstart\tend\tsegment_id\nhers\t0\t1\tclip_a\nhis\t0\t1\tclip_b\nours\t1\t2\t\n"
+    with_files(tmp_path, **{"videos/clip.tsv": table})
+    unit = supplied(tmp_path, "clip", "videos/clip.mp4")
+    segments = [subject("clip_a", 3.0), subject("clip_b", 3.0), replace(subject("clip_c", 3.0), text="mine")]
+    words = place_words(tmp_path, unit, segments, never)
+    said = {s.segment_id: [w.word for w in words if w.belongs_to(s)] for s in segments}
+    assert said == {"clip_a": ["hers", "ours"], "clip_b": ["his", "ours"], "clip_c": ["mine"]}
+
+
 def test_times_beyond_an_hour(tmp_path):
     (tmp_path / "a.vtt").write_text("WEBVTT\n\n01:00:03.125 --> 01:00:04.000\nBye\n")
     (tmp_path / "a.srt").write_text("1\n01:00:03,125 --> 01:00:04,000\nBye\n")
@@ -265,7 +299,9 @@ def test_several_transcripts_are_refused(tmp_path):
     ("a.tsv", "word\tstart\tend\nhi\t2\t1\n", "line 2: 'hi' ends at 1.0 s"),
     ("a.tsv", "word\tstart\tend\nhi\t1\n", "line 2: start '1' and end None"),
     ("a.tsv", "word\tstart\tend\nhi\tnan\t1\n", "'hi' ends at"),
-    ("a.tsv", f"word\tstart\tend\n{'x' * 200_000}\t1\t2\n", "not a tab-separated table"),
+    pytest.param(
+        "a.tsv", f"word\tstart\tend\n{'x' * (LONGEST_CELL + 1)}\t1\t2\n", "not a tab-separated table", id="no end"
+    ),
     ("a.vtt", "hello\n", "not WebVTT"),
     ("a.vtt", "WEBVTT\n\n00:05.000 --> 00:02.000\nhi\n", "line 3: 'hi' ends at 2.0 s"),
     ("a.srt", "hello\n", "not SubRip"),
@@ -388,6 +424,17 @@ def test_the_name_of_a_transcript(tmp_path, names):
     assert find_transcript(tmp_path, "talk.MP4") == (tmp_path / expected if expected else None)
     if names == "talk.de.mp4 talk.de.srt":
         assert find_transcript(tmp_path, "talk.de.mp4") == tmp_path / "talk.de.srt"
+
+
+@pytest.mark.parametrize("folder", ["videos", "transcripts", "transcripts/videos"])
+def test_a_transcript_of_another_recording_is_not_this_one_in_a_language(tmp_path, folder):
+    """An experiment calls its second recording S01.pos, which looks like a language."""
+    videos = ["videos/S01.mp4", "videos/S01.pos.mp4", "videos/S02.mp4"]
+    with_files(tmp_path, **dict.fromkeys([*videos, f"{folder}/S01.pos.srt", f"{folder}/S02.en.srt"], ""))
+    found = [find_transcript(tmp_path, video) for video in videos]
+    assert found == [None, tmp_path / folder / "S01.pos.srt", tmp_path / folder / "S02.en.srt"]
+    elsewhere = find_transcript(tmp_path, videos[2], recordings={"S02", "S02.en"})
+    assert elsewhere is None, "a recording of the corpus, in whatever folder"
 
 
 def test_a_pipe_or_a_folder_is_no_transcript(tmp_path):

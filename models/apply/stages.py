@@ -13,6 +13,7 @@ from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
+from pipeline.corpora.transcripts import not_used
 from pipeline.crops import FaceFile
 from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
 from pipeline.faces.stage import write_faces
@@ -116,6 +117,8 @@ class Stages:
 
         words = place_words(root, unit, segments, recognise)
         notes = [f"Speech was not recognised everywhere: {missed[0].reason}."] if missed else []
+        if passed := not_used(unit, segments):
+            notes.append(f"{passed}.")
         if unused:
             notes.append(f"No transcript beside this recording was used: {unused}.")
         if silent:

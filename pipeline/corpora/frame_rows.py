@@ -38,19 +38,25 @@ def annotated(
 ) -> Annotation:
     """The labels of a segment's frames: ``parse`` reads the text of its annotation, ``place`` puts rows on frames.
 
-    Without an annotation, or with one that cannot be used, there is nothing to place: None.
+    Either raises InputError for what cannot be used; without an annotation, or then, there is nothing to place: None.
     """
-    found, absent, notes = None, "no annotation: predicted, not scored", []
+    absent, notes = "no annotation: predicted, not scored", []
     if annotation:
         try:
             text, note = read_text(root / annotation)
             found = parse(text)
             notes = [note, *found.notes]
+            rows, note = place(found, frame_time_s)
             absent = None if found.valid.any() else f"none of the {len(found)} rows is valid"
+            return Annotation(rows, absent, [text for text in (*notes, note) if text])
         except InputError as error:
             absent = f"{annotation}: {error}"
-    rows, note = place(found, frame_time_s)
-    return Annotation(rows, absent, [text for text in (*notes, note) if text])
+    return Annotation(place(None, frame_time_s)[0], absent, [text for text in notes if text])
+
+
+def apart(rows: int, frames: int) -> bool:
+    """Whether these are more rows, or fewer, than coders and tools of annotation make of one video."""
+    return abs(rows - frames) > max(5, 0.01 * frames)
 
 
 def to_frames(found: FrameRows | None, frame_time_s: np.ndarray, width: int = 2) -> tuple[Rows, str | None]:
@@ -70,6 +76,6 @@ def to_frames(found: FrameRows | None, frame_time_s: np.ndarray, width: int = 2)
             note = f"{len(found)} rows for {frames} frames: rows past the last frame were not used"
         elif len(found) < frames:
             note = f"{len(found)} rows for {frames} frames: frames past the last row have no label"
-        if abs(len(found) - frames) > max(5, 0.01 * frames):
+        if apart(len(found), frames):
             note += "; check that annotation and video belong together and that the video is whole"
     return Rows(values, frame_ranges_s(frame_time_s), valid), note

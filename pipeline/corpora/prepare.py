@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.transcripts import FOLDER, find_transcript, transcripts_in
+from pipeline.corpora.transcripts import FOLDER, find_transcript, not_used, transcripts_in
 from pipeline.corpora.tree import below
 from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
 from pipeline.records import Finding, InputError, Unit, by_unit
@@ -44,6 +44,8 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     for unit_id, problem in problems.items():
         reason, own = f"the transcript supplied was not used: {problem}", segments_of[unit_id]
         found.findings += [Finding(unit_id, segment.segment_id, "text", "partial", reason) for segment in own]
+    passed = {unit.unit_id: why for unit in units if (why := not_used(unit, segments_of[unit.unit_id]))}
+    found.findings += [Finding(unit_id, None, "text", "ok", why) for unit_id, why in passed.items()]
     found.findings += _unfinished(corpus.root, units)
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
     return Index(units, segments, found.labels, found.findings, found.ratings)
@@ -83,10 +85,11 @@ def _transcripts(root: Path, units: Sequence[Unit]) -> tuple[dict[str, str], dic
     """
     look = cache(transcripts_in)
     recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}
+    named = {Path(u.video or u.audio or "").stem for u in units}
     found, problems, claims = {}, {}, defaultdict(set)
     for unit_id, recording in recording_of.items():
         try:
-            path = find_transcript(root, recording, look) if recording else None
+            path = find_transcript(root, recording, look, named) if recording else None
         except InputError as error:
             problems[unit_id] = str(error)
             continue

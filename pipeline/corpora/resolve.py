@@ -1,6 +1,6 @@
 """What only the media of a corpus can tell: where recordings end, and where their frames are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import inf, isinf
@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.corpora.base import Corpus, Index
 from pipeline.log import progress
-from pipeline.records import Finding, InputError, Segment, Unit, by_unit
+from pipeline.records import Finding, InputError, Segment, Unit, by_unit, microphones
 from pipeline.store import Rows
 from pipeline.timebase import SAMPLE_RATE_HZ, frame_ranges_s
 
@@ -48,12 +48,18 @@ def end_of(root: Path, unit: Unit) -> "tuple[float | InputError, str]":
     return failed, ""
 
 
-def _end_of_own(root: Path, unit: Unit, segment: Segment, failed: InputError) -> "tuple[float | InputError, str]":
-    """Where a segment ends that has a sound of its own, in a recording of which nothing can be read."""
+def _end_of_own(
+    root: Path, unit: Unit, segment: Segment, failed: InputError, through: Set[str]
+) -> "tuple[float | InputError, str]":
+    """Where a segment ends that has a sound of its own, in a recording of which nothing can be read.
+
+    That begins with the segment, or with the recording where it is one of those that ran ``through`` it.
+    """
     lasts_s = _sound_s(root, segment.audio) if segment.audio else failed
     if isinstance(lasts_s, InputError):
         return failed, ""
-    return segment.start_s + lasts_s, f"{failed}; it lasts as long as its sound" if unit.video else ""
+    start_s = 0.0 if segment.audio in through else segment.start_s
+    return start_s + lasts_s, f"{failed}; it lasts as long as its sound" if unit.video else ""
 
 
 def with_ends(root: Path, found: Index) -> Index:
@@ -70,10 +76,12 @@ def with_ends(root: Path, found: Index) -> Index:
         asked = pool.map(lambda unit: end_of(root, unit), units.values())
         ends = dict(zip(units, progress(asked, "lengths of recordings", len(units))))
     segments, findings = [], list(found.findings)
+    through = {unit_id: microphones(own) for unit_id, own in by_unit(found.segments).items()}
     for segment in found.segments:
-        recording_s, unseen = ends.get(segment.unit_id, (inf, ""))
+        unit_id = segment.unit_id
+        recording_s, unseen = ends.get(unit_id, (inf, ""))
         if isinstance(recording_s, InputError):
-            recording_s, unseen = _end_of_own(root, units[segment.unit_id], segment, recording_s)
+            recording_s, unseen = _end_of_own(root, units[unit_id], segment, recording_s, through[unit_id])
         end_s = recording_s if isinf(segment.end_s) else segment.end_s
         if isinstance(end_s, InputError):
             modality = "video" if units[segment.unit_id].video else "audio"

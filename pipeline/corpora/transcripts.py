@@ -1,6 +1,7 @@
 """Supplied transcripts: ``<video>.tsv``, ``.vtt`` (WebVTT) or ``.srt`` beside the video or in ``<root>/transcripts``.
 
-For ``talks/01.mp4``, ``transcripts/talks/01.vtt`` comes before ``transcripts/01.vtt``, which others could claim, too.
+For ``talks/01.mp4``, ``transcripts/talks/01.vtt`` comes before ``transcripts/01.vtt``, which others could claim, too,
+and ``01.en.vtt`` is its own only where no recording is called ``01.en``.
 Times count from the first video frame. A tab-separated file has the columns word, start, end (seconds) and, for a word
 of one person, segment_id; subtitle files time lines, or words where they say so. One that cannot be used is a finding,
 and the words of its video come from elsewhere.
@@ -12,7 +13,7 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -34,16 +35,10 @@ def transcripts_in(folder: Path) -> Found:
     Its name is the video's, with the suffix in any case, or the video's with a language as ``clip.en.vtt``; of several
     languages the one that is said to be spoken (``en-orig``) comes first.
     """
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:  # it is not there, or nobody may look
-        return {}
-    stems = [os.path.splitext(name) for name in names]
-    recordings = {stem for stem, suffix in stems if suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES}
-    found = defaultdict(list)
-    for name, (stem, suffix) in zip(names, stems):
-        if suffix.lower() not in READERS:
-            continue
+    names = _names_in(folder)
+    recordings, found = recordings_of(names), defaultdict(list)
+    for name in filter(is_transcript, names):
+        stem = os.path.splitext(name)[0]
         found[stem].append((0, name))
         language = _LANGUAGE.search(stem)
         if language and stem not in recordings:
@@ -51,17 +46,35 @@ def transcripts_in(folder: Path) -> Found:
     return found
 
 
-def find_transcript(root: Path, video: str, look: Callable[[Path], Found] = transcripts_in) -> Path | None:
+def _names_in(folder: Path) -> list[str]:
+    """Names in a folder, sorted; none where it is not there, or nobody may look."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def recordings_of(names: Iterable[str]) -> set[str]:
+    """Names of the files that are recordings, without their suffix."""
+    parts = map(os.path.splitext, names)
+    return {stem for stem, suffix in parts if suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES}
+
+
+def find_transcript(
+    root: Path, video: str, look: Callable[[Path], Found] = transcripts_in, recordings: Collection[str] | None = None
+) -> Path | None:
     """The transcript of a video, given by its path below ``root``; raises InputError where there are several.
 
-    ``look`` is how to look into a folder; whoever asks for many videos passes one that remembers.
+    ``look`` is how to look into a folder; whoever asks for many videos passes one that remembers. ``recordings`` are
+    the names, without suffix, of all that may have transcripts of their own; None: of all beside the video.
     """
     stem, found = Path(video).stem, []
+    recordings = recordings_of(_names_in((root / video).parent)) if recordings is None else recordings
     fuller = root / FOLDER / Path(video).parent
     supplied = fuller if look(fuller).get(stem) else root / FOLDER
     for folder in dict.fromkeys([(root / video).parent, supplied]):
         found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
-    found = [(rank, path) for rank, path in found if path.is_file()]
+    found = [(rank, path) for rank, path in found if path.is_file() and not (rank and path.stem in recordings)]
     best = [path for rank, path in found if rank == min(found)[0]]
     if len(best) > 1:
         names = ", ".join(below(root, p) for p in best)
@@ -100,6 +113,13 @@ def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segm
         if named:
             findings += [Finding(unit.unit_id, name, "text", "partial", in_short(reason, root)) for name in own]
     return findings
+
+
+def not_used(unit: Unit, segments: Sequence[Segment]) -> str:
+    """What is said of a transcript that is not used for segments which have words of their own; empty where it is."""
+    own = sum(bool(segment.text or segment.alignment) for segment in segments)
+    words = f"{unit.transcript} is not used for {own} of {len(segments)} segments, which have words of their own"
+    return words if unit.transcript and own else ""
 
 
 def in_short(reason: str | InputError, root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where the words of a unit come from: a supplied transcript, forced alignment, the corpus's text, or a recogniser.
+"""Where the words of a unit come from: forced alignment, the corpus's text, a supplied transcript, or a recogniser.
 
 A recogniser that fails on a recording costs the words of that recording alone.
 """
@@ -32,13 +32,21 @@ Recognise = Callable[[Sequence[Segment]], list[Word]]
 def place_words(root: Path, unit: Unit, segments: Sequence[Segment], recognise: Recognise) -> list[Word]:
     """Words of one unit in order of time.
 
-    A supplied transcript that can be used wins over everything. A segment with an alignment or a text has its own
-    words, marked with the segment. What is left is recognised: segments that share one stretch of sound, such as two
-    people of one video, are transcribed once, and their words are left unmarked.
+    A segment with an alignment or a text has its own words, marked with the segment. The others have those of the
+    supplied transcript, marked where any segment has its own. Without one that can be used they are recognised:
+    segments that share one stretch of sound, such as two people of one video, are transcribed once, and their words
+    are left unmarked.
     """
-    words = _supplied(root, unit)
-    if words is None:
-        words = [word for group in _by_sound(segments) for word in _words_of(root, group, segments, recognise)]
+    own = {s.segment_id: found for s in segments if (found := _written(root, s)) is not None}
+    words = [word for found in own.values() for word in found]
+    rest = [segment for segment in segments if segment.segment_id not in own]
+    supplied = _supplied(root, unit) if rest or not own else []
+    if supplied is None:
+        words += [word for group in _by_sound(rest) for word in _recognised(group, segments, recognise)]
+    elif own:
+        words += [replace(w, segment_id=s.segment_id) for s in rest for w in supplied if w.belongs_to(s)]
+    else:
+        words = supplied
     words = [
         replace(w, unit_id=unit.unit_id, start_s=round(w.start_s, 6), end_s=round(w.end_s, 6))  # no 0.9600000000000001
         for w in words
@@ -70,21 +78,12 @@ def _by_sound(segments: Sequence[Segment]) -> list[list[Segment]]:
     return list(groups.values())
 
 
-def _words_of(root: Path, group: Sequence[Segment], segments: Sequence[Segment], recognise: Recognise) -> list[Word]:
-    """Words of segments that share a stretch of sound."""
-    words, unwritten = [], []
-    for segment in group:
-        own = _written(root, segment)
-        if own is None:
-            unwritten.append(segment)
-        else:
-            words += own
-    if not unwritten:
-        return words
-    recognised = recognise(unwritten)
-    if len(unwritten) == len(segments) > 1:
-        return recognised  # everybody's
-    return words + [replace(word, segment_id=segment.segment_id) for segment in unwritten for word in recognised]
+def _recognised(group: Sequence[Segment], segments: Sequence[Segment], recognise: Recognise) -> list[Word]:
+    """Words of those of the segments that share a stretch of sound and have none written."""
+    words = recognise(group)
+    if len(group) == len(segments) > 1:
+        return words  # everybody's
+    return [replace(word, segment_id=segment.segment_id) for segment in group for word in words]
 
 
 def _written(root: Path, segment: Segment) -> list[Word] | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
-from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS, PARTS, TableFile, number
+from pipeline.corpora.readers.table.file import COLUMNS, MISSING, NUMBERS, PARTS, TableFile, number
 from pipeline.corpora.readers.table.rows import Places, read_rows
 from pipeline.corpora.tree import below, read_text
 from pipeline.records import Finding, InputError, Segment, check_numbers
@@ -39,6 +39,7 @@ class TableOptions:
     columns: dict[str, str] = Field(
         {}, description="what its columns are called where they are not called as here, {label: emotion, video: file}"
     )
+    missing: tuple[str, ...] = Field(MISSING, description="cells that count as empty; [] where one of them is a name")
 
     @field_validator("task")
     @classmethod
@@ -93,7 +94,7 @@ class Reader(Corpus):
             raise InputError(
                 f"corpora.{self.name}.segments: there is no file {where}; give its path from root, or in full"
             )
-        return TableFile(found, self.config.columns, _targets(self.config.task))
+        return TableFile(found, self.config.columns, _targets(self.config.task), self.config.missing)
 
     @cached_property
     def task(self) -> str:  # type: ignore[override]
@@ -132,7 +133,8 @@ class Reader(Corpus):
         """Every label of the annotation files, sorted."""
         from pipeline.corpora.readers.table.frames import labels_in
 
-        return tuple(sorted(set().union(*(labels_in(text) for text in map(_text_of, self._annotations()) if text))))
+        texts = filter(None, map(_text_of, self._annotations()))
+        return tuple(sorted(set().union(*(labels_in(text, self.config.missing) for text in texts))))
 
     def _annotations(self) -> list[Path]:
         """The files that the column annotation names, each once."""
@@ -182,7 +184,7 @@ class Reader(Corpus):
         found = read_rows(table, self.root, self.key, self.task)
         if of_what == "classes/segment" and not self.config.task:
             _refuse_numbers(table, found)
-        notes = [("partial", table.note)] if table.note else []
+        notes = [("partial", note) for note in (table.note, table.emptied) if note]
         if table.unused:
             notes.append(("ok", f"columns of {table.name} that mean nothing here: {', '.join(table.unused)}"))
         found.findings[:0] = [Finding(WHOLE_CORPUS, None, "corpus", status, text) for status, text in notes]
@@ -197,8 +199,8 @@ class Reader(Corpus):
         classes = kind.startswith("classes")
         names = self.frame_classes if classes else numbers.split(",")
         width = 1 if classes else len(names)
-        parse, on_frames = partial(parse_frames, names=names, classes=classes), partial(place, width=width)
-        return annotated(self.root, segment.annotation, frame_time_s, parse, on_frames)
+        parse = partial(parse_frames, names=names, classes=classes, missing=self.config.missing)
+        return annotated(self.root, segment.annotation, frame_time_s, parse, partial(place, width=width))
 
 
 def _targets(task: str | None) -> list[str]:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ COLUMNS = (
 # In front of a header: empty lines, and how Excel names separators.
 BEFORE = re.compile(r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE)
 KEPT_AS_TEXT = re.compile(r'="(.*)"')  # by Excel, so that 007 stays 007
+MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL")
+"""How R, Excel, SQL and pandas write that there is nothing; what people say and name has other letters or capitals."""
 SEPARATORS = (",", "\t", ";")
 PARTS = {
     "train": "train", "training": "train", "dev": "validation", "devel": "validation", "development": "validation",
@@ -41,12 +43,18 @@ class Row:
 class TableFile:
     """A table at ``path``; ``names`` says what some of its columns are called, ``{"label": "emotion"}``.
 
-    ``targets`` are the numbers of segments that a task names, which are columns, too.
-    Every property raises InputError that names file and line where the table cannot be read.
+    ``targets`` are the numbers of segments that a task names, which are columns, too; ``missing`` are cells that count
+    as empty. Every property raises InputError that names file and line where the table cannot be read.
     """
 
-    def __init__(self, path: Path, names: Mapping[str, str], targets: Sequence[str] = ()):
-        self.path, self.names, self.targets = path, names, targets
+    def __init__(
+        self,
+        path: Path,
+        names: Mapping[str, str],
+        targets: Sequence[str] = (),
+        missing: Collection[str] = MISSING,
+    ):
+        self.path, self.names, self.targets, self.missing = path, names, targets, missing
         self._ours = {name.lower(): name for name in (*COLUMNS, *targets)}
 
     @property
@@ -126,7 +134,24 @@ class TableFile:
                 continue
             cells = {name: _cell(record[k]) for name, k in columns.items() if k < len(record)}
             if any(map(str.strip, record)):
-                yield Row(line, {name: cell for name, cell in cells.items() if cell})
+                yield Row(line, {name: cell for name, cell in cells.items() if cell and cell not in self.missing})
+
+    @property
+    def emptied(self) -> str | None:
+        """Which cells count as empty by what they hold, in a sentence; where a number lacks, its row says so."""
+        ours = {k: name for name, k in self.columns.items() if name not in self.numbers}
+        records = self._records()
+        next(records, None)
+        cells = ((ours[k], _cell(text)) for _, record in records for k, text in enumerate(record) if k in ours)
+        found = [(name, cell) for name, cell in cells if cell in self.missing]
+        if not found:
+            return None
+        counts = Counter(name for name, _ in found)
+        words, listed = sorted({cell for _, cell in found}), ", ".join(f"{n} of {name}" for name, n in counts.items())
+        return (
+            f"{self.name}: {len(found)} cells hold {', '.join(words)} and count as empty ({listed}); where one of "
+            "these is a name or a word, give missing: []"
+        )
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the number of the line on which it begins."""
@@ -156,7 +181,7 @@ def is_label(text: str) -> bool:
 
 def number(text: str) -> float:
     """A number as people write it, with a point or a comma; NaN where it says that there is none."""
-    if text.lower() in ("nan", "na", "n/a", "none", "null", "-"):
+    if text.lower() in ("nan", "na", "n/a", "#n/a", "<na>", "none", "null", "-"):
         return float("nan")
     return float(text if "." in text else text.replace(",", "."))
 

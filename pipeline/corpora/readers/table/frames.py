@@ -1,16 +1,20 @@
-"""Labels of frames as a user has them: CSV or TSV with a row for each frame, or with rows placed by time."""
+"""Labels of frames as a user has them: CSV or TSV with rows placed by time, by number of frame, or one for each frame.
+
+A file whose rows look placed in another way, or are not as many as the frames, is refused: read row for row it would
+give frames the labels of others.
+"""
 
 import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.corpora.frame_rows import FrameRows, to_frames
-from pipeline.corpora.readers.table.file import NUMBERS, SEPARATORS, is_label, number
+from pipeline.corpora.frame_rows import FrameRows, apart, to_frames
+from pipeline.corpora.readers.table.file import MISSING, NUMBERS, SEPARATORS, is_label, number
 from pipeline.corpora.tree import lines
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -18,16 +22,18 @@ from pipeline.timebase import frame_ranges_s
 
 LABEL = "label"
 TIMES = ("time_s", "start_s", "end_s")
+FRAME = "frame"
 TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
 LONGEST_HOLD = 2  # a sample holds for this many usual steps at most; anything longer is a gap
 
 
 @dataclass
 class TimedRows(FrameRows):
-    """Rows that hold over ``[start_s, end_s)`` (N,) each, or for the frame of their number where these are None."""
+    """Rows that hold over ``[start_s, end_s)`` (N,) each, or for their ``frame`` (N,); one for each frame without."""
 
     start_s: np.ndarray | None = None
     end_s: np.ndarray | None = None
+    frame: np.ndarray | None = None
 
 
 def header_of(text: str) -> list[str]:
@@ -36,33 +42,33 @@ def header_of(text: str) -> list[str]:
     names = _names(first, _separator(first))
     if not {LABEL, *NUMBERS}.intersection(names):
         raise InputError(
-            f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s; others "
-            "are named by the task, such as task: numbers/frame:pain"
+            f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s or frame; "
+            "others are named by the task, such as task: numbers/frame:pain"
         )
     return names
 
 
-def labels_in(text: str) -> set[str]:
-    """Every label of a file with a column ``label``; none where the file cannot be read."""
+def labels_in(text: str, missing: Collection[str] = MISSING) -> set[str]:
+    """Every label of a file with a column ``label``, but for ``missing`` ones; none where it cannot be read."""
     try:
         header, rows, _ = _cells(text)
     except InputError:  # a finding when its frames are labelled
         return set()
     column, width = header.index(LABEL) if LABEL in header else len(header), len(header)
-    return {
-        cells[column] for cells in rows if column < len(cells) and is_label(cells[column]) and not any(cells[width:])
-    }
+    whole = [cells for cells in rows if column < len(cells) and not any(cells[width:])]
+    return {cells[column] for cells in whole if is_label(cells[column]) and cells[column] not in missing}
 
 
-def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
+def parse_frames(text: str, names: Sequence[str], classes: bool, missing: Collection[str] = MISSING) -> TimedRows:
     """Read a file of frame-wise labels; a row that cannot be used is invalid and keeps its place.
 
     Args:
         text: of the file. Empty cells and ``nan`` are frames without a label.
         names: the columns of numbers that are wanted, or the classes.
         classes: whether ``names`` are classes of the column ``label``; values (N, 1) are then their numbers.
+        missing: cells that count as empty.
 
-    Raises InputError where the file lacks a column or a double quote is not closed.
+    Raises InputError where the file lacks a column, a double quote is not closed, or nobody knows what rows belong to.
     """
     wanted = [LABEL] if classes else [name.lower() for name in names]
     header, rows, line = _cells(text, wanted)
@@ -77,7 +83,7 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
         if any(cells[len(header) :]):
             wrong.setdefault(f"hold more than {len(header)} fields", []).append(i)
             continue
-        own = [cells[k] if k < len(cells) else "" for k in columns]
+        own = [cells[k] if k < len(cells) and cells[k] not in missing else "" for k in columns]
         try:
             if classes:
                 numbers = [number_of[cell] if is_label(cell) else math.nan for cell in own]
@@ -93,24 +99,38 @@ def parse_frames(text: str, names: Sequence[str], classes: bool) -> TimedRows:
             elif not any(map(math.isnan, numbers)):
                 values[i], valid[i] = numbers, True
     start_s, end_s = _times(header, rows)
-    if start_s is not None:
-        unplaced = np.flatnonzero(np.isnan(start_s)).tolist()
+    frame = _frames(header, rows) if start_s is None else None
+    if start_s is not None or frame is not None:
+        unplaced = np.flatnonzero(np.isnan(frame if start_s is None else start_s)).tolist()
         valid[unplaced] = False
         if unplaced:
-            wrong["have no time"] = unplaced
+            wrong["have no number of a frame" if start_s is None else "have no time"] = unplaced
+    else:
+        _refuse_other_times(header, rows, wanted)
     notes = [f"{len(bad)} rows {what}, the first in line {line[bad[0]]}: {rows[bad[0]]}" for what, bad in wrong.items()]
-    return TimedRows(values, valid, notes, start_s, end_s)
+    return TimedRows(values, valid, notes, start_s, end_s, frame)
 
 
 def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tuple[Rows, str | None]:
-    """Rows for every frame of the video, and a note where some of the file's were not used; see ``to_frames``."""
-    if found is None or found.start_s is None:
+    """Rows for every frame of the video, and a note where some of the file's were not used; see ``to_frames``.
+
+    Raises InputError where rows that are meant for each frame are too many or too few, and for numbers that are not
+    those of the frames.
+    """
+    if found is None:
+        return to_frames(None, frame_time_s, width)
+    frames = len(frame_time_s)
+    rows = Rows(np.zeros((frames, width), np.float32), frame_ranges_s(frame_time_s), np.zeros(frames, bool))
+    if found.frame is not None:
+        return rows, _by_number(found, found.frame, rows)
+    if found.start_s is None:
+        if found.valid.any() and apart(len(found), frames):
+            raise InputError(
+                f"{len(found)} rows for {frames} frames, and row i is frame i only where there is one for each: add a "
+                "column time_s with the seconds of each row, or frame with its number from 0, or check that annotation "
+                "and video belong together and that the video is whole"
+            )
         return to_frames(found, frame_time_s, width)
-    rows = Rows(
-        np.zeros((len(frame_time_s), width), np.float32),
-        frame_ranges_s(frame_time_s),
-        np.zeros(len(frame_time_s), bool),
-    )
     placed = np.flatnonzero(~np.isnan(found.start_s))
     order = placed[np.argsort(found.start_s[placed], kind="stable")]
     if not len(order):
@@ -120,8 +140,24 @@ def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tupl
     inside = (found.start_s[row] <= time_s) & (time_s < found.end_s[row])
     rows.values[inside], rows.valid[inside] = found.values[row[inside]], found.valid[row[inside]]
     rows.values[~rows.valid] = 0
-    past = int((found.start_s[order] > rows.time_s[-1, 1]).sum()) if len(frame_time_s) else len(order)
-    return rows, f"{past} of {len(found)} rows lie past the last frame and were not used" if past else None
+    past = int((found.start_s[order] > rows.time_s[-1, 1]).sum()) if frames else len(order)
+    return rows, _past(past, len(found))
+
+
+def _by_number(found: TimedRows, frame: np.ndarray, rows: Rows) -> str | None:
+    """Put the file's rows on the frames of their number; returns a note where some lie past the last one."""
+    frames, placed = len(rows.valid), np.flatnonzero(~np.isnan(frame))
+    number_of = frame[placed].clip(max=1 << 40).astype(int)
+    if len(placed) and number_of.min() == 1 and not apart(last := int(number_of.max()), frames):
+        raise InputError(f"frame runs from 1 to {last}, and the {frames} frames of the video from 0; count from 0")
+    inside = number_of < frames
+    rows.values[number_of[inside]] = found.values[placed[inside]]
+    rows.valid[number_of[inside]] = found.valid[placed[inside]]
+    return _past(int((~inside).sum()), len(found))
+
+
+def _past(count: int, rows: int) -> str | None:
+    return f"{count} of {rows} rows lie past the last frame and were not used" if count else None
 
 
 def _cells(text: str, wanted: Sequence[str] = ()) -> tuple[list[str], list[list[str]], list[int]]:
@@ -150,7 +186,7 @@ def _names(header: str, separator: str) -> list[str]:
 
 def _separator(header: str, wanted: Sequence[str] = ()) -> str:
     """The one that makes the most known columns of the header."""
-    known = {LABEL, *NUMBERS, *TIMES, *wanted}
+    known = {LABEL, *NUMBERS, *TIMES, FRAME, *wanted}
     splits = {separator: _names(header, separator) for separator in SEPARATORS}
     return max(SEPARATORS, key=lambda separator: (len(known.intersection(splits[separator])), len(splits[separator])))
 
@@ -160,7 +196,7 @@ def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None,
     name = next((name for name in TIMES[:2] if name in header), None)
     if name is None:
         return None, None
-    start_s = np.array([_seconds(cells, header.index(name)) for cells in rows])
+    start_s = _column(rows, header.index(name))
     known = np.unique(start_s[~np.isnan(start_s)])
     following = np.append(known[1:], np.inf)
     index = np.searchsorted(known, start_s[~np.isnan(start_s)])
@@ -169,14 +205,57 @@ def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None,
     if name == "time_s" and len(known) > 1:
         end_s = np.minimum(end_s, start_s + LONGEST_HOLD * np.median(np.diff(known)))
     if "end_s" in header:
-        given = np.array([_seconds(cells, header.index("end_s")) for cells in rows])
+        given = _column(rows, header.index("end_s"))
         end_s = np.where(np.isnan(given), end_s, given)
     return start_s, end_s
 
 
-def _seconds(cells: list[str], column: int) -> float:
+def _frames(header: list[str], rows: list[list[str]]) -> np.ndarray | None:
+    """Number of the frame of each row, NaN where it has none; None where the file has no such column."""
+    if FRAME not in header:
+        return None
+    frame = _column(rows, header.index(FRAME))
+    frame[(frame < 0) | (frame % 1 > 0)] = np.nan
+    known, counts = np.unique(frame[~np.isnan(frame)], return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{counts[counts > 1][0]} rows are of frame {known[counts > 1][0]:.0f}; a file holds the labels of one "
+            "person, one row for each frame"
+        )
+    return frame
+
+
+def _refuse_other_times(header: list[str], rows: list[list[str]], wanted: Sequence[str]) -> None:
+    """Raise InputError where a column looks like times or numbers of frames under another name."""
+    filled = sum(map(any, rows))
+    for k, name in enumerate(header):
+        if name not in {LABEL, *NUMBERS, *wanted} and _places_rows(name, _column(rows, k), filled):
+            raise InputError(
+                f"column {repr(name) if name else f'number {k + 1}'} looks like times or numbers of frames; call it "
+                "time_s where it holds seconds from the first frame, frame where it numbers frames from 0, or take it "
+                "out"
+            )
+
+
+def _places_rows(name: str, values: np.ndarray, rows: int) -> bool:
+    """Whether a column grows from row to row (by its name or throughout) and does more than count them."""
+    known = values[~np.isnan(values)]
+    steps = np.diff(known)
+    if not steps.any() or (known[0] in (0, 1) and (steps == 1).all() and not name.startswith("time")):
+        return False
+    if name.startswith(("time", FRAME)):
+        return bool((steps >= 0).all())  # rounded times repeat, and so do frames that show several people
+    return len(known) == rows and bool((steps > 0).all())
+
+
+def _column(rows: list[list[str]], column: int) -> np.ndarray:
+    """The numbers of a column, NaN where a row has none."""
+    return np.array([_finite(cells[column]) if column < len(cells) else math.nan for cells in rows], np.float64)
+
+
+def _finite(cell: str) -> float:
     try:
-        seconds = number(cells[column] or "nan")
-    except (IndexError, ValueError):
-        return float("nan")
-    return seconds if np.isfinite(seconds) else float("nan")
+        found = number(cell or "nan")
+    except ValueError:
+        return math.nan
+    return found if math.isfinite(found) else math.nan
