@@ -78,7 +78,6 @@ class Segment:
     side: Side = "whole"
     picture: Picture = "whole"
     dialog: str | None = None  # the conversation that the segment is part of; None: its unit
-    turn: int | None = None  # its number in a dialog of several recordings, whose times do not tell what came first
     scenario: str | None = None  # script or scene, where others act it, too
     style: str | None = None  # such as scripted or improvised
     text: str | None = None
@@ -88,6 +87,7 @@ class Segment:
     annotation: str | None = None  # frame-wise labels, relative to the corpus root
     group: str | None = None  # what a corpus says must not be torn apart, where that is none of the above
     shard: str = ""  # as of its unit
+    turn: int | None = None  # its number in a dialog of several recordings, whose times do not tell what came first
 
     def __post_init__(self):
         if not (self.end_s > self.start_s and math.isfinite(self.start_s)):

@@ -60,7 +60,7 @@ def test_every_column_has_its_place(tmp_path):
         "video": "v/a.mp4", "audio": "s/a.wav", "transcript": "t/a.srt", "alignment": "w/a.wdseg", "crops": "c/a",
         "annotation": "f/a.csv", "start_s": "1.5", "end_s": "2.5", "segment_id": "one", "speaker": "Ann",
         "session": "2", "group": "g", "dialog": "d", "scenario": "s1", "style": "acted", "part": "dev",
-        "picture": "left_half", "side": "right",
+        "picture": "left_half", "side": "right", "turn": "7",
         "text": "Oh, well", "label": "joy", "valence": "0.5", "arousal": "-0.25", "dominance": "3",
     }  # fmt: skip
     assert row.keys() == set(COLUMNS)
@@ -71,7 +71,7 @@ def test_every_column_has_its_place(tmp_path):
     assert unit == Unit("a", "v/a.mp4", "s/a.wav", "t/a.srt", "validation", "a")
     assert segment == Segment(
         "one", "a", "Ann", "2", "validation", 1.5, 2.5, "right", "left_half", "d", "s1", "acted", "Oh, well", None,
-        "w/a.wdseg", "c/a", "f/a.csv", "g", "a",
+        "w/a.wdseg", "c/a", "f/a.csv", "g", "a", 7,
     )  # fmt: skip
     (label,) = found.labels
     assert (label.label, label.numbers) == ("joy", {"valence": 0.5, "arousal": -0.25, "dominance": 3})
@@ -476,6 +476,14 @@ def test_labels_that_are_numbers(tmp_path):
     assert [row.numbers for row in found.labels] == [{"valence": 3.5}, {"valence": 2}]
     (root / "labels.csv").write_text("audio,label\na.wav,3.5\nb.wav,high\n")
     assert len(index(root).labels) == 2
+
+
+def test_turns_are_numbered_by_whole_numbers(tmp_path):
+    found = index(
+        table(tmp_path, "audio,dialog,turn,label\na.wav,d,2,x\nb.wav,d,ii,x\nc.wav,d,,x\n", "a.wav", "b.wav", "c.wav")
+    )
+    assert [(s.segment_id, s.turn) for s in found.segments] == [("a", 2), ("c", None)]
+    assert "line 3: turn 'ii' is not a whole number; the row was not used" in said(found)[0][2]
 
 
 def test_what_is_odd_in_a_row_is_said(tmp_path):

@@ -16,8 +16,8 @@ NUMBERS = ("valence", "arousal", "dominance")
 """Numbers that a table may have without a task that names them."""
 FILES = ("video", "audio", "transcript", "alignment", "crops", "annotation")
 COLUMNS = (
-    *FILES, "start_s", "end_s", "segment_id", "speaker", "session", "group", "dialog", "scenario", "style", "part",
-    "picture", "side", "text", "label", *NUMBERS,
+    *FILES, "start_s", "end_s", "segment_id", "speaker", "session", "group", "dialog", "turn", "scenario", "style",
+    "part", "picture", "side", "text", "label", *NUMBERS,
 )  # fmt: skip
 """Every column that means something of itself; docs/corpora.md says what, and what it means that one is not there."""
 # In front of a header: empty lines, and how Excel names separators.

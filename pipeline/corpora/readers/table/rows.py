@@ -250,7 +250,7 @@ def _read_recording(
 
 
 def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None]) -> Segment:
-    """The segment of a row; raises InputError where its times, part, side or picture cannot be."""
+    """The segment of a row; raises InputError where its times, turn, part, side or picture cannot be."""
     cells = entry.row.cells
     start_s = _seconds(cells, "start_s", 0.0)
     end_s = _seconds(cells, "end_s", inf)
@@ -279,7 +279,17 @@ def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[s
         crops=cells.get("crops"),
         annotation=supplied.get("annotation"),
         group=cells.get("group"),
+        turn=_turn(cells),
     )
+
+
+def _turn(cells) -> int | None:
+    if "turn" not in cells:
+        return None
+    try:
+        return int(cells["turn"])
+    except ValueError:
+        raise InputError(f"turn {cells['turn']!r} is not a whole number") from None
 
 
 def _seconds(cells, name: str, otherwise: float) -> float:
