@@ -25,7 +25,7 @@ MOST_FRAME_S = 10.0  # from picture to picture of a long film, on average
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
 STEADY = ("mpeg1video", "mpeg2video")  # have a picture for every step of their rate
 MOST_JUMPS = 0.5  # of frame numbers; more, and they mean something else
-HEAD_PACKETS = 300  # among which the first picture is
+HEAD_PACKETS = 300  # from the first with which decoding can begin, among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
 TAIL_BYTES = 1 << 16
 FEWER_FRAMES = 2  # than promised: programs count differently by this much
@@ -102,13 +102,14 @@ class Damage:
 
 
 def demuxed(container, stream, most: int | None = None) -> Packets:
-    """Read all packets of a stream, or the first ``most``, decoding none."""
+    """Read all packets of a stream, or ``most`` from the one with which decoding can begin, decoding none."""
     recorded = container.format.name in ("mpegts", "mpeg")  # of a broadcast: begins where somebody began to record
     codec = stream.codec_context
     found, first, last, before = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries)), None, 0, None
     numbers, jumps, jumped = FrameNumbers(codec), [], False
+    ahead = 0  # how many packets are in front of the one with which decoding can begin
     for packet in packets(container, stream):
-        if packet is None or (not packet.size and packet.dts is None) or found.count == most:
+        if packet is None or (not packet.size and packet.dts is None) or found.count - ahead == most:
             break
         found.count += 1
         found.end = (packet.pos or 0) + packet.size
@@ -118,6 +119,8 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
             first, last = (stamp, end) if first is None else (min(first, stamp), max(last, end))
         if found.begin is None and (packet.is_keyframe or not recorded):
             found.begin, found.begin_at = stamp, len(found.stamps)
+        elif found.begin is None:
+            ahead = found.count
         if packet.dts is not None:
             found.back = max(found.back, 0 if before is None else before - packet.dts)
             before = packet.dts
