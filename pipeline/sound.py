@@ -12,11 +12,12 @@ from pipeline.container import (
     audio_streams,
     decoded,
     open_media,
+    packets,
     say_which,
     video_streams,
 )
 from pipeline.log import log
-from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
+from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, Extent, first_picture_s
 from pipeline.timebase import SAMPLE_RATE_HZ, seconds
 
 BLOCK_S = 2.0
@@ -43,14 +44,30 @@ def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterat
     with open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
-        alone = not video_streams(container)
-        zero_s = seconds(stream.start_time or 0, stream.time_base) if alone else first_picture_s(path)
+        zero_s = _zero_s(container, stream, path)
         blocks, lost = _Blocks(path, sample_rate_hz, stream.codec_context.name.startswith("pcm_f")), []
         for frame in decoded(container, stream, lost):
             yield from blocks.add(frame, zero_s, len(lost))
         yield from blocks.flush()
     if lost or blocks.no_sound:
         log.warning("%s: %d packets of sound do not decode, %d samples are no sound", path, len(lost), blocks.no_sound)
+
+
+def extent_s(path: Path) -> tuple[float, float] | None:
+    """From when to when a file's packets hold sound, as :func:`read_audio` counts, none of them decoded."""
+    with open_media(path) as container:
+        stream = audio_stream(container, path)
+        found = Extent(stream.time_base)
+        for packet in packets(container, stream):
+            if packet is not None and not packet.is_discard:
+                found.add(packet)
+        return found.range_s(_zero_s(container, stream, path))
+
+
+def _zero_s(container, stream, path: Path) -> float:
+    """The stamp from which a file's times count: of its first picture or, where there is none, its first sample."""
+    alone = not video_streams(container)
+    return seconds(stream.start_time or 0, stream.time_base) if alone else first_picture_s(path)
 
 
 class _Blocks:
