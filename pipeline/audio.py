@@ -18,7 +18,7 @@ from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
-from pipeline.sound import read_audio
+from pipeline.sound import WrongScale, read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
@@ -176,6 +176,10 @@ def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
     except MediaError as error:
         log.warning("%s", error)
         failure = [error.reason if error.reason == "no audio stream" else f"video unreadable: {error.reason}"]
+        if isinstance(error, WrongScale):
+            failure = [error.reason]
+            for track, _ in wanted:
+                track.clear()
     for track, reasons in wanted:
         track.close(VIDEO, reasons + failure)
 

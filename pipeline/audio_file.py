@@ -2,7 +2,7 @@
 
 Ragged by segment, see :mod:`pipeline.segment_file`::
 
-    /samples (N,) float32, -1 to 1; 0 where nothing was recorded
+    /samples (N,) float32, about -1 to 1; 0 where nothing was recorded
     /source (S,)  'sentence' or 'video'     /start_s (S,)  time of the first sample, from the first video frame
     /observed_s (R, 2)  stretches for which sound exists; observed_offset[i]:observed_offset[i + 1] are of segment i
     /observed_offset (S + 1,)               /silent (S,) bool   whether what was recorded is silence

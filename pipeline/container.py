@@ -95,13 +95,13 @@ def say_which(path: Path, streams: list, what: str) -> None:
         log.info("%s: %d streams of %s; stream %d is taken", path, len(streams), what, streams[0].index)
 
 
-def packets(container, stream) -> Iterator:
+def packets(container, *streams) -> Iterator:
     """Packets up to the end of the file and one that empties the decoder, which is None where the file breaks off."""
     import av
 
     for _ in range(MOST_STRAY):
         try:
-            yield from container.demux(stream)
+            yield from container.demux(*streams)
             return
         except IndexError:  # a packet of a stream that was not there when the file was opened, as after damage
             continue

@@ -14,7 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.container import MediaError, decoded, open_media, say_which, video_stream, video_streams
+from pipeline.container import (
+    MediaError,
+    audio_streams,
+    decoded,
+    open_media,
+    say_which,
+    video_stream,
+    video_streams,
+)
 from pipeline.log import log
 from pipeline.picture import Converter, Picture, progressive
 from pipeline.stamps import (
@@ -28,10 +36,11 @@ from pipeline.stamps import (
     strictly_increasing,
     torn,
 )
-from pipeline.timebase import seconds
+from pipeline.timebase import frame_ranges_s, seconds
 
 HEAD_FRAMES = 32  # decoded to check the stamps that demuxing found
 REORDER = 16  # frames that a decoder may give out of order, by the standards
+APART_S = 0.5  # by which sound may begin before the picture, or end behind it, as if it did not
 
 
 class Video:
@@ -40,7 +49,8 @@ class Video:
     Opening reads every packet but decodes only the first frames, or all where the packets have no stamps that fit.
     ``time_s`` (N,) are start times, those of frames that will not decode included; ``holes_s`` (n, 2) stretches without
     frames; ``truncated`` says what the end lacks, if it does; ``dropped``, after :meth:`pictures`, how many decoded
-    pictures have no place in time. Raises MediaError for any other file, and for time stamps that no camera makes.
+    pictures have no place in time; ``sound_s`` from when to when its packets hold sound, None where there is none.
+    Raises MediaError for any other file, and for time stamps that no camera makes.
     """
 
     def __init__(self, path: str | Path):
@@ -50,7 +60,7 @@ class Video:
             self.time_base: Fraction = stream.time_base
             self.pixel_aspect: Fraction | None = stream.sample_aspect_ratio
             avi, rate = container.format.name == "avi", stream.average_rate
-            found = demuxed(container, stream)
+            found = demuxed(container, stream, sound=next(iter(audio_streams(container)), None))
             stamps = found.shown()
             torn(self.path, container, stream, found)
             self.truncated = missing(container, stream, found)
@@ -71,6 +81,13 @@ class Video:
         check(self.path, self.time_s, seconds(found.back, self.time_base))
         self.holes_s = holes(self.time_s)
         self._packets = found
+        zero_s = 0.0 if self._counted else seconds(int(self._stamps[0]), self.time_base)
+        self.sound_s = found.sound.range_s(zero_s) if found.sound else None
+
+    @property
+    def end_s(self) -> float:
+        """Where the last picture ends."""
+        return float(frame_ranges_s(self.time_s)[-1, 1])
 
     @contextmanager
     def _opened(self, threads: int = 1) -> Iterator[tuple]:
@@ -151,6 +168,23 @@ class Video:
 def _agree(stamps: list[int], head: list[int]) -> bool:
     """Whether the first decoded frames are among the stamps of packets, and packets without a frame are exceptions."""
     return set(head) <= set(stamps) and not skips_every_other(stamps, sorted(head))
+
+
+def whole(picture_s: float, sound_s: tuple[float, float] | None, frames: bool) -> tuple[float, str]:
+    """Where a recording ends whose picture ends at ``picture_s``, and in words which of its sound is not used.
+
+    It lasts as long as there is picture or sound; where each of its ``frames`` is an item, as long as the picture.
+    """
+    begin_s, stop_s = sound_s or (0.0, picture_s)
+    unused = []
+    if begin_s < -APART_S:
+        unused.append(f"{min(stop_s, 0.0) - begin_s:.1f} s of sound lie before the first picture and are not used")
+    if stop_s <= picture_s + APART_S:
+        return picture_s, "; ".join(unused)
+    if not frames:
+        return stop_s, "; ".join(unused)
+    unused.append(f"{stop_s - max(begin_s, picture_s):.1f} s of sound lie behind the last picture and are not used")
+    return picture_s, "; ".join(unused)
 
 
 def frame_times_s(path: str | Path) -> np.ndarray:

@@ -12,17 +12,23 @@ from pipeline.container import (
     audio_streams,
     decoded,
     open_media,
+    packets,
     say_which,
     video_streams,
 )
 from pipeline.log import log
-from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, first_picture_s
+from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, Extent, first_picture_s
 from pipeline.timebase import SAMPLE_RATE_HZ, seconds
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
 LOSS_S = 0.002  # ... except behind a packet that was lost
-LOUDEST = 1e6  # of full scale 1; what lies beyond, or is not a number, is not sound
+LOUDEST = 8.0  # of full scale 1: mixes and coders go over it by less than these 18 dB, and integers by far more
+ENORMOUS = 1e10  # more than integers of any depth: damage even where samples are stored as float
+
+
+class WrongScale(MediaError):
+    """Samples are on no scale of sound: nothing of the file is any, what was read before this was noticed included."""
 
 
 def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterator[tuple[float, np.ndarray]]:
@@ -30,30 +36,48 @@ def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterat
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
     a picture it counts from the first sample, late by what an encoder put in front where the file does not say so. A
-    gap between blocks is a gap in the sound's time stamps, or samples that are not numbers. Raises MediaError where the
-    file has no sound, or its stamps are impossible.
+    gap between blocks is a gap in the sound's time stamps, or samples that damage made enormous or no numbers. Raises
+    MediaError where the file has no sound, or its stamps are impossible, and WrongScale where its samples do not lie
+    about -1 to 1.
     """
     path = Path(path)
     with open_media(path) as container:
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
-        alone = not video_streams(container)
-        zero_s = seconds(stream.start_time or 0, stream.time_base) if alone else first_picture_s(path)
-        blocks, lost = _Blocks(path, sample_rate_hz), []
+        zero_s = _zero_s(container, stream, path)
+        blocks, lost = _Blocks(path, sample_rate_hz, stream.codec_context.name.startswith("pcm_f")), []
         for frame in decoded(container, stream, lost):
             yield from blocks.add(frame, zero_s, len(lost))
         yield from blocks.flush()
     if lost or blocks.no_sound:
-        log.warning(
-            "%s: %d packets of sound do not decode, %d samples are not numbers", path, len(lost), blocks.no_sound
-        )
+        log.warning("%s: %d packets of sound do not decode, %d samples are no sound", path, len(lost), blocks.no_sound)
+
+
+def extent_s(path: Path) -> tuple[float, float] | None:
+    """From when to when a file's packets hold sound, as :func:`read_audio` counts, none of them decoded."""
+    with open_media(path) as container:
+        stream = audio_stream(container, path)
+        found = Extent(stream.time_base)
+        for packet in packets(container, stream):
+            if packet is not None and not packet.is_discard:
+                found.add(packet)
+        return found.range_s(_zero_s(container, stream, path))
+
+
+def _zero_s(container, stream, path: Path) -> float:
+    """The stamp from which a file's times count: of its first picture or, where there is none, its first sample."""
+    alone = not video_streams(container)
+    return seconds(stream.start_time or 0, stream.time_base) if alone else first_picture_s(path)
 
 
 class _Blocks:
-    """Resample frames and join them to blocks, as long as their stamps follow each other."""
+    """Resample frames and join them to blocks, as long as their stamps follow each other.
 
-    def __init__(self, path: Path, sample_rate_hz: int):
-        self.path, self.sample_rate_hz = path, sample_rate_hz
+    ``floats``: a file may hold samples on any scale.
+    """
+
+    def __init__(self, path: Path, sample_rate_hz: int, floats: bool):
+        self.path, self.sample_rate_hz, self.floats = path, sample_rate_hz, floats
         self.no_sound = 0
         self._lost = 0
         self._resampler: Any = None
@@ -94,8 +118,13 @@ class _Blocks:
         samples, start_s = np.concatenate(self._parts), self._start_s
         self._parts.clear()
         self._start_s += len(samples) / self.sample_rate_hz
-        usable = np.abs(samples) < LOUDEST  # false for NaN
+        loud = np.abs(samples)
+        usable = loud < (ENORMOUS if self.floats else LOUDEST)  # false for NaN
         self.no_sound += len(samples) - int(usable.sum())
+        if (peak := float(loud[usable].max(initial=0.0))) > LOUDEST:
+            text = f"samples reach {peak:.0f} where full scale is 1, as where integers are stored as float"
+            advice = "divide them by 32768 if they had 16 bits, by 8388608 if 24, or write them as integers"
+            raise WrongScale(self.path, text, advice)
         edges = np.flatnonzero(np.diff(usable, prepend=False, append=False)).reshape(-1, 2)
         for first, last in edges.tolist():
             yield start_s + first / self.sample_rate_hz, samples[first:last]

@@ -25,13 +25,41 @@ MOST_FRAME_S = 10.0  # from picture to picture of a long film, on average
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
 STEADY = ("mpeg1video", "mpeg2video")  # have a picture for every step of their rate
 MOST_JUMPS = 0.5  # of frame numbers; more, and they mean something else
-HEAD_PACKETS = 300  # among which the first picture is
+HEAD_PACKETS = 300  # from the first with which decoding can begin, among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
 TAIL_BYTES = 1 << 16
 FEWER_FRAMES = 2  # than promised: programs count differently by this much
 SHORTER_S = 0.5
 BEYOND_S, BEYOND = 1.0, 0.05  # where the sound or the film lasts longer by both, pictures are missing
 ADVICE = "write it anew (ffmpeg -i FILE -fflags +genpts NEW) and look at it, or remove it from the corpus"
+
+
+@dataclass(slots=True)
+class Extent:
+    """From when to when the packets of a stream lie, and the longest pause between two, in ticks."""
+
+    time_base: Fraction
+    first: int | None = None
+    last: int = 0
+    pause: int = 0
+
+    def add(self, packet) -> None:
+        """Take in a packet; one without a stamp tells nothing."""
+        stamp = stamp_of(packet)
+        if stamp is None:
+            return
+        end = stamp + (packet.duration or 0)
+        self.first, self.last = (stamp, end) if self.first is None else (self.first, self.last)
+        self.pause = max(self.pause, stamp - self.last)
+        self.first, self.last = min(self.first, stamp), max(self.last, end)
+
+    def range_s(self, zero_s: float) -> tuple[float, float] | None:
+        """In seconds from ``zero_s``; None where there was no packet, or a pause that no recording has."""
+        if self.first is None:
+            return None
+        begin_s, end_s, pause_s = (seconds(ticks, self.time_base) for ticks in (self.first, self.last, self.pause))
+        possible = max(abs(begin_s - zero_s), pause_s) <= MOST_PAUSE_S
+        return (begin_s - zero_s, end_s - zero_s) if possible else None
 
 
 @dataclass(slots=True)
@@ -54,6 +82,7 @@ class Packets:
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
     steady: bool = False  # of a kind that knows no pauses
     back: int = 0  # most ticks by which the stamps of decoding go back
+    sound: Extent | None = None  # where that was asked, and there is any
 
     def shown(self) -> list[int | None]:
         """Stamps in ascending order, None last, without those of pictures that need one before the beginning."""
@@ -101,23 +130,33 @@ class Damage:
         return frame.is_corrupt or frame.pts in self._stamps
 
 
-def demuxed(container, stream, most: int | None = None) -> Packets:
-    """Read all packets of a stream, or the first ``most``, decoding none."""
+def demuxed(container, stream, most: int | None = None, sound=None) -> Packets:
+    """Read all packets of a stream, or ``most`` from the one with which decoding can begin, decoding none.
+
+    ``sound``: the stream of which to say, in the same pass, from when to when it lasts.
+    """
     recorded = container.format.name in ("mpegts", "mpeg")  # of a broadcast: begins where somebody began to record
     codec = stream.codec_context
-    found, first, last, before = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries)), None, 0, None
+    found = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries))
+    seen, before = Extent(stream.time_base), None
+    found.sound = None if sound is None else Extent(sound.time_base)
     numbers, jumps, jumped = FrameNumbers(codec), [], False
-    for packet in packets(container, stream):
-        if packet is None or (not packet.size and packet.dts is None) or found.count == most:
+    ahead = 0  # how many packets are in front of the one with which decoding can begin
+    for packet in packets(container, *filter(None, (stream, sound))):
+        if found.sound and packet is not None and packet.stream_index != stream.index:
+            if not packet.is_discard:  # left out by an edit list
+                found.sound.add(packet)
+            continue
+        if packet is None or (not packet.size and packet.dts is None) or found.count - ahead == most:
             break
         found.count += 1
         found.end = (packet.pos or 0) + packet.size
-        stamp = packet.dts if packet.pts is None else packet.pts
-        if stamp is not None:
-            end = stamp + (packet.duration or 0)
-            first, last = (stamp, end) if first is None else (min(first, stamp), max(last, end))
+        stamp = stamp_of(packet)
+        seen.add(packet)
         if found.begin is None and (packet.is_keyframe or not recorded):
             found.begin, found.begin_at = stamp, len(found.stamps)
+        elif found.begin is None:
+            ahead = found.count
         if packet.dts is not None:
             found.back = max(found.back, 0 if before is None else before - packet.dts)
             before = packet.dts
@@ -131,8 +170,13 @@ def demuxed(container, stream, most: int | None = None) -> Packets:
             jumped = False
     if sum(jumps) < MOST_JUMPS * len(jumps):
         found.broken = [broken or jump for broken, jump in zip(found.broken, jumps)]
-    found.reach = 0 if first is None else last - first
+    found.reach = seen.last - (seen.first or 0)
     return found
+
+
+def stamp_of(packet) -> int | None:
+    """When a packet is to be seen or heard, in ticks."""
+    return packet.dts if packet.pts is None else packet.pts
 
 
 def first_picture_s(path: Path) -> float:

@@ -370,6 +370,36 @@ def test_segments_do_not_remember_those_before(stage, shown, tmp_path):
     assert np.array_equal(FaceFile(tmp_path / "alone.h5")["second"].landmarks, second)
 
 
+@pytest.mark.parametrize("rate_hz", [None, 10.0])
+def test_segments_that_overlap_do_not_change_each_others_person(stage, shown, tmp_path, monkeypatch, rate_hz):
+    """A is the larger face at first, B from the second segment's beginning on: each follows whom it began with."""
+    asked, find_in = [], Detector.find_in
+    monkeypatch.setattr(Detector, "find_in", lambda self, *given: asked.append(1) or find_in(self, *given))
+    path = stage(lambda k: [(A, 150, 0.9), (B, 570, 0.7 if k < 10 else 1)], 45)
+    times_s = [(0, 1), (0.52, 1.5), (0, 0.6), (1.04, 1.8), (0.5, 0.7)]
+    segments = [segment(f"{number}", *own_s) for number, own_s in enumerate(times_s)]
+    file = track(path, segments, tmp_path, sample_rate_hz=rate_hz)
+    assert len(asked) == 3, "once in each picture in which segments begin"
+    assert [set(shown(file[s.segment_id])) for s in segments] == [{A}, {B}, {A}, {B}, {B}]
+    for s in segments:
+        write_faces([(path, [s])], tmp_path / "alone.h5", rate_hz)
+        alone, beside = FaceFile(tmp_path / "alone.h5")[s.segment_id], file[s.segment_id]
+        for name in ("valid", "code", "score", "landmarks"):
+            assert np.array_equal(getattr(alone, name), getattr(beside, name)), (s.segment_id, name)
+        assert np.array_equal(alone.crops(), beside.crops())
+
+
+def test_a_turn_of_the_one_does_not_exchange_the_other_within_hers(stage, shown, tmp_path):
+    """They change places in her turn; who is right when the second turn begins is she herself."""
+
+    def place(k):
+        step = min(max((k - 5) / 60, 0), 1) * 420
+        return [(B, 570 - step, 1), (A, 150 + step, 1)]
+
+    file = track(stage(place, 85), [segment("a", 0, 3.4, "left"), segment("b", 2.8, 3.4, "right")], tmp_path)
+    assert [Counter(shown(file[name])) for name in "ab"] == [{A: 85}, {A: 15}]
+
+
 def test_small_faces_are_found(stage, shown, tmp_path):
     who, _ = people_of(stage, shown, tmp_path, lambda k: [(A, 1000, 0.35)], 5, ("whole",), width=1280)
     assert who["whole"] == [A] * 5

@@ -10,13 +10,12 @@ import numpy as np
 
 from models.apply.turns import WINDOW_S, Span, speech, windows
 from pipeline.container import MediaError
-from pipeline.corpora.resolve import end_of
+from pipeline.corpora.resolve import length_of
 from pipeline.corpora.transcripts import find_transcript, in_short, read_cues
 from pipeline.corpora.tree import is_litter
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id, unfinished
 from pipeline.records import InputError, Segment, Side, Unit
-from pipeline.timebase import frame_ranges_s
 
 PERSON = "person"  # who is not told from anybody else
 FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
@@ -76,7 +75,7 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
 
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
-    unit, end_s, time_s, notes = _look(path)
+    unit, end_s, time_s, notes = _look(path, frames)
     root, (transcript, unused) = path.absolute().parent, transcript_of(path)
     if transcript:
         unit = replace(unit, transcript=transcript.relative_to(root).as_posix())
@@ -87,27 +86,31 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why), unused)
 
 
-def _look(path: Path) -> tuple[Unit, float, np.ndarray | None, list[str]]:
+def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, list[str]]:
     """The unit, its length in seconds, the times of its frames, and what a user must know of it."""
-    from pipeline.media import frame_times_s
+    from pipeline.media import APART_S, Video, whole
     from pipeline.sound import read_audio
 
     root, name = path.absolute().parent, path.name
     unit = Unit(safe_id(path.stem), video=name)
     try:
-        time_s = frame_times_s(path)
+        video = Video(path)
     except MediaError as error:
         unit = Unit(unit.unit_id, audio=name)
-        end_s, _ = end_of(root, unit)
+        end_s = length_of(root, unit).end_s
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
         return unit, end_s, None, [f"There is no picture: {error.reason}."]
-    if len(time_s) == 1:
+    if len(video.time_s) == 1:
         try:
             next(iter(read_audio(path)), None)
         except MediaError:
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
-    return unit, float(frame_ranges_s(time_s)[-1, 1]), time_s, []
+    end_s, unused = whole(video.end_s, video.sound_s, frames)
+    notes = [f"{unused}."] if unused else []
+    if end_s > video.end_s + APART_S:
+        notes.append(f"The picture ends at {video.end_s:.1f} s, the sound at {end_s:.1f} s.")
+    return unit, end_s, video.time_s, notes
 
 
 def transcript_of(path: Path) -> tuple[Path | None, str]:

@@ -29,7 +29,8 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
     from pipeline.corpora.transcripts import check_transcripts
 
     known = make(corpus, reader, root, cli.parse_options(options))
-    found = with_ends(known.root, read(known, shard_units))
+    frames = known.task.partition(":")[0].endswith("/frame")
+    found = with_ends(known.root, read(known, shard_units), frames)
     found.findings += known.review(found)
     found.findings += check_transcripts(known.root, found.units, found.segments)
     prints = Fingerprints(known.root, fingerprints)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from math import inf, isinf
 from pathlib import Path
 
@@ -29,60 +30,84 @@ def frames_of(root: Path, unit: Unit) -> "np.ndarray | InputError":
         return _without_folder(error, root)
 
 
-def end_of(root: Path, unit: Unit) -> "tuple[float | InputError, str]":
-    """Where a unit ends, in seconds from its first frame, or from its first sample where it has no picture.
+@dataclass(frozen=True)
+class Length:
+    """Where a recording ends, in seconds, or why nobody knows, and what must be said of it."""
 
-    And why that is where its sound ends, if its picture cannot be read.
+    end_s: float | InputError
+    unseen: str = ""  # why that is where its sound ends, if its picture cannot be read
+    unused: str = ""  # which of its sound is not used
+
+
+def length_of(root: Path, unit: Unit, frames: bool = False) -> Length:
+    """How long a unit lasts, from its first frame, or from its first sample where it has no picture.
+
+    It ends with its picture or its sound, whichever is later, and with its picture where its ``frames`` are the items.
     """
     failed, unseen = InputError("neither video nor sound tells how long it lasts; give end_s"), ""
     if unit.video:
-        time_s = frames_of(root, unit)
-        if not isinstance(time_s, InputError):
-            return float(frame_ranges_s(time_s)[-1, 1]), ""
-        failed, unseen = time_s, f"{time_s}; it lasts as long as its sound"
+        try:
+            return _seen(root, unit, frames)
+        except InputError as error:
+            failed = _without_folder(error, root)
+            unseen = f"{failed}; it lasts as long as its sound"
     for sound in filter(None, (unit.audio, unit.video)):
         end_s = _sound_s(root, sound)
         if not isinstance(end_s, InputError):
-            return end_s, unseen
+            return Length(end_s, unseen)
         failed = failed if unseen else end_s
-    return failed, ""
+    return Length(failed)
 
 
-def _end_of_own(
-    root: Path, unit: Unit, segment: Segment, failed: InputError, through: Set[str]
-) -> "tuple[float | InputError, str]":
+def _seen(root: Path, unit: Unit, frames: bool) -> Length:
+    """How long a unit lasts whose picture can be read; raises InputError for any other."""
+    from pipeline.media import Video, whole
+    from pipeline.sound import extent_s
+
+    video = Video(root / unit.video)
+    sound_s = video.sound_s
+    if unit.audio:
+        with suppress(InputError):  # said where its sound is read
+            sound_s = extent_s(root / unit.audio)
+    end_s, unused = whole(video.end_s, sound_s, frames)
+    return Length(end_s, unused=unused)
+
+
+def _length_of_own(root: Path, unit: Unit, segment: Segment, failed: InputError, through: Set[str]) -> Length:
     """Where a segment ends that has a sound of its own, in a recording of which nothing can be read.
 
     That begins with the segment, or with the recording where it is one of those that ran ``through`` it.
     """
     lasts_s = _sound_s(root, segment.audio) if segment.audio else failed
     if isinstance(lasts_s, InputError):
-        return failed, ""
+        return Length(failed)
     start_s = 0.0 if segment.audio in through else segment.start_s
-    return start_s + lasts_s, f"{failed}; it lasts as long as its sound" if unit.video else ""
+    return Length(start_s + lasts_s, f"{failed}; it lasts as long as its sound" if unit.video else "")
 
 
-def with_ends(root: Path, found: Index) -> Index:
+def with_ends(root: Path, found: Index, frames: bool = False) -> Index:
     """The same with every segment's end; a segment of a recording that cannot be read is a finding instead.
 
     Recordings are opened only where a segment ends with them; what else starts after their end is a finding, too, as is
-    a picture that cannot be read where sound tells the length.
+    a picture that cannot be read where sound tells the length, and sound that a whole recording does not use.
+    ``frames``: each frame of the picture is an item.
     """
     open_ended = by_unit(segment for segment in found.segments if isinf(segment.end_s))
     if not open_ended:
         return found
     units = {unit.unit_id: unit for unit in found.units if unit.unit_id in open_ended}
     with ThreadPoolExecutor(THREADS) as pool:
-        asked = pool.map(lambda unit: end_of(root, unit), units.values())
-        ends = dict(zip(units, progress(asked, "lengths of recordings", len(units))))
+        asked = pool.map(lambda unit: length_of(root, unit, frames), units.values())
+        lengths = dict(zip(units, progress(asked, "lengths of recordings", len(units))))
     segments, findings = [], list(found.findings)
     through = {unit_id: microphones(own) for unit_id, own in by_unit(found.segments).items()}
     for segment in found.segments:
         unit_id = segment.unit_id
-        recording_s, unseen = ends.get(unit_id, (inf, ""))
-        if isinstance(recording_s, InputError):
-            recording_s, unseen = _end_of_own(root, units[unit_id], segment, recording_s, through[unit_id])
-        end_s = recording_s if isinf(segment.end_s) else segment.end_s
+        length = lengths.get(unit_id, Length(inf))
+        if isinstance(length.end_s, InputError):
+            length = _length_of_own(root, units[unit_id], segment, length.end_s, through[unit_id])
+        recording_s, whole = length.end_s, isinf(segment.end_s)
+        end_s = recording_s if whole else segment.end_s
         if isinstance(end_s, InputError):
             modality = "video" if units[segment.unit_id].video else "audio"
             findings.append(Finding(segment.unit_id, segment.segment_id, modality, "absent", str(end_s)))
@@ -91,8 +116,10 @@ def with_ends(root: Path, found: Index) -> Index:
             findings.append(Finding(segment.unit_id, segment.segment_id, "corpus", "absent", reason))
         else:
             segments.append(replace(segment, end_s=end_s))
-            if unseen:
-                findings.append(Finding(segment.unit_id, segment.segment_id, "video", "absent", unseen))
+            if length.unseen:
+                findings.append(Finding(segment.unit_id, segment.segment_id, "video", "absent", length.unseen))
+            if length.unused and whole:
+                findings.append(Finding(segment.unit_id, segment.segment_id, "audio", "partial", length.unused))
     kept = {s.segment_id for s in segments}
     labels = [row for row in found.labels if row.segment_id in kept]
     return Index(found.units, segments, labels, findings, [row for row in found.ratings if row.segment_id in kept])

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +55,9 @@ class Detection:
 class Detector:
     """Find every face in a part of a picture, with MediaPipe's full-range detector, opened when it is first asked."""
 
+    _picture: Picture | None = None  # the one that was looked at last, ...
+    _known: dict[tuple[Box, bool], list[Detection]]  # ... and what was found in its parts
+
     @cached_property
     def _detector(self):
         import cv2
@@ -71,9 +74,16 @@ class Detector:
         """Faces in ``region``, largest first.
 
         ``thorough``: where there is none, look at parts of the region too. The detector sees a picture as 192 pixels
-        and no face smaller than a twentieth of it.
+        and no face smaller than a twentieth of it. To ask again of the same picture costs nothing.
         """
-        found = self.find_in(picture.rgb(region), region[:2])
+        if picture is not self._picture:
+            self._picture, self._known = picture, {}
+        if (region, thorough) not in self._known:
+            self._known[region, thorough] = self._find(picture, region, thorough)
+        return [replace(detection) for detection in self._known[region, thorough]]
+
+    def _find(self, picture: Picture, region: Box, thorough: bool) -> list[Detection]:
+        found = self.find(picture, region) if thorough else self.find_in(picture.rgb(region), region[:2])
         if thorough and not found:
             for part in _parts(region):
                 more = self.find_in(picture.rgb(part), part[:2])

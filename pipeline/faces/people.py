@@ -97,7 +97,7 @@ class Person:
         if place:
             self.place = None
         if looks:
-            self.looks, self.looked_s, self.seen_s, self.doubted = [], -np.inf, -np.inf, False
+            self.looks, self.looked_s, self.seen_s, self.doubted, self.moving = [], -np.inf, -np.inf, False, False
 
 
 class Scene:

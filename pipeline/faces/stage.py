@@ -1,9 +1,10 @@
 """``python -m pipeline faces``: which frames of some videos are wanted by whom, and the face file that is written.
 
-Each video is decoded once. A frame that several segments want is looked at once for each part of the picture.
+Each video is decoded once, and faces are detected once in a frame and part of the picture. Segments that overlap follow
+their people apart from each other: whom each shows depends on no other but those that begin with it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
@@ -22,7 +23,6 @@ from pipeline.faces.supplied import copy_crops
 from pipeline.log import log
 from pipeline.media import Video
 from pipeline.picture import Picture, Unconvertible
-from pipeline.records import Picture as Part
 from pipeline.records import Segment, Side, read_shard
 
 if TYPE_CHECKING:
@@ -113,25 +113,25 @@ def _track(
     most_faces = dict.fromkeys(by_id, 0)
     begun: set[str] = set()
     with ExitStack() as opened:
-        scenes = _scenes(segments, detector)
-        scene_of = {s.segment_id: scenes[s.picture, s.side] for s in segments}
-        different = list(dict.fromkeys(scenes.values()))
+        scene_of = _scenes(segments, plan, detector)
+        different = list(dict.fromkeys(scene_of.values()))
         for scene in different:
             opened.enter_context(closing(scene))
         for picture, rows in wanted_pictures(video, plan):
+            in_view: Counter = Counter()  # by part of the picture, whichever scene has looked for more
             for scene in different:
                 here = [(s, row) for s, row in rows if scene_of[s] is scene]
                 if not here:
                     continue
-                fresh = not begun.issuperset(s for s, _ in here)
-                begun.update(s for s, _ in here)
                 try:
-                    found = scene.look(picture, fresh)
+                    found = scene.look(picture, fresh=not begun.issuperset(s for s, _ in here))
                 except Unconvertible:
                     continue
+                begun.update(s for s, _ in here)
+                part = by_id[here[0][0]].picture
+                in_view[part] = max(in_view[part], scene.faces)
                 jpegs: dict[Side, np.ndarray] = {}
                 for segment_id, row in here:
-                    most_faces[segment_id] = max(most_faces[segment_id], scene.faces)
                     side = by_id[segment_id].side
                     face = found[side]
                     if isinstance(face, int):
@@ -142,21 +142,36 @@ def _track(
                         jpegs[side] = face.jpeg()
                     writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
                     counts[segment_id]["found"] += 1
+            for segment_id, _ in rows:
+                most_faces[segment_id] = max(most_faces[segment_id], in_view[by_id[segment_id].picture])
     return most_faces
 
 
-def _scenes(segments: Sequence[Segment], detector: "Detector") -> dict[tuple[Part, Side], "Scene"]:
-    """Where each person is looked for, by part of the picture and side: left and right together, one alone apart."""
+def _scenes(segments: Sequence[Segment], plan: Plan, detector: "Detector") -> dict[str, "Scene"]:
+    """Where the person of each segment that wants a frame is looked for: left and right together, one alone apart.
+
+    Segments share a scene where they begin together, so that the frames of one are the first of the other's, or where
+    one begins after the other's end, and the scene anew. Those that overlap otherwise have scenes of their own.
+    """
     from pipeline.faces.people import Scene
 
-    scenes = {}
     named = {(s.picture, s.side) for s in segments}
-    for part in sorted({part for part, _ in named}):
-        for members in SCENES:
+    groups = defaultdict(list)
+    for segment in segments:
+        if len(plan[segment.segment_id][1]):
+            members = next(sides for sides in SCENES if segment.side in sides)
+            groups[segment.picture, members, segment.start_s].append(segment.segment_id)
+    scenes: dict[str, Scene] = {}
+    until: dict[tuple, dict[Scene, int]] = defaultdict(dict)  # the last frame for which each scene is taken
+    for (part, members, _), ids in sorted(groups.items(), key=lambda group: group[0][2]):
+        first, last = plan[ids[0]][1][0], max(plan[segment_id][1][-1] for segment_id in ids)
+        taken = until[part, members]
+        scene = next((scene for scene, frame in taken.items() if frame < first), None)
+        if scene is None:
             sides = tuple(side for side in members if (part, side) in named)
-            if sides:
-                scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
-                scenes |= {(part, side): scene for side in sides}
+            scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
+        taken[scene] = int(last)
+        scenes |= dict.fromkeys(ids, scene)
     return scenes
 
 
