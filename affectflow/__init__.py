@@ -31,7 +31,7 @@ NAMES = {
     "TransformerBlock": "models.attention:TransformerBlock",
     "Unit": "pipeline.records:Unit",
     "collate": "models.data:collate",
-    "load_model": "models.apply.predict:Predictor",
+    "load_model": "models.apply.predict:load_model",
     "observed": "models.attention:observed",
     "options": "pipeline.registry:options",
     "safe_id": "pipeline.names:safe_id",

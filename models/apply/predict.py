@@ -174,6 +174,11 @@ class Predictor:
         return notes
 
 
+def load_model(folder: str | Path, **options) -> Predictor:
+    """Open a packed model, ready to predict; ``options`` are those of :class:`Predictor`."""
+    return Predictor(folder, **options)
+
+
 def _unlabelled(recording: Recording, model: Model, path: Path) -> FeatureStore:
     """The frames of each segment in the form of frame-wise labels, none of them known."""
     names = list(model.task.targets) or ["label"]

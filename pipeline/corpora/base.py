@@ -35,6 +35,12 @@ class Index:
     findings: list[Finding] = field(default_factory=list)
     ratings: list[Rating] = field(default_factory=list)
 
+    def say(
+        self, modality: str, status: str, reason: str, unit: str = WHOLE_CORPUS, segment: str | None = None
+    ) -> None:
+        """Add a finding: what is ``partial`` or ``absent`` of a modality, of the corpus, a recording or a segment."""
+        self.findings.append(Finding(unit, segment, modality, status, reason))
+
 
 @dataclass(frozen=True)
 class Annotation:

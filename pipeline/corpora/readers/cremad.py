@@ -11,10 +11,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
+from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import below, files, find_root
 from pipeline.names import safe_id
-from pipeline.records import Finding, InputError, Label, Segment, Unit
+from pipeline.records import InputError, Label, Segment, Unit
 from pipeline.registry import options
 from pipeline.stand_in import stand_in
 
@@ -81,7 +81,7 @@ class Reader(Corpus):
         folders = {"video": (VIDEO, ".flv")}
         if self.config.sound != "video":
             folders["audio"] = SOUND[self.config.sound], f".{self.config.sound}"
-        media = {what: _media(root, *folder, what, found.findings) for what, folder in folders.items()}
+        media = {what: _media(root, *folder, what, found) for what, folder in folders.items()}
         names = sorted(set().union(*media.values()))
         if not any(path for own in media.values() for path in own.values()):
             instead = f"; {found.findings[0].reason}" if names else ""
@@ -92,12 +92,11 @@ class Reader(Corpus):
                 if any(media[what].values()) and name not in media[what]:  # a folder that lacks all has one finding
                     instead = "; the sound of the video is used" if what == "audio" and paths["video"] else ""
                     reason = f"there is no {folder}/{name}{suffix}{instead}"
-                    found.findings.append(Finding(name, name, what, "partial" if instead else "absent", reason))
+                    found.say(what, "partial" if instead else "absent", reason, name, name)
             if any(paths.values()):
                 _add_clip(root, name, paths["video"], paths.get("audio"), found)
         if len(names) != CLIPS:
-            reason = f"{len(names):,} clips, where the published corpus has {CLIPS:,}"
-            found.findings.append(Finding(WHOLE_CORPUS, None, "corpus", "partial", reason))
+            found.say("corpus", "partial", f"{len(names):,} clips, where the published corpus has {CLIPS:,}")
         return found
 
 
@@ -121,7 +120,7 @@ def parse_name(name: str) -> Clip:
     return Clip(*match.groups())
 
 
-def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Finding]) -> dict[str, Path | None]:
+def _media(root: Path, folder: str, suffix: str, what: str, index: Index) -> dict[str, Path | None]:
     """Files of a folder by clip, None where a pointer or page is there instead; what is amiss is a finding."""
     found: dict[str, Path | None] = {}
     absent = {}
@@ -130,22 +129,22 @@ def _media(root: Path, folder: str, suffix: str, what: str, findings: list[Findi
         try:
             parse_name(name)
         except InputError as error:
-            reason = f"{folder}/{path.name}: {error}; not used"
-            findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
+            index.say("corpus", "absent", f"{folder}/{path.name}: {error}; not used", safe_id(path.stem))
             continue
         if name in found:
             reason = f"{folder}/{path.name}: another file there is of the clip {name}, too; not used"
-            findings.append(Finding(name, name, what, "partial", reason))
+            index.say(what, "partial", reason, name, name)
             continue
         instead = stand_in(path) if path.is_file() and path.stat().st_size < SMALL_BYTES else None
         found[name] = None if instead else path
         if instead:
             absent[name] = f"{folder}/{path.name} is {instead[0]}; {instead[1]}"
     if not found:
-        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", f"there is no clip in {folder}"))
+        index.say(what, "absent", f"there is no clip in {folder}")
     elif len(absent) == len(found):
         reason = f"none of the {len(found):,} files of {folder} can be used, such as {min(absent.values())}"
-        findings.append(Finding(WHOLE_CORPUS, None, what, "absent", reason))
+        index.say(what, "absent", reason)
     else:
-        findings += [Finding(name, name, what, "absent", reason) for name, reason in absent.items()]
+        for name, reason in absent.items():
+            index.say(what, "absent", reason, name, name)
     return found

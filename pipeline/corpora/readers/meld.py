@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
+from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import files, find_root, read_text
 from pipeline.names import safe_id
 from pipeline.records import Finding, InputError, Label, Segment, Unit
@@ -62,9 +62,7 @@ class Reader(Corpus):
         return found
 
     def _read_part(self, root: Path, part: str, found: Index) -> None:
-        def say(modality: str, status: str, reason: str, unit: str = WHOLE_CORPUS) -> None:
-            found.findings.append(Finding(unit, None, modality, status, reason))
-
+        say = found.say
         clips = _clips(root / FOLDERS[part], say)
         table = root / f"{part}_sent_emo.csv"
         if not table.is_file():
@@ -92,7 +90,7 @@ class Reader(Corpus):
             found.labels.append(Label(segment_id, row["Emotion"].lower() or None))
             if row["Emotion"].lower() not in EMOTIONS:
                 reason = f"emotion {row['Emotion']!r} is none of {', '.join(EMOTIONS)}; kept as it is"
-                found.findings.append(Finding(segment_id, segment_id, "label", "partial", reason))
+                say("label", "partial", reason, segment_id, segment_id)
             self._utterance_s[segment_id] = _seconds(row.get("EndTime")) - _seconds(row.get("StartTime"))
         for dialogue, utterance in sorted(clips):
             path = clips[dialogue, utterance].relative_to(root).as_posix()

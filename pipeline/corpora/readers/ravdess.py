@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pipeline.corpora.base import WHOLE_CORPUS, Corpus, Index
+from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.tree import find_root, is_litter
 from pipeline.names import safe_id
-from pipeline.records import Finding, InputError, Label, Segment, Unit
+from pipeline.records import InputError, Label, Segment, Unit
 from pipeline.registry import options
 
 LAYOUT = ("Actor_[0-9][0-9]",)
@@ -75,7 +75,7 @@ class Reader(Corpus):
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
         channels = Counter()
-        for name, paths in sorted(_performances(root, found.findings).items()):
+        for name, paths in sorted(_performances(root, found).items()):
             performance = parse_name(f"{FULL}-{name}")[1]
             channels[performance.channel] += 1
             if self.config.channel not in (performance.channel, "both"):
@@ -87,7 +87,7 @@ class Reader(Corpus):
                 modality = "video" if not video else "audio"
                 reason = f"there is no {FULL}-{name}.mp4 with picture and sound; used is {there}"
                 status = "partial" if video and sound else "absent"
-                found.findings.append(Finding(name, name, modality, status, reason))
+                found.say(modality, status, reason, name, name)
             found.units.append(Unit(name, video, sound))
             found.segments.append(
                 Segment(
@@ -104,7 +104,7 @@ class Reader(Corpus):
             )
         if self.config.channel != "song" and channels["speech"] != SPOKEN:
             reason = f"{channels['speech']:,} performances of speech, where the published corpus has {SPOKEN:,}"
-            found.findings.append(Finding(WHOLE_CORPUS, None, "corpus", "partial", reason))
+            found.say("corpus", "partial", reason)
         return found
 
 
@@ -117,7 +117,7 @@ def parse_name(name: str) -> tuple[str, Performance]:
     return modality, Performance(CHANNELS[channel], EMOTIONS[emotion], INTENSITIES[intensity], *rest)
 
 
-def _performances(root: Path, findings: list[Finding]) -> dict[str, dict[str, str]]:
+def _performances(root: Path, index: Index) -> dict[str, dict[str, str]]:
     """Path of each modality of a performance, from the root, by its six numbers; other files are findings."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for folder in sorted(path for path in root.glob(LAYOUT[0]) if path.is_dir()):
@@ -132,8 +132,7 @@ def _performances(root: Path, findings: list[Finding]) -> dict[str, dict[str, st
                 if (modality == AUDIO_ONLY) != (path.suffix.lower() == ".wav"):
                     raise InputError(f"modality {modality} does not go with {path.suffix}")
             except InputError as error:
-                reason = f"{where}: {error}; not used"
-                findings.append(Finding(safe_id(path.stem), None, "corpus", "absent", reason))
+                index.say("corpus", "absent", f"{where}: {error}; not used", safe_id(path.stem))
                 continue
             found[path.stem[3:]][modality] = where
     return found

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
+from pipeline.corpora.base import Annotation, Corpus, Index
 from pipeline.corpora.readers.affwild2 import figures
 from pipeline.corpora.tree import below, files, find_root, is_litter
 from pipeline.names import safe_id
-from pipeline.records import Finding, InputError, Segment, Side, Unit
+from pipeline.records import InputError, Segment, Side, Unit
 from pipeline.registry import options
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Reader(Corpus):
     def index(self) -> Index:
         """Read the whole tree; raises InputError for a wrong root."""
         root = find_root(self.root, self.key, LAYOUT)
-        (videos, twins), annotations, crops = _videos(root, self.key), _annotations(root), _crop_folders(root)
-        subjects, findings = _subjects(videos, annotations, crops)
-        found = Index(findings=[*twins, *findings])
+        found = Index()
+        videos, annotations, crops = _videos(root, self.key, found), _annotations(root), _crop_folders(root)
+        subjects = _subjects(videos, annotations, crops, found)
         for video, path in videos.items():
             parts = {annotations[s][0] if s in annotations else "test" for s in subjects[video]}
             part = parts.pop() if len(parts) == 1 else None
@@ -67,7 +67,7 @@ class Reader(Corpus):
             found.units.append(Unit(unit_id, path.relative_to(root).as_posix(), part=part))
             if part is None:
                 reason = "people of this video are in different parts; they share picture and sound"
-                found.findings.append(Finding(unit_id, None, "corpus", "partial", reason))
+                found.say("corpus", "partial", reason, unit_id)
             for subject in sorted(subjects[video]):
                 annotated = annotations.get(subject)
                 found.segments.append(
@@ -109,8 +109,8 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
     return "whole"
 
 
-def _videos(root: Path, key: str) -> tuple[dict[str, Path], list[Finding]]:
-    """Path of each video by its stem, and a finding for each stem of several; raises InputError where there is none."""
+def _videos(root: Path, key: str, found: Index) -> dict[str, Path]:
+    """Path of each video by its stem, a stem of several being a finding; raises InputError where there is none."""
     from pipeline.names import VIDEO_SUFFIXES
 
     videos: dict[str, list[Path]] = defaultdict(list)
@@ -128,16 +128,15 @@ def _videos(root: Path, key: str) -> tuple[dict[str, Path], list[Finding]]:
                 videos[path.stem].append(path)
     if not videos:
         raise InputError(f"{key}: no video under {root / LAYOUT[0]}; unpack the organisers' batches there")
-    twins = []
     for stem, paths in sorted(videos.items()):
         if len(paths) > 1:
             named = ", ".join(below(root, path) for path in paths)
             reason = f"{len(paths)} videos are named {stem}: {named}; annotations could belong to either, so none was "
             reason += "used: remove all but one, or rename them"
-            twins.append(Finding(safe_id(stem), None, "video", "absent", reason))
-    if len(twins) == len(videos):
-        raise InputError(f"{key}: {twins[0].reason}")
-    return {stem: paths[0] for stem, paths in sorted(videos.items()) if len(paths) == 1}, twins
+            found.say("video", "absent", reason, safe_id(stem))
+    if len(found.findings) == len(videos):
+        raise InputError(f"{key}: {found.findings[0].reason}")
+    return {stem: paths[0] for stem, paths in sorted(videos.items()) if len(paths) == 1}
 
 
 def _annotations(root: Path) -> dict[str, tuple[str, Path]]:
@@ -168,21 +167,20 @@ def _video_of(subject: str, videos: dict[str, Path]) -> str | None:
 
 
 def _subjects(
-    videos: dict[str, Path], annotations: dict[str, tuple[str, Path]], crops: set[str]
-) -> tuple[dict[str, set[str]], list[Finding]]:
-    """The subjects of each video, and a finding for each annotation that has no video."""
+    videos: dict[str, Path], annotations: dict[str, tuple[str, Path]], crops: set[str], found: Index
+) -> dict[str, set[str]]:
+    """The subjects of each video; an annotation that has no video is a finding."""
     subjects: dict[str, set[str]] = defaultdict(set)
-    findings = []
     if not annotations:
         reason = f"no annotation in {CHALLENGE}/{{{','.join(PARTS)}}}: every video is predicted, none is scored"
-        findings.append(Finding(WHOLE_CORPUS, None, "label", "absent", reason))
+        found.say("label", "absent", reason)
     for subject in sorted({*annotations, *crops}):
         if video := _video_of(subject, videos):
             subjects[video].add(subject)
         elif subject in annotations:
             path = annotations[subject][1]
             reason = f"{path.parent.name}/{path.name} has no video: none under {LAYOUT[0]} is called {subject}"
-            findings.append(Finding(safe_id(subject), safe_id(subject), "video", "absent", reason))
+            found.say("video", "absent", reason, safe_id(subject), safe_id(subject))
     for video in videos:
         subjects[video] = subjects[video] or {video}
-    return subjects, findings
+    return subjects

@@ -1,6 +1,6 @@
 """IEMOCAP as released: dialogs are units, turns of the EmoEvaluation files segments, with each known trap handled.
 
-A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable becomes a :class:`Finding`; the rest of
+A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable becomes a finding; the rest of
 the corpus is read all the same.
 """
 
@@ -28,7 +28,7 @@ from pipeline.corpora.readers.iemocap.files import (
 )
 from pipeline.corpora.readers.iemocap.release import check_release
 from pipeline.corpora.tree import files, find_root, lines, read_text
-from pipeline.records import OBSERVER, SELF, Finding, InputError, Label, Picture, Rating, Segment, Unit
+from pipeline.records import OBSERVER, SELF, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
 
 NUMBER = f"({'|'.join(NUMBERS)})"
@@ -86,11 +86,10 @@ class Reader(Corpus):
     def index(self) -> Index:
         """Read the whole tree; raises InputError where there is nothing to read."""
         root = find_root(self.root, self.key, LAYOUT)
-        dialogs, findings = _dialogs(root, self.key)
-        found = Index(findings=findings)
-        for dialog, session in sorted(dialogs.items()):
+        found = Index()
+        for dialog, session in sorted(_dialogs(root, self.key, found).items()):
             _read_dialog(root, dialog, session, self.config.audio == "sentences", found)
-        found.findings += check_release(found)
+        check_release(found)
         return found
 
 
@@ -108,10 +107,9 @@ def speaker_of(session: int, letter: str) -> str:
     return f"Ses{session:02d}{letter}"
 
 
-def _dialogs(root: Path, key: str) -> tuple[dict[str, int], list[Finding]]:
-    """Session of each dialog that has an EmoEvaluation file, and findings for files and videos that fit no dialog."""
+def _dialogs(root: Path, key: str, found: Index) -> dict[str, int]:
+    """Session of each dialog that has an EmoEvaluation file; files and videos that fit no dialog are findings."""
     dialogs: dict[str, int] = {}
-    findings = []
     folders = sorted(p for p in root.glob("Session[0-9]*") if p.is_dir() and p.name[7:].isdigit())
     for folder in folders:
         session = int(folder.name[7:])
@@ -121,14 +119,14 @@ def _dialogs(root: Path, key: str) -> tuple[dict[str, int], list[Finding]]:
                 dialogs[path.stem] = session
             else:
                 reason = f"{path.relative_to(root)} is not named after a dialog of session {session} and was not read"
-                findings.append(Finding(path.stem, None, "corpus", "absent", reason))
+                found.say("corpus", "absent", reason, path.stem)
         for path in files(folder / "dialog" / "avi" / "DivX", ".avi"):
             if path.stem not in dialogs:
                 reason = f"{path.relative_to(root)} has no EmoEvaluation/{path.stem}.txt, hence no turns"
-                findings.append(Finding(path.stem, None, "label", "absent", reason))
+                found.say("label", "absent", reason, path.stem)
     if not dialogs:
         raise InputError(f"{key}: no dialog in {root}/{LAYOUT[0]}; unpack the release again")
-    return dialogs, findings
+    return dialogs
 
 
 def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: Index) -> None:
@@ -137,11 +135,9 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
     found.units.append(Unit(dialog, video.relative_to(root).as_posix()))
     aligned = {path.stem: path for path in files(alignment_folder(root, session, dialog), ".wdseg")}
     if not video.is_file():
-        found.findings.append(Finding(dialog, None, "video", "absent", f"there is no {video.relative_to(root)}"))
-    turns, ratings, findings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog)
-    found.findings += findings
-    texts, findings = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns})
-    found.findings += findings
+        found.say("video", "absent", f"there is no {video.relative_to(root)}", dialog)
+    turns, ratings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog, found)
+    texts = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns}, found)
     for turn in turns:
         letter = split_turn(turn.turn_id)[1]
         alignment = aligned.get(turn.turn_id)
@@ -163,7 +159,7 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
                 alignment=alignment.relative_to(root).as_posix() if alignment else None,
             )
         except InputError as error:
-            found.findings.append(Finding(dialog, turn.turn_id, "corpus", "absent", str(error)))
+            found.say("corpus", "absent", str(error), dialog, turn.turn_id)
             continue
         found.segments.append(segment)
         found.ratings += ratings.get(turn.turn_id, [])
@@ -171,21 +167,21 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
         found.labels.append(Label(turn.turn_id, turn.label, numbers))
         if turn.label not in LABELS:
             reason = f"label {turn.label!r} is none of the release's {', '.join(LABELS)}; kept as it is"
-            found.findings.append(Finding(dialog, turn.turn_id, "label", "partial", reason))
+            found.say("label", "partial", reason, dialog, turn.turn_id)
 
 
-def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, list[Rating]], list[Finding]]:
-    """The usable turns of one EmoEvaluation file in order of time, what each rater said, and what was wrong."""
+def _read_evaluation(path: Path, dialog: str, found: Index) -> tuple[list[Turn], dict[str, list[Rating]]]:
+    """The usable turns of one EmoEvaluation file in order of time, and what each rater said."""
     turns: list[Turn] = []
     current: Turn | None = None  # whom the lines of raters are about: nobody's after a turn that cannot be read
     by_turn: dict[str, dict[str, Rating]] = {}
-    findings = []
     try:
         text, note = read_text(path)
     except InputError as error:
-        return [], {}, [Finding(dialog, None, "label", "absent", str(error))]
+        found.say("label", "absent", str(error), dialog)
+        return [], {}
     if note:
-        findings.append(Finding(dialog, None, "label", "partial", note))
+        found.say("label", "partial", note, dialog)
     for number, line in enumerate(lines(text), start=1):
         try:
             if rating := parse_rating_line(line):
@@ -200,7 +196,7 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
                 raise InputError(f"turn {turn.turn_id} belongs to another dialog")
         except InputError as error:
             reason = f"{path.name}, line {number}: {error}; the line was not used"
-            findings.append(Finding(dialog, None, "label", "partial", reason))
+            found.say("label", "partial", reason, dialog)
             continue
         turns.append(turn)
         current = turn
@@ -211,15 +207,15 @@ def _read_evaluation(path: Path, dialog: str) -> tuple[list[Turn], dict[str, lis
         if len(set(same)) > 1:
             differently = "; ".join(f"{t.start_s}-{t.end_s} s {t.label}" for t in same)
             reason = f"{twice}, different ({differently}); none was used"
-            findings.append(Finding(dialog, turn_id, "corpus", "absent", reason))
+            found.say("corpus", "absent", reason, dialog, turn_id)
             continue
         kept.append(same[0])
         if len(same) > 1:
-            findings.append(Finding(dialog, turn_id, "label", "partial", f"{twice}, alike; one was used"))
+            found.say("label", "partial", f"{twice}, alike; one was used", dialog, turn_id)
     if not kept:
-        findings.append(Finding(dialog, None, "label", "absent", f"{path.name} has no usable turn"))
+        found.say("label", "absent", f"{path.name} has no usable turn", dialog)
     ratings = {turn_id: list(of_turn.values()) for turn_id, of_turn in by_turn.items()}
-    return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings, findings
+    return sorted(kept, key=lambda t: (t.start_s, t.turn_id)), ratings
 
 
 def _note(rating: tuple[str, list[str]], turn: Turn | None, by_turn: dict[str, dict[str, Rating]]) -> None:
@@ -234,16 +230,18 @@ def _note(rating: tuple[str, list[str]], turn: Turn | None, by_turn: dict[str, d
         )
 
 
-def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[str, str], list[Finding]]:
-    """Text of each turn, and what was wrong."""
+def _read_transcript(path: Path, dialog: str, turn_ids: set[str], found: Index) -> dict[str, str]:
+    """Text of each turn."""
     if not path.is_file():
-        reason = f"there is no transcriptions/{path.name}"
-        return {}, [Finding(dialog, None, "text", "absent", reason)]
+        found.say("text", "absent", f"there is no transcriptions/{path.name}", dialog)
+        return {}
     try:
         text, note = read_text(path)
     except InputError as error:
-        return {}, [Finding(dialog, None, "text", "absent", f"transcriptions/{error}")]
-    findings = [Finding(dialog, None, "text", "partial", f"transcriptions/{note}")] if note else []
+        found.say("text", "absent", f"transcriptions/{error}", dialog)
+        return {}
+    if note:
+        found.say("text", "partial", f"transcriptions/{note}", dialog)
     texts: dict[str, str] = {}
     without_turn = []
     for number, line in enumerate(lines(text), start=1):
@@ -251,7 +249,7 @@ def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[
             parsed = parse_transcript_line(line)
         except InputError as error:
             reason = f"transcriptions/{path.name}, line {number}: {error}; the line was not used"
-            findings.append(Finding(dialog, None, "text", "partial", reason))
+            found.say("text", "partial", reason, dialog)
             continue
         if parsed is None:
             continue
@@ -260,15 +258,15 @@ def _read_transcript(path: Path, dialog: str, turn_ids: set[str]) -> tuple[dict[
             without_turn.append(turn_id)
         elif texts.setdefault(turn_id, words) != words:
             reason = f"line {number} of the transcription is a second text for this turn; the first was used"
-            findings.append(Finding(dialog, turn_id, "text", "partial", reason))
+            found.say("text", "partial", reason, dialog, turn_id)
     if without_turn:
         reason = (
             f"transcriptions/{path.name}: {len(without_turn)} lines name turns that were not evaluated, "
             f"such as {without_turn[0]}"
         )
-        findings.append(Finding(dialog, None, "text", "partial", reason))
+        found.say("text", "partial", reason, dialog)
     for turn_id in sorted(turn_ids - texts.keys()):
-        findings.append(Finding(dialog, turn_id, "text", "absent", "the transcription has no line for this turn"))
+        found.say("text", "absent", "the transcription has no line for this turn", dialog, turn_id)
     for turn_id in sorted(t for t in turn_ids & texts.keys() if not texts[t]):
-        findings.append(Finding(dialog, turn_id, "text", "absent", "the transcription of this turn is empty"))
-    return texts, findings
+        found.say("text", "absent", "the transcription of this turn is empty", dialog, turn_id)
+    return texts

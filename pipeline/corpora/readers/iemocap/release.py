@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from pipeline.corpora.base import WHOLE_CORPUS, Index
-from pipeline.records import Finding
+from pipeline.corpora.base import Index
 
 SESSIONS = 5
 DIALOGS = 151
@@ -17,8 +16,8 @@ TURNS_OF_LABEL = {
 }  # fmt: skip
 
 
-def check_release(index: Index) -> list[Finding]:
-    """One finding for each count in which a full release differs from the published one.
+def check_release(index: Index) -> None:
+    """Add a finding for each count in which a full release differs from the published one.
 
     A tree with fewer sessions or dialogs gets a finding that says what is absent, and its counts are not compared.
     """
@@ -30,7 +29,8 @@ def check_release(index: Index) -> list[Finding]:
         of_session = Counter(int(u.unit_id[3:5]) for u in units)
         listing = ", ".join(f"{of_session[s]} in Session{s}" for s in sorted(sessions))
         reason = f"part of the release: {len(units)} of {DIALOGS} dialogs ({listing}){lacking}"
-        return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason)]
+        index.say("corpus", "partial", reason)
+        return
     of_session = Counter(int(s.session or 0) for s in segments)
     of_label = Counter(row.label for row in index.labels)
     durations_s = [s.duration_s for s in segments] or [0.0]
@@ -43,8 +43,9 @@ def check_release(index: Index) -> list[Finding]:
         ("seconds in the shortest turn", round(min(durations_s), 3), SHORTEST_S),
         ("seconds in the longest turn", round(max(durations_s), 2), LONGEST_S),
     ]
-    reasons = [f"{n:,} {what}, where the published release has {known:,}" for what, n, known in counts if n != known]
-    return [Finding(WHOLE_CORPUS, None, "corpus", "partial", reason) for reason in reasons]
+    for what, n, known in counts:
+        if n != known:
+            index.say("corpus", "partial", f"{n:,} {what}, where the published release has {known:,}")
 
 
 def _with_others(known: dict, found: Counter) -> list[tuple]:

@@ -11,12 +11,12 @@ from math import inf, isfinite, isnan
 from pathlib import Path
 from typing import cast
 
-from pipeline.corpora.base import WHOLE_CORPUS, Index
+from pipeline.corpora.base import Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label, number
 from pipeline.corpora.transcripts import READERS, is_transcript
 from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
-from pipeline.records import Finding, InputError, Label, Picture, Segment, Side, Unit
+from pipeline.records import InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")
@@ -82,7 +82,7 @@ def read_rows(table: TableFile, root: Path, key: str, task: str) -> Index:
     recordings: dict[str, list[Entry]] = defaultdict(list)
     for row in table.rows():
         if isinstance(row, InputError):
-            found.findings.append(Finding(WHOLE_CORPUS, None, "corpus", "absent", str(row)))
+            found.say("corpus", "absent", str(row))
             continue
         for entry in _entries(table, row, places, found):
             recordings[entry.key].append(entry)
@@ -107,21 +107,22 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
     name = row.cells.get("segment_id")
     if not named and "text" not in row.cells:
         reason = f"{table.name}, line {row.line}: names neither video, sound nor text; the row was not used"
-        found.findings.append(Finding(WHOLE_CORPUS, safe_id(name) if name else None, "corpus", "absent", reason))
+        found.say("corpus", "absent", reason, segment=safe_id(name) if name else None)
         return
     usable = any(paths.values()) or "text" in row.cells
     for kind in (kind for kind in named if not paths[kind]):
         status, then = ("partial", "the rest of the row was") if usable else ("absent", "the row was not")
         reason = f"{table.name}, line {row.line}: there is no file {named[kind]}; {then} used"
         unit = safe_id(name or os.path.splitext(os.path.basename(named[kind]))[0])
-        found.findings.append(Finding(unit, safe_id(name) if name else None, kind, status, reason))
+        found.say(kind, status, reason, unit, safe_id(name) if name else None)
     if not usable:
         return
     pairs, unclear = _pairs(paths.get("video", []), paths.get("audio", []))
-    found.findings += [_unclear(table, row, files) for files in unclear]
+    for files in unclear:
+        _say_unclear(table, row, files, found)
     if name and len(pairs) > 1:
         reason = f"{table.name}, line {row.line}: {len(pairs)} files match, one segment_id cannot name them all"
-        found.findings.append(Finding(WHOLE_CORPUS, safe_id(name), "corpus", "absent", f"{reason}; leave it empty"))
+        found.say("corpus", "absent", f"{reason}; leave it empty", segment=safe_id(name))
         return
     for video, audio in pairs:
         yield Entry(row, video, audio)
@@ -157,12 +158,12 @@ def _by_end(paths: Iterable[str], length: int) -> dict[tuple[str, ...], list[str
     return dict(found)
 
 
-def _unclear(table: TableFile, row: Row, files: list[str]) -> Finding:
-    """Says that videos and sounds of one name cannot be paired."""
+def _say_unclear(table: TableFile, row: Row, files: list[str], found: Index) -> None:
+    """Say that videos and sounds of one name cannot be paired."""
     listed = ", ".join(files[:4]) + (" and others" if len(files) > 4 else "")
     reason = f"{table.name}, line {row.line}: which belong together of {listed} is not clear, and these sounds were "
     reason += "not used; give each video a row with its sound"
-    return Finding(safe_id(os.path.splitext(os.path.basename(files[0]))[0]), None, "audio", "partial", reason)
+    found.say("audio", "partial", reason, safe_id(os.path.splitext(os.path.basename(files[0]))[0]))
 
 
 def _name(table: TableFile, recordings: dict[str, list[Entry]]) -> dict[str, str]:
@@ -218,7 +219,7 @@ def _read_recording(
         where = f"{table.name}, line {entry.row.line}"
 
         def say(modality: str, status: str, reason: str, name=entry.name, where=where) -> None:
-            found.findings.append(Finding(unit_id, name, modality, status, f"{where}: {reason}"))
+            found.say(modality, status, f"{where}: {reason}", unit_id, name)
 
         supplied = {}
         for kind in MODALITY:
@@ -243,7 +244,7 @@ def _read_recording(
     several = list(dict.fromkeys(path for path in transcripts if path))
     if len(several) > 1:
         reason = f"{table.name} names several transcripts of one recording: {', '.join(several)}; the first is used"
-        found.findings.append(Finding(unit_id, None, "text", "partial", reason))
+        found.say("text", "partial", reason, unit_id)
     part = parts[0] if len(set(parts)) == 1 else None
     transcript = next(iter(several), None)
     found.units.append(Unit(unit_id, entries[0].video, shared, transcript, part))
