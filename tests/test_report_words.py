@@ -7,6 +7,7 @@ import pytest
 
 from models.options import NetworkOptions
 from models.report.runs import Run, RunNames
+from models.report.sections.folds import develops_on_tested
 from models.report.settings import Settings
 from models.report.view import departures
 from tests.page import Page, rows_of
@@ -58,12 +59,16 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert names.pair("x-A+V", "y-A+V") == ("the x", "the y", "A+V")
     assert names.pair("x-A+V", "x-A") == ("A+V", "A", "the x")
     assert names.pair("y-A+V", "x-A") == ("the y A+V", "the x A", "")
+    assert names.pair("y-A+V", "x-A+V x-A") == ("the y A+V", "the best of the x A+V and the x A", "")
+    assert names.pair("x-A", "x-A+V") == names.pair("x-A", "x-A+V ") == ("A", "A+V", "the x")
     names = names_of(
         ("x-A", "x", "A", {"audio": "one"}), ("x2-A", "x", "A", {"audio": "two"}), ("y-A", "y", "A", {"audio": "one"})
     )
     assert names.pair("x-A", "x2-A") == ("one", "two", "the x A")
     assert names.run("x2-A") == "the x A on two"
     assert names.pair("x2-A", "y-A") == ("the x on two", "the y on one", "A")
+    assert names.pair("x-A", "x2-A y-A") == ("the x on one", "the best of the x on two and the y on one", "A")
+    assert names.side("x-A y-A x2-A") == "the best of the x A on one, the y A on one and the x A on two"
     two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
     two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
@@ -192,6 +197,53 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
     (item,) = [li.text for li in made.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text]
     assert "It holds if whole sessions are drawn anew, too (p = 0.021, of this contrast alone)." in item
     assert "There are only 3 dialogs, so interval and p are rough." in item
+
+
+SEVERAL = {
+    "b": "self-A+V+T cross_self-A+V+T",
+    "b_chosen_from": "self-A+V+T=0.5910:3 cross_self-A+V+T=0.5902:2 late-A+V+T=0.5011:0",
+    "remarks": "chosen",
+    "note": "b is in each fold the best of several by its development score",
+    "verdict": "a better",
+    "difference": 0.021,
+}
+
+
+def test_the_best_of_several_runs_is_said_wherever_b_stands(fixtures):
+    page = with_contrast(fixtures["iemocap"], **SEVERAL)
+    assert page.with_class("answer")[0].text == "Cross-attention is better."
+    lead = page.with_class("lead")[0].text
+    assert (
+        "cross-attention scores 2.1 points higher than the best of self-attention and cross- and self-attention" in lead
+    )
+    assert lead.endswith("The best is in each fold the run with the highest score on the fold’s own development part.")
+    first = _contrasts(page)[0].all("th")[0].text
+    assert first == "Cross-attention against the best of self-attention and cross- and self-attention, A+V+T"
+    (tests,) = [t for t in page.all("table") if t.attributes["data-name"] == "tests"]
+    row = tests.all("tbody")[0].all("tr")[0]
+    assert "against the best of self-A+V+T and cross_self-A+V+T" in row.all("th")[0].text
+    assert row.all("td")[-1].text == (
+        "self-A+V+T (59.1 %, 3 folds), cross_self-A+V+T (59.0 %, 2 folds), late-A+V+T (50.1 %, 0 folds)"
+    )
+    text = page.by_id("paper").text
+    assert "the second of a contrast is the best of several runs, that is in each fold the run" in text
+
+
+def test_one_run_that_every_fold_chose_is_named_alone(fixtures):
+    page = with_contrast(fixtures["iemocap"], **{**SEVERAL, "b": "self-A+V+T"})
+    assert "the best of" not in page.with_class("lead")[0].text
+
+
+def test_the_best_run_is_not_said_to_be_chosen_apart_from_the_test_items_where_it_is_not(pages):
+    seen = "Development parts of some folds are test parts of others, so the choice is not independent of that score"
+    assert seen in pages["iemocap"].all("header")[0].text
+    assert seen in pages["iemocap"].by_id("paper").text
+    assert seen not in pages["affwild2"].root.text, "one fold"
+    rows = [("a", 0, "development"), ("b", 0, "test"), ("c", 1, "development"), ("d", 1, "test")]
+    split = pd.DataFrame(rows, columns=["segment_id", "fold", "part"])
+    assert not develops_on_tested(split)
+    assert develops_on_tested(split.replace({"segment_id": {"c": "b"}}))
+    assert not develops_on_tested(split.replace({"segment_id": {"a": "b"}})), "in one fold: the protocol says so"
 
 
 def test_every_contrast_is_on_the_first_page_once(pages, fixtures):

@@ -30,6 +30,11 @@ def differences(
     return sorted(found, key=lambda key: _rank(key.partition(".")[0]))
 
 
+def runs_of(side: str) -> list[str]:
+    """The runs that a row of significance.csv has as a or b: several where folds chose differently."""
+    return side.split()
+
+
 def also_differs(found: list[str]) -> list[str]:
     """What a contrast does not say: all differences but the first, which it is about."""
     return found[1:]

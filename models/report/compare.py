@@ -153,7 +153,7 @@ def verdicts(sides: list[Side]) -> Table | None:
     for k, side in enumerate(sides):
         table = side.results.tables["significance"]
         for row in table[table["role"] == Role.PLANNED].to_dict("records"):
-            pair = f"{side.names.run(row['a'])} against {side.names.run(row['b'])}"
+            pair = f"{side.names.run(row['a'])} against {side.names.side(row['b'])}"
             of = rows.setdefault(pair, {"pair": pair})
             if missing(row["difference"]):
                 of[f"side{k}"] = "not tested"

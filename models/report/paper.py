@@ -14,12 +14,16 @@ from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
-from models.report.writing import count, grouped, listing, metric_words, percent, sentence
+from models.report.writing import count, grouped, listing, metric_words, missing, percent, sentence
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
 PREVIEW = "preview.tex"  # by which a folder is known as a report's own
+CHOSEN = (
+    " Where the second of a contrast is the best of several runs, that is in each fold the run with the highest score "
+    "on the fold’s own development part."
+)
 KEY = re.compile(r"@\w+\{([^,\s]+),")
 
 
@@ -184,6 +188,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
         f"±{verdicts.numbers.region(settings.practical_region)}",
         Cite(["schuirmann1987"]),
         "." if planned == 1 else ", each contrast for itself.",
+        CHOSEN if any(not missing(row.get("b_chosen_from")) for row in verdicts.rows) else "",
     ]
 
 

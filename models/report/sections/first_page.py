@@ -7,12 +7,16 @@ from models.report.gather import Results
 from models.report.runs import RunNames
 from models.report.sections.classes import guessing
 from models.report.sections.contrasts import undecided
-from models.report.sections.folds import leaks_of
+from models.report.sections.folds import develops_on_tested, leaks_of
 from models.report.sections.scores import Cell, Cells, guessed
 from models.report.sections.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 from models.report.tables import Table
 from models.report.writing import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 
+CHOSEN_BY_TESTED = (
+    "Development parts of some folds are test parts of others, so the choice is not independent of that score, which "
+    "may be a little too high."
+)
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
 
@@ -62,7 +66,8 @@ def first_page(
     """Put the page's words together; everything in them is in the tables."""
     settings, names = results.settings, verdicts.names
     best = best_run(cells, ranked, settings.metric, chance)
-    best_is = _best_sentence(best, len(runs), settings, names, chance) if best else ""
+    tested = len(runs) > 1 and results.split is not None and develops_on_tested(results.split)
+    best_is = _best_sentence(best, len(runs), settings, names, chance, tested) if best else ""
     first = verdicts.answers[0] if verdicts.answers else None
     if first:
         question, answer, lead = _question(first.question), _answer(first), first.sentence
@@ -105,7 +110,7 @@ def _score(cell: Cell, numbers: Numbers) -> str:
     return f"{numbers.score(cell.mean)}{spread}{' %' if numbers.percent else ''}"
 
 
-def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None) -> str:
+def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None, tested: bool) -> str:
     numbers = Numbers(settings.metric)
     trainings = count(best.test.runs, "training")
     over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
@@ -115,6 +120,7 @@ def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: flo
         too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
         text = f"Best by its development score ({development}{too}): {names.run(best.run)}."
     text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
+    text += f" {CHOSEN_BY_TESTED}" if tested else ""
     frames = settings.task.frames
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
 

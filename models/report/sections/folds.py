@@ -54,6 +54,13 @@ def alike(split: pd.DataFrame) -> list[list[str]]:
     return [list(tests) for tests in others.values() if len(set(tests.values())) > 1]
 
 
+def develops_on_tested(split: pd.DataFrame) -> bool:
+    """Whether the development part of some fold holds what another fold tests."""
+    parts = [split.loc[split["part"] == part, ["segment_id", "fold"]] for part in ("development", "test")]
+    both = parts[0].merge(parts[1], on="segment_id")
+    return bool((both["fold_x"] != both["fold_y"]).any())
+
+
 def apart(results: Results) -> str:
     """What of the test part does not train, and what does, as sentences; empty where nothing is known."""
     rows, words = leaks_of(results), _words(results)
