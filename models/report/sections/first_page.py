@@ -26,9 +26,11 @@ class Best:
 
     run: str
     development: Cell
-    test: Cell
+    test: Cell | None
+    defined: str  # in how many trainings the test score is, where it has no mean
     at_chance: bool
     equals: int  # other runs with the same development score
+    unranked: int  # runs whose development score is undefined in some training
 
 
 @dataclass(frozen=True)
@@ -49,14 +51,15 @@ class FirstPage:
 def best_run(cells: Cells, ranked: list[str], metric: str, chance: float | None) -> Best | None:
     """The run that a reader who had seen only the development part would take; None without development scores."""
     for run in ranked:
-        if (run, metric) in cells:
-            test = cells[run, metric]
-            low = guessed(test.mean, chance)
+        test, defined = cells.get((run, metric)), cells.undefined.get((run, metric), "")
+        if test or defined:
+            low = test is not None and guessed(test.mean, chance)
             score = cells[run, DEVELOPMENT + metric]
             equals = [
                 other for other in ranked if other != run and cells[other, DEVELOPMENT + metric].mean == score.mean
             ]
-            return Best(run, score, test, low, len(equals))
+            unranked = sum(of == DEVELOPMENT + metric for _, of in cells.undefined)
+            return Best(run, score, test, defined, low, len(equals), unranked)
     return None
 
 
@@ -112,14 +115,19 @@ def _score(cell: Cell, numbers: Numbers) -> str:
 
 def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None, tested: bool) -> str:
     numbers = Numbers(settings.metric)
-    trainings = count(best.test.runs, "training")
-    over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
     development, run = numbers.with_unit(best.development.mean), sentence(names.run(best.run))
     text = f"{run} scores {development} on the development part."
     if runs > 1:
         too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
         text = f"Best by its development score ({development}{too}): {names.run(best.run)}."
-    text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
+    if best.unranked:
+        text += f" Not ranked: {count(best.unranked, 'run')}, of which that score is undefined in some training."
+    if best.test:
+        trainings = count(best.test.runs, "training")
+        over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
+        text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
+    else:
+        text += f" On the test part its {numbers.words} is {best.defined}, so that it has no mean."
     text += f" {CHOSEN_BY_TESTED}" if tested else ""
     frames = settings.task.frames
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
@@ -137,7 +145,8 @@ def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str],
     none = none if len(runs) > 1 else ""
     if best:
         answer = f"{sentence(names.run(best.run))}: " if len(runs) > 1 else ""
-        return question, f"{answer}{numbers.with_unit(best.test.mean)} {numbers.words}.", f"{best_is} {none}".strip()
+        score = f"{numbers.with_unit(best.test.mean)} {numbers.words}" if best.test else f"{numbers.words} undefined"
+        return question, f"{answer}{score}.", f"{best_is} {none}".strip()
     if scored:
         means = [cell.mean for cell in scored.values()]
         low, high = numbers.score(min(means)), numbers.with_unit(max(means))
