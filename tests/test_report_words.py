@@ -1,6 +1,7 @@
 """The report says in words what significance.csv says in numbers, marks what is no result, and follows the question."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -345,6 +346,25 @@ def test_balanced_accuracy_is_called_the_mean_of_a_column_only_where_it_is(tmp_p
 def leaks(fixture: Fixture, *rows: tuple) -> None:
     columns = ["fold", "part", "known_from", "group", "items", "shared"]
     pd.DataFrame(rows, columns=columns).to_csv(fixture.folder / "tables" / "leaks.csv", index=False)
+
+
+def test_nothing_is_said_of_speakers_whom_nobody_has_named(tmp_path):
+    """A table without the column speaker: each row has its recording's name for a speaker, several rows share it."""
+    made = Fixture(tmp_path / "one", "no contrasts", size=90)
+    leaks(made, ("all", "test", "training", "speaker", 200, 0), ("all", "test", "training", "dialog", 200, 0))
+    named = page_of(made)
+    assert "No speaker or recording of the test part trains." in named.by_id("methods").text
+    assert " of 10 speakers" in named.with_class("methods")[0].text
+    file = made.folder / "segments.tsv"
+    segments = pd.read_csv(file, sep="\t", dtype=str)
+    assert segments["unit_id"].nunique() < len(segments)
+    segments.assign(speaker=segments["unit_id"]).to_csv(file, sep="\t", index=False)
+    page = page_of(made)
+    assert "No recording of the test part trains." in page.by_id("methods").text
+    for section in ("methods", "paper"):
+        assert not re.search(r"speakers?\b", page.by_id(section).text.replace("of each speaker", ""), re.I), section
+    assert "Speakers" not in page.all("header")[0].text
+    assert "speakers" not in {e.attributes.get("id") for e in page.all("section")}
 
 
 def test_protocols_that_flatter_are_marked(tmp_path):

@@ -98,7 +98,7 @@ def material(sides: list[Side]) -> Table:
         versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
-            row |= {"segments": segments["segment_id"].nunique(), "speakers": segments["speaker"].nunique()}
+            row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}
         row["trainings"] = max((cell.runs for cell in side.cells.values()), default=None)
         rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
     columns = [

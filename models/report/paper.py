@@ -100,9 +100,9 @@ def _corpus(results: Results, own: list[str]) -> Text:
     settings, segments = results.settings, results.segments
     size = ""
     if segments is not None:
-        units, speakers = segments["unit_id"].nunique(), segments["speaker"].nunique()
+        units = segments["unit_id"].nunique()
         size = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
-        size += f" of {count(speakers, 'speaker')}" if speakers < len(segments) else ""
+        size += f" of {count(results.speakers, 'speaker')}" if results.speakers else ""
     folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
     size += _used(results)
     text = f"{size}. Protocol: {settings.protocol.description}{folds}."

@@ -193,8 +193,8 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
     if segments is not None:
         out.append((f"{sentence(settings.words['segment'])}s", grouped(segments["segment_id"].nunique())))
         out.append((f"{sentence(settings.words['unit'])}s", grouped(segments["unit_id"].nunique())))
-        if segments["speaker"].nunique() not in (1, segments["segment_id"].nunique()):
-            out.append(("Speakers", grouped(segments["speaker"].nunique())))
+        if (results.speakers or 1) > 1:
+            out.append(("Speakers", grouped(results.speakers)))
     out.append(("Protocol", settings.protocol.description))
     trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
     if runs:

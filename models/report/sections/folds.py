@@ -13,10 +13,9 @@ TRAINING = ("test", "training")
 
 
 def leaks_of(results: Results) -> list[Leak]:
-    """The rows of leaks.csv, without those of speakers where nobody says whether one person is in several segments."""
-    segments = results.segments
+    """The rows of leaks.csv, without those of speakers where there are segments and nobody says who speaks."""
     rows = [Leak(**row) for row in results.tables["leaks"].to_dict("records")]
-    unknown = segments is not None and segments["speaker"].is_unique
+    unknown = results.segments is not None and results.speakers is None
     return [row for row in rows if not (unknown and row.group == "speaker")]
 
 
