@@ -409,6 +409,26 @@ def test_departures_are_those_of_the_models_that_ran(tmp_path):
     assert "Network and training. The published network reads every frame" in methods
 
 
+def test_what_a_model_is_trained_with_for_itself_is_said(tmp_path):
+    made = Fixture(tmp_path, "one contrast", size=20)
+    config = json.loads(made.config_json.read_text())["config"]
+    config["models"]["self"]["training"] = {"batch_size": 8, "learning_rate": [0.003, 0.001], "modality_dropout": 0.3}
+    config["models"]["cross"]["training"] = {"batch_size": 32}  # as all others
+    made.tell(config=config)
+    page = page_of(made)
+    also = "The two sides also differ in: training.batch_size, training.learning_rate, training.modality_dropout."
+    assert also in page.all("header")[0].text
+    paragraph = page.with_class("methods")[0].text
+    assert "was tested. Other than that, self-attention was trained with batches of 8 and Adam with" in paragraph
+    assert "with learning rate 0.003 or 0.001, chosen on the development part. Features" in paragraph
+    about = json.loads(made.config_json.read_text())["models"]
+    about["cross"]["training"] = {"targets": "majority"}
+    config["mine"]["training"]["targets"] = "raters"
+    made.tell(config=config, models=about)
+    paragraph = page_of(made).with_class("methods")[0].text
+    assert "Other than that, cross-attention was trained with the majority’s labels as targets." in paragraph
+
+
 @pytest.mark.parametrize(
     ("network", "normalise", "said"),
     [

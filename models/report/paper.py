@@ -24,6 +24,7 @@ CHOSEN = (
     " Where the second of a contrast is the best of several runs, that is in each fold the run with the highest score "
     "on the fold’s own development part."
 )
+VOTES, LABELS = "the shares of each class in the votes of all raters as targets", "the majority’s labels as targets"
 KEY = re.compile(r"@\w+\{([^,\s]+),")
 
 
@@ -75,6 +76,7 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         described = [(names.titles[model], names.about[model]["description"]) for model in used]
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described)
     yield [_training(settings, len(runs))]
+    yield from ([text] for text in _exceptions(settings, names, used))
     yield [f"{sentence(NORMALISED[settings.options['training']['normalise']])}."]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
     yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
@@ -146,21 +148,34 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
 
 def _training(settings: Settings, runs: int) -> str:
     training = settings.options["training"]
-    rate = training["learning_rate"]
-    tried = isinstance(rate, list)
-    rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
-    recipe = [
-        f"at most {count(training['epochs'], 'epoch')}",
-        f"batches of {training['batch_size']}",
-        f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}",
-        _loss(settings, training),
-    ]
-    if training["targets"] == "raters":
-        recipe.append("the shares of each class in the votes of all raters as targets")
+    recipe = [part for part in _recipe(settings, training) if part != LABELS]
     which = "It" if runs == 1 else "Each run"
     text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
     best = metric_words(selecting_metric(settings.task))
     return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
+
+
+def _exceptions(settings: Settings, names: RunNames, used: list[str]) -> Iterator[str]:
+    """What some models have otherwise, by options of their own or as published; of votes their description tells."""
+    general = _recipe(settings, settings.options["training"])
+    for model in used:
+        own = _recipe(settings, settings.trained(model))
+        if changed := [part for part, usual in zip(own, general) if part not in (usual, VOTES)]:
+            yield f"Other than that, {names.titles[model]} was trained with {listing(changed)}."
+
+
+def _recipe(settings: Settings, training: dict) -> list[str]:
+    """How long, in which batches, at which rates, by which loss and on what."""
+    rate = training["learning_rate"]
+    tried = isinstance(rate, list)
+    rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
+    return [
+        f"at most {count(training['epochs'], 'epoch')}",
+        f"batches of {training['batch_size']}",
+        f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}",
+        _loss(settings, training),
+        VOTES if training["targets"] == "raters" else LABELS,
+    ]
 
 
 def _loss(settings: Settings, training: dict) -> str:

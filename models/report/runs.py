@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from models.evaluation.contrast import also_differs, differences, runs_of
 from models.options import MODALITIES
@@ -22,8 +23,14 @@ class Run:
 class RunNames:
     """Runs in words: a model by the title of its fusion, and by its own name too where two titles are alike."""
 
-    def __init__(self, runs: Mapping[str, Run], options: Mapping[str, dict], about: Mapping[str, dict]):
-        self.runs, self.options, self.about = runs, options, about
+    def __init__(
+        self,
+        runs: Mapping[str, Run],
+        options: Mapping[str, dict],
+        about: Mapping[str, dict],
+        training: Mapping[str, dict] = MappingProxyType({}),
+    ):
+        self.runs, self.options, self.about, self.training = runs, options, about, training
         titles = {run.model: about[run.model]["title"] for run in runs.values()}
         seen = Counter(titles.values())
         self.titles = {m: text if seen[text] == 1 else f"{text} ({m})" for m, text in titles.items()}
@@ -63,7 +70,8 @@ class RunNames:
         """In which keys of the configuration two runs differ, the most telling first."""
         first, second = self.runs[a], self.runs[b]
         options = self.options[first.model], self.options[second.model]
-        return differences(*options, (first.modalities, second.modalities), (first.inputs, second.inputs))
+        training = self.training.get(first.model, {}), self.training.get(second.model, {})
+        return differences(*options, (first.modalities, second.modalities), (first.inputs, second.inputs), training)
 
     def also_differ(self, a: str, b: str) -> list[str]:
         """In what else than a contrast asks for its two sides differ, with any of the runs that b is."""
