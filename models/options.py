@@ -295,7 +295,7 @@ class Contrast(Options):
     question: str = Field(min_length=1, description="what is asked, as the report prints it")
     a: str = Field(description="a run")
     b: str | list[str] = Field(
-        description="a run, or several of which the one with the best development score is taken"
+        description="a run, or several, of which in each fold the one with the best development score is taken"
     )
 
     @model_validator(mode="after")

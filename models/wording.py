@@ -26,6 +26,7 @@ def about(options: NetworkOptions, task: Task) -> dict:
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],
+        "training": dict(published.training) if published else {},
     }
 
 
@@ -34,13 +35,16 @@ def title(options: NetworkOptions, task: Task = CLASSES) -> str:
     fusion = options.make_fusion(task)
     details = [*(fusion.published_details() if options.faithful else fusion.details())]
     details += [POOLING[options.combine]] if options.combine != fusion.combine else []
+    brought = options.published.training if options.published else {}
+    training = [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items() if key not in brought]
     if options.faithful:
+        details += training
         form = f" in the published form ({', '.join(details)})" if details else ", as published"
         return f"{fusion.title}{form}"
     details += [options.encoder.upper()] if options.encoder != fusion.encoder else []
     details += ["one grid"] if options.one_grid and not (fusion.one_grid or task.frames) else []
     details += [f"{options.context} turns before"] if options.context else []
-    details += [f"{key.replace('_', ' ')} {value}" for key, value in options.training.items()]
+    details += training
     return f"{fusion.title} ({', '.join(details)})" if details else fusion.title
 
 
@@ -62,4 +66,5 @@ def sentences(options: NetworkOptions, task: Task = CLASSES) -> str:
         text += f" A GRU over them and those of up to {options.context} turns before, by either speaker, adds to these."
     if "normalise" in options.training:
         text += f" For this model {NORMALISED[options.training['normalise']]}."
-    return f"{text} {VOTED}" if options.training.get("targets") == "raters" else text
+    brought = options.published.training if options.published else {}
+    return f"{text} {VOTED}" if {**options.training, **brought}.get("targets") == "raters" else text

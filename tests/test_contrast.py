@@ -34,6 +34,24 @@ def test_differences(a, b, more, found):
     assert sorted(differences(b, a, **swapped)) == sorted(found)
 
 
+def test_training_is_compared_option_by_option():
+    """Dropout of modalities and three learning rates in place of one are two things, of which a contrast asks one."""
+    usual = {"seeds": [1], "device": "auto", "learning_rate": 1e-3, "modality_dropout": 0.0, "loss": "ccc"}
+    own = {"modality_dropout": 0.3, "learning_rate": [1e-3, 3e-4, 1e-4]}
+    dropout, plain = {**SELF, "training": own}, {**SELF, "training": {}}
+    found = differences(dropout, plain, training=({**usual, **own}, usual))
+    assert found == ["training.modality_dropout", "training.learning_rate"]
+    assert differences(plain, dropout, training=(usual, {**usual, **own})) == found
+    assert also_differs(found) == ["training.learning_rate"]
+    assert differences(dropout, {**SELF, "fusion": "cross", "training": own}) == ["fusion"]
+    as_usual = {**SELF, "training": {"learning_rate": 1e-3}}
+    assert differences(as_usual, plain, training=(usual, usual)) == []
+    fixed = {**usual, "modality_dropout": 0.0}  # what a published form brings, whatever is set
+    assert differences({**SELF, "training": {"modality_dropout": 0.3}}, plain, training=(fixed, usual)) == []
+    elsewhere = {"device": "cpu", "seeds": [2]}
+    assert differences({**SELF, "training": elsewhere}, plain, training=(usual | elsewhere, usual)) == []
+
+
 @pytest.mark.parametrize(
     ("found", "left"), [([], []), (["fusion"], []), (["fusion", "combine"], ["combine"])]
 )  # fmt: skip

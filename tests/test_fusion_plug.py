@@ -101,6 +101,14 @@ def test_what_is_left_open_is_filled_in_by_the_fusion():
         ({"fusion": "cross_attention", "block": "pre_norm"}, "cross-attention (pre-norm blocks)"),
         ({"fusion": "cross_attention", "faithful": True}, "cross-attention, as published"),
         (
+            {
+                "fusion": "cross_attention",
+                "faithful": True,
+                "training": {"learning_rate": 1e-4, "modality_dropout": 0.3},
+            },
+            "cross-attention in the published form (learning rate 0.0001)",  # it drops no modality, whatever is set
+        ),
+        (
             {"fusion": "self_attention", "faithful": True, "combine": "concatenation"},
             "self-attention in the published form (no pooling)",
         ),

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
+from models.apply.card import people
 from models.protocols.folds import fold_count, of_turns
+from models.protocols.groups import speakers_known
 from models.protocols.labels import usable
 from models.protocols.leaks import Leak, clauses, leaks, share_of
 from models.protocols.split import assign
@@ -178,3 +181,22 @@ def test_command(tmp_path, corpus, splits):
     done = CliRunner().invoke(main, [str(a) for a in [*arguments, "--out", tmp_path / "leaks.csv"]])
     assert done.exit_code == 0, done.exception
     assert read_table(tmp_path / "leaks.csv", Leak) == leaks(splits("session"), corpus[0])
+
+
+def test_speakers_are_known_where_somebody_has_named_them():
+    def known(*named: tuple[str, str]) -> bool:
+        return speakers_known([Segment(f"s{k}", unit, speaker) for k, (unit, speaker) in enumerate(named)])
+
+    assert not known(("file1", "file1"), ("file1", "file1"), ("file2", "file2")), "a table without the column"
+    assert not known(("video1", "video1"), ("video1", "video1_left"), ("video2", "video2")), "files of people"
+    assert known(("file1", "ann"), ("file1", "ann"), ("file2", "bob"))
+    assert known(("file1", "ann"), ("file2", "ann"))
+    assert known(("file1", "ann"), ("file2", "ann"), ("file3", "file3")), "some are named"
+
+
+def test_a_model_s_page_counts_recordings_where_nobody_named_the_speakers():
+    segments = [Segment(f"s{k}", f"file{k // 2}", f"file{k // 2}") for k in range(6)]
+    training = [Assignment(s.segment_id, 0, "training") for s in segments[:4]]
+    assert people(segments, training) == {"recordings": 2, "segments": 4}
+    named = [replace(s, speaker=f"who{k % 3}") for k, s in enumerate(segments)]
+    assert people(named, training) == {"people": 3, "segments": 4}

@@ -11,7 +11,8 @@ import pytest
 from models.options import SignificanceOptions
 from models.report import writing
 from models.report.charts import Axis, block_means, path, swarm
-from models.report.sections.scores import chance_of, collect, guessed
+from models.report.sections.ranks import compared_blocks
+from models.report.sections.scores import chance_of, collect, guessed, ranking
 from models.report.tables import Column
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
@@ -132,6 +133,56 @@ def test_a_constant_answer_is_no_better_than_guessing_where_folds_lack_classes()
     assert chance == 0.375
     assert guessed(cells["self-A", "balanced_accuracy"].mean, chance)
     assert not guessed(0.38, chance)
+
+
+def test_a_score_that_some_training_leaves_undefined_has_no_mean():
+    """Two of three trainings that collapse to a constant do not leave the third to speak for all."""
+    values = {"x-A": [None, None, 0.5], "y-A": [0.40, 0.42, 0.41]}
+    rows = [
+        {"run": run, "fold": "0", "metric": f"{part}pearson_mean", "value": value}
+        for run, of in values.items()
+        for value in of
+        for part in ("", "development_")
+    ]
+    calls = {"precision_sur": [None, None, None, None, 1.0], "recall_sur": [0.0, 0.0, 0.0, None, 0.1]}
+    for metric, of in calls.items():
+        rows += [{"run": "x-A", "fold": str(fold), "metric": metric, "value": value} for fold, value in enumerate(of)]
+    cells = collect(pd.DataFrame(rows).astype({"value": float}))
+    assert ("x-A", "pearson_mean") not in cells
+    assert cells["y-A", "pearson_mean"].mean == pytest.approx(0.41)
+    assert ranking(cells, ["x-A", "y-A"], "pearson_mean") == ["y-A"]
+    assert cells.undefined == {
+        ("x-A", "pearson_mean"): "defined in 1 of 3 trainings",
+        ("x-A", "development_pearson_mean"): "defined in 1 of 3 trainings",
+        ("x-A", "precision_sur"): "defined in 1 of 5 trainings",
+    }
+    assert cells["x-A", "recall_sur"].mean == pytest.approx(0.025), "a fold without the class is without it for all"
+
+
+def test_undefined_scores_are_said_in_the_tables_and_on_the_first_page(tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    file = made.folder / "tables" / "scores.csv"
+    scores = pd.read_csv(file, dtype={"fold": str})
+    single, seed = scores["fold"] == "0", scores["seed"] == 1
+    of_self = (scores["model"] == "self") & (scores["modalities"] == "A+V+T") & single & seed
+    scores.loc[of_self & scores["metric"].isin(["precision_ang", "macro_f1"]), "value"] = None
+    worst = (scores["model"] == "self") & (scores["modalities"] == "A") & single & seed
+    scores.loc[worst & (scores["metric"] == "development_balanced_accuracy"), "value"] = None
+    scores.to_csv(file, index=False)
+    page = page_of(made)
+    assert "– defined in 9 of 10 trainings" in page.table("Test scores").text
+    (precision,) = [t for t in page.all("table") if t.attributes["data-name"] == "precision"]
+    assert "– defined in 9 of 10 trainings" in precision.text
+    assert "A dash: not defined in every training, as some give no item the class." in precision.text
+    assert "Not ranked: 1 run, of which that score is undefined in some training." in page.all("header")[0].text
+
+
+def test_a_block_in_which_some_seed_is_undefined_ranks_nobody():
+    rows = [("0", 1, 0.5), ("0", 2, 0.6), ("1", 1, None), ("1", 2, 0.9)]
+    about = {"run": "self-A", "metric": "pearson_mean"}
+    table = pd.DataFrame([about | dict(zip(("fold", "seed", "value"), row)) for row in rows])
+    _, blocks = compared_blocks(table, pd.DataFrame(), ["self-A"], "pearson_mean", "video")
+    assert blocks["self-A"].to_dict() == {"0": pytest.approx(0.55)}
 
 
 def test_curves_show_the_score_that_selects(tmp_path):

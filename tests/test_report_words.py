@@ -1,12 +1,14 @@
 """The report says in words what significance.csv says in numbers, marks what is no result, and follows the question."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 
 from models.options import NetworkOptions
 from models.report.runs import Run, RunNames
+from models.report.sections.folds import develops_on_tested
 from models.report.settings import Settings
 from models.report.view import departures
 from tests.page import Page, rows_of
@@ -58,12 +60,16 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert names.pair("x-A+V", "y-A+V") == ("the x", "the y", "A+V")
     assert names.pair("x-A+V", "x-A") == ("A+V", "A", "the x")
     assert names.pair("y-A+V", "x-A") == ("the y A+V", "the x A", "")
+    assert names.pair("y-A+V", "x-A+V x-A") == ("the y A+V", "the best of the x A+V and the x A", "")
+    assert names.pair("x-A", "x-A+V") == names.pair("x-A", "x-A+V ") == ("A", "A+V", "the x")
     names = names_of(
         ("x-A", "x", "A", {"audio": "one"}), ("x2-A", "x", "A", {"audio": "two"}), ("y-A", "y", "A", {"audio": "one"})
     )
     assert names.pair("x-A", "x2-A") == ("one", "two", "the x A")
     assert names.run("x2-A") == "the x A on two"
     assert names.pair("x2-A", "y-A") == ("the x on two", "the y on one", "A")
+    assert names.pair("x-A", "x2-A y-A") == ("the x on one", "the best of the x on two and the y on one", "A")
+    assert names.side("x-A y-A x2-A") == "the best of the x A on one, the y A on one and the x A on two"
     two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
     two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
@@ -194,6 +200,53 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
     assert "There are only 3 dialogs, so interval and p are rough." in item
 
 
+SEVERAL = {
+    "b": "self-A+V+T cross_self-A+V+T",
+    "b_chosen_from": "self-A+V+T=0.5910:3 cross_self-A+V+T=0.5902:2 late-A+V+T=0.5011:0",
+    "remarks": "chosen",
+    "note": "b is in each fold the best of several by its development score",
+    "verdict": "a better",
+    "difference": 0.021,
+}
+
+
+def test_the_best_of_several_runs_is_said_wherever_b_stands(fixtures):
+    page = with_contrast(fixtures["iemocap"], **SEVERAL)
+    assert page.with_class("answer")[0].text == "Cross-attention is better."
+    lead = page.with_class("lead")[0].text
+    assert (
+        "cross-attention scores 2.1 points higher than the best of self-attention and cross- and self-attention" in lead
+    )
+    assert lead.endswith("The best is in each fold the run with the highest score on the fold’s own development part.")
+    first = _contrasts(page)[0].all("th")[0].text
+    assert first == "Cross-attention against the best of self-attention and cross- and self-attention, A+V+T"
+    (tests,) = [t for t in page.all("table") if t.attributes["data-name"] == "tests"]
+    row = tests.all("tbody")[0].all("tr")[0]
+    assert "against the best of self-A+V+T and cross_self-A+V+T" in row.all("th")[0].text
+    assert row.all("td")[-1].text == (
+        "self-A+V+T (59.1 %, 3 folds), cross_self-A+V+T (59.0 %, 2 folds), late-A+V+T (50.1 %, 0 folds)"
+    )
+    text = page.by_id("paper").text
+    assert "the second of a contrast is the best of several runs, that is in each fold the run" in text
+
+
+def test_one_run_that_every_fold_chose_is_named_alone(fixtures):
+    page = with_contrast(fixtures["iemocap"], **{**SEVERAL, "b": "self-A+V+T"})
+    assert "the best of" not in page.with_class("lead")[0].text
+
+
+def test_the_best_run_is_not_said_to_be_chosen_apart_from_the_test_items_where_it_is_not(pages):
+    seen = "Development parts of some folds are test parts of others, so the choice is not independent of that score"
+    assert seen in pages["iemocap"].all("header")[0].text
+    assert seen in pages["iemocap"].by_id("paper").text
+    assert seen not in pages["affwild2"].root.text, "one fold"
+    rows = [("a", 0, "development"), ("b", 0, "test"), ("c", 1, "development"), ("d", 1, "test")]
+    split = pd.DataFrame(rows, columns=["segment_id", "fold", "part"])
+    assert not develops_on_tested(split)
+    assert develops_on_tested(split.replace({"segment_id": {"c": "b"}}))
+    assert not develops_on_tested(split.replace({"segment_id": {"a": "b"}})), "in one fold: the protocol says so"
+
+
 def test_every_contrast_is_on_the_first_page_once(pages, fixtures):
     for corpus, page in pages.items():
         table = pd.read_csv(fixtures[corpus].folder / "tables" / "significance.csv").query("role == 'planned'")
@@ -295,6 +348,25 @@ def leaks(fixture: Fixture, *rows: tuple) -> None:
     pd.DataFrame(rows, columns=columns).to_csv(fixture.folder / "tables" / "leaks.csv", index=False)
 
 
+def test_nothing_is_said_of_speakers_whom_nobody_has_named(tmp_path):
+    """A table without the column speaker: each row has its recording's name for a speaker, several rows share it."""
+    made = Fixture(tmp_path / "one", "no contrasts", size=90)
+    leaks(made, ("all", "test", "training", "speaker", 200, 0), ("all", "test", "training", "dialog", 200, 0))
+    named = page_of(made)
+    assert "No speaker or recording of the test part trains." in named.by_id("methods").text
+    assert " of 10 speakers" in named.with_class("methods")[0].text
+    file = made.folder / "segments.tsv"
+    segments = pd.read_csv(file, sep="\t", dtype=str)
+    assert segments["unit_id"].nunique() < len(segments)
+    segments.assign(speaker=segments["unit_id"]).to_csv(file, sep="\t", index=False)
+    page = page_of(made)
+    assert "No recording of the test part trains." in page.by_id("methods").text
+    for section in ("methods", "paper"):
+        assert not re.search(r"speakers?\b", page.by_id(section).text.replace("of each speaker", ""), re.I), section
+    assert "Speakers" not in page.all("header")[0].text
+    assert "speakers" not in {e.attributes.get("id") for e in page.all("section")}
+
+
 def test_protocols_that_flatter_are_marked(tmp_path):
     made = Fixture(tmp_path, "iemocap", size=20)
     assert not page_of(made).all("header")[0].with_class("warn")
@@ -335,6 +407,26 @@ def test_departures_are_those_of_the_models_that_ran(tmp_path):
     methods = page_of(made).by_id("methods").text.split("Where it departs")[1]
     assert [key for key, words in said.items() if words in methods] == [True, False]
     assert "Network and training. The published network reads every frame" in methods
+
+
+def test_what_a_model_is_trained_with_for_itself_is_said(tmp_path):
+    made = Fixture(tmp_path, "one contrast", size=20)
+    config = json.loads(made.config_json.read_text())["config"]
+    config["models"]["self"]["training"] = {"batch_size": 8, "learning_rate": [0.003, 0.001], "modality_dropout": 0.3}
+    config["models"]["cross"]["training"] = {"batch_size": 32}  # as all others
+    made.tell(config=config)
+    page = page_of(made)
+    also = "The two sides also differ in: training.batch_size, training.learning_rate, training.modality_dropout."
+    assert also in page.all("header")[0].text
+    paragraph = page.with_class("methods")[0].text
+    assert "was tested. Other than that, self-attention was trained with batches of 8 and Adam with" in paragraph
+    assert "with learning rate 0.003 or 0.001, chosen on the development part. Features" in paragraph
+    about = json.loads(made.config_json.read_text())["models"]
+    about["cross"]["training"] = {"targets": "majority"}
+    config["mine"]["training"]["targets"] = "raters"
+    made.tell(config=config, models=about)
+    paragraph = page_of(made).with_class("methods")[0].text
+    assert "Other than that, cross-attention was trained with the majority’s labels as targets." in paragraph
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from scipy import integrate, special, stats
 from models.evaluation import difference_tests
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
 from models.evaluation.metrics import accuracy, confusion_matrix
-from models.evaluation.significance import significance, size_ratio
+from models.evaluation.significance import choose_b, run_contrasts, significance, size_ratio
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
-from models.options import SignificanceOptions
+from models.options import Contrast, SignificanceOptions
 from models.predictions import FILE
 from models.task import Task
 from pipeline.records import Assignment, InputError, read_table, write_table
@@ -367,6 +367,85 @@ def test_a_rare_class_widens_no_interval_of_what_weighs_classes_by_their_items()
     assert {row.verdict for row in found} == {Verdict.A_BETTER}
 
 
+# ---- b, chosen in each fold -------------------------------------------------------------------------------------
+
+
+def candidates(scores):
+    """Runs on the same items, with the development score of each in each fold, in per cent."""
+    a, b = Emotions(dialogs=40, turns=20, seeds=2).draw(np.random.default_rng(3))
+    found = {"a-A": replace(a, run="a-A")}
+    for number, by_fold in enumerate(scores):
+        hits = np.zeros((len(by_fold), 2, 7, 7))
+        hits[..., 0, 0], hits[..., 0, 1] = np.array(by_fold)[:, None], 100 - np.array(by_fold)[:, None]
+        order = np.random.default_rng(number).permutation(7)  # of what is predicted: another score on the same items
+        name = f"{'xyz'[number]}-A"
+        found[name] = replace(b, run=name, sums=b.sums[..., order], development=hits)
+    return found
+
+
+def chosen(runs, names):
+    return choose_b(Contrast(question="q", a="a-A", b=names), "accuracy", runs.__getitem__)
+
+
+def test_b_is_in_each_fold_the_run_that_is_best_on_its_development_part():
+    runs = candidates([[50, 60, 70, 40, 50], [60, 50, 60, 50, 60], [10, 10, 10, 10, 95]])
+    tallied, b, among = chosen(runs, ["x-A", "y-A", "z-A"])
+    assert (b, among) == ("x-A y-A z-A", "x-A=0.5400:2 y-A=0.5600:2 z-A=0.2700:1")
+    for fold, name in enumerate(["y-A", "x-A", "x-A", "y-A", "z-A"]):
+        cells = tallied.fold == fold
+        assert np.array_equal(tallied.sums[cells], runs[name].sums[cells]), fold
+    found = run_contrasts(
+        [Contrast(question="q", a="a-A", b=["x-A", "y-A", "z-A"]), Contrast(question="q2", a="a-A", b=["y-A", "x-A"])],
+        options(metric="accuracy"),
+        runs.__getitem__,
+        0.25,
+    )
+    assert [row.b for row in found[:2]] == ["x-A y-A z-A", "y-A x-A"]
+    assert found[0].mean_b == pytest.approx(accuracy(tallied.sums.sum(0)).mean())
+    assert found[0].p_bootstrap != found[1].p_bootstrap, "each choice is resampled for itself"
+    assert all("b is in each fold the best of several by its development score" in row.note for row in found)
+    assert chosen(candidates([[50] * 5, [60] * 5]), ["x-A", "y-A"])[1:] == ("y-A", "x-A=0.5000:0 y-A=0.6000:5")
+    assert chosen(runs, ["x-A"])[1:] == ("x-A", "")
+
+
+def test_what_several_runs_have_right_is_put_together_by_fold():
+    runs = candidates([[50, 60, 50, 60, 50], [60, 50, 60, 50, 60]])
+    fold = np.repeat(np.arange(5), np.bincount(runs["x-A"].fold, runs["x-A"].sums[:, 0].sum((-2, -1))).astype(int))
+    runs["x-A"] = replace(runs["x-A"], right=np.zeros(len(fold), bool))
+    runs["y-A"] = replace(runs["y-A"], right=np.ones(len(fold), bool))
+    assert np.array_equal(chosen(runs, ["x-A", "y-A"])[0].right, fold % 2 == 0)
+
+
+def test_candidates_that_cannot_be_chosen_from_are_named():
+    runs = candidates([[50, 60, 50, 60, 50], [60, 50, 60, 50, 60]])
+    fewer = {**runs, "y-A": replace(runs["y-A"], seeds=(1,), sums=runs["y-A"].sums[:, :1])}
+    with pytest.raises(InputError, match="x-A has 2 and y-A 1; train them with the same seeds"):
+        chosen(fewer, ["x-A", "y-A"])
+    undefined = replace(runs["x-A"], development=np.zeros_like(runs["x-A"].development))
+    with pytest.raises(InputError, match="in fold 0 none of x-A, y-A has a defined development accuracy"):
+        chosen({"x-A": undefined, "y-A": replace(undefined, run="y-A")}, ["x-A", "y-A"])
+    assert chosen({**runs, "x-A": undefined}, ["x-A", "y-A"])[1:] == ("y-A", "x-A=undefined:0 y-A=0.5600:5")
+
+
+def test_choosing_among_equal_runs_favours_none_of_them():
+    """Four runs of one skill, whose development part in a fold is what they are tested on in the next one."""
+    rng, gains, fold = np.random.default_rng(5), [], np.arange(40) % 5
+    for _ in range(60):
+        runs = {}
+        for name in ("a-A", "w-A", "x-A", "y-A", "z-A"):
+            hits = rng.binomial(20, 0.6, (40, 1))
+            sums = np.zeros((40, 1, 7, 7))
+            sums[..., 0, 0], sums[..., 0, 1] = hits, 20 - hits
+            held_out = np.stack([sums[fold == (k + 1) % 5].sum(0) for k in range(5)])
+            run = _run([], Task("classes", "segment"), sums, 40, 5, fold=fold)
+            runs[name] = replace(run, run=name, development=held_out)
+        planned = Contrast(question="q", a="a-A", b=["w-A", "x-A", "y-A", "z-A"])
+        (row,) = run_contrasts([planned], options(metric="accuracy", bootstrap_samples=100), runs.__getitem__, 0.25)
+        gains.append(row.mean_b - np.mean([run.score(accuracy) for name, run in runs.items() if name != "a-A"]))
+    error = np.std(gains, ddof=1) / np.sqrt(len(gains))
+    assert abs(np.mean(gains)) < 3 * error, (np.mean(gains), error)
+
+
 # ---- from files to the table -----------------------------------------------------------------------------------
 
 
@@ -459,9 +538,11 @@ def test_from_files_to_table(corpus):
     assert first["p_wilcoxon"] == ""
     assert "needs 6 folds" in first["note"]
     assert float(first["p_a_better"]) > 0.9
-    assert second["b"] == "self-A+T"
+    assert second["b"] == "self-A+T self-A+V", "as folds chose, the most frequent first"
     assert "best of several by its development score" in second["note"]
-    assert [x.partition("=")[0] for x in second["b_chosen_from"].split()] == CONTRASTS[1]["b"]
+    of_candidate = dict(x.split("=") for x in second["b_chosen_from"].split())
+    assert list(of_candidate) == CONTRASTS[1]["b"]
+    assert sum(int(x.partition(":")[2]) for x in of_candidate.values()) == 5
     assert "chosen" in second["remarks"].split()
     assert float(first["chance"]) == pytest.approx(1 / 3, abs=1e-6)
     assert (first["standing_a"], first["status"]) == ("above", "tested")

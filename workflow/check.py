@@ -175,9 +175,12 @@ def together(found: list) -> Iterator[str]:
 def between(settings: "Resolved", a: str, b: str) -> list[str]:
     """All in which two runs differ."""
     first, second = (settings.options.planned_runs[run] for run in (a, b))
+    models = [settings.models[run.model] for run in (first, second)]
+    training = [settings.options.training.for_network(model).model_dump() for model in models]
     return differences(
-        settings.models[first.model].model_dump(),
-        settings.models[second.model].model_dump(),
+        models[0].model_dump(),
+        models[1].model_dump(),
         (first.modalities, second.modalities),
         (first.inputs, second.inputs),
+        (training[0], training[1]),
     )

@@ -12,6 +12,7 @@ from models.evaluation.metrics import metrics, overall
 from models.evaluation.scores import number
 from models.evaluation.tallies import tally_run
 from models.predictions import prediction_file, truth_columns
+from models.protocols.groups import speakers_known
 from models.report.writing import listing, sentence
 from models.task import Task
 from pipeline.records import Assignment, Segment
@@ -86,18 +87,17 @@ def ranges(results: Path, run: str, folds: Sequence[int], task: Task) -> dict[st
 
 
 def people(segments: Sequence[Segment], assignments: Sequence[Assignment]) -> dict[str, int]:
-    """How many people and segments trained any of the networks."""
+    """How many people, or recordings where nobody has said who speaks, and segments trained any of the networks."""
     trained = {a.segment_id for a in assignments if a.part == "training"}
-    return {
-        "people": len({s.speaker for s in segments if s.segment_id in trained}),
-        "segments": len(trained),
-    }
+    name, what = ("speaker", "people") if speakers_known(segments) else ("unit_id", "recordings")
+    return {what: len({getattr(s, name) for s in segments if s.segment_id in trained}), "segments": len(trained)}
 
 
 def page(about) -> str:
     """README.md of a model folder, from what its model.json says."""
     card, demonstration = about.card, "**A demonstration: trained on synthetic data or random encoders.**"
     caveat = f" {sentence(card['caveat'])}." if card["caveat"] else ""
+    who = next(f"{card[what]} {what}" for what in ("people", "recordings") if what in card)
     lines = [f"# {about.run} of {about.title}", ""]
     if about.demonstration:
         lines += [f"{demonstration} What it says of a recording means nothing.", ""]
@@ -108,7 +108,7 @@ def page(about) -> str:
         "",
         f"- {card['networks']} networks: folds {_listed(card['folds'])} with seeds {_listed(card['seeds'])}. An answer "
         "is their mean, its spread the standard deviation between them.",
-        f"- Trained on {card['people']} people, {card['segments']} segments. Protocol: {card['protocol']}.{caveat}",
+        f"- Trained on {who}, {card['segments']} segments. Protocol: {card['protocol']}.{caveat}",
     ]
     if "test_error_after" in card:
         lines.append(

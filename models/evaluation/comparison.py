@@ -34,7 +34,7 @@ class Comparison:
     role: Role
     turns: str  # the style of the test items; all: whatever their style
     a: str
-    b: str
+    b: str  # where it was chosen in each fold, all that were, joined by blanks, the most frequent first
     metric: str
     items: int  # test items over all folds; frames count where their label is valid
     clusters: int
@@ -74,7 +74,7 @@ class Comparison:
     verdict: Verdict = Verdict.NONE
     status: Status = Status.TESTED
     remarks: str = ""  # members of Remark, joined by blanks
-    b_chosen_from: str = ""  # run=development score of each candidate, joined by blanks
+    b_chosen_from: str = ""  # run=mean development score:folds that chose it, of each candidate, joined by blanks
     note: str = ""  # status and remarks in words
 
 
@@ -115,7 +115,7 @@ def compare(
 
     ``ratio`` is test / training items of a fold. Raises InputError where the runs were tested on different items.
     """
-    _check_paired(a, b)
+    check_paired(a, b)
     function = metric(a.task, options.metric, a.classes)
     items, (mean_a, mean_b) = a.cluster_items, (a.score(function), b.score(function))
     row = Comparison(
@@ -222,7 +222,8 @@ def _cautions(a: RunTally, b: RunTally, row: Comparison) -> list[Remark]:
     return [remark for remark, holds in found.items() if holds]
 
 
-def _check_paired(a: RunTally, b: RunTally) -> None:
+def check_paired(a: RunTally, b: RunTally) -> None:
+    """Raise InputError where two runs were tested on different items."""
     for fold, (ours, theirs) in enumerate(zip(a.fingerprints, b.fingerprints, strict=True)):
         if ours != theirs:
             raise InputError(

@@ -8,10 +8,10 @@ from typing import Any
 import click
 import numpy as np
 
-from models.evaluation.comparison import Comparison, Resampler, compare, decide
+from models.evaluation.comparison import Comparison, Resampler, check_paired, compare, decide
 from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role, Status
-from models.evaluation.tallies import RunTally, tally_run
+from models.evaluation.tallies import RunTally, joined_by_fold, tally_run
 from models.options import Contrast, SignificanceOptions, options_from_json
 from models.task import POOLED, Task
 from pipeline.cli import FILE, folds_option, results_option, segments_option, split_option, task_option
@@ -31,32 +31,56 @@ def run_contrasts(
     ``load`` gives the tally of a run by its name, ``ratio`` is test / training items; ``selected_on_test``: test and
     development part are the same.
     """
-    resampled, of_style = Resampler(options), cache(lambda name, style: load(name).of_style(style))
-    chosen = [(contrast, *choose_b(contrast, options.metric, load)) for contrast in contrasts]
+    resampled = Resampler(options)
+    chosen = [(contrast, load(contrast.a), *choose_b(contrast, options.metric, load)) for contrast in contrasts]
     styles = load(contrasts[0].a).styles if contrasts else []
     rows = []
     for turns in progress([POOLED, *(styles if len(styles) > 1 else [])], "kinds of turns"):
-        for contrast, b, among in chosen:
-            one, other = (load(name) if turns == POOLED else of_style(name, turns) for name in (contrast.a, b))
+        for contrast, a, tallied, b, among in chosen:
+            one, other = (run if turns == POOLED else run.of_style(turns) for run in (a, tallied))
             row = compare(contrast.question, one, other, options, ratio, resampled)
             remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
             status = Status.CHOSEN_ON_TEST if among and selected_on_test and row.status == Status.TESTED else row.status
-            rows.append(replace(row, b_chosen_from=among, remarks=remarks, status=status))
+            rows.append(replace(row, b=b, b_chosen_from=among, remarks=remarks, status=status))
     return decide(rows, options)
 
 
-def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[str, str]:
-    """The run to compare with, and among which it was chosen: the best on the development part."""
-    if isinstance(contrast.b, str):
-        return contrast.b, ""
-    scores = {name: load(name).development_score(metric_name) for name in contrast.b}
-    undefined = [name for name, score in scores.items() if not np.isfinite(score)]
-    if undefined and len(scores) > 1:
+def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[RunTally, str, str]:
+    """What to compare with, the names of its runs, and among which they were chosen.
+
+    In each fold it is the run that is best on the fold's own development part. The parts of all folds together would
+    not do: what is held out in one fold is tested in another. An undefined score is worse than any other.
+    """
+    names = [contrast.b] if isinstance(contrast.b, str) else list(dict.fromkeys(contrast.b))
+    runs = [load(name) for name in names]
+    if len(runs) == 1:
+        return runs[0], names[0], ""
+    for run in runs:
+        if run.development is None:
+            raise InputError(
+                f"contrast {contrast.question!r}: run {run.run} has no development score to be chosen by; "
+                "name one run as b, or train it with a development part"
+            )
+        check_paired(runs[0], run)
+        if len(run.seeds) != len(runs[0].seeds):
+            raise InputError(
+                f"contrast {contrast.question!r}: b is chosen in each fold, so its runs need equally many seeds, but "
+                f"{names[0]} has {len(runs[0].seeds)} and {run.run} {len(run.seeds)}; train them with the same seeds"
+            )
+    scores = np.stack([run.development_scores(metric_name) for run in runs])  # (runs, folds)
+    undefined = np.flatnonzero(~np.isfinite(scores).any(0))
+    if len(undefined):
         raise InputError(
-            f"contrast {contrast.question!r}: run {undefined[0]} has no development score to be chosen by; "
-            "name one run as b, or train it with a development part"
+            f"contrast {contrast.question!r}: in fold {undefined[0]} none of {', '.join(names)} has a defined "
+            f"development {metric_name} to be chosen by; name one run as b, or test another significance.metric"
         )
-    return max(scores, key=scores.get), " ".join(f"{name}={score:.4f}" for name, score in scores.items())
+    best = np.where(np.isfinite(scores), scores, -np.inf).argmax(0)
+    folds = np.bincount(best, minlength=len(runs))
+    order = sorted(np.flatnonzero(folds), key=lambda k: -folds[k])
+    tallied = runs[order[0]] if len(order) == 1 else joined_by_fold(f"the best of {' '.join(names)}", runs, best)
+    means = [f"{score:.4f}" if np.isfinite(score) else "undefined" for score in scores.mean(1)]
+    among = " ".join(f"{name}={mean}:{n}" for name, mean, n in zip(names, means, folds))
+    return tallied, " ".join(names[k] for k in order), among
 
 
 def size_ratio(split: list[Assignment], folds: int) -> float:

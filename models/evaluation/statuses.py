@@ -43,7 +43,7 @@ class Status(Worded):
 class Remark(Worded):
     """A caution, or the reason why a cell is empty."""
 
-    CHOSEN = "chosen", "b is the best of several by its development score"
+    CHOSEN = "chosen", "b is in each fold the best of several by its development score"
     SMALL = "small", "the difference is real but within the practical region"
     ROUGH = "rough", "few clusters, or few that outweigh the others: interval and p are rough"
     ONE_SEED = "one_seed", "a single seed: chance in training is not in the interval"

@@ -50,7 +50,7 @@ class RunTally:
     fingerprints: tuple[str, ...]  # per fold: which items and truths were tested
     right: np.ndarray | None  # (items,) classes of segments: more than half of the seeds were right
     right_style: np.ndarray | None  # (items,)
-    development: np.ndarray | None  # (S, ...) sums of the development parts of all folds; None without any
+    development: np.ndarray | None  # (folds, S, ...) sums of each fold's development part; None without any
     turns: str = POOLED  # the style that the test items are restricted to
 
     @property
@@ -102,11 +102,23 @@ class RunTally:
         """A metric by fold and seed, (folds, S): one number for each training run; folds without items have none."""
         return np.stack([function(self.sums[self.fold == k].sum(0)) for k in np.unique(self.fold)])
 
-    def development_score(self, name: str) -> float:
-        """A metric of the development items of all folds together, mean over seeds; NaN without a development part."""
+    def development_scores(self, name: str) -> np.ndarray:
+        """A metric of the development part of each fold, mean over seeds, (folds,); NaN where it is undefined."""
         if self.development is None:
-            return float("nan")
-        return float(metric(self.task, name, self.classes)(self.development).mean())
+            return np.full(len(self.fingerprints), np.nan)
+        return metric(self.task, name, self.classes)(self.development).mean(-1)
+
+
+def joined_by_fold(name: str, runs: Sequence[RunTally], which: np.ndarray) -> RunTally:
+    """One tally of several runs that were tested on the same items: in fold k it is the run numbered ``which[k]``."""
+    first = runs[0]
+    sums = np.stack([run.sums for run in runs])[which[first.fold], np.arange(len(first.fold))]
+    right = None
+    if first.right is not None:
+        items = np.bincount(first.fold, first.sums[:, 0].sum((-2, -1)), len(which)).astype(int)
+        fold = np.repeat(np.arange(len(which)), items)
+        right = np.stack([run.right for run in runs])[which[fold], np.arange(len(fold))]
+    return replace(first, run=name, sums=sums, right=right, development=None)
 
 
 def tally_run(results: str | Path, run: str, folds: int, task: Task, segments: Sequence[Segment]) -> RunTally:
@@ -115,12 +127,12 @@ def tally_run(results: str | Path, run: str, folds: int, task: Task, segments: S
     Raises InputError as ``read_folds`` and ``tally_tests`` do.
     """
     tests: list[Predictions] = []
-    development = None
+    counted: list[np.ndarray | None] = []
     for test, held_out in read_folds(results, run, folds, task):
-        if held_out is not None:
-            counted = tally(held_out)[0]
-            development = counted if development is None else development + counted
+        counted.append(None if held_out is None else tally(held_out)[0])
         tests.append(test)
+    nothing = next((np.zeros_like(sums) for sums in counted if sums is not None), None)
+    development = None if nothing is None else np.stack([nothing if sums is None else sums for sums in counted])
     return tally_tests(run, tests, development, segments, task)
 
 

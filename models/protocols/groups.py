@@ -26,6 +26,13 @@ def groups_of(segments: Iterable[Segment], name: str) -> list:
     return sorted({group_of(s, name) for s in segments} - {None})
 
 
+def speakers_known(segments: Iterable) -> bool:
+    """Whether somebody has said who speaks: not where all are called like recordings, or have one segment."""
+    named = [(s.speaker, s.unit_id) for s in segments]
+    speakers = {speaker for speaker, _ in named}
+    return len(speakers) < len(named) and any(speaker != unit for speaker, unit in named)
+
+
 def blocks(segments: Sequence[Segment]) -> list[int]:
     """Number the block of each segment: blocks share neither session, speaker, dialog nor unit with each other."""
     parent = list(range(len(segments)))

@@ -16,7 +16,7 @@ from models.report.charts import Axis
 from models.report.gather import Results, run_infos
 from models.report.runs import RunNames, in_order
 from models.report.sections.contrasts import SHORT
-from models.report.sections.scores import Cell, collect, of_protocol
+from models.report.sections.scores import Cells, collect, defined_below, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
@@ -33,7 +33,7 @@ class Side:
 
     name: str
     results: Results
-    cells: dict[tuple[str, str], Cell]
+    cells: Cells
     runs: list[str]
     names: RunNames
 
@@ -98,7 +98,7 @@ def material(sides: list[Side]) -> Table:
         versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
-            row |= {"segments": segments["segment_id"].nunique(), "speakers": segments["speaker"].nunique()}
+            row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}
         row["trainings"] = max((cell.runs for cell in side.cells.values()), default=None)
         rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
     columns = [
@@ -117,11 +117,12 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     """The scores of each run on every side, those that moved most first; differences are from the first side."""
     numbers, first = Numbers(metric), sides[0]
     runs = dict.fromkeys(run for side in sides for run in side.runs)
-    scored = [run for run in runs if any(side.cells.get((run, metric)) for side in sides)]
+    scored = [run for run in runs if any(side.cells.under(run, metric, metric) for side in sides)]
     rows = [_moved_row(run, sides, metric) for run in scored]
     rows.sort(key=lambda row: (row["most"] is None, -(row["most"] or 0)))
     columns = [Column("run", "Run", number=False)]
-    columns += [Column.score(f"side{k}", side.name, numbers) for k, side in enumerate(sides)]
+    for k, side in enumerate(sides):
+        columns.append(Column.score(f"side{k}", side.name, numbers, sub=defined_below(f"side{k}", rows)))
     over = f"Change from {first.name}"
     columns += [Column(f"moved{k}", s.name, numbers.difference, over=over) for k, s in enumerate(sides) if k]
     table = Table.of(
@@ -129,7 +130,8 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
         f"{numbers.title}: mean ± standard deviation over trainings",
         columns,
         rows,
-        note="The runs that moved most come first; those without this score are left out. A dash: not there.",
+        note="The runs that moved most come first; those without this score are left out. A dash: not there, or "
+        "undefined in some training.",
         kind="wide",
         plot="Scores as a chart",
     )
@@ -141,8 +143,8 @@ def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
     found = [side.cells.get((run, metric)) for side in sides]
     means = [(k, cell.mean) for k, cell in enumerate(found) if cell]
     row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": means}
-    for k, cell in enumerate(found):
-        row |= cell.under(f"side{k}") if cell else {}
+    for k, side in enumerate(sides):
+        row |= side.cells.under(run, metric, f"side{k}")
     changes = {f"moved{k}": mean - found[0].mean for k, mean in means if k and found[0]}
     return {**row, **changes, "most": max(map(abs, changes.values()), default=None)}
 
@@ -153,7 +155,7 @@ def verdicts(sides: list[Side]) -> Table | None:
     for k, side in enumerate(sides):
         table = side.results.tables["significance"]
         for row in table[table["role"] == Role.PLANNED].to_dict("records"):
-            pair = f"{side.names.run(row['a'])} against {side.names.run(row['b'])}"
+            pair = f"{side.names.run(row['a'])} against {side.names.side(row['b'])}"
             of = rows.setdefault(pair, {"pair": pair})
             if missing(row["difference"]):
                 of[f"side{k}"] = "not tested"
@@ -208,7 +210,7 @@ def build(sides: list[Side]) -> dict:
     shown = [
         (metric, *moved(sides, metric))
         for metric in metrics
-        if any((r, metric) in s.cells for s in sides for r in s.runs)
+        if any(s.cells.under(r, metric, metric) for s in sides for r in s.runs)
     ]
     tasks = {str(side.results.settings.task) for side in sides}
     return {

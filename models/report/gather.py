@@ -8,12 +8,14 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from models.predictions import RUN, fold_folder, read_run, seed_folder
+from models.protocols.groups import speakers_known
 from models.report.html import data_uri
 from models.report.settings import Settings
 from pipeline.records import InputError
@@ -62,6 +64,13 @@ class Results:
     raw_files: list[dict]
     ratings: pd.DataFrame
     absent: list[str]
+
+    @cached_property
+    def speakers(self) -> int | None:
+        """How many people speak; None where nobody has said who does."""
+        if self.segments is None or not speakers_known(self.segments.itertuples()):
+            return None
+        return self.segments["speaker"].nunique()
 
     def fold_folders(self, run: str) -> list[Path]:
         """Where the files of each fold of one run are."""

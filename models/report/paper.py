@@ -14,12 +14,17 @@ from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
-from models.report.writing import count, grouped, listing, metric_words, percent, sentence
+from models.report.writing import count, grouped, listing, metric_words, missing, percent, sentence
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
 BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
 PREVIEW = "preview.tex"  # by which a folder is known as a report's own
+CHOSEN = (
+    " Where the second of a contrast is the best of several runs, that is in each fold the run with the highest score "
+    "on the fold’s own development part."
+)
+VOTES, LABELS = "the shares of each class in the votes of all raters as targets", "the majority’s labels as targets"
 KEY = re.compile(r"@\w+\{([^,\s]+),")
 
 
@@ -71,6 +76,7 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         described = [(names.titles[model], names.about[model]["description"]) for model in used]
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described)
     yield [_training(settings, len(runs))]
+    yield from ([text] for text in _exceptions(settings, names, used))
     yield [f"{sentence(NORMALISED[settings.options['training']['normalise']])}."]
     lin = ["lin1989"] if settings.metric.startswith("ccc") else []
     yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
@@ -96,9 +102,9 @@ def _corpus(results: Results, own: list[str]) -> Text:
     settings, segments = results.settings, results.segments
     size = ""
     if segments is not None:
-        units, speakers = segments["unit_id"].nunique(), segments["speaker"].nunique()
+        units = segments["unit_id"].nunique()
         size = f": {count(len(segments), settings.words['segment'])} in {count(units, settings.words['unit'])}"
-        size += f" of {count(speakers, 'speaker')}" if speakers < len(segments) else ""
+        size += f" of {count(results.speakers, 'speaker')}" if results.speakers else ""
     folds = f" ({count(settings.folds, 'fold')})" if settings.folds > 1 else ""
     size += _used(results)
     text = f"{size}. Protocol: {settings.protocol.description}{folds}."
@@ -142,21 +148,34 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
 
 def _training(settings: Settings, runs: int) -> str:
     training = settings.options["training"]
-    rate = training["learning_rate"]
-    tried = isinstance(rate, list)
-    rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
-    recipe = [
-        f"at most {count(training['epochs'], 'epoch')}",
-        f"batches of {training['batch_size']}",
-        f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}",
-        _loss(settings, training),
-    ]
-    if training["targets"] == "raters":
-        recipe.append("the shares of each class in the votes of all raters as targets")
+    recipe = [part for part in _recipe(settings, training) if part != LABELS]
     which = "It" if runs == 1 else "Each run"
     text = f"{which} was trained with {count(len(settings.seeds), 'seed')} in {count(settings.folds, 'fold')}"
     best = metric_words(selecting_metric(settings.task))
     return f"{text}: {', '.join(recipe)}; the epoch with the highest development {best} was tested."
+
+
+def _exceptions(settings: Settings, names: RunNames, used: list[str]) -> Iterator[str]:
+    """What some models have otherwise, by options of their own or as published; of votes their description tells."""
+    general = _recipe(settings, settings.options["training"])
+    for model in used:
+        own = _recipe(settings, settings.trained(model))
+        if changed := [part for part, usual in zip(own, general) if part not in (usual, VOTES)]:
+            yield f"Other than that, {names.titles[model]} was trained with {listing(changed)}."
+
+
+def _recipe(settings: Settings, training: dict) -> list[str]:
+    """How long, in which batches, at which rates, by which loss and on what."""
+    rate = training["learning_rate"]
+    tried = isinstance(rate, list)
+    rates = listing([f"{r:g}" for r in rate], "or") if tried else f"{rate:g}"
+    return [
+        f"at most {count(training['epochs'], 'epoch')}",
+        f"batches of {training['batch_size']}",
+        f"Adam with learning rate {rates}{', chosen on the development part' if tried else ''}",
+        _loss(settings, training),
+        VOTES if training["targets"] == "raters" else LABELS,
+    ]
 
 
 def _loss(settings: Settings, training: dict) -> str:
@@ -184,6 +203,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
         f"±{verdicts.numbers.region(settings.practical_region)}",
         Cite(["schuirmann1987"]),
         "." if planned == 1 else ", each contrast for itself.",
+        CHOSEN if any(not missing(row.get("b_chosen_from")) for row in verdicts.rows) else "",
     ]
 
 

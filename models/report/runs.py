@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from models.evaluation.contrast import differences
+from models.evaluation.contrast import also_differs, differences, runs_of
 from models.options import MODALITIES
+from models.report.writing import listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,14 @@ class Run:
 class RunNames:
     """Runs in words: a model by the title of its fusion, and by its own name too where two titles are alike."""
 
-    def __init__(self, runs: Mapping[str, Run], options: Mapping[str, dict], about: Mapping[str, dict]):
-        self.runs, self.options, self.about = runs, options, about
+    def __init__(
+        self,
+        runs: Mapping[str, Run],
+        options: Mapping[str, dict],
+        about: Mapping[str, dict],
+        training: Mapping[str, dict] = MappingProxyType({}),
+    ):
+        self.runs, self.options, self.about, self.training = runs, options, about, training
         titles = {run.model: about[run.model]["title"] for run in runs.values()}
         seen = Counter(titles.values())
         self.titles = {m: text if seen[text] == 1 else f"{text} ({m})" for m, text in titles.items()}
@@ -50,6 +58,10 @@ class RunNames:
         """A run in words: the model, its modality letters and, where they vary, its features."""
         return self.model_on_modalities(run) + self._on_features(run)
 
+    def side(self, runs: str) -> str:
+        """One side of a contrast in words: a run, or the best of several."""
+        return best_of(map(self.run, runs_of(runs)))
+
     def _on_features(self, run: str) -> str:
         features = self.features(run)
         return f" on {features}" if features else ""
@@ -58,22 +70,36 @@ class RunNames:
         """In which keys of the configuration two runs differ, the most telling first."""
         first, second = self.runs[a], self.runs[b]
         options = self.options[first.model], self.options[second.model]
-        return differences(*options, (first.modalities, second.modalities), (first.inputs, second.inputs))
+        training = self.training.get(first.model, {}), self.training.get(second.model, {})
+        return differences(*options, (first.modalities, second.modalities), (first.inputs, second.inputs), training)
+
+    def also_differ(self, a: str, b: str) -> list[str]:
+        """In what else than a contrast asks for its two sides differ, with any of the runs that b is."""
+        return list(dict.fromkeys(key for run in runs_of(b) for key in also_differs(self.differences(a, run))))
 
     def pair(self, a: str, b: str) -> tuple[str, str, str]:
-        """Two runs to be compared, and what both share: ("self-attention", "cross-attention", "A+V+T")."""
-        first, second = self.runs[a], self.runs[b]
-        features = (self.features(a), self.features(b))
-        models = self.model(a), self.model(b)
-        if first.modalities != second.modalities:
-            if models[0] == models[1] and features[0] == features[1]:
-                return first.modalities, second.modalities, models[0]
-            return self.run(a), self.run(b), ""
-        if features[0] == features[1]:
-            return *models, " on ".join(filter(None, (first.modalities, features[0])))
-        if models[0] == models[1]:
-            return *features, f"{models[0]} {first.modalities}"
-        return self.of(a), self.of(b), first.modalities
+        """Two sides to be compared, and what both share: ("self-attention", "cross-attention", "A+V+T")."""
+        every = [a, *runs_of(b)]
+        models, features = ({part(run) for run in every} for part in (self.model, self.features))
+        letters = {self.runs[run].modalities for run in every}
+        of, shared = self.run, ""
+        if len(letters) == 1:
+            (shared,) = letters
+            if len(features) == 1:
+                of, shared = self.model, " on ".join(filter(None, (shared, *features)))
+            elif len(models) == 1:
+                of, shared = self.features, f"{self.model(a)} {shared}"
+            else:
+                of = self.of
+        elif len(models) == len(features) == 1:
+            of, shared = (lambda run: self.runs[run].modalities), self.model(a)
+        return of(a), best_of(map(of, every[1:])), shared
+
+
+def best_of(names: Iterable[str]) -> str:
+    """One name, or several of which the best was taken, in words."""
+    first, *others = names
+    return f"the best of {listing([first, *others])}" if others else first
 
 
 def matches(wanted: Mapping, options: Mapping) -> bool:

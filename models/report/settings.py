@@ -6,8 +6,8 @@ corpus, title   its name in the configuration, and in print
 task            see :mod:`models.task`
 words           {"unit": "dialog", "segment": "turn", "labels": {"ang": "anger"}}
 protocol        {"name", "description", "caveat"}
-models          name -> {"title", "description", "citation", "notes": [{"title", "text"}]}, from the Fusion's class;
-                ``citation`` is a key of references.bib
+models          name -> {"title", "description", "citation", "notes": [{"title", "text"}], "training"}, from the
+                Fusion's class; ``citation`` is a key of references.bib, ``training`` what a published form brings
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]
 folds           how many
 feature_jobs    into how many jobs the features of one extractor are cut
@@ -106,7 +106,13 @@ class Settings:
     @property
     def names(self) -> RunNames:
         """Every configured run in words."""
-        return RunNames(self.runs, self.models, self.about_models)
+        training = {model: self.trained(model) for model in self.about_models}
+        return RunNames(self.runs, self.models, self.about_models, training)
+
+    def trained(self, model: str) -> dict:
+        """The training options of a model: the corpus's, over them its own, and what its published form brings."""
+        brought = self.about_models[model].get("training", {})
+        return {**self.options["training"], **self.models[model].get("training", {}), **brought}
 
     @cached_property
     def modalities(self) -> list[str]:

@@ -100,7 +100,7 @@ class Table:
     def without_empty(self) -> "Table":
         """Without columns that are empty in every row, the first excepted."""
         first, *others = self.columns
-        kept = [c for c in others if any(not missing(row.get(c.key)) for row in self.rows)]
+        kept = [c for c in others if any(not missing(row.get(c.key)) or c.below(row) for row in self.rows)]
         return replace(self, columns=(first, *kept))
 
 

@@ -1,5 +1,6 @@
 """Everything the page shows, as plain values: after this no file is read."""
 
+from models.evaluation.contrast import runs_of
 from models.options import MODALITIES
 from models.report import writing
 from models.report.gather import Results, contact_sheet
@@ -45,7 +46,7 @@ def build(results: Results, media: bool = True) -> dict:
     verdicts = Verdicts(rows, run_names, settings)
     cells = scores.collect(table[table["run"].isin(runs)])
     ranked = scores.ranking(cells, runs, settings.metric)
-    main = scores.main_runs(ranked, runs, [rows[0][side] for side in "ab"] if rows else [])
+    main = scores.main_runs(ranked, runs, [run for side in "ab" for run in runs_of(rows[0][side])] if rows else [])
     best = next(iter(ranked or main), None)
     view = {
         "settings": settings,

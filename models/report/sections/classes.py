@@ -1,11 +1,12 @@
 """Views of what is told apart: recall and precision of each class, who is taken for whom, and what guessing scores."""
 
 from statistics import fmean
+from typing import Any
 
 import pandas as pd
 
 from models.report.runs import RunNames
-from models.report.sections.scores import Cells
+from models.report.sections.scores import Cells, defined_below
 from models.report.settings import Settings
 from models.report.tables import Column, Table
 from models.report.writing import Numbers, grouped, sentence
@@ -34,18 +35,19 @@ def of_classes(
     numbers = Numbers(kind)
     rows = []
     for label in classes:
-        row = {"class": _word(label, settings), "label": label, "items": counts.get(label)}
+        row: dict[str, Any] = {"class": _word(label, settings), "label": label, "items": counts.get(label)}
         for run in runs:
-            if cell := cells.get((run, f"{kind}_{label}")):
-                row |= cell.under(run) | {f"{run}_class": f"s{round(cell.mean * 10)}"}
+            row |= cells.under(run, f"{kind}_{label}", run)
+            row |= {f"{run}_class": f"s{round(row[run] * 10)}"} if run in row else {}
         rows.append(row)
-    if not any(run in row for run in runs for row in rows):
+    if not any(run in row or defined_below(run, rows) for run in runs for row in rows):
         return None
     head = Column("class", "Class", number=False, sub="" if all(r["class"] == r["label"] for r in rows) else "label")
     items = Column("items", "Test items", grouped, css="muted")
-    columns = [head, items, *(Column.score(run, names.run(run), numbers) for run in runs)]
+    columns = [head, items, *(Column.score(run, names.run(run), numbers, sub=defined_below(run, rows)) for run in runs)]
     title = f"{sentence(numbers.words)} by class{numbers.per_cent}: mean ± standard deviation over trainings"
-    note = "Of the items given a class, how many are of it. A dash: never given."
+    note = "Of the items given a class, how many are of it. A dash: not defined in every training, as some give no "
+    note += "item the class."
     if kind == "recall":
         note = f"Of the items of a class, how many are found. {_mean_of_a_column(rows, runs, cells)}"
     return Table.of(kind, title, columns, rows, note=note).without_empty()

@@ -1,11 +1,24 @@
 """The tables of the planned contrasts: verdicts with their intervals, and all tests side by side."""
 
+from models.evaluation.contrast import runs_of
 from models.evaluation.statuses import Status, Verdict
 from models.report.charts import Axis
+from models.report.runs import best_of
 from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
-from models.report.writing import Numbers, effect, grouped, metric_words, missing, p_value, percent, sentence
+from models.report.writing import (
+    Numbers,
+    count,
+    effect,
+    grouped,
+    listing,
+    metric_words,
+    missing,
+    p_value,
+    percent,
+    sentence,
+)
 
 BOOTSTRAPPED = "p value of the bootstrap"
 OTHER_P = {  # than the probability of a difference at least as large if there were none
@@ -40,7 +53,7 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
     out = []
     for answer in answers:
         row = answer.row
-        sizes = [parameters.get(row[side]) for side in "ab"]
+        sizes = [[parameters.get(run) for run in runs_of(row[side])] for side in "ab"]
         out.append(
             {
                 **_compared(answer.first, answer.second, answer.shared, row, numbers),
@@ -49,7 +62,9 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
                 "reason": None if row.get("status") in (None, Status.TESTED) else Status(row["status"]).text,
                 "caution": "; ".join(answer.cautions) or None,
                 "also": ", ".join(answer.also) or None,
-                "parameters": None if None in sizes else "parameters " + " / ".join(grouped(n) for n in sizes),
+                "parameters": None
+                if None in [*sizes[0], *sizes[1]]
+                else "parameters " + " / ".join(listing(list(dict.fromkeys(map(grouped, of))), "or") for of in sizes),
             }
         )
     return out
@@ -120,7 +135,8 @@ def tests(verdicts: Verdicts) -> Table:
         between = verdicts.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
         if not missing(row.get("standard_error_by_group")):
             effects["by_group_text"] = f"s.e. {verdicts.numbers.score(row['standard_error_by_group'])}"
-        about = {"second": f"against {row['b']}", "notes": marks or None, "equivalence_interval": between}
+        second = f"against {best_of(runs_of(row['b']))}"
+        about = {"second": second, "notes": marks or None, "equivalence_interval": between}
         rows.append({**row, **effects, **about})
     score, inner = verdicts.numbers.score, f"{percent(1 - 2 * verdicts.alpha)} interval"
     tested = {
@@ -147,7 +163,14 @@ def tests(verdicts: Verdicts) -> Table:
         ),
         *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
         Column("notes", "Notes"),
-        Column("b_chosen_from", "Second chosen from", number=False, css="small prose"),
+        Column(
+            "b_chosen_from",
+            "Second chosen from",
+            lambda text: _candidates(text, verdicts.numbers),
+            number=False,
+            css="small prose",
+            explain="by development score, in each fold; its mean over folds, and how many folds chose the run",
+        ),
     ]
     shown = [text for key, text in EFFECTS.items() if any(not missing(row.get(key)) for row in verdicts.rows)]
     sizes = f"Below a p, its effect size: {', '.join(shown)}. " if shown else ""
@@ -164,6 +187,18 @@ def tests(verdicts: Verdicts) -> Table:
     return Table.of(
         "tests", "All tests", columns, rows, note=note, kind="wide dense", remarks=tuple(notes)
     ).without_empty()
+
+
+def _candidates(text: str, numbers: Numbers) -> str:
+    """What b was chosen from, in words: each run with its development score and how many folds chose it."""
+    out = []
+    for one in text.split():
+        run, _, found = one.partition("=")
+        score, _, folds = found.partition(":")
+        score = score if score == "undefined" else numbers.with_unit(float(score))
+        times = f", {count(int(folds), 'fold')}" if folds else ""
+        out.append(f"{run} ({score}{times})")
+    return ", ".join(out)
 
 
 EFFECTS = {

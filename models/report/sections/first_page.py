@@ -7,12 +7,16 @@ from models.report.gather import Results
 from models.report.runs import RunNames
 from models.report.sections.classes import guessing
 from models.report.sections.contrasts import undecided
-from models.report.sections.folds import leaks_of
+from models.report.sections.folds import develops_on_tested, leaks_of
 from models.report.sections.scores import Cell, Cells, guessed
 from models.report.sections.verdict import EQUIVALENT, REFUSED, UNDECIDED, UNTESTED, Answer, Verdicts
 from models.report.tables import Table
 from models.report.writing import DEVELOPMENT, Numbers, count, grouped, missing, sentence
 
+CHOSEN_BY_TESTED = (
+    "Development parts of some folds are test parts of others, so the choice is not independent of that score, which "
+    "may be a little too high."
+)
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
 
@@ -22,9 +26,11 @@ class Best:
 
     run: str
     development: Cell
-    test: Cell
+    test: Cell | None
+    defined: str  # in how many trainings the test score is, where it has no mean
     at_chance: bool
     equals: int  # other runs with the same development score
+    unranked: int  # runs whose development score is undefined in some training
 
 
 @dataclass(frozen=True)
@@ -45,14 +51,15 @@ class FirstPage:
 def best_run(cells: Cells, ranked: list[str], metric: str, chance: float | None) -> Best | None:
     """The run that a reader who had seen only the development part would take; None without development scores."""
     for run in ranked:
-        if (run, metric) in cells:
-            test = cells[run, metric]
-            low = guessed(test.mean, chance)
+        test, defined = cells.get((run, metric)), cells.undefined.get((run, metric), "")
+        if test or defined:
+            low = test is not None and guessed(test.mean, chance)
             score = cells[run, DEVELOPMENT + metric]
             equals = [
                 other for other in ranked if other != run and cells[other, DEVELOPMENT + metric].mean == score.mean
             ]
-            return Best(run, score, test, low, len(equals))
+            unranked = sum(of == DEVELOPMENT + metric for _, of in cells.undefined)
+            return Best(run, score, test, defined, low, len(equals), unranked)
     return None
 
 
@@ -62,7 +69,8 @@ def first_page(
     """Put the page's words together; everything in them is in the tables."""
     settings, names = results.settings, verdicts.names
     best = best_run(cells, ranked, settings.metric, chance)
-    best_is = _best_sentence(best, len(runs), settings, names, chance) if best else ""
+    tested = len(runs) > 1 and results.split is not None and develops_on_tested(results.split)
+    best_is = _best_sentence(best, len(runs), settings, names, chance, tested) if best else ""
     first = verdicts.answers[0] if verdicts.answers else None
     if first:
         question, answer, lead = _question(first.question), _answer(first), first.sentence
@@ -105,16 +113,22 @@ def _score(cell: Cell, numbers: Numbers) -> str:
     return f"{numbers.score(cell.mean)}{spread}{' %' if numbers.percent else ''}"
 
 
-def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None) -> str:
+def _best_sentence(best: Best, runs: int, settings, names: RunNames, chance: float | None, tested: bool) -> str:
     numbers = Numbers(settings.metric)
-    trainings = count(best.test.runs, "training")
-    over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
     development, run = numbers.with_unit(best.development.mean), sentence(names.run(best.run))
     text = f"{run} scores {development} on the development part."
     if runs > 1:
         too = f", which {count(best.equals, 'other run')} reached, too" if best.equals else ""
         text = f"Best by its development score ({development}{too}): {names.run(best.run)}."
-    text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
+    if best.unranked:
+        text += f" Not ranked: {count(best.unranked, 'run')}, of which that score is undefined in some training."
+    if best.test:
+        trainings = count(best.test.runs, "training")
+        over = f", mean ± standard deviation over {trainings}" if best.test.runs > 1 else ""
+        text += f" On the test part it scores {_score(best.test, numbers)} {numbers.words}{over}."
+    else:
+        text += f" On the test part its {numbers.words} is {best.defined}, so that it has no mean."
+    text += f" {CHOSEN_BY_TESTED}" if tested else ""
     frames = settings.task.frames
     return f"{text} {guessing(settings.metric, chance, settings.words['segment'], frames)}".strip()
 
@@ -131,7 +145,8 @@ def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str],
     none = none if len(runs) > 1 else ""
     if best:
         answer = f"{sentence(names.run(best.run))}: " if len(runs) > 1 else ""
-        return question, f"{answer}{numbers.with_unit(best.test.mean)} {numbers.words}.", f"{best_is} {none}".strip()
+        score = f"{numbers.with_unit(best.test.mean)} {numbers.words}" if best.test else f"{numbers.words} undefined"
+        return question, f"{answer}{score}.", f"{best_is} {none}".strip()
     if scored:
         means = [cell.mean for cell in scored.values()]
         low, high = numbers.score(min(means)), numbers.with_unit(max(means))
@@ -178,8 +193,8 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
     if segments is not None:
         out.append((f"{sentence(settings.words['segment'])}s", grouped(segments["segment_id"].nunique())))
         out.append((f"{sentence(settings.words['unit'])}s", grouped(segments["unit_id"].nunique())))
-        if segments["speaker"].nunique() not in (1, segments["segment_id"].nunique()):
-            out.append(("Speakers", grouped(segments["speaker"].nunique())))
+        if (results.speakers or 1) > 1:
+            out.append(("Speakers", grouped(results.speakers)))
     out.append(("Protocol", settings.protocol.description))
     trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
     if runs:

@@ -13,10 +13,9 @@ TRAINING = ("test", "training")
 
 
 def leaks_of(results: Results) -> list[Leak]:
-    """The rows of leaks.csv, without those of speakers where nobody says whether one person is in several segments."""
-    segments = results.segments
+    """The rows of leaks.csv, without those of speakers where there are segments and nobody says who speaks."""
     rows = [Leak(**row) for row in results.tables["leaks"].to_dict("records")]
-    unknown = segments is not None and segments["speaker"].is_unique
+    unknown = results.segments is not None and results.speakers is None
     return [row for row in rows if not (unknown and row.group == "speaker")]
 
 
@@ -52,6 +51,13 @@ def alike(split: pd.DataFrame) -> list[list[str]]:
         )
         others.setdefault(seen, {})[str(fold)] = tested
     return [list(tests) for tests in others.values() if len(set(tests.values())) > 1]
+
+
+def develops_on_tested(split: pd.DataFrame) -> bool:
+    """Whether the development part of some fold holds what another fold tests."""
+    parts = [split.loc[split["part"] == part, ["segment_id", "fold"]] for part in ("development", "test")]
+    both = parts[0].merge(parts[1], on="segment_id")
+    return bool((both["fold_x"] != both["fold_y"]).any())
 
 
 def apart(results: Results) -> str:

@@ -100,8 +100,8 @@ def by_group(
 
 
 def speakers(results: Results, items: dict[str, pd.DataFrame], names: RunNames) -> dict | None:
-    """How the items of each speaker are scored by each run: dots for the page, a row for each speaker."""
-    if results.segments is None or not items:
+    """How the items of each speaker are scored by each run: dots for the page, a row for each; None of unknown ones."""
+    if results.speakers is None or not items:
         return None
     settings = results.settings
     speaker_of = results.segments.set_index("segment_id")["speaker"].to_dict()

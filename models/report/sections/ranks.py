@@ -43,10 +43,15 @@ def compared_blocks(
     Only blocks in which every run has a score; means over seeds.
     """
     if metric in videos:
-        table = videos[videos["run"].isin(runs)].groupby(["segment_id", "run"])[metric].mean().unstack()
+        table = _means(videos[videos["run"].isin(runs)].groupby(["segment_id", "run"])[metric])
         return segment, table.dropna()
     single = scores[(scores["fold"] != POOLED) & (scores["metric"] == metric) & scores["run"].isin(runs)]
-    return "fold", single.groupby(["fold", "run"])["value"].mean().unstack().dropna()
+    return "fold", _means(single.groupby(["fold", "run"])["value"]).dropna()
+
+
+def _means(of_seeds) -> pd.DataFrame:
+    """Means over seeds, a column for each run; none where the score of some seed is undefined."""
+    return of_seeds.mean().where(of_seeds.count() == of_seeds.size()).unstack()
 
 
 def mean_ranks(table: pd.DataFrame) -> tuple[pd.Series, float, float]:

@@ -1,8 +1,9 @@
 """Views of scores.csv: mean and deviation over trainings beside the published figures, the best run, and what is
 left of a score where sound, face or words are taken away at test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,16 @@ from models.report.runs import RunNames
 from models.report.sections.published import Paper, beside, lines
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
-from models.report.writing import DEVELOPMENT, METRIC_WORDS, Numbers, metric_words, metrics_of, sentence
+from models.report.writing import (
+    DEVELOPMENT,
+    METRIC_WORDS,
+    Numbers,
+    count,
+    grouped,
+    metric_words,
+    metrics_of,
+    sentence,
+)
 from models.task import POOLED
 
 MAIN_RUNS = 4  # shown in detail
@@ -27,12 +37,30 @@ class Cell:
     sd: float | None
     runs: int
 
-    def under(self, key: str) -> dict[str, float | None]:
-        """Mean and deviation as a row of a table holds them."""
-        return {key: self.mean, f"{key}_sd": self.sd}
+
+class Cells(dict[tuple[str, str], Cell]):
+    """(run, metric) to its cell; there is none where some training left the metric undefined by what it predicts."""
+
+    def __init__(self, cells=(), undefined: Mapping[tuple[str, str], str] = MappingProxyType({})):
+        super().__init__(cells)
+        self.undefined = undefined  # of these: in how many trainings it is defined
+
+    def under(self, run: str, metric: str, key: str) -> dict[str, Any]:
+        """A cell as a row of a table holds it; where there is no mean, in how many trainings it is defined."""
+        if cell := self.get((run, metric)):
+            return {key: cell.mean, f"{key}_sd": cell.sd}
+        return {f"{key}_defined": text} if (text := self.undefined.get((run, metric))) else {}
 
 
-Cells = dict[tuple[str, str], Cell]  # (run, metric) -> cell
+def defined_below(key: str, rows: Sequence[Mapping]) -> str:
+    """The key of what stands below a dash of a column, where some row of a table says so."""
+    below = f"{key}_defined"
+    return below if any(below in row for row in rows) else ""
+
+
+def defined_in(defined: int, of: int, what: str = "training") -> str:
+    """In how many trainings a metric is defined, in words."""
+    return f"defined in {grouped(defined)} of {count(of, what)}"
 
 
 def of_protocol(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
@@ -41,12 +69,21 @@ def of_protocol(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
 
 
 def collect(scores: pd.DataFrame) -> Cells:
-    """(run, metric) to its cell, over single folds and seeds."""
-    single = scores[scores["fold"] != POOLED].dropna(subset=["value"]).groupby(["run", "metric"], sort=False)["value"]
-    return {
-        key: Cell(mean, None if count < 2 else sd, int(count))
-        for key, mean, sd, count in single.agg(["mean", "std", "count"]).itertuples(name=None)
-    }
+    """(run, metric) to its cell, over single folds and seeds.
+
+    The recall of a class that a fold's truth lacks is undefined for every model alike, and that fold does not count.
+    Whatever else is undefined follows from what was predicted: a mean over the other trainings would flatter.
+    """
+    single = scores[scores["fold"] != POOLED]
+    by_truth = single["metric"].str.removeprefix(DEVELOPMENT).str.startswith("recall_") & single["value"].isna()
+    values = single[~by_truth].groupby(["run", "metric"], sort=False)["value"]
+    cells, undefined = {}, {}
+    for key, mean, sd, defined, of in values.agg(["mean", "std", "count", "size"]).itertuples(name=None):
+        if defined == of:
+            cells[key] = Cell(mean, None if of < 2 else sd, int(of))
+        else:
+            undefined[key] = defined_in(defined, of)
+    return Cells(cells, undefined)
 
 
 def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
@@ -74,7 +111,7 @@ def main_runs(ranked: list[str], order: Sequence[str], first: Sequence[str]) -> 
 
 def shown_metrics(cells: Cells, settings: Settings) -> list[str]:
     """The metrics over all items that the table holds, that of the contrasts first."""
-    found = {metric for _, metric in cells}
+    found = {metric for _, metric in [*cells, *cells.undefined]}
     return [m for m in dict.fromkeys((settings.metric, *metrics_of(settings.task))) if m in found]
 
 
@@ -136,8 +173,9 @@ def _row(run: str, cells: Cells, metrics: list[str], names: RunNames, papers: li
     found = names.runs[run]
     row: dict[str, Any] = {"model": names.of(run), "run": run, "modalities": found.modalities, "trainings": 0}
     for metric in metrics:
+        row |= cells.under(run, metric, metric)
         if cell := cells.get((run, metric)):
-            row |= cell.under(metric) | {"trainings": max(row["trainings"], cell.runs)}
+            row["trainings"] = max(row["trainings"], cell.runs)
     figures = beside(papers, found, names.options[found.model])
     for metric, figure in figures.items():
         row |= {
@@ -160,21 +198,21 @@ def _columns(metrics: list[str], rows: list[dict], counts_differ: bool):
     yield Column("model", "Model", number=False, sub="standing")
     families = [metric.partition("_")[0] for metric in metrics]
     for metric, family in zip(metrics, families):
-        numbers, words = Numbers(metric), sentence(metric_words(metric))
+        numbers, words, below = Numbers(metric), sentence(metric_words(metric)), defined_below(metric, rows)
         published = any(f"published_{metric}" in row for row in rows)
         spread = f"{metric}_sd" if family not in ("rmse", "pearson") else ""
         if published:
             called = next((row[f"called_{metric}"] for row in rows if row.get(f"called_{metric}")), "")
             head = f"published (\u201c{called}\u201d)" if called else "published"
-            yield Column(metric, "here", numbers.score, sd=spread, over=words)
+            yield Column(metric, "here", numbers.score, sd=spread, sub=below, over=words)
             yield Column(
                 f"published_{metric}", head, numbers.score, sd=f"published_{metric}_sd", over=words, css="paper"
             )
         elif not numbers.percent and families.count(family) > 1:
             of = metric.partition("_")[2].replace("_", " ")
-            yield Column(metric, of, numbers.score, sd=spread, over=METRIC_WORDS[family])
+            yield Column(metric, of, numbers.score, sd=spread, sub=below, over=METRIC_WORDS[family])
         else:
-            yield Column(metric, words, numbers.score, sd=spread)
+            yield Column(metric, words, numbers.score, sd=spread, sub=below)
     if counts_differ:
         yield Column("trainings", "Trainings", css="muted")
 
@@ -189,14 +227,20 @@ def _reach(rows: list[dict], metric: str) -> list[float]:
     return out
 
 
-def _means(scores: pd.DataFrame, column: str, keys: Sequence[str], order: Sequence[str], names: RunNames) -> list[dict]:
-    """A row for each run that has values: their mean and deviation at each key of a column."""
-    found = scores.groupby(["run", column])["value"].agg(["mean", "std"]).to_dict("index")
+def _means(
+    scores: pd.DataFrame, column: str, keys: Sequence[str], order: Sequence[str], names: RunNames, what: str
+) -> list[dict]:
+    """A row for each run that has values: their mean and deviation at each key of a column; ``what`` each is of."""
+    found = scores.groupby(["run", column])["value"].agg(["mean", "std", "count", "size"]).to_dict("index")
     rows = []
     for run in order:
         row: dict[str, Any] = {}
         for key in (key for key in keys if (run, key) in found):
-            row |= {key: found[run, key]["mean"], f"{key}_sd": found[run, key]["std"]}
+            of = found[run, key]
+            if of["count"] == of["size"]:
+                row |= {key: of["mean"], f"{key}_sd": of["std"]}
+            else:
+                row[f"{key}_defined"] = defined_in(of["count"], of["size"], what)
         rows += [{"run": names.run(run), **row}] if row else []
     return rows
 
@@ -208,9 +252,9 @@ def by_turns(scores: pd.DataFrame, order: list[str], names: RunNames, settings: 
     metric, numbers = settings.metric, Numbers(settings.metric)
     own = scores[(scores["metric"] == metric) & (scores["fold"] == POOLED)]
     styles = [POOLED, *(turns for turns in scores["turns"].unique() if turns != POOLED)]
-    rows = _means(own, "turns", styles, order, names)
+    rows = _means(own, "turns", styles, order, names, "seed")
     columns = [Column("run", "Run", number=False)]
-    columns += [Column.score(turns, turns, numbers) for turns in styles]
+    columns += [Column.score(turns, turns, numbers, sub=defined_below(turns, rows)) for turns in styles]
     return Table.of(
         "scores_by_style",
         f"{sentence(numbers.words)} on the test items of each style{numbers.per_cent}",
@@ -224,15 +268,18 @@ def by_input(cells: Cells, order: list[str], names: RunNames, metric: str) -> Ta
     """The scores of each model by the features it reads, where runs read different ones."""
     if not names.varied:
         return None
-    scored = [run for run in order if (run, metric) in cells]
+    scored = [run for run in order if (run, metric) in (cells.keys() | cells.undefined.keys())]
     rows: dict[str, dict] = {}
     for run in scored:
         text = names.features(run) or "none of them"
         row = rows.setdefault(text, {"features": text})
-        row |= cells[run, metric].under(names.model_on_modalities(run))
+        row |= cells.under(run, metric, names.model_on_modalities(run))
     numbers = Numbers(metric)
     columns = [Column("features", f"Features of {' and '.join(names.varied)}", number=False)]
-    columns += [Column.score(key, key, numbers) for key in dict.fromkeys(map(names.model_on_modalities, scored))]
+    columns += [
+        Column.score(key, key, numbers, sub=defined_below(key, [*rows.values()]))
+        for key in dict.fromkeys(map(names.model_on_modalities, scored))
+    ]
     title = f"{sentence(numbers.words)} by features and model{numbers.per_cent}"
     return Table.of("features", title, columns, list(rows.values()))
 
@@ -240,11 +287,15 @@ def by_input(cells: Cells, order: list[str], names: RunNames, metric: str) -> Ta
 def without_table(scores: pd.DataFrame, order: list[str], names: RunNames, settings: Settings) -> Table | None:
     """Mean and deviation over trainings of each run of several modalities, with all and without each of them."""
     metric, numbers = settings.metric, Numbers(settings.metric)
-    rows = _means(scores[scores["metric"] == metric], "without", [NOTHING, *MODALITIES.values()], order, names)
+    taken = [NOTHING, *MODALITIES.values()]
+    rows = _means(scores[scores["metric"] == metric], "without", taken, order, names, "training")
     if not rows:
         return None
-    columns = [Column("run", "Run", number=False), Column.score(NOTHING, "With all", numbers)]
-    columns += [Column.score(m, f"Without {m}", numbers) for m in MODALITIES.values()]
+    columns = [Column("run", "Run", number=False)]
+    columns += [
+        Column.score(key, "With all" if key == NOTHING else f"Without {key}", numbers, sub=defined_below(key, rows))
+        for key in taken
+    ]
     return Table.of(
         "missing_modalities",
         f"With a modality taken away at test: {numbers.words}{numbers.per_cent}",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from models.evaluation.contrast import also_differs
+from models.evaluation.contrast import runs_of
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.report.runs import RunNames
 from models.report.settings import Settings
@@ -16,6 +16,7 @@ KINDS = {
     Verdict.UNDECIDED: UNDECIDED,
 }
 DECIDED = (BETTER, EQUIVALENT)
+BEST_IS = "The best is in each fold the run with the highest score on the fold’s own development part."
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,9 @@ class Verdicts:
             better, worse = (a, b) if verdict == Verdict.A_BETTER else (b, a)
             word, text = f"{sentence(better)} is better", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
+        text += f" {BEST_IS}" if len(runs_of(row["b"])) > 1 else ""
         question = str(row["question"])
-        also = also_differs(self.names.differences(row["a"], row["b"]))
+        also = self.names.also_differ(row["a"], row["b"])
         warned = cautions(row, self.alpha, (a, b))
         return Answer(question, word, text, kind, a, b, shared, row, warned, also)
 
