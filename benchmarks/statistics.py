@@ -18,10 +18,12 @@ import numpy as np
 from models.evaluation import bootstrap
 from models.evaluation.difference_tests import corrected_t_test, mcnemar_test, paper_t_test
 from models.evaluation.metrics import accuracy, metric
+from models.evaluation.significance import choose_b
+from models.options import Contrast
 from models.protocols.labels import usable
 from models.protocols.leaks import leaks, share_of
 from models.protocols.split import assign
-from tests.experiments import CLASSES, Emotions, Hits
+from tests.experiments import CLASSES, Candidates, Emotions, Hits
 from tests.iemocap_turns import SEVEN, turns_and_labels
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
@@ -226,6 +228,32 @@ def seeds(experiments: int = 400) -> str:
     return table(["seeds", *(f"trainings differ by {points}" for points in ("1 point", "2 points", "4 points"))], rows)
 
 
+def best_of_several(experiments: int = 400) -> str:
+    """A run against the best of four, all of equal skill, where what a fold holds out is what another one tests."""
+    rng, found = np.random.default_rng(6), defaultdict(list)
+    for _ in range(experiments):
+        a, *others = Candidates(5).draw(rng)
+        planned = Contrast(question="best of four", a=a.run, b=[run.run for run in others])
+        sides = {
+            "one of the four, not chosen": others[0],
+            "best on the development parts of all folds together": max(
+                others, key=lambda run: accuracy(run.development.sum(0)).mean()
+            ),
+            "in each fold the best on its own development part": choose_b(
+                planned, "accuracy", {run.run: run for run in others}.__getitem__
+            )[0],
+        }
+        of_classes = a.class_items.sum(keepdims=True)
+        for name, b in sides.items():
+            difference = bootstrap.difference(*resampled((a, b), accuracy, rng), a.cluster_items, of_classes)
+            found[name].append((difference.observed, difference.p < ALPHA and difference.observed < 0))
+    rows = []
+    for name, outcomes in found.items():
+        mean, better = np.mean(outcomes, axis=0)
+        rows.append([name, f"{mean * 100:z.2f}", percent(float(better))])
+    return table(["b", "mean difference, points", "b called better"], rows)
+
+
 def written(text: str, found: dict[str, str]) -> str:
     """A page with the figures between its marks ``<!-- figures: name -->`` and ``<!-- end -->``."""
     for name, new in found.items():
@@ -244,6 +272,7 @@ ALL = {
     "sessions": sessions,
     "learning rates": learning_rates,
     "seeds": seeds,
+    "best of several": best_of_several,
 }
 
 

@@ -1,6 +1,6 @@
 """Simulated experiments: two runs on one test set of dialogs or videos, whose true difference is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -166,3 +166,45 @@ class Hits:
             cells = {"fold": fold, "right": None, "right_style": None}
             runs.append(_run(runs, CLASSES, sums, self.dialogs, self.folds, group=session, **cells))
         return runs[0], runs[1]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Runs that are right equally often; what a fold holds out for development is what the next one tests."""
+
+    runs: int
+    dialogs: int = 151
+    turns: int = 50  # of each dialog
+    right: float = 0.6
+    seeds: int = 2
+    folds: int = 5
+    sd_dialog: float = 0.4
+    sd_dialog_model: float = 0.15
+    sd_item_model: float = 0.5  # of a run, in whichever fold
+    sd_item_network: float = 0.5
+
+    def draw(self, rng) -> list[RunTally]:
+        """Runs on the same items."""
+        from statistics import NormalDist
+
+        shape = (self.dialogs, self.turns)
+        parts = [self.sd_dialog, self.sd_dialog_model, self.sd_item_model, self.sd_item_network]
+        shared = self.sd_dialog * rng.normal(size=(self.dialogs, 1)) + rng.normal(size=shape)
+        shared += np.sqrt(1 + np.square(parts).sum()) * NormalDist().inv_cdf(self.right)
+        fold = np.arange(self.dialogs) * self.folds // self.dialogs
+        found = []
+        for number in range(self.runs):
+            own = self.sd_dialog_model * rng.normal(size=(self.dialogs, 1))
+            own = own + self.sd_item_model * rng.normal(size=shape)
+            counted = []
+            for _ in ("test", "development"):  # the same dialogs, by networks of two folds
+                network = self.sd_item_network * rng.normal(size=(self.seeds, *shape))
+                hits = (shared + own + network > 0).sum(-1).T  # (dialogs, seeds)
+                sums = np.zeros((*hits.shape, 2, 2))
+                sums[..., 0, 0], sums[..., 0, 1] = hits, self.turns - hits
+                counted.append(sums)
+            held_out = np.stack([counted[1][fold == (k + 1) % self.folds].sum(0) for k in range(self.folds)])
+            cells = {"fold": fold, "right": None, "right_style": None}
+            run = _run([], CLASSES, counted[0], self.dialogs, self.folds, **cells)
+            found.append(replace(run, run=f"{'abcdefg'[number]}-A+V", development=held_out))
+        return found

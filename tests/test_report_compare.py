@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.report.compare import flat
+from models.report.compare import flat, read_sides, verdicts
 from pipeline.records import InputError
 from tests.page import Page, rows_of
 from tests.report_fixture import Fixture, page_of
@@ -178,3 +178,13 @@ def test_an_archive_never_goes_over_what_is_there(archived, tmp_path):
         run("archive", made.folder, "--out", crate)
     with pytest.raises(InputError, match="write it as YYYY-MM-DD"):
         run("archive", made.folder, "--out", tmp_path / "new", "--date", "31.5.2026")
+
+
+def test_a_contrast_with_the_best_of_several_runs_is_named_by_them(tmp_path):
+    folders = [Fixture(tmp_path / name, "one contrast", about=REAL, size=20).folder for name in ("one", "two")]
+    for folder in folders:
+        file = folder / "tables" / "significance.csv"
+        pd.read_csv(file).assign(b="cross-A+V+T self-T").to_csv(file, index=False)
+    (row,) = verdicts(read_sides(folders)).rows
+    assert row["pair"] == "self-attention A+V+T against the best of cross-attention A+V+T and self-attention T"
+    assert row["side0"] == row["side1"]

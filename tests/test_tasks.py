@@ -15,7 +15,6 @@ from models.apply.predict import Predictor
 from models.apply.recordings import Recording
 from models.apply.stages import Prepared
 from models.evaluation.bootstrap import level
-from models.evaluation.clusters import clusters_of
 from models.evaluation.comparison import Resampler
 from models.evaluation.metrics import main_metric
 from models.evaluation.tallies import tally_run
@@ -99,7 +98,7 @@ def test_the_intervals_of_a_model_card_are_those_of_the_report(tmp_path):
     path, _ = write_corpus(tmp_path, {name: f"dialog{k % 30}" for k, name in enumerate(names)}, [])
     segments, task = read_table(path, Segment), Task("classes", "segment")
     found = {row["metric"]: row for row in card.scores(tmp_path, "self-A", 1, task, segments)}
-    run = tally_run(tmp_path, "self-A", 1, task, clusters_of(segments, task))
+    run = tally_run(tmp_path, "self-A", 1, task, segments)
     for name in ("accuracy", "weighted_f1"):
         resampled, low, high = Resampler(SignificanceOptions(metric=name))(run), found[name]["low"], found[name]["high"]
         assert run.items_for(name).tolist() == [600]

@@ -106,7 +106,7 @@ class Settings:
     @property
     def names(self) -> RunNames:
         """Every configured run in words."""
-        training = {model: self.trained(model) for model in self.about_models}
+        training = {model: self.trained(model) for model in self.about_models if model in self.models}
         return RunNames(self.runs, self.models, self.about_models, training)
 
     def trained(self, model: str) -> dict:
