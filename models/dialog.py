@@ -72,7 +72,7 @@ def turns_before(segments: Sequence[Segment], most: int) -> dict[str, list[Segme
 
 
 def _is_before(a: Segment, b: Segment) -> bool:
-    if a.turn is not None and b.turn is not None:
+    if a.turn is not None:
         return a.turn < b.turn
     return a.start_s < b.start_s and a.end_s <= b.end_s
 

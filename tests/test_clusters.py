@@ -49,6 +49,17 @@ def test_one_file_with_a_second_utterance_changes_no_other():
     assert found.of["0_0b"] == found.of["0_0"]
 
 
+def test_what_several_people_are_in_is_one_cluster():
+    """Clips of A and B beside interviews that hold both: neither person is independent of the other."""
+    talks = [
+        replace(clips()[0], segment_id=f"talk{k}_{turn}", unit_id=f"talk{k}", speaker=str(turn % 2), start_s=float(turn),
+                end_s=turn + 1.0)
+        for k in range(4) for turn in range(20)
+    ]  # fmt: skip
+    found = clusters_of([*clips(2, 3), *talks], CLASSES)
+    assert (found.kind, len(set(found.of.values()))) == ("video", 10)
+
+
 def test_videos_of_several_sentences_stay_clusters_where_some_hold_one():
     """As in MOSEI: three speakers of four videos, one of which holds one sentence."""
     counts = [(s, 1 if s.unit_id.endswith("_0") else 5) for s in clips(3, 4)]

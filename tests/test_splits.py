@@ -236,6 +236,7 @@ def test_dialogs_stay_whole_where_their_people_cannot():
         [replace(s, speaker="Ross") for s in alone(3)],
         [replace(s, session="1") for s in alone(3)],
         alone(2)[:5],  # of the second speaker there is one file: nothing could select what trains on it
+        [replace(s, speaker="A" if k < 40 else "B") for k, s in enumerate(alone(1, 43))],  # three would train for forty
     ],
 )
 def test_groups_that_share_people_with_what_trains_say_so(segments):

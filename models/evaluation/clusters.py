@@ -22,9 +22,9 @@ class Clusters:
 
 
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
-    """Find the clusters of the tested segments: dialogs, else videos; speakers where most of these hold one segment.
+    """Find the clusters of the tested segments: dialogs, else videos; speakers where these are files of one utterance.
 
-    What is alike is then a person's files, whatever a few of them hold. The wider groups are of a kind that holds every
+    They are if each is of one person and most hold one segment; what is alike is then a person's files. The wider groups are of a kind that holds every
     cluster whole and has fewer groups than clusters: the outermost that has enough of them, else the one that has most.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
@@ -33,7 +33,8 @@ def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     by_speaker = {s.segment_id: s.speaker for s in segments}
     sizes = Counter(of.values())
     alone = not task.frames and 2 * list(sizes.values()).count(1) > len(sizes)
-    if alone and len(set(by_speaker.values())) < len(sizes):
+    of_one_person = len({(of[s.segment_id], s.speaker) for s in segments}) == len(sizes)
+    if alone and of_one_person and len(set(by_speaker.values())) < len(sizes):
         kind, of = "speaker", by_speaker
     styles = {s.segment_id: s.style for s in segments if s.style is not None}
     best, most = Clusters(kind, of, styles), 1

@@ -34,6 +34,7 @@ from pipeline.records import InputError, Segment
 T = TypeVar("T")
 MOST_FOLDS = 10
 GROUP_FOLDS = 5
+LEAST_LEFT = 0.2  # of all recordings, to train on and select by while a group is tested
 OUTER_SETS = 5
 SCENARIO_SETS = 4  # of a session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
 ROTATIONS = 5
@@ -179,13 +180,14 @@ def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) ->
 def _grouping(segments: Sequence[Segment]) -> tuple[list, bool]:
     """The group of each segment, and whether the people of a group are in others, too.
 
-    Groups are what the corpus calls so, else blocks, dialogs or units: the first of which each leaves two units, one to
-    train on and one to select by, where it is tested.
+    Groups are what the corpus calls so, else blocks, dialogs or units: the first of which each leaves a fifth of all
+    units where it is tested, and at least two, one to train on and one to select by.
     """
     if all(s.group is not None for s in segments) and len({s.group for s in segments}) > 1:
         return [s.group for s in segments], False
     choices = [blocks(segments), [group_of(s, "dialog") for s in segments], [s.unit_id for s in segments]]
-    found = [groups for groups in choices if _least_left(segments, groups) >= 2]
+    enough = max(2, LEAST_LEFT * len(set(choices[-1])))
+    found = [groups for groups in choices if _least_left(segments, groups) >= enough]
     found += [groups for groups in choices if len(set(groups)) >= 2]
     if not found:
         raise InputError(
