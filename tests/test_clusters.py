@@ -52,10 +52,10 @@ def test_one_file_with_a_second_utterance_changes_no_other():
 def test_what_several_people_are_in_is_one_cluster():
     """Clips of A and B beside interviews that hold both: neither person is independent of the other."""
     talks = [
-        replace(clips()[0], segment_id=f"talk{k}_{turn}", unit_id=f"talk{k}", speaker=str(turn % 2), start_s=float(turn),
-                end_s=turn + 1.0)
-        for k in range(4) for turn in range(20)
-    ]  # fmt: skip
+        Segment(f"talk{k}_{turn}", f"talk{k}", str(turn % 2), None, None, float(turn), turn + 1.0)
+        for k in range(4)
+        for turn in range(20)
+    ]
     found = clusters_of([*clips(2, 3), *talks], CLASSES)
     assert (found.kind, len(set(found.of.values()))) == ("video", 10)
 
