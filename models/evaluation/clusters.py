@@ -24,9 +24,9 @@ class Clusters:
 def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     """Find the clusters of the tested segments: dialogs, else videos; speakers where these are files of one utterance.
 
-    They are if each is of one person and most hold one segment; what is alike is then a person's files. The wider groups
-    are of a kind that holds every cluster whole and has fewer groups than clusters: the outermost that has enough of
-    them, else the one that has most.
+    They are if each is of one person and most hold one segment; what is alike is then a person's files. The wider
+    groups are of a kind that holds every cluster whole and has fewer groups than clusters: the outermost that has
+    enough of them, else the one that has most.
     """
     kind, of = "video", {s.segment_id: s.unit_id for s in segments}
     if any(s.dialog is not None for s in segments):
