@@ -478,12 +478,17 @@ def test_labels_that_are_numbers(tmp_path):
     assert len(index(root).labels) == 2
 
 
-def test_turns_are_numbered_by_whole_numbers(tmp_path):
-    found = index(
-        table(tmp_path, "audio,dialog,turn,label\na.wav,d,2,x\nb.wav,d,ii,x\nc.wav,d,,x\n", "a.wav", "b.wav", "c.wav")
-    )
-    assert [(s.segment_id, s.turn) for s in found.segments] == [("a", 2), ("c", None)]
-    assert "line 3: turn 'ii' is not a whole number; the row was not used" in said(found)[0][2]
+@pytest.mark.parametrize(("cell", "turn"), [
+    ("2", 2), ("1.0", 1), ("0", 0), ("-1", -1), ("", None), ("-", None),
+    ("ii", None), ("t01", None), ("1.5", None), ("inf", None), ("1e999", None),
+])  # fmt: skip
+def test_turns_are_numbered_by_whole_numbers(tmp_path, cell, turn):
+    """A row keeps all else where its turn is none."""
+    found = index(table(tmp_path, f"audio,dialog,turn,label\na.wav,d,3,x\nb.wav,d,{cell},x\n", "a.wav", "b.wav"))
+    assert [(s.segment_id, s.turn) for s in found.segments] == [("a", 3), ("b", turn)]
+    assert [row.label for row in found.labels] == ["x", "x"]
+    odd = f"labels.csv, line 3: turn {cell!r} is not a whole number and was not used"
+    assert said(found) == ([("corpus", "partial", odd)] if cell not in ("", "-") and turn is None else [])
 
 
 def test_what_is_odd_in_a_row_is_said(tmp_path):
