@@ -18,6 +18,7 @@ from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS
 from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
+from pipeline.corpora.transcripts import check_transcripts
 from pipeline.records import RESERVED, InputError, Segment, Unit
 from tests.clips import ffmpeg
 
@@ -688,6 +689,16 @@ def test_captions_that_are_not_used_are_said(tmp_path):
     reason = "talk.en.vtt is not used for 2 of 3 segments, which have words of their own"
     assert [(f.unit, f.segment) for f in found.findings] == [("talk", None)]
     assert said(found) == [("text", "ok", reason)]
+
+
+def test_captions_that_cannot_be_used_are_lacking_only_where_a_row_has_no_words(tmp_path):
+    text = "video,start_s,text,label\ntalk.mp4,0,Well,x\ntalk.mp4,1,,x\nb.mp4,0,Yes,y\nb.mp4,1,,y\n"
+    found = index(table(tmp_path, text, "talk.mp4", "b.mp4", "talk.vtt", "b.vtt", "b.srt"))
+    (tmp_path / "talk.vtt").write_text("hello")
+    lacking = [f for f in found.findings + check_transcripts(tmp_path, found.units, found.segments) if f.segment]
+    assert [(f.segment, f.status, f.reason.split(": ")[1]) for f in lacking] == [
+        ("b_002", "partial", "b.mp4 has several transcripts"), ("talk_002", "partial", "talk.vtt"),
+    ]  # fmt: skip
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):
