@@ -143,7 +143,7 @@ def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
     length_s = end_s - begin_s
     doubt = _doubt(length_s, max((track.segment for track in tracks), key=lambda s: s.duration_s), last_s)
     if not doubt:
-        _read_cut(path, tracks)
+        length_s = _read_cut(path, tracks)  # without what coders put around it, which packets hold
     elif doubt == RAN_THROUGH:
         _read_through(path, tracks)
     for track in tracks:
@@ -164,15 +164,17 @@ def _doubt(length_s: float, segment: Segment, last_s: float) -> str:
     return UNCLEAR if length_s >= segment.end_s and length_s > segment.duration_s + MUCH_LONGER_S else ""
 
 
-def _read_cut(path: Path, tracks: Sequence[_Track]) -> None:
-    """Give a file's sound to segments that begin with it."""
-    first_s = None
+def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
+    """Give a file's sound to segments that begin with it; returns how long it lasts."""
+    first_s, length_s = None, 0.0
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first_s = start_s if first_s is None else first_s  # some coders begin behind zero
         for track in tracks:
             track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
+        length_s = start_s - first_s + len(samples) / SAMPLE_RATE_HZ
     if first_s is None:
         raise MediaError(path, "no sample can be decoded", "replace the file")
+    return length_s
 
 
 def _read_through(path: Path, tracks: Sequence[_Track]) -> None:

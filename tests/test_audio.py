@@ -98,6 +98,12 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     assert heard_s == pytest.approx(0.5, abs=0.002)
 
 
+def test_what_a_coder_puts_around_a_sentence_is_no_part_of_its_length(tmp_path):
+    ffmpeg("-f", "lavfi", "-i", "sine=300:d=5.37:r=16000", tmp_path / "a.mp3")
+    track = read(tmp_path, [segment("a", 1.0, 6.37, "a.mp3"), segment("b", 20, 21)], unit=unit_of("absent.mkv"))["a"]
+    assert (track.source, track.reason) == ("sentence", "")
+
+
 def test_microphones_that_ran_through_a_recording_count_in_its_time(tmp_path):
     """One of each speaker: what several segments name, or lasts as long as all of them, begins with none of them."""
     make_video(tmp_path, name="x.mkv", seconds=8.0, at_s=(7.5,))
