@@ -18,11 +18,13 @@ from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
-from pipeline.sound import WrongScale, read_audio
+from pipeline.sound import WrongScale, extent_s, read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 MUCH_LONGER_S = 3.0  # than its turn: perhaps no sentence file
+RAN_THROUGH = ": as long as the recording, of which it is taken to be the sound"
+UNCLEAR = ": whether it begins with the segment or with the recording is not clear; cut it to the segment"
 SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
 
 
@@ -136,7 +138,34 @@ def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: floa
 
 
 def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
-    """Take a file as the sound from each segment's start on, unless its length says that it is not that."""
+    """Take a file as the sound from the segments' start on, unless its length says that it is not that."""
+    begin_s, end_s = extent_s(path) or (0.0, 0.0)
+    length_s = end_s - begin_s
+    doubt = _doubt(length_s, max((track.segment for track in tracks), key=lambda s: s.duration_s), last_s)
+    if not doubt:
+        length_s = _read_cut(path, tracks)  # without what coders put around it, which packets hold
+    elif doubt == RAN_THROUGH:
+        _read_through(path, tracks)
+    for track in tracks:
+        duration_s = track.segment.duration_s
+        text = f"sound file lasts {length_s:.2f} s, the segment {duration_s:.2f} s{doubt}"
+        if doubt == UNCLEAR:
+            log.warning("%s: %s", path, text)
+        differs = doubt or abs(length_s - duration_s) > LENGTH_TOLERANCE_S
+        track.close(SENTENCE, [text] if differs else [])
+
+
+def _doubt(length_s: float, segment: Segment, last_s: float) -> str:
+    """What tells by its length that a file was not cut for the segment; empty where nothing does."""
+    if segment.start_s == 0:
+        return ""  # it begins with both
+    if length_s >= last_s - MUCH_LONGER_S and length_s - segment.duration_s > last_s - length_s:
+        return RAN_THROUGH
+    return UNCLEAR if length_s >= segment.end_s and length_s > segment.duration_s + MUCH_LONGER_S else ""
+
+
+def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
+    """Give a file's sound to segments that begin with it; returns how long it lasts."""
     first_s, length_s = None, 0.0
     for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
         first_s = start_s if first_s is None else first_s  # some coders begin behind zero
@@ -145,20 +174,7 @@ def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
         length_s = start_s - first_s + len(samples) / SAMPLE_RATE_HZ
     if first_s is None:
         raise MediaError(path, "no sample can be decoded", "replace the file")
-    for track in tracks:
-        segment, text = track.segment, ""
-        if abs(length_s - segment.duration_s) > LENGTH_TOLERANCE_S:
-            text = f"sound file lasts {length_s:.2f} s, the segment {segment.duration_s:.2f} s"
-        doubtful = segment.start_s > 0 and length_s > segment.duration_s + MUCH_LONGER_S
-        if doubtful and length_s >= last_s - MUCH_LONGER_S:
-            track.clear()
-            _read_through(path, [track])
-            text += ": as long as the recording, of which it is taken to be the sound"
-        elif doubtful and length_s >= segment.end_s:
-            track.clear()
-            text += ": whether it begins with the segment or with the recording is not clear; cut it to the segment"
-            log.warning("%s: %s", path, text)
-        track.close(SENTENCE, [text] if text else [])
+    return length_s
 
 
 def _read_through(path: Path, tracks: Sequence[_Track]) -> None:

@@ -82,7 +82,8 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     soundfile.write(folder / "fast.wav", beeps([0.3], 1.0, 48_000), 48_000)
     (folder / "broken.wav").write_text("this is no sound")
     names = ["right", "long", "fast", "broken", "missing"]
-    file = read(tmp_path, [segment(name, 1.0, 2.0, f"{SENTENCES}/{name}.wav") for name in names])
+    own = [segment(name, 1.0, 2.0, f"{SENTENCES}/{name}.wav") for name in names]
+    file = read(tmp_path, [*own, segment("later", 3.0, 4.0)])
     from_file = {name for name in file if file[name].source == "sentence"}
     assert from_file == {"right", "long", "fast"}
     truth, _ = soundfile.read(folder / "right.wav", dtype="float32")
@@ -95,6 +96,12 @@ def test_sentences_are_preferred_and_fall_back_to_the_video(tmp_path):
     assert file["broken"].reason.startswith("sound file unusable (not a media file")
     heard_s = np.flatnonzero(np.abs(file["missing"].samples()) > 0.1)[0] / RATE
     assert heard_s == pytest.approx(0.5, abs=0.002)
+
+
+def test_what_a_coder_puts_around_a_sentence_is_no_part_of_its_length(tmp_path):
+    ffmpeg("-f", "lavfi", "-i", "sine=300:d=5.37:r=16000", tmp_path / "a.mp3")
+    track = read(tmp_path, [segment("a", 1.0, 6.37, "a.mp3"), segment("b", 20, 21)], unit=unit_of("absent.mkv"))["a"]
+    assert (track.source, track.reason) == ("sentence", "")
 
 
 def test_microphones_that_ran_through_a_recording_count_in_its_time(tmp_path):
@@ -119,6 +126,16 @@ def test_microphones_that_ran_through_a_recording_count_in_its_time(tmp_path):
     file = read(tmp_path, [*segments, segment("ann_3", 7.0, 8.0, "ann.wav")], unit=unit_of("x.mkv"))
     assert {file[name].reason[:20] for name in ("ann_1", "ann_2", "ann_3")} == {"sound file unusable "}
     assert np.flatnonzero(np.abs(file["ann_3"].samples()) > 0.1)[0] / RATE == pytest.approx(0.5, abs=0.002)
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(10.0, 2), (9.5, 2), (8.5, 0), (8.0, 0), (40.0, 2)])
+def test_a_file_of_one_segment_begins_with_what_its_length_is_nearer_to(tmp_path, seconds, first):
+    """The segment lies at 2 to 10 s, and each second of the file is louder than the one before."""
+    soundfile.write(tmp_path / "m.wav", np.repeat(np.arange(1, 41) / 100, RATE)[: int(seconds * RATE)], RATE)
+    read_from = read(tmp_path, [segment("a", 2.0, 10.0, "m.wav")], unit=unit_of("absent.mkv"))["a"]
+    assert round(read_from.samples()[RATE // 2] * 100) - 1 == first
+    taken = f"sound file lasts {seconds:.2f} s, the segment 8.00 s: as long as the recording, of which it is taken to"
+    assert read_from.reason.startswith(taken) == (first == 2)
 
 
 def test_a_sound_file_that_may_begin_with_its_segment_or_with_the_recording_is_not_heard(tmp_path):
@@ -151,7 +168,7 @@ def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeyp
 
     monkeypatch.setattr("pipeline.audio.read_audio", breaks)
     make_video(tmp_path, offset_s=0.6, name="x.mkv", at_s=(0.8, 1.5))
-    (tmp_path / "a.wav").touch()
+    soundfile.write(tmp_path / "a.wav", np.full(2 * RATE, 0.5), RATE)
     track = read(tmp_path, [segment("a", 0.0, 2.0, "a.wav")], unit=unit_of("x.mkv"))["a"]
     assert track.reason.startswith("sound file unusable (impossible time stamps): cut from the recording; sound begins")
     assert not track.samples()[: int(track.observed_s[0, 0] * RATE)].any()

@@ -18,6 +18,7 @@ from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS
 from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
+from pipeline.corpora.transcripts import check_transcripts
 from pipeline.records import RESERVED, InputError, Segment, Unit
 from tests.clips import ffmpeg
 
@@ -478,12 +479,17 @@ def test_labels_that_are_numbers(tmp_path):
     assert len(index(root).labels) == 2
 
 
-def test_turns_are_numbered_by_whole_numbers(tmp_path):
-    found = index(
-        table(tmp_path, "audio,dialog,turn,label\na.wav,d,2,x\nb.wav,d,ii,x\nc.wav,d,,x\n", "a.wav", "b.wav", "c.wav")
-    )
-    assert [(s.segment_id, s.turn) for s in found.segments] == [("a", 2), ("c", None)]
-    assert "line 3: turn 'ii' is not a whole number; the row was not used" in said(found)[0][2]
+@pytest.mark.parametrize(("cell", "turn"), [
+    ("2", 2), ("1.0", 1), ("0", 0), ("-1", -1), ("", None), ("-", None),
+    ("ii", None), ("t01", None), ("1.5", None), ("inf", None), ("1e999", None),
+])  # fmt: skip
+def test_turns_are_numbered_by_whole_numbers(tmp_path, cell, turn):
+    """A row keeps all else where its turn is none."""
+    found = index(table(tmp_path, f"audio,dialog,turn,label\na.wav,d,3,x\nb.wav,d,{cell},x\n", "a.wav", "b.wav"))
+    assert [(s.segment_id, s.turn) for s in found.segments] == [("a", 3), ("b", turn)]
+    assert [row.label for row in found.labels] == ["x", "x"]
+    odd = f"labels.csv, line 3: turn {cell!r} is not a whole number and was not used"
+    assert said(found) == ([("corpus", "partial", odd)] if cell not in ("", "-") and turn is None else [])
 
 
 def test_what_is_odd_in_a_row_is_said(tmp_path):
@@ -683,6 +689,16 @@ def test_captions_that_are_not_used_are_said(tmp_path):
     reason = "talk.en.vtt is not used for 2 of 3 segments, which have words of their own"
     assert [(f.unit, f.segment) for f in found.findings] == [("talk", None)]
     assert said(found) == [("text", "ok", reason)]
+
+
+def test_captions_that_cannot_be_used_are_lacking_only_where_a_row_has_no_words(tmp_path):
+    text = "video,start_s,text,label\ntalk.mp4,0,Well,x\ntalk.mp4,1,,x\nb.mp4,0,Yes,y\nb.mp4,1,,y\n"
+    found = index(table(tmp_path, text, "talk.mp4", "b.mp4", "talk.vtt", "b.vtt", "b.srt"))
+    (tmp_path / "talk.vtt").write_text("hello")
+    lacking = [f for f in found.findings + check_transcripts(tmp_path, found.units, found.segments) if f.segment]
+    assert [(f.segment, f.status, f.reason.split(": ")[1]) for f in lacking] == [
+        ("b_002", "partial", "b.mp4 has several transcripts"), ("talk_002", "partial", "talk.vtt"),
+    ]  # fmt: skip
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -275,9 +275,18 @@ def test_frames_may_be_numbered():
     assert placed("frame,time_s,valence\n0,0.08,1\n1,0.12,2\n", FRAMES[:4])[0] == [None, None, 1, 2], "time is surer"
 
 
+@pytest.mark.parametrize(("last", "past"), [
+    (9, ""), (5, ""), (1, ""), (100, "91 of 100 rows lie past the last frame and were not used; "),
+])  # fmt: skip
+def test_frames_of_which_the_first_is_1_count_from_0_which_is_said(last, past):
+    values, note = placed("frame,valence\n" + "".join(f"{n},{n}\n" for n in range(1, last + 1)), FRAMES)
+    assert values == [None, *range(1, min(last, 9) + 1), *[None] * (9 - min(last, 9))]
+    assert note == f"{past}frame runs from 1 to {last} and counts from 0, so frame 0 has no label; if not, subtract 1"
+
+
 @pytest.mark.parametrize(("numbers", "says"), [
     (range(1, 11), "frame runs from 1 to 10, and the 10 frames of the video from 0; count from 0"),
-    (range(1, 10), "frame runs from 1 to 9, and the 10 frames of the video from 0; count from 0"),
+    (range(1, 12), "frame runs from 1 to 11, and the 10 frames of the video from 0; count from 0"),
     ([0, 1, 2, 2, 3], "2 rows are of frame 2; a file holds the labels of one person, one row for each frame"),
 ])  # fmt: skip
 def test_numbers_of_frames_that_cannot_be_meant(tmp_path, numbers, says):

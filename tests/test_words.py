@@ -394,7 +394,8 @@ def test_turns_keep_their_words_beside_an_unusable_transcript(tmp_path):
     with_files(tmp_path, **{"Session1/dialog/avi/DivX/Ses01F_impro01.srt": "hello"})
     unit = supplied(tmp_path, UNIT.unit_id, UNIT.video)
     assert [w.word for w in place_words(tmp_path, unit, [turn()], never)] == ["well", "now", "yes"]
-    assert [f.segment for f in check_transcripts(tmp_path, [unit], [turn()])] == [turn().segment_id]
+    wordless = replace(turn(), segment_id="wordless", alignment=None, text=None)
+    assert [f.segment for f in check_transcripts(tmp_path, [unit], [turn(), wordless])] == ["wordless"]
 
 
 NAMES = {  # files beside talk.MP4: the one that is taken, or what is said

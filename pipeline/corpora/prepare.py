@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.transcripts import FOLDER, find_transcript, not_used, transcripts_in
+from pipeline.corpora.transcripts import FOLDER, find_transcript, not_used, transcripts_in, unusable
 from pipeline.corpora.tree import below
 from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
 from pipeline.records import Finding, InputError, Unit, by_unit
@@ -42,8 +42,7 @@ def read(corpus: Corpus, shard_units: int | None = None) -> Index:
     ]
     segments_of = by_unit(found.segments)
     for unit_id, problem in problems.items():
-        reason, own = f"the transcript supplied was not used: {problem}", segments_of[unit_id]
-        found.findings += [Finding(unit_id, segment.segment_id, "text", "partial", reason) for segment in own]
+        found.findings += unusable(segments_of[unit_id], f"the transcript supplied was not used: {problem}")
     passed = {unit.unit_id: why for unit in units if (why := not_used(unit, segments_of[unit.unit_id]))}
     found.findings += [Finding(unit_id, None, "text", "ok", why) for unit_id, why in passed.items()]
     found.findings += _unfinished(corpus.root, units)

@@ -98,26 +98,36 @@ def read_cues(path: Path) -> list[Cue]:
 
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
-    """A finding for each segment of a recording whose transcript cannot be used."""
+    """A finding for each segment that takes its words from a transcript which cannot be used."""
     segments_of = by_unit(segments)
     findings = []
     for unit in (unit for unit in units if unit.transcript):
-        own = [segment.segment_id for segment in segments_of[unit.unit_id]]
+        known = {segment.segment_id for segment in segments_of[unit.unit_id]}
         try:
-            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *own}
+            named = {cue.segment_id for cue in read_cues(root / unit.transcript)} - {None, *known}
             reason = f"{unit.transcript} names segments that this recording does not have: {', '.join(sorted(named))}"
             reason += "; their words are nobody's" if named else ""
         except InputError as error:
             named = {unit.transcript}
             reason = f"the transcript supplied was not used: {error}"
         if named:
-            findings += [Finding(unit.unit_id, name, "text", "partial", in_short(reason, root)) for name in own]
+            findings += unusable(segments_of[unit.unit_id], in_short(reason, root))
     return findings
+
+
+def unusable(segments: Iterable[Segment], reason: str) -> list[Finding]:
+    """A finding for each segment without words of its own, which lacks those of a transcript."""
+    without = (segment for segment in segments if not _has_words(segment))
+    return [Finding(segment.unit_id, segment.segment_id, "text", "partial", reason) for segment in without]
+
+
+def _has_words(segment: Segment) -> bool:
+    return bool(segment.text or segment.alignment)
 
 
 def not_used(unit: Unit, segments: Sequence[Segment]) -> str:
     """What is said of a transcript that is not used for segments which have words of their own; empty where it is."""
-    own = sum(bool(segment.text or segment.alignment) for segment in segments)
+    own = sum(map(_has_words, segments))
     words = f"{unit.transcript} is not used for {own} of {len(segments)} segments, which have words of their own"
     return words if unit.transcript and own else ""
 

@@ -145,15 +145,22 @@ def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tupl
 
 
 def _by_number(found: TimedRows, frame: np.ndarray, rows: Rows) -> str | None:
-    """Put the file's rows on the frames of their number; returns a note where some lie past the last one."""
+    """Put the file's rows on the frames of their number; returns a note on those past the last, or a first of 1.
+
+    Raises InputError where they run from 1 to the number of frames: counted from 0, that is none of them.
+    """
     frames, placed = len(rows.valid), np.flatnonzero(~np.isnan(frame))
     number_of = frame[placed].clip(max=1 << 40).astype(int)
-    if len(placed) and number_of.min() == 1 and not apart(last := int(number_of.max()), frames):
+    first, last = (int(number_of.min()), int(number_of.max())) if len(placed) else (0, 0)
+    if first == 1 and last >= frames and not apart(last, frames):
         raise InputError(f"frame runs from 1 to {last}, and the {frames} frames of the video from 0; count from 0")
     inside = number_of < frames
     rows.values[number_of[inside]] = found.values[placed[inside]]
     rows.valid[number_of[inside]] = found.valid[placed[inside]]
-    return _past(int((~inside).sum()), len(found))
+    notes = [_past(int((~inside).sum()), len(found))]
+    if first == 1:
+        notes.append(f"frame runs from 1 to {last} and counts from 0, so frame 0 has no label; if not, subtract 1")
+    return "; ".join(filter(None, notes)) or None
 
 
 def _past(count: int, rows: int) -> str | None:

@@ -231,7 +231,7 @@ def _read_recording(
                     say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
                     supplied[kind] = None
         try:
-            segment = _segment(unit_id, entry, None if shared else entry.audio, supplied)
+            segment = _segment(unit_id, entry, None if shared else entry.audio, supplied, say)
         except InputError as error:
             say("corpus", "absent", f"{error}; the row was not used")
             continue
@@ -250,8 +250,8 @@ def _read_recording(
     found.units.append(Unit(unit_id, entries[0].video, shared, transcript, part))
 
 
-def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None]) -> Segment:
-    """The segment of a row; raises InputError where its times, turn, part, side or picture cannot be."""
+def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None], say) -> Segment:
+    """The segment of a row; raises InputError where its times, part, side or picture cannot be."""
     cells = entry.row.cells
     start_s = _seconds(cells, "start_s", 0.0)
     end_s = _seconds(cells, "end_s", inf)
@@ -280,17 +280,21 @@ def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[s
         crops=cells.get("crops"),
         annotation=supplied.get("annotation"),
         group=cells.get("group"),
-        turn=_turn(cells),
+        turn=_turn(cells, say),
     )
 
 
-def _turn(cells) -> int | None:
-    if "turn" not in cells:
-        return None
+def _turn(cells, say) -> int | None:
+    """The number of a turn, which pandas writes as 1.0 where others are empty; what is no whole number is reported."""
     try:
-        return int(cells["turn"])
+        found = number(cells.get("turn", "nan"))
     except ValueError:
-        raise InputError(f"turn {cells['turn']!r} is not a whole number") from None
+        found = inf
+    if found % 1 == 0:
+        return int(found)
+    if not isnan(found):
+        say("corpus", "partial", f"turn {cells['turn']!r} is not a whole number and was not used")
+    return None
 
 
 def _seconds(cells, name: str, otherwise: float) -> float:
