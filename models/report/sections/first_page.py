@@ -196,7 +196,7 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
         if (results.speakers or 1) > 1:
             out.append(("Speakers", grouped(results.speakers)))
     out.append(("Protocol", settings.protocol.description))
-    trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
+    trainings = max((cell.runs for cell in cells.values()), default=0)
     if runs:
         times = f", {'each ' if len(runs) > 1 else ''}trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))
