@@ -272,6 +272,15 @@ def test_planned_contrasts_whose_table_is_not_there_are_not_called_unplanned(tmp
     assert "Best by its development score" in page.all("header")[0].text
 
 
+@pytest.mark.parametrize("changes", [{"a": "gone-A"}, {"b": "gone-A"}, {"b": "self-A+V+T gone-A"}])
+def test_tests_of_runs_that_are_not_configured_are_no_part_of_the_report(fixtures, changes):
+    """A configuration that was changed and whose run was interrupted leaves the former table."""
+    page = with_contrast(fixtures["iemocap"], **changes)
+    others = page_of(fixtures["iemocap"])
+    assert len(_contrasts(page)) == len(_contrasts(others)) - 1
+    assert "gone" not in page.by_id("significance").text
+
+
 def test_what_else_differs_is_said_with_the_parameters(fixtures):
     made = fixtures["iemocap"]
     page = page_of(made)
