@@ -331,11 +331,18 @@ def test_means_over_folds_that_stand_otherwise_are_said(fixtures):
     single = scores.query("modalities == 'A+V+T' and metric == 'balanced_accuracy' and turns == 'all'")
     single = single[single["fold"] != "all"]
     first, second = (single.query(f"model == '{model}'")["value"].mean() for model in ("cross", "self"))
-    for sign, said in ((1, False), (-1, True), (0, False)):
-        page = with_contrast(fixtures["iemocap"], difference=sign * (0.01 if first > second else -0.01))
-        warned = " ".join(e.text for e in page.all("header")[0].with_class("warn"))
-        order = f"stand otherwise (cross-attention {first * 100:.1f} %, self-attention {second * 100:.1f} %)"
-        assert (order in warned) == said
+    several = {key: SEVERAL[key] for key in ("b", "b_chosen_from", "remarks", "note")}
+    best = "the best of self-attention and cross- and self-attention"
+    for changes, b in (({}, "self-attention"), (several, best)):
+        for sign, said in ((1, False), (-1, True), (0, False)):
+            difference = sign * (0.01 if first > second else -0.01)
+            means = {"fold_mean_a": first, "fold_mean_b": second}
+            page = with_contrast(fixtures["iemocap"], difference=difference, **means, **changes)
+            warned = " ".join(e.text for e in page.all("header")[0].with_class("warn"))
+            order = f"stand otherwise (cross-attention {first * 100:.1f} %, {b} {second * 100:.1f} %)"
+            assert (order in warned) == said
+    page = with_contrast(fixtures["iemocap"], fold_mean_b=None)
+    assert "stand otherwise" not in page.all("header")[0].text
 
 
 def test_balanced_accuracy_is_called_the_mean_of_a_column_only_where_it_is(tmp_path):

@@ -14,7 +14,7 @@ from pyarrow.parquet import read_table as read_parquet
 from scipy import integrate, special, stats
 
 from models.evaluation import difference_tests
-from models.evaluation.comparison import Comparison, Resampler, compare, decide
+from models.evaluation.comparison import Comparison, Resampler, _fold_means, compare, decide
 from models.evaluation.metrics import accuracy, confusion_matrix, metric, metrics
 from models.evaluation.significance import choose_b, run_contrasts, significance, size_ratio
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
@@ -342,6 +342,13 @@ def test_a_fold_that_tests_no_turn_of_a_style_does_not_count_for_it():
         assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
 
 
+def test_the_mean_over_folds_leaves_out_a_fold_in_which_no_run_has_a_score():
+    a, b = np.array([[0.2, 0.4], [0.6, 0.8], [np.nan, np.nan]]), np.array([[0.1, 0.1], [0.1, 0.1], [np.nan, np.nan]])
+    assert _fold_means(a, b) == [pytest.approx(0.5), pytest.approx(0.1)]
+    assert _fold_means(a, np.where(np.isnan(b), 0.1, b)) == [None, pytest.approx(0.1)]
+    assert _fold_means(a[2:], b[2:]) == [None, None]
+
+
 def test_size_ratio_is_a_mean_over_folds():
     split = [Assignment(f"s{i}", 0, "test" if i < 2 else "training") for i in range(10)]
     split += [Assignment(f"s{i}", 1, "test" if i < 5 else "training") for i in range(10)]
@@ -534,6 +541,7 @@ CONTRASTS = [
 ]
 CONTRACT = (
     "question role turns a b metric items clusters cluster_kind mean_a mean_b chance standing_a difference ci_low "
+    "fold_mean_a fold_mean_b "
     "ci_high p_bootstrap p_holm standard_error_by_group p_t_paper effect_size p_t_corrected p_wilcoxon p_mcnemar "
     "p_a_better p_equivalent p_b_better verdict status remarks b_chosen_from note"
 )
@@ -601,6 +609,8 @@ def test_means_and_t_tests_follow_from_the_score_table(corpus):
     a, b = table.values()
     assert float(row["mean_a"]) == pytest.approx(np.mean([a["all", s] for s in (1, 2, 3)]), abs=1e-6)
     runs_a, runs_b = ([t[str(k), s] for k in range(5) for s in (1, 2, 3)] for t in (a, b))
+    assert float(row["fold_mean_a"]) == pytest.approx(np.mean(runs_a), abs=1e-6)
+    assert float(row["fold_mean_b"]) == pytest.approx(np.mean(runs_b), abs=1e-6)
     assert float(row["p_t_paper"]) == pytest.approx(stats.ttest_ind(runs_a, runs_b).pvalue, rel=1e-4)
     by_fold = (np.array(runs_a) - np.array(runs_b)).reshape(5, 3).mean(1)
     ratio = 200 / (1000 - 200 - 50)
