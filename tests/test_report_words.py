@@ -272,7 +272,9 @@ def test_planned_contrasts_whose_table_is_not_there_are_not_called_unplanned(tmp
     assert "Best by its development score" in page.all("header")[0].text
 
 
-@pytest.mark.parametrize("changes", [{"a": "gone-A"}, {"b": "gone-A"}, {"b": "self-A+V+T gone-A"}])
+@pytest.mark.parametrize(
+    "changes", [{"a": "gone-A"}, {"b": "gone-A"}, {"b_chosen_from": "self-A+V+T=0.5:5 gone-A=0.4:0"}]
+)
 def test_tests_of_runs_that_are_not_configured_are_no_part_of_the_report(fixtures, changes):
     """A configuration that was changed and whose run was interrupted leaves the former table."""
     page = with_contrast(fixtures["iemocap"], **changes)

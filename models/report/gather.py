@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.evaluation.contrast import runs_of
+from models.evaluation.contrast import candidates
 from models.predictions import RUN, fold_folder, read_run, seed_folder
 from models.protocols.groups import speakers_known
 from models.report.html import data_uri
@@ -102,7 +102,7 @@ def read(folder: Path, settings: Settings) -> Results:
     for name in ("scores", "confusion", "per_video", "missing_modalities"):
         tables[name]["run"] = tables[name]["model"] + "-" + tables[name]["modalities"]
     tested = tables["significance"]
-    known = [settings.runs.keys() >= {*runs_of(a), *runs_of(b)} for a, b in zip(tested["a"], tested["b"])]
+    known = [settings.runs.keys() >= {row["a"], *candidates(row)} for row in tested.to_dict("records")]
     tables["significance"] = tested.loc[known]
     segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)
     split = _table(folder, f"splits/{settings.protocol.name}.tsv", ("segment_id", "fold", "part"), absent)
