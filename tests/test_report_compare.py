@@ -119,7 +119,7 @@ def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
         listed[name] = {row[0] for row in rows}
         assert all(set(row[1:]) - {"–", ""} for row in rows)
     assert "self-attention T" in listed["Balanced accuracy"] & listed["Mean CCC"]
-    assert "RCMA (3 recursions) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
+    assert "RCMA (3 recursions, GRU) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):

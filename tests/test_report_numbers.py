@@ -67,7 +67,7 @@ def test_iemocap_scores_equal_the_table(pages, fixtures):
 def test_affwild2_scores_equal_the_table(pages, fixtures):
     rows = of(fixtures["affwild2"], "scores.csv")
     body = pages["affwild2"].table("Test scores").all("tbody")[0]
-    cells = rows_of(body)["RJCMA (3 recursions)"]
+    cells = rows_of(body)["RJCMA (3 recursions, GRU)"]
     wanted = [expected(rows, "rjcma", "A+V+T", f"ccc_{d}", 1, 3) for d in ("mean", "valence", "arousal")]
     assert cells[1:4] == wanted
 

@@ -442,9 +442,12 @@ def test_what_a_model_is_trained_with_for_itself_is_said(tmp_path):
     about = json.loads(made.config_json.read_text())["models"]
     about["cross"]["training"] = {"targets": "majority"}
     config["mine"]["training"]["targets"] = "raters"
-    made.tell(config=config, models=about)
-    paragraph = page_of(made).with_class("methods")[0].text
+    departure = {"title": "Targets", "text": "As none.", "models": {"training": {"targets": "majority"}}}
+    made.tell(config=config, models=about, departures=[departure])
+    page = page_of(made)
+    paragraph = page.with_class("methods")[0].text
     assert "Other than that, cross-attention was trained with the majority’s labels as targets." in paragraph
+    assert "Targets. As none." in page.by_id("methods").text, "a departure is of what a published form brings, too"
 
 
 @pytest.mark.parametrize(
