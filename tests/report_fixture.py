@@ -18,13 +18,13 @@ from models.report.page import downloads, prefix_of, render
 from models.report.settings import Settings
 from models.report.view import build
 from models.task import Task
-from models.wording import sentences
+from models.wording import about
 from pipeline.records import Assignment, Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
 from tests import report_runs, report_tables
 from tests.page import Page
 from tests.report_benchmarks import jobs_of, write_benchmarks
-from tests.report_material import CITED, MODELS, TITLES, TRAINING, contact_sheet, encoded, face, hash_of
+from tests.report_material import MODELS, TRAINING, contact_sheet, encoded, face, hash_of
 from tests.report_setups import PAPERS, SETUPS, STORES, WHISPER, Setup
 
 CORPORA = tuple(PAPERS)
@@ -129,18 +129,10 @@ class Fixture:
             self.corpus: options,
             "models": {name: model.model_dump() for name, model in models.items()},
         }
-        about = {
-            name: {
-                "title": TITLES[name],
-                "description": sentences(model, task),
-                "citation": CITED.get(name),
-                "notes": [],
-            }
-            for name, model in models.items()
-        }
         given = {key: getattr(setup, key) for key in ("corpus", "task", "published", "departures", "citations")}
         given |= {"config": config, "protocol": self.protocol, "title": setup.title or setup.corpus}
-        given |= {"words": setup.words or WORDS, "runs": listed, "models": about}
+        given |= {"words": setup.words or WORDS, "runs": listed}
+        given["models"] = {name: about(model, task) for name, model in models.items()}
         given |= {"training_jobs": [str(fold) for fold in range(setup.folds)]}
         self.config_json.write_text(json.dumps({**given, **self.about, "protocol": self.protocol}))
 

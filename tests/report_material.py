@@ -26,13 +26,12 @@ MODELS = {
     "rjcma": {"fusion": "rjcma", "encoder": "gru", "recursions": 3},
 }
 TITLES = {
-    "self": "self-attention", "cross": "cross-attention", "self_concat": "self-attention without pooling",
-    "cross_concat": "cross-attention without pooling", "cross_self": "cross- and self-attention",
-    "early": "early concatenation", "late": "late fusion", "rcma": "RCMA (3 recursions)",
-    "rcma_1": "RCMA (1 recursion)", "rcma_2": "RCMA (2 recursions)", "rcma_4": "RCMA (4 recursions)",
-    "rjcma": "RJCMA (3 recursions)",
+    "self": "self-attention", "cross": "cross-attention", "self_concat": "self-attention (no pooling)",
+    "cross_concat": "cross-attention (no pooling)", "cross_self": "cross- and self-attention",
+    "early": "early concatenation", "late": "late fusion", "rcma": "RCMA (3 recursions, GRU)",
+    "rcma_1": "RCMA (1 recursion, GRU)", "rcma_2": "RCMA (2 recursions, GRU)", "rcma_4": "RCMA (4 recursions, GRU)",
+    "rjcma": "RJCMA (3 recursions, GRU)",
 }  # fmt: skip
-CITED = {"self": "rajan2022", "cross": "rajan2022", "rcma": "praveen2024", "rjcma": "praveen2024"}
 RUNS = {
     "iemocap": {
         "self-A": 37, "self-V": 44, "self-T": 47, "self-A+V": 49, "self-A+T": 52, "self-V+T": 56, "self-A+V+T": 58.4,

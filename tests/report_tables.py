@@ -118,6 +118,7 @@ def significance(setup: Setup, rng) -> pd.DataFrame:
             "effective_clusters": setup.clusters * 0.95, "cluster_kind": kind,
             "mean_a": levels[a], "mean_b": levels[a] - d, "chance": 0.0 if setup.numbers else 1 / len(setup.classes),
             "standing_a": "above", "standing_b": "above", "difference": d, "standard_error": half / 1.96,
+            "fold_mean_a": levels[a], "fold_mean_b": levels[a] - d,
             "ci_low": d - half, "ci_high": d + half,
             "p_bootstrap": 0.0002 if sure else 0.31, "p_holm": 0.0018 if sure else 0.93,
             "group_kind": group, "groups": 5 if group else None,

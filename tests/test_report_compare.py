@@ -119,7 +119,7 @@ def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
         listed[name] = {row[0] for row in rows}
         assert all(set(row[1:]) - {"–", ""} for row in rows)
     assert "self-attention T" in listed["Balanced accuracy"] & listed["Mean CCC"]
-    assert "RCMA (3 recursions) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
+    assert "RCMA (3 recursions, GRU) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):
@@ -188,3 +188,21 @@ def test_a_contrast_with_the_best_of_several_runs_is_named_by_them(tmp_path):
     (row,) = verdicts(read_sides(folders)).rows
     assert row["pair"] == "self-attention A+V+T against the best of cross-attention A+V+T and self-attention T"
     assert row["side0"] == row["side1"]
+
+
+def test_a_contrast_is_one_whatever_was_chosen_in_each_folder(tmp_path):
+    """As b of a table names what folds took, the most frequent first; another question is another contrast."""
+    candidates = ("cross-A+V+T", "self-T", "self-A")
+    words = dict(zip(candidates, ("cross-attention A+V+T", "self-attention T", "self-attention A")))
+    taken = (("cross-A+V+T", "self-T"), ("self-T", "cross-A+V+T"), ("cross-A+V+T",))
+    folders = [Fixture(tmp_path / name, "one contrast", about=REAL, size=20).folder for name in ("one", "two", "three")]
+    for k, (folder, runs) in enumerate(zip(folders, taken)):
+        file = folder / "tables" / "significance.csv"
+        among = " ".join(f"{run}=0.5:{5 - 2 * k}" for run in (candidates[k:] + candidates[:k]))
+        table = pd.read_csv(file).assign(b=" ".join(runs), b_chosen_from=among)
+        pd.concat([table, table.assign(question="another")]).to_csv(file, index=False)
+    row, other = verdicts(read_sides(folders)).rows
+    assert {**row, "question": "another"} == other
+    assert row["pair"].startswith("self-attention A+V+T against the best of cross-attention A+V+T, ")
+    for k, runs in enumerate(taken):
+        assert row[f"side{k}_by"].endswith(f"; chosen: {' and '.join(words[run] for run in runs)}")

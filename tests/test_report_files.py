@@ -207,7 +207,7 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "Protocol: leave one session out (5 folds).",
         "audio by transformers_audio with the weights demo:wav2vec2",
         "9 models were trained in 18 runs: self-attention [@rajan2022], cross-attention [@rajan2022]",
-        "RCMA (3 recursions) [@praveen2024]",
+        "RCMA (3 recursions, GRU) [@praveen2024]",
         "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
         "9 contrasts were planned and tested on the test items of all folds together by a paired bootstrap of whole "
         "dialogs (5 000 resamples) [@field2007]",

@@ -12,7 +12,7 @@ from models.options import SignificanceOptions
 from models.report import writing
 from models.report.charts import Axis, block_means, path, swarm
 from models.report.sections.ranks import compared_blocks
-from models.report.sections.scores import chance_of, collect, guessed, ranking
+from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
 from models.report.tables import Column
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
@@ -67,7 +67,7 @@ def test_iemocap_scores_equal_the_table(pages, fixtures):
 def test_affwild2_scores_equal_the_table(pages, fixtures):
     rows = of(fixtures["affwild2"], "scores.csv")
     body = pages["affwild2"].table("Test scores").all("tbody")[0]
-    cells = rows_of(body)["RJCMA (3 recursions)"]
+    cells = rows_of(body)["RJCMA (3 recursions, GRU)"]
     wanted = [expected(rows, "rjcma", "A+V+T", f"ccc_{d}", 1, 3) for d in ("mean", "valence", "arousal")]
     assert cells[1:4] == wanted
 
@@ -154,9 +154,53 @@ def test_a_score_that_some_training_leaves_undefined_has_no_mean():
     assert cells.undefined == {
         ("x-A", "pearson_mean"): "defined in 1 of 3 trainings",
         ("x-A", "development_pearson_mean"): "defined in 1 of 3 trainings",
-        ("x-A", "precision_sur"): "defined in 1 of 5 trainings",
+        ("x-A", "precision_sur"): "defined in 1 of 4 trainings",
     }
     assert cells["x-A", "recall_sur"].mean == pytest.approx(0.025), "a fold without the class is without it for all"
+
+
+def test_a_fold_whose_truth_leaves_a_score_undefined_counts_for_nobody():
+    """The last of five folds has one segment, so no correlation, and nobody in it is surprised."""
+    values = {
+        ("x-A", "pearson_mean"): [0.4, 0.5, 0.4, 0.5, None],
+        ("y-A", "pearson_mean"): [0.4, 0.5, None, 0.5, None],
+        ("x-A", "pearson_anger"): [None] * 5,
+        ("y-A", "pearson_anger"): [None] * 5,
+    }
+    for part in ("", "development_"):
+        values |= {
+            ("x-A", f"{part}recall_sur"): [0.2, 0.4, 0.2, 0.4, None],
+            ("y-A", f"{part}recall_sur"): [0.2, 0.4, 0.2, 0.0, None],
+            ("x-A", f"{part}precision_sur"): [0.6, 0.4, 0.6, 0.4, None],
+            ("y-A", f"{part}precision_sur"): [0.6, 0.4, 0.6, None, 0.0],
+            ("z-A", f"{part}precision_sur"): [0.6, 0.4, 0.6, 0.4, 0.0],
+        }
+    rows = [
+        {"run": run, "metric": metric, "fold": str(fold), "value": value}
+        for (run, metric), of in values.items()
+        for fold, value in enumerate(of)
+    ]
+    cells = collect(pd.DataFrame(rows).astype({"value": float}))
+    assert cells["x-A", "pearson_mean"] == (Cell(pytest.approx(0.45), pytest.approx(0.0577, abs=1e-4), 4))
+    for part in ("", "development_"):
+        assert cells["x-A", f"{part}precision_sur"].mean == pytest.approx(0.5)
+        assert cells["z-A", f"{part}precision_sur"].mean == pytest.approx(0.5), "over the same folds as the others"
+    assert cells.undefined == {
+        ("y-A", "pearson_mean"): "defined in 3 of 4 trainings",
+        ("x-A", "pearson_anger"): "defined in 0 of 5 trainings",
+        ("y-A", "pearson_anger"): "defined in 0 of 5 trainings",
+        ("y-A", "precision_sur"): "defined in 3 of 4 trainings",
+        ("y-A", "development_precision_sur"): "defined in 3 of 4 trainings",
+    }
+
+
+def test_a_missing_modality_is_judged_without_a_fold_whose_truth_leaves_the_score_undefined(tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    file = made.folder / "tables" / "missing_modalities.csv"
+    table = pd.read_csv(file)
+    table.loc[table["fold"] == 4, "value"] = None
+    table.to_csv(file, index=False)
+    assert "defined in" not in page_of(made).table("With a modality taken away").text
 
 
 def test_undefined_scores_are_said_in_the_tables_and_on_the_first_page(tmp_path):

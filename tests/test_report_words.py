@@ -272,6 +272,17 @@ def test_planned_contrasts_whose_table_is_not_there_are_not_called_unplanned(tmp
     assert "Best by its development score" in page.all("header")[0].text
 
 
+@pytest.mark.parametrize(
+    "changes", [{"a": "gone-A"}, {"b": "gone-A"}, {"b_chosen_from": "self-A+V+T=0.5:5 gone-A=0.4:0"}]
+)
+def test_tests_of_runs_that_are_not_configured_are_no_part_of_the_report(fixtures, changes):
+    """A configuration that was changed and whose run was interrupted leaves the former table."""
+    page = with_contrast(fixtures["iemocap"], **changes)
+    others = page_of(fixtures["iemocap"])
+    assert len(_contrasts(page)) == len(_contrasts(others)) - 1
+    assert "gone" not in page.by_id("significance").text
+
+
 def test_what_else_differs_is_said_with_the_parameters(fixtures):
     made = fixtures["iemocap"]
     page = page_of(made)
@@ -322,11 +333,18 @@ def test_means_over_folds_that_stand_otherwise_are_said(fixtures):
     single = scores.query("modalities == 'A+V+T' and metric == 'balanced_accuracy' and turns == 'all'")
     single = single[single["fold"] != "all"]
     first, second = (single.query(f"model == '{model}'")["value"].mean() for model in ("cross", "self"))
-    for sign, said in ((1, False), (-1, True), (0, False)):
-        page = with_contrast(fixtures["iemocap"], difference=sign * (0.01 if first > second else -0.01))
-        warned = " ".join(e.text for e in page.all("header")[0].with_class("warn"))
-        order = f"stand otherwise (cross-attention {first * 100:.1f} %, self-attention {second * 100:.1f} %)"
-        assert (order in warned) == said
+    several = {key: SEVERAL[key] for key in ("b", "b_chosen_from", "remarks", "note")}
+    best = "the best of self-attention and cross- and self-attention"
+    for changes, b in (({}, "self-attention"), (several, best)):
+        for sign, said in ((1, False), (-1, True), (0, False)):
+            difference = sign * (0.01 if first > second else -0.01)
+            means = {"fold_mean_a": first, "fold_mean_b": second}
+            page = with_contrast(fixtures["iemocap"], difference=difference, **means, **changes)
+            warned = " ".join(e.text for e in page.all("header")[0].with_class("warn"))
+            order = f"stand otherwise (cross-attention {first * 100:.1f} %, {b} {second * 100:.1f} %)"
+            assert (order in warned) == said
+    page = with_contrast(fixtures["iemocap"], fold_mean_b=None)
+    assert "stand otherwise" not in page.all("header")[0].text
 
 
 def test_balanced_accuracy_is_called_the_mean_of_a_column_only_where_it_is(tmp_path):
@@ -424,9 +442,12 @@ def test_what_a_model_is_trained_with_for_itself_is_said(tmp_path):
     about = json.loads(made.config_json.read_text())["models"]
     about["cross"]["training"] = {"targets": "majority"}
     config["mine"]["training"]["targets"] = "raters"
-    made.tell(config=config, models=about)
-    paragraph = page_of(made).with_class("methods")[0].text
+    departure = {"title": "Targets", "text": "As none.", "models": {"training": {"targets": "majority"}}}
+    made.tell(config=config, models=about, departures=[departure])
+    page = page_of(made)
+    paragraph = page.with_class("methods")[0].text
     assert "Other than that, cross-attention was trained with the majority’s labels as targets." in paragraph
+    assert "Targets. As none." in page.by_id("methods").text, "a departure is of what a published form brings, too"
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,9 @@ def test_numbers_of_segments_are_scored_over_all_of_them(tmp_path):
     assert read(tmp_path / "c.csv") == read(tmp_path / "v.csv") == []
     task = Task.parse("numbers/segment:valence,dominance")
     assert read_predictions(path, task, "unlabelled") is None
-    assert len(read_predictions(path, task, "unlabelled", valid_only=False)) == 1
+    everything = read_predictions(path, task, "unlabelled", valid_only=False)
+    assert len(everything) == 1
+    assert np.isnan(everything.truth).all()
 
 
 def test_classes_of_frames_are_scored_over_all_that_are_labelled(tmp_path):

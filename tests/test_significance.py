@@ -14,8 +14,8 @@ from pyarrow.parquet import read_table as read_parquet
 from scipy import integrate, special, stats
 
 from models.evaluation import difference_tests
-from models.evaluation.comparison import Comparison, Resampler, compare, decide
-from models.evaluation.metrics import accuracy, confusion_matrix
+from models.evaluation.comparison import Comparison, Resampler, _fold_means, compare, decide
+from models.evaluation.metrics import accuracy, confusion_matrix, metric, metrics
 from models.evaluation.significance import choose_b, run_contrasts, significance, size_ratio
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.options import Contrast, SignificanceOptions
@@ -189,7 +189,7 @@ def test_holm_counts_the_contrasts_of_the_same_turns():
     assert [r.p_holm for r in rows] == [0.02, 0.02]
 
 
-@pytest.mark.parametrize("status", [Status.UNDEFINED, Status.NO_SPREAD, Status.CHOSEN_ON_TEST])
+@pytest.mark.parametrize("status", [Status.UNDEFINED, Status.NO_SPREAD, Status.CHOSEN_ON_TEST, Status.NOT_CHOSEN])
 def test_a_planned_contrast_that_has_no_verdict_makes_no_other_easier_to_decide(status):
     """Two of three have a small p, one of them without the right to a verdict: the other is one of three."""
     untested = replace(row(0.001 if status == Status.CHOSEN_ON_TEST else None, 0.9, 0.1), status=status)
@@ -342,6 +342,13 @@ def test_a_fold_that_tests_no_turn_of_a_style_does_not_count_for_it():
         assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
 
 
+def test_the_mean_over_folds_leaves_out_a_fold_in_which_no_run_has_a_score():
+    a, b = np.array([[0.2, 0.4], [0.6, 0.8], [np.nan, np.nan]]), np.array([[0.1, 0.1], [0.1, 0.1], [np.nan, np.nan]])
+    assert _fold_means(a, b) == [pytest.approx(0.5), pytest.approx(0.1)]
+    assert _fold_means(a, np.where(np.isnan(b), 0.1, b)) == [None, pytest.approx(0.1)]
+    assert _fold_means(a[2:], b[2:]) == [None, None]
+
+
 def test_size_ratio_is_a_mean_over_folds():
     split = [Assignment(f"s{i}", 0, "test" if i < 2 else "training") for i in range(10)]
     split += [Assignment(f"s{i}", 1, "test" if i < 5 else "training") for i in range(10)]
@@ -416,15 +423,31 @@ def test_what_several_runs_have_right_is_put_together_by_fold():
     assert np.array_equal(chosen(runs, ["x-A", "y-A"])[0].right, fold % 2 == 0)
 
 
-def test_candidates_that_cannot_be_chosen_from_are_named():
+def test_a_fold_in_which_no_candidate_has_a_development_score_leaves_that_contrast_without_a_verdict():
     runs = candidates([[50, 60, 50, 60, 50], [60, 50, 60, 50, 60]])
-    fewer = {**runs, "y-A": replace(runs["y-A"], seeds=(1,), sums=runs["y-A"].sums[:, :1])}
-    with pytest.raises(InputError, match="x-A has 2 and y-A 1; train them with the same seeds"):
-        chosen(fewer, ["x-A", "y-A"])
-    undefined = replace(runs["x-A"], development=np.zeros_like(runs["x-A"].development))
-    with pytest.raises(InputError, match="in fold 0 none of x-A, y-A has a defined development accuracy"):
-        chosen({"x-A": undefined, "y-A": replace(undefined, run="y-A")}, ["x-A", "y-A"])
-    assert chosen({**runs, "x-A": undefined}, ["x-A", "y-A"])[1:] == ("y-A", "x-A=undefined:0 y-A=0.5600:5")
+    everywhere = replace(runs["x-A"], development=np.zeros_like(runs["x-A"].development))
+    assert chosen({**runs, "x-A": everywhere}, ["x-A", "y-A"])[1:] == ("y-A", "x-A=undefined:0 y-A=0.5600:5")
+    lacking = {}
+    for name in ("x-A", "y-A"):
+        development = runs[name].development.copy()
+        development[4] = 0
+        lacking[name] = replace(runs[name], development=development)
+    planned = [Contrast(question="q", a="a-A", b=["x-A", "y-A"]), Contrast(question="q2", a="a-A", b="x-A")]
+    given = [options(metric="accuracy"), {**runs, **lacking}.__getitem__, 0.25]
+    found, other = run_contrasts(planned, *given)[:2]
+    assert (found.b, found.b_chosen_from) == ("x-A y-A", "x-A=undefined:2 y-A=undefined:2")
+    assert (found.status, found.verdict, found.mean_b) == ("not chosen", "no verdict", None)
+    assert found.difference is None
+    assert found.note == "in some fold none of several has a defined development score: name one run as b"
+    assert other.status == "tested"
+    nowhere = {name: replace(runs[name], development=everywhere.development) for name in ("x-A", "y-A")}
+    assert chosen(nowhere, ["x-A", "y-A"])[1:] == ("x-A y-A", "x-A=undefined:0 y-A=undefined:0")
+    every = ["accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"]
+    sums = chosen(nowhere, ["x-A", "y-A"])[0].sums.sum(0)
+    assert all(np.isnan(metric(Task("classes", "segment"), name, "abcdefg")(sums)).all() for name in every)
+    numbers = np.full((2, 1, 6), np.nan)
+    known = metrics(Task("numbers", "segment", ("valence",)))
+    assert all(np.isnan(function(numbers)).all() for function in known.values())
 
 
 def test_choosing_among_equal_runs_favours_none_of_them():
@@ -518,6 +541,7 @@ CONTRASTS = [
 ]
 CONTRACT = (
     "question role turns a b metric items clusters cluster_kind mean_a mean_b chance standing_a difference ci_low "
+    "fold_mean_a fold_mean_b "
     "ci_high p_bootstrap p_holm standard_error_by_group p_t_paper effect_size p_t_corrected p_wilcoxon p_mcnemar "
     "p_a_better p_equivalent p_b_better verdict status remarks b_chosen_from note"
 )
@@ -585,6 +609,8 @@ def test_means_and_t_tests_follow_from_the_score_table(corpus):
     a, b = table.values()
     assert float(row["mean_a"]) == pytest.approx(np.mean([a["all", s] for s in (1, 2, 3)]), abs=1e-6)
     runs_a, runs_b = ([t[str(k), s] for k in range(5) for s in (1, 2, 3)] for t in (a, b))
+    assert float(row["fold_mean_a"]) == pytest.approx(np.mean(runs_a), abs=1e-6)
+    assert float(row["fold_mean_b"]) == pytest.approx(np.mean(runs_b), abs=1e-6)
     assert float(row["p_t_paper"]) == pytest.approx(stats.ttest_ind(runs_a, runs_b).pvalue, rel=1e-4)
     by_fold = (np.array(runs_a) - np.array(runs_b)).reshape(5, 3).mean(1)
     ratio = 200 / (1000 - 200 - 50)

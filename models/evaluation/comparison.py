@@ -46,6 +46,8 @@ class Comparison:
     standing_a: Standing | None = None
     standing_b: Standing | None = None
     difference: float | None = None  # mean_a - mean_b
+    fold_mean_a: float | None = None  # of the scores of single folds and seeds
+    fold_mean_b: float | None = None
     standard_error: float | None = None
     ci_low: float | None = None  # level 1 - alpha
     ci_high: float | None = None
@@ -150,8 +152,11 @@ def _with_fold_tests(row, runs_a, runs_b, ratio, options) -> Comparison:
     by_fold = runs_a.mean(1) - runs_b.mean(1)
     paper, corrected, wilcoxon = paper_t_test(runs_a, runs_b), corrected_t_test(by_fold, ratio), wilcoxon_test(by_fold)
     posterior = bayesian_t_test(by_fold, ratio, options.practical_region)
+    fold_mean_a, fold_mean_b = _fold_means(runs_a, runs_b)
     return replace(
         row,
+        fold_mean_a=fold_mean_a,
+        fold_mean_b=fold_mean_b,
         p_t_paper=paper.p,
         effect_size=paper.effect,
         p_t_corrected=corrected.p,
@@ -163,6 +168,12 @@ def _with_fold_tests(row, runs_a, runs_b, ratio, options) -> Comparison:
         p_b_better=posterior.b_better,
         remarks=_join([row.remarks, *(test.reason for test in (paper, corrected, posterior, wilcoxon))]),
     )
+
+
+def _fold_means(*runs: np.ndarray) -> list[float | None]:
+    """The mean of each run over folds and seeds, without folds in which none has a score; None where it lacks one."""
+    told = ~np.isnan(np.hstack(runs)).all(1)
+    return [float(run[told].mean()) if told.any() and np.isfinite(run[told]).all() else None for run in runs]
 
 
 def _with_bootstrap(row, a: RunTally, b: RunTally, options, resampled: Resampler) -> Comparison:

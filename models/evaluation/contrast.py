@@ -43,6 +43,12 @@ def runs_of(side: str) -> list[str]:
     return side.split()
 
 
+def candidates(row: Mapping) -> list[str]:
+    """The runs among which b of a row of significance.csv was chosen; b itself where it was not."""
+    among = row.get("b_chosen_from")
+    return [one.partition("=")[0] for one in among.split()] if isinstance(among, str) and among else runs_of(row["b"])
+
+
 def also_differs(found: list[str]) -> list[str]:
     """What a contrast does not say: all differences but the first, which it is about."""
     return found[1:]

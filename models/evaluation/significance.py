@@ -11,7 +11,7 @@ import numpy as np
 from models.evaluation.comparison import Comparison, Resampler, check_paired, compare, decide
 from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role, Status
-from models.evaluation.tallies import RunTally, joined_by_fold, tally_run
+from models.evaluation.tallies import NOBODY, RunTally, joined_by_fold, tally_run
 from models.options import Contrast, SignificanceOptions, options_from_json
 from models.task import POOLED, Task
 from pipeline.cli import FILE, folds_option, results_option, segments_option, split_option, task_option
@@ -39,9 +39,12 @@ def run_contrasts(
         for contrast, a, tallied, b, among in chosen:
             one, other = (run if turns == POOLED else run.of_style(turns) for run in (a, tallied))
             row = compare(contrast.question, one, other, options, ratio, resampled)
-            remarks = f"{Remark.CHOSEN} {row.remarks}".strip() if among else row.remarks
-            status = Status.CHOSEN_ON_TEST if among and selected_on_test and row.status == Status.TESTED else row.status
-            rows.append(replace(row, b=b, b_chosen_from=among, remarks=remarks, status=status))
+            if np.isnan(other.sums).any():
+                row = replace(row, status=Status.NOT_CHOSEN)
+            elif among:
+                status = Status.CHOSEN_ON_TEST if selected_on_test and row.status == Status.TESTED else row.status
+                row = replace(row, remarks=f"{Remark.CHOSEN} {row.remarks}".strip(), status=status)
+            rows.append(replace(row, b=b, b_chosen_from=among))
     return decide(rows, options)
 
 
@@ -49,7 +52,8 @@ def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTall
     """What to compare with, the names of its runs, and among which they were chosen.
 
     In each fold it is the run that is best on the fold's own development part. The parts of all folds together would
-    not do: what is held out in one fold is tested in another. An undefined score is worse than any other.
+    not do: what is held out in one fold is tested in another. An undefined score is worse than any other; a fold in
+    which no run has a defined one has no best, and its sums are NaN.
     """
     names = [contrast.b] if isinstance(contrast.b, str) else list(dict.fromkeys(contrast.b))
     runs = [load(name) for name in names]
@@ -62,25 +66,16 @@ def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTall
                 "name one run as b, or train it with a development part"
             )
         check_paired(runs[0], run)
-        if len(run.seeds) != len(runs[0].seeds):
-            raise InputError(
-                f"contrast {contrast.question!r}: b is chosen in each fold, so its runs need equally many seeds, but "
-                f"{names[0]} has {len(runs[0].seeds)} and {run.run} {len(run.seeds)}; train them with the same seeds"
-            )
     scores = np.stack([run.development_scores(metric_name) for run in runs])  # (runs, folds)
-    undefined = np.flatnonzero(~np.isfinite(scores).any(0))
-    if len(undefined):
-        raise InputError(
-            f"contrast {contrast.question!r}: in fold {undefined[0]} none of {', '.join(names)} has a defined "
-            f"development {metric_name} to be chosen by; name one run as b, or test another significance.metric"
-        )
-    best = np.where(np.isfinite(scores), scores, -np.inf).argmax(0)
-    folds = np.bincount(best, minlength=len(runs))
+    defined = np.isfinite(scores)
+    best = np.where(defined.any(0), np.where(defined, scores, -np.inf).argmax(0), NOBODY)
+    folds = np.bincount(best[best != NOBODY], minlength=len(runs))
     order = sorted(np.flatnonzero(folds), key=lambda k: -folds[k])
-    tallied = runs[order[0]] if len(order) == 1 else joined_by_fold(f"the best of {' '.join(names)}", runs, best)
+    alone = folds.max() == len(best)
+    tallied = runs[order[0]] if alone else joined_by_fold(f"the best of {' '.join(names)}", runs, best)
     means = [f"{score:.4f}" if np.isfinite(score) else "undefined" for score in scores.mean(1)]
     among = " ".join(f"{name}={mean}:{n}" for name, mean, n in zip(names, means, folds))
-    return tallied, " ".join(names[k] for k in order), among
+    return tallied, " ".join(names[k] for k in order) or " ".join(names), among
 
 
 def size_ratio(split: list[Assignment], folds: int) -> float:

@@ -37,6 +37,7 @@ class Status(Worded):
     FEW_ITEMS = "few items", "too few test items"
     NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
     CHOSEN_ON_TEST = "chosen on test", "b is the best of several on the test items: name one run as b"
+    NOT_CHOSEN = "not chosen", "in some fold none of several has a defined development score: name one run as b"
     AT_CHANCE = "at chance", "neither model is shown to be better than the best constant answer"
 
 

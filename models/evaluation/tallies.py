@@ -12,6 +12,8 @@ from models.predictions import Predictions, read_folds
 from models.task import POOLED, Task
 from pipeline.records import InputError, Segment
 
+NOBODY = -1
+
 
 def tally(predictions: Predictions, group=None, groups: int = 1) -> np.ndarray:
     """Sums of each group of items (codes 0 to groups - 1) and seed.
@@ -110,9 +112,13 @@ class RunTally:
 
 
 def joined_by_fold(name: str, runs: Sequence[RunTally], which: np.ndarray) -> RunTally:
-    """One tally of several runs that were tested on the same items: in fold k it is the run numbered ``which[k]``."""
+    """One tally of several runs that were tested on the same items: in fold k it is the run numbered ``which[k]``.
+
+    Where that is NOBODY, the sums are NaN, and with them every metric of all folds together.
+    """
     first = runs[0]
     sums = np.stack([run.sums for run in runs])[which[first.fold], np.arange(len(first.fold))]
+    sums[which[first.fold] == NOBODY] = np.nan
     right = None
     if first.right is not None:
         items = np.bincount(first.fold, first.sums[:, 0].sum((-2, -1)), len(which)).astype(int)

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from models.evaluation.contrast import candidates, runs_of
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
 from models.report.gather import Results, run_infos
@@ -150,13 +151,15 @@ def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
 
 
 def verdicts(sides: list[Side]) -> Table | None:
-    """The verdict on each planned contrast of every side; None where none was planned."""
-    rows: dict[str, dict] = {}
+    """The verdict on each planned contrast of every side, which is one whatever b was chosen; None without any."""
+    rows: dict[tuple, dict] = {}
     for k, side in enumerate(sides):
         table = side.results.tables["significance"]
         for row in table[table["role"] == Role.PLANNED].to_dict("records"):
-            pair = f"{side.names.run(row['a'])} against {side.names.side(row['b'])}"
-            of = rows.setdefault(pair, {"pair": pair})
+            name, among = side.names.run, candidates(row)
+            key = row["question"], name(row["a"]), frozenset(map(name, among))
+            pair = f"{name(row['a'])} against {side.names.side(' '.join(among))}"
+            of = rows.setdefault(key, {"pair": pair, "question": row["question"]})
             if missing(row["difference"]):
                 of[f"side{k}"] = "not tested"
                 continue
@@ -165,10 +168,11 @@ def verdicts(sides: list[Side]) -> Table | None:
             between = numbers.interval(row["ci_low"], row["ci_high"])
             by = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
             settings = side.results.settings
-            of[f"side{k}_by"] = "; ".join([by, *not_by_group(in_words_of(row, settings), settings.alpha)])
+            taken = [f"chosen: {listing([name(run) for run in runs_of(row['b'])])}"] if len(among) > 1 else []
+            of[f"side{k}_by"] = "; ".join([by, *taken, *not_by_group(in_words_of(row, settings), settings.alpha)])
     if not rows:
         return None
-    columns = [Column("pair", "Contrast", number=False)]
+    columns = [Column("pair", "Contrast", number=False, sub="question")]
     columns += [Column(f"side{k}", s.name, number=False, sub=f"side{k}_by") for k, s in enumerate(sides)]
     return Table.of("verdicts", "Verdicts", columns, list(rows.values()))
 

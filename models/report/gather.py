@@ -1,7 +1,7 @@
 """Read a results folder into memory: every table and file the report is made of, and which of them are not there.
 
-A folder may hold what an earlier configuration left: stores, runs, folds, seeds and jobs that this one does not name
-are no part of its report. What this configuration does not make is not missed.
+A folder may hold what an earlier configuration left: stores, runs, tests of runs, folds, seeds and jobs that this one
+does not name are no part of its report. What this configuration does not make is not missed.
 """
 
 import csv
@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from models.evaluation.contrast import candidates
 from models.predictions import RUN, fold_folder, read_run, seed_folder
 from models.protocols.groups import speakers_known
 from models.report.html import data_uri
@@ -100,6 +101,9 @@ def read(folder: Path, settings: Settings) -> Results:
         tables[name] = _table(folder, f"tables/{name}.csv", TABLES[name], [] if name in OPTIONAL else absent)
     for name in ("scores", "confusion", "per_video", "missing_modalities"):
         tables[name]["run"] = tables[name]["model"] + "-" + tables[name]["modalities"]
+    tested = tables["significance"]
+    known = [settings.runs.keys() >= {row["a"], *candidates(row)} for row in tested.to_dict("records")]
+    tables["significance"] = tested.loc[known]
     segments = _table(folder, "segments.tsv", ("segment_id", "unit_id", "speaker", "start_s", "end_s"), absent)
     split = _table(folder, f"splits/{settings.protocol.name}.tsv", ("segment_id", "fold", "part"), absent)
     stores = [_store(path) for path in _store_files(folder, settings, absent)]

@@ -111,8 +111,8 @@ class Settings:
 
     def trained(self, model: str) -> dict:
         """The training options of a model: the corpus's, over them its own, and what its published form brings."""
-        brought = self.about_models[model].get("training", {})
-        return {**self.options["training"], **self.models[model].get("training", {}), **brought}
+        own, brought = self.models[model]["training"], self.about_models[model]["training"]
+        return {**self.options["training"], **own, **brought}
 
     @cached_property
     def modalities(self) -> list[str]:

@@ -179,9 +179,7 @@ def is_demonstration(results: Results) -> bool:
 def departures(settings: Settings, runs: list[str]) -> list[dict]:
     """Where the papers did otherwise, as far as it concerns a model or a modality that ran."""
     used = list(dict.fromkeys(settings.runs[run].model for run in runs))
-    general = settings.options["training"]
-    models = [settings.models[model] for model in used]
-    options = [{**model, "training": {**general, **model["training"]}} for model in models]
+    options = [{**settings.models[model], "training": settings.trained(model)} for model in used]
     found = list(settings.departures)
     for model in used:
         about = settings.about_models[model]

@@ -76,7 +76,7 @@ def first_page(
         question, answer, lead = _question(first.question), _answer(first), first.sentence
     elif settings.contrasts:
         question, answer = _question(settings.contrasts[0]["question"]), "Not tested."
-        lead = "The table of tests was not there when this report was written."
+        lead = "No test of it was there when this report was written."
     else:
         question, answer, lead = _without_contrasts(settings, names, cells, runs, best, best_is)
         best_is = ""
@@ -89,7 +89,7 @@ def first_page(
         best=best_is,
         decided=[a for a in others if a.decided],
         undecided=undecided(verdicts, settings, others),
-        warnings=_warnings(results, first, best, cells),
+        warnings=_warnings(results, first, best),
         facts=_facts(results, verdicts, runs, cells),
     )
 
@@ -156,26 +156,25 @@ def _without_contrasts(settings, names: RunNames, cells: Cells, runs: list[str],
     return question, "There are no scores.", "The table of scores was not there when this report was written."
 
 
-def _other_by_folds(answer: Answer, cells: Cells, numbers: Numbers, metric: str) -> str:
+def _other_by_folds(answer: Answer, numbers: Numbers) -> str:
     """Says so where the means over folds stand otherwise than the items of all folds together; else empty."""
-    a, b = (cells.get((answer.row[side], metric)) for side in "ab")
-    together = answer.row["difference"]
-    if missing(together) or not (a and b):
+    together, a, b = (answer.row.get(key) for key in ("difference", "fold_mean_a", "fold_mean_b"))
+    if missing(together) or missing(a) or missing(b):
         return ""
-    apart = a.mean - b.mean
+    apart = a - b
     if apart * together > 0 or abs(apart - together) < WORTH_SAYING:
         return ""
-    means = f"{answer.first} {numbers.with_unit(a.mean)}, {answer.second} {numbers.with_unit(b.mean)}"
+    means = f"{answer.first} {numbers.with_unit(a)}, {answer.second} {numbers.with_unit(b)}"
     return f"The means over folds stand otherwise ({means}): folds differ in size and in classes."
 
 
-def _warnings(results: Results, first: Answer | None, best: Best | None, cells: Cells) -> list[str]:
+def _warnings(results: Results, first: Answer | None, best: Best | None) -> list[str]:
     """What must be known before any of it is believed."""
     settings = results.settings
     out = []
     if first and first.cautions:
         out.append(f"{sentence('; '.join(first.cautions))}.")
-    if first and (order := _other_by_folds(first, cells, Numbers(settings.metric), settings.metric)):
+    if first and (order := _other_by_folds(first, Numbers(settings.metric))):
         out.append(order)
     if first and first.also:
         out.append(f"The two sides also differ in: {', '.join(first.also)}.")
@@ -196,7 +195,7 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
         if (results.speakers or 1) > 1:
             out.append(("Speakers", grouped(results.speakers)))
     out.append(("Protocol", settings.protocol.description))
-    trainings = max((cell.runs for (_, metric), cell in cells.items() if metric == settings.metric), default=0)
+    trainings = max((cell.runs for cell in cells.values()), default=0)
     if runs:
         times = f", {'each ' if len(runs) > 1 else ''}trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))

@@ -71,12 +71,11 @@ def of_protocol(scores: pd.DataFrame, protocol: str) -> pd.DataFrame:
 def collect(scores: pd.DataFrame) -> Cells:
     """(run, metric) to its cell, over single folds and seeds.
 
-    The recall of a class that a fold's truth lacks is undefined for every model alike, and that fold does not count.
-    Whatever else is undefined follows from what was predicted: a mean over the other trainings would flatter.
+    A fold whose truth leaves a metric undefined does not count, for any model. Whatever else is undefined follows from
+    what was predicted: a mean over the other trainings would flatter.
     """
     single = scores[scores["fold"] != POOLED]
-    by_truth = single["metric"].str.removeprefix(DEVELOPMENT).str.startswith("recall_") & single["value"].isna()
-    values = single[~by_truth].groupby(["run", "metric"], sort=False)["value"]
+    values = single[~by_truth(single)].groupby(["run", "metric"], sort=False)["value"]
     cells, undefined = {}, {}
     for key, mean, sd, defined, of in values.agg(["mean", "std", "count", "size"]).itertuples(name=None):
         if defined == of:
@@ -84,6 +83,20 @@ def collect(scores: pd.DataFrame) -> Cells:
         else:
             undefined[key] = defined_in(defined, of)
     return Cells(cells, undefined)
+
+
+def by_truth(single: pd.DataFrame) -> pd.Series:
+    """Which scores of single folds do not count, as the fold's truth leaves their metric undefined.
+
+    The recall of a class says so for its precision, too; of any other metric it is taken to be so where no training of
+    the fold has it, but some of another fold.
+    """
+    metric, defined = single["metric"], single["value"].notna()
+    asked = metric.str.replace(f"^({DEVELOPMENT}|)precision_", r"\1recall_", regex=True)
+    of_class = asked.str.match(f"({DEVELOPMENT}|)recall_")
+    known = set(zip(metric[defined], single["fold"][defined]))
+    nowhere = pd.Series([pair not in known for pair in zip(asked, single["fold"])], single.index, bool)
+    return nowhere & (of_class | metric.isin(metric[defined]))
 
 
 def chance_of(scores: pd.DataFrame, metric: str) -> float | None:
@@ -288,7 +301,8 @@ def without_table(scores: pd.DataFrame, order: list[str], names: RunNames, setti
     """Mean and deviation over trainings of each run of several modalities, with all and without each of them."""
     metric, numbers = settings.metric, Numbers(settings.metric)
     taken = [NOTHING, *MODALITIES.values()]
-    rows = _means(scores[scores["metric"] == metric], "without", taken, order, names, "training")
+    own = scores[scores["metric"] == metric]
+    rows = _means(own[~by_truth(own)], "without", taken, order, names, "training")
     if not rows:
         return None
     columns = [Column("run", "Run", number=False)]
