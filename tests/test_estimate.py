@@ -115,6 +115,14 @@ def test_a_store_is_as_wide_as_the_layers_that_stand_side_by_side(known, options
     assert found["training"].memory_mb == pytest.approx(700 + (8000 * 1000 + found["bert"].disk_b) / 1e6)
 
 
+def test_turns_before_cost_as_many_times_the_training(known):
+    """Five of them are encoded with each turn."""
+    alone, hears = (
+        costs(known(runs={name: ["A"]}), Volume(10_000, 8000, 4000))[-1].core_s for name in ("self", "self_context")
+    )
+    assert hears == pytest.approx(6 * alone)
+
+
 def test_more_seeds_cost_more_and_a_gpu_beside_the_cores_takes_what_it_can(known):
     two, four = (
         costs(known(training={**SMALL["training"], "seeds": list(range(n))}), Volume(10_000, 8000, 4000))[-1]

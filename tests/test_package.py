@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 import affectflow
 from affectflow import new
@@ -144,6 +144,20 @@ def test_new_settings_are_whole_and_never_overwritten(here):
 def test_a_name_that_settings_take_can_be_given(here, name):
     assert TypeAdapter(CorpusName).validate_python(name) == name
     assert set(yaml.safe_load(new.write(name, ".", here).read_text())["corpora"]) == {name}
+
+
+@pytest.mark.parametrize("name", ["weights", "demo", "logs", "benchmarks"])
+def test_a_folder_of_all_corpora_names_none(here, name):
+    with pytest.raises(InputError, match=f"results/{name} is there for all corpora"):
+        new.write(name, ".", here)
+    with pytest.raises(ValidationError, match=f"results/{name} is there for all corpora"):
+        TypeAdapter(CorpusName).validate_python(name)
+
+
+@pytest.mark.parametrize("option", ["--configfile", "--configfile=more.yaml", "--configfiles", "-C"])
+def test_settings_in_snakemake_s_own_way_are_refused_as_one_of_two_would_be_dropped(option):
+    with pytest.raises(InputError, match="say settings as --config FILE"):
+        launch.command_line("results/mine_report.html", ("mine.yaml",), ("--dry-run", option, "more.yaml"))
 
 
 @pytest.mark.parametrize("name", ["", "9lives", "-a", "a/b", "my corpus", "größe", "x" * 101])

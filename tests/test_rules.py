@@ -193,6 +193,7 @@ def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):
         r"^rule submission:\n +input: (.*)$", snakemake(tmp_path, "--dry-run", "results/fold0/submission"), re.M
     )
     assert [len(re.findall(r"fold\d/predictions", each)) for each in inputs] == [1]
+    assert "results/fold0/config.json" in inputs[0], "by which later commands know whose results these are"
 
 
 @pytest.mark.parametrize(

@@ -261,10 +261,10 @@ def test_a_model_left_out_takes_its_contrasts_with_it(config):
         ("faster_whisper", {"language": "en", "beams": 4, "batch_size": 2, "compute_type": "int8", "speech": 0.4}),
     ],
 )
-def test_every_option_of_a_recogniser_can_be_set(config, kind, given):
+def test_every_option_of_a_recogniser_can_be_set(config, tmp_path, kind, given):
     if kind != "none":
         assert set(given) == {name for name, *_ in described(RECOGNISERS, kind)}
-    weights = "/weights" if kind in ("transformers", "faster_whisper") else None
+    weights = str(tmp_path) if kind in ("transformers", "faster_whisper") else None
     config["corpora"]["affwild2"]["recogniser"] = {"kind": kind, "weights": weights, **given}
     found = resolve(config, "affwild2").options.recogniser
     assert (found.kind, found.weights, found.options) == (kind, weights, given)
@@ -579,6 +579,9 @@ def test_weights_of_one_s_own_that_are_not_there_are_told_before_any_work(config
         resolve(own, "iemocap")
     (tmp_path / "glove.840B.300d.txt").write_text("hello 1 2\n")
     assert resolve(own, "iemocap").options.extractors["glove"].weights == "./glove.840B.300d.txt"
+    own = change(own, "corpora.iemocap.recogniser", {"kind": "faster_whisper", "weights": "/nowhere/x"})
+    with pytest.raises(InputError, match=r"iemocap.recogniser: weights '/nowhere/x': there is no such file or folder"):
+        resolve(own, "iemocap")
 
 
 @pytest.mark.parametrize("preset", ["config.yaml", *sorted(f"configs/{p.name}" for p in (ROOT / "configs").glob("*"))])

@@ -146,10 +146,11 @@ def _training(known: "Planned", much: Volume, published: bool) -> Cost:
         count = known.folds * len(own.seeds) * len(own.learning_rates)
         share = len(run.inputs) / len(MODALITIES)
         windows = own.window / own.window_hop if settings.task.frames else 1.0
+        passes = (1 + model.context) * (len(settings.task.targets) if model.separate_targets else 1)
         kind = f"{settings.task.level}, {model.fusion}{', as published' if model.faithful else ''}"
         trainings += count
         work["a demonstration's network" if known.settings.demonstration else kind] += (
-            count * epochs_of(own) * much.trained_s * share * windows
+            count * epochs_of(own) * much.trained_s * share * windows * passes
         )
     cost = _cost("training", dict(work), trainings)
     return cost._replace(stage="training, as published") if published else cost

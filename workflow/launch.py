@@ -13,6 +13,7 @@ from pipeline.records import InputError
 from workflow.home import HOME
 
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")  # say how many cores
+TAKEN = ("--configfile", "--configfiles", "-C")  # of snakemake, which would drop one of two of them
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "help_option_names": ["-h", "--help"]}
 
 settings_option = click.option(
@@ -100,10 +101,12 @@ def in_order(settings: tuple[str, ...]) -> list[str]:
 
 
 def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
-    """The command line of snakemake.
+    """The command line of snakemake; raises InputError for an option that says settings in snakemake's way.
 
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
+    if own := next((option for option in options if option.partition("=")[0] in TAKEN), None):
+        raise InputError(f"{own}: say settings as --config FILE or --config KEY=VALUE, as often as there are any")
     laid_over = files(settings)
     pairs = in_order(settings)[len(laid_over) :]
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)

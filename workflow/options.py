@@ -35,14 +35,19 @@ from pipeline.words.registry import NONE, RECOGNISERS
 from pipeline.words.registry import check as check_recogniser
 from workflow.demo.checkpoints import KINDS
 
+TAKEN = ("benchmarks", "demo", "logs", "weights")
+"""Folders of results/ that are no corpus's."""
 
-def _spelled(what: str, signs: str = "") -> AfterValidator:
+
+def _spelled(what: str, signs: str = "", taken: tuple[str, ...] = ()) -> AfterValidator:
     """Refuse a name that a path under results/, its rule or a command line would not take as it is."""
     allowed = ", ".join(["letters", "digits", "_", *signs])
 
     def check(name: str) -> str:
         if not re.fullmatch(rf"\w[\w{re.escape(signs)}]{{0,99}}", name):
             raise ValueError(f"{what} is made of {allowed} (at most 100), the first a letter, digit or _; rename it")
+        if name in taken:
+            raise ValueError(f"results/{name} is there for all corpora; choose another name")
         return name
 
     return AfterValidator(check)
@@ -50,7 +55,7 @@ def _spelled(what: str, signs: str = "") -> AfterValidator:
 
 LabelName = Annotated[str, _spelled("a label")]
 StoreName = Annotated[str, _spelled("the name of a feature store", ".+-")]
-CorpusName = Annotated[str, _spelled("the name of a corpus", "-")]
+CorpusName = Annotated[str, _spelled("the name of a corpus", "-", TAKEN)]
 ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is model-modalities: the name holds no "-"
 
 

@@ -320,12 +320,14 @@ class Corpora(dict[str, Planned]):
                 known["allow_pickle"] |= allowed
         return found
 
-    def local_weights(self, slug: str) -> list[str]:
-        """What a checkpoint on this machine holds, as digests; what a hub holds its revision says."""
+    def local_weights(self, slug: str) -> list[str] | None:
+        """What a checkpoint on this machine holds, as digests; None where it is gone. A hub's revision says it."""
         source = weights.parse(self.weight_sources[slug]["source"])
         if source.kind != "path":
             return []
         path = Path(source.location)
+        if not path.exists():
+            return None
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return [content(file) for file in files]
 

@@ -121,11 +121,12 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
         media_units = given[scale].options.media_units
         index = _read(corpus, lambda: read(corpus, media_units))
     found = {key: one.fitted(corpus, index) for key, one in given.items()}
-    for store, extractor in found[scale].extractors.items():
+    given_weights = {f"extractors.{store}": entry.weights for store, entry in found[scale].extractors.items()}
+    for where, weights in {**given_weights, "recogniser": found[scale].recogniser.weights}.items():
         try:
-            check_there(extractor.weights)
+            check_there(weights)
         except InputError as error:
-            raise InputError(f"config.yaml: corpora.{name}.extractors.{store}: {error}") from None
+            raise InputError(f"config.yaml: corpora.{name}.{where}: {error}") from None
     return Resolved(name, type(corpus), corpus, task, scale, found[scale], given[scale].config.models, index)
 
 

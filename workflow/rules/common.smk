@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from ast import literal_eval
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
@@ -85,11 +86,9 @@ def root(wildcards, input):
 
 def raw(stage, of_all=False):
     """What a stage depends on of raw files and segments, by content: of a job's recordings, or of all of its corpus."""
-
-    def digest(wildcards):
-        return planned(wildcards).raw(stage, planned(wildcards).shards if of_all else shards_of(wildcards))
-
-    return digest
+    return lambda wildcards: planned(wildcards).raw(
+        stage, planned(wildcards).shards if of_all else shards_of(wildcards)
+    )
 
 
 def shards_of(wildcards):
@@ -136,6 +135,14 @@ def tables(output, *deciding):
         return [ancient(path) for path in paths] if same else paths
 
     return files
+
+
+def local_weights(wildcards):
+    """Digests of a checkpoint on this machine; where it is gone, those of the copy that a run before made of it."""
+    if (found := CORPORA.local_weights(wildcards.slug)) is not None:
+        return found
+    recorded = workflow.persistence.params(IOFile(f"results/weights/{wildcards.slug}")) or ()
+    return next((literal_eval(text) for text in recorded if text.startswith("[")), [])  # of parameters, the one list
 
 
 def labels_of(wildcards):

@@ -29,7 +29,7 @@ rule weights:
     params:
         source=lambda wildcards: SOURCES[wildcards.slug]["source"],
         pickle=lambda wildcards: "--allow-pickle" if SOURCES[wildcards.slug]["allow_pickle"] else "",
-        local=lambda wildcards: CORPORA.local_weights(wildcards.slug),
+        local=local_weights,
     shell:
         "python -m pipeline weights fetch {params.source:q} --out {output:q} {params.pickle}"
         " --lock weights.lock.yaml > {log:q} 2>&1"

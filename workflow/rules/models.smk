@@ -76,7 +76,7 @@ for _folds, _names in CORPORA.training_jobs.items():
         threads: lambda wildcards: training_of(wildcards).threads
         resources:
             mem_mb=training_memory,
-            runtime=growing(240),
+            runtime=lambda wildcards, attempt: 240 * attempt * len(folds_of(wildcards)),  # minutes
             gpu=training_gpus,
         params:
             task=lambda wildcards: planned(wildcards).settings.task,
@@ -125,6 +125,7 @@ rule pack:
 rule submission:
     input:
         "results/{corpus}/units.tsv",
+        "results/{corpus}/config.json",
         submitted_segments,
         "results/{corpus}/labels.h5",
         "results/{corpus}/tables/scores.csv",
