@@ -18,7 +18,7 @@ from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
-from pipeline.sound import WrongScale, extent_s, read_audio
+from pipeline.sound import WrongScale, read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
@@ -139,12 +139,12 @@ def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: floa
 
 def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
     """Take a file as the sound from the segments' start on, unless its length says that it is not that."""
-    begin_s, end_s = extent_s(path) or (0.0, 0.0)
-    length_s = end_s - begin_s
+    length_s = _read_cut(path, tracks)
     doubt = _doubt(length_s, max((track.segment for track in tracks), key=lambda s: s.duration_s), last_s)
-    if not doubt:
-        length_s = _read_cut(path, tracks)  # without what coders put around it, which packets hold
-    elif doubt == RAN_THROUGH:
+    if doubt:  # rare, so that it is read anew and all others are opened once
+        for track in tracks:
+            track.clear()
+    if doubt == RAN_THROUGH:
         _read_through(path, tracks)
     for track in tracks:
         duration_s = track.segment.duration_s

@@ -13,7 +13,7 @@ from pipeline.records import InputError
 from workflow.home import HOME
 
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")  # say how many cores
-TAKEN = ("--configfile", "--configfiles", "-C")  # of snakemake, which would drop one of two of them
+SETTINGS = ("--configfile", "--configfiles", "-C")  # in snakemake's own way, which would drop one of two
 PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": True, "help_option_names": ["-h", "--help"]}
 
 settings_option = click.option(
@@ -105,7 +105,7 @@ def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...
 
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
-    if own := next((option for option in options if option.partition("=")[0] in TAKEN), None):
+    if own := next((option for option in options if option.partition("=")[0] in SETTINGS), None):
         raise InputError(f"{own}: say settings as --config FILE or --config KEY=VALUE, as often as there are any")
     laid_over = files(settings)
     pairs = in_order(settings)[len(laid_over) :]
