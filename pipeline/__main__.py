@@ -6,6 +6,7 @@ from pipeline.cli import StageGroup, run
 
 STAGES = {
     "index": ("pipeline.corpora.command:index", "read a corpus into tables of recordings, segments and labels"),
+    "raw-files": ("pipeline.corpora.command:raw_files", "say which kinds of raw files are read, with their digests"),
     "frame-labels": ("pipeline.corpora.command:frame_labels", "read the labels of every video frame"),
     "faces": ("pipeline.faces.stage:faces", "track and align the faces of some recordings' segments"),
     "audio": ("pipeline.audio:audio", "cut 16 kHz mono audio of some recordings' segments"),

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.__main__ import main
 from pipeline.corpora.base import Index
-from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
 from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS
 from pipeline.corpora.readers.table.rows import WORD_S
@@ -707,8 +707,11 @@ def test_the_stage_says_which_table_was_read(tmp_path):
     (tmp_path / "odd [1].csv").write_text("audio,label\na.wav,x\n")
     options = f'{{"segments": "{tmp_path}/odd [1].csv"}}'
     arguments = ["--corpus", "mine", "--reader", "table", "--root", str(tmp_path / "corpus"), "--options", options]
-    CliRunner().invoke(index_command, [*arguments, "--out", str(tmp_path / "out")], catch_exceptions=False)
-    rows = list(csv.DictReader((tmp_path / "out" / "raw_files.tsv").open(), delimiter="\t"))
+    out = tmp_path / "out"
+    CliRunner().invoke(main, ["index", *arguments, "--out", str(out)], catch_exceptions=False)
+    files = ["--tables", str(out), "--out", str(out / "raw_files.tsv")]
+    CliRunner().invoke(main, ["raw-files", *arguments, *files], catch_exceptions=False)
+    rows = list(csv.DictReader((out / "raw_files.tsv").open(), delimiter="\t"))
     assert [(row["what"], row["files"]) for row in rows] == [("sound", "1"), ("table of segments", "1")]
 
 

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from models.report.gather import Settings, read_benchmarks
 from pipeline.__main__ import main
 from pipeline.corpora.prepare import read
-from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
+from pipeline.corpora.raw import Fingerprints, RawFiles, files_read
 from pipeline.corpora.registry import make
 from pipeline.records import Unit, read_table
 from tests.workflow_runs import small_config, snakemake, write_config
@@ -43,7 +43,8 @@ def test_every_file_is_known_by_what_it_holds(tmp_path):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
         corpus = make("affwild2", "affwild2", root)
-        return {row.what: row for row in raw_files(corpus, read(corpus), Fingerprints(root))}
+        found = read(corpus)
+        return {row.what: row for row in files_read(corpus, found.units, found.segments, Fingerprints(root))}
 
     annotation = "annotations/VA_Estimation_Challenge/Train_Set/a.txt"
     write("videos/batch1/a.mp4", "picture")
@@ -61,9 +62,11 @@ def test_every_file_is_known_by_what_it_holds(tmp_path):
     assert "supplied transcripts" not in write("videos/batch1/a.vtt", "2"), "of two transcripts none is used"
 
 
-def test_the_index_notes_the_raw_files(real_corpora, tmp_path):
+def test_the_raw_files_are_noted(real_corpora, tmp_path):
     root = real_corpora / "IEMOCAP_full_release"
-    arguments = ["index", "--corpus", "iemocap", "--reader", "iemocap", "--root", str(root), "--out", str(tmp_path)]
+    corpus = ["--corpus", "iemocap", "--reader", "iemocap", "--root", str(root)]
+    CliRunner().invoke(main, ["index", *corpus, "--out", str(tmp_path)], catch_exceptions=False, standalone_mode=False)
+    arguments = ["raw-files", *corpus, "--tables", str(tmp_path), "--out", str(tmp_path / "raw_files.tsv")]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     rows = {row.what: row for row in read_table(tmp_path / "raw_files.tsv", RawFiles)}

@@ -24,7 +24,10 @@ SETTINGS = {
         },
     },
 }  # fmt: skip
-TARGETS = ["results/mine/features/mfcc.h5", "results/mine/features/words.h5", "results/mine/splits/speaker.tsv"]
+TARGETS = [
+    "results/mine/features/mfcc.h5", "results/mine/features/words.h5", "results/mine/splits/speaker.tsv",
+    "results/mine/raw_files.tsv",
+]  # fmt: skip
 
 
 def write_sound(path, pitch_hz):
@@ -76,7 +79,7 @@ def test_a_corrected_label_reaches_the_split_and_no_sound(finished):
     folder, root = finished
     write_table(root, ["sad", *LABELS[1:]])
     try:
-        assert jobs(folder, root) == {"index": 1, "split": 1}
+        assert jobs(folder, root) == {"index": 1, "split": 1, "raw_files": 1}
     finally:
         write_table(root, LABELS)
     assert jobs(folder, root) == {}
@@ -117,11 +120,14 @@ def test_a_replaced_recording_reruns_its_own_sound_and_features(finished):
     try:
         found = jobs(folder, root)
         assert (found["audio"], found["merge"]) == (1, 1)
+        assert found["raw_files"] == 1
         assert "words" not in found
+        noted = (folder / TARGETS[3]).read_text()
         before = FeatureStore(folder / TARGETS[0])
         rows = {name: before[name].values for name in NAMES}
         before.close()
         run(folder, root)
+        assert (folder / TARGETS[3]).read_text() != noted, "the report says what was read"
         logs = [(folder / f"results/mine/logs/features/mfcc-{part}.log").read_text() for part in range(3)]
         assert ["their rows are kept" in log for log in logs] == [True, False, True]
         after = FeatureStore(folder / TARGETS[0])

@@ -20,7 +20,7 @@ from models.protocols.labels import trainable
 from models.wording import about
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
-from pipeline.corpora.raw import Fingerprints, content
+from pipeline.corpora.raw import STAGES, Fingerprints, content
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
@@ -198,6 +198,11 @@ class Planned:
         self.prints.save()
         self._digests[key] = found
         return found
+
+    @property
+    def every_file(self) -> str:
+        """What all stages together depend on of segments and raw files."""
+        return " ".join(self.raw(stage, self.shards) for stage in STAGES)
 
     @cached_property
     def _units(self) -> dict:

@@ -1,10 +1,10 @@
-"""Stages that read a corpus tree: ``index`` to its tables, ``frame-labels`` to labels of every frame."""
+"""Stages that read a corpus tree: ``index``, ``raw-files`` (which were read) and ``frame-labels``."""
 
 import click
 
 from pipeline import cli
 from pipeline.corpora.check import summary
-from pipeline.corpora.raw import Fingerprints, RawFiles, raw_files
+from pipeline.corpora.raw import Fingerprints, RawFiles, files_read
 from pipeline.corpora.registry import make
 from pipeline.log import log
 from pipeline.records import Finding, Rating, Segment, Unit, read_table, write_labels, write_table
@@ -16,13 +16,16 @@ reading = cli.options(
     click.option("--options", default="{}", help="Options of the reader, as JSON."),
 )
 
+tables_option = click.option(
+    "--tables", required=True, type=cli.EXISTING_FOLDER, help="Folder of units.tsv and segments.tsv."
+)
+
 
 @click.command()
 @reading
 @click.option("--shard-units", type=click.IntRange(min=1), help="Recordings whose faces, sound and words share a file.")
-@click.option("--fingerprints", type=cli.FILE, help="Where digests of raw files are remembered.")
 @click.option("--out", required=True, type=cli.FOLDER, help="Folder of the tables.")
-def index(corpus, reader, root, options, shard_units, fingerprints, out):
+def index(corpus, reader, root, options, shard_units, out):
     """Read a corpus tree into tables: recordings, segments, labels, and what is missing or unusable and why."""
     from pipeline.corpora.prepare import read
     from pipeline.corpora.resolve import with_ends
@@ -33,23 +36,34 @@ def index(corpus, reader, root, options, shard_units, fingerprints, out):
     found = with_ends(known.root, read(known, shard_units), frames)
     found.findings += known.review(found)
     found.findings += check_transcripts(known.root, found.units, found.segments)
-    prints = Fingerprints(known.root, fingerprints)
     tables: dict[str, tuple[list, type]] = {
         "units": (found.units, Unit), "segments": (found.segments, Segment), "raters": (found.ratings, Rating),
         "findings": (found.findings, Finding),
-        "raw_files": (raw_files(known, found, prints), RawFiles),
     }  # fmt: skip
     for name, (rows, record) in tables.items():
         write_table(out / f"{name}.tsv", rows, record)
     write_labels(out / "labels.tsv", found.labels)
-    prints.save()
     for line in summary(known, found):
         log.info("%s", line)
 
 
 @click.command()
 @reading
-@click.option("--tables", required=True, type=cli.EXISTING_FOLDER, help="Folder of units.tsv and segments.tsv.")
+@tables_option
+@click.option("--fingerprints", type=cli.FILE, help="Where digests of raw files are remembered.")
+@click.option("--out", required=True, type=cli.FILE, help="Table of kinds of files to write.")
+def raw_files(corpus, reader, root, options, tables, fingerprints, out):
+    """Say of each kind of raw file how many the stages read, and a digest of what they hold."""
+    known = make(corpus, reader, root, cli.parse_options(options))
+    units, segments = read_table(tables / "units.tsv", Unit), read_table(tables / "segments.tsv", Segment)
+    prints = Fingerprints(known.root, fingerprints)
+    write_table(out, files_read(known, units, segments, prints), RawFiles)
+    prints.save()
+
+
+@click.command()
+@reading
+@tables_option
 @click.option("--columns", required=True, help="What a row of labels holds, as NAME,NAME.")
 @click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
 @click.option("--out", required=True, type=cli.FILE, help="The store of labels to write.")

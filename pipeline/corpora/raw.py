@@ -16,7 +16,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import NamedTuple
 
-from pipeline.corpora.base import Corpus, Index
+from pipeline.corpora.base import Corpus
 from pipeline.corpora.tree import is_litter
 from pipeline.files import replacing
 from pipeline.records import Segment, Unit
@@ -142,13 +142,15 @@ class RawFiles:
     sha256: str
 
 
-def raw_files(corpus: Corpus, index: Index, prints: Fingerprints) -> list[RawFiles]:
+def files_read(
+    corpus: Corpus, units: Sequence[Unit], segments: Sequence[Segment], prints: Fingerprints
+) -> list[RawFiles]:
     """One row for each kind of file that the corpus's stages read; a kind of which there is none has no row."""
     kinds: dict[str, Iterable[str | None]] = {
-        "videos": (unit.video for unit in index.units),
-        "sound": [*(unit.audio for unit in index.units), *(segment.audio for segment in index.segments)],
-        "supplied transcripts": (unit.transcript for unit in index.units),
-        "supplied annotations": (segment.annotation for segment in index.segments),
+        "videos": (unit.video for unit in units),
+        "sound": [*(unit.audio for unit in units), *(segment.audio for segment in segments)],
+        "supplied transcripts": (unit.transcript for unit in units),
+        "supplied annotations": (segment.annotation for segment in segments),
     }
     for what, patterns in corpus.text_files.items():
         kinds[what] = _matching(prints.root, patterns)

@@ -27,7 +27,6 @@ rule index:
         labels="results/{corpus}/labels.tsv",
         raters="results/{corpus}/raters.tsv",
         findings="results/{corpus}/findings.tsv",
-        raw_files="results/{corpus}/raw_files.tsv",
     log:
         "results/{corpus}/logs/index.log",
     benchmark:
@@ -41,8 +40,28 @@ rule index:
         tables=lambda wildcards: planned(wildcards).tables_digest,
         folder=lambda wildcards, output: os.path.dirname(output.units),
     shell:
-        "python -m pipeline index {params.reading} --root {params.root:q} {params.shards}"
-        " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json --out {params.folder} > {log} 2>&1"
+        "python -m pipeline index {params.reading} --root {params.root:q} {params.shards} --out {params.folder}"
+        " > {log} 2>&1"
+
+
+# What the report and the archive say was read; apart from the index, so that a replaced video changes no table of it.
+rule raw_files:
+    input:
+        "results/{corpus}/units.tsv",
+        "results/{corpus}/segments.tsv",
+    output:
+        "results/{corpus}/raw_files.tsv",
+    log:
+        "results/{corpus}/logs/raw_files.log",
+    localrule: True  # a second or two, not worth a queue
+    params:
+        root=root,
+        reading=lambda wildcards: planned(wildcards).reading,
+        raw=lambda wildcards: planned(wildcards).every_file,
+        code=code("pipeline.corpora.command:raw_files"),
+    shell:
+        "python -m pipeline raw-files {params.reading} --root {params.root:q} --tables results/{wildcards.corpus}"
+        " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json --out {output} > {log} 2>&1"
 
 
 rule frame_labels:

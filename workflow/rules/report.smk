@@ -133,6 +133,7 @@ rule html_report:
         contact_sheet,
         shown_errors,
         "results/{corpus}/raters.tsv",
+        rules.raw_files.output,
         rules.configuration.output,
     output:
         page=report("results/{corpus}_report.html", caption="../report/report.rst", category="{corpus}"),
