@@ -44,7 +44,7 @@ def _raw_files(results: Results) -> Table:
         Column("bytes", "MB", lambda n: f"{n / 1e6:.2f}"),
         Column("sha256", "SHA-256", number=False, css="digest code small"),
     ]
-    note = "SHA-256 over the sorted paths, each with the digest of its contents (above 1 MB: of its size and 16 parts of it)."
+    note = "SHA-256 over the sorted paths, each with the digest of its contents, above 1 MB of its size and 16 parts."
     return Table.of("raw_files", "Raw files, as the corpus was read", columns, results.raw_files, note=note)
 
 
