@@ -549,6 +549,23 @@ def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():
     assert (place == text).all()
 
 
+def test_people_out_of_view_do_not_cover_the_picture():
+    """Of whom a face is followed; those of whom nobody looked for one have a label while something is predicted."""
+    grey = np.full((300, 320, 3), 128, np.uint8)
+    rows = tuple(row for k in range(8) for row in turns((0, 2), person=f"person {k}"))
+    faces = tuple(seen(f"person {k}", np.array([3.5 if k else 0.0])) for k in range(8))
+    artist = overlay.Artist(classes(rows=rows, faces=faces))
+    picture = artist.draw(grey.copy(), 0.0)
+    text = overlay.label("person 0\nanger 70 %", curves.DARK[0], 11)
+    left, top = overlay.box_at(faces[0], 0.0).min(axis=0).astype(int)
+    assert (picture[top - 2 - text.shape[0] : top - 2, left : left + text.shape[1]] == text).all()
+    assert (picture[170:] == 128).all(), "nothing stands below the one face"
+    assert (artist.draw(grey.copy(), 1.0) == 128).all(), "nobody is in view"
+    artist = overlay.Artist(classes(rows=rows[:2]))
+    assert (artist.draw(grey.copy(), 1.0)[200:, :100] != 128).any()
+    assert (artist.draw(grey.copy(), 3.0) == 128).all()
+
+
 def test_a_box_glides_between_looked_at_frames_and_is_gone_where_the_face_is():
     face = seen("ann", np.array([0.0, 0.2, 2.9, 3.1]))
     face.landmarks[1] += [10, 0]
