@@ -59,7 +59,8 @@ def shown(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 def apart(rows: Sequence[Row]) -> list[Row]:
     """The rows of one person, by start, cut so that at no time there are two, and at none is none that had one.
 
-    Of a row within another the longer one goes on after it; two that overlap otherwise meet halfway.
+    Of a row within another the longer one goes on after it; two that overlap otherwise meet halfway. Of two of the
+    same time, such as a frame of two segments, the later one is shown.
     """
     rows = sorted(rows, key=lambda row: (row.start_s, row.end_s))
     if all(before.end_s <= row.start_s for before, row in pairwise(rows)):
@@ -69,7 +70,7 @@ def apart(rows: Sequence[Row]) -> list[Row]:
     for k, row in enumerate(rows):
         for later in range(k + 1, bisect_left(starts_s, row.end_s)):
             other = rows[later]
-            if (other.start_s > row.start_s) == (other.end_s > row.end_s):  # neither is within the other
+            if other.start_s > row.start_s and other.end_s > row.end_s:  # neither is within the other
                 middle_s = (other.start_s + row.end_s) / 2
                 time_s[k, 1] = min(time_s[k, 1], middle_s)
                 time_s[later, 0] = max(time_s[later, 0], middle_s)
