@@ -116,9 +116,9 @@ def test_an_answer_is_the_calibrated_mean_of_all_networks(predictors, shared, tm
 
 def test_a_transcript_beside_a_recording_is_read(predictors, shared, tmp_path):
     shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
-    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.300\nset white\n")
+    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.300\nSet: White!\n")
     answer = predictors["iemocap"].answer(tmp_path / "talk.mpg", Wish(window_s=1.5))
-    assert [word.word for word in answer.words] == ["set", "white"]
+    assert [word.word for word in answer.words] == ["Set:", "White!"]
     assert [row.observed["text"] > 0 for row in answer.rows] == [True, False]
     assert not any("--recogniser" in note for note in answer.notes)
 
@@ -140,6 +140,12 @@ def test_why_a_transcript_beside_a_recording_is_not_used_is_said(predictors, sha
     assert any("--recogniser" in note for note in answer.notes)
     assert not any("none lies beside" in note for note in answer.notes)
     assert not answer.words
+
+
+def test_of_people_who_speak_at_once_each_has_the_words_that_the_model_read_of_them(predictors, shared, tmp_path):
+    spans = [Span(0.0, 2.0, "ann", text="Set White."), Span(0.5, 1.5, "bob", text="No, white!")]
+    rows = predictors["iemocap"].predict(shared / "media" / "grid" / "swwp2s.mpg", spans=spans)
+    assert rows["said"].tolist() == ["Set White.", "No, white!"]
 
 
 def test_words_of_given_times_come_before_captions_beside_a_recording(shared, tmp_path):

@@ -9,15 +9,17 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from models.apply.answer import Answer, Face, Row, Spoken
+from models.apply.answer import Answer, Face, Row, Spoken, spoken
 from models.apply.outputs import curves, overlay, page, stretches, subtitles, table, timeline, wording
 from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
 from pipeline.picture import Converter
-from pipeline.records import RESERVED, InputError
+from pipeline.records import RESERVED, InputError, Word
 from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
 
@@ -77,6 +79,48 @@ def test_a_table_has_a_line_for_each_row_and_says_what_is_missing():
     others = {name for name in columns if not name.startswith(("spread_", "observed_"))} - {"valence", "arousal"}
     assert {*others, "recording"} <= RESERVED, "a number that is called so would be lost"
     assert table.table(classes(rows=())).shape == (0, 16)
+
+
+def turns(*spans: tuple[float, float], person: str = "ann") -> tuple[Row, ...]:
+    """Turns, each of which has the words that are marked with its number."""
+    one = classes().rows[0]
+    return tuple(
+        replace(one, person=person, start_s=float(a), end_s=float(b), segment_ids=frozenset([str(k)]))
+        for k, (a, b) in enumerate(spans)
+    )
+
+
+def test_what_two_people_say_at_once_is_said_by_each_of_them_alone():
+    hers, his = turns((0, 4), (1, 3))
+    rows = (hers, replace(his, person="bob"))
+    texts = {"0": "I said No. Yes!", "1": "And no"}
+    words = [
+        Word(text.strip(".!").lower(), k + place, k + place + 0.9, "transcript_even", own, written=text)
+        for own, place in (("0", 0.0), ("1", 1.1))
+        for k, text in enumerate(texts[own].split())
+    ]
+    answer = classes(rows=rows, words=spoken(words))
+    assert table.table(answer)["said"].tolist() == list(texts.values())
+    assert [cue.words for cue in subtitles.cues(answer)] == list(texts.values())
+    assert len(answer.words) == 6
+    made = Page(page.render(answer, player(answer.source, Path(), 0)))
+    assert [cell.text for cell in made.with_class("prose")] == list(texts.values())
+
+
+def test_a_word_that_windows_hear_one_by_one_is_one_word():
+    """Windows of 5 s, one each second, each of which hears "no no now" up to 0.1 s away from where it is said."""
+    truth = [("no", 4.5, 4.8), ("no", 4.85, 5.1), ("now", 5.15, 5.6)]
+    rng, words, windows = np.random.default_rng(1), [], turns(*((k, k + 5) for k in range(6)))
+    for row, off_s in zip(windows, rng.permuted(np.linspace(-0.1, 0.1, 6))):
+        own = [Word(w, max(a + off_s, row.start_s), min(b + off_s, row.end_s), "recogniser", str(int(row.start_s)))
+               for w, a, b in truth if row.start_s <= a and b <= row.end_s]  # fmt: skip
+        words += own
+    answer = classes(rows=windows, words=spoken(words), duration_s=10.0)
+    assert len(words) == 14
+    assert [word.word for word in answer.words] == ["no", "no", "now"]
+    assert all(abs(word.start_s - a) < 0.11 for word, (_, a, _) in zip(answer.words, truth))
+    assert table.table(answer)["said"].tolist() == ["no", *["no no now"] * 4, "now"]
+    assert " ".join(cue.words for cue in subtitles.cues(answer)).split() == ["no", "no", "now"]
 
 
 def test_a_row_without_a_prediction_predicts_nothing():
@@ -169,9 +213,58 @@ def test_a_long_turn_is_followed_and_nothing_said_is_lost(tmp_path):
     assert [a.end_s for a in found[:-1]] == [b.start_s for b in found[1:]]
 
 
-def test_windows_that_overlap_are_shown_around_their_middles():
-    rows = [replace(classes().rows[0], start_s=float(k), end_s=k + 4.0) for k in range(3)]
-    assert [(row.start_s, row.end_s) for row in stretches.apart(rows)] == [(0.0, 2.5), (2.5, 3.5), (3.5, 6.0)]
+WITHIN = [(0, 15), (5, 6)]  # seconds of a turn, and of somebody else's within it
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([(0, 4), (1, 5), (2, 6)], [(0, 2.5, 0), (2.5, 3.5, 1), (3.5, 6, 2)]),  # windows, around their middles
+        (WITHIN, [(0, 5, 0), (5, 6, 1), (6, 15, 0)]),
+        ([(0, 15), (5, 6), (5.5, 7)], [(0, 5, 0), (5, 5.75, 1), (5.75, 7, 2), (7, 15, 0)]),
+        ([(0, 10), (1, 12), (2, 9)], [(0, 2, 0), (2, 9, 2), (9, 12, 1)]),
+        ([(0, 4), (0, 9)], [(0, 4, 0), (4, 9, 1)]),
+        ([(0, 1), (1, 2), (1, 2), (2, 3), (2, 3), (3, 4)], [(0, 1, 0), (1, 2, 2), (2, 3, 4), (3, 4, 5)]),  # frames
+    ],
+)
+def test_what_overlaps_is_shown_one_after_the_other(given, expected):
+    assert [(row.start_s, row.end_s, int(*row.segment_ids)) for row in stretches.apart(turns(*given))] == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20)), max_size=8))
+def test_at_each_moment_that_a_row_has_one_is_shown_that_has_it(spans):
+    rows = turns(*sorted((a, a + length) for a, length in spans))
+    shown = stretches.apart(rows)
+    for time_s in np.arange(0, 50, 0.25) + 0.11:
+        having = [row.segment_ids for row in rows if row.start_s <= time_s < row.end_s]
+        found = [row.segment_ids for row in shown if row.start_s <= time_s < row.end_s]
+        assert len(found) == bool(having)
+        assert not found or found[0] in having
+    assert [row.start_s for row in shown] == sorted(row.start_s for row in shown)
+
+
+def test_a_turn_within_another_takes_no_word_of_it_and_words_of_no_turn_have_subtitles():
+    words = tuple(Spoken(f"w{k}", k + 0.1, k + 0.4) for k in range(20))
+    found = subtitles.cues(classes(rows=turns(*WITHIN), words=words, duration_s=20.0))
+    assert " ".join(cue.words for cue in found).split() == [word.word for word in words]
+    assert all(bool(cue.lines) == (cue.start_s < 15) for cue in found)
+    assert (found[-1].start_s, found[-1].end_s) == (19.1, 19.4)
+
+
+def test_of_time_that_nobody_asked_about_no_phrase_tells_a_mean():
+    one = numbers().rows[0]
+    rows = tuple(
+        replace(one, start_s=begin + k / 25, end_s=begin + (k + 1) / 25, values=np.full(2, value))
+        for begin, value in ((0, 1.0), (4, -1.0))
+        for k in range(25)
+    )
+    found = stretches.readable(numbers(rows=rows, duration_s=5.0))
+    assert [(row.start_s, row.end_s, row.values[0]) for row in found] == [(0, 1, 1.0), (4, 5, -1.0)]
+    track = curves.tracks(numbers(rows=rows), most=7)[0]  # steps of eight rows, of which two do not fit
+    assert track.time_s.ravel().tolist() == pytest.approx(
+        [0, 0.32, 0.32, 0.64, 0.64, 0.96, 0.96, 1, 4, 4.32, 4.32, 4.64, 4.64, 4.96, 4.96, 5]
+    )
+    assert track.values[:, 0].tolist() == [1, 1, 1, 1, -1, -1, -1, -1]
 
 
 def test_a_number_that_is_nearly_zero_is_zero():
@@ -232,11 +325,16 @@ def test_a_textgrid_has_a_tier_of_each_number_in_the_stretches_of_the_subtitles(
 
 def test_what_overlaps_fits_into_a_textgrid_and_no_word_is_lost(tmp_path):
     words = (Spoken("a", 0.5, 2.0), Spoken("b", 1.0, 1.5), Spoken("c", 1.0, 1.2), Spoken(" ", 3.0, 3.1))
-    rows = [replace(classes().rows[0], start_s=a, end_s=b) for a, b in ((0, 4), (1, 1.5), (1.1, 1.2), (1.3, 4))]
+    rows = list(turns((0, 4), (1, 1.5), (1.1, 1.2), (1.3, 3)))
+    rows[1], rows[3] = (replace(rows[k], values=np.array([0.1, 0.8, 0.1])) for k in (1, 3))
     write_outputs(classes(words=words, rows=tuple(rows)), tmp_path)
     found = read_textgrid(tmp_path / "two.TextGrid")
     assert said_of(found["words"]) == [(0.5, 1.0, "a"), (1.0, 1.5, "b c")]
-    assert len(said_of(found["predicted"])) >= 2
+    anger, happiness = CLASSES[:2]
+    assert found["predicted"] == [
+        (0, 1, anger), (1, 1.1, happiness), (1.1, 1.2, anger), (1.2, 1.4, happiness), (1.4, 3, happiness),
+        (3, 4, anger),
+    ]  # fmt: skip
     write_outputs(classes(words=(), rows=()), tmp_path)
     assert read_textgrid(tmp_path / "two.TextGrid") == {"words": [(0.0, 4.0, "")]}
 
@@ -302,6 +400,15 @@ def test_without_words_there_is_no_column_of_them(tmp_path, words):
     made = Page((tmp_path / "two.html").read_text())
     assert ("Words" in [cell.text for cell in made.all("th")]) == bool(words)
     assert bool(made.with_class("prose")) == bool(words)
+
+
+@pytest.mark.parametrize(("answer", "spread"), [(classes(), "0 %"), (numbers(frames=False), "0.10")])
+def test_a_turn_of_which_nothing_is_predicted_has_no_spread(answer, spread):
+    one, nothing = answer.rows[-1], np.full(len(answer.outputs), np.nan)
+    rows = (one, replace(one, values=nothing, spread=nothing))
+    made = Page(page.render(replace(answer, rows=rows, words=()), player(answer.source, Path(), 0)))
+    found = [[cell.text for cell in row.all("td")][-2] for row in made.all("tr")[1:]]
+    assert found == [spread, "–"]
 
 
 def test_a_notebook_draws_it_in_a_frame():
@@ -440,6 +547,23 @@ def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():
     strip_px = overlay.label(wording.WARNING, overlay.ALARM, 11, overlay.ALARM_PLATE).shape[0]
     place = picture[strip_px : strip_px + text.shape[0], int(LEFT_TOP.real) :][:, : text.shape[1]]
     assert (place == text).all()
+
+
+def test_people_out_of_view_do_not_cover_the_picture():
+    """Of whom a face is followed; those of whom nobody looked for one have a label while something is predicted."""
+    grey = np.full((300, 320, 3), 128, np.uint8)
+    rows = tuple(row for k in range(8) for row in turns((0, 2), person=f"person {k}"))
+    faces = tuple(seen(f"person {k}", np.array([3.5 if k else 0.0])) for k in range(8))
+    artist = overlay.Artist(classes(rows=rows, faces=faces))
+    picture = artist.draw(grey.copy(), 0.0)
+    text = overlay.label("person 0\nanger 70 %", curves.DARK[0], 11)
+    left, top = overlay.box_at(faces[0], 0.0).min(axis=0).astype(int)
+    assert (picture[top - 2 - text.shape[0] : top - 2, left : left + text.shape[1]] == text).all()
+    assert (picture[170:] == 128).all(), "nothing stands below the one face"
+    assert (artist.draw(grey.copy(), 1.0) == 128).all(), "nobody is in view"
+    artist = overlay.Artist(classes(rows=rows[:2]))
+    assert (artist.draw(grey.copy(), 1.0)[200:, :100] != 128).any()
+    assert (artist.draw(grey.copy(), 3.0) == 128).all()
 
 
 def test_a_box_glides_between_looked_at_frames_and_is_gone_where_the_face_is():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.apply.answer import Answer, Face, Row, Spoken
+from models.apply.answer import Answer, Face, Row, spoken
 from models.apply.card import OTHER_CROPS
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.page import html
@@ -136,7 +136,8 @@ class Predictor:
                 mean[at] = spread[at] = np.nan
             for k, cell in zip(at, cells):
                 observed = {m: float(share[k - at[0]]) for m, share in seen.items()}
-                rows.append(Row(segment.speaker, float(cell[0]), float(cell[1]), mean[k], spread[k], observed))
+                start_s, end_s = map(float, cell)
+                rows.append(Row(segment.speaker, start_s, end_s, mean[k], spread[k], observed, frozenset([segment_id])))
         rows.sort(key=lambda row: (row.person, row.start_s))
         persons = sorted({segment.speaker for segment in recording.segments})
         faces = tuple(_face(person, recording, prepared) for person in persons) if prepared.faces else ()
@@ -150,7 +151,7 @@ class Predictor:
             duration_s=recording.duration_s,
             rows=tuple(rows),
             faces=faces,
-            words=tuple(dict.fromkeys(Spoken(w.word, w.start_s, w.end_s) for w in prepared.words)),  # windows overlap
+            words=spoken(prepared.words),
             notes=tuple(self._notes(recording, prepared, examples, rows)),
             ranges=dict(about.ranges),
         )

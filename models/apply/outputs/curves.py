@@ -5,17 +5,16 @@ A row is drawn as a step from its start to its end, so that a curve changes exac
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 
 from models.apply.answer import Answer, Face, Row
-from models.apply.outputs.stretches import apart
+from models.apply.outputs.stretches import TOUCHING_S, shown
 from models.apply.outputs.wording import winner
 from models.report.charts import finite_means
 
-MOST_POINTS = 3000  # of one curve; an hour of frames has more than anybody sees
-TOUCHING_S = 1e-3  # rows this near to each other have no gap between them
+MOST_POINTS = 3000  # of a curve without gaps; an hour of frames has more than anybody sees
 # Colours of outputs in their order, on white and on dark paper, at 4.5 : 1 or better against it.
 LIGHT = ("#1c5c97", "#b3400f", "#1f6b4f", "#7d3c98", "#8a6100", "#0b6b78", "#b01e64", "#565d68")
 DARK = ("#7fb6ec", "#f0996b", "#7cc7a5", "#cf9fe6", "#e0bd5a", "#63cbd8", "#f28fb8", "#a9b1bd")
@@ -25,8 +24,9 @@ DARK = ("#7fb6ec", "#f0996b", "#7cc7a5", "#cf9fe6", "#e0bd5a", "#63cbd8", "#f28f
 class Track:
     """One person: steps that neither overlap nor are too many to be seen, and where the face is.
 
-    ``time_s`` (N, 2), ``values`` and ``spread`` (N, outputs); a step is the mean of ``rows_per_step`` rows; ``seen_s``
-    (n, 2) stretches with a face, None where nobody looked for one.
+    ``time_s`` (N, 2), ``values`` and ``spread`` (N, outputs); a step is the mean of up to ``rows_per_step`` rows, none
+    over a gap; ``best_s``, of each class, but of no number, the (n, 2) stretches in which it is the most probable;
+    ``seen_s`` (n, 2) stretches with a face, None where nobody looked for one.
     """
 
     person: str
@@ -34,6 +34,7 @@ class Track:
     values: np.ndarray
     spread: np.ndarray
     rows_per_step: int
+    best_s: list[np.ndarray]
     seen_s: np.ndarray | None
 
     def at(self, time_s: float) -> int | None:
@@ -44,43 +45,48 @@ class Track:
 
 def tracks(answer: Answer, most: int = MOST_POINTS) -> list[Track]:
     """Everybody who is predicted or seen, in the order of the rows."""
-    rows = {person: list(own) for person, own in groupby(answer.rows, key=lambda row: row.person)}
-    faces = {face.person: face for face in answer.faces}
+    rows, faces = dict(shown(answer.rows)), {face.person: face for face in answer.faces}
     return [
-        _track(person, rows.get(person, []), faces.get(person), len(answer.outputs), most)
-        for person in [*rows, *(person for person in faces if person not in rows)]
+        _track(answer, person, rows.get(person, []), faces.get(person), most)
+        for person in dict.fromkeys([*rows, *faces])
     ]
 
 
-def _track(person: str, rows: Sequence[Row], face: Face | None, outputs: int, most: int) -> Track:
-    shown = apart(rows)
-    time_s = np.array([(row.start_s, row.end_s) for row in shown], np.float64).reshape(-1, 2)
+def _track(answer: Answer, person: str, rows: Sequence[Row], face: Face | None, most: int) -> Track:
+    time_s = np.array([(row.start_s, row.end_s) for row in rows], np.float64).reshape(-1, 2)
     values, spread = (
-        np.array([getattr(row, name) for row in shown], np.float64).reshape(-1, outputs)
+        np.array([getattr(row, name) for row in rows], np.float64).reshape(-1, len(answer.outputs))
         for name in ("values", "spread")
     )
-    each = max(1, -(-len(shown) // most))
-    first = np.arange(0, len(shown), each)
+    each = max(1, -(-len(rows) // most))
     if each > 1:
+        runs = [0, *(np.flatnonzero(_gaps(time_s)) + 1), len(rows)]
+        first = np.concatenate([np.arange(a, b, each) for a, b in pairwise(runs)])
         values, spread = finite_means(values, first), finite_means(spread, first)
-        time_s = np.stack([time_s[first, 0], time_s[np.append(first[1:], len(shown)) - 1, 1]], axis=1)
-    return Track(person, time_s, values, spread, each, None if face is None else joined(face.time_s[face.valid]))
+        time_s = np.stack([time_s[first, 0], time_s[np.append(first[1:], len(rows)) - 1, 1]], axis=1)
+    best = np.array([-1 if (k := winner(each_of)) is None else k for each_of in values])
+    best_s = [] if answer.numbers else [joined(time_s[best == k]) for k in range(len(answer.outputs))]
+    seen_s = None if face is None else joined(face.time_s[face.valid])
+    return Track(person, time_s, values, spread, each, best_s, seen_s)
+
+
+def _gaps(time_s: np.ndarray) -> np.ndarray:
+    """(N - 1,) whether there is a gap between a stretch and the next."""
+    return time_s[1:, 0] > time_s[:-1, 1] + TOUCHING_S
 
 
 def joined(time_s: np.ndarray) -> np.ndarray:
     """(N, 2) stretches by start; those that touch become one."""
     if len(time_s) == 0:
         return np.zeros((0, 2))
-    new = np.append(True, time_s[1:, 0] > time_s[:-1, 1] + TOUCHING_S)
-    first = np.flatnonzero(new)
+    first = np.append(0, np.flatnonzero(_gaps(time_s)) + 1)
     return np.stack([time_s[first, 0], time_s[np.append(first[1:], len(time_s)) - 1, 1]], axis=1)
 
 
 def pieces(track: Track, output: int) -> list[slice]:
     """The steps of a curve that follow each other without a gap."""
     finite = np.isfinite(track.values[:, output])
-    gap = track.time_s[1:, 0] > track.time_s[:-1, 1] + TOUCHING_S
-    cut = np.flatnonzero(np.append(gap | (np.diff(finite.astype(int)) != 0), False)) + 1
+    cut = np.flatnonzero(_gaps(track.time_s) | (np.diff(finite.astype(int)) != 0)) + 1
     edges = [0, *cut.tolist(), len(finite)]
     return [slice(a, b) for a, b in pairwise(edges) if b > a and finite[a]]
 
@@ -112,12 +118,6 @@ def _steps(to_s: np.ndarray, heights: np.ndarray) -> str:
 def blocks_path(time_s: np.ndarray) -> str:
     """SVG path of stretches of time as blocks of height 1."""
     return "".join(f"M{_x(a)} 0H{_x(b)}V1H{_x(a)}Z" for a, b in time_s)
-
-
-def winners(track: Track, outputs: int) -> list[np.ndarray]:
-    """For each class the (n, 2) stretches in which it is the most probable."""
-    best = [winner(values) for values in track.values]
-    return [joined(track.time_s[[k for k, b in enumerate(best) if b == output]]) for output in range(outputs)]
 
 
 def _x(number: float) -> str:

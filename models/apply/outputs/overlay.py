@@ -142,7 +142,10 @@ class Artist:
         self._several = len(self._tracks) > 1
 
     def draw(self, rgb: np.ndarray, time_s: float) -> np.ndarray:
-        """A picture (height, width, 3) with boxes, labels and, of a demonstration, a strip that says so."""
+        """A picture (height, width, 3) with boxes, labels and, of a demonstration, a strip that says so.
+
+        Of several people whose faces are followed those out of view have no label: together they would cover a picture.
+        """
         import cv2
 
         picture = np.ascontiguousarray(rgb)
@@ -152,14 +155,17 @@ class Artist:
         strip = label(wording.WARNING, ALARM, size_px, ALARM_PLATE) if self.answer.demonstration else None
         top_px = 0 if strip is None else strip.shape[0]
         for track in self._tracks:
-            text, colour = self._said(track, time_s)
-            corners = box_at(self._faces.get(track.person), time_s)
+            lines, colour = self._predicted(track, time_s)
+            face = self._faces.get(track.person)
+            corners = box_at(face, time_s)
             if corners is not None:
                 # Sixteenths of a pixel; cv2 counts from the middle of the first, corners are counted from its edge.
                 points = np.round((corners - 0.5) * 16).astype(np.int32)
                 red_green_blue = tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))
                 cv2.polylines(picture, [points], True, red_green_blue, max(2, size_px // 8), cv2.LINE_AA, shift=4)
-            if not text:
+            elif not lines or (face is not None and self._several):
+                continue
+            if not (text := "\n".join([track.person] * self._several + lines)):
                 continue
             tile = label(text, colour, size_px)
             if corners is None:
@@ -173,15 +179,14 @@ class Artist:
             _paste(picture, strip, (width - strip.shape[1]) // 2, 0)
         return picture
 
-    def _said(self, track: Track, time_s: float) -> tuple[str, str]:
-        """The label of a person at a time and its colour; no label where nothing is predicted."""
+    def _predicted(self, track: Track, time_s: float) -> tuple[list[str], str]:
+        """What is predicted of a person at a time, in lines, and its colour; no line where nothing is."""
         step = track.at(time_s)
         if step is None or not np.isfinite(track.values[step]).all():
-            return track.person if self._several else "", DARK[-1]
+            return [], DARK[-1]
         values = track.values[step]
         colour = DARK[0] if self.answer.numbers else DARK[wording.winner(values) % len(DARK)]
-        whose = [track.person] if self._several else []
-        return "\n".join(whose + wording.headlines(self.answer, values)), colour
+        return wording.headlines(self.answer, values), colour
 
 
 def box_at(face: Face | None, time_s: float) -> np.ndarray | None:

@@ -47,7 +47,7 @@ def render(answer: Answer, shown: Player) -> str:
         people=[_person(answer, track) for track in people],
         data=_data(answer, people),
         phrases=list(phrases(answer.words)),
-        turns=[_turn(answer, row, spoken.within(row.start_s, row.end_s)) for row in turns],
+        turns=[_turn(answer, row, spoken.within(row)) for row in turns],
         several=wording.several_people(answer),
         end_s=max(answer.duration_s, 1e-3),
         wording=wording,
@@ -66,7 +66,7 @@ def _person(answer: Answer, track: Track) -> dict:
         line, band = curves.line_path(track, k, high), curves.band_path(track, k, low, high)
         zero = high if low < 0 < high else None
         lanes.append({"name": name, "low": low, "high": high, "line": line, "band": band, "zero": zero})
-    best = [] if answer.numbers else [curves.blocks_path(s) for s in curves.winners(track, len(answer.outputs))]
+    best = [curves.blocks_path(time_s) for time_s in track.best_s]
     seen = None if track.seen_s is None else curves.blocks_path(track.seen_s)
     return {"name": track.person, "lanes": lanes, "best": best, "seen": seen}
 
@@ -95,7 +95,7 @@ def _turn(answer: Answer, row: Row, words: str) -> dict:
         "best": best,
         "texts": texts,
         "headline": ", ".join(wording.headlines(answer, row.values)),
-        "spread": max(spread, default=0.0),
+        "spread": max(spread[np.isfinite(spread)], default=None),
         "said": words,
     }
 

@@ -2,14 +2,13 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import groupby
 from pathlib import Path
 
-from models.apply.answer import Answer, Spoken
-from models.apply.outputs.stretches import Span, apart, phrases, readable
+from models.apply.answer import Answer, Row, Spoken
+from models.apply.outputs.stretches import Span, phrases, readable, shown
 from models.apply.outputs.wording import MARK, WARNING, headlines, several_people
 from pipeline.files import replacing
 
@@ -30,21 +29,31 @@ class Cue:
 
 
 def cues(answer: Answer) -> list[Cue]:
-    """Subtitles by time: one for each row, or phrase of frames; a row of many words is followed phrase by phrase."""
-    lines: dict[Span, list[str]] = defaultdict(list)
-    several = several_people(answer)
-    for person, rows in groupby(readable(answer), key=lambda row: row.person):
-        for row in apart(list(rows)):
-            whose = f"{_one_line(person)}: " if several else ""
-            mark = f" ({MARK})" if answer.demonstration else ""
-            said = ", ".join(headlines(answer, row.values))
-            lines[row.start_s, row.end_s].append(f"{whose}{said}{mark}")
+    """Subtitles by time: one for each row, or phrase of frames; a row of many words is followed phrase by phrase.
+
+    Words of no row that is shown stand by themselves.
+    """
+    together: dict[Span, list[Row]] = defaultdict(list)
+    for _, rows in shown(readable(answer)):
+        for row in rows:
+            together[row.start_s, row.end_s].append(row)
     words = sorted(answer.words, key=_middle_s)
-    out = []
-    for (start_s, end_s), said_of in sorted(lines.items()):
+    out, left, several = [], dict.fromkeys(words), several_people(answer)
+    for (start_s, end_s), rows in sorted(together.items()):
         within = words[bisect_left(words, start_s, key=_middle_s) : bisect_left(words, end_s, key=_middle_s)]
-        out += [Cue(a, b, words, tuple(said_of)) for a, b, words in _followed(within, start_s, end_s)]
-    return out
+        own = [word for word in within if any(row.reads(word) for row in rows)]
+        for word in own:
+            left.pop(word, None)
+        lines = tuple(_line(answer, row, several) for row in rows)
+        out += [Cue(a, b, text, lines) for a, b, text in _followed(own, start_s, end_s)]
+    out += [Cue(part[0].start_s, max(word.end_s for word in part), _text(part), ()) for part in phrases(list(left))]
+    return sorted(out, key=lambda cue: (cue.start_s, cue.end_s))
+
+
+def _line(answer: Answer, row: Row, several: bool) -> str:
+    whose = f"{_one_line(row.person)}: " if several else ""
+    mark = f" ({MARK})" if answer.demonstration else ""
+    return f"{whose}{', '.join(headlines(answer, row.values))}{mark}"
 
 
 def _middle_s(word: Spoken) -> float:
@@ -55,13 +64,16 @@ def _followed(words: list[Spoken], start_s: float, end_s: float) -> Iterator[tup
     """A stretch cut where its phrases begin."""
     spoken = list(phrases(words))
     edges = [start_s, *(phrase[0].start_s for phrase in spoken[1:]), end_s]
-    texts = [" ".join(word.word for word in phrase) for phrase in spoken] or [""]
-    for a, b, text in zip(edges, edges[1:], texts):
-        yield a, b, _one_line(text)
+    for a, b, phrase in zip(edges, edges[1:], spoken or [[]]):
+        yield a, b, _text(phrase)
+
+
+def _text(phrase: Sequence[Spoken]) -> str:
+    return _one_line(" ".join(word.word for word in phrase))
 
 
 def write_vtt(answer: Answer, path: Path) -> None:
-    """Write subtitles as WebVTT, https://www.w3.org/TR/webvtt1/; a demonstration says so in each of them."""
+    """Write subtitles as WebVTT, https://www.w3.org/TR/webvtt1/; a demonstration says so in each prediction."""
     head = ["WEBVTT", *([f"NOTE {WARNING}"] if answer.demonstration else [])]
     blocks = [f"{_stamp(cue.start_s)} --> {_stamp(cue.end_s)}\n{escape(cue.text, quote=False)}" for cue in cues(answer)]
     with replacing(path) as temporary:

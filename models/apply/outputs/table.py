@@ -23,7 +23,7 @@ def table(answer: Answer) -> "DataFrame":
     Columns: ``person``, ``start_s``, ``end_s``; of classes ``predicted`` and ``p_<class>``, else each number under its
     name in the unit of the corpus; ``spread_<output>``, the standard deviation between the members of the ensemble;
     ``observed_audio``, ``observed_video``, ``observed_text``, the share of the time that was observed, missing where
-    the model does not use it; ``said``, the words within; ``model`` and ``demonstration``.
+    the model does not use it; ``said``, its words; ``model`` and ``demonstration``.
     """
     import pandas as pd
 
@@ -41,7 +41,7 @@ def table(answer: Answer) -> "DataFrame":
             columns[f"{prefix}{name}"] = [getattr(row, kind)[k] for row in rows]
     for name in MODALITIES:
         columns[f"observed_{name}"] = [row.observed.get(name) for row in rows]
-    columns["said"] = [spoken.within(row.start_s, row.end_s) for row in rows]
+    columns["said"] = [spoken.within(row) for row in rows]
     columns["model"], columns["demonstration"] = [answer.model] * len(rows), [answer.demonstration] * len(rows)
     types = {"person": object, "predicted": object, "said": object, "model": object, "demonstration": bool}
     return pd.DataFrame({name: pd.Series(each, dtype=types.get(name, float)) for name, each in columns.items()})

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from models.apply.answer import Answer, Row
-from models.apply.outputs.stretches import apart, readable
+from models.apply.answer import Answer
+from models.apply.outputs.stretches import readable, shown
 from models.apply.outputs.wording import MARK, several_people, winner
 from pipeline.files import replacing
 
@@ -30,16 +30,16 @@ def write_textgrid(answer: Answer, path: Path) -> None:
 def _tiers(answer: Answer) -> Iterator[tuple[str, list[Interval]]]:
     """The name and the intervals of each tier; within a tier none overlap."""
     yield "words", list(_words(answer))
-    mark = f" ({MARK})" if answer.demonstration else ""
-    for person, rows in groupby(readable(answer), key=lambda row: row.person):
-        whose, shown = f"{person}: " if several_people(answer) else "", apart(list(rows))
+    mark, several = f" ({MARK})" if answer.demonstration else "", several_people(answer)
+    for person, rows in shown(readable(answer)):
+        whose = f"{person}: " if several else ""
         if answer.numbers:
             for k, name in enumerate(answer.outputs):
-                yield f"{whose}{name}{mark}", [_interval(row, _number(row.values[k])) for row in shown]
+                yield f"{whose}{name}{mark}", [(row.start_s, row.end_s, _number(row.values[k])) for row in rows]
         else:
-            best = [winner(row.values) for row in shown]
-            texts = ["" if k is None else answer.outputs[k] for k in best]
-            yield f"{whose}predicted{mark}", [_interval(row, text) for row, text in zip(shown, texts)]
+            best = [(row, winner(row.values)) for row in rows]
+            intervals = [(row.start_s, row.end_s, answer.outputs[k]) for row, k in best if k is not None]
+            yield f"{whose}predicted{mark}", intervals
 
 
 def _words(answer: Answer) -> Iterator[Interval]:
@@ -48,10 +48,6 @@ def _words(answer: Answer) -> Iterator[Interval]:
     starts = [(start_s, list(words)) for start_s, words in groupby(spoken, key=lambda word: word.start_s)]
     for (start_s, words), (next_s, _) in pairwise([*starts, (math.inf, [])]):
         yield start_s, min(next_s, max(word.end_s for word in words)), " ".join(word.word for word in words)
-
-
-def _interval(row: Row, text: str) -> Interval:
-    return row.start_s, row.end_s, text
 
 
 def _number(value: float) -> str:

@@ -84,7 +84,7 @@ def _strips(answer: Answer, people: list[Track]) -> Iterator[_Strip]:
             yield _Strip("person", track)
         if track.seen_s is not None:
             yield _Strip("face", track)
-        if not answer.numbers:
+        if track.best_s:
             yield _Strip("best", track)
         for output in range(len(answer.outputs)):
             yield _Strip("number" if answer.numbers else "class", track, output)
@@ -125,7 +125,7 @@ def _draw(axes: "Axes", strip: _Strip, answer: Answer) -> None:
         _blocks(axes, track.seen_s, MUTED)
     elif strip.kind == "best":
         _label(axes, "strongest")
-        for output, time_s in enumerate(curves.winners(track, len(answer.outputs))):
+        for output, time_s in enumerate(track.best_s):
             _blocks(axes, time_s, LIGHT[output % len(LIGHT)])
     else:
         _curve(axes, track, strip.output, answer)
