@@ -22,12 +22,17 @@ LONGEST = (  # files; the cluster mostly waits, so it runs beside others, not af
     "slurm", "workflow", "apply", "interruption", "faces", "benchmarks", "network", "damaged_corpora", "seeds",
     "fusion_check", "train", "digest", "conditions", "package", "recognisers", "demo", "reruns",
 )  # fmt: skip
+INSTALLED = {"browser": "chromium", "poppler": "pdftotext", "slurm": "slurmctld"}  # by .ci/run: markers and their tools
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = REPOSITORY.parent / "shared"
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what this machine lacks, visibly; under REQUIRE_ALL=1 a GPU and LaTeX alone. Long files come first."""
+    """Skip what this machine lacks, visibly, but under REQUIRE_ALL=1 nothing that .ci/run installs; order the files.
+
+    What it does not install is skipped there too: a GPU, LaTeX, the media in shared, a second Python, packages that are
+    not locked, and what needs rights over the machine. Long files come first.
+    """
     import shutil
 
     place = {f"test_{name}": k for k, name in enumerate(LONGEST)}
@@ -35,10 +40,7 @@ def pytest_collection_modifyitems(items):
 
     lacking = {} if shutil.which("pdflatex") else {"latex": "no pdflatex on the PATH"}
     if not os.environ.get("REQUIRE_ALL"):
-        if not shutil.which("chromium"):
-            lacking["browser"] = "no chromium on the PATH"
-        if not shutil.which("slurmctld"):
-            lacking["slurm"] = "no slurmctld on the PATH"
+        lacking |= {mark: f"no {tool} on the PATH" for mark, tool in INSTALLED.items() if not shutil.which(tool)}
     if any(item.get_closest_marker("gpu") for item in items):
         import torch
 

@@ -200,8 +200,8 @@ def test_columns_are_taken_by_name_and_a_missing_header_is_a_row():
     annotation = parse_annotation("0.5,0.25\n0.1,0.2\n")
     assert annotation.values[0].tolist() == [0.5, 0.25]
     assert "no header" in annotation.notes[0]
-    for text in ("", "\n\n", "frame,label\n1,2\n"):
-        with pytest.raises(InputError):
+    for text, says in (("", "is empty"), ("\n\n", "is empty"), ("frame,label\n1,2\n", "expected 'valence,arousal'")):
+        with pytest.raises(InputError, match=says):
             parse_annotation(text)
 
 

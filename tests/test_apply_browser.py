@@ -112,6 +112,7 @@ def test_everything_follows_the_recording(made):
     found, said, asked = look(made / "held" / "a # clip.html", 0.2, "--blink-settings=preferredColorScheme=1")
     assert not said
     assert not asked
+    assert [page["width"] for page in found] == list(WIDTHS)
     for page in found:
         assert page["played"] == [320, pytest.approx(4.2, abs=0.05)]
         before, after = page["before"], page["after"]

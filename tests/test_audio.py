@@ -310,7 +310,9 @@ def test_features_of_a_hole_are_invalid_and_coverage_says_so(tmp_path):
     (tmp_path / "audio").mkdir()
     (tmp_path / "sound").rename(tmp_path / "audio" / "Ses01F_impro01.h5")
     extractor = Mfcc()
-    for job in read_pieces(segments, tmp_path, extractor):
+    jobs = list(read_pieces(segments, tmp_path, extractor))
+    assert [job.segment_id for job in jobs] == ["a", "b", "c"]
+    for job in jobs:
         if job.segment_id == "b":
             assert job.piece is None
             continue

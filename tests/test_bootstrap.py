@@ -36,7 +36,7 @@ def test_replicates_equal_a_bootstrap_of_the_items_themselves(tmp_path):
     weights = bootstrap.draw_weights(len(run.clusters), 25, seed=4)
     assert (weights.sum(1) == len(run.clusters)).all()
     found = bootstrap.resample(run, balanced_accuracy, weights)
-    for drawn, replicate in zip(weights, found.replicates):
+    for drawn, replicate in zip(weights, found.replicates, strict=True):
         times = dict(zip(run.clusters, drawn.astype(int)))
         scores = []
         for rows in tested.values():

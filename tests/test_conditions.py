@@ -208,3 +208,11 @@ def test_a_job_that_comes_back_asks_for_more(folder):
     for rule in first:
         assert third[rule]["mem_mb"] == 3 * first[rule]["mem_mb"]
     assert third["audio"]["runtime"] == 3 * first["audio"]["runtime"]
+
+
+def test_a_job_of_all_folds_asks_for_time_for_all(folder):
+    said = snakemake(folder, "--dry-run", "--attempt", "3", "results/iemocap/runs/self-A/fold0/predictions.parquet")
+    ((folds, block),) = re.findall(r"^rule train_(\d+)_folds:\n((?:    .*\n)+)", said, re.M)
+    (output,) = re.findall(r"^    output: (.*)$", block, re.M)
+    assert len(output.split(", ")) == int(folds) > 1
+    assert re.findall(r"runtime=(\d+)", block) == [str(240 * 3 * int(folds))]

@@ -94,6 +94,7 @@ def test_film_strips_follow_the_segment(results):
     strip = strips["s07"]
     picture = Image.open(io.BytesIO(base64.b64decode(strip["jpeg"])))
     assert picture.size == (10 * strip["tile_px"], strip["tile_px"])
+    assert len(strip["time_s"]) == 10
     for cell, time_s in enumerate(strip["time_s"]):
         frame = round((time_s - 3.0) * RATE_HZ)
         assert frame // 2 == cell  # two frames in each tenth

@@ -19,7 +19,7 @@ from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
 from pipeline.corpora.resolve import with_ends
 from pipeline.corpora.transcripts import check_transcripts
-from pipeline.records import RESERVED, InputError, Segment, Unit
+from pipeline.records import RESERVED, InputError, Segment, Unit, read_table, write_table
 from tests.clips import ffmpeg
 
 
@@ -396,6 +396,15 @@ def test_hostile_names_have_safe_ids_and_come_back(tmp_path):
     for ids in ([u.unit_id for u in found.units], [s.segment_id for s in found.segments]):
         assert len(set(ids)) == len(HOSTILE)
         assert not [name for name in ids if set(name) & set(" \n\t\"'$(){};~*[]%/")]
+
+
+def test_a_text_of_200_000_characters_is_read_whole(tmp_path):
+    """The library reads 131,072 characters of a cell unless told otherwise."""
+    text = "so " * 66_666 + "on"
+    _, segment = only(index(table(tmp_path, f"audio,label,text\na.wav,joy,{text}\n", "a.wav")))
+    assert segment.text == text
+    write_table(tmp_path / "segments.tsv", [segment], Segment)
+    assert read_table(tmp_path / "segments.tsv", Segment) == [segment]
 
 
 @given(st.text("a1.,;\t =':", max_size=12))

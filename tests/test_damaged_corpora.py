@@ -161,9 +161,8 @@ def test_concordance_is_that_of_the_predictions(damaged):
     folder, _ = damaged
     scores = pd.read_csv(folder / "results/affwild2/tables/scores.csv", dtype={"fold": str, "seed": str})
     found = scores.set_index(["model", "modalities", "fold", "seed", "metric"]).value
-    for path in sorted(folder.glob("results/affwild2/runs/*/fold0/predictions.parquet")):
-        model, modalities = path.parent.parent.name.split("-")
-        table = pd.read_parquet(path)
+    for model, modalities in [(model, each) for model, sets in RUNS["affwild2"].items() for each in sets]:
+        table = pd.read_parquet(folder / f"results/affwild2/runs/{model}-{modalities}/fold0/predictions.parquet")
         scored = table[(table.part == "test") & table.valid]
         for target in ("valence", "arousal"):
             expected = concordance(*(scored[f"{what}_{target}"].to_numpy(float) for what in ("truth", "prediction")))

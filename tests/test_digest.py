@@ -354,8 +354,8 @@ def test_whatever_runs_in_a_training_counts(tmp_path, task):
     assert not ours - set(digest.used("models.train:train", fusion, "pipeline.store"))  # the store counts by its number
 
 
-@pytest.mark.parametrize("version", ["3.11", "3.12"])
-def test_digests_are_the_same_on_both_versions_of_python(version):
+def test_digests_are_the_same_on_the_other_version_of_python():
+    version = "3.12" if sys.version_info < (3, 12) else "3.11"
     call = [f"python{version}", "-c", "import json, sys; from pipeline import digest; "
             "print(json.dumps([digest.code(target) for target in sys.argv[1:]]))"]  # fmt: skip
     targets = sorted({*stages().values(), *plugs(), *modules()})

@@ -58,6 +58,16 @@ def test_both_ways_of_the_gru_have_the_same_gradients():
         torch.testing.assert_close(one, other, atol=1e-12, rtol=0)
 
 
+def test_gru_stays_in_float32_under_mixed_precision():
+    module, stream = GatedRecurrence(6), random_stream(2, 3, 9, 6)
+    values = stream.values.bfloat16()  # as a projection gives them there
+    expected = module(Stream(values.float(), stream.mask)).values
+    with torch.autocast("cpu", torch.bfloat16):
+        found = module(Stream(values, stream.mask)).values
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
 def test_tcn_is_causal_and_sees_121_frames():
     network = TemporalConvolutionNetwork(3, [4] * 4).double().eval()
     x = torch.zeros(1, 3, 200, dtype=torch.float64, requires_grad=True)

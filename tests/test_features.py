@@ -214,6 +214,7 @@ def test_cutting_into_pieces_changes_nothing(results, kind, options, monkeypatch
     pieces_ = list(read_pieces(segments_of(results), results, extractor))
     assert len(pieces_) > 6
     write_store(results / "cut.h5", attributes(), extractor, pieces_)
+    assert list(FeatureStore(results / "cut.h5")) == list(whole) != []
     for segment_id, rows in FeatureStore(results / "cut.h5").items():
         np.testing.assert_allclose(rows.time_s, whole[segment_id].time_s, atol=1e-9)
         assert np.array_equal(rows.valid, whole[segment_id].valid)

@@ -134,6 +134,9 @@ def test_a_task_that_a_network_is_not_for_is_left_out_and_said(wrong, options, l
     network = NetworkOptions(fusion=f"{wrong}:Idle", width=12, embedding=8, **options)
     ((_, said, _),) = verdicts({"gradients": CHECKS["gradients"]}, network)
     assert "no gradient reaches" in said
+
+
+def test_a_network_that_cannot_be_built_fails_every_check():
     with pytest.raises(InputError, match="9 of 9 checks failed"):
         CliRunner().invoke(check_fusion, ["self_attention", "--options", '{"width": 7}'], catch_exceptions=False)
 

@@ -1,5 +1,7 @@
 """What other tools made is taken where it can be understood and refused with a sentence where not."""
 
+from itertools import product
+
 import h5py
 import numpy as np
 import pytest
@@ -126,15 +128,39 @@ def hurt(data, kind):
     }[kind]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["empty", "half", "damaged", "a web page", "a pointer"])
-@pytest.mark.parametrize("name", ["x.npz", "x.csd"])
+BROKEN = ["empty", "half", "a web page", "a pointer"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [*product(["x.npz", "x.csd"], BROKEN), ("x.npz", "damaged")])
 def test_broken_files_are_refused_with_a_sentence(tmp_path, tables, kind, name):
     path = write(tmp_path / name, right())
     path.write_bytes(hurt(path.read_bytes(), kind))
-    if name == "x.csd" and kind == "damaged":
-        return  # the file format of others has no checksums; what was hit may be nothing
     with pytest.raises(InputError, match=name):
         take(path, tables)
+
+
+def damaged_csd(path, hit):
+    """A file of which 40 bytes are others: of a part of it, or of the rows of c."""
+    data = bytearray(write(path, right()).read_bytes())
+    with h5py.File(path) as file:
+        rows = {kind: file[f"root/data/c/{kind}"].id.get_offset() for kind in ("features", "intervals")}
+    begin = {"signature": 0, "name": data.index(b"features"), **rows}[hit]
+    data[begin : begin + 40] = bytes(range(40))
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("hit", ["signature", "name", "intervals"])
+def test_a_csd_whose_structure_or_times_are_damaged_is_refused(tmp_path, tables, hit):
+    with pytest.raises(InputError, match=r"x\.csd"):
+        take(damaged_csd(tmp_path / "x.csd", hit), tables)
+
+
+def test_a_csd_has_no_checksums_and_damaged_numbers_are_wrong_only_where_they_were_hit(tmp_path, tables):
+    store, expected = take(damaged_csd(tmp_path / "x.csd", "features"), tables), right()
+    expected["values"][9:].view("u1").reshape(-1)[:40] = range(40)  # the rows of c, which nine are in front of
+    assert np.array_equal(np.concatenate([store[s].values for s in SPANS]), expected["values"])
+    assert np.array_equal(np.concatenate([store[s].time_s for s in SPANS]), expected["time_s"])
 
 
 def scalar(data):

@@ -59,6 +59,7 @@ def members(rows):
     parts = defaultdict(lambda: defaultdict(list))
     for row in rows:
         parts[row.fold][row.part].append(row.segment_id)
+    assert parts, "no fold has anybody"
     return parts
 
 

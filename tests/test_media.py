@@ -111,7 +111,9 @@ def test_packed_b_frames_of_divx(folder):
 def test_odd_sizes_split_without_loss(folder):
     frames = [np.full((51, 77, 3), 40 * k, np.uint8) for k in range(4)]
     write_clip(folder / "odd.mkv", frames, [k / FPS for k in range(4)], "libx264", pixels="yuv444p")
-    for left, right in halves(folder / "odd.mkv"):
+    read = list(halves(folder / "odd.mkv"))
+    assert len(read) == 4
+    for left, right in read:
         assert left.shape[0] == right.shape[0] == 51
         assert left.shape[1] + right.shape[1] == 77
 

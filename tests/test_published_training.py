@@ -65,6 +65,7 @@ def test_dropout_takes_what_it_says_from_correlation_and_update():
     seen = []
     layer.dropout.register_forward_hook(lambda module, given, made: seen.append((given[0], made)))
     layer.train()(streams)
+    assert len(seen) == 6, "of each modality a correlation and an update"
     for given, made in seen[1::2]:
         kept = made[given > 0] != 0
         assert abs(kept.double().mean() - 0.4) < 0.06

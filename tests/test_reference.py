@@ -38,8 +38,10 @@ def test_published_outputs_are_met(kind, prefix):
 def test_a_reference_file_is_met_as_it_is(shared, kind):
     with np.load(shared / "reference" / f"{kind}.npz") as file:
         given = {key: file[key] for key in file.files}
-    for name, value in from_published(kind, given)(**part(given, "input/")).items():
-        np.testing.assert_allclose(value, given[f"output/{name}"], atol=1e-6, rtol=0)
+    found, expected = from_published(kind, given)(**part(given, "input/")), part(given, "output/")
+    assert set(found) == set(expected) != set()
+    for name, value in found.items():
+        np.testing.assert_allclose(value, expected[name], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -179,6 +179,7 @@ def test_rows_of_a_table_are_equally_wide(page):
 
 
 def test_every_picture_is_named_or_marked_as_decoration(page):
+    assert page.all("svg")
     for svg in page.all("svg"):
         outer = svg.above("svg")
         while outer is not None and outer.above("svg") is not None:
@@ -279,7 +280,9 @@ def test_everything_from_the_corpus_is_escaped(tmp_path, corpus):
     assert not made_page.all("img")
     assert not [a for e in made_page.all() for a in e.attributes if a.startswith("on")]
     text = made_page.root.text
-    for link in (e for e in made_page.all("a") if e.attributes.get("download", "").endswith(".svg")):
+    drawings = [e for e in made_page.all("a") if e.attributes.get("download", "").endswith(".svg")]
+    assert drawings
+    for link in drawings:
         drawing = Page(base64.b64decode(link.attributes["href"].partition("base64,")[2]).decode())
         assert not drawing.all("script", "img")
     assert "49" not in re.findall(r"</style>(\S\S)", text)

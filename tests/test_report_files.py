@@ -85,7 +85,9 @@ def latex_rows(text: str, count: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers"])
 def test_latex_is_whole(name, pages):
-    for key, text in linked(pages[name], ".tex").items():
+    texts = linked(pages[name], ".tex")
+    assert len(texts) == len(pages[name].all("table")) > 5
+    for key, text in texts.items():
         columns = 0
         assert text.startswith("% needs \\usepackage{array,booktabs}\n")
         assert (
@@ -266,6 +268,7 @@ def test_the_folder_compiles_and_its_tables_fit_between_the_margins(name, tmp_pa
 
 
 def test_the_bibliography_is_whole():
+    assert {"rajan2022", "praveen2024"} <= bibliography().keys()
     for key, entry in bibliography().items():
         assert entry.count("{") == entry.count("}"), key
         for field in ("author", "title", "year"):

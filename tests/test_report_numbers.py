@@ -313,6 +313,7 @@ def test_confusion_rows_add_up_and_equal_the_counts(pages, fixtures):
         if (row["model"], row["modalities"]) == ("self", "A+V+T"):
             counts.setdefault(row["label"], {})[row["predicted"]] = int(row["count"])
     shown = rows_of(pages["iemocap"].table("Confusion matrix of self-attention A+V+T"))
+    assert list(shown) == list(counts) != []
     for label, predicted in counts.items():
         total = sum(predicted.values())
         assert shown[label] == [f"{100 * n / total:.0f} {n}" for n in predicted.values()]
@@ -324,6 +325,7 @@ def test_coverage_counts_equal_the_table(pages, fixtures):
         if row["segment"]:
             wanted.setdefault(row["modality"], {}).setdefault(row["status"], []).append(row)
     shown = rows_of(pages["iemocap"].table("Turns by what is there of them"))
+    assert set(shown) == set(wanted)
     for modality, by_status in wanted.items():
         assert shown[modality][1:4] == [str(len(by_status.get(s, []))) for s in ("ok", "partial", "absent")]
     left_out, turns = (len(wanted["split"][s]) for s in ("absent", "ok"))

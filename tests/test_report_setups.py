@@ -180,7 +180,7 @@ def test_verdict_sentences_hold_against_the_table(name, made):
         assert adjusted == (len(rows) > 1 and row["verdict"] != "equivalent")
     if "undecided" in {row["verdict"] for row in rows[1:]}:
         cells = list(rows_of(page.table("What these data do not decide")).values())
-        for cell, row in zip(cells, [r for r in rows[1:] if r["verdict"] == "undecided"]):
+        for cell, row in zip(cells, [r for r in rows[1:] if r["verdict"] == "undecided"], strict=True):
             wanted = f"{float(row['difference']) * factor:+.{decimals}f}".replace("-", "−")
             assert cell[1].lstrip("+−") == wanted.lstrip("+−")
 
@@ -243,6 +243,7 @@ def test_confidence_and_speakers_equal_what_is_counted_by_hand(name, made):
         th.text for th in page.table("Balanced accuracy by speaker, per cent, one by one").all("thead")[0].all("th")
     ]
     speaker = {s.segment_id: s.speaker for s in fixture.segments}
+    assert list(shown) == heads[2:] != []
     for title, cells in shown.items():
         (run,) = [run for run in fixture.setup.levels if named(fixture.setup, run) == title]
         files = sorted((fixture.folder / "runs" / run).glob("fold*/predictions.parquet"))
@@ -255,7 +256,8 @@ def test_confidence_and_speakers_equal_what_is_counted_by_hand(name, made):
             here = (sure >= k / 15 - 1e-12) & ((sure < (k + 1) / 15 - 1e-12) | (k == 14))
             gap += abs(sure[here].mean() - right[here].mean()) * here.mean() if here.any() else 0
         assert cells == [str(len(items)), *(f"{x * 100:.1f}" for x in (sure.mean(), right.mean(), gap))]
-        for who in set(speaker.values()) & set(of_speakers):
+        assert set(of_speakers) == set(items["segment_id"].map(speaker))
+        for who in of_speakers:
             mine = items[items["segment_id"].map(speaker) == who]
             by_seed = [balanced_accuracy_score(g["label"], g["predicted"]) for _, g in mine.groupby("seed")]
             assert of_speakers[who][heads.index(title) - 1] == f"{np.mean(by_seed) * 100:.1f}"

@@ -377,5 +377,5 @@ def test_missing_runs_columns_and_odd_names_are_refused(tmp_path):
         call(score, *arguments, "--run", "self-A")
     assert model_and_modalities("my-own-A+T") == ("my-own", "A+T")
     for name in ("x-T+A", "x-", "-A", "x-A+A"):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match="MODEL-MODALITIES"):
             model_and_modalities(name)

@@ -76,5 +76,6 @@ def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, left_alone
     assert {job.state for job in state.jobs.values()} == {"finished"}
     for rule, what in (("faces", "on the node that vanished"), ("shard", "killed"), ("words", "short of memory")):
         assert max(job.attempts for job in state.select("finished", rule)) > 1, f"no {rule} job was {what}"
+    # At 100 MB the step of a words job runs out of memory: snakemake, which starts there first, or the words after it.
     killed = [path for path in remote.glob("results/logs/slurm/rule_words/**/*.log") if "memory" in path.read_text()]
-    assert killed, "no words job was killed for its memory"
+    assert killed, "no step of a words job ran out of memory"

@@ -30,6 +30,7 @@ def by_fold(assignments):
     found = defaultdict(lambda: defaultdict(list))
     for a in assignments:
         found[a.fold][a.part].append(a.segment_id)
+    assert found, "no fold has anybody"
     return found
 
 

@@ -83,6 +83,7 @@ def test_turns_without_a_majority_train_where_nothing_held_out_is_known_from_the
     for row in rows:
         of_fold[row.fold].add(row.segment_id)
     with_them = []
+    assert of_fold.keys() == {row.fold for row in split} != set()
     for fold, ids in of_fold.items():
         own = [row for row in split if row.fold == fold]
         held = {row.segment_id for row in own if row.part in ("development", "test")}

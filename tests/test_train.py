@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -304,9 +304,17 @@ def predicted_by_hand(network, normalisers, stores, label, segment_id):
 
 @pytest.mark.parametrize("fusion", ["cross_attention", "cross_self_attention", "concatenation", "late", "rjcma"])
 def test_every_fusion_trains_on_segments_and_frames(tmp_path, turns, tracks, fusion):
-    network = {"fusion": fusion, "width": 12, "embedding": 8}
-    run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
-    run(frame_job(tmp_path, tracks, "f", network, seeds=[1], epochs=1))
+    network, truth = {"fusion": fusion, "width": 12, "embedding": 8}, FeatureStore(tracks[2])
+    segments = run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
+    frames = run(frame_job(tmp_path, tracks, "f", network, seeds=[1], epochs=1))
+    for out, split, items in ((segments, turns[0], lambda _: 1), (frames, tracks[0], lambda name: len(truth[name]))):
+        (epoch,) = rows(out / "seed1/history.csv")
+        assert math.isfinite(float(epoch["training_loss"]))
+        table = [row for row in rows(out / "predictions.parquet") if row["part"] == "test"]
+        tests = {a.segment_id for a in read_fold(split, 0) if a.part == "test"}
+        assert Counter(row["segment_id"] for row in table) == {name: items(name) for name in tests}
+        said = [[x for k, x in row.items() if k.startswith(("p_", "prediction_"))] for row in table]
+        assert np.isfinite(np.array(said, float)).all()
 
 
 def test_a_published_model_trains_in_double_precision(tmp_path, turns, tracks):
