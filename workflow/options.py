@@ -18,14 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.options import (
-    MODALITIES,
-    Contrast,
-    NetworkOptions,
-    Options,
-    SignificanceOptions,
-    TrainingOptions,
-)
+from models.options import MODALITY_SETS, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
 from pipeline.features import registry as extractors
 from pipeline.features.layers import LayerOptions
 from pipeline.features.registry import EXTRACTORS
@@ -308,8 +301,8 @@ class CorpusOptions(CorpusEntry):
         found = {}
         for key, entry in self.run_entries.items():
             for modalities in entry.modalities:
-                read = [MODALITIES[letter] for letter in modalities.split("+")]
-                inputs = {str(m): store for m, store in {**self.inputs, **entry.inputs}.items() if m in read}
+                given = {**self.inputs, **entry.inputs}.items()
+                inputs = {str(m): store for m, store in given if m in MODALITY_SETS[modalities]}
                 found[f"{key}-{modalities}"] = Run(entry.model, modalities, inputs)
         return found
 
