@@ -121,6 +121,11 @@ def code(*targets):
     return lambda wildcards: digest_of(*targets)
 
 
+def recorded_params(output):
+    """The parameters by which an output was made, as Snakemake wrote them down; none where it made no such output."""
+    return workflow.persistence.params(IOFile(output)) or ()
+
+
 def tables(output, *deciding):
     """The index's tables, as input of the job that makes ``output`` (or that output's part) from ``deciding`` parameters.
 
@@ -130,9 +135,9 @@ def tables(output, *deciding):
 
     def files(wildcards):
         paths = [f"results/{wildcards.corpus}/{name}.tsv" for name in ("units", "segments")]
-        recorded = set(workflow.persistence.params(IOFile(output.format(**wildcards))) or ())
-        same = all(repr(each(wildcards)) in recorded for each in deciding)
-        return [ancient(path) for path in paths] if same else paths
+        recorded = set(recorded_params(output.format(**wildcards)))
+        unchanged = all(repr(parameter(wildcards)) in recorded for parameter in deciding)
+        return [ancient(path) for path in paths] if unchanged else paths
 
     return files
 
@@ -259,11 +264,11 @@ def run_features(wildcards):
     return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
 
 
-def predictions(wildcards, folds=None):
-    """The item-level predictions of every run, of some folds or of all."""
+def predictions(wildcards, runs=None, folds=None):
+    """The item-level predictions of some runs or of all, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
-        for run in options(wildcards).run_names
+        for run in runs or options(wildcards).run_names
         for fold in folds or range(planned(wildcards).folds)
     ]
 
@@ -300,29 +305,9 @@ def gpus(wildcards, useful):
     return int(bool(useful and reachable) and not planned(wildcards).settings.demonstration)
 
 
-def shard_gpus(wildcards):
-    """A GPU for an extractor that uses one."""
-    return gpus(wildcards, extractor_entry(wildcards).uses_gpu)
-
-
-def word_gpus(wildcards):
-    """A GPU for a recogniser that uses one, also where a video turns out to have a transcript."""
-    return gpus(wildcards, options(wildcards).recogniser.uses_gpu)
-
-
 def words_code(wildcards):
     """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
     return recognisers.code_of(options(wildcards).recogniser.kind)
-
-
-def training_code(wildcards):
-    """Digest of the sources one model's training consists of, a fusion of the user's own included."""
-    return fusions.code_of(network(wildcards).fusion)
-
-
-def training_gpus(wildcards):
-    """A GPU for training, unless the configuration says cpu."""
-    return gpus(wildcards, training_of(wildcards).device != "cpu")
 
 
 def training_memory(wildcards, input, threads, attempt):

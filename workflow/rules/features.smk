@@ -49,7 +49,7 @@ rule shard:
     resources:
         mem_mb=growing(6000),
         runtime=growing(120, per_input_mb=0.2),
-        gpu=shard_gpus,
+        gpu=lambda wildcards: gpus(wildcards, extractor_entry(wildcards).uses_gpu),
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),

@@ -60,7 +60,7 @@ rule words:
     resources:
         mem_mb=growing(4000),
         runtime=growing(180),
-        gpu=word_gpus,
+        gpu=lambda wildcards: gpus(wildcards, options(wildcards).recogniser.uses_gpu),
     params:
         root=root,
         raw=raw("words"),

@@ -77,7 +77,7 @@ for _folds, _names in CORPORA.training_jobs.items():
         resources:
             mem_mb=training_memory,
             runtime=lambda wildcards, attempt: 240 * attempt * len(folds_of(wildcards)),  # minutes
-            gpu=training_gpus,
+            gpu=lambda wildcards: gpus(wildcards, training_of(wildcards).device != "cpu"),
         params:
             task=lambda wildcards: planned(wildcards).settings.task,
             features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
@@ -89,7 +89,7 @@ for _folds, _names in CORPORA.training_jobs.items():
             folds=lambda wildcards, output: " ".join(
                 f"--fold {fold} --out {os.path.dirname(path)}" for fold, path in zip(folds_of(wildcards), output)
             ),
-            code=training_code,
+            code=lambda wildcards: fusions.code_of(network(wildcards).fusion),
         shell:
             "python -m models train --task {params.task:q} --name {wildcards.model} --modalities {wildcards.modalities}"
             " --split {input.split} {params.features} {params.tables} --network {params.network:q}"
@@ -100,10 +100,7 @@ for _folds, _names in CORPORA.training_jobs.items():
 rule pack:
     input:
         unpack(packed_features),
-        predictions=lambda wildcards: [
-            f"results/{wildcards.corpus}/runs/{wildcards.model}-{wildcards.modalities}/fold{fold}/predictions.parquet"
-            for fold in range(planned(wildcards).folds)
-        ],
+        predictions=lambda wildcards: predictions(wildcards, runs=["{model}-{modalities}".format(**wildcards)]),
         tables=["results/{corpus}/segments.tsv", "results/{corpus}/config.json"],
         split=split_file,
         targets=targets_of,
