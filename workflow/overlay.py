@@ -63,7 +63,7 @@ def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:
-    """Yield the keys of one's own settings that say nothing where the scale is demo, for ``demo`` says them, too."""
+    """Yield the user's keys that have no effect at demo scale because ``demo`` sets them."""
     for key in own.keys() & demo.keys():
         if isinstance(own[key], dict) and isinstance(demo[key], dict):
             yield from overruled(own[key], demo[key], (*path, key))

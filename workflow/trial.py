@@ -1,4 +1,4 @@
-"""What stands in for large networks where the scale is demo, so that a trial needs no download."""
+"""Replace large networks by small random ones at demo scale, so that a trial downloads nothing."""
 
 from pipeline.features import registry
 from pipeline.features.layers import for_small_network
