@@ -1,6 +1,6 @@
 """``affectflow check``: what a corpus holds and what a run on it would do and cost, in seconds and before any work."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import reduce
 from math import isfinite
@@ -128,7 +128,7 @@ def undecidable(planned: "Planned", tested: set[str]) -> Iterator[str]:
     from workflow.estimate import FRAMES_PER_S
 
     task, segments = planned.settings.task, [s for s in planned.index.segments if s.segment_id in tested]
-    clusters, items = clusters_of(segments, task), Counter[str]()
+    clusters, items = clusters_of(segments, task), defaultdict[str, float](float)
     for segment in segments:
         items[clusters.of[segment.segment_id]] += segment.duration_s * FRAMES_PER_S if task.frames else 1
     status = too_little(np.array(list(items.values())), planned.options.significance.alpha)

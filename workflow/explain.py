@@ -17,7 +17,7 @@ SHAPES = {
     "dict_type": "write a table, {NAME: VALUE}",
     "list_type": "write a list, [ONE, ANOTHER]",
 }
-OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # what a model may change of it
+OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # keys that a model may set for itself
 
 
 def place(path: tuple, sources: Sources, fallback: tuple = ()) -> str:
@@ -81,7 +81,7 @@ def _tables(kind: Any, path: tuple) -> Iterator[type[BaseModel]]:
         elif path[0] in kind.model_fields:
             yield from _tables(kind.model_fields[path[0]].annotation, path[1:])
     elif get_origin(kind) not in (dict, list):
-        for one in get_args(kind):  # those of a union, or what is annotated
+        for one in get_args(kind):  # members of a union, or an annotated type
             yield from _tables(one, path)
     elif path:
         yield from _tables(get_args(kind)[-1], path[1:])

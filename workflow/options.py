@@ -4,7 +4,6 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -193,10 +192,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
 
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
-    try:
-        source = parse(weights) if weights else None
-    except RuntimeError:
-        raise InputError(f"weights {weights!r}: there is no such user's folder; write the whole path") from None
+    source = parse(weights) if weights else None
     if source and source.kind == "demo" and source.location not in KINDS:
         allowed = ", ".join(f"demo:{kind}" for kind in KINDS)
         raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
@@ -232,10 +228,9 @@ class Run:
 
 def check_there(weights: str | None) -> None:
     """Raise InputError for weights of one's own that are neither there nor copied by a run before."""
-    if not weights or parse(weights).kind != "path":
+    if not weights or (source := parse(weights)).kind != "path":
         return
-    places = (Path(parse(weights).location), Path("results/weights", slug(weights)))
-    if not any(map(os.path.exists, places)):
+    if not any(map(os.path.exists, (source.location, f"results/weights/{slug(weights)}"))):
         raise InputError(f"weights {weights!r}: there is no such file or folder; fetch it first, or say where it is")
 
 

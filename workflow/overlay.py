@@ -15,7 +15,7 @@ from pipeline.records import InputError
 
 # Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
-OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # laid over the defaults first
+OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
 
 
 def take_out(config: dict) -> dict:

@@ -313,7 +313,7 @@ class Corpora(dict[str, Planned]):
             found.setdefault(corpus.folds if corpus.trains_whole_runs else None, []).append(name)
         return found
 
-    @property
+    @cached_property
     def weight_sources(self) -> dict[str, dict]:
         """Where weights come from, by the name of their folder, and whether a pickle is allowed for them."""
         found: dict[str, dict] = {}
@@ -334,12 +334,7 @@ class Corpora(dict[str, Planned]):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return [content(file) for file in files]
 
-    @property
-    def imported(self) -> list[str]:
-        """Names of the feature stores that are made from other tools' files."""
-        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.imported})
-
-    @property
-    def joined(self) -> list[str]:
-        """Names of the feature stores that are made of others."""
-        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.joined})
+    def stores_by(self, extractor: str) -> list[str]:
+        """Names of the feature stores that an extractor makes, of all corpora."""
+        entries = [pair for corpus in self.values() for pair in corpus.options.extractors.items()]
+        return sorted({name for name, entry in entries if entry.extractor == extractor})

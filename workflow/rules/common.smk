@@ -48,11 +48,15 @@ if workflow.local_exec and "gpu" not in workflow.global_resources:  # else --res
     workflow.register_resource("gpu", max(1, count_gpus()))  # jobs that may use a GPU at a time
 
 REPORTER = Reporter(logger)
-SOURCES = CORPORA.weight_sources
+
+
+def one_of(names):
+    """A pattern for any of some names; where there are none, it fits nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    corpus="|".join(map(re.escape, [*CORPORA, *CORPORA.unreadable])) or "(?!)",
+    corpus=one_of([*CORPORA, *CORPORA.unreadable]),
     shard=r"[^/]+",
     extractor=r"[^/]+",
     part=r"\d+",
@@ -114,6 +118,13 @@ def planned_folds(wildcards):
 def frame_labels_of(wildcards):
     """The frame-wise labels, where a corpus has them."""
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
+
+
+def given(*names):
+    """Options that give a command those of the named inputs that a job has."""
+    return lambda wildcards, input: " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(input[name])}" for name in names if input.get(name)
+    )
 
 
 def code(*targets):

@@ -66,8 +66,8 @@ rule words:
         raw=raw("words"),
         recogniser=recogniser,
         options=recogniser_options,
-        audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
-        weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
+        audio=given("audio"),
+        weights=given("weights"),
         code=words_code,
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"

@@ -5,7 +5,7 @@ rule split:
     input:
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
-        store=frame_labels_of,
+        labels_store=frame_labels_of,
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -15,7 +15,7 @@ rule split:
     localrule: True  # a second or two, not worth a queue
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
-        store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
+        store=given("labels_store"),
         classes=lambda wildcards: shlex.quote(",".join(planned(wildcards).settings.labels)),  # :q quotes no empty text
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
@@ -72,7 +72,7 @@ for _folds, _names in CORPORA.training_jobs.items():
         benchmark:
             f"results/{{corpus}}/benchmarks/train-{{model}}-{{modalities}}/{'{fold}' if _folds is None else 'all'}.tsv"
         wildcard_constraints:
-            corpus="|".join(map(re.escape, _names)) or "(?!)",
+            corpus=one_of(_names),
         threads: lambda wildcards: training_of(wildcards).threads
         resources:
             mem_mb=training_memory,
@@ -81,9 +81,7 @@ for _folds, _names in CORPORA.training_jobs.items():
         params:
             task=lambda wildcards: planned(wildcards).settings.task,
             features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
-            tables=lambda wildcards, input: " ".join(
-                f"--{name} {input[name]}" for name in ("labels", "segments", "targets") if input.get(name)
-            ),
+            tables=given("labels", "segments", "targets"),
             network=lambda wildcards: network(wildcards).model_dump_json(),
             training=lambda wildcards: options(wildcards).training.model_dump_json(),
             folds=lambda wildcards, output: " ".join(
