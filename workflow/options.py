@@ -106,14 +106,14 @@ class RecogniserEntry(BaseModel, extra="allow"):
 
 
 class JoinOptions(Options):
-    """What is said of a store that is joined of others."""
+    """Options of a store that is joined of others."""
 
     stores: list[str] = Field(min_length=2)
     modality: Modality
 
 
 class ImportOptions(Options):
-    """What is said of a store that another tool's file is made into."""
+    """Options of a store that another tool's file is made into."""
 
     path: str
     modality: Modality
@@ -123,7 +123,7 @@ NO_PLUGS: dict[str, tuple[type[Options], str]] = {
     "join": (JoinOptions, "stores, two or more,"),
     "import": (ImportOptions, "path (.csd or .npz)"),
 }
-"""What stands in the place of an extractor and is none, and how its options are explained."""
+"""Names in the place of an extractor that are none: their options, and the words in which these are explained."""
 
 
 class ExtractorEntry(BaseModel, extra="allow"):

@@ -186,7 +186,7 @@ def extractor_entry(wildcards):
 
 
 def store_entry(wildcards):
-    """The same, as text."""
+    """The configuration of the extractor a job runs, as JSON."""
     return extractor_entry(wildcards).model_dump_json()
 
 
@@ -227,7 +227,7 @@ def recogniser(wildcards):
 
 
 def recogniser_options(wildcards):
-    """Its own options, as JSON."""
+    """The recogniser's own options, as JSON."""
     return json.dumps(options(wildcards).recogniser.options)
 
 
@@ -293,7 +293,7 @@ def contact_sheet(wildcards):
 
 
 def shown_errors(wildcards):
-    """What was cut of segments to look at, by hand and where the corpus may be shown; nothing where it was not."""
+    """Excerpts of segments that somebody had cut, where the corpus may be shown; none where nobody did."""
     paths = [f"results/{wildcards.corpus}/tables/examples.{suffix}" for suffix in ("tsv", "jsonl")]
     return paths if all(map(os.path.exists, paths)) else []
 
