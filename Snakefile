@@ -40,7 +40,7 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/report.smk"
 
 
-# One line per finished rule, at the end the slowest rules and what failed; at any moment: python -m workflow.progress
+# One line per finished rule, at the end the slowest rules and what failed; at any moment: affectflow progress
 onstart:
     REPORTER.start(workflow.dag)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import combinations
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
@@ -10,10 +11,13 @@ from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Publis
 from models.fusion.registry import FUSIONS
 from models.task import Task
 from pipeline.records import InputError, Modality
+from pipeline.registry import message_of
 
 Rate = Annotated[float, Field(gt=0)]
 CccOver = Literal["batch", "window", "window_unbiased"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
+MODALITY_SETS = {"+".join(k): [MODALITIES[x] for x in k] for n in (1, 2, 3) for k in combinations(MODALITIES, n)}
+"""What a model can be trained on: A, V, T, A+V, A+T, V+T or A+V+T, and the modalities of each in that order."""
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
 
 
@@ -31,7 +35,7 @@ def options_from_json(kind: type[Kind], text: str, flag: str) -> Kind:
     try:
         return TypeAdapter(kind).validate_json(text)
     except ValidationError as error:
-        problems = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        problems = [(".".join(map(str, e["loc"])), message_of(e)) for e in error.errors()]
         lines = [f"{where}: {message}" if where else message for where, message in problems]
         if any(e["type"] != "value_error" for e in error.errors()):  # the others say themselves what is allowed
             lines.append(f"its keys are {', '.join(getattr(kind, 'model_fields', ())) or 'those of config.yaml'}")

@@ -19,7 +19,7 @@ import torch
 from models.fusion.registry import code_of
 from models.job import Job, load_examples, make_repeatable
 from models.options import (
-    MODALITIES,
+    MODALITY_SETS,
     NetworkOptions,
     TrainingOptions,
     check_network,
@@ -134,12 +134,11 @@ def _is_finished(folder: Path, digest: str) -> bool:
 
 def _features(modalities: str, given: tuple[str, ...]) -> dict[str, Path]:
     """Modalities in the order A, V, T with their files; raises InputError where they do not match."""
-    letters = modalities.split("+")
-    if letters != [letter for letter in MODALITIES if letter in letters]:
-        raise InputError(f"--modalities {modalities!r}: write letters of A, V, T in that order, joined by +: A+V+T")
+    if modalities not in MODALITY_SETS:
+        raise InputError(f"--modalities {modalities!r}: write one of {', '.join(MODALITY_SETS)}")
     pairs = [text.partition("=") for text in given]
     named = {m: Path(path) for m, sign, path in pairs if sign}
-    wanted = [MODALITIES[letter] for letter in letters]
+    wanted = MODALITY_SETS[modalities]
     if sorted(named) != sorted(wanted) or len(named) != len(given):
         raise InputError(f"--feature {' '.join(given)}: give MODALITY=FILE once for each of {', '.join(wanted)}")
     return {m: named[m] for m in wanted}

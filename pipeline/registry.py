@@ -94,7 +94,7 @@ class Registry:
         except ValidationError as error:
             for each in error.errors():
                 where = ".".join(map(str, each["loc"])) or "options"
-                problems.append(f"{where}: {each['msg'].removeprefix('Value error, ')} (given {each['input']!r})")
+                problems.append(f"{where}: {message_of(each)} (given {each['input']!r})")
         listed = ", ".join(allowed) or "none"
         raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listed}")
 
@@ -111,6 +111,11 @@ class Registry:
     def code_of(self, name: str, stage: str) -> str:
         """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""
         return code(stage, self.load(name))
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors says, without the words that it puts before a validator's own."""
+    return error["msg"].removeprefix("Value error, ")
 
 
 @cache

@@ -51,7 +51,10 @@ def parse(text: str) -> Source:
     if text.startswith("file://"):
         return Source(text, "path", url2pathname(urlsplit(text).path))
     if text.startswith(("/", "./", "../", "~")):
-        return Source(text, "path", str(Path(text).expanduser()))
+        try:
+            return Source(text, "path", str(Path(text).expanduser()))
+        except RuntimeError:
+            raise InputError(f"weights {text!r}: there is no such user's folder; write the whole path") from None
     if url := _URL.fullmatch(text):
         if not _PIN.fullmatch(url["pin"] or ""):
             raise InputError(

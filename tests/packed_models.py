@@ -75,7 +75,7 @@ def prepare(folder: Path, corpora: Path, name: str) -> None:
     plan, results, root = planned(corpora, name), folder / "results" / name, ["--root", corpora / CORPORA[name][0]]
     known = ["--corpus", name, "--reader", plan.options.reader, *root]
     known += ["--options", json.dumps(plan.options.reader_options)]
-    invoke(pipeline, "index", *known, "--shard-units", 1, "--out", results)
+    invoke(pipeline, "index", *known, "--media-units", 1, "--out", results)
     task, tables = plan.settings.task, ["--tables", results]
     labels = results / ("labels.h5" if task.frames else "labels.tsv")
     if task.frames:

@@ -188,3 +188,5 @@ def test_a_summary_counts_what_is_there_and_what_is_not(tmp_path):
         "findings     1 of text, noted",
         "  a: a.srt is not used for 1 of 2 segments, which have words of their own",
     ]
+    cropped = Index([Unit("a")], [Segment("a", "a", "ann", None, None, 0.0, 1.0, crops="faces/a")])
+    assert "video        1 segments" in list(summary(known, cropped))

@@ -44,7 +44,7 @@ def run(tmp_path_factory):
     corpus = Mixed(tmp_path_factory.mktemp("mixed"))
     tree = mixed_tree.make(corpus.root)
     results = corpus.results
-    known = ["--corpus", "mine", "--reader", "table", "--root", corpus.root, "--shard-units", 1000]
+    known = ["--corpus", "mine", "--reader", "table", "--root", corpus.root, "--media-units", 1000]
     invoke(pipeline, "index", *known, "--options", '{"segments": "segments.csv"}', "--out", results)
     segments = read_table(results / "segments.tsv", Segment)
     (shard,) = {segment.shard for segment in segments}

@@ -155,7 +155,7 @@ def test_failed_jobs_are_listed_with_log_and_last_words(bad):
 def test_a_second_terminal_sees_the_same(bad, folder):
     said, _ = bad
     done = subprocess.run(
-        [sys.executable, "-m", "workflow.progress"],
+        [sys.executable, "-m", "affectflow", "progress"],
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     first, *rest = done.stdout.splitlines()
@@ -166,7 +166,7 @@ def test_a_second_terminal_sees_the_same(bad, folder):
 
 def test_a_folder_without_a_run_is_named(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "workflow.progress"],
+        [sys.executable, "-m", "affectflow", "progress"],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1

@@ -66,7 +66,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
             "protocol: 'random' does not fit; choose one of scenario, session",
         ),
         ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
-        ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A'; write letters of A, V, T in that order"),
+        ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A' does not fit; choose one of A, V, T, A\+V,"),
         ("corpora.iemocap.runs", {"selv": ["A"]}, r"corpora\.iemocap\.runs: no model 'selv'; there are"),
         (
             "corpora.iemocap.contrasts",

@@ -67,7 +67,7 @@ def full(tmp_path_factory):
 
 def everything(corpora):
     """Ask for all that the workflow asks for before it plans a job, and what ``check`` says."""
-    found = [corpora.active, corpora.training_jobs, corpora.weight_sources, corpora.imported, corpora.joined]
+    found = [corpora.active, corpora.training_jobs, corpora.weight_sources, corpora.stores_by("join")]
     for known in corpora.values():
         found += [known.configuration, known.parts, known.prepared_for_runs, *plan_of(known)]
     return found

@@ -431,8 +431,8 @@ def test_what_cannot_be_split_is_refused(segments, protocol, says):
     [
         (("fea", "dis"), {}, "the corpus has ang, neu, sad"),
         (("ang",), {}, "at least two"),
-        (CLASSES, {"ang": "sad"}, "remove it from the classes"),
-        (CLASSES, {"exc": "hap"}, "not in the classes"),
+        (CLASSES, {"ang": "sad"}, "'ang' counts as 'sad'; remove 'ang' from labels"),
+        (CLASSES, {"exc": "hap"}, "not in labels .*; add it there"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(classes, merge, says):

@@ -512,7 +512,7 @@ def test_a_state_of_another_training_is_not_gone_on_from(tmp_path, turns):
     ("change", "says"),
     [
         ({"--fold": "9"}, r"has no fold 9, only \[0, 1, 2, 3, 4\]"),
-        ({"--modalities": "T+A"}, r"letters of A, V, T in that order"),
+        ({"--modalities": "T+A"}, r"write one of A, V, T, A\+V, A\+T, V\+T, A\+V\+T"),
         ({"--modalities": "A+V"}, "give MODALITY=FILE once for each of audio, video"),
         ({"--network": '{"fusion": "cross"}'}, "--network .*there is no fusion 'cross'"),
         ({"--network": '{"fusion": "late", "widht": 3}'}, "unknown option 'widht'.* Its options are: combine"),

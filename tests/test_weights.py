@@ -335,6 +335,7 @@ def test_verify_names_each_file(tmp_path):
         ("https://example.org/net.onnx#sha256=" + "A" * 64, "no digest that pins the file"),
         ("demo:", "demo:KIND"),
         ("", "demo:KIND"),
+        ("~nobody of this name/model", "no such user's folder"),
     ],
 )
 def test_source_that_cannot_be_understood(text, said):

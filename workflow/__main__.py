@@ -7,14 +7,12 @@ from pipeline.cli import StageGroup, run
 STAGES = {
     "demo-corpus": ("workflow.demo.command:demo_corpus", "generate a synthetic corpus"),
     "demo-weights": ("workflow.demo.command:demo_weights", "generate a small checkpoint of each real architecture"),
-    "check": ("workflow.check:check", "say what a corpus holds, and what a run on it would do"),
-    "progress": ("workflow.progress:main", "say how far the run in this folder is"),
 }
 
 
 @click.group(cls=StageGroup, stages=STAGES, context_settings={"help_option_names": ["-h", "--help"]})
 def main():
-    """Make what a fresh clone lacks, and ask the workflow about itself."""
+    """Make what a fresh clone lacks."""
 
 
 if __name__ == "__main__":

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from workflow.options import ExtractorEntry
     from workflow.planned import Planned
 
-WORDS_PER_S = 2.5  # of speech, as in IEMOCAP
-FRAMES_PER_S = 30  # of a video whose every frame is looked at
+WORDS_PER_S = 2.5  # words in a second of speech, as in IEMOCAP
+FRAMES_PER_S = 30  # frame rate of a video whose every frame is looked at
 OPENED = 24  # recordings that are asked for their length where segments do not say it
-STATES = 13  # that a network of base size gives: the embedding below its first layer, and its layers
+STATES = 13  # layers that a network of base size gives, the embedding below the first among them
 PATIENCES = 3  # training ends after about so many times stop_patience
 
 
@@ -58,19 +58,19 @@ def trained(split: Sequence["Assignment"]) -> list["Assignment"]:
     return [row for row in split if row.part in ("training", "development")]
 
 
-def volume(known: "Planned", split: Sequence["Assignment"]) -> Volume:
+def volume(planned: "Planned", split: Sequence["Assignment"]) -> Volume:
     """How much there is of a corpus; where segments do not tell how long recordings are, some are opened."""
-    index = known.index
+    index = planned.index
     ends_s = {unit.unit_id: 0.0 for unit in index.units}
     for segment in index.segments:
         ends_s[segment.unit_id] = max(ends_s[segment.unit_id], segment.end_s)
     if unknown := [unit for unit in index.units if isinf(ends_s[unit.unit_id])]:
         some = unknown[:: -(-len(unknown) // OPENED)]
-        lengths = [length for unit in some if (length := length_s(Path(known.root), unit.video or unit.audio))]
+        lengths = [length for unit in some if (length := length_s(Path(planned.root), unit.video or unit.audio))]
         ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
     lasts_s = {s.segment_id: max(0.0, min(s.end_s, ends_s[s.unit_id]) - s.start_s) for s in index.segments}
     trained_s = sum(lasts_s[row.segment_id] for row in trained(split))
-    return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / known.folds)
+    return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / planned.folds)
 
 
 def length_s(root: Path, file: str | None) -> float | None:
@@ -84,9 +84,9 @@ def length_s(root: Path, file: str | None) -> float | None:
         return None
 
 
-def costs(known: "Planned", much: Volume) -> list[Cost]:
+def costs(planned: "Planned", much: Volume) -> list[Cost]:
     """What each stage takes that a report on the corpus needs."""
-    options, read = known.options, known.options.read
+    options, read = planned.options, planned.options.read
     pictures = much.segments_s * (options.faces.sample_rate_hz or FRAMES_PER_S)
     amounts = {"audio": much.segments_s, "video": pictures, "text": much.segments_s * WORDS_PER_S}
     extracted = {name: entry for name, entry in read.items() if not (entry.imported or entry.joined)}
@@ -98,10 +98,10 @@ def costs(known: "Planned", much: Volume) -> list[Cost]:
         found.append(_cost("audio", {"audio": much.segments_s}, much.segments_s))
     if options.recogniser.enabled and "text" in looked_at:
         found.append(_cost("words", {options.recogniser.kind: much.segments_s}))
-    demonstration = known.settings.demonstration
+    demonstration = planned.settings.demonstration
     features = [_features(name, e, amounts[e.modality], demonstration) for name, e in extracted.items()]
     held_mb = min(sum(cost.disk_b for cost in features) / 1e6, 1000 * options.training.memory_budget_gb)
-    runs = [_training(known, much, published) for published in (False, True)] if much.trained_s else []
+    runs = [_training(planned, much, published) for published in (False, True)] if much.trained_s else []
     return [*found, *features, *(cost._replace(memory_mb=cost.memory_mb + held_mb) for cost in runs if cost.disk_b)]
 
 
@@ -135,21 +135,21 @@ def epochs_of(training: TrainingOptions) -> int:
     return min(training.epochs, PATIENCES * training.stop_patience)
 
 
-def _training(known: "Planned", much: Volume, published: bool) -> Cost:
+def _training(planned: "Planned", much: Volume, published: bool) -> Cost:
     """Every run on each fold from each seed with each learning rate; of published models, or of others."""
-    settings, trainings, work = known.settings, 0, defaultdict[str, float](float)
+    settings, trainings, work = planned.settings, 0, defaultdict[str, float](float)
     for run in settings.options.planned_runs.values():
         model = settings.models[run.model]
         if model.faithful != published:
             continue
         own = settings.options.training.for_network(model)
-        count = known.folds * len(own.seeds) * len(own.learning_rates)
+        count = planned.folds * len(own.seeds) * len(own.learning_rates)
         share = len(run.inputs) / len(MODALITIES)
         windows = own.window / own.window_hop if settings.task.frames else 1.0
         passes = (1 + model.context) * (len(settings.task.targets) if model.separate_targets else 1)
         kind = f"{settings.task.level}, {model.fusion}{', as published' if model.faithful else ''}"
         trainings += count
-        work["a demonstration's network" if known.settings.demonstration else kind] += (
+        work["a demonstration's network" if planned.settings.demonstration else kind] += (
             count * epochs_of(own) * much.trained_s * share * windows * passes
         )
     cost = _cost("training", dict(work), trainings)

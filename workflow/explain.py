@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from models.options import TrainingOptions
 from pipeline.names import close_to
+from pipeline.registry import message_of
 
 Sources = list[tuple[tuple, dict]]
 """Where values may have been given: the path of a table in config.yaml, and the table; the first that has one wins."""
@@ -17,7 +17,7 @@ SHAPES = {
     "dict_type": "write a table, {NAME: VALUE}",
     "list_type": "write a list, [ONE, ANOTHER]",
 }
-OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # what a model may change of it
+OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # keys that a model may set for itself
 
 
 def place(path: tuple, sources: Sources, fallback: tuple = ()) -> str:
@@ -50,7 +50,7 @@ def explain(error: Mapping[str, Any], root: type[BaseModel], given: Any, sources
             return f"{parent}: there is no {above} that demo could change; correct the name, or remove it from demo"
         where = f"{parent}.{path[-1]}" if path[1:] else where  # where its table stands, not where a default has one
         return f"{where}: missing; give it a value"
-    message = f"{where}: {SHAPES.get(error['type'], error['msg'].removeprefix('Value error, '))}"
+    message = f"{where}: {SHAPES.get(error['type'], message_of(error))}"
     if error["type"] == "value_error" and isinstance(error["input"], dict):
         return message  # a table is given; the message names what is wrong in it
     message += f" (given: {json.dumps(error['input'], default=str, skipkeys=True)[:80]})"
@@ -69,31 +69,19 @@ def _path(error: Mapping[str, Any], given: Any) -> tuple:
 
 def _allowed_keys(root: type[BaseModel], path: tuple) -> list[str]:
     """The keys of the table at a path; none where that is no table of known keys."""
-    kinds: list = [root]
-    for part in path:
-        kinds = [inside for kind in kinds for inside in _inside(kind, part)]
-    known = {key for kind in kinds if _is_model(kind) for key in kind.model_fields}
-    return sorted(known) or (OF_TRAINING if path[-1:] == ("training",) else [])  # of a model: checked by the model
+    known = {key for table in _tables(root, path) for key in table.model_fields}
+    return sorted(known) or (OF_TRAINING if path[-1:] == ("training",) else [])  # a model's, which checks them itself
 
 
-def _inside(kind: Any, part: Any) -> Iterator:
-    """The types that a value may have under a key or number of a value of one type."""
-    if _is_model(kind) and part in kind.model_fields:
-        yield from _members(kind.model_fields[part].annotation)
-    elif get_origin(kind) in (dict, list):
-        yield from _members(get_args(kind)[-1])
-
-
-def _members(kind: Any) -> Iterator:
-    """The types of which a value may have one."""
-    if get_origin(kind) in (Union, UnionType):
-        for one in get_args(kind):
-            yield from _members(one)
-    elif get_origin(kind) is Annotated:
-        yield from _members(get_args(kind)[0])
-    else:
-        yield kind
-
-
-def _is_model(thing: Any) -> bool:
-    return isinstance(thing, type) and issubclass(thing, BaseModel)
+def _tables(kind: Any, path: tuple) -> Iterator[type[BaseModel]]:
+    """The tables of known keys that a value of a type may hold at a path."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        if not path:
+            yield kind
+        elif path[0] in kind.model_fields:
+            yield from _tables(kind.model_fields[path[0]].annotation, path[1:])
+    elif get_origin(kind) not in (dict, list):
+        for one in get_args(kind):  # members of a union, or an annotated type
+            yield from _tables(one, path)
+    elif path:
+        yield from _tables(get_args(kind)[-1], path[1:])

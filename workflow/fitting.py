@@ -7,10 +7,12 @@ from functools import partial
 from pydantic import ValidationError
 
 from models.evaluation.metrics import overall
-from models.options import MODALITIES, NetworkOptions, check_network, check_training, runs_named
+from models.options import MODALITY_SETS, NetworkOptions, check_network, check_training, runs_named
+from models.protocols.labels import check_merge
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.records import InputError
+from pipeline.registry import message_of
 from workflow.explain import Sources, place
 from workflow.options import CorpusOptions
 
@@ -19,7 +21,6 @@ from workflow.options import CorpusOptions
 class Fitting:
     """The settings of one corpus beside all that they must fit."""
 
-    name: str
     options: CorpusOptions
     models: Mapping[str, NetworkOptions]
     corpus: Corpus
@@ -48,7 +49,7 @@ class Fitting:
         return Task.parse(self.corpus.task)
 
     def _where(self, *path: str) -> str:
-        return f"config.yaml: {place(path, self.sources, ('corpora', self.name))}"
+        return f"config.yaml: {place(path, self.sources, ('corpora', self.corpus.name))}"
 
     def _refuse(self, problem: object, *path: str) -> None:
         raise InputError(f"{self._where(*path)}: {problem}") from None
@@ -82,11 +83,7 @@ class Fitting:
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             self._refuse(f"{twice[0]!r} is there more than once; list each label once", "labels")
-        for source, target in merge.items():
-            if source in labels:
-                self._refuse(f"{source!r} counts as {target!r}; remove {source!r} from labels {labels}", "merge")
-            if labels and target not in labels:
-                self._refuse(f"{source!r} counts as {target!r}, which is not in labels {labels}; add it there", "merge")
+        self._ask(partial(check_merge, labels, merge), "merge")
         official = corpus.official_labels
         if not official:
             return
@@ -123,11 +120,9 @@ class Fitting:
             for modality, store in entry.inputs.items():
                 self._made_from(modality, store, "runs", key, "inputs", modality)
             for modalities in entry.modalities:
-                letters = modalities.split("+")
-                if letters != [letter for letter in MODALITIES if letter in letters]:
-                    self._refuse(f"{modalities!r}; write letters of A, V, T in that order: A+V+T", "runs", key)
+                self._require(modalities, MODALITY_SETS, "runs", key)
                 given = {*self.options.inputs, *entry.inputs}
-                if missing := [MODALITIES[letter] for letter in letters if MODALITIES[letter] not in given]:
+                if missing := [modality for modality in MODALITY_SETS[modalities] if modality not in given]:
                     self._refuse(f"{modalities} needs inputs.{missing[0]}, which is not given", "runs", key)
         for planned, run in self.options.planned_runs.items():
             key, network = planned.rpartition("-")[0], self.models[run.model]
@@ -138,8 +133,7 @@ class Fitting:
         try:
             training = self.options.training.for_network(network)
         except ValidationError as error:  # each may be right and both together not
-            own = ", ".join(network.training)
-            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+            own, problem = ", ".join(network.training), message_of(error.errors()[0])
             self._refuse(f"its model changes {own} of the training, and then {problem}", "runs", key)
         self._ask(partial(check_training, training, self._task), "runs", key)
         if training.targets == "raters" and self.index is not None and not self.index.ratings:

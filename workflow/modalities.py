@@ -3,24 +3,18 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from models.options import MODALITIES, NetworkOptions, runs_named
+from models.options import MODALITIES, MODALITY_SETS, NetworkOptions, runs_named
 from models.task import Task
+from pipeline.corpora import check
 from pipeline.corpora.base import Index
 from workflow.options import CorpusOptions
 
 
 def modalities_of(index: Index, recognised: bool) -> set[str]:
     """Which of audio, video and text a corpus has, from its tables; words may be ``recognised``."""
-    units, segments = index.units, index.segments
-    found = set()
-    if any(u.video for u in units) or any(s.crops for s in segments):
-        found.add("video")
-    if any(u.audio or u.video for u in units) or any(s.audio for s in segments):
-        found.add("audio")
-    written = any(u.transcript for u in units) or any(s.text or s.alignment for s in segments)
-    if written or (recognised and "audio" in found):
-        found.add("text")
-    return found
+    units = {unit.unit_id: unit for unit in index.units}
+    found = set[str]().union(*(check.modalities_of(segment, units[segment.unit_id]) for segment in index.segments))
+    return found | {"text"} if recognised and "audio" in found else found
 
 
 def without_unused(
@@ -39,7 +33,7 @@ def _without_runs(
     options: CorpusOptions, models: Mapping[str, NetworkOptions], task: Task, present: Collection[str] | None
 ) -> CorpusOptions:
     """Without runs on modalities that the corpus lacks (None: not known), or as published for another task."""
-    absent = {letter for letter, modality in MODALITIES.items() if present is not None and modality not in present}
+    absent = set() if present is None else set(MODALITIES.values()).difference(present)
     other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
     kept = {}
     for key, entry in options.runs.items():
@@ -47,7 +41,7 @@ def _without_runs(
             kept[key] = entry
             continue
         one = options.run_entries[key]
-        sets = [modalities for modalities in one.modalities if absent.isdisjoint(modalities.split("+"))]
+        sets = [modalities for modalities in one.modalities if absent.isdisjoint(MODALITY_SETS.get(modalities, ()))]
         if sets and one.model not in other:
             kept[key] = sets if isinstance(entry, list) else entry.model_copy(update={"modalities": sets})
     return options.model_copy(update={"runs": kept})
@@ -69,7 +63,7 @@ def _without_contrasts(options: CorpusOptions, default: bool) -> CorpusOptions:
 def _without_unread(options: CorpusOptions, own: Mapping[str, Any]) -> CorpusOptions:
     """Without inputs and extractors that no run reads."""
     runs, extractors = options.run_entries.values(), options.extractors
-    used = {MODALITIES.get(letter) for entry in runs for one in entry.modalities for letter in one.split("+")}
+    used = {modality for entry in runs for one in entry.modalities for modality in MODALITY_SETS.get(one, ())}
     used |= set(own.get("inputs") or ())
     inputs = {modality: store for modality, store in options.inputs.items() if modality in used}
     read = {*inputs.values(), *(store for entry in runs for store in entry.inputs.values())}

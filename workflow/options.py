@@ -4,7 +4,6 @@ import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,14 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from models.options import (
-    MODALITIES,
-    Contrast,
-    NetworkOptions,
-    Options,
-    SignificanceOptions,
-    TrainingOptions,
-)
+from models.options import MODALITY_SETS, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
 from pipeline.features import registry as extractors
 from pipeline.features.layers import LayerOptions
 from pipeline.features.registry import EXTRACTORS
@@ -114,14 +106,14 @@ class RecogniserEntry(BaseModel, extra="allow"):
 
 
 class JoinOptions(Options):
-    """What is said of a store that is joined of others."""
+    """Options of a store that is joined of others."""
 
     stores: list[str] = Field(min_length=2)
     modality: Modality
 
 
 class ImportOptions(Options):
-    """What is said of a store that another tool's file is made into."""
+    """Options of a store that another tool's file is made into."""
 
     path: str
     modality: Modality
@@ -131,7 +123,7 @@ NO_PLUGS: dict[str, tuple[type[Options], str]] = {
     "join": (JoinOptions, "stores, two or more,"),
     "import": (ImportOptions, "path (.csd or .npz)"),
 }
-"""What stands in the place of an extractor and is none, and how its options are explained."""
+"""Names in the place of an extractor that are none: their options, and the words in which these are explained."""
 
 
 class ExtractorEntry(BaseModel, extra="allow"):
@@ -200,10 +192,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
 
 def check_source(weights: str | None) -> None:
     """Raise InputError where weights cannot come from what is given."""
-    try:
-        source = parse(weights) if weights else None
-    except RuntimeError:
-        raise InputError(f"weights {weights!r}: there is no such user's folder; write the whole path") from None
+    source = parse(weights) if weights else None
     if source and source.kind == "demo" and source.location not in KINDS:
         allowed = ", ".join(f"demo:{kind}" for kind in KINDS)
         raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
@@ -239,10 +228,9 @@ class Run:
 
 def check_there(weights: str | None) -> None:
     """Raise InputError for weights of one's own that are neither there nor copied by a run before."""
-    if not weights or parse(weights).kind != "path":
+    if not weights or (source := parse(weights)).kind != "path":
         return
-    places = (Path(parse(weights).location), Path("results/weights", slug(weights)))
-    if not any(map(os.path.exists, places)):
+    if not any(map(os.path.exists, (source.location, f"results/weights/{slug(weights)}"))):
         raise InputError(f"weights {weights!r}: there is no such file or folder; fetch it first, or say where it is")
 
 
@@ -308,8 +296,8 @@ class CorpusOptions(CorpusEntry):
         found = {}
         for key, entry in self.run_entries.items():
             for modalities in entry.modalities:
-                read = [MODALITIES[letter] for letter in modalities.split("+")]
-                inputs = {str(m): store for m, store in {**self.inputs, **entry.inputs}.items() if m in read}
+                given = {**self.inputs, **entry.inputs}.items()
+                inputs = {str(m): store for m, store in given if m in MODALITY_SETS[modalities]}
                 found[f"{key}-{modalities}"] = Run(entry.model, modalities, inputs)
         return found
 

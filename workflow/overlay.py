@@ -15,7 +15,7 @@ from pipeline.records import InputError
 
 # Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
-OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # laid over the defaults first
+OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
 
 
 def take_out(config: dict) -> dict:
@@ -63,7 +63,7 @@ def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:
-    """Yield the keys of one's own settings that say nothing where the scale is demo, for ``demo`` says them, too."""
+    """Yield the user's keys that have no effect at demo scale because ``demo`` sets them."""
     for key in own.keys() & demo.keys():
         if isinstance(own[key], dict) and isinstance(demo[key], dict):
             yield from overruled(own[key], demo[key], (*path, key))

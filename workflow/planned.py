@@ -30,8 +30,8 @@ from workflow.overlay import take_out
 from workflow.settings import Resolved, Unreadable, names, resolve
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
-LEAST_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
-CLIPS_IN_JOB, CLIP_S, CLIP_BYTES, LOOKED_AT = 64, 30, 2**19, 24  # eight so short take less time than a job's start
+MIN_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
+CLIPS_IN_JOB, CLIP_S, CLIP_BYTES, LOOKED_AT = 64, 30, 2**19, 24  # 64 clips cost less than a job's start-up
 
 
 class Planned:
@@ -41,8 +41,7 @@ class Planned:
         self.settings, self.options = settings, settings.options
         self.index = settings.index or plan.planned(self.options.reader)
         self.shards = shards([unit.unit_id for unit in self.index.units], self.options.media_units)
-        self.memory = f".snakemake/fingerprints/{settings.name}.json"
-        self.prints = Fingerprints(settings.corpus.root, self.memory)
+        self.prints = Fingerprints(settings.corpus.root, f".snakemake/fingerprints/{settings.name}.json")
         self._digests: dict[tuple, str] = {}
 
     @property
@@ -122,8 +121,8 @@ class Planned:
     def parts(self) -> list[list[str]]:
         """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
         every = list(self.shards)
-        least = CLIPS_IN_JOB if self._are_clips else LEAST_IN_JOB
-        wanted = self.options.shard_units or max(least, len(self.index.units) // JOBS_WANTED)
+        minimum = CLIPS_IN_JOB if self._are_clips else MIN_IN_JOB
+        wanted = self.options.shard_units or max(minimum, len(self.index.units) // JOBS_WANTED)
         size = max(1, wanted // max(map(len, self.shards.values()), default=1))
         return [every[k : k + size] for k in range(0, len(every), size)]
 
@@ -190,14 +189,13 @@ class Planned:
         if self.settings.synthetic:
             return self.generator_code
         key = (stage, tuple(some))
-        if key in self._digests:
-            return self._digests[key]
-        wanted = [unit_id for shard in key[1] for unit_id in self.shards[shard]]
-        units = [self._units[unit_id] for unit_id in wanted]
-        found = self.prints.stage(stage, units, [s for unit_id in wanted for s in self._segments.get(unit_id, ())])
-        self.prints.save()
-        self._digests[key] = found
-        return found
+        if key not in self._digests:
+            wanted = [unit_id for shard in key[1] for unit_id in self.shards[shard]]
+            units = [self._units[unit_id] for unit_id in wanted]
+            segments = [segment for unit_id in wanted for segment in self._segments.get(unit_id, ())]
+            self._digests[key] = self.prints.stage(stage, units, segments)
+            self.prints.save()
+        return self._digests[key]
 
     @property
     def every_file(self) -> str:
@@ -315,7 +313,7 @@ class Corpora(dict[str, Planned]):
             found.setdefault(corpus.folds if corpus.trains_whole_runs else None, []).append(name)
         return found
 
-    @property
+    @cached_property
     def weight_sources(self) -> dict[str, dict]:
         """Where weights come from, by the name of their folder, and whether a pickle is allowed for them."""
         found: dict[str, dict] = {}
@@ -336,12 +334,7 @@ class Corpora(dict[str, Planned]):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         return [content(file) for file in files]
 
-    @property
-    def imported(self) -> list[str]:
-        """Names of the feature stores that are made from other tools' files."""
-        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.imported})
-
-    @property
-    def joined(self) -> list[str]:
-        """Names of the feature stores that are made of others."""
-        return sorted({n for c in self.values() for n, entry in c.options.extractors.items() if entry.joined})
+    def stores_by(self, extractor: str) -> list[str]:
+        """Names of the feature stores that an extractor makes, of all corpora."""
+        entries = [pair for corpus in self.values() for pair in corpus.options.extractors.items()]
+        return sorted({name for name, entry in entries if entry.extractor == extractor})

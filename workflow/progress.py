@@ -19,7 +19,7 @@ import click
 from models.report.writing import duration
 from workflow.run_log import FOLDER, SUFFIX, Job, Run, events_of, planned, read_run
 
-QUIET_S = 600  # between two lines of a rule that takes days
+QUIET_S = 600  # time between two lines of a rule that takes days
 FULL_BYTES = 100_000
 
 
@@ -173,7 +173,3 @@ def main() -> None:
     last_s = files[-1].stat().st_mtime
     state = "over" if run.over else f"last event {duration(now_s - last_s)} ago"
     print(f"{files[-1]}: {state}\n{account(run, last_s if run.over else now_s)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FOLDER, SUFFIX = Path(".snakemake/log"), ".events.jsonl"
-ENDINGS = {  # of what Snakemake says of a command, and what that means
+ENDINGS = {  # end of Snakemake's message: explanation
     "exit status 137.": "was killed (SIGKILL); if nobody did that, the machine ran out of memory: run fewer jobs at "
     "once (--cores)",
     "exit status 139.": "crashed (SIGSEGV)",
@@ -73,7 +73,7 @@ class Run:
         self.jobs: dict[str, Job] = {}  # by Snakemake's job id
         self.begin_s = 0.0
         self.over = False
-        self._errors: list[str] = []  # of which no failed job is known yet
+        self._errors: list[str] = []  # messages that belong to no failed job yet
 
     def feed(self, events: Iterable[dict]) -> "Run":
         """Take in further events; jobs that were not planned, such as groups of those that were, do not count."""

@@ -40,7 +40,6 @@ class Resolved:
     """What holds for one corpus once its reader, its task and the scale are known."""
 
     name: str
-    reader: type[Corpus]
     corpus: Corpus
     task: Task
     scale: Literal["research", "demo"]
@@ -62,7 +61,7 @@ class Resolved:
     def labels(self) -> list[str]:
         """The classes of segments that are predicted; none listed: all that occur."""
         known = self.task.numbers or self.task.frames  # numbers have none, and those of frames stand in labels.h5
-        return [] if known else self.options.labels or list(self.reader.default_labels)
+        return [] if known else self.options.labels or list(self.corpus.default_labels)
 
     @property
     def protocol(self) -> str:
@@ -127,7 +126,7 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
             check_there(weights)
         except InputError as error:
             raise InputError(f"config.yaml: corpora.{name}.{where}: {error}") from None
-    return Resolved(name, type(corpus), corpus, task, scale, found[scale], given[scale].config.models, index)
+    return Resolved(name, corpus, task, scale, found[scale], given[scale].config.models, index)
 
 
 def _open(name: str, entry: CorpusEntry) -> Corpus:
@@ -182,7 +181,7 @@ class _Given:
         options = without_unused(self.options, self.own, self.config.models, self.task, present)
         if self.demo:
             options = with_small_weights(options)
-        Fitting(self.name, options, self.config.models, corpus, index, self.sources).check()
+        Fitting(options, self.config.models, corpus, index, self.sources).check()
         return options
 
 

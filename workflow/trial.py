@@ -1,4 +1,6 @@
-"""What stands in for large networks where the scale is demo, so that a trial needs no download."""
+"""Replace large networks by small random ones at demo scale, so that a trial downloads nothing."""
+
+from collections.abc import Callable
 
 from pipeline.features import registry
 from pipeline.features.layers import for_small_network
@@ -18,23 +20,18 @@ def with_small_weights(options: CorpusOptions) -> CorpusOptions:
 
 
 def _instead(entry: RecogniserEntry) -> RecogniserEntry:
-    try:
-        other = RECOGNISERS.load(entry.kind).demonstration if _remote(entry.weights) else None
-    except InputError:  # said when the entry itself is checked
-        return entry
+    other = _of_plug(RECOGNISERS.load, entry.kind, "demonstration", entry.weights)
     return RecogniserEntry(kind=other) if other else entry
 
 
 def _small(entry: ExtractorEntry) -> ExtractorEntry:
-    try:
-        small = registry.load(entry.extractor).demonstration_weights if _remote(entry.weights) else None
-    except InputError:  # said when the entry itself is checked
-        return entry
+    small = _of_plug(registry.load, entry.extractor, "demonstration_weights", entry.weights)
     return entry.model_copy(update={**for_small_network(entry.options), "weights": small}) if small else entry
 
 
-def _remote(weights: str | None) -> bool:
+def _of_plug(load: Callable[[str], type], name: str, attribute: str, weights: str | None) -> str | None:
+    """What a plug whose weights would be fetched has in its place; None where it has nothing, or cannot be used."""
     try:
-        return bool(weights) and parse(weights).remote
-    except (InputError, RuntimeError):  # said when the entry itself is checked
-        return False
+        return getattr(load(name), attribute) if weights and parse(weights).remote else None
+    except InputError:  # said when the entry itself is checked
+        return None

@@ -34,9 +34,9 @@ from pipeline.records import InputError, Segment
 T = TypeVar("T")
 MOST_FOLDS = 10
 GROUP_FOLDS = 5
-LEAST_LEFT = 0.2  # of all recordings, to train on and select by while a group is tested
+LEAST_LEFT = 0.2  # share of all recordings that is left to train on and select by while a group is tested
 OUTER_SETS = 5
-SCENARIO_SETS = 4  # of a session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
+SCENARIO_SETS = 4  # per session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
 ROTATIONS = 5
 GIVEN_PARTS = {"train": "training", "dev": "development", "validation": "development", "val": "development"}
 GIVEN_PARTS |= {name: name for name in ("training", "development", "test")}

@@ -44,6 +44,15 @@ def _with_numbers(labels: Iterable[Label], targets: Sequence[str]) -> dict[str, 
     return {row.segment_id: None for row in labels if row.numbers.keys() >= set(targets)}
 
 
+def check_merge(classes: Sequence[str], merge: Mapping[str, str]) -> None:
+    """Raise InputError where classes contradict what is merged into them; no classes named: all that occur."""
+    for source, target in merge.items():
+        if source in classes:
+            raise InputError(f"{source!r} counts as {target!r}; remove {source!r} from labels {list(classes)}")
+        if classes and target not in classes:
+            raise InputError(f"{source!r} counts as {target!r}, which is not in labels {list(classes)}; add it there")
+
+
 def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mapping[str, str]) -> dict[str, str]:
     """Merge raw labels, keep the segments whose label is among the classes and log how many others there are.
 
@@ -58,11 +67,7 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
             )
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise InputError(f"classes {list(classes)}: give at least two, each once, under labels in the settings")
-    for source, target in merge.items():
-        if source in classes:
-            raise InputError(f"label {source!r} is merged into {target!r}; remove it from the classes {list(classes)}")
-        if target not in classes:
-            raise InputError(f"label {source!r} is merged into {target!r}, which is not in the classes {list(classes)}")
+    check_merge(classes, merge)
     merged = {row.segment_id: merge.get(row.label, row.label) for row in labels}
     kept = _with_classes(labels, classes, merge)
     if not kept:

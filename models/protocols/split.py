@@ -19,7 +19,7 @@ from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_labels, read_table, write_table
 from pipeline.store import FeatureStore
 
-PARTS = ("training", "development", "test", "unlabelled")  # of a fold, in the order in which they are listed
+PARTS = ("training", "development", "test", "unlabelled")  # parts of a fold, in the order in which they are listed
 
 
 def assign(

@@ -23,9 +23,9 @@ tables_option = click.option(
 
 @click.command()
 @reading
-@click.option("--shard-units", type=click.IntRange(min=1), help="Recordings whose faces, sound and words share a file.")
+@click.option("--media-units", type=click.IntRange(min=1), help="Recordings whose faces, sound and words share a file.")
 @click.option("--out", required=True, type=cli.FOLDER, help="Folder of the tables.")
-def index(corpus, reader, root, options, shard_units, out):
+def index(corpus, reader, root, options, media_units, out):
     """Read a corpus tree into tables: recordings, segments, labels, and what is missing or unusable and why."""
     from pipeline.corpora.prepare import read
     from pipeline.corpora.resolve import with_ends
@@ -33,7 +33,7 @@ def index(corpus, reader, root, options, shard_units, out):
 
     known = make(corpus, reader, root, cli.parse_options(options))
     frames = known.task.partition(":")[0].endswith("/frame")
-    found = with_ends(known.root, read(known, shard_units), frames)
+    found = with_ends(known.root, read(known, media_units), frames)
     found.findings += known.review(found)
     found.findings += check_transcripts(known.root, found.units, found.segments)
     tables: dict[str, tuple[list, type]] = {

@@ -31,11 +31,11 @@ def shards(unit_ids: Sequence[str], size: int | None = None) -> dict[str, list[s
     return {f"{k // size:05d}": list(unit_ids[k : k + size]) for k in range(0, len(unit_ids), size)}
 
 
-def read(corpus: Corpus, shard_units: int | None = None) -> Index:
+def read(corpus: Corpus, media_units: int | None = None) -> Index:
     """The tables of a corpus, transcripts found beside the recordings included; raises InputError as ``index`` does."""
     found = corpus.index()
     _check_ids(corpus, found)
-    shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], shard_units).items() for u in units}
+    shard_of = {u: name for name, units in shards([u.unit_id for u in found.units], media_units).items() for u in units}
     supplied, problems = _transcripts(corpus.root, found.units)
     units = [
         replace(u, shard=shard_of[u.unit_id], transcript=u.transcript or supplied.get(u.unit_id)) for u in found.units

@@ -17,7 +17,7 @@ from workflow.demo.voice import FRAME_S, SAMPLE_RATE_HZ, Prosody, draw_voice, mi
 
 ALONE = Framing(x=86, y=10, width=280, height=210, picture_width=320, picture_height=240, step=4)
 BESIDE = Framing(x=121, y=10, width=210, height=210, picture_width=240, picture_height=240, step=4)
-TICKS_HZ = 1000  # of films with variable frame rate
+TICKS_HZ = 1000  # time base of films with variable frame rate
 QUADRANTS = {  # phrases by whether valence and arousal are positive
     (True, True): ("exc", "sur"),
     (True, False): ("hap", "neu"),

@@ -20,7 +20,7 @@ AUDIO_WIDTH, AUDIO_BANDS = 48, 40
 AUDIO_KERNELS = (400, 8, 4)  # 25 ms, then averages; together one row every 20 ms, as the real one
 AUDIO_STRIDES = (10, 8, 4)
 IMAGE_WIDTH, IMAGE_PX = 96, 36
-WAVELETS, EXPRESSIONS = 48, 8  # of the ONNX network: with more wavelets a face told too much
+WAVELETS, EXPRESSIONS = 48, 8  # filters and classes of the ONNX network: with more filters a face told too much
 TEXT_WIDTH = 64
 
 
@@ -146,7 +146,7 @@ def _bert():
 
     from workflow.demo.affect import vocabulary
 
-    single = [*string.digits, *string.ascii_lowercase]  # of which all other words are spelled
+    single = [*string.digits, *string.ascii_lowercase]  # characters of which all other words are spelled
     words = [word for word in vocabulary() if word not in single]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *string.punctuation, *single, *words]
     pieces += [f"##{character}" for character in single]

@@ -12,7 +12,7 @@ import numpy as np
 
 from workflow.demo.voice import HOP, SAMPLE_RATE_HZ
 
-MIDDLE = 225.0  # of the face, in pixels of the portrait, from the left
+MIDDLE = 225.0  # middle of the face, in pixels of the portrait, from the left
 
 
 def _pair(apart, y, width, height, outwards, down):

@@ -10,7 +10,7 @@ import numpy as np
 from workflow.demo.voice import SAMPLE_RATE_HZ
 
 AUDIO_CHUNK = 1024  # samples: one AAC frame
-CODECS = {  # by suffix: of pictures with their options, and of sound
+CODECS = {  # by suffix: video codec with its options, and audio codec
     ".avi": ("mpeg4", {}, "pcm_s16le"),
     ".mp4": ("libx264", {"preset": "ultrafast", "crf": "22"}, "aac"),
 }

@@ -94,7 +94,7 @@ def planned(corpus: str) -> Index:
 
 
 def random(seed: int, *names: str | int) -> "np.random.Generator":
-    """A generator of its own for everything that has a name, so that nothing depends on the order of work."""
+    """A generator seeded by name, so that results do not depend on the order of work."""
     import numpy as np
 
     return np.random.default_rng([seed, *(n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names)])

@@ -48,11 +48,15 @@ if workflow.local_exec and "gpu" not in workflow.global_resources:  # else --res
     workflow.register_resource("gpu", max(1, count_gpus()))  # jobs that may use a GPU at a time
 
 REPORTER = Reporter(logger)
-SOURCES = CORPORA.weight_sources
+
+
+def one_of(names):
+    """A pattern for any of some names; where there are none, it fits nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 wildcard_constraints:
-    corpus="|".join(map(re.escape, [*CORPORA, *CORPORA.unreadable])) or "(?!)",
+    corpus=one_of([*CORPORA, *CORPORA.unreadable]),
     shard=r"[^/]+",
     extractor=r"[^/]+",
     part=r"\d+",
@@ -116,9 +120,21 @@ def frame_labels_of(wildcards):
     return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
 
 
+def given(*names):
+    """Options that give a command those of the named inputs that a job has."""
+    return lambda wildcards, input: " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(input[name])}" for name in names if input.get(name)
+    )
+
+
 def code(*targets):
     """What the code of a rule does, as a digest that is taken where a job is planned: on a node it is one job."""
     return lambda wildcards: digest_of(*targets)
+
+
+def recorded_params(output):
+    """The parameters by which an output was made, as Snakemake wrote them down; none where it made no such output."""
+    return workflow.persistence.params(IOFile(output)) or ()
 
 
 def tables(output, *deciding):
@@ -130,9 +146,9 @@ def tables(output, *deciding):
 
     def files(wildcards):
         paths = [f"results/{wildcards.corpus}/{name}.tsv" for name in ("units", "segments")]
-        recorded = set(workflow.persistence.params(IOFile(output.format(**wildcards))) or ())
-        same = all(repr(each(wildcards)) in recorded for each in deciding)
-        return [ancient(path) for path in paths] if same else paths
+        recorded = set(recorded_params(output.format(**wildcards)))
+        unchanged = all(repr(parameter(wildcards)) in recorded for parameter in deciding)
+        return [ancient(path) for path in paths] if unchanged else paths
 
     return files
 
@@ -170,7 +186,7 @@ def extractor_entry(wildcards):
 
 
 def store_entry(wildcards):
-    """The same, as text."""
+    """The configuration of the extractor a job runs, as JSON."""
     return extractor_entry(wildcards).model_dump_json()
 
 
@@ -211,7 +227,7 @@ def recogniser(wildcards):
 
 
 def recogniser_options(wildcards):
-    """Its own options, as JSON."""
+    """The recogniser's own options, as JSON."""
     return json.dumps(options(wildcards).recogniser.options)
 
 
@@ -259,11 +275,11 @@ def run_features(wildcards):
     return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
 
 
-def predictions(wildcards, folds=None):
-    """The item-level predictions of every run, of some folds or of all."""
+def predictions(wildcards, runs=None, folds=None):
+    """The item-level predictions of some runs or of all, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
-        for run in options(wildcards).run_names
+        for run in runs or options(wildcards).run_names
         for fold in folds or range(planned(wildcards).folds)
     ]
 
@@ -277,7 +293,7 @@ def contact_sheet(wildcards):
 
 
 def shown_errors(wildcards):
-    """What was cut of segments to look at, by hand and where the corpus may be shown; nothing where it was not."""
+    """Excerpts of segments that somebody had cut, where the corpus may be shown; none where nobody did."""
     paths = [f"results/{wildcards.corpus}/tables/examples.{suffix}" for suffix in ("tsv", "jsonl")]
     return paths if all(map(os.path.exists, paths)) else []
 
@@ -300,29 +316,9 @@ def gpus(wildcards, useful):
     return int(bool(useful and reachable) and not planned(wildcards).settings.demonstration)
 
 
-def shard_gpus(wildcards):
-    """A GPU for an extractor that uses one."""
-    return gpus(wildcards, extractor_entry(wildcards).uses_gpu)
-
-
-def word_gpus(wildcards):
-    """A GPU for a recogniser that uses one, also where a video turns out to have a transcript."""
-    return gpus(wildcards, options(wildcards).recogniser.uses_gpu)
-
-
 def words_code(wildcards):
     """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
     return recognisers.code_of(options(wildcards).recogniser.kind)
-
-
-def training_code(wildcards):
-    """Digest of the sources one model's training consists of, a fusion of the user's own included."""
-    return fusions.code_of(network(wildcards).fusion)
-
-
-def training_gpus(wildcards):
-    """A GPU for training, unless the configuration says cpu."""
-    return gpus(wildcards, training_of(wildcards).device != "cpu")
 
 
 def training_memory(wildcards, input, threads, attempt):

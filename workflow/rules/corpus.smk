@@ -35,7 +35,7 @@ rule index:
         root=root,
         reading=lambda wildcards: planned(wildcards).reading,
         shards=lambda wildcards: (
-            f"--shard-units {options(wildcards).media_units}" if options(wildcards).media_units else ""
+            f"--media-units {options(wildcards).media_units}" if options(wildcards).media_units else ""
         ),
         tables=lambda wildcards: planned(wildcards).tables_digest,
         folder=lambda wildcards, output: os.path.dirname(output.units),

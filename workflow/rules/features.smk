@@ -27,8 +27,8 @@ rule weights:
     retries: 2
     localrule: True  # the login node may have internet where compute nodes have none
     params:
-        source=lambda wildcards: SOURCES[wildcards.slug]["source"],
-        pickle=lambda wildcards: "--allow-pickle" if SOURCES[wildcards.slug]["allow_pickle"] else "",
+        source=lambda wildcards: CORPORA.weight_sources[wildcards.slug]["source"],
+        pickle=lambda wildcards: "--allow-pickle" if CORPORA.weight_sources[wildcards.slug]["allow_pickle"] else "",
         local=local_weights,
     shell:
         "python -m pipeline weights fetch {params.source:q} --out {output:q} {params.pickle}"
@@ -49,13 +49,13 @@ rule shard:
     resources:
         mem_mb=growing(6000),
         runtime=growing(120, per_input_mb=0.2),
-        gpu=shard_gpus,
+        gpu=lambda wildcards: gpus(wildcards, extractor_entry(wildcards).uses_gpu),
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
         options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
         shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of(wildcards)),
         raw=raw("features"),
-        weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
+        weights=given("weights"),
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
         previous="results/{corpus}/features/{extractor}.h5",
         code=extractor_code,
@@ -101,7 +101,7 @@ rule joined:
     benchmark:
         "results/{corpus}/benchmarks/joined/{extractor}.tsv"
     wildcard_constraints:
-        extractor="|".join(map(re.escape, CORPORA.joined)) or "(?!)",
+        extractor=one_of(CORPORA.stores_by("join")),
     params:
         entry=store_entry,  # stores in their order
         code=code("pipeline.features.join:join"),
@@ -121,7 +121,7 @@ rule imported:
     benchmark:
         "results/{corpus}/benchmarks/imported/{extractor}.tsv"
     wildcard_constraints:
-        extractor="|".join(map(re.escape, CORPORA.imported)) or "(?!)",
+        extractor=one_of(CORPORA.stores_by("import")),
     params:
         modality=lambda wildcards: extractor_entry(wildcards).modality,
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",

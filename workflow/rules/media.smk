@@ -60,14 +60,14 @@ rule words:
     resources:
         mem_mb=growing(4000),
         runtime=growing(180),
-        gpu=word_gpus,
+        gpu=lambda wildcards: gpus(wildcards, options(wildcards).recogniser.uses_gpu),
     params:
         root=root,
         raw=raw("words"),
         recogniser=recogniser,
         options=recogniser_options,
-        audio=lambda wildcards, input: f"--audio {shlex.quote(input.audio)}" if input.get("audio") else "",
-        weights=lambda wildcards, input: f"--weights {input.weights}" if input.get("weights") else "",
+        audio=given("audio"),
+        weights=given("weights"),
         code=words_code,
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"

@@ -5,7 +5,7 @@ rule split:
     input:
         segments="results/{corpus}/segments.tsv",
         labels="results/{corpus}/labels.tsv",
-        store=frame_labels_of,
+        labels_store=frame_labels_of,
     output:
         "results/{corpus}/splits/{protocol}.tsv",
     log:
@@ -15,7 +15,7 @@ rule split:
     localrule: True  # a second or two, not worth a queue
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
-        store=lambda wildcards, input: f"--labels-store {input.store}" if input.get("store") else "",
+        store=given("labels_store"),
         classes=lambda wildcards: shlex.quote(",".join(planned(wildcards).settings.labels)),  # :q quotes no empty text
         merge=lambda wildcards: json.dumps(options(wildcards).merge),
         turns=lambda wildcards: options(wildcards).turns,
@@ -72,24 +72,22 @@ for _folds, _names in CORPORA.training_jobs.items():
         benchmark:
             f"results/{{corpus}}/benchmarks/train-{{model}}-{{modalities}}/{'{fold}' if _folds is None else 'all'}.tsv"
         wildcard_constraints:
-            corpus="|".join(map(re.escape, _names)) or "(?!)",
+            corpus=one_of(_names),
         threads: lambda wildcards: training_of(wildcards).threads
         resources:
             mem_mb=training_memory,
             runtime=lambda wildcards, attempt: 240 * attempt * len(folds_of(wildcards)),  # minutes
-            gpu=training_gpus,
+            gpu=lambda wildcards: gpus(wildcards, training_of(wildcards).device != "cpu"),
         params:
             task=lambda wildcards: planned(wildcards).settings.task,
             features=lambda wildcards: " ".join(f"--feature {m}={path}" for m, path in run_features(wildcards).items()),
-            tables=lambda wildcards, input: " ".join(
-                f"--{name} {input[name]}" for name in ("labels", "segments", "targets") if input.get(name)
-            ),
+            tables=given("labels", "segments", "targets"),
             network=lambda wildcards: network(wildcards).model_dump_json(),
             training=lambda wildcards: options(wildcards).training.model_dump_json(),
             folds=lambda wildcards, output: " ".join(
                 f"--fold {fold} --out {os.path.dirname(path)}" for fold, path in zip(folds_of(wildcards), output)
             ),
-            code=training_code,
+            code=lambda wildcards: fusions.code_of(network(wildcards).fusion),
         shell:
             "python -m models train --task {params.task:q} --name {wildcards.model} --modalities {wildcards.modalities}"
             " --split {input.split} {params.features} {params.tables} --network {params.network:q}"
@@ -100,10 +98,7 @@ for _folds, _names in CORPORA.training_jobs.items():
 rule pack:
     input:
         unpack(packed_features),
-        predictions=lambda wildcards: [
-            f"results/{wildcards.corpus}/runs/{wildcards.model}-{wildcards.modalities}/fold{fold}/predictions.parquet"
-            for fold in range(planned(wildcards).folds)
-        ],
+        predictions=lambda wildcards: predictions(wildcards, runs=["{model}-{modalities}".format(**wildcards)]),
         tables=["results/{corpus}/segments.tsv", "results/{corpus}/config.json"],
         split=split_file,
         targets=targets_of,
