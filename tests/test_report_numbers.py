@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import statistics
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from models.options import SignificanceOptions
 from models.report import writing
 from models.report.charts import Axis, block_means, path, swarm
+from models.report.sections import items, training
 from models.report.sections.ranks import compared_blocks
 from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
 from models.report.tables import Column
@@ -234,6 +236,28 @@ def test_curves_show_the_score_that_selects(tmp_path):
     made.configure(significance=SignificanceOptions(metric="ccc_valence").model_dump())
     figure = next(h3.text for h3 in page_of(made).all("h3") if "on the development part, by epoch" in h3.text)
     assert "Mean CCC" in figure
+
+
+def test_lines_are_drawn_of_all_folds_and_their_number_is_said(tmp_path, monkeypatch):
+    """Twenty folds of five seeds, each with a loss of its own: the lines reach the last."""
+    axis = Axis.between(0, 99)
+    losses = [pd.DataFrame({"epoch": [1, 2], "loss": [k, k]}) for k in range(100)]
+    heights = [int(y) for y in re.findall(r"M\d+ (\d+)", training._lines(losses, "loss", axis, axis)["thin"])]
+    assert len(heights) == 60
+    assert (heights[0], heights[-1]) == (1000, 0)
+    assert max(before - after for before, after in pairwise(heights)) <= 21, "of every fold some"
+    monkeypatch.setattr(training, "LINES_AT_MOST", 4)
+    section = page_of(Fixture(tmp_path, "text", size=20)).by_id("curves")
+    assert section.text.count("4 of 10 are drawn") == 2 * 2  # score and loss of two runs
+    assert all(e.attributes["d"].count("M") == 4 for e in section.with_class("thin"))
+
+
+@pytest.mark.parametrize("at_most", [300, 7])
+def test_how_many_dots_are_drawn_is_said(tmp_path, monkeypatch, at_most):
+    monkeypatch.setattr(items, "DOTS_AT_MOST", at_most)
+    section = page_of(Fixture(tmp_path, "numbers", size=40)).by_id("truth")
+    assert ("7 of 40 are drawn" in section.text) == (at_most == 7)
+    assert {len(svg.with_class("dot")) for svg in section.with_class("square")} == {min(40, at_most)}
 
 
 def test_the_official_split_s_figure_stands_only_beside_the_official_split(tmp_path):
