@@ -211,7 +211,9 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
         "9 contrasts were planned and tested on the test items of all folds together by a paired bootstrap of whole "
         "dialogs (5 000 resamples) [@field2007]",
-        "at level 0.05, with Holm’s correction [@holm1979]",
+        "at level 0.05, with Holm’s correction [@holm1979]: interval and p are those of Student’s t with "
+        "Satterthwaite’s degrees of freedom on its standard error, to whose variance that of trainings from different "
+        "seeds is added; two runs count as",
         "the 90 % interval of their difference lies within ±1 point",
         "affectflow (revision abc123)",
     ):

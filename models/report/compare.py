@@ -17,6 +17,7 @@ from models.report.charts import Axis
 from models.report.gather import Results, run_infos
 from models.report.runs import RunNames, in_order
 from models.report.sections.contrasts import SHORT
+from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
@@ -96,12 +97,12 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
+        software = versions(info["versions"] for info in run_infos(side.results, side.runs))
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}
         row["trainings"] = max((cell.runs for cell in side.cells.values()), default=None)
-        rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
+        rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in software.items()) or None})
     columns = [
         Column("name", "Folder", number=False),
         Column("title", "Corpus", number=False),

@@ -114,15 +114,19 @@ def speakers(results: Results, items: dict[str, pd.DataFrame], names: RunNames) 
     classes = sorted({label for t in items.values() if "label" in t for c in ("label", "predicted") for label in t[c]})
     tested = first.drop_duplicates("segment_id")["segment_id"].map(speaker_of).value_counts()
     rows = [{"speaker": speaker, "items": int(tested.get(speaker, 0))} for speaker in known]
+    # Of numbers a single item has no variance, so that its CCC is 0 however close the prediction.
+    alone = np.array([settings.task.numbers and row["items"] < 2 for row in rows])
     scored = {}
     for run, table in items.items():
         kept = table[table["segment_id"].isin(list(speaker_of))]
         group = kept["segment_id"].map(speaker_of).map(code).to_numpy()
         scored[run] = by_group(kept, group, len(known), settings.task, settings.metric, classes)
+        scored[run][alone] = np.nan
         for row, value in zip(rows, scored[run]):
             row[run] = float(value)
     axis = Axis.covering(np.concatenate(list(scored.values())), 6)
-    return {"axis": axis, "count": len(known), **_tables(rows, scored, settings, names, axis)}
+    counts = {"count": int((~alone).sum()), "alone": int(alone.sum())}
+    return {"axis": axis, **counts, **_tables(rows, scored, settings, names, axis)}
 
 
 def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames, axis: Axis) -> dict:
