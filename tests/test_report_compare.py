@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import statistics
 from hashlib import sha256
 
@@ -10,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.report.compare import flat, read_sides, verdicts
+from models.report.compare import build, flat, read_sides, verdicts
+from models.report.page import render_comparison
 from pipeline.records import InputError
 from tests.page import Page, rows_of
 from tests.report_fixture import Fixture, html_of, page_of
@@ -120,6 +122,25 @@ def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
         assert all(set(row[1:]) - {"–", ""} for row in rows)
     assert "self-attention T" in listed["Balanced accuracy"] & listed["Mean CCC"]
     assert "RCMA (3 recursions, GRU) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
+
+
+def test_five_folders_of_equal_scores_can_be_told_apart(tmp_path):
+    made = Fixture(tmp_path / "a", "text", size=10)
+    folders = [made.folder, *(tmp_path / name / "text" for name in "bcdefghijklm")]
+    for folder in folders[1:]:
+        shutil.copytree(made.folder, folder)
+    page = Page(render_comparison(build(read_sides(folders))))
+
+    def marks(places) -> set:
+        return {(dot.tag, dot.attributes["class"], dot.attributes.get("transform")) for p in places for dot in p}
+
+    dots = [g.with_class("dot") for svg in page.by_id("scores").with_class("plot") for g in svg.all("g")]
+    heights = {dot.parent.attributes["transform"] for (dot,) in dots}
+    keys = [key.with_class("dot") for key in page.with_class("key")]
+    assert len(keys) == 13
+    assert len(dots) == 13 * 2
+    assert len(heights) == 13, "none covers another"
+    assert len(marks(keys)) == len(marks(dots)) == 12, "of more than twelve folders the first mark comes again"
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):

@@ -134,7 +134,7 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
         rows,
         note="The runs that moved most come first; those without this score are left out. A dash: not there, or "
         "undefined in some training.",
-        kind="wide",
+        kind="wide many" if len(sides) > 4 else "wide",  # the dots of a row stand one below the other
         plot="Scores as a chart",
     )
     return table, Axis.covering([mean for row in rows for _, mean in row["means"]], 5)
@@ -202,11 +202,8 @@ def _short(folders: list[Path]) -> list[str]:
     parts = [folder.resolve().parts for folder in folders]
     while len({own[-1] for own in parts}) == 1:
         parts = [own[:-1] for own in parts]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(own[-length:]) for own in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    ends = (["/".join(own[-length:]) for own in parts] for length in range(1, max(map(len, parts)) + 1))
+    return next(names for names in ends if len(set(names)) == len(names))
 
 
 def build(sides: list[Side]) -> dict:

@@ -223,13 +223,15 @@ def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     corpus = view["settings"].corpus
-    written = {PREVIEW: document((table.name for table in tables), bool(view["paper"]["bibtex"]))}
+    written = {}
     for table in tables:
         written[f"{table.name}.csv"] = as_csv(table)
         written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
     written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
     written["methods.tex"] = view["paper"]["latex"]
     written["references.bib"] = view["paper"]["bibtex"] + "\n"
+    shown = "".join(text for name, text in written.items() if name.endswith((".tex", ".bib")))
+    written[PREVIEW] = document((table.name for table in tables), bool(view["paper"]["bibtex"]), shown)
     for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:
         if name not in written:  # what an earlier configuration left
             (folder / name).unlink()

@@ -171,9 +171,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
 
 def is_demonstration(results: Results) -> bool:
     """Whether any number in it rests on a synthetic corpus or on random weights."""
-    settings = results.settings
-    small = any(store.attributes["demonstration"] for store in results.stores)
-    return settings.demonstration or settings.root is None or settings.scale == "demo" or small
+    return results.settings.demonstration or any(store.attributes["demonstration"] for store in results.stores)
 
 
 def departures(settings: Settings, runs: list[str]) -> list[dict]:
