@@ -170,5 +170,6 @@ def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -
     enough = np.isfinite(table).sum(0) * 2 >= len(series)
     middle = np.full(len(longest), np.nan)
     middle[enough] = np.nanmedian(table[:, enough], axis=0)
-    thin = "".join(path(*series[k], x_axis, y_axis) for k in spread(len(series), LINES_AT_MOST))
+    drawn = [series[k] for k in spread(len(series), LINES_AT_MOST)]
+    thin = "".join(path(x, y, x_axis, y_axis) for x, y in drawn)
     return {"thin": thin, "median": path(longest, middle, x_axis, y_axis)}
