@@ -229,7 +229,7 @@ def html_of(fixture: Fixture, media: bool = True) -> str:
     """The report on a fixture, as the command writes it."""
     results = read(fixture.folder, Settings.from_json(fixture.config_json))
     view = build(results, media)
-    return render(view, downloads(results, prefix_of(view)))[0]
+    return render(view, downloads(results, prefix_of(view)) if media else [])[0]
 
 
 def page_of(fixture: Fixture) -> Page:

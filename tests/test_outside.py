@@ -90,6 +90,17 @@ def test_a_run_that_is_read_back_from_a_table_gives_the_row_of_the_contrast(clas
     assert "not planned with the contrasts of the run" in said
 
 
+def test_no_verdict_is_said_with_its_reason_alone(classes):
+    table = predictions(classes, "self-A")[["fold", "seed", "segment_id", "predicted"]]
+    settle(classes, "classes/segment", 2, alpha=1e-7)  # which twenty dialogs cannot reach
+    try:
+        said, _ = compare(classes, table, "theirs.csv")
+    finally:
+        settle(classes, "classes/segment", 2)
+    assert "400 items in 20 dialogs: no verdict\n" in said
+    assert "not even an exact test of so few dialogs, videos or speakers could reach the level" in said
+
+
 def test_one_prediction_for_each_item_needs_neither_fold_nor_seed(classes):
     table = predictions(classes, "self-A").query("seed == 1")[["segment_id", "predicted"]]
     said, row = compare(classes, table, "one.csv")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import statistics
 from hashlib import sha256
 
@@ -10,10 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.report.compare import flat, read_sides, verdicts
+from models.report.compare import build, flat, read_sides, verdicts
+from models.report.page import render_comparison
 from pipeline.records import InputError
 from tests.page import Page, rows_of
-from tests.report_fixture import Fixture, page_of
+from tests.report_fixture import Fixture, html_of, page_of
 from tests.report_material import TRAINING
 from tests.report_runs import SAID
 
@@ -122,6 +124,25 @@ def test_of_each_score_the_runs_that_have_it_are_listed(tmp_path):
     assert "RCMA (3 recursions, GRU) A+V" in listed["Mean CCC"] - listed["Balanced accuracy"]
 
 
+def test_five_folders_of_equal_scores_can_be_told_apart(tmp_path):
+    made = Fixture(tmp_path / "a", "text", size=10)
+    folders = [made.folder, *(tmp_path / name / "text" for name in "bcdefghijklm")]
+    for folder in folders[1:]:
+        shutil.copytree(made.folder, folder)
+    page = Page(render_comparison(build(read_sides(folders))))
+
+    def marks(places) -> set:
+        return {(dot.tag, dot.attributes["class"], dot.attributes.get("transform")) for p in places for dot in p}
+
+    dots = [g.with_class("dot") for svg in page.by_id("scores").with_class("plot") for g in svg.all("g")]
+    heights = {dot.parent.attributes["transform"] for (dot,) in dots}
+    keys = [key.with_class("dot") for key in page.with_class("key")]
+    assert len(keys) == 13
+    assert len(dots) == 13 * 2
+    assert len(heights) == 13, "none covers another"
+    assert len(marks(keys)) == len(marks(dots)) == 12, "of more than twelve folders the first mark comes again"
+
+
 def test_what_cannot_be_compared_is_said(tmp_path):
     made = Fixture(tmp_path, "text", size=10)
     with pytest.raises(InputError, match="give two or more results folders"):
@@ -170,6 +191,28 @@ def test_nothing_of_the_corpus_is_in_the_archive(archived):
     assert "rather cross" in page_of(made).by_id("coverage").text
     assert "Coverage" in texts["report.html"]
     assert "No face was found" in texts["report.html"]
+
+
+def test_numbers_of_single_segments_are_not_in_a_page_without_media(tmp_path):
+    """Neither as dots nor as a bin of one, on the page and in the drawings; the line and its table stay."""
+    made = Fixture(tmp_path, "numbers", size=40)
+    run("archive", made.folder, "--out", tmp_path / "crate")
+    page = Page((tmp_path / "crate" / "report.html").read_text(encoding="utf-8"))
+    drawing = (tmp_path / "crate" / "paper" / "truth_1.svg").read_text(encoding="utf-8")
+    for svg in page.by_id("truth").with_class("square"):
+        assert not svg.all("circle")
+        assert svg.with_class("second")[0].attributes["d"].count("L") > 4
+    assert "dot" not in drawing.partition("</style>")[2]
+    assert "A dot is" not in page.by_id("truth").text
+    rows = pd.read_csv(tmp_path / "crate" / "paper" / "truth.csv")
+    assert rows["items"].min() > 1
+    whole, shareable = (html_of(made, media) for media in (True, False))
+    for segment in made.segments:
+        assert segment.speaker in whole
+        assert segment.speaker not in shareable
+        assert segment.segment_id not in shareable
+    assert "No table was found" not in page.root.text
+    assert "are not in this page, as some have a row for each segment" in page.by_id("downloads").text
 
 
 def test_an_archive_never_goes_over_what_is_there(archived, tmp_path):

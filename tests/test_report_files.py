@@ -149,6 +149,48 @@ def test_figures_are_drawings_of_their_own(name, pages):
     assert targets == {f"download-{n}" for n in linked(page, ".csv")} | {f"download-figure-{n}" for n in figures}
 
 
+KEYS = {
+    ("iemocap", "scores"): {"whisker": "standard deviation", "diamond": "published", "chance": "guessing"},
+    ("affwild2", "loss_by_epoch_1"): {
+        "median second": "training part, median",
+        "median": "development part, median",
+        "thin": "single trainings",
+    },
+    ("iemocap", "score_by_epoch_1"): {"median": "median", "thin": "single trainings"},
+    ("affwild2", "trace_1"): {
+        "truth": "truth",
+        "predicted": "prediction, mean over seeds",
+        "band": "range over seeds",
+    },
+    ("numbers", "truth_1"): {
+        "dot faint": "single test segments",
+        "median second": "mean of a bin",
+        "diagonal": "right",
+    },
+    ("iemocap", "calibration_1"): {"diagonal": "confidence deserved"},
+    ("iemocap", "contrasts"): {
+        "dot better": "better",
+        "dot equivalent": "equivalent",
+        "dot undecided": "not decided",
+        "interval": "95 % interval",
+        "interval inner": "90 % interval",
+        "region": "±1 point",
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "figure"), KEYS)
+def test_a_drawing_says_what_its_marks_are(name, figure, pages):
+    drawing = ElementTree.fromstring(linked(pages[name], ".svg")[figure])
+    found = {}
+    for mark in drawing.findall(f"{SVG}g[@class='key']"):
+        (shape,) = [e for e in mark.iter() if e.tag in (f"{SVG}path", f"{SVG}rect", f"{SVG}circle")]
+        found[shape.get("class")] = mark.find(f"{SVG}text").text
+        left = float(re.match(r"translate\(([\d.]+) ", mark.get("transform"))[1])
+        assert left + 28 + 6 * len(found[shape.get("class")]) < float(drawing.get("width"))
+    assert found == KEYS[name, figure]
+
+
 def test_the_drawing_of_scores_has_each_run_where_its_score_is(pages):
     drawing = ElementTree.fromstring(linked(pages["iemocap"], ".svg")["scores"])
     rows = list(csv.DictReader(io.StringIO(linked(pages["iemocap"], ".csv")["scores"])))
@@ -213,7 +255,9 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "trained with 3 seeds in 5 folds: at most 20 epochs, batches of 32, Adam with learning rate 0.003",
         "9 contrasts were planned and tested on the test items of all folds together by a paired bootstrap of whole "
         "dialogs (5 000 resamples) [@field2007]",
-        "at level 0.05, with Holm’s correction [@holm1979]",
+        "at level 0.05, with Holm’s correction [@holm1979]: interval and p are those of Student’s t with "
+        "Satterthwaite’s degrees of freedom on its standard error, to whose variance that of trainings from different "
+        "seeds is added; two runs count as",
         "the 90 % interval of their difference lies within ±1 point",
         "affectflow (revision abc123)",
     ):
@@ -249,6 +293,38 @@ def test_tables_that_do_not_fit_come_in_parts_and_say_their_remarks_once():
     narrow = as_latex(Table.of("t", "Little", head[:3], rows[:9]), "x")
     assert narrow.count(r"\begin{table}") == 1
     assert "smallskip" not in narrow
+
+
+def test_a_matrix_of_many_classes_comes_in_parts_under_its_heading():
+    columns = [Column("label", "true", number=False)]
+    columns += [Column(f"v{k}", f"class {k:02d}", sub=f"n{k}", over="predicted") for k in range(40)]
+    rows = [{"label": f"class {n:02d}", **{f"{c}{k}": f"{n}.{k}" for k in range(40) for c in "vn"}} for n in range(9)]
+    text = as_latex(Table.of("t", "Matrix", columns, rows), "x")
+    spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}\{c\}\{predicted\}", text)]
+    assert len(spans) == text.count("\\begin{tabular}") > 3
+    assert (sum(spans), max(spans) < 14) == (40, True)
+    assert latex_rows(text, 9) == [[f"class{n:02d}", *(f"{n}.{k}" * 2 for k in range(40))] for n in range(9)]
+
+
+def test_a_row_may_begin_with_what_a_line_s_end_takes_for_its_own():
+    columns = [Column("name", "Name", number=False), Column("v", "V")]
+    rows = [{"name": name, "v": 1} for name in ("[laughter]", "*sigh*", "(x)")]
+    text = as_latex(Table.of("t", "Labels", columns, rows), "x")
+    assert "\\midrule\n{[}laughter] & 1 \\\\\n{*}sigh{*} & 1 \\\\\n(x) & 1" in text
+    assert latex_rows(text, 3) == [["[laughter]", "1"], ["*sigh*", "1"], ["x", "1"]]
+
+
+def test_what_pdflatex_cannot_set_is_said_at_the_head(tmp_path):
+    said = "% has characters that pdflatex does not know: take xelatex or lualatex"
+    made, paper = Fixture(tmp_path, "text", size=20), tmp_path / "paper"
+    made.tell(words={"unit": "dialog", "segment": "turn", "labels": {"ang": "怒り", "sad": "träurig – “so”"}})
+    arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
+    report.main(arguments, standalone_mode=False)
+    of_labels = (paper / "recall.tex").read_text(encoding="utf-8")
+    assert of_labels.splitlines()[1].startswith(said)
+    assert (paper / "preview.tex").read_text(encoding="utf-8").startswith(said)
+    assert said not in (paper / "cost.tex").read_text(encoding="utf-8")
+    assert max(map(ord, of_labels)) > 0x3000
 
 
 @pytest.mark.latex

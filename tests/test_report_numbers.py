@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import statistics
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -11,8 +12,13 @@ import pytest
 from models.options import SignificanceOptions
 from models.report import writing
 from models.report.charts import Axis, block_means, path, swarm
+from models.report.compare import Side, material
+from models.report.gather import read
+from models.report.sections import items, training
+from models.report.sections.provenance import provenance
 from models.report.sections.ranks import compared_blocks
 from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
+from models.report.settings import Settings
 from models.report.tables import Column
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
@@ -236,6 +242,28 @@ def test_curves_show_the_score_that_selects(tmp_path):
     assert "Mean CCC" in figure
 
 
+def test_lines_are_drawn_of_all_folds_and_their_number_is_said(tmp_path, monkeypatch):
+    """Twenty folds of five seeds, each with a loss of its own: the lines reach the last."""
+    axis = Axis.between(0, 99)
+    losses = [pd.DataFrame({"epoch": [1, 2], "loss": [k, k]}) for k in range(100)]
+    heights = [int(y) for y in re.findall(r"M\d+ (\d+)", training._lines(losses, "loss", axis, axis)["thin"])]
+    assert len(heights) == 60
+    assert (heights[0], heights[-1]) == (1000, 0)
+    assert max(before - after for before, after in pairwise(heights)) <= 21, "of every fold some"
+    monkeypatch.setattr(training, "LINES_AT_MOST", 4)
+    section = page_of(Fixture(tmp_path, "text", size=20)).by_id("curves")
+    assert section.text.count("4 of 10 are drawn") == 2 * 2  # score and loss of two runs
+    assert all(e.attributes["d"].count("M") == 4 for e in section.with_class("thin"))
+
+
+@pytest.mark.parametrize("at_most", [300, 7])
+def test_how_many_dots_are_drawn_is_said(tmp_path, monkeypatch, at_most):
+    monkeypatch.setattr(items, "DOTS_AT_MOST", at_most)
+    section = page_of(Fixture(tmp_path, "numbers", size=40)).by_id("truth")
+    assert ("7 of 40 are drawn" in section.text) == (at_most == 7)
+    assert {len(svg.with_class("dot")) for svg in section.with_class("square")} == {min(40, at_most)}
+
+
 def test_the_official_split_s_figure_stands_only_beside_the_official_split(tmp_path):
     protocol = {"name": "sixfold", "description": "official partition and five rotations"}
     page = page_of(Fixture(tmp_path, "affwild2", size=24, about={"protocol": protocol}))
@@ -359,7 +387,7 @@ def test_provenance_shows_what_the_stores_say(pages):
     assert cells[4].endswith("5b0a6c2")
     text = pages["iemocap"].by_id("provenance").text
     assert "ab" * 32 in text  # digest of the weights
-    assert "torch 2.11.0" in text
+    assert "torch 2.11.0," in text
     assert "Example CPU 3000" in text
     (config,) = pages["iemocap"].by_id("provenance").all("pre")
     assert json.loads(config.text)["iemocap"]["training"]["learning_rate"] == 0.003
@@ -370,6 +398,19 @@ def test_provenance_shows_what_the_stores_say(pages):
     trainings = str(sum(run.endswith("A+V+T") for run in RUNS["iemocap"]) * 5 * 2)
     assert read["features/wav2vec2.h5"] == [trainings, "01" * 32]
     assert read["splits/session.tsv"] == [trainings, "02" * 32]
+
+
+def test_all_versions_that_were_used_are_named(tmp_path):
+    """Of which one fold was trained after an upgrade; on the page, in the methods paragraph and in a comparison."""
+    made = Fixture(tmp_path, "text", size=20)
+    for file in made.folder.glob("runs/self-T/fold3/*/run.json"):
+        file.write_text(file.read_text().replace("2.11.0", "2.12.1"))
+    page = page_of(made)
+    assert "torch 2.11.0 and 2.12.1," in page.by_id("provenance").text
+    assert "python 3.11.2, torch 2.11.0 and 2.12.1 and transformers 5.1.0" in page.with_class("methods")[0].text
+    (side,) = [Side("one", results := read(made.folder, Settings.from_json(made.config_json)), {}, ["self-T"], None)]
+    assert "torch 2.11.0 and 2.12.1" in material([side]).rows[0]["software"]
+    assert dict(provenance(results)["software"])["torch"] == "2.11.0 and 2.12.1", "as versions.json has it"
 
 
 @pytest.mark.parametrize(("name", "labels"), [("numbers", "labels.tsv"), ("affwild2", "labels.h5")])
@@ -456,6 +497,17 @@ def test_swarm_keeps_dots_apart_while_there_is_room():
     [
         (writing.p_value, 0.0004, "< 0.001"),
         (writing.p_value, 0.0312, "0.031"),
+        (writing.p_value, 0.0496, "0.0496"),
+        (writing.p_value, 0.0504, "0.0504"),
+        (writing.p_value, 0.0499996, "0.0499996"),
+        (writing.p_value, 0.05, "0.050"),
+        (lambda p: writing.p_value(p, 0.01), 0.0504, "0.050"),
+        (lambda p: writing.p_is(p, 0.01), 0.0097, "= 0.0097"),
+        (lambda p: writing.p_value(p, 0.0001), 0.0002, "0.0002"),
+        (writing.level, 0.025, "97.5 %"),
+        (writing.level, 0.05, "95 %"),
+        (writing.level, 2 * 0.05, "90 %"),
+        (writing.level, 0.001, "99.9 %"),
         (Column("p", "p", writing.p_value).text, {"p": None}, "–"),
         (writing.percent, 0.9999, "> 99 %"),
         (writing.percent, 0.005, "< 1 %"),
@@ -478,6 +530,11 @@ def test_swarm_keeps_dots_apart_while_there_is_room():
         (writing.metric_words, "development_rmse_arousal", "development RMSE arousal"),
         (writing.Numbers("accuracy").difference, -0.0004, "0.0"),
         (writing.Numbers("accuracy").amount, 0.01, "1 point"),
+        (lambda ends: writing.Numbers("accuracy").interval(*ends), (0.0004, 0.023), "+0.04 to +2.3"),
+        (lambda ends: writing.Numbers("accuracy").interval(*ends), (-0.0302, -0.00049), "−3.0 to −0.05"),
+        (lambda ends: writing.Numbers("accuracy").interval(*ends), (0.0, 0.0996), "0.0 to +10.0"),
+        (lambda ends: writing.Numbers("accuracy").interval(*ends, 0.01), (-0.00996, 0.004), "−0.996 to +0.4"),
+        (lambda ends: writing.Numbers("ccc_mean").interval(*ends, 0.01), (-0.01, 0.01002), "−0.010 to +0.01002"),
         (writing.Numbers("ccc_mean").difference, -0.0123, "−0.012"),
         (writing.Numbers("ccc_mean").region, 0.01, "0.01 CCC"),
     ],

@@ -69,6 +69,12 @@ def test_the_picture_places_each_run_at_its_rank():
     assert "No comparison was planned" in found.text
 
 
+def test_runs_that_tie_everywhere_have_no_friedman():
+    values = {run: [0.9, 0.8, 0.7] for run in ("a-A", "b-A", "c-A")}
+    found = picture(scores_of(values), pd.DataFrame(), list(values), "accuracy", names_of(values), planned=True)
+    assert found.table.note == "Critical difference 1.91 (Nemenyi, level 0.05)."
+
+
 def test_too_few_runs_or_blocks_have_no_picture():
     values = {"a-A": [0.9, 0.8], "b-A": [0.8, 0.9], "c-A": [0.1, 0.2]}
     names = names_of(values)

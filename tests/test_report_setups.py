@@ -116,7 +116,7 @@ def test_the_best_model_is_the_best_by_development_and_its_test_score_is_the_tab
 
 @pytest.mark.parametrize("name", [*SETUPS, *PAPERS])
 def test_words_fit_how_many_there_are_and_what_they_are(name, made):
-    """One run is not each, one contrast is adjusted for nothing, no number has a McNemar, nothing is made by import."""
+    """One run is not each, one contrast is adjusted for nothing, only classes of segments have a McNemar, and so on."""
     fixture, page = made[name]
     setup, text = fixture.setup, page.root.text
     one = len(setup.levels) == 1
@@ -128,7 +128,7 @@ def test_words_fit_how_many_there_are_and_what_they_are(name, made):
     assert ("Nadeau" in page.by_id("methods").text) == (bool(setup.contrasts) and setup.folds > 1)
     used, of = re.search(r"Used: (\d+) of (\d+)", page.by_id("coverage").text).groups()
     assert ("The others train" in page.by_id("coverage").text) == (used != of)
-    assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers)
+    assert ("McNemar" in text) == (bool(setup.contrasts) and not setup.numbers and not setup.frames)
     assert ("folds × seeds" in text) == (setup.folds > 1)
     assert ("shown in detail" in text) == (not setup.numbers and len(setup.levels) > 4)
     assert "by import" not in text
@@ -278,6 +278,24 @@ def test_numbers_of_segments_are_shown_beside_their_truth(made):
     spread = f" ± {said.std():.3f}" if len(said) > 1 else ""
     wanted = [f"{first['truth_valence'].mean():.3f}", str(len(first)), f"{said.mean():.3f}{spread}"]
     assert rows[2] == wanted
+
+
+def test_a_speaker_of_one_segment_has_no_ccc(tmp_path):
+    """It would be 0 however close the prediction, and draw the lowest and the median down."""
+    made = Fixture(tmp_path, "numbers", size=40)
+    file = made.folder / "segments.tsv"
+    segments = pd.read_csv(file, sep="\t", dtype=str)
+    segments.loc[0, "speaker"] = "alone"
+    segments.to_csv(file, sep="\t", index=False)
+    page = page_of(made)
+    each = rows_of(page.table("Mean CCC by speaker, one by one"))
+    assert each.pop("alone") == ["1", "–", "–"]
+    lowest = min(float(cells[1].replace("−", "-")) for cells in each.values())
+    summary = next(iter(rows_of(page.table("Mean CCC by speaker.")).values()))
+    assert float(summary[1].replace("−", "-")) == pytest.approx(lowest)
+    text = page.by_id("speakers").text
+    assert f"One dot for each of the {len(each)} speakers" in text
+    assert "Left out: 1 speaker of a single segment, which has no mean CCC." in text
 
 
 @pytest.mark.parametrize("name", ["iemocap", "affwild2", "numbers", "text"])

@@ -134,12 +134,60 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "No verdict: these data cannot carry one.",
             "score alike, but there is no verdict: too few test items.",
         ),
+        (
+            {"verdict": "no verdict", "status": "at chance", "difference": 0.02},
+            "No verdict: neither is shown to be better than guessing.",
+            "but there is no verdict: neither model is shown to be better than the best constant answer.",
+        ),
+        (
+            {"verdict": "no verdict", "status": "chosen on test", "difference": 0.02},
+            "No verdict: the second was chosen by its score on the test items.",
+            "but there is no verdict: b is the best of several on the test items: name one run as b.",
+        ),
+        (
+            {"verdict": "a better", "difference": 0.012, "ci_low": 0.0004, "ci_high": 0.023, "p_holm": 0.0496},
+            "Cross-attention is better.",
+            "(95 % interval of the difference +0.04 to +2.3, Holm-adjusted p = 0.0496)",
+        ),
     ],
 )
 def test_the_verdict_says_what_the_table_says(fixtures, changes, answer, sentence):
     made = with_contrast(fixtures["iemocap"], **changes)
     assert made.with_class("answer")[0].text == answer
     assert sentence in made.with_class("lead")[0].text
+
+
+def test_a_contrast_without_a_test_says_why_below_its_verdict_and_is_not_counted_as_tested(fixtures):
+    nothing = dict.fromkeys(("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence", "group_kind", "p_by_group"))
+    page = with_contrast(fixtures["iemocap"], verdict="no verdict", status="few items", **nothing)
+    verdict = _contrasts(page)[0].with_class("verdict")[0]
+    assert (verdict.text, verdict.with_class("sub")[0].text) == ("no verdict too few test items", "too few test items")
+    (tests,) = [t for t in page.all("table") if t.attributes["data-name"] == "tests"]
+    assert {"p by session"} == {th.text for th in tests.all("th") if th.text.startswith("p by ")}
+    said = page.with_class("methods")[0].text
+    assert "9 contrasts were planned, of which 8 could be tested, on the test items of all folds together by" in said
+    page = with_contrast(fixtures["iemocap"], line=1, p_bootstrap=None, status="few items")
+    note = page.table("The same contrasts on the test items of one style alone").all("caption")[0].text
+    assert "A dash: too few test items." in note
+
+
+def test_the_rule_that_is_said_is_the_one_that_decides(pages, tmp_path):
+    """A better model must be better than guessing, too; of one seed nothing is known of chance in training."""
+    one = Fixture(tmp_path, "one contrast", seeds=1, size=20)
+    given = json.loads(one.config_json.read_text())["config"]["mine"]["significance"]
+    one.configure(significance=given | {"alpha": 0.025})
+    alone = page_of(one)
+    for page in (pages["iemocap"], alone):
+        rule = "the better one, or both of two equivalent ones, are not shown to be better than guessing"
+        assert rule in page.by_id("significance").text
+        assert rule in page.by_id("methods").text
+        assert "both of two equivalent ones, are not shown to score above the best" in page.by_id("paper").text
+        for section in ("significance", "methods", "paper"):
+            several = "trainings from different seeds" in page.by_id(section).text
+            assert several == (page is not alone), section
+    assert "97.5 % interval of the difference" in alone.with_class("lead")[0].text
+    assert "with the 97.5 % interval of" in alone.table("Planned contrasts").text
+    assert "the 95 % interval (the thick part" in alone.by_id("significance").text
 
 
 def test_a_real_difference_may_still_be_too_small_to_matter(fixtures):

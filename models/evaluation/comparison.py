@@ -60,7 +60,6 @@ class Comparison:
     p_equivalence_by_group: float | None = None
     p_t_paper: float | None = None
     effect_size: float | None = None
-    effect_size_kind: str = "Cohen's d over runs"
     p_t_corrected: float | None = None
     effect_t_corrected: float | None = None  # mean / standard deviation over folds
     p_wilcoxon: float | None = None

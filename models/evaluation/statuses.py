@@ -25,7 +25,7 @@ class Verdict(Worded):
     B_BETTER = "b better", "b is better"
     EQUIVALENT = "equivalent", "the two differ by less than the practical region"
     UNDECIDED = "undecided", "these data do not tell"
-    NONE = "no verdict", "these data cannot tell, whatever the scores"
+    NONE = "no verdict", "no verdict"
 
 
 class Status(Worded):

@@ -79,9 +79,8 @@ class RunTally:
 
     @property
     def class_items(self) -> np.ndarray:
-        """Items of each true class; of numbers all items as of one class."""
-        first = self.sums[:, 0].sum(0)
-        return first.sum(-1) if self.classes else first[:1, 0]
+        """Items of each true class, (K,)."""
+        return self.sums[:, 0].sum((0, -1))
 
     def items_for(self, metric: str) -> np.ndarray | None:
         """Items of each class that a metric weighs alike: one class of all where it weighs items; None of numbers."""

@@ -59,10 +59,12 @@ def collect(results: Results, out: Path) -> None:
 
 def describe(results: Results, out: Path, day: str, licence: str | None) -> dict:
     """The metadata of the crate: the run as a data set, and each of its files with size and digest."""
+    from models.report.view import is_demonstration
+
     settings = results.settings
     files = sorted(path for path in out.rglob("*") if path.is_file() and path.name != METADATA)
     parts = [_part(path, out) for path in files]
-    demonstration = "Demonstration, no results. " if settings.demonstration else ""
+    demonstration = "Demonstration, no results. " if is_demonstration(results) else ""
     about = f"{demonstration}Runs of affectflow on {settings.title}, protocol {settings.protocol.description}"
     root = {
         "@id": "./",

@@ -127,6 +127,11 @@ def finite_means(values: np.ndarray, first: np.ndarray) -> np.ndarray:
     return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
 
 
+def spread(count: int, at_most: int) -> np.ndarray:
+    """Places of at most so many of ``count`` things, evenly over all of them."""
+    return np.linspace(0, count - 1, min(count, at_most)).astype(int)
+
+
 def swarm(values: Sequence[float], axis: Axis) -> list[tuple[str, int]]:
     """Place dots along an axis so that they do not cover each other: (x, row), rows counted from the middle.
 

@@ -14,7 +14,7 @@ from pipeline.log import log
 @click.option("--results", "folder", required=True, type=click.Path(path_type=Path), help="results/<corpus>")
 @click.option("--revision", help="of the code, as git names it")
 @click.option("--paper", type=FOLDER, help="also write tables, figures and text here")
-@click.option("--media/--no-media", default=True, help="with faces, words and traces of the corpus, or without")
+@click.option("--media/--no-media", default=True, help="with faces, words and traces of single segments, or without")
 @click.option("--out", required=True, type=FILE, help="the HTML file to write")
 def report(folder, revision, paper, media, out):
     """Write one corpus's report as a single HTML file."""

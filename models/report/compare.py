@@ -17,6 +17,7 @@ from models.report.charts import Axis
 from models.report.gather import Results, run_infos
 from models.report.runs import RunNames, in_order
 from models.report.sections.contrasts import SHORT
+from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group
 from models.report.tables import Column, Table
@@ -96,12 +97,12 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        versions = next((info["versions"] for info in run_infos(side.results, side.runs)), {})
+        software = versions(info["versions"] for info in run_infos(side.results, side.runs))
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}
         row["trainings"] = max((cell.runs for cell in side.cells.values()), default=None)
-        rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in versions.items()) or None})
+        rows.append({**row, "software": ", ".join(f"{k} {v}" for k, v in software.items()) or None})
     columns = [
         Column("name", "Folder", number=False),
         Column("title", "Corpus", number=False),
@@ -133,7 +134,7 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
         rows,
         note="The runs that moved most come first; those without this score are left out. A dash: not there, or "
         "undefined in some training.",
-        kind="wide",
+        kind="wide many" if len(sides) > 4 else "wide",  # the dots of a row stand one below the other
         plot="Scores as a chart",
     )
     return table, Axis.covering([mean for row in rows for _, mean in row["means"]], 5)
@@ -201,11 +202,8 @@ def _short(folders: list[Path]) -> list[str]:
     parts = [folder.resolve().parts for folder in folders]
     while len({own[-1] for own in parts}) == 1:
         parts = [own[:-1] for own in parts]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(own[-length:]) for own in parts]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    ends = (["/".join(own[-length:]) for own in parts] for length in range(1, max(map(len, parts)) + 1))
+    return next(names for names in ends if len(set(names)) == len(names))
 
 
 def build(sides: list[Side]) -> dict:

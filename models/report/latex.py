@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import groupby, zip_longest
+from unicodedata import east_asian_width
 
 from models.report.tables import Column, Table
 from models.report.writing import MINUS
@@ -18,6 +19,7 @@ from models.report.writing import MINUS
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
 LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
 LATEX |= {MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$", "–": "--", "\u202f": r"\,", "\u00a0": "~", "’": "'"}
+LATEX |= {c: f"{{{c}}}" for c in "[*"}  # which \\ in front of a row would take for its own
 LATEX |= {"“": "``", "”": "''", "…": r"\dots{}", "Δ": r"$\Delta$"}
 BREAK = r"\allowbreak{}"
 
@@ -51,7 +53,15 @@ def as_latex(table: Table, label: str, demonstration: bool = False) -> str:
         caption = latex(f"{'DEMONSTRATION, not a result. ' if demonstration else ''}{table.title}{of}.")
         about = _about(table) if number == len(parts) else []
         out += _float(part, caption, label if number == 1 else f"{label}-{number}", about)
-    return "\n".join(out) + "\n"
+    return "\n".join([out[0], *other_script("".join(out)), *out[1:]]) + "\n"
+
+
+def other_script(text: str) -> list[str]:
+    """The comment on a text that pdflatex stops at; none where all is Latin."""
+    known = all(ord(c) < 0x180 or 0x2000 <= ord(c) < 0x2070 for c in text)
+    return (
+        [] if known else ["% has characters that pdflatex does not know: take xelatex or lualatex, and a font of them"]
+    )
 
 
 def _packed(sizes: Sequence[float], most: float) -> list[list[int]]:
@@ -76,7 +86,7 @@ def _packed(sizes: Sequence[float], most: float) -> list[list[int]]:
 @cache
 def _width(text: str) -> int:
     """About how many digits wide a text is."""
-    return math.ceil(sum(DIGITS.get(c, 1) for c in text))
+    return math.ceil(sum(DIGITS.get(c, 2 if east_asian_width(c) in "WF" else 1) for c in text))
 
 
 def _wanted(table: Table) -> dict[str, int]:
@@ -100,11 +110,17 @@ def _given(table: Table) -> dict[str, int]:
 
 
 def _abreast(table: Table) -> list[Table]:
-    """The columns in parts that fit between the margins, each behind the first; a shared heading is not torn apart."""
+    """The columns in parts that fit between the margins, each behind the first.
+
+    Columns under a shared heading stay together where they fit; else the heading comes again in each part.
+    """
     first, *others = table.columns
-    together = [tuple(columns) for _, columns in groupby(others, key=lambda c: c.over or c.key)]
     needs = {key: min(length, LONG) + GAP for key, length in _wanted(table).items()}
-    runs = _packed([sum(needs[c.key] for c in columns) for columns in together], LINE - needs[first.key])
+    room, together = LINE - needs[first.key], []
+    for _, group in groupby(others, key=lambda c: c.over or c.key):
+        columns = list(group)
+        together += [[columns[k] for k in run] for run in _packed([needs[c.key] for c in columns], room)]
+    runs = _packed([sum(needs[c.key] for c in columns) for columns in together], room)
     return [replace(table, columns=(first, *(c for k in run for c in together[k]))) for run in runs] or [table]
 
 
@@ -193,9 +209,10 @@ def _about(table: Table) -> list[str]:
     return [text for text in (latex(table.note), remarks) if text]
 
 
-def document(tables: Iterable[str], cites: bool) -> str:
-    """A document that shows the methods paragraph, every table and the bibliography of a folder."""
+def document(tables: Iterable[str], cites: bool, text: str = "") -> str:
+    """A document that shows the methods paragraph, every table and the bibliography of a folder; all as ``text``."""
     lines = [
+        *other_script(text),
         "% All that is in this folder: pdflatex preview; bibtex preview; pdflatex preview; pdflatex preview",
         "% Figures are SVG, which LaTeX takes as PDF: inkscape --export-type=pdf scores.svg",
         r"\documentclass{article}",

@@ -14,7 +14,7 @@ from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
 from models.report.settings import Settings
 from models.report.tables import Table, as_csv
-from models.report.writing import count, grouped, listing, metric_words, missing, percent, sentence
+from models.report.writing import count, grouped, level, listing, metric_words, missing, sentence
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
@@ -186,23 +186,27 @@ def _loss(settings: Settings, training: dict) -> str:
 
 def _tests(settings: Settings, verdicts: Verdicts) -> Text:
     planned, kind = len(verdicts.rows), verdicts.rows[0].get("cluster_kind") or "cluster"
+    tested = sum(not missing(row.get("p_holm")) for row in verdicts.rows)
     samples = grouped(settings.options["significance"]["bootstrap_samples"])
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
-    within = percent(1 - 2 * settings.alpha)
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
-    if not verdicts.resampled:
-        return [f"{many} planned; the data carry no test of {'it' if planned == 1 else 'them'}."]
+    if not tested:
+        return [f"{many} planned, but could not be tested."]
+    done = "planned and tested" if tested == planned else f"planned, of which {tested} could be tested,"
     together = " of all folds together" if settings.folds > 1 else ""
+    seeds = ", to whose variance that of trainings from different seeds is added" if len(settings.seeds) > 1 else ""
     return [
-        f"{many} planned and tested on the test items{together} by a paired bootstrap of whole {kind}s "
-        f"({samples} resamples)",
+        f"{many} {done} on the test items{together} by a paired bootstrap of whole {kind}s ({samples} resamples)",
         Cite(["field2007"]),
         f" at level {settings.alpha:g}",
         *holm,
-        f"; two runs count as equivalent where the {within} interval of their difference lies within "
-        f"±{verdicts.numbers.region(settings.practical_region)}",
+        ": interval and p are those of Student’s t with Satterthwaite’s degrees of freedom on its standard error",
+        f"{seeds}; two runs count as equivalent where the {level(2 * settings.alpha)} interval of their difference "
+        f"lies within ±{verdicts.numbers.region(settings.practical_region)}",
         Cite(["schuirmann1987"]),
         "." if planned == 1 else ", each contrast for itself.",
+        " There is no verdict where the better run, or both of two equivalent ones, are not shown to score above the "
+        "best constant answer.",
         CHOSEN if any(not missing(row.get("b_chosen_from")) for row in verdicts.rows) else "",
     ]
 
@@ -219,13 +223,15 @@ def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     corpus = view["settings"].corpus
-    written = {PREVIEW: document((table.name for table in tables), bool(view["paper"]["bibtex"]))}
+    written = {}
     for table in tables:
         written[f"{table.name}.csv"] = as_csv(table)
         written[f"{table.name}.tex"] = as_latex(table, f"{corpus}-{table.name}", view["demonstration"])
     written |= {f"{figure.name}.svg": figure.svg for figure in figure_files(view, environment())}
     written["methods.tex"] = view["paper"]["latex"]
     written["references.bib"] = view["paper"]["bibtex"] + "\n"
+    shown = "".join(text for name, text in written.items() if name.endswith((".tex", ".bib")))
+    written[PREVIEW] = document((table.name for table in tables), bool(view["paper"]["bibtex"]), shown)
     for name in {path.name for path in folder.iterdir() if path.suffix in (".csv", ".tex", ".svg", ".bib")}:
         if name not in written:  # what an earlier configuration left
             (folder / name).unlink()

@@ -137,7 +137,7 @@ class Settings:
 
     @property
     def contrasts(self) -> list[dict]:
-        """The planned comparisons: question, a, b, and what they are about."""
+        """The planned comparisons: question, a and b."""
         return self.options["contrasts"]
 
     @property

@@ -120,17 +120,17 @@ def as_csv(table: Table) -> str:
 
 @dataclass
 class Numbering:
-    """Count tables and figures in the order in which they stand on the page, and remember which they were."""
+    """Count tables and figures in the order in which they stand on the page, and remember the tables."""
 
     tables: list[Table] = field(default_factory=list)
-    figures: list[str] = field(default_factory=list)
+    figures: int = 0
 
     def table(self, table: Table) -> str:
         """Give the next table its number."""
         self.tables.append(table)
         return f"Table {len(self.tables)}"
 
-    def figure(self, name: str) -> str:
+    def figure(self) -> str:
         """Give the next figure its number."""
-        self.figures.append(name)
-        return f"Figure {len(self.figures)}"
+        self.figures += 1
+        return f"Figure {self.figures}"

@@ -37,7 +37,7 @@ TITLES = {
 
 
 def build(results: Results, media: bool = True) -> dict:
-    """The values of the page; without ``media`` nothing of the corpus itself is in them: no face, word or trace."""
+    """The values of the page; without ``media`` no face, word or trace, and no label or prediction of one segment."""
     settings = results.settings
     table = scores.of_protocol(results.tables["scores"], settings.protocol.name)
     runs = in_order(table["run"], settings.runs)
@@ -162,7 +162,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
     return {
         "calibration": items.calibration(found, run_names) if found and not numbers else None,
         "speakers": items.speakers(results, of_numbers if numbers else found, run_names),
-        "truth": items.truth_and_prediction(of_numbers, run_names, settings.task.targets) if of_numbers else None,
+        "truth": items.truth_and_prediction(of_numbers, run_names, settings.task.targets, media),
         "traces": traces.traces(results, best) if numbers and frames and media and best else [],
         "videos": traces.video_swarm(results, main, run_names) if frames else None,
         "examples": examples(results) if media else None,
@@ -171,9 +171,7 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
 
 def is_demonstration(results: Results) -> bool:
     """Whether any number in it rests on a synthetic corpus or on random weights."""
-    settings = results.settings
-    small = any(store.attributes["demonstration"] for store in results.stores)
-    return settings.demonstration or settings.root is None or settings.scale == "demo" or small
+    return results.settings.demonstration or any(store.attributes["demonstration"] for store in results.stores)
 
 
 def departures(settings: Settings, runs: list[str]) -> list[dict]:

@@ -65,12 +65,15 @@ class Numbers:
 
     def difference(self, value) -> str:
         """A difference with its sign."""
-        text = f"{value * self.factor:+.{self.decimals}f}".replace("-", MINUS)
-        return text[1:] if float(text.replace(MINUS, "-")) == 0 else text
+        return _signed(value * self.factor, self.decimals)
 
-    def interval(self, low, high) -> str:
-        """Two differences as an interval; empty where there is none."""
-        return "" if missing(low) or missing(high) else f"{self.difference(low)} to {self.difference(high)}"
+    def interval(self, low, high, region: float = 0.0) -> str:
+        """Two differences as an interval, seen on the side of zero and of ``region`` where they lie; empty without."""
+        if missing(low) or missing(high):
+            return ""
+        limits = [limit * self.factor for limit in (0.0, region, -region)]
+        ends = (float(end * self.factor) for end in (low, high))
+        return " to ".join(_signed(end, decimals_beside(limits, end, self.decimals)) for end in ends)
 
     def region(self, value: float) -> str:
         """A practical region with its unit, without needless zeros: "1 point", "0.01 CCC"."""
@@ -83,14 +86,28 @@ class Numbers:
         return points(size.removesuffix(".0")) if self.percent else f"{size} {self.unit}"
 
 
-def p_value(value) -> str:
-    """A probability with three decimals, small ones as a bound."""
-    return "< 0.001" if value < 0.0005 else f"{value:.3f}"
+def _signed(value: float, decimals: int) -> str:
+    text = f"{value:+.{decimals}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
-def p_is(value) -> str:
+def decimals_beside(limits: list[float], value: float, at_least: int) -> int:
+    """With how many decimals a value is still seen on the side of each limit where it lies."""
+
+    def sides(x: float) -> list[int]:
+        return [(x > limit) - (x < limit) for limit in limits]
+
+    return next((n for n in range(at_least, 9) if sides(round(value, n)) == sides(value)), at_least)
+
+
+def p_value(value, alpha: float = 0.05) -> str:
+    """A probability with three decimals, or as many as tell it from ``alpha``; small ones as a bound."""
+    return "< 0.001" if value < min(0.0005, alpha) else f"{value:.{decimals_beside([alpha], float(value), 3)}f}"
+
+
+def p_is(value, alpha: float = 0.05) -> str:
     """A probability as it stands behind p: "= 0.012", "< 0.001"."""
-    text = p_value(value)
+    text = p_value(value, alpha)
     return text if text.startswith("<") else f"= {text}"
 
 
@@ -110,6 +127,11 @@ def percent(value, decimals: int = 0) -> str:
     if decimals == 0 and 0 < value < 1 and text in ("0", "100"):
         return "< 1 %" if text == "0" else "> 99 %"
     return f"{text} %"
+
+
+def level(alpha: float) -> str:
+    """The level of an interval that leaves out ``alpha``: 95 %, 97.5 %."""
+    return f"{100 * (1 - alpha):g} %"
 
 
 def duration(seconds: float) -> str:

@@ -1,10 +1,10 @@
 """The tables of the planned contrasts: verdicts with their intervals, and all tests side by side."""
 
 from models.evaluation.contrast import runs_of
-from models.evaluation.statuses import Status, Verdict
+from models.evaluation.statuses import Verdict
 from models.report.charts import Axis
 from models.report.runs import best_of
-from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks
+from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks, why_not
 from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
@@ -12,10 +12,10 @@ from models.report.writing import (
     count,
     effect,
     grouped,
+    level,
     listing,
     metric_words,
     missing,
-    p_value,
     percent,
     sentence,
 )
@@ -59,7 +59,7 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
                 **_compared(answer.first, answer.second, answer.shared, row, numbers),
                 "verdict": _short(answer),
                 "verdict_class": answer.kind,
-                "reason": None if row.get("status") in (None, Status.TESTED) else Status(row["status"]).text,
+                "reason": why_not(row) or None,
                 "caution": "; ".join(answer.cautions) or None,
                 "also": ", ".join(answer.also) or None,
                 "parameters": None
@@ -77,7 +77,7 @@ def _columns(verdicts: Verdicts) -> list[Column]:
     return [
         Column("difference", "Difference", verdicts.numbers.difference),
         Column("interval", "Interval"),
-        Column("p_holm", "p (Holm)" if holm else "p", p_value, explain=adjusted),
+        Column("p_holm", "p (Holm)" if holm else "p", verdicts.p, explain=adjusted),
     ]
 
 
@@ -89,7 +89,7 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     rows = _rows(verdicts.answers, numbers, parameters)
     note = f"First minus second in {unit}"
     if any(row["interval"] for row in rows):
-        note += f", with the {percent(1 - settings.alpha)} interval of the cluster bootstrap"
+        note += f", with the {level(settings.alpha)} interval of the cluster bootstrap"
     note += "."
     for row in rows:
         row["parameters"] = row["parameters"] if row["also"] else None
@@ -99,8 +99,8 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     columns = [
         Column("first", "First against second", number=False, sub="second"),
         *_columns(verdicts),
-        Column("p_equivalence", "p (equiv.)", p_value, explain=OTHER_P["p_equivalence"]),
-        Column("verdict", "Verdict", number=False, css="verdict"),
+        Column("p_equivalence", "p (equiv.)", verdicts.p, explain=OTHER_P["p_equivalence"]),
+        Column("verdict", "Verdict", number=False, sub="reason", css="verdict"),
         Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
     table = Table.of("contrasts", title, columns, rows, note=note, kind="contrasts wide", plot="Difference as a chart")
@@ -120,7 +120,7 @@ def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | 
         Column("versus", "First against second", number=False),
         *_columns(verdicts),
     ]
-    interval = f", {percent(1 - settings.alpha)} interval" if any(row["interval"] for row in rows) else ""
+    interval = f", {level(settings.alpha)} interval" if any(row["interval"] for row in rows) else ""
     note = f"First minus second{interval}. Not decided is not the same as equal."
     return Table.of("undecided", "What these data do not decide", columns, rows, note=note).without_empty()
 
@@ -132,16 +132,16 @@ def tests(verdicts: Verdicts) -> Table:
     for row in verdicts.rows:
         marks = ", ".join(str(notes[part]) for part in remarks(row))
         effects = {f"{key}_text": effect(row[key]) for key in EFFECTS if not missing(row.get(key))}
-        between = verdicts.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
         if not missing(row.get("standard_error_by_group")):
             effects["by_group_text"] = f"s.e. {verdicts.numbers.score(row['standard_error_by_group'])}"
         second = f"against {best_of(runs_of(row['b']))}"
-        about = {"second": second, "notes": marks or None, "equivalence_interval": between}
+        about = {"second": second, "notes": marks or None, "equivalence_interval": verdicts.inner_interval(row)}
         rows.append({**row, **effects, **about})
-    score, inner = verdicts.numbers.score, f"{percent(1 - 2 * verdicts.alpha)} interval"
+    score, inner = verdicts.numbers.score, f"{level(2 * verdicts.alpha)} interval"
+    kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
     tested = {
         "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equiv.", ""),
-        "p_by_group": (f"p by {verdicts.rows[0].get('group_kind') or 'group'}", "by_group"),
+        "p_by_group": (f"p by {kind}", "by_group"),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
         "p_t_paper": ("p paper’s t-test", "effect_size"),
@@ -158,7 +158,7 @@ def tests(verdicts: Verdicts) -> Table:
         Column("standard_error", "s.e.", score, explain="standard error of the difference, by the cluster bootstrap"),
         Column("equivalence_interval", inner, explain="of the difference; within the practical region: equivalent"),
         *(
-            Column(k, head, p_value, sub=f"{of}_text" if of else "", explain=OTHER_P.get(k, ""))
+            Column(k, head, verdicts.p, sub=f"{of}_text" if of else "", explain=OTHER_P.get(k, ""))
             for k, (head, of) in tested.items()
         ),
         *(Column(k, f"P ({words})", percent) for k, words in shares.items()),
@@ -174,7 +174,6 @@ def tests(verdicts: Verdicts) -> Table:
     ]
     shown = [text for key, text in EFFECTS.items() if any(not missing(row.get(key)) for row in verdicts.rows)]
     sizes = f"Below a p, its effect size: {', '.join(shown)}. " if shown else ""
-    kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
     groups = f"By {kind}: the bootstrap of whole {kind}s, with its standard error (s.e.). " if kind else ""
     bayes = any(not missing(row.get(key)) for row in verdicts.rows for key in shares)
     others = [k for k in OTHER_P if k in tested and any(not missing(row.get(k)) for row in rows)]
@@ -225,10 +224,10 @@ def by_turns(verdicts: Verdicts) -> Table | None:
         Column("mean_b", "Second", numbers.score),
         Column("difference", "Difference", numbers.difference),
         Column("interval", "Interval"),
-        Column("p_bootstrap", "p", p_value, explain="of the bootstrap, adjusted for nothing"),
+        Column("p_bootstrap", "p", verdicts.p, explain="of the bootstrap, adjusted for nothing"),
     )
     title = "The same contrasts on the test items of one style alone"
     note = "To look at, not to decide: these were not planned, and p is adjusted for nothing."
-    if any(missing(row.get("p_bootstrap")) for row in verdicts.secondary):
-        note += " A dash: too few clusters of this style for an interval."
+    if reasons := dict.fromkeys(why_not(row) for row in verdicts.secondary if missing(row.get("p_bootstrap"))):
+        note += f" A dash: {'; '.join(filter(None, reasons))}."
     return Table("contrasts_by_style", title, columns, tuple(groups), note=note)

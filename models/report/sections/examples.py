@@ -25,7 +25,7 @@ class Mistake:
     run: str
     truth: str
     predicted: str
-    confidence: float | None  # mean probability of the class predicted, or none for numbers
+    confidence: float  # mean probability of the class predicted
 
 
 def choose(table, run: str, at_most: int) -> list[Mistake]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.evaluation.statuses import Status
 from models.protocols.leaks import clauses
 from models.report.gather import Results
 from models.report.runs import RunNames
@@ -17,6 +18,10 @@ CHOSEN_BY_TESTED = (
     "Development parts of some folds are test parts of others, so the choice is not independent of that score, which "
     "may be a little too high."
 )
+NO_VERDICT = {
+    Status.AT_CHANCE: "No verdict: neither is shown to be better than guessing.",
+    Status.CHOSEN_ON_TEST: "No verdict: the second was chosen by its score on the test items.",
+}
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
 
@@ -104,7 +109,7 @@ def _answer(answer: Answer) -> str:
         EQUIVALENT: "The two are practically equivalent.",
         UNDECIDED: "Undecided: these data do not tell.",
         UNTESTED: "Not tested.",
-        REFUSED: "No verdict: these data cannot carry one.",
+        REFUSED: NO_VERDICT.get(answer.row.get("status"), "No verdict: these data cannot carry one."),
     }.get(answer.kind, f"{answer.word}.")
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from models.evaluation.calibration import BINS, by_confidence, calibration_error
 from models.evaluation.metrics import confusion_matrix, metric, moments
 from models.predictions import FILE
-from models.report.charts import Axis, path, swarm
+from models.report.charts import Axis, path, spread, swarm
 from models.report.gather import Results
 from models.report.runs import RunNames
 from models.report.settings import Settings
@@ -15,6 +15,7 @@ from models.report.writing import Numbers, grouped, sentence
 from models.task import Task
 
 TRUTH_BINS = 10
+DOTS_AT_MOST = 300
 SPEAKERS_AT_MOST = 400
 
 
@@ -113,15 +114,19 @@ def speakers(results: Results, items: dict[str, pd.DataFrame], names: RunNames) 
     classes = sorted({label for t in items.values() if "label" in t for c in ("label", "predicted") for label in t[c]})
     tested = first.drop_duplicates("segment_id")["segment_id"].map(speaker_of).value_counts()
     rows = [{"speaker": speaker, "items": int(tested.get(speaker, 0))} for speaker in known]
+    # Of numbers a single item has no variance, so that its CCC is 0 however close the prediction.
+    alone = np.array([settings.task.numbers and row["items"] < 2 for row in rows])
     scored = {}
     for run, table in items.items():
         kept = table[table["segment_id"].isin(list(speaker_of))]
         group = kept["segment_id"].map(speaker_of).map(code).to_numpy()
         scored[run] = by_group(kept, group, len(known), settings.task, settings.metric, classes)
+        scored[run][alone] = np.nan
         for row, value in zip(rows, scored[run]):
             row[run] = float(value)
     axis = Axis.covering(np.concatenate(list(scored.values())), 6)
-    return {"axis": axis, "count": len(known), **_tables(rows, scored, settings, names, axis)}
+    counts = {"count": int((~alone).sum()), "alone": int(alone.sum())}
+    return {"axis": axis, **counts, **_tables(rows, scored, settings, names, axis)}
 
 
 def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames, axis: Axis) -> dict:
@@ -141,8 +146,13 @@ def _tables(rows: list[dict], scored: dict, settings: Settings, names: RunNames,
     }
 
 
-def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...]) -> dict | None:
-    """For numbers of segments: what is predicted for about the same truth, by ten bins of it."""
+def truth_and_prediction(
+    items: dict[str, pd.DataFrame], names: RunNames, targets: tuple[str, ...], media: bool = True
+) -> dict | None:
+    """For numbers of segments: what is predicted for about the same truth, by ten bins of it.
+
+    Without ``media`` nothing is there of a single segment: no dots, and no bin of one.
+    """
     charts, groups = [], []
     for run, table in items.items():
         both = [f"{what}_{t}" for t in targets for what in ("truth", "prediction")]
@@ -152,10 +162,11 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
             axis = Axis.covering([*truth, *predicted], 4)
             edges = np.linspace(truth.min(), truth.max(), TRUTH_BINS + 1)
             at = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, TRUTH_BINS - 1)
-            bins = [_bin(truth[at == k], predicted[at == k]) for k in range(TRUTH_BINS) if (at == k).any()]
+            held = [at == k for k in range(TRUTH_BINS) if (at == k).sum() > (0 if media else 1)]
+            bins = [_bin(truth[here], predicted[here]) for here in held]
             groups.append(Group(bins, f"{names.run(run)}: {target}"))
             line = path([b["truth"] for b in bins], [b["prediction"] for b in bins], axis, axis)
-            some = np.linspace(0, len(truth) - 1, min(len(truth), 300)).astype(int)
+            some = spread(len(truth), DOTS_AT_MOST if media else 0)
             dots = [(axis.x(truth[i]), axis.y(predicted[i])) for i in some]
             diagonal = path([axis.low, axis.high], [axis.low, axis.high], axis, axis)
             chart = {"run": run, "target": target, "axis": axis, "line": line, "dots": dots, "diagonal": diagonal}
@@ -169,7 +180,8 @@ def truth_and_prediction(items: dict[str, pd.DataFrame], names: RunNames, target
         Column.score("prediction", "Prediction", numbers),
     )
     title = "Prediction by truth: mean ± standard deviation over the items of a bin"
-    return {"charts": charts, "table": Table("truth", title, binned, tuple(groups))}
+    note = "" if media else "Bins of a single item are left out."
+    return {"charts": charts, "table": Table("truth", title, binned, tuple(groups), note=note)}
 
 
 def _bin(truth: np.ndarray, predicted: np.ndarray) -> dict:

@@ -2,26 +2,23 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from models.report.gather import Results, Store, run_infos
 from models.report.settings import Settings
 from models.report.tables import Column, Table
-from models.report.writing import grouped, sentence
+from models.report.writing import grouped, listing, sentence
 
 
 def provenance(results: Results) -> dict:
     """All of it, as plain values; nothing is hashed here, digests are those that each stage noted."""
     settings = results.settings
-    software: dict[str, str] = {}
-    for store in results.stores:
-        for name, version in store.attributes["software"].items():
-            software.setdefault(name, version)
+    software = [store.attributes["software"] for store in results.stores]
     machines: dict[str, None] = {}
     read: Counter[tuple[str, str]] = Counter()
     for run in settings.runs:
         for info in run_infos(results, [run]):
-            for name, version in info["versions"].items():
-                software.setdefault(name, version)
+            software.append(info["versions"])
             machines[", ".join(info["hardware"][key] for key in ("cpu", "gpu") if info["hardware"][key])] = None
             read.update((_file_of(settings, run, name), digest) for name, digest in info["inputs"].items())
     return {
@@ -30,11 +27,20 @@ def provenance(results: Results) -> dict:
         "store_details": [_details(store) for store in results.stores],
         "recogniser": _recogniser(results),
         "read": _read(read) if read else None,
-        "software": sorted(software.items()),
+        "software": sorted(versions(software).items()),
         "hardware": "; ".join(filter(None, machines)),
         "seeds": settings.seeds,
         "config": json.dumps(settings.config, indent=2, sort_keys=True, ensure_ascii=False),
     }
+
+
+def versions(software: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Each program with its version, or with all of them where several were used: "2.6 and 2.11"."""
+    found: dict[str, dict[str, None]] = {}
+    for used in software:
+        for name, version in used.items():
+            found.setdefault(name, {})[version] = None
+    return {name: listing(list(of)) for name, of in found.items()}
 
 
 def _raw_files(results: Results) -> Table:

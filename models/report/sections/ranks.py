@@ -8,7 +8,7 @@ import pandas as pd
 from models.report.charts import Axis
 from models.report.runs import RunNames
 from models.report.tables import Column, Table
-from models.report.writing import Numbers, count, metric_words, p_is
+from models.report.writing import Numbers, count, metric_words, missing, p_is
 from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
@@ -66,7 +66,9 @@ def mean_ranks(table: pd.DataFrame) -> tuple[pd.Series, float, float]:
     ranks = table.rank(axis=1, ascending=False).mean()
     n, k = table.shape
     q = float(studentized_range.ppf(0.95, k, np.inf)) / np.sqrt(2)
-    return ranks, float(friedmanchisquare(*table.to_numpy().T).pvalue), q * float(np.sqrt(k * (k + 1) / (6 * n)))
+    with np.errstate(invalid="ignore"):  # where all runs tie in every block
+        p = float(friedmanchisquare(*table.to_numpy().T).pvalue)
+    return ranks, p, q * float(np.sqrt(k * (k + 1) / (6 * n)))
 
 
 def groups(ranks: list[float], critical: float) -> list[tuple[float, float]]:
@@ -131,8 +133,8 @@ def picture(
 
 
 def _note(critical: float, p: float) -> str:
-    friedman = f"Friedman’s test of any difference: p {p_is(p)}"
-    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05); {friedman}."
+    friedman = "" if missing(p) else f"; Friedman’s test of any difference: p {p_is(p)}"  # none where all runs tie
+    return f"Critical difference {critical:.2f} (Nemenyi, level 0.05){friedman}."
 
 
 def _text(kind: str, n: int, k: int, critical: float, metric: str, planned: bool) -> str:

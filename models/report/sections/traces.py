@@ -174,8 +174,6 @@ def video_swarm(results: Results, runs: list[str], names: RunNames) -> dict | No
     return {
         "axis": axis,
         "factor": numbers.factor,
-        "of": of,
-        "videos": max(len(t) for t in tables.values()),
         "table": Table("videos", title, tuple(columns), tuple(groups), plot="Each as a dot"),
         "each": _each(tables, metrics, title, names),
     }

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from models.evaluation.metrics import selecting_metric
-from models.report.charts import Axis, path
+from models.report.charts import Axis, path, spread
 from models.report.gather import Results, histories, run_infos
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
 from models.report.writing import DEVELOPMENT, grouped, listing
 
 LOSSES = ("training_loss", "development_loss")
-LINES_AT_MOST = 60
+LINES_AT_MOST = 60  # of a run: more make a page large and its lines no clearer
 
 
 def parameters(results: Results, runs: Iterable[str]) -> dict[str, int]:
@@ -151,6 +151,7 @@ def learning_curves(results: Results, runs: list[str]) -> dict | None:
             {
                 "run": run,
                 "trainings": len(items),
+                "drawn": min(len(items), LINES_AT_MOST),
                 "stopped": sorted(int(t["epoch"].max()) for t in items),
                 "lines": {c: _lines(items, c, x_axis, axes[c]) for c in axes},
             }
@@ -169,5 +170,6 @@ def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -
     enough = np.isfinite(table).sum(0) * 2 >= len(series)
     middle = np.full(len(longest), np.nan)
     middle[enough] = np.nanmedian(table[:, enough], axis=0)
-    thin = "".join(path(x, y, x_axis, y_axis) for x, y in series[:LINES_AT_MOST])
+    drawn = [series[k] for k in spread(len(series), LINES_AT_MOST)]
+    thin = "".join(path(x, y, x_axis, y_axis) for x, y in drawn)
     return {"thin": thin, "median": path(longest, middle, x_axis, y_axis)}

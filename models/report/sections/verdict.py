@@ -6,7 +6,7 @@ from models.evaluation.contrast import runs_of
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.report.runs import RunNames
 from models.report.settings import Settings
-from models.report.writing import Numbers, count, missing, p_is, percent, sentence
+from models.report.writing import Numbers, count, level, missing, p_is, p_value, sentence
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
 KINDS = {
@@ -70,7 +70,7 @@ def not_by_group(row: dict, alpha: float) -> list[str]:
     by_group = row.get(column)
     if missing(by_group) or by_group < alpha:
         return []
-    over = f"p {p_is(by_group)} over {count(row['groups'], row['group_kind'])}"
+    over = f"p {p_is(by_group, alpha)} over {count(row['groups'], row['group_kind'])}"
     others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
     return [f"with {others} {what} ({over})"]
 
@@ -87,9 +87,10 @@ def _clusters(row: dict) -> str:
     return text if missing(weighty) or weighty >= 0.9 * number else f"{text} that count like {weighty:.1f} equal ones"
 
 
-def _why_not(row: dict) -> str:
+def why_not(row: dict) -> str:
+    """Why there is no verdict on a contrast, a clause; empty where there is one."""
     status = row.get("status")
-    return "" if missing(status) or status == Status.TESTED else f": {Status(status).text}"
+    return "" if missing(status) or status == Status.TESTED else Status(status).text
 
 
 class Verdicts:
@@ -113,7 +114,8 @@ class Verdicts:
             note = row.get("note")
             word, text = "Not tested", f"{a} against {b}" + ("" if missing(note) else f": {note}")
         elif kind == REFUSED:
-            word, text = "No verdict", f"{self._lead(a, b, row)}, but there is no verdict{_why_not(row)}"
+            lead = f"{self._lead(a, b, row)}, but there is no verdict"
+            word, text = "No verdict", ": ".join(filter(None, (lead, why_not(row))))
         elif kind == EQUIVALENT:
             word, text = "Practically equivalent", self._equivalent(a, b, row)
         elif kind == UNDECIDED:
@@ -136,8 +138,8 @@ class Verdicts:
             text += f". The difference is real, but below {self._region}"
         by_group = row.get("p_by_group")
         if not missing(by_group) and by_group < self.alpha:
-            alone = ", of this contrast alone" if len(self.rows) > 1 else ""
-            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {p_is(by_group)}{alone})"
+            p = p_is(by_group, self.alpha) + (", of this contrast alone" if len(self.rows) > 1 else "")
+            text += f". It holds if whole {row['group_kind']}s are drawn anew, too (p {p})"
         return text
 
     def _interval(self, row: dict) -> str:
@@ -145,22 +147,22 @@ class Verdicts:
         low, high = row["ci_low"], row["ci_high"]
         if row["difference"] < 0:
             low, high = -high, -low
-        return f"{percent(1 - self.alpha)} interval of the difference {self.numbers.interval(low, high)}"
+        return f"{level(self.alpha)} interval of the difference {self.numbers.interval(low, high)}"
 
     def _p(self, row: dict) -> str:
         value = row.get("p_holm")
         if missing(value):
             return ""
-        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {p_is(value)}"
+        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {p_is(value, self.alpha)}"
 
     @property
     def _region(self) -> str:
         return self.numbers.region(self.region)
 
     def _equivalent(self, a: str, b: str, row: dict) -> str:
-        between = self.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"))
+        between = self.inner_interval(row)
         return (
-            f"{a} and {b} differ by less than {self._region}: the {percent(1 - 2 * self.alpha)} interval of the "
+            f"{a} and {b} differ by less than {self._region}: the {level(2 * self.alpha)} interval of the "
             f"difference, {between}, lies within the practical region"
         )
 
@@ -188,6 +190,14 @@ class Verdicts:
 
     def _all(self) -> str:
         return f"all {len(self.rows)} planned contrasts" if len(self.rows) > 2 else "both planned contrasts"
+
+    def inner_interval(self, row: dict) -> str:
+        """The interval that decides on equivalence, by whether it lies within the practical region."""
+        return self.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"), self.region)
+
+    def p(self, value) -> str:
+        """A probability as tables have it, beside the level of these tests."""
+        return p_value(value, self.alpha)
 
     def notes(self) -> dict[str, int]:
         """Every distinct remark on a contrast with its number, in order of appearance."""
