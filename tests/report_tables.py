@@ -133,13 +133,12 @@ def significance(setup: Setup, rng) -> pd.DataFrame:
             "equivalence_high": d + half * 0.84, "p_equivalence": 0.012 if verdict == "equivalent" else 0.4,
             "verdict": verdict, "status": "few clusters" if refused else "tested",
             "remarks": rough + ("few_pairs" if setup.folds == 5 else ""), "b_chosen_from": "",
-            "note": "Wilcoxon: needs 6 folds that differ" if setup.folds == 5 else "",
         }  # fmt: skip
         row |= dict.fromkeys(("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence")) if refused else {}
         rows.append(row)
         for turns in ("scripted", "improvised") if setup.styles else ():
             rows.append({**row, "role": "secondary", "turns": turns, "difference": d / 2, "items": 3000})
-    columns = ["question", "role", "turns", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict", "note"]
+    columns = ["question", "role", "turns", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
 
 

@@ -241,11 +241,11 @@ def test_everything_from_the_corpus_is_escaped(tmp_path, corpus):
     settings["models"]["self"]["title"] = f"model {EVIL}"
     settings["config"][corpus]["contrasts"][0]["question"] = f"question {EVIL}"
     significance = pd.read_csv(tables / "significance.csv")
-    significance.loc[0, ["question", "cluster_kind", "note"]] = [f"{k} {EVIL}" for k in ("question", "kind", "note")]
+    significance.loc[0, ["question", "cluster_kind"]] = [f"{k} {EVIL}" for k in ("question", "kind")]
     significance.to_csv(tables / "significance.csv", index=False)
     made.config_json.write_text(json.dumps(settings))
     expected_texts = ["sheet", "label", "id", "modality", "Reason", "finding", "root", "speaker", "title", "model"]
-    expected_texts += ["Question", "kind", "note"]
+    expected_texts += ["Question", "kind"]
     if corpus == "iemocap":
         for name in ("scores", "confusion"):
             text = (tables / f"{name}.csv").read_text()

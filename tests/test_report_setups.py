@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from models.evaluation.statuses import Remark
 from tests.page import Element, Page, rows_of
 from tests.report_fixture import Fixture, page_of
 from tests.report_material import TITLES
@@ -194,7 +195,7 @@ def known_numbers(fixture: Fixture, page: Page) -> set[str]:
     setup = fixture.setup
     texts = [raw(cell) for t in page.all("table") for cell in t.all("td", "th", "caption")]
     texts += [page.by_id("provenance").all("pre")[0].text, next(fixture.folder.rglob("run.json")).read_text()]
-    texts += [row["note"] for row in table(fixture, "significance.csv")]
+    texts += [Remark(name).text for row in table(fixture, "significance.csv") for name in row["remarks"].split()]
     segments = pd.read_csv(fixture.folder / "segments.tsv", sep="\t")
     runs, folds = setup.levels, setup.folds
     counts = [*(segments[c].nunique() for c in ("segment_id", "unit_id", "speaker")), min(24, len(segments))]

@@ -6,6 +6,7 @@ import re
 import pandas as pd
 import pytest
 
+from models.evaluation.statuses import Remark, Status
 from models.options import NetworkOptions
 from models.report.runs import Run, RunNames
 from models.report.sections.folds import develops_on_tested
@@ -197,10 +198,14 @@ def test_a_real_difference_may_still_be_too_small_to_matter(fixtures):
 
 
 def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
-    changes = {"verdict": "undecided", "difference": None, "ci_low": None, "ci_high": None, "note": "<one> cluster"}
-    made = with_contrast(fixtures["iemocap"], **changes)
+    changes = dict.fromkeys(("difference", "ci_low", "ci_high", "p_bootstrap"))
+    made = with_contrast(
+        fixtures["iemocap"], verdict="no verdict", status="undefined", remarks="rough chosen", **changes
+    )
     assert made.with_class("answer")[0].text == "Not tested."
-    assert "<one> cluster" in made.with_class("lead")[0].text
+    lead = made.with_class("lead")[0].text
+    assert f"{Status.UNDEFINED.text}; {Remark.CHOSEN.text}" in lead
+    assert Remark.ROUGH.text not in lead, "there is no interval"
 
 
 @pytest.mark.parametrize(
@@ -252,7 +257,6 @@ SEVERAL = {
     "b": "self-A+V+T cross_self-A+V+T",
     "b_chosen_from": "self-A+V+T=0.5910:3 cross_self-A+V+T=0.5902:2 late-A+V+T=0.5011:0",
     "remarks": "chosen",
-    "note": "b is in each fold the best of several by its development score",
     "verdict": "a better",
     "difference": 0.021,
 }
@@ -381,7 +385,7 @@ def test_means_over_folds_that_stand_otherwise_are_said(fixtures):
     single = scores.query("modalities == 'A+V+T' and metric == 'balanced_accuracy' and turns == 'all'")
     single = single[single["fold"] != "all"]
     first, second = (single.query(f"model == '{model}'")["value"].mean() for model in ("cross", "self"))
-    several = {key: SEVERAL[key] for key in ("b", "b_chosen_from", "remarks", "note")}
+    several = {key: SEVERAL[key] for key in ("b", "b_chosen_from", "remarks")}
     best = "the best of self-attention and cross- and self-attention"
     for changes, b in (({}, "self-attention"), (several, best)):
         for sign, said in ((1, False), (-1, True), (0, False)):

@@ -41,18 +41,21 @@ class Answer:
 
 
 def remarks(row: dict) -> list[str]:
-    """The parts of a contrast's note; of an interval that is not there nothing is said."""
-    parts = [] if missing(row.get("note")) else [part for part in str(row["note"]).split("; ") if part]
-    return [part for part in parts if part != Remark.ROUGH.text or not missing(row.get("p_bootstrap"))]
+    """Why there is no verdict on a contrast, and remarks, each a clause."""
+    return [*filter(None, [why_not(row)]), *(remark.text for remark in _remarks(row))]
+
+
+def _remarks(row: dict) -> list[Remark]:
+    """The remarks on a contrast; of an interval that is not there nothing is said."""
+    found = [] if missing(row.get("remarks")) else [Remark(name) for name in str(row["remarks"]).split()]
+    return [remark for remark in found if remark != Remark.ROUGH or not missing(row.get("p_bootstrap"))]
 
 
 def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
     """Why a verdict is to be read with care, each a clause; ``names`` are those of a and b."""
-    found = [] if missing(row.get("remarks")) else str(row["remarks"]).split()
-    out = []
-    if Remark.ROUGH in found and not missing(row.get("p_bootstrap")):
-        out.append(f"there are only {_clusters(row)}, so interval and p are rough")
-    out += [Remark(name).text for name in (Remark.ONE_SEED, Remark.ALIKE) if name in found]
+    found = _remarks(row)
+    out = [f"there are only {_clusters(row)}, so interval and p are rough"] if Remark.ROUGH in found else []
+    out += [remark.text for remark in (Remark.ONE_SEED, Remark.ALIKE) if remark in found]
     low = [name for side, name in zip("ab", names) if row.get(f"standing_{side}") == Standing.AT_CHANCE]
     if len(low) == 2:
         out.append("neither of the two is shown to be better than guessing")
@@ -111,8 +114,7 @@ class Verdicts:
         verdict = row.get("verdict")
         kind = KINDS.get(verdict, REFUSED) if not missing(row.get("difference")) else UNTESTED
         if kind == UNTESTED:
-            note = row.get("note")
-            word, text = "Not tested", f"{a} against {b}" + ("" if missing(note) else f": {note}")
+            word, text = "Not tested", ": ".join(filter(None, (f"{a} against {b}", "; ".join(remarks(row)))))
         elif kind == REFUSED:
             lead = f"{self._lead(a, b, row)}, but there is no verdict"
             word, text = "No verdict", ": ".join(filter(None, (lead, why_not(row))))
