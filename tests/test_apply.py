@@ -332,6 +332,30 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     assert len(asked) == 2 + 2 + 2 + 6
 
 
+@pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
+def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, monkeypatch, lost):
+    """A recording that was deleted or cannot be used any more, and a process that is ended while it predicts."""
+    path, out = tmp_path / "a.wav", tmp_path / "out"
+    path.write_bytes(b"a" * 200)
+    command_outputs(monkeypatch, stop_at="")
+    arguments = [quick[0], path, "--out", out]
+    assert run(*arguments) is None
+    before = {each.name: each.read_bytes() for each in (out / "a.csv", out / "a.json")}
+    if lost:
+        lost(path)
+        assert str(run(*arguments)).startswith("1 of 1 recordings failed")
+    else:
+        pipe, its = Pipe()
+        its.close()
+        monkeypatch.setattr(
+            batch, "_start", lambda order, workers: workers.setdefault(pipe, SimpleNamespace()) and pipe
+        )
+        monkeypatch.setattr(pipe, "send", lambda pending: None)
+        failures = batch._at_once(batch.Order(out, out, out), [(batch.Request(path, Wish(), "a"), {})], count=1)
+        assert failures == {path: batch.Failure(ended=True)}
+    assert {name: (out / name).read_bytes() for name in before} == before
+
+
 def test_what_was_predicted_by_other_code_is_predicted_again(quick, tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(b"a" * 200)
     written, arguments = (

@@ -1,7 +1,7 @@
 """Many recordings by one model: what was done before is not done again, and what fails stops nothing else.
 
 Of each recording ``NAME.json`` is written last: it says by which model, of which contents and how it was predicted, and
-which files there are. Where a recording is not finished, none of its files is left.
+which files there are. Where a recording is not finished, none of its files is left, unless of an earlier prediction.
 """
 
 import os
@@ -68,13 +68,11 @@ class Failure:
 
     full: tuple[str, str] | None = None  # what the system says, and of which file
     last: bool = False  # whatever follows could not be written either
+    ended: bool = False  # its process was ended from outside
 
 
 Pending = tuple[Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
-
-
-ENDED = Failure()  # whose process was ended from outside
 
 
 def predict_all(
@@ -154,17 +152,16 @@ def _open(order: Order, model: Model) -> "Predictor":
 
 
 def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Failure | None:
-    """Predict one recording and write everything of it, or nothing."""
+    """Predict one recording and write everything of it, or nothing; what was there stays until there is an answer."""
     answer = None
     try:
         begin_s = time.monotonic()
-        _clear(order.out, request.name)
         try:
             answer = predictor.answer(request.path, request.wish)
+            _clear(order.out, request.name)
             _write(answer, order, request, key)
         except BaseException:
-            if not record(order.out, request.name).exists():
-                _clear(order.out, request.name)
+            _clear_unfinished(order.out, request.name)
             raise
         rate = answer.duration_s / max(time.monotonic() - begin_s, 1e-9)
         log.info("%s: %.1f s, %.1f times as fast as it plays", request.path, answer.duration_s, rate)
@@ -189,6 +186,12 @@ def _clear(out: Path, name: str) -> None:
         path = out / f"{name}.{suffix}"
         for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
             each.unlink(missing_ok=True)
+
+
+def _clear_unfinished(out: Path, name: str) -> None:
+    """Remove what there is of a recording that is not done; that of an earlier prediction stays."""
+    if not record(out, name).exists():
+        _clear(out, name)
 
 
 def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
@@ -222,15 +225,15 @@ def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failur
                 try:
                     said = pipe.recv()
                 except (EOFError, ConnectionError):
-                    _clear(order.out, request.name)
+                    _clear_unfinished(order.out, request.name)
                     why = "its process was ended from outside, as where memory runs out; give fewer --cores"
                     log.error("%s failed: %s", request.path, why)
-                    said = ENDED
+                    said = Failure(ended=True)
                 if isinstance(said, Exception):
                     raise said
                 if said:
                     failures[request.path] = said
-                if said is ENDED or (said and said.full):
+                if said and (said.ended or said.full):
                     del workers[pipe]
                 if said and said.last:
                     failures |= _not_begun(waiting[::-1], said)
