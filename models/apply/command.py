@@ -26,7 +26,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the answers.")
 @click.option(
     "--segments", type=click.Path(path_type=Path),
-    help="Of which stretches: a CSV with start_s and end_s (and video, person, side, picture, text), SRT, VTT or RTTM. "
+    help="Of which stretches: a table with start_s and end_s (and video, person, side, picture, text), SRT, VTT or RTTM. "
     "Without it every frame, or, of models of turns, wherever somebody speaks.",
 )  # fmt: skip
 @click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of this many seconds instead.")

@@ -1,6 +1,5 @@
 """When something is said of a recording: speech turns by voice activity, windows, or the times of a file."""
 
-import csv
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.corpora.readers.table.file import TableFile, number
 from pipeline.corpora.transcripts import read_cues
 from pipeline.log import log
 from pipeline.records import InputError, Picture, Side
@@ -20,6 +20,7 @@ from pipeline.words.voice import voiced
 STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
+USED = ("start_s", "end_s", "video", "person", "speaker", "side", "picture", "text")  # columns of a table of times
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
         elif kind in (".srt", ".vtt"):
             pairs = [(None, Span(c.start_s, c.end_s, text=c.text)) for c in read_cues(path)]
         else:
-            pairs = list(_read_table(path, "\t" if kind == ".tsv" else ","))
-    except (UnicodeDecodeError, csv.Error) as error:
+            pairs = list(_read_table(path))
+    except UnicodeDecodeError as error:
         raise InputError(f"--segments {path}: cannot be read as text ({error}); save it as UTF-8") from None
     if any(name is None for name, _ in pairs) and len(recordings) > 1:
         raise InputError(
@@ -151,32 +152,39 @@ def _fitting(name: str, recordings: Sequence[Path]) -> list[Path]:
 
 def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
     """Speaker turns as NIST's RTTM writes them: SPEAKER, file, channel, onset, duration, two fields, name."""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for count, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
             continue
         if len(fields) < 8:
-            raise InputError(f"{path}, line {number}: has {len(fields)} fields, expected at least 8; correct the file")
-        start_s, lasts_s = _seconds(fields[3], path, number), _seconds(fields[4], path, number)
-        yield fields[1], _span(start_s, start_s + lasts_s, path, number, person=fields[7])
+            raise InputError(f"{path}, line {count}: has {len(fields)} fields, expected at least 8; correct the file")
+        start_s, lasts_s = _seconds(fields[3], path, count), _seconds(fields[4], path, count)
+        yield fields[1], _span(start_s, start_s + lasts_s, path, count, person=fields[7])
 
 
-def _read_table(path: Path, delimiter: str) -> Iterator[tuple[str | None, Span]]:
-    """Rows of start_s and end_s, and of video, person, side, picture and text where there are such columns."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter=delimiter)
-        if not {"start_s", "end_s"} <= set(reader.fieldnames or ()):
-            columns = ", ".join(reader.fieldnames or ()) or "no columns"
-            raise InputError(f"--segments {path}: has {columns}; start_s and end_s are needed")
-        for row in reader:
-            start_s, end_s = (_seconds(row[key], path, reader.line_num) for key in ("start_s", "end_s"))
-            own: dict[str, Any] = {key: row.get(key) or None for key in ("person", "side", "picture", "text")}
-            yield row.get("video") or None, _span(start_s, end_s, path, reader.line_num, **own)
+def _read_table(path: Path) -> Iterator[tuple[str | None, Span]]:
+    """Rows of start_s and end_s, and of other columns of USED where there are such; a table as corpora have them."""
+    table = TableFile(path, {}, targets=["person"])
+    columns = [*table.columns, *table.unused]
+    if not {"start_s", "end_s"} <= set(columns):
+        raise InputError(f"--segments {path}: has {', '.join(columns) or 'no columns'}; start_s and end_s are needed")
+    if unused := [name for name in columns if name not in USED]:
+        log.info("--segments %s: columns that mean nothing here: %s", path, ", ".join(unused))
+    if table.note:
+        log.warning("--segments %s: %s", path, table.note)
+    for row in table.rows():
+        if isinstance(row, InputError):
+            raise row
+        cells = row.cells
+        start_s, end_s = (_seconds(cells.get(key), path, row.line) for key in ("start_s", "end_s"))
+        own: dict[str, Any] = {key: cells.get(key) for key in ("side", "picture", "text")}
+        person = cells.get("person", cells.get("speaker"))
+        yield cells.get("video"), _span(start_s, end_s, path, row.line, person=person, **own)
 
 
 def _seconds(text: str | None, path: Path, line: int) -> float:
     try:
-        return float(text or "")
+        return number(text or "")
     except ValueError:
         raise InputError(f"{path}, line {line}: {text!r} is not a number of seconds; correct the file") from None
 
