@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -316,7 +317,7 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     written = command_outputs(monkeypatch, stop_at="b")
     arguments = [model, *paths, "--out", tmp_path / "out"]
     assert isinstance(run(*arguments), click.Abort)  # Ctrl-C in the midst of the second
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.csv", "a.json", "recordings.csv"]
     written.clear()
     assert run(*arguments) is None
     assert written == ["b", "c"]
@@ -326,7 +327,7 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     (tmp_path / "out" / "c.csv").unlink()
     assert run(*arguments) is None
     assert written == ["b", "c", "a", "c"]
-    run(*arguments, "--window", 2)
+    run(*arguments, "--side", "left")
     run(*arguments, "--again")
     assert written[4:] == ["a", "b", "c"] * 2
     assert len(asked) == 2 + 2 + 2 + 6
@@ -377,7 +378,47 @@ def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick,
 
     monkeypatch.setattr(batch.log, "info", stop)  # the first thing said after a recording is done
     assert isinstance(run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"), click.Abort)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.json", "recordings.csv"]
+
+
+def test_the_table_of_all_says_which_files_and_what_was_not_predicted_alike(quick, tmp_path, monkeypatch, caplog):
+    paths, out = [tmp_path / "a clip (1).wav", tmp_path / "b.wav", tmp_path / "c.wav"], tmp_path / "out"
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    command_outputs(monkeypatch, stop_at="c")
+    assert run(quick[0], *paths[:2], "--out", out) is None
+    assert isinstance(run(quick[0], *paths[::-1], "--out", out, "--fold", 0), click.Abort)
+    assert not caplog.messages
+    assert run(quick[0], *paths[1:], "--out", out, "--fold", 0) is None
+    (said,) = caplog.messages
+    joined = pd.read_csv(out / "recordings.csv", dtype=str)
+    assert joined.file.tolist() == list(map(str, paths))
+    assert list(joined)[:3] == ["recording", "file", "setup"]
+    assert joined.setup.nunique() == 2
+    assert joined.setup[1] == joined.setup[2]
+    assert said.endswith(f"by its column setup: 2 by {joined.setup[1]}, 1 by {joined.setup[0]}")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("affwild2", ["--window", 2], "--window: this model answers for each frame"),
+        ("affwild2", ["--recogniser", "pocketsphinx"], "--recogniser pocketsphinx: the model reads no words"),
+        ("iemocap", ["--recogniser-weights", "a/b@0"], "are of a --recogniser; give it, too"),
+        ("iemocap", ["--recogniser-options", '{"language": "de"}'], "are of a --recogniser; give it, too"),
+        ("iemocap", ["--recogniser", "pocketsphinx", "--recogniser-options", "de"], "'de' is not JSON"),
+        ("iemocap", ["--recogniser", "pocketsphinx", "--recogniser-options", '{"language": "de"}'], "'language'"),
+        ("iemocap", ["--people", "all", "--side", "left"], "give one of them"),
+        ("iemocap", ["--people", "all", "--segments", "turns.rttm"], "such as bob: leave --people all out"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(made, tmp_path, monkeypatch, name, options, reason):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    (tmp_path / "turns.rttm").write_text("SPEAKER a 1 0.25 1.50 <NA> <NA> bob <NA> <NA>\n")
+    monkeypatch.chdir(tmp_path)
+    error = run(made[name][2], "a.wav", "--out", "out", *options)
+    assert isinstance(error, InputError)
+    assert reason in str(error)
 
 
 def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
@@ -648,6 +689,10 @@ def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, 
         write(name)
         with pytest.raises(InputError, match=rf"{name} may be any of ann/01.mp4, .*bob/01.mp4"):
             read_spans(table, [ann, bob])
+    names = [unicodedata.normalize(form, "Jürgen/é.mp4") for form in ("NFC", "NFD")]
+    for name, recording in (names, names[::-1]):
+        write(name)
+        assert read_spans(table, [Path(recording)]) == {Path(recording): [Span(0, 1)]}
     write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
     with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
         read_spans(table, [ann])
@@ -703,8 +748,21 @@ def test_folders_and_patterns_are_their_recordings(tmp_path, caplog):
     assert find([str(tmp_path)]) == [tmp_path / "a.wav", tmp_path / "b.mkv"]
     assert {record.args[0] for record in caplog.records} == {tmp_path / name for name in left}
     assert find([str(tmp_path / "*.mkv"), str(tmp_path / "b.mkv")]) == [tmp_path / "b.mkv"]
-    with pytest.raises(InputError, match="nothing matches"):
+    with pytest.raises(InputError, match=r"no recording matches this pattern"):
         find([str(tmp_path / "*.avi")])
+    (tmp_path / "below" / "old.mp4").mkdir(parents=True)
+    (tmp_path / "below" / "e.MP4").touch()
+    assert find([str(tmp_path / "**")]) == [tmp_path / "a.wav", tmp_path / "b.mkv", tmp_path / "below" / "e.MP4"]
+    with pytest.raises(InputError, match=r"no recording matches this pattern \(such as \.mp4"):
+        find([str(tmp_path / "*.txt")])
+
+
+def test_a_recording_of_two_spellings_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert find(["b.wav", str(tmp_path), "link/a.wav"]) == [Path("b.wav"), tmp_path / "a.wav"]
 
 
 def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
@@ -772,9 +830,11 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     done = sorted(path.stem for path in out.glob("*.json"))
     assert 1 <= len(done) < 5
     suffixes = {"csv", "html", "json", "parquet", "png", "TextGrid", "vtt"}
-    assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    files = {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    assert {path.name for path in out.iterdir()} == files | {"recordings.csv"}
+    assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == done
     assert list((tmp_path / "temporary").iterdir()) == []
-    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    before = {out / name: (out / name).stat().st_mtime_ns for name in files}
 
     warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
     process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, **warm)

@@ -4,6 +4,7 @@ Of each recording ``NAME.json`` is written last: it says by which model, of whic
 which files there are. Where a recording is not finished, none of its files is left, unless of an earlier prediction.
 """
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
+from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +25,7 @@ from models.apply.answers_folder import read, record
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
-from models.apply.recordings import Wish, transcript_of
+from models.apply.recordings import NO_WINDOWS, Wish, transcript_of
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
@@ -71,6 +73,7 @@ class Failure:
     ended: bool = False  # its process was ended from outside
 
 
+SHORT = 8  # hexadecimal digits of a setup
 Pending = tuple[Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
 
@@ -85,6 +88,8 @@ def predict_all(
     model = Model(order.model, order.plugs)
     if cores:  # before any library that reads it, which somebody's own plug may load
         os.environ["OMP_NUM_THREADS"] = str(cores)
+    if any(request.wish.window_s for request in requests) and model.task.frames:
+        raise InputError(NO_WINDOWS)
     todo: list[Pending] = []
     for request in requests:
         key = _key(model, order, request)
@@ -122,11 +127,12 @@ def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
 
 
 def _key(model: Model, order: Order, request: Request) -> dict:
-    """All that a prediction depends on."""
-    how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
-    digests = [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
-    settings = {"wish": repr(request.wish), **how}
-    return {"model": model.digest, "code": _code(model, order), "recording": digests, "settings": settings}
+    """All that a prediction depends on; ``setup`` is one for recordings that are predicted alike."""
+    wish, digests = request.wish, [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
+    how = {**vars(wish), "spans": wish.spans is not None, "folds": sorted(order.folds)}
+    alike = {"model": model.digest, "code": _code(model, order), "how": how | {"recogniser": repr(order.recogniser)}}
+    setup = sha256(json.dumps(alike, sort_keys=True).encode()).hexdigest()[:SHORT]
+    return {**alike, "setup": setup, "recording": digests, "spans": repr(wish.spans), "overlay": order.overlay}
 
 
 def _code(model: Model, order: Order) -> str:

@@ -22,7 +22,7 @@ from pipeline.features.join import join_stores
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
-from pipeline.records import Finding, Segment, Unit, Word, write_table
+from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words, transcriber
@@ -43,9 +43,11 @@ class Prepared:
 
 
 class Stages:
-    """The stages up to features as a model had them; raises InputError where its encoders cannot be loaded."""
+    """The stages up to features as a model had them; raises InputError where encoders or recogniser cannot be used."""
 
     def __init__(self, model: Model, weights: Path, device: str = "auto", recogniser: RecogniserChoice | None = None):
+        if recogniser and "text" not in model.about.features:
+            raise InputError(f"--recogniser {recogniser.kind}: the model reads no words; leave it out")
         self.model, self.weights_kept, self.device = model, weights, device
         self.choice = recogniser or model.about.recogniser
         self.extractors = {}

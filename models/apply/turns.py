@@ -2,6 +2,7 @@
 
 import math
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,15 +140,20 @@ def _meant(path: Path, names: Sequence[str], recordings: Sequence[Path]) -> dict
 
 def _fitting(name: str, recordings: Sequence[Path]) -> list[Path]:
     """The recordings whose path is the name, or, where none is, ends with it; the suffix may be left out."""
-    asked, fitting = Path(os.path.normpath(name)).parts, dict[int, list[Path]]()
+    asked, fitting = _composed(os.path.normpath(name)).parts, dict[int, list[Path]]()
     last = tuple(part for part in asked if part != os.pardir)
     for recording in recordings:
-        given, whole = Path(os.path.normpath(recording)), Path(os.path.abspath(recording))
+        given, whole = _composed(os.path.normpath(recording)), _composed(os.path.abspath(recording))
         forms = [(*path.parts[:-1], end) for path in (given, whole) for end in (path.name, path.stem)]
         fits = [asked == forms[0], asked == forms[1], *(last == form[-len(last) :] for form in forms[2:])]
         if any(fits):
             fitting.setdefault(fits.index(True), []).append(recording)
     return fitting[min(fitting)] if fitting else []
+
+
+def _composed(path: str) -> Path:
+    """The path with accents as spreadsheets write them (NFC): macOS takes them apart."""
+    return Path(unicodedata.normalize("NFC", path))
 
 
 def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
