@@ -11,6 +11,7 @@ import sys
 import time
 import unicodedata
 from dataclasses import replace
+from itertools import islice
 from multiprocessing import Pipe
 from pathlib import Path
 from threading import Thread
@@ -35,10 +36,13 @@ from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
-from models.apply.stages import Stages
+from models.apply.stages import Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
+from pipeline.container import MediaError
+from pipeline.crops import FaceFile, FaceWriter
+from pipeline.media import Video
 from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import digest_files, slug
 from tests import warm_jobs
@@ -282,18 +286,66 @@ def quick(made, monkeypatch):
 
 
 def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_path):
-    whole = (shared / "media" / "grid" / "swwp2s.mpg").read_bytes()
-    contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.mpg": whole[: len(whole) // 3]}
+    ffmpeg("-i", shared / "media" / "grid" / "swwp2s.mpg", "-c:v", "mpeg4", tmp_path / "whole.avi")
+    whole = (tmp_path / "whole.avi").read_bytes()
+    contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.avi": whole[: len(whole) // 3]}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
     shutil.copy(shared / "media" / "clips" / "single_face.jpg", tmp_path / "picture.jpg")
-    names = ["empty.mp4", "noise.mp4", "picture.jpg", "absent.mp4", "cut.mpg"]
+    names = ["empty.mp4", "noise.mp4", "picture.jpg", "absent.mp4", "cut.avi"]
     error = run(made["affwild2"][2], *(tmp_path / name for name in names), "--out", tmp_path / "out")
     assert isinstance(error, InputError)
     assert str(error).startswith("4 of 5 recordings failed: ")
     assert [name in str(error) for name in names] == [True] * 4 + [False]
     assert {p.stem for p in (tmp_path / "out").iterdir()} == {"cut", "recordings"}
     assert 0 < len(pd.read_parquet(tmp_path / "out" / "cut.parquet")) < 75
+    notes = json.loads((tmp_path / "out" / "cut.json").read_text())["notes"]
+    assert any(note.startswith("The file is truncated: ") for note in notes)
+
+
+def test_which_of_several_streams_is_taken_is_said(shared, tmp_path):
+    clip, path = shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "two.mkv"
+    ffmpeg("-i", clip, *("-map", "0:v", "-map", "0:a", "-map", "0:a"), "-c", "copy", path)
+    assert open_recording(path, True, Wish()).notes == ("It has 2 streams of sound; stream 1 is taken.",)
+    ffmpeg("-i", path, "-map", "0:a", "-c", "copy", tmp_path / "two.mka")
+    assert "2 streams of sound; stream 0 is taken" in open_recording(tmp_path / "two.mka", True, Wish()).notes[0]
+
+
+def test_what_stages_say_of_some_stretches_is_said_once(tmp_path):
+    reasons = {
+        "0": "up to 2 faces in view", "1": "no face found in 3 of 25 frames; up to 2 faces in view",
+        "2": "starts 1.5 s after the last frame; no frame lies inside; up to 3 faces in view", "3": "truncated: all",
+    }  # fmt: skip
+    plan = {name: (np.zeros((0, 2)), np.zeros(0, np.int64)) for name in reasons}
+    with FaceWriter(tmp_path / "faces.h5", plan) as writer:
+        for name, reason in reasons.items():
+            writer.reason(name, reason)
+    assert _remarks(FaceFile(tmp_path / "faces.h5"), ["The file is truncated: all."]) == [
+        "3 of 4 stretches: up to 2 faces in view or the like.",
+        "1 of 4 stretches: starts 1.5 s after the last frame.",
+        "1 of 4 stretches: no frame lies inside.",
+    ]
+
+
+@pytest.mark.parametrize("people", ["one", "all"])
+def test_a_picture_that_breaks_off_and_people_who_are_not_followed_are_said(shared, tmp_path, monkeypatch, people):
+    path, pictures = tmp_path / "two.mp4", [np.full((288, 640, 3), (60, 120, 140), np.uint8) for _ in range(10)]
+    for picture in pictures:
+        paste(picture, grid_face(shared, "bbaf2n")[0], 160, 0.9)
+        paste(picture, grid_face(shared, "swiz3n")[0], 480, 0.9)
+    write_clip(path, pictures, np.arange(10) / 10)
+    whole = Video.pictures
+
+    def broken(self, *arguments, **options):
+        yield from islice(whole(self, *arguments, **options), 8)
+        raise MediaError(self.path, "torn", "replace it")
+
+    monkeypatch.setattr(Video, "pictures", broken)
+    recording = open_recording(path, False, Wish(people, window_s=1.0))
+    stages = SimpleNamespace(model=SimpleNamespace(about=SimpleNamespace(faces={})))
+    notes = Stages._faces(stages, recording, tmp_path / "faces.h5")[2]
+    assert any("stretches: video unreadable from somewhere on: torn." in note for note in notes)
+    assert any("up to 2 faces in view" in note for note in notes) == (people == "one")  # until then
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from models.apply.turns import WINDOW_S, Span, speech, windows
-from pipeline.container import MediaError
+from pipeline.container import MediaError, audio_streams, open_media, video_streams, which
 from pipeline.corpora.resolve import length_of
 from pipeline.corpora.transcripts import find_transcript, in_short, read_cues
 from pipeline.corpora.tree import is_litter
@@ -116,6 +116,9 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
 
     root, name = path.absolute().parent, path.name
     unit = Unit(safe_id(path.stem), video=name)
+    with open_media(path) as container:
+        taken = which(video_streams(container), "pictures"), which(audio_streams(container), "sound")
+    notes = [f"It has {each}." for each in taken if each]
     try:
         video = Video(path)
     except MediaError as error:
@@ -123,16 +126,18 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
         end_s = length_of(root, unit).end_s
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
-        return unit, end_s, None, [f"There is no picture: {error.reason}."]
+        return unit, end_s, None, [*notes, f"There is no picture: {error.reason}."]
     if len(video.time_s) == 1:
         try:
             next(iter(read_audio(path)), None)
         except MediaError:
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
     end_s, unused = whole(video.end_s, video.sound_s, frames)
-    notes = [f"{unused}."] if unused else []
+    notes += [f"{unused}."] if unused else []
     if end_s > video.end_s + APART_S:
         notes.append(f"The picture ends at {video.end_s:.1f} s, the sound at {end_s:.1f} s.")
+    elif video.truncated:
+        notes.append(f"The file is {video.truncated}.")
     return unit, end_s, video.time_s, notes
 
 
