@@ -692,6 +692,9 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     rttm.write_text("SPEAKER two 1 0.25 1.50 <NA> <NA> bob <NA> <NA>\n")
     assert read_spans(table, [one, two]) == {one: [Span(0.5, 2, "ann", "left")], two: [Span(1, 3)]}
     assert read_spans(srt, [one]) == {one: [Span(1.5, 3, text="lay blue")]}
+    vtt = tmp_path / "times.vtt"
+    vtt.write_text("WEBVTT\n\n00:01.500 --> 00:03.000\n<v Ann Smith>lay <00:02.000>blue</v>\n")
+    assert read_spans(vtt, [one]) == {one: [Span(1.5, 3, "Ann Smith", text="lay blue")]}
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
     with pytest.raises(InputError, match="of which of 2 recordings"):
         read_spans(srt, [one, two])

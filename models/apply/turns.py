@@ -101,7 +101,8 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
         if kind == ".rttm":
             pairs = list(_read_rttm(path))
         elif kind in (".srt", ".vtt"):
-            pairs = [(None, Span(c.start_s, c.end_s, text=c.text)) for c in read_cues(path)]
+            cues = read_cues(path, whole=True)
+            pairs = [(None, Span(c.start_s, c.end_s, c.speaker, text=c.text)) for c in cues]
         else:
             pairs = list(_read_table(path))
     except UnicodeDecodeError as error:
