@@ -1,7 +1,7 @@
 """From a recording to its feature stores, in a folder of its own: the stages of the workflow, in this process.
 
-Encoders and the recogniser are loaded once for all recordings. Memory is that of the stages: it does not grow with the
-length of a recording.
+Encoders and the recogniser are loaded once for all recordings. Pictures, sound and features are in files and read in
+parts: memory grows by some hundred bytes for each frame, and by a stretch of sound where the recogniser takes it whole.
 """
 
 import re
