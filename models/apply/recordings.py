@@ -70,15 +70,12 @@ def find(given: Sequence[str]) -> list[Path]:
     for text in given:
         path = Path(text)
         if path.is_dir():
-            there, lacks = path.iterdir(), "this folder holds no recording"
+            there, lacks = [*path.iterdir()], "this folder holds no recording"
         elif path.exists() or not glob.has_magic(text):
             found.append(path)
             continue
         else:
-            there, lacks = (
-                map(Path, glob.iglob(text, recursive=True)),
-                "no recording matches this pattern",
-            )
+            there, lacks = [*map(Path, glob.glob(text, recursive=True))], "no recording matches this pattern"
         files = sorted(each for each in there if not each.is_dir())
         for left in (each for each in files if unfinished(each.name)):
             log.warning("%s: a download or copy that was not finished; left out", left)
