@@ -905,7 +905,9 @@ def test_a_process_that_is_ended_from_outside_costs_its_recording_alone(made, cl
     """As the system does where memory runs out."""
     (folder, environment), out = clips, tmp_path / "out"
     process = started(made["affwild2"][2], folder, "--out", out, "--cores", 2, env=environment)
-    wait_for(out / "0.json", process)
+    while not list((tmp_path / "temporary").glob("*/*")):  # one is at work, and both have been given a recording
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2
