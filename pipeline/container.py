@@ -89,10 +89,15 @@ def audio_stream(container, path: Path):
     return streams[0]
 
 
+def which(streams: list, what: str) -> str:
+    """Which of several streams is taken, in words; empty where there are not several."""
+    return f"{len(streams)} streams of {what}; stream {streams[0].index} is taken" if len(streams) > 1 else ""
+
+
 def say_which(path: Path, streams: list, what: str) -> None:
     """Log which of several streams is taken."""
-    if len(streams) > 1:
-        log.info("%s: %d streams of %s; stream %d is taken", path, len(streams), what, streams[0].index)
+    if text := which(streams, what):
+        log.info("%s: %s", path, text)
 
 
 def packets(container, *streams) -> Iterator:

@@ -185,14 +185,3 @@ def whole(picture_s: float, sound_s: tuple[float, float] | None, frames: bool) -
         return stop_s, "; ".join(unused)
     unused.append(f"{stop_s - max(begin_s, picture_s):.1f} s of sound lie behind the last picture and are not used")
     return picture_s, "; ".join(unused)
-
-
-def frame_times_s(path: str | Path) -> np.ndarray:
-    """(N,) start time of every frame from the first, by demuxing alone; raises MediaError where it is not a video."""
-    return Video(path).time_s
-
-
-def read_frames(path: str | Path, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
-    """Yield (index, time_s, RGB picture) of the wanted frames in one pass."""
-    for picture in Video(path).pictures(wanted):
-        yield picture.index, picture.time_s, picture.rgb(picture.half("whole"))

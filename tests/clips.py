@@ -1,6 +1,7 @@
 """Synthetic clips with known content: numbered pictures, beeps, and real faces put where a test wants them."""
 
 import subprocess
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import av
 import numpy as np
+
+from pipeline.media import Video
 
 CELL = 16
 
@@ -18,6 +21,11 @@ def ffmpeg(*arguments) -> bytes:
 
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def read_frames(path: str | Path, wanted: Iterable[int] | None = None) -> Iterator[tuple[int, float, np.ndarray]]:
+    """(index, time_s, RGB picture) of the wanted frames, in order."""
+    return ((picture.index, picture.time_s, picture.rgb()) for picture in Video(path).pictures(wanted))
 
 
 def film(path: Path, count: int, *options, width: int = 160) -> Path:

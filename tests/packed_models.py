@@ -14,7 +14,7 @@ from models.apply.predict import Predictor
 from models.apply.recordings import Recording
 from pipeline.__main__ import main as pipeline
 from pipeline.corpora.prepare import read
-from pipeline.media import frame_times_s
+from pipeline.media import Video
 from pipeline.records import Segment, Unit, read_table
 from tests.task_corpora import ROOT, invoke
 from workflow.demo.checkpoints import write_checkpoint
@@ -146,7 +146,7 @@ def equal_test_predictions(root: Path, results: Path, run: str, predictor: Predi
     unit_id = next(s.unit_id for s in segments if s.segment_id in tested)
     own = tuple(replace(s, shard="") for s in segments if s.unit_id == unit_id)
     (unit,) = (replace(u, shard="") for u in read_table(results / "units.tsv", Unit) if u.unit_id == unit_id)
-    recording = Recording(root, unit, own, own[-1].end_s, frame_times_s(root / unit.video))
+    recording = Recording(root, unit, own, own[-1].end_s, Video(root / unit.video).time_s)
     with tempfile.TemporaryDirectory() as folder:
         recording, prepared = predictor.stages.run(recording, Path(folder))
         examples = predictor.examples(recording, prepared, Path(folder))

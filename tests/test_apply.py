@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from dataclasses import replace
+from itertools import islice
 from multiprocessing import Pipe
 from pathlib import Path
 from threading import Thread
@@ -34,10 +36,13 @@ from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
-from models.apply.stages import Stages
+from models.apply.stages import Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
+from pipeline.container import MediaError
+from pipeline.crops import FaceFile, FaceWriter
+from pipeline.media import Video
 from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import digest_files, slug
 from tests import warm_jobs
@@ -287,18 +292,66 @@ def quick(made, monkeypatch):
 
 
 def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_path):
-    whole = (shared / "media" / "grid" / "swwp2s.mpg").read_bytes()
-    contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.mpg": whole[: len(whole) // 3]}
+    ffmpeg("-i", shared / "media" / "grid" / "swwp2s.mpg", "-c:v", "mpeg4", tmp_path / "whole.avi")
+    whole = (tmp_path / "whole.avi").read_bytes()
+    contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.avi": whole[: len(whole) // 3]}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
     shutil.copy(shared / "media" / "clips" / "single_face.jpg", tmp_path / "picture.jpg")
-    names = ["empty.mp4", "noise.mp4", "picture.jpg", "absent.mp4", "cut.mpg"]
+    names = ["empty.mp4", "noise.mp4", "picture.jpg", "absent.mp4", "cut.avi"]
     error = run(made["affwild2"][2], *(tmp_path / name for name in names), "--out", tmp_path / "out")
     assert isinstance(error, InputError)
     assert str(error).startswith("4 of 5 recordings failed: ")
     assert [name in str(error) for name in names] == [True] * 4 + [False]
     assert {p.stem for p in (tmp_path / "out").iterdir()} == {"cut", "recordings"}
     assert 0 < len(pd.read_parquet(tmp_path / "out" / "cut.parquet")) < 75
+    notes = json.loads((tmp_path / "out" / "cut.json").read_text())["notes"]
+    assert any(note.startswith("The file is truncated: ") for note in notes)
+
+
+def test_which_of_several_streams_is_taken_is_said(shared, tmp_path):
+    clip, path = shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "two.mkv"
+    ffmpeg("-i", clip, *("-map", "0:v", "-map", "0:a", "-map", "0:a"), "-c", "copy", path)
+    assert open_recording(path, True, Wish()).notes == ("It has 2 streams of sound; stream 1 is taken.",)
+    ffmpeg("-i", path, "-map", "0:a", "-c", "copy", tmp_path / "two.mka")
+    assert "2 streams of sound; stream 0 is taken" in open_recording(tmp_path / "two.mka", True, Wish()).notes[0]
+
+
+def test_what_stages_say_of_some_stretches_is_said_once(tmp_path):
+    reasons = {
+        "0": "up to 2 faces in view", "1": "no face found in 3 of 25 frames; up to 2 faces in view",
+        "2": "starts 1.5 s after the last frame; no frame lies inside; up to 3 faces in view", "3": "truncated: all",
+    }  # fmt: skip
+    plan = {name: (np.zeros((0, 2)), np.zeros(0, np.int64)) for name in reasons}
+    with FaceWriter(tmp_path / "faces.h5", plan) as writer:
+        for name, reason in reasons.items():
+            writer.reason(name, reason)
+    assert _remarks(FaceFile(tmp_path / "faces.h5"), ["The file is truncated: all."]) == [
+        "3 of 4 stretches: up to 2 faces in view or the like.",
+        "1 of 4 stretches: starts 1.5 s after the last frame.",
+        "1 of 4 stretches: no frame lies inside.",
+    ]
+
+
+@pytest.mark.parametrize("people", ["one", "all"])
+def test_a_picture_that_breaks_off_and_people_who_are_not_followed_are_said(shared, tmp_path, monkeypatch, people):
+    path, pictures = tmp_path / "two.mp4", [np.full((288, 640, 3), (60, 120, 140), np.uint8) for _ in range(10)]
+    for picture in pictures:
+        paste(picture, grid_face(shared, "bbaf2n")[0], 160, 0.9)
+        paste(picture, grid_face(shared, "swiz3n")[0], 480, 0.9)
+    write_clip(path, pictures, np.arange(10) / 10)
+    whole = Video.pictures
+
+    def broken(self, *arguments, **options):
+        yield from islice(whole(self, *arguments, **options), 8)
+        raise MediaError(self.path, "torn", "replace it")
+
+    monkeypatch.setattr(Video, "pictures", broken)
+    recording = open_recording(path, False, Wish(people, window_s=1.0))
+    stages = SimpleNamespace(model=SimpleNamespace(about=SimpleNamespace(faces={})))
+    notes = Stages._faces(stages, recording, tmp_path / "faces.h5")[2]
+    assert any("stretches: video unreadable from somewhere on: torn." in note for note in notes)
+    assert any("up to 2 faces in view" in note for note in notes) == (people == "one")  # until then
 
 
 @pytest.mark.parametrize(
@@ -322,7 +375,7 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     written = command_outputs(monkeypatch, stop_at="b")
     arguments = [model, *paths, "--out", tmp_path / "out"]
     assert isinstance(run(*arguments), click.Abort)  # Ctrl-C in the midst of the second
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.csv", "a.json", "recordings.csv"]
     written.clear()
     assert run(*arguments) is None
     assert written == ["b", "c"]
@@ -332,10 +385,34 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     (tmp_path / "out" / "c.csv").unlink()
     assert run(*arguments) is None
     assert written == ["b", "c", "a", "c"]
-    run(*arguments, "--window", 2)
+    run(*arguments, "--side", "left")
     run(*arguments, "--again")
     assert written[4:] == ["a", "b", "c"] * 2
     assert len(asked) == 2 + 2 + 2 + 6
+
+
+@pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
+def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, monkeypatch, lost):
+    """A recording that was deleted or cannot be used any more, and a process that is ended while it predicts."""
+    path, out = tmp_path / "a.wav", tmp_path / "out"
+    path.write_bytes(b"a" * 200)
+    command_outputs(monkeypatch, stop_at="")
+    arguments = [quick[0], path, "--out", out]
+    assert run(*arguments) is None
+    before = {each.name: each.read_bytes() for each in (out / "a.csv", out / "a.json")}
+    if lost:
+        lost(path)
+        assert str(run(*arguments)).startswith("1 of 1 recordings failed")
+    else:
+        pipe, its = Pipe()
+        its.close()
+        monkeypatch.setattr(
+            batch, "_start", lambda order, workers: workers.setdefault(pipe, SimpleNamespace()) and pipe
+        )
+        monkeypatch.setattr(pipe, "send", lambda pending: None)
+        failures = batch._at_once(batch.Order(out, out, out), [(batch.Request(path, Wish(), "a"), {})], count=1)
+        assert failures == {path: batch.Failure(ended=True)}
+    assert {name: (out / name).read_bytes() for name in before} == before
 
 
 def test_what_was_predicted_by_other_code_is_predicted_again(quick, tmp_path, monkeypatch):
@@ -359,7 +436,47 @@ def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick,
 
     monkeypatch.setattr(batch.log, "info", stop)  # the first thing said after a recording is done
     assert isinstance(run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"), click.Abort)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.json", "recordings.csv"]
+
+
+def test_the_table_of_all_says_which_files_and_what_was_not_predicted_alike(quick, tmp_path, monkeypatch, caplog):
+    paths, out = [tmp_path / "a clip (1).wav", tmp_path / "b.wav", tmp_path / "c.wav"], tmp_path / "out"
+    for path in paths:
+        path.write_bytes(path.name.encode() * 100)
+    command_outputs(monkeypatch, stop_at="c")
+    assert run(quick[0], *paths[:2], "--out", out) is None
+    assert isinstance(run(quick[0], *paths[::-1], "--out", out, "--fold", 0), click.Abort)
+    assert not caplog.messages
+    assert run(quick[0], *paths[1:], "--out", out, "--fold", 0) is None
+    (said,) = caplog.messages
+    joined = pd.read_csv(out / "recordings.csv", dtype=str)
+    assert joined.file.tolist() == list(map(str, paths))
+    assert list(joined)[:3] == ["recording", "file", "setup"]
+    assert joined.setup.nunique() == 2
+    assert joined.setup[1] == joined.setup[2]
+    assert said.endswith(f"by its column setup: 2 by {joined.setup[1]}, 1 by {joined.setup[0]}")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("affwild2", ["--window", 2], "--window: this model answers for each frame"),
+        ("affwild2", ["--recogniser", "pocketsphinx"], "--recogniser pocketsphinx: the model reads no words"),
+        ("iemocap", ["--recogniser-weights", "a/b@0"], "are of a --recogniser; give it, too"),
+        ("iemocap", ["--recogniser-options", '{"language": "de"}'], "are of a --recogniser; give it, too"),
+        ("iemocap", ["--recogniser", "pocketsphinx", "--recogniser-options", "de"], "'de' is not JSON"),
+        ("iemocap", ["--recogniser", "pocketsphinx", "--recogniser-options", '{"language": "de"}'], "'language'"),
+        ("iemocap", ["--people", "all", "--side", "left"], "give one of them"),
+        ("iemocap", ["--people", "all", "--segments", "turns.rttm"], "such as bob: leave --people all out"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(made, tmp_path, monkeypatch, name, options, reason):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    (tmp_path / "turns.rttm").write_text("SPEAKER a 1 0.25 1.50 <NA> <NA> bob <NA> <NA>\n")
+    monkeypatch.chdir(tmp_path)
+    error = run(made[name][2], "a.wav", "--out", "out", *options)
+    assert isinstance(error, InputError)
+    assert reason in str(error)
 
 
 def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quick, tmp_path, monkeypatch):
@@ -581,11 +698,36 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     rttm.write_text("SPEAKER two 1 0.25 1.50 <NA> <NA> bob <NA> <NA>\n")
     assert read_spans(table, [one, two]) == {one: [Span(0.5, 2, "ann", "left")], two: [Span(1, 3)]}
     assert read_spans(srt, [one]) == {one: [Span(1.5, 3, text="lay blue")]}
+    vtt = tmp_path / "times.vtt"
+    vtt.write_text("WEBVTT\n\n00:01.500 --> 00:03.000\n<v Ann Smith>lay <00:02.000>blue</v>\n")
+    assert read_spans(vtt, [one]) == {one: [Span(1.5, 3, "Ann Smith", text="lay blue")]}
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
     with pytest.raises(InputError, match="of which of 2 recordings"):
         read_spans(srt, [one, two])
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
+        read_spans(table, [one])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "video,start_s,end_s,speaker,label\none.mp4,0.5,2,ann,happy\none.mp4,2,3.25,NA,sad\n",
+        "Video;Start_s;End_s;Person;label\none.mp4;0,5;2;ann;happy\none.mp4;2;3,25;;sad\n",
+        "sep=;\nvideo;start_s;end_s;speaker;label\none.mp4;0,5;2,0;ann;happy\n\none.mp4;2,0;3,25;;sad\n",
+        "video\tstart_s\tend_s\tperson\tspeaker\tlabel\none.mp4\t0.5\t2\tann\teve\thappy\none.mp4\t2\t3.25\t\tNA\tsad\n",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_tables_of_times_are_those_that_corpora_have(tmp_path, caplog, text, encoding):
+    one, table = tmp_path / "one.mp4", tmp_path / "labels.csv"
+    table.write_bytes(text.encode(encoding))
+    caplog.set_level("INFO")
+    assert read_spans(table, [one]) == {one: [Span(0.5, 2, "ann"), Span(2, 3.25)]}
+    (said,) = caplog.messages
+    assert said.endswith("columns that mean nothing here: label")
+    table.write_text("start_s,end_s\n0,5,2\n")
+    with pytest.raises(InputError, match=r"labels.csv, line 2: 3 fields under 2 columns"):
         read_spans(table, [one])
 
 
@@ -608,6 +750,10 @@ def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, 
         write(name)
         with pytest.raises(InputError, match=rf"{name} may be any of ann/01.mp4, .*bob/01.mp4"):
             read_spans(table, [ann, bob])
+    names = [unicodedata.normalize(form, "Jürgen/é.mp4") for form in ("NFC", "NFD")]
+    for name, recording in (names, names[::-1]):
+        write(name)
+        assert read_spans(table, [Path(recording)]) == {Path(recording): [Span(0, 1)]}
     write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
     with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
         read_spans(table, [ann])
@@ -663,8 +809,21 @@ def test_folders_and_patterns_are_their_recordings(tmp_path, caplog):
     assert find([str(tmp_path)]) == [tmp_path / "a.wav", tmp_path / "b.mkv"]
     assert {record.args[0] for record in caplog.records} == {tmp_path / name for name in left}
     assert find([str(tmp_path / "*.mkv"), str(tmp_path / "b.mkv")]) == [tmp_path / "b.mkv"]
-    with pytest.raises(InputError, match="nothing matches"):
+    with pytest.raises(InputError, match=r"no recording matches this pattern"):
         find([str(tmp_path / "*.avi")])
+    (tmp_path / "below" / "old.mp4").mkdir(parents=True)
+    (tmp_path / "below" / "e.MP4").touch()
+    assert find([str(tmp_path / "**")]) == [tmp_path / "a.wav", tmp_path / "b.mkv", tmp_path / "below" / "e.MP4"]
+    with pytest.raises(InputError, match=r"no recording matches this pattern \(such as \.mp4"):
+        find([str(tmp_path / "*.txt")])
+
+
+def test_a_recording_of_two_spellings_is_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert find(["b.wav", str(tmp_path), "link/a.wav"]) == [Path("b.wav"), tmp_path / "a.wav"]
 
 
 def test_a_temperature_is_found_again_and_the_error_is_by_its_definition():
@@ -732,9 +891,11 @@ def test_control_c_leaves_what_is_done_and_nothing_else(made, clips, tmp_path, c
     done = sorted(path.stem for path in out.glob("*.json"))
     assert 1 <= len(done) < 5
     suffixes = {"csv", "html", "json", "parquet", "png", "TextGrid", "vtt"}
-    assert {path.name for path in out.iterdir()} == {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    files = {f"{name}.{suffix}" for name in done for suffix in suffixes}
+    assert {path.name for path in out.iterdir()} == files | {"recordings.csv"}
+    assert pd.read_csv(out / "recordings.csv", dtype=str).recording.unique().tolist() == done
     assert list((tmp_path / "temporary").iterdir()) == []
-    before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
+    before = {out / name: (out / name).stat().st_mtime_ns for name in files}
 
     warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
     process = started(made["affwild2"][2], folder, "--out", out, "--cores", cores, **warm)
@@ -750,7 +911,9 @@ def test_a_process_that_is_ended_from_outside_costs_its_recording_alone(made, cl
     """As the system does where memory runs out."""
     (folder, environment), out = clips, tmp_path / "out"
     process = started(made["affwild2"][2], folder, "--out", out, "--cores", 2, env=environment)
-    wait_for(out / "0.json", process)
+    while not list((tmp_path / "temporary").glob("*/*")):  # one is at work, and both have been given a recording
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     workers = [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2

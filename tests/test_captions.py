@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.corpora.captions import Cue, plain, without_repeats
+from pipeline.corpora.transcripts import read_cues
 from pipeline.records import InputError
 from pipeline.words.place import read_transcript
 from pipeline.words.text import spread
@@ -115,6 +116,39 @@ SAID = [("hello", 0.16), ("and", 0.48), ("welcome", 0.64), ("to", 2.32), ("the",
 
 def test_rolling_captions_are_said_once_at_their_own_times(tmp_path):
     assert read(tmp_path / "a.vtt", YOUTUBE) == SAID
+
+
+def cues(path, text, whole=True):
+    path.write_text(text, encoding="utf-8")
+    return [(c.start_s, c.end_s, c.speaker, c.text) for c in read_cues(path, whole)]
+
+
+def test_captions_are_whole_where_nobody_asks_for_the_times_of_words(tmp_path):
+    assert cues(tmp_path / "a.vtt", YOUTUBE)[:2] == [
+        (0.16, 2.31, None, "hello and welcome"), (2.32, 4.0, None, "to the show"),
+    ]  # fmt: skip
+    assert len(cues(tmp_path / "a.vtt", YOUTUBE, whole=False)) > 4
+
+
+ZOOM = [(2, 4, "Ann Smith: Hello there."), (5, 6, "Bob: Note: it's 12:30."), (6, 7, "and on"), (7, 9, "Ann Smith: Yes")]
+MIXED = [(0, 2, "Ann: Hi.\nBob: Hello: you"), (2, 4, "张三：你好"), (4, 6, "Bob: and\nso on")]
+
+
+@pytest.mark.parametrize(("lines", "speakers", "words"), [
+    (ZOOM, ["Ann Smith", "Bob", None, "Ann Smith"], "hello there note it's 12 30 and on yes"),
+    ([(2, 4, "<v Ann Smith>Hello</v>"), (4, 6, "<v.loud Bob &amp; Co>I <b>am</b>: here</v>"), (6, 8, "so")],
+     ["Ann Smith", "Bob & Co", None], "hello i am here so"),
+    ([(2, 4, "<v Ann>Hello</v> <v Bob>you</v>")], [None], "hello you"),
+    (MIXED, [None, "张三", "Bob"], "hi hello you 你 好 and so on"),
+    ([(0, 1, "Question: who?"), (1, 2, "you"), (2, 3, "no")], [None] * 3, "question who you no"),
+    ([(0, 1, "Look: a bird")], [None], "look a bird"),
+])  # fmt: skip
+@pytest.mark.parametrize("write", [srt, vtt])
+def test_who_speaks_is_no_word(tmp_path, write, lines, speakers, words):
+    """As Zoom and Teams name them; a name that most captions do not begin with is a word."""
+    path = tmp_path / f"a.{write.__name__}"
+    assert [speaker for *_, speaker, _ in cues(path, write(*lines))] == speakers
+    assert [word for word, _ in read(path, write(*lines))] == words.split()
 
 
 def test_a_repeated_line_that_has_times_of_its_own(tmp_path):

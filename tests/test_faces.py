@@ -17,9 +17,9 @@ from pipeline.faces.everybody import write_everybody
 from pipeline.faces.mesh import Detector, Tracker
 from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import faces, write_faces
-from pipeline.media import Video, read_frames
+from pipeline.media import Video
 from pipeline.records import InputError, Segment, Unit, write_table
-from tests.clips import ffmpeg, grid_face, painted, paste, to_and_fro, write_clip
+from tests.clips import ffmpeg, grid_face, painted, paste, read_frames, to_and_fro, write_clip
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
 FPS = 25

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.media import MediaError, Video, frame_times_s, read_frames
+from pipeline.media import MediaError, Video
 from pipeline.records import InputError
 from pipeline.sound import read_audio
-from tests.clips import beeps, ffmpeg, film, number_in, painted, write_clip
+from tests.clips import beeps, ffmpeg, film, number_in, painted, read_frames, write_clip
 
 FPS = 25
 
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 def test_every_frame_at_its_own_time(folder, name, codec, fps):
     times = [k / fps for k in range(60)]
     write_clip(folder / name, [painted(k) for k in range(60)], times, codec)
-    assert np.allclose(frame_times_s(folder / name), [float(t) for t in times], atol=1e-6)
+    assert np.allclose(Video(folder / name).time_s, [float(t) for t in times], atol=1e-6)
     read = list(read_frames(folder / name))
     assert [number_in(rgb) for _, _, rgb in read] == [index for index, _, _ in read] == list(range(60))
     assert np.allclose([t for _, t, _ in read], [float(t) for t in times], atol=1e-6)
@@ -82,7 +82,7 @@ def halves(path, wanted=None):
 def test_variable_frame_rate(folder):
     times = np.cumsum(np.random.default_rng(0).integers(1, 9, 80)) / 100
     write_clip(folder / "vfr.mp4", [painted(k) for k in range(80)], [Fraction(round(t * 100), 100) for t in times])
-    assert np.allclose(frame_times_s(folder / "vfr.mp4"), times - times[0], atol=1e-6)
+    assert np.allclose(Video(folder / "vfr.mp4").time_s, times - times[0], atol=1e-6)
     assert [number_in(rgb) for _, _, rgb in read_frames(folder / "vfr.mp4")] == list(range(80))
 
 
@@ -91,7 +91,7 @@ def test_reordered_frames_in_avi(folder, frames):
     write_clip(folder / "plain.mp4", [painted(k) for k in range(60)], [k / FPS for k in range(60)])
     out = folder / f"reordered-{frames[1]}.avi"
     ffmpeg("-i", folder / "plain.mp4", *frames, "-q:v", "2", out)
-    assert np.allclose(frame_times_s(out), np.arange(60) / FPS)
+    assert np.allclose(Video(out).time_s, np.arange(60) / FPS)
     read = list(read_frames(out))
     assert [number_in(rgb) for _, _, rgb in read] == [index for index, _, _ in read] == list(range(60))
 
@@ -102,7 +102,7 @@ def test_packed_b_frames_of_divx(folder):
     ffmpeg("-i", folder / "source.mp4", "-c:v", "mpeg4", "-bf", "1", "-q:v", "2", plain)
     packed = folder / "packed.avi"
     packed.write_bytes(_pack(plain))
-    assert np.allclose(frame_times_s(packed), np.arange(41) / FPS)
+    assert np.allclose(Video(packed).time_s, np.arange(41) / FPS)
     read = list(read_frames(packed))
     assert [number_in(rgb) for _, _, rgb in read] == [index for index, _, _ in read] == list(range(41))
     assert [i for i, _, _ in read_frames(packed, [5, 6, 40])] == [5, 6, 40]
@@ -127,7 +127,7 @@ def test_cut_off_in_the_middle(folder):
     read = list(read_frames(folder / "cut.avi"))
     assert len(read) in (60, 61)
     assert [number_in(rgb) for _, _, rgb in read[:60]] == list(range(60))
-    assert len(frame_times_s(folder / "cut.avi")) in (60, 61), "the packet that was cut may count as a damaged frame"
+    assert len(Video(folder / "cut.avi").time_s) in (60, 61), "the packet that was cut may count as a damaged frame"
 
 
 def test_damaged_packets_do_not_shift_the_frames_behind(folder):
@@ -164,7 +164,7 @@ def test_what_is_no_video_says_so(tmp_path, make, says):
     path = tmp_path / "x.avi"
     make(path)
     with pytest.raises(InputError, match=says):
-        frame_times_s(path)
+        Video(path)
     with pytest.raises(MediaError, match=says):
         next(read_audio(path))
 
@@ -174,7 +174,7 @@ def test_sound_without_picture_is_no_video(tmp_path):
 
     soundfile.write(tmp_path / "x.wav", np.zeros(1600), 16_000)
     with pytest.raises(MediaError, match="no video stream"):
-        frame_times_s(tmp_path / "x.wav")
+        Video(tmp_path / "x.wav")
 
 
 def test_video_without_sound_says_so(folder):
@@ -274,7 +274,7 @@ def test_long_sound_comes_in_blocks_without_seams(tmp_path):
 )
 def test_real_clips_have_the_frames_that_decode(shared, name, frames):
     path = shared / "media" / "clips" / name
-    time_s = frame_times_s(path)
+    time_s = Video(path).time_s
     with av.open(str(path)) as container:
         decoded = [float(f.pts * f.time_base) for f in container.decode(video=0)]
     assert len(time_s) == frames == len(decoded)

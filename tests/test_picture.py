@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from pipeline.media import Video, read_frames
+from pipeline.media import Video
 from pipeline.picture import turns
 from pipeline.sound import read_audio
-from tests.clips import ffmpeg, film, number_in, write_clip
+from tests.clips import ffmpeg, film, number_in, read_frames, write_clip
 
 UNIT = 65536
 MATRICES = {

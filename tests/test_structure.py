@@ -14,7 +14,7 @@ from pipeline.digest import imports
 ROOT = Path(__file__).resolve().parent.parent
 BASE = {
     "files", "records", "causes", "timebase", "store", "cli", "digest", "log", "names", "registry", "conformance",
-    "devices", "hdf5",
+    "devices", "hdf5", "spoken",
 }  # fmt: skip
 RAW = {"container", "sound", "stamps", "picture", "media"}  # what opens raw files
 PREPARED = {"segment_file", "crops", "audio_file"}  # what stages leave for each other
@@ -22,6 +22,7 @@ ANY = None
 # What each part of pipeline may import from pipeline; a part is a module or a folder.
 PIPELINE = {
     "files": set(), "records": {"files"}, "causes": set(), "timebase": set(), "log": set(), "names": set(),
+    "spoken": {"records"},
     "cli": {"records", "log"}, "definitions": set(), "digest": {"definitions"},
     "registry": {"records", "digest", "names"}, "devices": {"records", "log"},
     "hdf5": {"files", "records", "stand_in"}, "store": {"records", "hdf5"}, "conformance": {"records"},

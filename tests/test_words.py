@@ -15,6 +15,7 @@ from pipeline.audio_file import AudioFile
 from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
 from pipeline.records import LONGEST_CELL, Finding, InputError, Segment, Unit, Word, write_table
+from pipeline.spoken import SpokenWords
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceOptions, cut, join
@@ -265,6 +266,40 @@ def test_words_of_a_transcript_that_names_segments_are_theirs_alone(tmp_path):
     words = place_words(tmp_path, unit, segments, never)
     said = {s.segment_id: [w.word for w in words if w.belongs_to(s)] for s in segments}
     assert said == {"clip_a": ["hers", "ours"], "clip_b": ["his", "ours"], "clip_c": ["mine"]}
+
+
+def word_at(place):
+    segment_id, unit_id, begin, lasts = place
+    return Word("um", begin / 2, (begin + lasts) / 2, "x", segment_id, unit_id)
+
+
+ids, units = st.sampled_from([None, "a", "b"]), st.sampled_from([None, "u", "v"])
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(ids, units, st.integers(0, 20), st.integers(0, 9)).map(word_at), max_size=30),
+    st.integers(0, 20), st.integers(1, 9),
+)  # fmt: skip
+def test_words_of_a_segment_are_those_that_say_so_in_order(words, begin, lasts):
+    words = [replace(word, word=f"w{k}") for k, word in enumerate(words)]
+    spoken = SpokenWords(words)
+    for segment_id, unit_id in (("a", "u"), ("b", "v"), ("c", "u")):
+        segment = Segment(segment_id, unit_id, "ann", None, None, begin / 2, (begin + lasts) / 2)
+        own = [word for word in words if word.belongs_to(segment)]
+        assert spoken.of(segment) == sorted(own, key=lambda w: (w.start_s, w.end_s))
+
+
+def test_words_are_looked_at_about_once_however_many_there_are(monkeypatch):
+    """Ten hours of turns of a second, each with words of its own and of nobody."""
+    looked, count = [], 36_000
+    belongs_to = Word.belongs_to
+    monkeypatch.setattr(Word, "belongs_to", lambda word, segment: looked.append(1) or belongs_to(word, segment))
+    words = [Word("um", k + 0.2, k + 0.6, "x", mark) for k in range(count) for mark in (None, f"{k}")]
+    spoken = SpokenWords(words)
+    found = [spoken.of(Segment(f"{k}", "u", "ann", None, None, float(k), k + 1.0)) for k in range(count)]
+    assert [len(own) for own in found] == [2] * count
+    assert len(looked) == 2 * count
 
 
 def test_times_beyond_an_hour(tmp_path):

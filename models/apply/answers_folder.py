@@ -32,10 +32,14 @@ def read_all(out: Path) -> dict[str, dict[str, Any]]:
     return {name: known for name, known in found.items() if known}
 
 
-def tables(out: Path) -> list[Path]:
-    """The tables of all recordings that are done, by name."""
-    found = [out / f"{name}.csv" for name in read_all(out)]
-    return [path for path in found if path.is_file()]
+def tables(out: Path) -> dict[Path, dict[str, str]]:
+    """The tables of all recordings that are done, by name: of each its name, its file, and by what it was predicted."""
+    known = {out / f"{name}.csv": (name, each) for name, each in read_all(out).items()}
+    return {
+        path: {"recording": name, "file": each["source"], "setup": each.get("setup", "an earlier version")}
+        for path, (name, each) in known.items()
+        if path.is_file()
+    }
 
 
 def names(paths: Sequence[Path], out: Path) -> dict[Path, str]:

@@ -1,9 +1,10 @@
 """Many recordings by one model: what was done before is not done again, and what fails stops nothing else.
 
 Of each recording ``NAME.json`` is written last: it says by which model, of which contents and how it was predicted, and
-which files there are. Where a recording is not finished, none of its files is left.
+which files there are. Where a recording is not finished, none of its files is left, unless of an earlier prediction.
 """
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
+from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +25,7 @@ from models.apply.answers_folder import read, record
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
 from models.apply.outputs.write import SUFFIXES, write_outputs
-from models.apply.recordings import Wish, transcript_of
+from models.apply.recordings import NO_WINDOWS, Wish, transcript_of
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
 from pipeline.corpora.raw import content
@@ -68,13 +70,12 @@ class Failure:
 
     full: tuple[str, str] | None = None  # what the system says, and of which file
     last: bool = False  # whatever follows could not be written either
+    ended: bool = False  # its process was ended from outside
 
 
+SHORT = 8  # hexadecimal digits of a setup
 Pending = tuple[Request, dict]
 """A recording that is to be predicted, and on what its prediction depends."""
-
-
-ENDED = Failure()  # whose process was ended from outside
 
 
 def predict_all(
@@ -87,6 +88,8 @@ def predict_all(
     model = Model(order.model, order.plugs)
     if cores:  # before any library that reads it, which somebody's own plug may load
         os.environ["OMP_NUM_THREADS"] = str(cores)
+    if any(request.wish.window_s for request in requests) and model.task.frames:
+        raise InputError(NO_WINDOWS)
     todo: list[Pending] = []
     for request in requests:
         key = _key(model, order, request)
@@ -124,11 +127,12 @@ def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
 
 
 def _key(model: Model, order: Order, request: Request) -> dict:
-    """All that a prediction depends on."""
-    how = {"folds": sorted(order.folds), "recogniser": repr(order.recogniser), "overlay": order.overlay}
-    digests = [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
-    settings = {"wish": repr(request.wish), **how}
-    return {"model": model.digest, "code": _code(model, order), "recording": digests, "settings": settings}
+    """All that a prediction depends on; ``setup`` is one for recordings that are predicted alike."""
+    wish, digests = request.wish, [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
+    how = {**vars(wish), "spans": wish.spans is not None, "folds": sorted(order.folds)}
+    alike = {"model": model.digest, "code": _code(model, order), "how": how | {"recogniser": repr(order.recogniser)}}
+    setup = sha256(json.dumps(alike, sort_keys=True).encode()).hexdigest()[:SHORT]
+    return {**alike, "setup": setup, "recording": digests, "spans": repr(wish.spans), "overlay": order.overlay}
 
 
 def _code(model: Model, order: Order) -> str:
@@ -154,17 +158,16 @@ def _open(order: Order, model: Model) -> "Predictor":
 
 
 def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Failure | None:
-    """Predict one recording and write everything of it, or nothing."""
+    """Predict one recording and write everything of it, or nothing; what was there stays until there is an answer."""
     answer = None
     try:
         begin_s = time.monotonic()
-        _clear(order.out, request.name)
         try:
             answer = predictor.answer(request.path, request.wish)
+            _clear(order.out, request.name)
             _write(answer, order, request, key)
         except BaseException:
-            if not record(order.out, request.name).exists():
-                _clear(order.out, request.name)
+            _clear_unfinished(order.out, request.name)
             raise
         rate = answer.duration_s / max(time.monotonic() - begin_s, 1e-9)
         log.info("%s: %.1f s, %.1f times as fast as it plays", request.path, answer.duration_s, rate)
@@ -189,6 +192,12 @@ def _clear(out: Path, name: str) -> None:
         path = out / f"{name}.{suffix}"
         for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
             each.unlink(missing_ok=True)
+
+
+def _clear_unfinished(out: Path, name: str) -> None:
+    """Remove what there is of a recording that is not done; that of an earlier prediction stays."""
+    if not record(out, name).exists():
+        _clear(out, name)
 
 
 def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
@@ -222,15 +231,15 @@ def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failur
                 try:
                     said = pipe.recv()
                 except (EOFError, ConnectionError):
-                    _clear(order.out, request.name)
+                    _clear_unfinished(order.out, request.name)
                     why = "its process was ended from outside, as where memory runs out; give fewer --cores"
                     log.error("%s failed: %s", request.path, why)
-                    said = ENDED
+                    said = Failure(ended=True)
                 if isinstance(said, Exception):
                     raise said
                 if said:
                     failures[request.path] = said
-                if said is ENDED or (said and said.full):
+                if said and (said.ended or said.full):
                     del workers[pipe]
                 if said and said.last:
                     failures |= _not_begun(waiting[::-1], said)

@@ -1,11 +1,12 @@
 """``affectflow predict``: a packed model over the recordings that somebody names."""
 
 import errno
+from collections import Counter
 from pathlib import Path
 
 import click
 
-from models.apply.answers_folder import JOINED, names, record, tables
+from models.apply.answers_folder import JOINED, names, tables
 from models.apply.batch import Order, Request, predict_all
 from models.apply.model_folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join
@@ -13,6 +14,7 @@ from models.apply.outputs.write import check_apart
 from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
+from pipeline.cli import parse_options
 from pipeline.files import replacing
 from pipeline.log import log
 from pipeline.records import InputError
@@ -26,8 +28,8 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the answers.")
 @click.option(
     "--segments", type=click.Path(path_type=Path),
-    help="Of which stretches: a CSV with start_s and end_s (and video, person, side, picture, text), SRT, VTT or RTTM. "
-    "Without it every frame, or, of models of turns, wherever somebody speaks.",
+    help="Of which stretches: a table with start_s and end_s (and video, person, side, picture, text), SRT, VTT or "
+    "RTTM. Without it every frame, or, of models of turns, wherever somebody speaks.",
 )  # fmt: skip
 @click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of this many seconds instead.")
 @click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; the window without it.")
@@ -43,6 +45,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     help="What recognises speech where the model's corpus came with transcripts.",
 )
 @click.option("--recogniser-weights", help="Its weights, ORG/NAME@COMMIT or a folder, where it needs some.")
+@click.option("--recogniser-options", default="{}", help="""Its options as JSON, such as '{"language": "de"}'.""")
 @click.option("--weights", type=click.Path(path_type=Path), default="results/weights", help="Where encoders are kept.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where networks run.")
 @click.option("--plugs", is_flag=True, help="Allow the model to run code that does not come with affectflow.")
@@ -55,48 +58,58 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--again", is_flag=True, help="Also what was predicted before by the same model.")
 @click.option("--watch", is_flag=True, help="Open the first page in a browser.")
 def predict(
-    model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, recogniser_weights, weights,
-    device, plugs, cores, overlay, again, watch,
+    model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, recogniser_weights,
+    recogniser_options, weights, device, plugs, cores, overlay, again, watch,
 ):  # fmt: skip
     """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
 
     Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all in the
     folder. A recording that cannot be used stops none of the others; a second run does only what is missing.
     """
-    if side and people == "all":
-        raise InputError("--people all and --side: everybody, or the person on one side; give one of them")
-    if hop_s and not window_s:
-        raise InputError("--hop: give --window, too")
-    if window_s and segments:
-        raise InputError("--window and --segments both say of which stretches; give one of them")
+    known = parse_options(recogniser_options, "--recogniser-options")
+    if not recogniser and (recogniser_weights or known):
+        raise InputError("--recogniser-weights and --recogniser-options are of a --recogniser; give it, too")
     paths = find(recordings)
     spans = read_spans(segments, paths) if segments else {}
+    wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
     _check_writable(out)
     for path in paths:
         check_apart(path, out)
     if recogniser:
         source = recogniser_weights
         found = Weights(source=source, slug=checkpoints.slug(source)) if source else None
-        recogniser = RecogniserChoice(kind=recogniser, weights=found)
+        recogniser = RecogniserChoice(kind=recogniser, options=known, weights=found)
     order = Order(model, out, weights, device, tuple(folds), recogniser, plugs, overlay)
     name_of = names(paths, out)
-    wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
-    failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
-    named = ", ".join(str(path) for path in paths if path in failed)
-    said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
-    full = next((failure.full for failure in failed.values() if failure.full), None)
-    if full:
-        log.error("%s", said)
-    if done := [record(out, name_of[path]) for path in paths if path not in failed]:
-        join(tables(out), out / f"{JOINED}.csv")
-        if watch:
-            import webbrowser
+    try:
+        failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
+        named = ", ".join(str(path) for path in paths if path in failed)
+        said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
+        full = next((failure.full for failure in failed.values() if failure.full), None)
+        if full:
+            log.error("%s", said)
+    finally:  # also of what was done before Ctrl-C
+        _join(out)
+    if watch and (done := next((path for path in paths if path not in failed), None)):
+        import webbrowser
 
-            webbrowser.open(done[0].with_suffix(".html").absolute().as_uri())
+        webbrowser.open((out / f"{name_of[done]}.html").absolute().as_uri())
     if full:
         raise OSError(errno.ENOSPC, *full)
     if failed:
         raise InputError(said)
+
+
+def _join(out: Path) -> None:
+    """Write the table of all recordings that are done; log where they were not all predicted alike."""
+    if not (found := tables(out)):
+        return
+    join(found, out / f"{JOINED}.csv")
+    setups = Counter(about["setup"] for about in found.values()).most_common()
+    if len(setups) > 1:
+        listed = ", ".join(f"{count} by {setup}" for setup, count in setups)
+        message = "%s: holds recordings predicted by several models, options or versions; by its column setup: %s"
+        log.warning(message, out / f"{JOINED}.csv", listed)
 
 
 def _check_writable(out: Path) -> None:

@@ -1,6 +1,7 @@
 """From what a user names to recordings with segments: the tables that a reader would give, one recording at a time."""
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from models.apply.turns import WINDOW_S, Span, speech, windows
-from pipeline.container import MediaError
+from pipeline.container import MediaError, audio_streams, open_media, video_streams, which
 from pipeline.corpora.resolve import length_of
 from pipeline.corpora.transcripts import find_transcript, in_short, read_cues
 from pipeline.corpora.tree import is_litter
@@ -19,6 +20,7 @@ from pipeline.records import InputError, Segment, Side, Unit
 
 PERSON = "person"  # who is not told from anybody else
 FRAME_S = 0.04  # steps of a frame-wise answer where there is no picture
+NO_WINDOWS = "--window: this model answers for each frame and has no windows; leave --window and --hop out"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,22 @@ class Wish:
     spans: Sequence[Span] | None = None
     window_s: float | None = None
     hop_s: float | None = None
+
+    def __post_init__(self):
+        """Raise InputError for wishes of which one would be forgotten."""
+        everybody = "--people all"
+        if self.people == "all" and self.side != "whole":
+            raise InputError(f"{everybody} and --side: everybody, or the person on one side; give one of them")
+        named = next((span.person or span.side for span in self.spans or () if span.person or span.side), None)
+        if self.people == "all" and named:
+            raise InputError(
+                f"{everybody} and --segments that are of somebody, such as {named}: leave {everybody} out, and each "
+                "stretch is of whom it names; or name no person and no side, and everybody is followed in each"
+            )
+        if self.hop_s and not self.window_s:
+            raise InputError("--hop: give --window, too")
+        if self.window_s and self.spans is not None:
+            raise InputError("--window and --segments both say of which stretches; give one of them")
 
 
 @dataclass(frozen=True)
@@ -47,27 +65,29 @@ class Recording:
 
 
 def find(given: Sequence[str]) -> list[Path]:
-    """The recordings that paths, folders and patterns name; raises InputError for one that names nothing."""
+    """The recordings that paths, folders and patterns name, each once; raises InputError for one that names nothing."""
     found: list[Path] = []
     for text in given:
         path = Path(text)
         if path.is_dir():
-            there = sorted(path.iterdir())
-            for left in (p for p in there if unfinished(p.name)):
-                log.warning("%s: a download or copy that was not finished; left out", left)
-            suffixes = VIDEO_SUFFIXES + AUDIO_SUFFIXES
-            names = [p for p in there if p.suffix.lower() in suffixes and not is_litter(p.name)]
-            if not names:
-                raise InputError(f"{path}: this folder holds no recording (such as {', '.join(VIDEO_SUFFIXES[:4])})")
-            found += names
+            there, lacks = [*path.iterdir()], "this folder holds no recording"
         elif path.exists() or not glob.has_magic(text):
             found.append(path)
+            continue
         else:
-            matches = sorted(map(Path, glob.glob(text, recursive=True)))
-            if not matches:
-                raise InputError(f"{text}: nothing matches this pattern")
-            found += matches
-    return list(dict.fromkeys(found))
+            there, lacks = [*map(Path, glob.glob(text, recursive=True))], "no recording matches this pattern"
+        files = sorted(each for each in there if not each.is_dir())
+        for left in (each for each in files if unfinished(each.name)):
+            log.warning("%s: a download or copy that was not finished; left out", left)
+        suffixes = VIDEO_SUFFIXES + AUDIO_SUFFIXES
+        names = [each for each in files if each.suffix.lower() in suffixes and not is_litter(each.name)]
+        if not names:
+            raise InputError(f"{text}: {lacks} (such as {', '.join(VIDEO_SUFFIXES[:4])})")
+        found += names
+    once: dict[str, Path] = {}
+    for path in found:
+        once.setdefault(os.path.realpath(path), path)
+    return list(once.values())
 
 
 def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
@@ -82,7 +102,7 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     spans, why = _spans(path, end_s, frames, wish)
     side = "whole" if time_s is None else wish.side  # voices are not told apart
     segments = tuple(_segments(unit, spans, side))
-    everybody = wish.people == "all" and time_s is not None and not any(span.person or span.side for span in spans)
+    everybody = wish.people == "all" and time_s is not None
     return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why), unused)
 
 
@@ -93,6 +113,9 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
 
     root, name = path.absolute().parent, path.name
     unit = Unit(safe_id(path.stem), video=name)
+    with open_media(path) as container:
+        taken = which(video_streams(container), "pictures"), which(audio_streams(container), "sound")
+    notes = [f"It has {each}." for each in taken if each]
     try:
         video = Video(path)
     except MediaError as error:
@@ -100,16 +123,18 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
         end_s = length_of(root, unit).end_s
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
-        return unit, end_s, None, [f"There is no picture: {error.reason}."]
+        return unit, end_s, None, [*notes, f"There is no picture: {error.reason}."]
     if len(video.time_s) == 1:
         try:
             next(iter(read_audio(path)), None)
         except MediaError:
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
     end_s, unused = whole(video.end_s, video.sound_s, frames)
-    notes = [f"{unused}."] if unused else []
+    notes += [f"{unused}."] if unused else []
     if end_s > video.end_s + APART_S:
         notes.append(f"The picture ends at {video.end_s:.1f} s, the sound at {end_s:.1f} s.")
+    elif video.truncated:
+        notes.append(f"The file is {video.truncated}.")
     return unit, end_s, video.time_s, notes
 
 
@@ -135,6 +160,8 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
             raise InputError(f"{path}: none of the given times lies in it; it lasts {end_s:.2f} s")
         left = len(wish.spans) - len(inside)
         return inside, [f"{left} of the given times lie after its end at {end_s:.2f} s."] if left else []
+    if frames and wish.window_s:
+        raise InputError(NO_WINDOWS)
     if frames:
         return [Span(0.0, end_s)], []
     if wish.window_s:

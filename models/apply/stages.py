@@ -1,10 +1,12 @@
 """From a recording to its feature stores, in a folder of its own: the stages of the workflow, in this process.
 
-Encoders and the recogniser are loaded once for all recordings. Memory is that of the stages: it does not grow with the
-length of a recording.
+Encoders and the recogniser are loaded once for all recordings. Pictures, sound and features are in files and read in
+parts: memory grows by some hundred bytes for each frame, and by a stretch of sound where the recogniser takes it whole.
 """
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +24,7 @@ from pipeline.features.join import join_stores
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.run import write_store
-from pipeline.records import Finding, Segment, Unit, Word, write_table
+from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words, transcriber
@@ -43,9 +45,11 @@ class Prepared:
 
 
 class Stages:
-    """The stages up to features as a model had them; raises InputError where its encoders cannot be loaded."""
+    """The stages up to features as a model had them; raises InputError where encoders or recogniser cannot be used."""
 
     def __init__(self, model: Model, weights: Path, device: str = "auto", recogniser: RecogniserChoice | None = None):
+        if recogniser and "text" not in model.about.features:
+            raise InputError(f"--recogniser {recogniser.kind}: the model reads no words; leave it out")
         self.model, self.weights_kept, self.device = model, weights, device
         self.choice = recogniser or model.about.recogniser
         self.extractors = {}
@@ -100,7 +104,7 @@ class Stages:
             if brief:
                 notes.append(f"Faces seen for less than {LEAST_SEEN_S:g} s at a time, which have no track: {brief}.")
         faces = FaceFile(path)
-        return recording, faces, [*_of_faces(faces, recording), *notes]
+        return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.notes), *notes]
 
     def _words(
         self, root: Path, unit: Unit, segments: list[Segment], audio: Path, unused: str
@@ -177,12 +181,23 @@ def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
     return notes
 
 
+def _remarks(file: FaceFile | AudioFile, notes: Sequence[str] = ()) -> list[str]:
+    """What a stage says of some stretches and ``notes`` do not; what differs in numbers alone is said once."""
+    alike = defaultdict[str, list[str]](list)
+    for part in (part for reason in file.reasons for part in reason.split("; ")):
+        counted = part in ("", "silent") or part.endswith(" frames") or part.startswith("sound ")  # and said as shares
+        if not counted and not any(part in note for note in notes):
+            alike[re.sub(r"[\d.]+", "", part)].append(part)
+    said = [(len(parts), Counter(parts).most_common(1)[0][0], len(set(parts)) > 1) for parts in alike.values()]
+    return [f"{n} of {len(file)} stretches: {part}{' or the like' if several else ''}." for n, part, several in said]
+
+
 def _of_sound(audio: AudioFile) -> list[str]:
     """What a user must know of the sound."""
     if all(not len(observed_s) for observed_s in audio.observed_s):
         reason = next((reason for reason in audio.reasons if reason), "")
         return [f"There is no sound in it{f' ({reason})' if reason else ''}."]
-    silent = sum(map(bool, audio.silent))
+    silent, remarks = sum(map(bool, audio.silent)), _remarks(audio)
     if silent == len(audio):
-        return ["Its sound is silent throughout."]
-    return [f"{silent} of {len(audio)} stretches are silent."] if silent else []
+        return ["Its sound is silent throughout.", *remarks]
+    return [*([f"{silent} of {len(audio)} stretches are silent."] if silent else []), *remarks]

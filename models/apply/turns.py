@@ -1,8 +1,8 @@
 """When something is said of a recording: speech turns by voice activity, windows, or the times of a file."""
 
-import csv
 import math
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.corpora.readers.table.file import TableFile, number
 from pipeline.corpora.transcripts import read_cues
 from pipeline.log import log
 from pipeline.records import InputError, Picture, Side
@@ -20,6 +21,7 @@ from pipeline.words.voice import voiced
 STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
+USED = ("start_s", "end_s", "video", "person", "speaker", "side", "picture", "text")  # columns of a table of times
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,11 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
         if kind == ".rttm":
             pairs = list(_read_rttm(path))
         elif kind in (".srt", ".vtt"):
-            pairs = [(None, Span(c.start_s, c.end_s, text=c.text)) for c in read_cues(path)]
+            cues = read_cues(path, whole=True)
+            pairs = [(None, Span(c.start_s, c.end_s, c.speaker, text=c.text)) for c in cues]
         else:
-            pairs = list(_read_table(path, "\t" if kind == ".tsv" else ","))
-    except (UnicodeDecodeError, csv.Error) as error:
+            pairs = list(_read_table(path))
+    except UnicodeDecodeError as error:
         raise InputError(f"--segments {path}: cannot be read as text ({error}); save it as UTF-8") from None
     if any(name is None for name, _ in pairs) and len(recordings) > 1:
         raise InputError(
@@ -138,10 +141,10 @@ def _meant(path: Path, names: Sequence[str], recordings: Sequence[Path]) -> dict
 
 def _fitting(name: str, recordings: Sequence[Path]) -> list[Path]:
     """The recordings whose path is the name, or, where none is, ends with it; the suffix may be left out."""
-    asked, fitting = Path(os.path.normpath(name)).parts, dict[int, list[Path]]()
+    asked, fitting = _composed(os.path.normpath(name)).parts, dict[int, list[Path]]()
     last = tuple(part for part in asked if part != os.pardir)
     for recording in recordings:
-        given, whole = Path(os.path.normpath(recording)), Path(os.path.abspath(recording))
+        given, whole = _composed(os.path.normpath(recording)), _composed(os.path.abspath(recording))
         forms = [(*path.parts[:-1], end) for path in (given, whole) for end in (path.name, path.stem)]
         fits = [asked == forms[0], asked == forms[1], *(last == form[-len(last) :] for form in forms[2:])]
         if any(fits):
@@ -149,34 +152,46 @@ def _fitting(name: str, recordings: Sequence[Path]) -> list[Path]:
     return fitting[min(fitting)] if fitting else []
 
 
+def _composed(path: str) -> Path:
+    """The path with accents as spreadsheets write them (NFC): macOS takes them apart."""
+    return Path(unicodedata.normalize("NFC", path))
+
+
 def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
     """Speaker turns as NIST's RTTM writes them: SPEAKER, file, channel, onset, duration, two fields, name."""
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for count, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         fields = line.split()
         if not fields or fields[0] != "SPEAKER":
             continue
         if len(fields) < 8:
-            raise InputError(f"{path}, line {number}: has {len(fields)} fields, expected at least 8; correct the file")
-        start_s, lasts_s = _seconds(fields[3], path, number), _seconds(fields[4], path, number)
-        yield fields[1], _span(start_s, start_s + lasts_s, path, number, person=fields[7])
+            raise InputError(f"{path}, line {count}: has {len(fields)} fields, expected at least 8; correct the file")
+        start_s, lasts_s = _seconds(fields[3], path, count), _seconds(fields[4], path, count)
+        yield fields[1], _span(start_s, start_s + lasts_s, path, count, person=fields[7])
 
 
-def _read_table(path: Path, delimiter: str) -> Iterator[tuple[str | None, Span]]:
-    """Rows of start_s and end_s, and of video, person, side, picture and text where there are such columns."""
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter=delimiter)
-        if not {"start_s", "end_s"} <= set(reader.fieldnames or ()):
-            columns = ", ".join(reader.fieldnames or ()) or "no columns"
-            raise InputError(f"--segments {path}: has {columns}; start_s and end_s are needed")
-        for row in reader:
-            start_s, end_s = (_seconds(row[key], path, reader.line_num) for key in ("start_s", "end_s"))
-            own: dict[str, Any] = {key: row.get(key) or None for key in ("person", "side", "picture", "text")}
-            yield row.get("video") or None, _span(start_s, end_s, path, reader.line_num, **own)
+def _read_table(path: Path) -> Iterator[tuple[str | None, Span]]:
+    """Rows of start_s and end_s, and of other columns of USED where there are such; a table as corpora have them."""
+    table = TableFile(path, {}, targets=["person"])
+    columns = [*table.columns, *table.unused]
+    if not {"start_s", "end_s"} <= set(columns):
+        raise InputError(f"--segments {path}: has {', '.join(columns) or 'no columns'}; start_s and end_s are needed")
+    if unused := [name for name in columns if name not in USED]:
+        log.info("--segments %s: columns that mean nothing here: %s", path, ", ".join(unused))
+    if table.note:
+        log.warning("--segments %s: %s", path, table.note)
+    for row in table.rows():
+        if isinstance(row, InputError):
+            raise row
+        cells = row.cells
+        start_s, end_s = (_seconds(cells.get(key), path, row.line) for key in ("start_s", "end_s"))
+        own: dict[str, Any] = {key: cells.get(key) for key in ("side", "picture", "text")}
+        person = cells.get("person", cells.get("speaker"))
+        yield cells.get("video"), _span(start_s, end_s, path, row.line, person=person, **own)
 
 
 def _seconds(text: str | None, path: Path, line: int) -> float:
     try:
-        return float(text or "")
+        return number(text or "")
     except ValueError:
         raise InputError(f"{path}, line {line}: {text!r} is not a number of seconds; correct the file") from None
 

@@ -8,7 +8,7 @@ itself for an instant.
 import html
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from unicodedata import east_asian_width
 
@@ -19,6 +19,9 @@ _OVERRIDE = re.compile(r"\{(?:\\[^}]*|[yYfFsScCpP]:[^}]*)\}")  # {\an8} of SubSt
 _CLOCK = r"((?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3}|:\d{3})?)"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _MEANT = re.compile(r"\s*-?\d[\d:.,]*\s*-+>")  # a line of times that is wrong
+_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
+_NAME = r"[^\W\d_][^\s:：<>]*(?: [^\s:：<>]+){0,4}"  # of five words at most
+_NAMED = re.compile(rf"\s*(?P<name>{_NAME})(?:: +|：\s*)(?=\S)")
 _STAMP = re.compile(r"<((?:\d+:)?\d{1,2}:\d{2}[.,]\d{3})>")
 INSTANT_S = 0.05  # a caption shown for less only moves lines up
 MOST_SHOWN = 200  # words
@@ -33,6 +36,7 @@ class Cue:
     start_s: float
     end_s: float
     segment_id: str | None = None  # None: of everybody in the video
+    speaker: str | None = None  # as the file names them
 
 
 def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
@@ -53,14 +57,32 @@ def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
         yield n + 1, Cue("\n".join(shown).strip("\n"), start_s, end_s + INSTANT_S * (end_s == start_s))
 
 
+def with_speakers(captions: Sequence[Cue]) -> list[Cue]:
+    """Captions with who says each, by ``<v NAME>`` or by ``NAME:``, which is taken out, where most begin so."""
+    begun = [match["name"] for c in captions if (match := _NAMED.match(c.text))]
+    known = set(begun) if 2 * len(begun) > max(len(captions), 2) else set()
+    found = []
+    for caption in captions:
+        names, lines = [html.unescape(name).strip() for name in _VOICE.findall(caption.text)], []
+        for line in caption.text.split("\n"):
+            match = _NAMED.match(line)
+            if match and match["name"] in known:
+                names.append(match["name"])
+                line = line[match.end() :]
+            lines.append(line)
+        own = names[0] if len(set(names)) == 1 else None
+        found.append(replace(caption, text="\n".join(lines), speaker=own))
+    return found
+
+
 def plain(text: str) -> str:
     """The text that a player shows."""
     text = _OVERRIDE.sub("", _BREAK.sub("\n", _TAG.sub("", _RUBY.sub("", text))))
     return html.unescape(_STAMP.sub("", text))
 
 
-def without_repeats(captions: Sequence[Cue]) -> list[Cue]:
-    """What is new in each caption, by the times within it where it has some; in order of time."""
+def without_repeats(captions: Sequence[Cue], whole: bool = False) -> list[Cue]:
+    """What is new in each caption, ``whole`` or by the times within it where it has some; in order of time."""
     captions = sorted(dict.fromkeys(captions), key=lambda c: (c.start_s, c.end_s))
     shown = [[_key(word) for word in plain(c.text).split()] for c in captions]
     repeated = _repeated(shown)
@@ -72,7 +94,7 @@ def without_repeats(captions: Sequence[Cue]) -> list[Cue]:
         end_s = caption.end_s
         if overlaps > len(captions) / 2 and i + 1 < len(captions):  # a line stays while the next one is spoken
             end_s = min(end_s, max(captions[i + 1].start_s, caption.start_s + INSTANT_S))
-        found += _pieces(caption, end_s, known)
+        found += _pieces(caption, end_s, known, whole)
     return found
 
 
@@ -102,11 +124,11 @@ def _rolls(captions: list[Cue], shown: list[list[str]], repeated: list[int]) -> 
     return timed or instant or grows
 
 
-def _pieces(caption: Cue, end_s: float, known: int) -> list[Cue]:
-    """A caption without its first ``known`` words, cut at the times within it."""
+def _pieces(caption: Cue, end_s: float, known: int, whole: bool) -> list[Cue]:
+    """A caption without its first ``known`` words, cut at the times within it where it is not to stay ``whole``."""
     parts = _STAMP.split(caption.text)
     starts = [caption.start_s, *map(_seconds, parts[1::2])]
-    if sorted(starts) != starts or starts[-1] > max(end_s, caption.end_s):
+    if whole or sorted(starts) != starts or starts[-1] > max(end_s, caption.end_s):
         parts, starts = ["".join(parts[::2])], [caption.start_s]
     end_s = max(end_s, starts[-1] + INSTANT_S)
     pieces, words, begin_s = [], [], starts[0]
@@ -116,7 +138,7 @@ def _pieces(caption: Cue, end_s: float, known: int) -> list[Cue]:
         words += these[known:]
         known = max(0, known - len(these))
         if words and stop_s > begin_s:
-            pieces.append(Cue(" ".join(words), begin_s, stop_s))
+            pieces.append(replace(caption, text=" ".join(words), start_s=begin_s, end_s=stop_s))
             words = []
     return pieces
 

@@ -20,12 +20,12 @@ THREADS = 4  # reading time stamps waits for the disk
 
 def frames_of(root: Path, unit: Unit) -> "np.ndarray | InputError":
     """Time of each video frame of a unit, or why there is none."""
-    from pipeline.media import frame_times_s
+    from pipeline.media import Video
 
     if not unit.video:
         return InputError("there is no video")
     try:
-        return frame_times_s(root / unit.video)
+        return Video(root / unit.video).time_s
     except InputError as error:
         return _without_folder(error, root)
 

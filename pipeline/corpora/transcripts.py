@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from pathlib import Path
 from textwrap import shorten
 
-from pipeline.corpora.captions import Cue, read_captions, without_repeats
+from pipeline.corpora.captions import Cue, read_captions, with_speakers, without_repeats
 from pipeline.corpora.tree import below, read_unicode
 from pipeline.files import what_lies_at
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
@@ -82,14 +82,17 @@ def find_transcript(
     return best[0] if best else None
 
 
-def read_cues(path: Path) -> list[Cue]:
-    """What a transcript holds, in order of time; raises InputError that names file and line where it cannot be used."""
+def read_cues(path: Path, whole: bool = False) -> list[Cue]:
+    """What a transcript holds, in order of time, captions ``whole`` or by the times of their words.
+
+    Raises InputError that names file and line where it cannot be used.
+    """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {what_lies_at(path)}, not a file; remove it")
     if not is_transcript(path.name):
         raise InputError(f"{path}: only {', '.join(READERS)} are read; save it as one of these")
     try:
-        cues = list(READERS[path.suffix.lower()](path, read_unicode(path)))
+        cues = list(READERS[path.suffix.lower()](path, read_unicode(path), whole))
     except UnicodeDecodeError as error:  # nobody can know what it is instead, and a wrong guess makes other words
         raise InputError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
     except csv.Error as error:
@@ -137,7 +140,7 @@ def in_short(reason: str | InputError, root: Path) -> str:
     return shorten(str(reason).replace(f"{root}{os.sep}", ""), 300, placeholder=" ...")
 
 
-def _read_tsv(path: Path, text: str) -> Iterator[Cue]:
+def _read_tsv(path: Path, text: str, whole: bool) -> Iterator[Cue]:
     quoted = text.startswith('"')  # else words may begin with a quote
     stream = io.StringIO(text, newline="")
     reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
@@ -153,7 +156,7 @@ def _read_tsv(path: Path, text: str) -> Iterator[Cue]:
         yield _checked(Cue(row["word"] or "", start_s, end_s, row.get("segment_id") or None), where)
 
 
-def _read_captions(path: Path, text: str) -> Iterator[Cue]:
+def _read_captions(path: Path, text: str, whole: bool) -> Iterator[Cue]:
     try:
         found = list(read_captions(text))
     except ValueError as error:
@@ -161,7 +164,8 @@ def _read_captions(path: Path, text: str) -> Iterator[Cue]:
     if not found and text.strip() and not text.startswith("WEBVTT"):
         kind = {".vtt": "WebVTT", ".srt": "SubRip"}[path.suffix.lower()]
         raise InputError(f"{path}: not {kind}: no line such as 00:00:01.000 --> 00:00:02.500; correct the file")
-    return iter(without_repeats([_checked(cue, f"{path}, line {line}") for line, cue in found]))
+    captions = with_speakers([_checked(cue, f"{path}, line {line}") for line, cue in found])
+    return iter(without_repeats(captions, whole))
 
 
 def _checked(cue: Cue, where: str) -> Cue:

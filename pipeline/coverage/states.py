@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.causes import Cause, Status
 from pipeline.records import Finding, Modality, Segment, Word, read_table
+from pipeline.spoken import SpokenWords
 
 OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
 FAILURES = "recogniser_failures"  # beside words, by the same file names
@@ -99,16 +100,11 @@ def of_words(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the words in one file; the fraction is the share of the segment during which somebody speaks."""
     failures = path.parents[1] / FAILURES / path.name
     failed = {f.segment: f for f in (read_table(failures, Finding) if failures.exists() else ())}
-    shared = defaultdict(list)
-    marked = defaultdict(list)
-    for word in read_table(path, Word):
-        (shared[word.unit_id] if word.segment_id is None else marked[word.segment_id]).append(word)
-    found = {}
+    words, found = SpokenWords(read_table(path, Word)), {}
     for segment in segments:
-        near = (*marked[segment.segment_id], *shared[segment.unit_id], *shared[None])
-        own = [word for word in near if word.belongs_to(segment)]
+        own = words.of(segment)
         spoken_s, until_s = 0.0, segment.start_s
-        for word in sorted(own, key=lambda w: w.start_s):
+        for word in own:
             spoken_s += max(0.0, min(word.end_s, segment.end_s) - max(word.start_s, until_s))
             until_s = max(until_s, min(word.end_s, segment.end_s))
         state = _of_text(segment, own, min(1.0, spoken_s / segment.duration_s))

@@ -21,7 +21,7 @@ HALVES: dict[Part, Side] = {"whole": "whole", "left_half": "left", "right_half":
 
 def take_halves(
     video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts: Mapping[str, Counter]
-) -> dict[str, int]:
+) -> None:
     """Write the middle of each segment's part of every wanted frame, without landmarks or mesh (zeros)."""
     part_of = {s.segment_id: s.picture for s in segments}
     for picture, rows in wanted_pictures(video, plan):
@@ -35,7 +35,6 @@ def take_halves(
                 break
             writer.found(segment_id, row, jpegs[part])
             counts[segment_id]["found"] += 1
-    return {}
 
 
 def middle(box: Box) -> Box:

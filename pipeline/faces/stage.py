@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
 
+IN_VIEW = "in view"  # how many faces at most, beside counts of frames
 SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
 
 
@@ -88,29 +89,28 @@ def _open(path: Path | None) -> Video | str:
 
 def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, look: Callable) -> None:
     counts = {s.segment_id: Counter() for s in segments}
-    most_faces: dict[str, int] = {}
     failure = []
     if any(len(index) for _, index in plan.values()):
         try:
-            most_faces = look(video, segments, plan, writer, counts)
+            look(video, segments, plan, writer, counts)
         except MediaError as error:
             log.warning("%s", error)
             failure = [f"video unreadable from somewhere on: {error.reason}"]
     for segment in segments:
+        most_faces = counts[segment.segment_id].pop(IN_VIEW, 0)
         summary = _summary(counts[segment.segment_id], plan[segment.segment_id][1])
         reasons = [*lacking(segment, video), *failure, summary]
         expected = 1 if segment.side == "whole" else 2
-        if segment.picture == "whole" and most_faces.get(segment.segment_id, 0) > expected:
-            reasons.append(f"up to {most_faces[segment.segment_id]} faces in view")
+        if segment.picture == "whole" and most_faces > expected:
+            reasons.append(f"up to {most_faces} faces in view")
         writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
 
 
 def _track(
     detector: "Detector", video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts
-) -> dict[str, int]:
-    """Write the face of each segment's person in every wanted frame; returns how many faces it has in view at most."""
+) -> None:
+    """Write the face of each segment's person in every wanted frame; count how many faces it has in view at most."""
     by_id = {s.segment_id: s for s in segments}
-    most_faces = dict.fromkeys(by_id, 0)
     begun: set[str] = set()
     with ExitStack() as opened:
         scene_of = _scenes(segments, plan, detector)
@@ -143,8 +143,8 @@ def _track(
                     writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
                     counts[segment_id]["found"] += 1
             for segment_id, _ in rows:
-                most_faces[segment_id] = max(most_faces[segment_id], in_view[by_id[segment_id].picture])
-    return most_faces
+                before, now = counts[segment_id][IN_VIEW], in_view[by_id[segment_id].picture]
+                counts[segment_id][IN_VIEW] = max(before, now)
 
 
 def _scenes(segments: Sequence[Segment], plan: Plan, detector: "Detector") -> dict[str, "Scene"]:

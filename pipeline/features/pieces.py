@@ -13,6 +13,7 @@ from pipeline.crops import CROP_PX, FaceFile
 from pipeline.features.base import Cut, Extractor
 from pipeline.features.piece import AudioPiece, FacePiece, Piece, TextPiece
 from pipeline.records import InputError, Modality, Segment, Word, read_table
+from pipeline.spoken import SpokenWords
 from pipeline.store import Rows
 from pipeline.timebase import pool_rows, sample_count, sample_index
 
@@ -71,7 +72,9 @@ def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor
 
 
 def _open(path: Path, modality: Modality):
-    return {"audio": AudioFile, "video": FaceFile}[modality](path) if modality != "text" else read_table(path, Word)
+    if modality == "text":
+        return SpokenWords(read_table(path, Word))
+    return {"audio": AudioFile, "video": FaceFile}[modality](path)
 
 
 def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
@@ -118,9 +121,8 @@ def _face_jobs(segment_id: str, track, cut: Cut, needs_crops: bool) -> Iterator[
         )
 
 
-def _text_jobs(segment: Segment, words: list[Word], cut: Cut) -> Iterator[Job]:
-    own = [w for w in words if w.belongs_to(segment)]
-    own.sort(key=lambda w: (w.start_s, w.end_s))
+def _text_jobs(segment: Segment, words: SpokenWords, cut: Cut) -> Iterator[Job]:
+    own = words.of(segment)
     if not own:
         yield Job(segment.segment_id)
         return

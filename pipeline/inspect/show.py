@@ -29,14 +29,14 @@ def find_segment(results: Path, segment_id: str) -> Segment:
 
 def source_frames(root: Path, results: Path, segment: Segment, times_s: np.ndarray) -> list[np.ndarray | None]:
     """The picture shown at each of the given ascending times, from the source video; None where it does not decode."""
-    from pipeline.media import frame_times_s, read_frames
+    from pipeline.media import Video
 
     unit = next(u for u in read_table(results / "units.tsv", Unit) if u.unit_id == segment.unit_id)
     if not unit.video:
         return []
-    stamps = frame_times_s(root / unit.video)
-    wanted = np.clip(np.searchsorted(stamps, times_s + 1e-6) - 1, 0, len(stamps) - 1)
-    found = {index: rgb for index, _, rgb in read_frames(root / unit.video, sorted({int(i) for i in wanted}))}
+    video = Video(root / unit.video)
+    wanted = np.clip(np.searchsorted(video.time_s, times_s + 1e-6) - 1, 0, len(video.time_s) - 1)
+    found = {picture.index: picture.rgb() for picture in video.pictures(sorted({int(i) for i in wanted}))}
     return [found.get(int(i)) for i in wanted]
 
 

@@ -59,7 +59,7 @@ class Recogniser(ABC):
         """Words of sound (n,) float32 in -1 to 1, in order, with times in seconds from its first sample."""
 
     def transcribe_track(self, track: "AudioTrack") -> Iterable[TimedWord]:
-        """Words of a whole track, with times in seconds from the unit's first frame."""
+        """Words of a whole track, which is read into memory, with times in seconds from the unit's first frame."""
         words = self.transcribe_speech(track.samples(), track.sample_rate_hz)
         return [(word, track.start_s + start_s, track.start_s + end_s) for word, start_s, end_s in words]
 

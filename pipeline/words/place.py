@@ -12,6 +12,7 @@ from pipeline.corpora.transcripts import read_cues
 from pipeline.corpora.tree import read_text
 from pipeline.log import log
 from pipeline.records import Finding, InputError, Segment, Unit, Word
+from pipeline.spoken import SpokenWords
 from pipeline.words.alignment import parse_alignment
 from pipeline.words.base import Recogniser
 from pipeline.words.text import as_written, spread
@@ -44,7 +45,8 @@ def place_words(root: Path, unit: Unit, segments: Sequence[Segment], recognise: 
     if supplied is None:
         words += [word for group in _by_sound(rest) for word in _recognised(group, segments, recognise)]
     elif own:
-        words += [replace(w, segment_id=s.segment_id) for s in rest for w in supplied if w.belongs_to(s)]
+        spoken = SpokenWords(supplied)
+        words += [replace(w, segment_id=s.segment_id) for s in rest for w in spoken.of(s)]
     else:
         words = supplied
     words = [

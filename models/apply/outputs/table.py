@@ -1,7 +1,7 @@
 """Predictions as a table: a row for each turn, window or frame of each person; and one table of all recordings."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,17 +61,21 @@ def write_parquet(rows: "DataFrame", path: Path) -> None:
         rows.to_parquet(temporary, index=False)
 
 
-def join(tables: Sequence[Path], out: Path) -> None:
-    """Write the rows of all these CSV tables as one, with ``recording``, the name of each, as first column."""
+def join(tables: Mapping[Path, Mapping[str, str]], out: Path) -> None:
+    """Write the rows of all these CSV tables as one, behind what is given of each, such as its recording and file."""
 
     def rows(path: Path) -> Iterator[list[str]]:
         with path.open(newline="", encoding="utf-8") as stream:
             yield from csv.reader(stream)
 
-    columns = dict.fromkeys(name for path in tables for name in next(rows(path)))
-    with replacing(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, ["recording", *columns], lineterminator="\n")
+    columns = dict.fromkeys(name for about in tables.values() for name in about)
+    columns |= dict.fromkeys(name for path in tables for name in next(rows(path)))
+    with (
+        replacing(out) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
+        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
         writer.writeheader()
-        for path in tables:
+        for path, about in tables.items():
             header, *body = rows(path)
-            writer.writerows({"recording": path.stem, **dict(zip(header, row))} for row in body)
+            writer.writerows({**about, **dict(zip(header, row))} for row in body)
