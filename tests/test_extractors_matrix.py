@@ -251,6 +251,22 @@ def test_whisper_rows(extractor):
     rows = made.extract([clip("audio", 1.0, start_s=2.0)])[0]
     np.testing.assert_allclose(rows.time_s.mean(axis=1), 2.0 + 0.02 * np.arange(50))
     assert made.cut.length + 2 * made.cut.context <= 30
+    with pytest.raises(InputError, match=r"segment s: whisper hears 1500 rows at once, a piece of 31 s has 1550"):
+        made.extract([AudioPiece("s", np.zeros(31 * RATE_HZ, np.float32), RATE_HZ, 0.0)])
+
+
+@pytest.mark.parametrize(
+    ("pool_s", "context_s", "piece_s"), [(0.1, 2, 29.8), (9, 2, 27), (10, 2, 30), (29.98, 0, 29.98)]
+)
+def test_whisper_hears_the_whole_of_each_piece(extractor, pool_s, context_s, piece_s):
+    core, context = extractor("transformers_audio", "whisper", pool_s=pool_s, context_s=context_s).cut.samples(RATE_HZ)
+    assert (core + 2 * context) / RATE_HZ == pytest.approx(piece_s)
+
+
+@pytest.mark.parametrize(("pool_s", "context_s", "takes_s"), [(12, 2, 36), (29, 2, 87), (31, 0, 31)])
+def test_rows_longer_than_whisper_hears_are_refused(extractor, pool_s, context_s, takes_s):
+    with pytest.raises(InputError, match=rf"hears 30 s at once, .* takes {takes_s} s; choose a smaller pool_s"):
+        extractor("transformers_audio", "whisper", pool_s=pool_s, context_s=context_s)
 
 
 def test_pooling_is_the_mean_of_the_rows_centred_in_each_tenth(extractor):
