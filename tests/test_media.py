@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.media import MediaError, NoSound, Video, frame_times_s, read_frames
+from pipeline.container import NoSound
+from pipeline.media import MediaError, Video, frame_times_s, read_frames
 from pipeline.records import InputError
 from pipeline.sound import read_audio
 from tests.clips import beeps, ffmpeg, film, number_in, painted, write_clip
