@@ -7,6 +7,7 @@ streamed, so memory does not grow with its length. What was not recorded stays z
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from pipeline.audio_file import EDGE_TOLERANCE_S, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
-from pipeline.container import MediaError
+from pipeline.container import MediaError, NoSound
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
 from pipeline.sound import WrongScale, read_audio
@@ -23,9 +24,15 @@ from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
 MUCH_LONGER_S = 3.0  # than its turn: perhaps no sentence file
-RAN_THROUGH = ": as long as the recording, of which it is taken to be the sound"
-UNCLEAR = ": whether it begins with the segment or with the recording is not clear; cut it to the segment"
 SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
+
+
+class Doubt(Enum):
+    """What a sound file's length says against its being cut for its segment, in words."""
+
+    NONE = ""
+    RAN_THROUGH = ": as long as the recording, of which it is taken to be the sound"
+    UNCLEAR = ": whether it begins with the segment or with the recording is not clear; cut it to the segment"
 
 
 class _Track:
@@ -141,27 +148,28 @@ def _read_sentence(path: Path, tracks: Sequence[_Track], last_s: float) -> None:
     """Take a file as the sound from the segments' start on, unless its length says that it is not that."""
     length_s = _read_cut(path, tracks)
     doubt = _doubt(length_s, max((track.segment for track in tracks), key=lambda s: s.duration_s), last_s)
-    if doubt:  # rare, so that it is read anew and all others are opened once
+    if doubt is not Doubt.NONE:  # rare, so that it is read anew and all others are opened once
         for track in tracks:
             track.clear()
-    if doubt == RAN_THROUGH:
+    if doubt is Doubt.RAN_THROUGH:
         _read_through(path, tracks)
     for track in tracks:
         duration_s = track.segment.duration_s
-        text = f"sound file lasts {length_s:.2f} s, the segment {duration_s:.2f} s{doubt}"
-        if doubt == UNCLEAR:
+        text = f"sound file lasts {length_s:.2f} s, the segment {duration_s:.2f} s{doubt.value}"
+        if doubt is Doubt.UNCLEAR:
             log.warning("%s: %s", path, text)
-        differs = doubt or abs(length_s - duration_s) > LENGTH_TOLERANCE_S
+        differs = doubt is not Doubt.NONE or abs(length_s - duration_s) > LENGTH_TOLERANCE_S
         track.close(SENTENCE, [text] if differs else [])
 
 
-def _doubt(length_s: float, segment: Segment, last_s: float) -> str:
-    """What tells by its length that a file was not cut for the segment; empty where nothing does."""
+def _doubt(length_s: float, segment: Segment, last_s: float) -> Doubt:
+    """What tells by its length that a file was not cut for the segment."""
     if segment.start_s == 0:
-        return ""  # it begins with both
+        return Doubt.NONE  # it begins with both
     if length_s >= last_s - MUCH_LONGER_S and length_s - segment.duration_s > last_s - length_s:
-        return RAN_THROUGH
-    return UNCLEAR if length_s >= segment.end_s and length_s > segment.duration_s + MUCH_LONGER_S else ""
+        return Doubt.RAN_THROUGH
+    much_longer = length_s >= segment.end_s and length_s > segment.duration_s + MUCH_LONGER_S
+    return Doubt.UNCLEAR if much_longer else Doubt.NONE
 
 
 def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
@@ -191,9 +199,9 @@ def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
         _read_through(path, [track for track, _ in wanted])
     except MediaError as error:
         log.warning("%s", error)
-        failure = [error.reason if error.reason == "no audio stream" else f"video unreadable: {error.reason}"]
+        readable = isinstance(error, (NoSound, WrongScale))
+        failure = [error.reason if readable else f"video unreadable: {error.reason}"]
         if isinstance(error, WrongScale):
-            failure = [error.reason]
             for track, _ in wanted:
                 track.clear()
     for track, reasons in wanted:

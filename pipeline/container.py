@@ -21,6 +21,10 @@ class MediaError(InputError):
         self.reason = reason
 
 
+class NoSound(MediaError):
+    """A file has no sound at all."""
+
+
 @contextmanager
 def open_media(path: Path) -> Iterator:
     """An open container; raises MediaError for what is not media, and where libav fails on it inside the block.
@@ -82,10 +86,10 @@ def video_stream(container, path: Path):
 
 
 def audio_stream(container, path: Path):
-    """The stream of sound that is meant; raises MediaError where there is none."""
+    """The stream of sound that is meant; raises NoSound where there is none."""
     streams = audio_streams(container)
     if not streams:
-        raise MediaError(path, "no audio stream", "give the file with its sound, or leave audio out")
+        raise NoSound(path, "no audio stream", "give the file with its sound, or leave audio out")
     return streams[0]
 
 

@@ -1,8 +1,8 @@
 """What a source file defines: each top-level definition reduced to a digest of what it does and to the names it reads.
 
 What changes no result does not count: layout, comments, docstrings, annotations outside of class bodies (there they are
-fields), texts of raised errors, calls of a logger, explanations of options. Unlike ``ast.dump`` and bytecode, nothing
-here depends on the version of Python.
+fields), texts of raised errors (but those of RECORDED), calls of a logger, explanations of options. Unlike ``ast.dump``
+and bytecode, nothing here depends on the version of Python.
 """
 
 import ast
@@ -21,6 +21,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "warn"}
 LOOKS = {("time", "monotonic"), *((name,) for name in ("len", "sum", "sorted", "max", "min", "round", "str", "repr"))}
 EXPLAINED = {"option", "argument", "command", "group", "Field"}
 EXPLANATIONS = {"help", "short_help", "epilog", "description", "metavar", "show_default"}
+RECORDED = {"MediaError", "NoSound", "WrongScale"}  # errors that results quote: why there is no sound or picture
 NOT_CODE = {"ctx", "kind", "type_comment", "type_ignores", "type_params", "simple"}
 OURS = re.compile(r"\w+(\.\w+)*:\w+|\w+(\.\w+)+")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -261,9 +262,9 @@ class _Reader:
             self.fields(ast.Assign([node.target], node.value), ("targets", "value"))
 
     def raise_(self, node: ast.Raise) -> None:
-        """A raised error without its texts."""
+        """A raised error, without its texts where no result quotes them."""
         error = node.exc
-        if isinstance(error, ast.Call):
+        if isinstance(error, ast.Call) and not RECORDED & set(_chain(error.func)[-1:]):
             error = ast.Call(
                 error.func,
                 [each for each in error.args if not _is_text(each)],

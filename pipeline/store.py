@@ -35,6 +35,8 @@ ATTRIBUTES = (
     "inputs", "demonstration", "layers",
 )  # fmt: skip
 JSON_ATTRIBUTES = ("config", "weights", "software", "layers")
+MEASURED = "least cosine to float32"
+"""In ``software``, of a lower precision: found on the processor that made a part, of which there may be several."""
 LAYERS: dict[str, list[int]] = {"layers": []}
 """An attribute of some stores, and what holds without it: see :attr:`FeatureStore.layers`."""
 
@@ -105,11 +107,6 @@ class FeatureStore(LazyFile, Mapping):
     def layers(self) -> list[int]:
         """Numbers of a network's layers that stand side by side in each row, all of one width; empty: one vector."""
         return self.attributes["layers"]
-
-    @property
-    def values(self):
-        """The (N, D) h5py dataset of all rows, kept open."""
-        return self.dataset("values")
 
     @property
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -213,11 +210,11 @@ class StoreWriter(Writer):
             raise InputError(
                 f"{self.path}: segment {segment_id} has rows of width {rows.values.shape[1]}, those before {self.dim}"
             )
-        if not np.isfinite(rows.values).all():
-            bad = int((~np.isfinite(rows.values)).any(axis=1).sum())
+        values = np.where(rows.valid[:, None], rows.values, 0)
+        if bad := int((~np.isfinite(values)).any(axis=1).sum()):
             raise InputError(f"{self.path}: segment {segment_id} holds NaN or infinity in {bad} of {len(rows)} rows")
         with np.errstate(over="ignore"):  # checked below, with a better message
-            values = np.where(rows.valid[:, None], rows.values, 0).astype(self.dtype)
+            values = values.astype(self.dtype)
         if not np.isfinite(values).all():
             raise InputError(f"{self.path}: segment {segment_id} has values too large for {self.dtype}; store float32")
         self._buffer.append((values, rows.time_s.copy(), rows.valid.copy()))
@@ -250,21 +247,25 @@ class StoreWriter(Writer):
 def merge(paths: Sequence[str | Path], out: str | Path) -> None:
     """Join the stores of several parts into one; raises InputError where they were not made the same way.
 
-    Its ``inputs`` list those of the parts, so that :func:`kept` finds a part that need not be made again.
+    Its ``inputs`` list those of the parts, so that :func:`kept` finds a part that need not be made again; what was
+    MEASURED is the least of all.
     """
     stores = [FeatureStore(p) for p in paths]
     if not stores:
         raise InputError(f"{out}: no shard to join")
     reference = stores[0]
     for store in stores[1:]:
-        for key in sorted(set(ATTRIBUTES) - {"inputs"}):
-            if store.attributes[key] != reference.attributes[key]:
+        for key, value in _recipe(reference.attributes).items():
+            if _recipe(store.attributes)[key] != value:
                 raise InputError(f"{store.path}: {key} differs from {reference.path}; delete both and run again")
         if store.dim != reference.dim:
             raise InputError(f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}")
     order = sorted((segment_id, k) for k, store in enumerate(stores) for segment_id in store)
     inputs = "+".join(store.attributes["inputs"] for store in stores)
-    attributes = {**reference.attributes, "inputs": inputs}
+    measured = [s.attributes["software"][MEASURED] for s in stores if MEASURED in s.attributes["software"]]
+    least = {MEASURED: min(measured, key=float)} if measured else {}
+    software = {**reference.attributes["software"], **least}
+    attributes = {**reference.attributes, "inputs": inputs, "software": software}
     with StoreWriter(out, attributes, reference.dim, str(reference.dtype)) as writer:
         for segment_id, k in order:
             writer.append(segment_id, stores[k][segment_id])
@@ -279,8 +280,14 @@ def kept(path: str | Path, attributes: dict) -> FeatureStore | None:
     except InputError:  # it is about to be made anew
         return None
     made = json.loads(json.dumps(attributes))  # as a file gives them back: tuples of options are lists there
-    same = all(store.attributes[key] == made[key] for key in set(ATTRIBUTES) - {"inputs", "schema"})
+    same = _recipe(store.attributes) == _recipe(made)
     return store if same and attributes["inputs"] in store.attributes["inputs"].split("+") else None
+
+
+def _recipe(attributes: dict) -> dict:
+    """The attributes that parts of one store have in common."""
+    software = {name: version for name, version in attributes["software"].items() if name != MEASURED}
+    return {**{key: attributes[key] for key in ATTRIBUTES if key not in ("schema", "inputs")}, "software": software}
 
 
 def _read_attributes(file, path: Path) -> dict:

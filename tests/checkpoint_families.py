@@ -13,6 +13,13 @@ VISION = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "
 ENCODER = {**VISION, "vocab_size": 400, "max_position_embeddings": 66}
 WORDS = ("the", "of", "and", "to", "in", "is", "it", "you", "that", "he", "was", "for", "on", "are", "with", "hello")
 
+RARE = "don't 😂"
+SPLIT = {  # how tokenizers of CLIP and Llama 3 cut a text
+    "clip": r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+",
+    "llama": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
+
 
 def audio(family):
     import transformers as t
@@ -65,6 +72,22 @@ def image(family):
     if family == "swin":
         sizes = {"embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
         return t.SwinModel(t.SwinConfig(image_size=32, patch_size=4, **sizes)), t.ViTImageProcessor(size=square)
+    patches = {**VISION, "image_size": 32, "patch_size": 8, "num_labels": 7}
+    stages = {"image_size": [32, 32], "embed_dim": 8, "depths": [1, 1, 1], "num_heads": [1, 2, 4]}
+    hiera = {**stages, "num_query_pool": 2, "masked_unit_size": [4, 4], "masked_unit_attention": [True, True, False]}
+    further = {
+        "beit": lambda: t.BeitForImageClassification(t.BeitConfig(**patches)),
+        "beit-pretrained": lambda: t.BeitModel(t.BeitConfig(**patches), add_pooling_layer=False),
+        "data2vec-vision": lambda: t.Data2VecVisionForImageClassification(t.Data2VecVisionConfig(**patches)),
+        "hiera": lambda: t.HieraForImageClassification(t.HieraConfig(**hiera, num_labels=7)),
+        "deit": lambda: t.DeiTForImageClassificationWithTeacher(t.DeiTConfig(**patches)),
+        "dinov2-registers": lambda: t.Dinov2WithRegistersModel(t.Dinov2WithRegistersConfig(**patches)),
+        "dinov3": lambda: t.DINOv3ViTModel(t.DINOv3ViTConfig(**patches, num_register_tokens=3)),
+        "vit-mae": lambda: t.ViTMAEForPreTraining(t.ViTMAEConfig(**patches, decoder_num_hidden_layers=1)),
+        "swin-stages": lambda: t.SwinModel(t.SwinConfig(patch_size=2, window_size=4, **stages)),
+    }
+    if family in further:
+        return further[family](), t.ViTImageProcessor(size=square)
     config = t.Dinov2Config(**VISION, image_size=28, patch_size=14)
     processor = t.BitImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 28, "width": 28})
     return t.Dinov2Model(config), processor
@@ -72,18 +95,22 @@ def image(family):
 
 def tokenizer(kind, folder):
     """Save a tokenizer of the family's algorithm, its vocabulary learned from a few words."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
     special = {
         "wordpiece": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
         "bytes": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
         "unigram": ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"],
-    }[kind]
+    }.get(kind, ["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
     made = {
         "wordpiece": lambda: Tokenizer(models.WordPiece(unk_token="[UNK]")),
         "bytes": lambda: Tokenizer(models.BPE()),
         "unigram": lambda: Tokenizer(models.Unigram()),
+        "clip": lambda: Tokenizer(models.BPE(end_of_word_suffix="</w>")),
+        "llama": lambda: Tokenizer(models.BPE()),
+        "gemma": lambda: Tokenizer(models.BPE(unk_token="[UNK]")),
     }[kind]()
+    words = [" ".join(WORDS)] * 3
     if kind == "wordpiece":
         made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         trainer = trainers.WordPieceTrainer(vocab_size=150, special_tokens=special)
@@ -92,10 +119,22 @@ def tokenizer(kind, folder):
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=special, initial_alphabet=alphabet)
         made.decoder = decoders.ByteLevel()
+    elif kind in SPLIT:  # as CLIP and Llama 3 do it: cut first, then into bytes
+        how = {"behavior": "removed", "invert": True} if kind == "clip" else {"behavior": "isolated"}
+        pieces = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind == "clip")
+        made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT[kind]), **how), pieces])
+        suffix = {"end_of_word_suffix": "</w>"} if kind == "clip" else {}
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer = trainers.BpeTrainer(vocab_size=390, special_tokens=special, initial_alphabet=alphabet, **suffix)
+        words = [f"{' '.join(WORDS)} {RARE}"] * 3
+    elif kind == "gemma":  # spaces are signs as any other
+        made.normalizer = normalizers.Replace(" ", "▁")
+        trainer = trainers.BpeTrainer(vocab_size=390, special_tokens=special)
+        words = [f"{space}{word}" for word in (*WORDS, *RARE.split()) for space in ("", " ")] * 3
     else:
         made.pre_tokenizer = pre_tokenizers.Metaspace()
         trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=special, unk_token="[UNK]")
-    made.train_from_iterator([" ".join(WORDS)] * 3, trainer)
+    made.train_from_iterator(words, trainer)
     cls, sep = ("<s>", "</s>") if kind == "bytes" else ("[CLS]", "[SEP]")
     ids = [(token, made.token_to_id(token)) for token in (cls, sep)]
     made.post_processor = processors.TemplateProcessing(single=f"{cls} $A {sep}", special_tokens=ids)
@@ -109,8 +148,8 @@ def tokenizer(kind, folder):
 def text(family, folder):
     import transformers as t
 
-    if family == "bert":
-        tokenizer("wordpiece", folder)
+    if family.startswith("bert"):  # also with the tokenizer of another family, as in bert+clip
+        tokenizer(family.partition("+")[2] or "wordpiece", folder)
         return t.BertForMaskedLM(t.BertConfig(**ENCODER))
     if family == "roberta":
         tokenizer("bytes", folder)

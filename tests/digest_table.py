@@ -154,7 +154,7 @@ class Reworded(ast.NodeTransformer):
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Raise(self, node):
-        if isinstance(node.exc, ast.Call):
+        if isinstance(node.exc, ast.Call) and ast.unparse(node.exc.func) not in definitions.RECORDED:
             node.exc.args = [ast.Constant("other") if _is_text(each) else each for each in node.exc.args]
         return node
 

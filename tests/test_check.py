@@ -1,7 +1,9 @@
 """What ``affectflow check`` foresees of a split: sizes counted by hand, and where nothing could be decided."""
 
 import re
+from hashlib import sha256
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ import soundfile
 from models.evaluation.statuses import Status
 from models.protocols.labels import usable
 from models.protocols.split import assign
+from pipeline.corpora import raw
 from pipeline.corpora.resolve import with_ends
+from pipeline.files import digest_file
+from pipeline.weights import slug
 from workflow.check import configuration, parts_and_costs_of, split_of
 from workflow.estimate import volume
 from workflow.planned import Corpora
@@ -133,6 +138,34 @@ def test_a_row_s_own_sound_counts_where_it_may_tell_the_end(tmp_path):
             soundfile.write(tmp_path / name, np.zeros(8000 * seconds), 8000)
         found.append(Corpora(config)["mine"].tables_digest)
     assert found[0] == found[1] != found[2]
+
+
+def test_a_local_checkpoint_that_differs_anywhere_is_another(tmp_path, monkeypatch):
+    """One byte of three million; a file that nobody has touched is read once."""
+    monkeypatch.chdir(tmp_path)
+    weights = bytearray(np.random.default_rng(0).bytes(3_000_000))
+    Path("mine").mkdir()
+    Path("mine/config.json").write_text("{}")
+    Path("mine/model.safetensors").write_bytes(weights)
+    Path("a.wav").touch()
+    Path("labels.csv").write_text("audio,start_s,end_s,label\na.wav,0,1,x\n")
+    entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "contrasts": []}
+    entry["extractors"] = {"bert": {"extractor": "transformers_text", "weights": "./mine"}}
+    read = []
+    monkeypatch.setattr(raw, "digest_file", lambda path: read.append(path.name) or digest_file(path))
+
+    def found():
+        config = configuration(())
+        config["corpora"] = {"mine": entry}
+        return Corpora(config).local_weights(slug("./mine"))
+
+    first = found()
+    assert first == [sha256(b"{}").hexdigest(), sha256(weights).hexdigest()]
+    assert found() == first
+    assert read == ["config.json", "model.safetensors"]
+    weights[1_234_567] ^= 1
+    Path("mine/model.safetensors").write_bytes(weights)
+    assert found() == [first[0], sha256(weights).hexdigest()]
 
 
 def test_a_corpus_without_enough_labels_is_described_all_the_same(table):

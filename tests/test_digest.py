@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from models.__main__ import main
 from models.fusion.registry import FUSIONS
-from pipeline import digest, store
+from pipeline import digest, sound, store
+from pipeline.container import MediaError
+from pipeline.definitions import RECORDED
 from pipeline.records import Assignment, write_table
 from tests import digest_table
 from tests.digest_table import ROOT, Reworded, closure, codes, copy, edited, forget, modules, plugs, rules, stages
@@ -123,6 +125,16 @@ def test_what_is_done_counts(tree, old, new):
     text = STAGE.replace('{"a": 1}', "{'a': 1}")
     assert old in text
     assert tree(a=text) != tree(a=text.replace(old, new))
+
+
+def test_texts_of_errors_that_results_quote_count(tree):
+    """Why a recording has no sound stands in the file of its sound, and in the table of coverage."""
+    raised = "from pipeline.b import {0}\ndef stage(path): raise {0}(path, f'no {{path}}', 'look')"
+    for name in ("MediaError", "NoSound", "WrongScale", "InputError"):
+        text = raised.format(name)
+        assert (tree(a=text) != tree(a=text.replace("no {", "not {"))) == (name != "InputError")
+    assert issubclass(sound.WrongScale, MediaError), "the last module that has some is imported"
+    assert {kind.__name__ for kind in (MediaError, *MediaError.__subclasses__())} == RECORDED
 
 
 USES = [

@@ -1,3 +1,6 @@
+import json
+import re
+
 import av
 import numpy as np
 import pytest
@@ -7,9 +10,11 @@ from pipeline.audio_file import AudioWriter
 from pipeline.crops import FaceWriter
 from pipeline.inspect.info import Statistics, diff, info
 from pipeline.inspect.show import draw, source_frames
+from pipeline.interchange.command import import_
 from pipeline.records import Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
 from tests.clips import number_in, painted, write_clip
+from workflow.options import ExtractorEntry
 
 ATTRIBUTES = {
     "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "mfcc", "extractor_version": "1",
@@ -58,6 +63,20 @@ def test_info_calls_out_constant_columns_and_empty_segments(tmp_path):
     assert f"model.safetensors  sha256 {'ab' * 32}" in text
     write(tmp_path / "constant.h5", {"a": values})
     assert "constant columns: 2" in said(info, tmp_path / "constant.h5")
+
+
+def test_what_info_says_of_an_imported_store_goes_into_config_yaml(tmp_path):
+    source, segments = tmp_path / "öffnung.npz", tmp_path / "segments.tsv"
+    write_table(segments, [Segment("a", "a", "who", None, None, 0.0, 1.0)], Segment)
+    np.savez(source, segment_id=["a"], offset=[0, 2], values=np.ones((2, 3)), time_s=[[0, 0.5], [0.5, 1]])
+    arguments = ["--corpus", "mine", "--name", "theirs", "--modality", "video", "--segments", segments]
+    said(import_, source, *arguments, "--out", tmp_path / "theirs.h5")
+    text = said(info, tmp_path / "theirs.h5")
+    entry = json.loads(re.search(r"extractors.theirs: (\{.*\})", text)[1])
+    assert entry == {"extractor": "import", "path": ".../öffnung.npz", "modality": "video"}
+    assert ExtractorEntry(**entry).imported
+    assert "times: seconds from the first video frame" in text
+    assert str(tmp_path) not in text
 
 
 def test_a_segment_that_its_files_do_not_hold_is_drawn_without(tmp_path):

@@ -27,7 +27,10 @@ def folder(tmp_path):
                 start = np.arange(n) * 0.02
                 values = rng.normal(size=(n, 3 + k)).astype(np.float32)
                 out.append(segment_id, Rows(values, np.stack([start, start + 0.02], 1), np.arange(n) != 1))
-    segments = [Segment(s, s[0], "Ses01F", "1", None, 0.0, 1.0, text=f"words of {s}") for s in LENGTHS]
+    turns = {"c_F001": 3}
+    segments = [
+        Segment(s, s[0], "Ses01F", "1", None, 0.0, 1.0, text=f"words of {s}", turn=turns.get(s)) for s in LENGTHS
+    ]
     write_table(tmp_path / "segments.tsv", segments, Segment)
     dominance = {"a_F000": {"dominance": 4.0}}
     numbers = {s: {"valence": 2.5, "arousal": 3.0, **dominance.get(s, {})} for s in LENGTHS}
@@ -95,6 +98,7 @@ def test_datasets_opens_in_hugging_face_datasets(folder):
     assert row["text"] == "words of c_F001"
     assert [row[name] for name in ("label", "valence", "arousal", "dominance")] == ["ang", 2.5, 3.0, None]
     assert (row["session"], row["unit_id"], row["start_s"], row["picture"]) == ("1", "c", 0.0, "whole")
+    assert [row["turn"], found["train"][0]["turn"]] == [3, None]
 
 
 def test_datasets_are_of_known_segments(folder):
@@ -111,6 +115,14 @@ def test_datasets_are_of_known_segments(folder):
             "--segments",
             folder / "fewer.tsv",
         )
+
+
+def test_datasets_of_a_split_of_other_segments_are_refused(folder):
+    write_table(folder / "other.tsv", [Assignment("z_F000", 0, "training", "ang")], Assignment)
+    arguments = ["--segments", folder / "segments.tsv", "--split", folder / "other.tsv", "--out", folder / "hub"]
+    with pytest.raises(InputError, match=r"faces.h5: none of its 4 segments is in the fold; give a split"):
+        run(export, folder / "faces.h5", "--format", "datasets", *arguments)
+    assert not (folder / "hub").exists()
 
 
 def test_mmsa_has_its_documented_fields(folder):

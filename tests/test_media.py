@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from pipeline.container import NoSound
 from pipeline.media import MediaError, Video
 from pipeline.records import InputError
 from pipeline.sound import read_audio
@@ -179,7 +180,7 @@ def test_sound_without_picture_is_no_video(tmp_path):
 
 def test_video_without_sound_says_so(folder):
     write_clip(folder / "mute.mp4", [painted(k) for k in range(5)], [k / FPS for k in range(5)])
-    with pytest.raises(MediaError, match="no audio stream"):
+    with pytest.raises(NoSound, match="no audio stream"):
         next(read_audio(folder / "mute.mp4"))
 
 

@@ -115,7 +115,7 @@ def test_what_is_not_there_or_cannot_be_read_is_said(tmp_path, monkeypatch):
 def test_digests_are_remembered_until_a_file_changes(root, tmp_path_factory, monkeypatch):
     memory = tmp_path_factory.mktemp("memory") / "prints.json"
     read = []
-    monkeypatch.setattr(raw, "content", lambda path: read.append(path.name) or content(path))
+    monkeypatch.setattr(raw, "content", lambda path, whole: read.append(path.name) or content(path, whole))
 
     def again():
         read.clear()

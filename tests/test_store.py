@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from models.sources import GridRows, StoredRows
 from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.records import InputError
-from pipeline.store import FeatureStore, Rows, StoreWriter, merge
+from pipeline.store import FeatureStore, Rows, StoreWriter, kept, merge
 
 ATTRIBUTES = {
     "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "toy", "extractor_version": "1",
@@ -96,6 +96,14 @@ def test_wrong_rows_are_refused_and_leave_nothing(tmp_path, segments, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_not_observed_is_zero_whatever_stands_there(tmp_path):
+    with StoreWriter(tmp_path / "toy.h5", ATTRIBUTES) as writer:
+        writer.append(
+            "a", Rows(np.array([[1.0], [np.nan], [np.inf]]), np.zeros((3, 2)), np.array([True, False, False]))
+        )
+    assert FeatureStore(tmp_path / "toy.h5")["a"].values.tolist() == [[1.0], [0.0], [0.0]]
+
+
 def test_half_precision_says_when_a_value_does_not_fit(tmp_path):
     with (
         pytest.raises(InputError, match="too large for float16"),
@@ -137,6 +145,24 @@ def test_shards_made_differently_are_not_joined(tmp_path):
     with pytest.raises(InputError, match="config differs"):
         merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
     assert not (tmp_path / "all.h5").exists()
+
+
+def test_shards_of_unlike_processors_are_joined_by_the_least_that_holds(tmp_path):
+    """Numbers of half the length come out a little otherwise on each; another version of a package is no such thing."""
+    made = [{"torch": "2", "arithmetic": "bfloat16", "least cosine to float32": least} for least in ("0.999", "0.998")]
+    for name, software in zip("ab", made, strict=True):
+        write(tmp_path / f"{name}.h5", {name: 2}, software=software, inputs=name)
+    merge([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "all.h5")
+    joined = FeatureStore(tmp_path / "all.h5")
+    assert joined.attributes["software"] == made[1]
+    assert list(joined) == ["a", "b"]
+    asked = {**ATTRIBUTES, "layers": [], "software": made[0], "inputs": "b"}
+    assert kept(tmp_path / "all.h5", asked) is not None
+    other = {**made[0], "torch": "3"}
+    assert kept(tmp_path / "all.h5", {**asked, "software": other}) is None
+    write(tmp_path / "b.h5", {"b": 2}, software=other)
+    with pytest.raises(InputError, match="software differs"):
+        merge([tmp_path / "a.h5", tmp_path / "b.h5"], tmp_path / "all.h5")
 
 
 @pytest.mark.parametrize("kind", ["one bit", "some bytes", "cut"])

@@ -20,7 +20,7 @@ from models.protocols.labels import trainable
 from models.wording import about
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
-from pipeline.corpora.raw import STAGES, Fingerprints, content
+from pipeline.corpora.raw import STAGES, Fingerprints
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
@@ -277,6 +277,7 @@ class Corpora(dict[str, Planned]):
         """Check the whole configuration; raises InputError for a mistake in it."""
         super().__init__()
         self.unreadable: dict[str, str] = {}
+        self.prints = Fingerprints("", ".snakemake/fingerprints/weights.json", whole=True)
         entries = take_out(config)
         for name in names(entries):
             try:
@@ -324,7 +325,10 @@ class Corpora(dict[str, Planned]):
         return found
 
     def local_weights(self, slug: str) -> list[str] | None:
-        """What a checkpoint on this machine holds, as digests; None where it is gone. A hub's revision says it."""
+        """What a checkpoint on this machine holds, as digests; None where it is gone. A hub's revision says it.
+
+        Weights are read whole: a few that were trained further may be the only ones that differ.
+        """
         source = weights.parse(self.weight_sources[slug]["source"])
         if source.kind != "path":
             return []
@@ -332,7 +336,9 @@ class Corpora(dict[str, Planned]):
         if not path.exists():
             return None
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        return [content(file) for file in files]
+        found = [self.prints.of(str(file)) for file in files]
+        self.prints.save()
+        return found
 
     def stores_by(self, extractor: str) -> list[str]:
         """Names of the feature stores that an extractor makes, of all corpora."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus
 from pipeline.corpora.tree import is_litter
-from pipeline.files import replacing
+from pipeline.files import digest_file, replacing
 from pipeline.records import Segment, Unit
 
 BLOCK_BYTES = 1 << 16
@@ -44,14 +44,19 @@ STAGES = {
 }
 
 
-def content(path: Path) -> str:
-    """What a file holds, as a digest; that of a folder is over the names and sizes in it; "absent" where nothing is."""
+def content(path: Path, whole: bool = False) -> str:
+    """What a file holds, as a digest; that of a folder is over the names and sizes in it; "absent" where nothing is.
+
+    ``whole``: long files are read whole as well, and the digest is their SHA-256.
+    """
     try:
         if path.is_dir():
             listing = sorted((p.name, p.stat().st_size) for p in path.iterdir() if not is_litter(p.name))
             return sha256(json.dumps(listing).encode(errors="surrogateescape")).hexdigest()
         if not path.is_file():
             return "absent"
+        if whole:
+            return digest_file(path)
         size = path.stat().st_size
         digest = sha256(str(size).encode())
         with path.open("rb") as stream:
@@ -69,8 +74,8 @@ def content(path: Path) -> str:
 class Fingerprints:
     """Digests of files and folders, remembered by path below the root, size and time of change; see :func:`content`."""
 
-    def __init__(self, root: str | Path, memory: str | Path | None = None):
-        self.root, self.memory = Path(root), Path(memory) if memory else None
+    def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
+        self.root, self.memory, self._whole = Path(root), Path(memory) if memory else None, whole
         self._known: dict[str, list] = {}
         self._fresh = False
         if self.memory and self.memory.exists():
@@ -93,7 +98,7 @@ class Fingerprints:
         known = self._known.get(path)
         if known is None or known[:-1] != mark:
             self._fresh = True
-            known = self._known[path] = [*mark, content(self.root / path)]
+            known = self._known[path] = [*mark, content(self.root / path, self._whole)]
         return known[-1]
 
     def save(self) -> None:

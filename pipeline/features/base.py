@@ -17,6 +17,7 @@ from pydantic import Field
 from pipeline.records import InputError, Modality
 from pipeline.registry import options
 from pipeline.store import Rows
+from pipeline.timebase import sample_count, sample_index
 
 
 @options
@@ -42,6 +43,12 @@ class Cut:
     context: float = 0.0
     grid: float = 0.0
     batch: float = 0.0
+
+    def samples(self, sample_rate_hz: int) -> tuple[int, int]:
+        """Samples of sound that a piece contributes, and of context on each side: multiples of the grid."""
+        grid = sample_count(self.grid, sample_rate_hz)
+        length, context = (sample_index(s, sample_rate_hz) for s in (self.length, self.context))
+        return max(1, length // grid) * grid, -(-context // grid) * grid
 
 
 CUTS = {

@@ -16,7 +16,7 @@ _KINDS = {
 }
 _EXTRACTORS = {"audio": "transformers_audio", "video": "transformers_image", "text": "transformers_text"}
 _TOWERS = {"audio": "audio_config", "video": "vision_config", "text": "text_config"}
-_COMMON_WORDS = (
+COMMON_WORDS = (
     "the of and to in is it you that was for on are with as be have from hello time people good",
     "的 一 是 不 了 人 我 在 有 他", "の に は を た が で て と し", "그 이 는 을 의 에 가 하다 있다 사람",
     "и в не на что он быть как это человек", "في من على أن إلى هذا كان مع هو ما", "של את על לא זה הוא עם כי אל גם",
@@ -36,9 +36,10 @@ def go_offline() -> None:
     huggingface_hub.constants.HF_HUB_OFFLINE = True
 
 
-def load_model(folder: Path, modality: Modality, device: str):
+def load_model(folder: Path, modality: Modality, device: str, pooled: bool = False):
     """The encoder of a checkpoint in float32 and evaluation mode; of a model of several modalities, the one asked for.
 
+    ``pooled`` keeps the layer by which some image models pool what their own head looks at.
     Raises InputError where the folder holds no model, one of another modality, or not all of the encoder's weights.
     """
     go_offline()
@@ -52,7 +53,10 @@ def load_model(folder: Path, modality: Modality, device: str):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     config = _config(folder, modality)
     model_class = _model_class(folder, config, modality)
-    extra = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(model_class).parameters else {}
+    # The head of BEiT, Data2Vec-Vision and Hiera reads a normalised mean; what others pool by, their heads pass over.
+    reads = getattr(config, "use_mean_pooling", False) or config.model_type == "hiera"
+    has = "add_pooling_layer" in inspect.signature(model_class).parameters
+    extra = {"add_pooling_layer": pooled and reads} if has else {}
     try:
         model, report = transformers.AutoModel.from_pretrained(
             folder,
@@ -67,6 +71,8 @@ def load_model(folder: Path, modality: Modality, device: str):
     except Exception as error:  # of many kinds: those of transformers, torch, safetensors and of each model
         raise InputError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
     _check_complete(folder, report)
+    if config.model_type == "vit_mae":  # hides most patches by chance, also where it is not trained: it is to see all
+        model.embeddings.random_masking = lambda patches, noise=None: (patches, None, None)
     if getattr(config, "is_encoder_decoder", False):
         model = model.get_encoder()
     for module in model.modules():
@@ -107,7 +113,7 @@ def _check_knows_words(folder: Path, tokenizer) -> None:
         return len({t for t in tokens if set(t) - nothing}) / len(words)
 
     try:
-        most = max(known(words.split()) for words in _COMMON_WORDS)
+        most = max(known(words.split()) for words in COMMON_WORDS)
     except Exception:  # a tokenizer without vocabulary may not even run
         most = 0.0
     if most < LEAST_KNOWN:
@@ -167,9 +173,11 @@ def _check_complete(folder: Path, report: dict) -> None:
     missing = sorted(k for k in report["missing_keys"] if not k.endswith(_UNUSED_IN_EXTRACTION))
     wrong = missing + sorted(str(k) for k in report["mismatched_keys"])
     if wrong:
+        without = all(name.startswith("pooler.") for name in wrong)
         raise InputError(
             f"{folder}: {len(wrong)} weights of the model are not in the checkpoint or have another shape "
             f"({', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}); features would be made of random numbers"
+            f"{'; pooling: mean does without them' if without else ''}"
         )
 
 

@@ -51,6 +51,7 @@ def features(corpus, name, kind, options, results, shards, weights, device, demo
     before = kept(previous, facts) if previous else None
     if before is not None:
         log.info("%s: nothing has changed for these segments, their rows are kept", name)
+        facts["software"] = before.attributes["software"]  # as the rows were made, maybe on another processor
         with StoreWriter(out, facts, before.dim, str(before.dtype)) as writer:
             for segment_id, rows in before.read([s.segment_id for s in segments]):
                 writer.append(segment_id, rows)

@@ -90,14 +90,17 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
 def drop_unused_layers(model, layers) -> None:
     """Take out what lies above the layers that are counted from below, but for one layer.
 
-    That one stays because many networks normalise the output of the highest layer that they have.
+    That one stays because many networks normalise the output of the highest layer that they have. Networks whose layers
+    differ in width stay as they are: what normalises the output of their last fits no other.
     """
     import torch
 
     count = getattr(model.config, "num_hidden_layers", None)
     stacks = [m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
     if isinstance(layers, list) and min(layers) >= 0 and max(layers) < (count or 0) and len(stacks) == 1:
-        del stacks[0][max(layers) + 1 :]
+        shapes = {(name, weight.shape) for layer in stacks[0] for name, weight in layer.named_parameters()}
+        if len(shapes) == len({name for name, _ in shapes}):
+            del stacks[0][max(layers) + 1 :]
 
 
 def for_small_network(options: dict) -> dict:

@@ -15,7 +15,7 @@ from pipeline.features.piece import AudioPiece, FacePiece, Piece, TextPiece
 from pipeline.records import InputError, Modality, Segment, Word, read_table
 from pipeline.spoken import SpokenWords
 from pipeline.store import Rows
-from pipeline.timebase import pool_rows, sample_count, sample_index
+from pipeline.timebase import pool_rows
 
 _EPSILON_S = 1e-6
 
@@ -83,9 +83,7 @@ def _audio_jobs(segment_id: str, track, cut: Cut) -> Iterator[Job]:
     if len(track) == 0 or not (observed_s[:, 1] > observed_s[:, 0]).any():
         yield Job(segment_id)
         return
-    grid = sample_count(cut.grid, rate)
-    core = max(1, sample_index(cut.length, rate) // grid) * grid
-    context = -(-sample_index(cut.context, rate) // grid) * grid
+    core, context = cut.samples(rate)
     span_s = (track.start_s, track.start_s + len(track) / rate)
     starts = range(0, len(track), core)
     for begin in starts:

@@ -12,6 +12,7 @@ from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.files import digest_file
 from pipeline.records import Modality, Segment
+from pipeline.store import MEASURED
 
 
 def attributes(
@@ -54,7 +55,7 @@ def software(extractor: Extractor) -> dict[str, str]:
             found[package] = "not installed as a package"
     if extractor.cosine_to_float32 is not None:
         least = floor(1000 * extractor.cosine_to_float32) / 1000  # down: it holds, and for other processors, too
-        found["arithmetic"] = f"{extractor.config.precision}, cosine to float32 at least {least:.3f}"
+        found |= {"arithmetic": extractor.config.precision, MEASURED: f"{least:.3f}"}
     return found
 
 

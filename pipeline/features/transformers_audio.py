@@ -65,6 +65,8 @@ class TransformersAudio(Extractor):
         pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
         self.grid_s = pool * self.stride / SAMPLE_RATE_HZ
         self.pool_s = self.grid_s if pool > 1 else 0.0
+        if self.whisper:
+            self._check_fits()
         self.batched = self.whisper or self._padding_is_harmless()
         self.cosine_to_float32 = settle_precision(self)
 
@@ -95,6 +97,17 @@ class TransformersAudio(Extractor):
         alone, in_group = self._forward([short])[0], self._forward([long, short])[1]
         return np.allclose(alone, in_group, atol=1e-3 * np.abs(alone).max())
 
+    def _check_fits(self) -> None:
+        """Raise InputError where a row and its context are longer than what Whisper hears."""
+        core, context = self.cut.samples(SAMPLE_RATE_HZ)
+        whole_s, needed_s = (n / SAMPLE_RATE_HZ for n in (self.processor.n_samples, core + 2 * context))
+        if needed_s > whole_s:
+            raise InputError(
+                f"{self.weights}: {self.name} hears {whole_s:g} s at once, and a row of pool_s {self.grid_s:g} s with "
+                f"context_s {self.config.context_s:g} s on each side, in whole rows, takes {needed_s:g} s; choose a "
+                "smaller pool_s or context_s"
+            )
+
     @property
     def cut(self) -> Cut:
         """Pieces on the grid of rows; Whisper takes 30 s at once, context included."""
@@ -123,10 +136,16 @@ class TransformersAudio(Extractor):
 
     def _forward(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
         counts = [self.row_count(len(piece)) for piece in pieces]
-        most = max(1, int(self.config.batch_s * SAMPLE_RATE_HZ) // self.processor.n_samples) if self.whisper else None
-        found: list[np.ndarray] = []
-        for i in range(0, len(pieces), most or len(pieces)):
-            found += self._pass(pieces[i : i + (most or len(pieces))])
+        most = int(self.config.batch_s * SAMPLE_RATE_HZ) // self.processor.n_samples if self.whisper else len(pieces)
+        most, found = max(1, most), list[np.ndarray]()
+        for i in range(0, len(pieces), most):
+            found += self._pass(pieces[i : i + most])
+        for piece, values, count in zip(pieces, found, counts, strict=True):
+            if len(values) < count:
+                raise InputError(
+                    f"{self.weights}: segment {piece.segment_id}: {self.name} hears {len(values)} rows at once, a "
+                    f"piece of {len(piece) / SAMPLE_RATE_HZ:g} s has {count}; cut it as the extractor's cut says"
+                )
         return [values[:count] for values, count in zip(found, counts, strict=True)]
 
     def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:

@@ -21,6 +21,8 @@ from pipeline.features.piece import FacePiece
 from pipeline.records import InputError
 from pipeline.store import Rows
 
+BESIDE = ("cls_token", "cls_register_token", "class_embedding", "register_tokens", "distillation_token")  # of patches
+
 
 @options
 class TransformersImageOptions(LayerOptions):
@@ -51,11 +53,11 @@ class TransformersImage(Extractor):
         super().__init__(config, weights, device)
         from pipeline.features.checkpoint import load_model, load_processor
 
-        self.model = load_model(weights, "video", device)
+        self.model = load_model(weights, "video", device, pooled=self.config.pooling == "auto")
         drop_unused_layers(self.model, self.config.layers)
         self.name = self.model.config.model_type
-        learned = (name.rpartition(".")[2] for name, _ in self.model.named_parameters())
-        self.class_token = any(name.startswith(("cls_", "class_")) for name in learned)  # cls_token, class_embedding
+        learned = ((name.rpartition(".")[2], each) for name, each in self.model.named_parameters())
+        self.beside = sum(each.numel() // each.shape[-1] for name, each in learned if name in BESIDE)
         self.prepare = preparation_of(load_processor(weights, "video"), weights)
         self.cosine_to_float32 = settle_precision(self)
 
@@ -94,12 +96,12 @@ class TransformersImage(Extractor):
         return combine(pooled, self.config.combine, self.name)
 
     def _pooled(self, state, pooler):
-        """(B, D) of tokens (B, T, D), of which a class token is the first, or of places (B, D, H, W)."""
+        """(B, D) of tokens (B, T, D), of which those beside the patches are the first, or of places (B, D, H, W)."""
         how = self.config.pooling
         if how == "auto" and pooler is not None:
             return pooler.flatten(1)
-        if self.class_token and state.ndim == 3:
-            return state[:, 1:].mean(dim=1) if how == "mean" else state[:, 0]
+        if self.beside and state.ndim == 3:
+            return state[:, self.beside :].mean(dim=1) if how == "mean" else state[:, 0]
         if how == "cls":
             raise InputError(f"pooling: {self.name} has no class token; allowed are auto and mean")
         return state.mean(dim=1 if state.ndim == 3 else (2, 3))

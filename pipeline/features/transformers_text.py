@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from unicodedata import category
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, options
+from pipeline.features.base import Extractor, options
 from pipeline.features.layers import (
     LayerOptions,
     arithmetic,
@@ -60,9 +60,23 @@ class Window:
     keep: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The tokens of a piece, read as one running text, without special ones.
+
+    ``inputs`` are the numbers that the model takes of each token, ``home`` (T,) the word that it belongs to, and
+    ``own`` (T,) whether it has a share in that word's row.
+    """
+
+    inputs: dict[str, list[int]]
+    home: np.ndarray
+    own: np.ndarray
+
+
 class TransformersText(Extractor):
     """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
 
+    The words are read as running text, as models learn it: how a tokenizer marks where a word begins is its own affair.
     Punctuation is read with the words and has no row of its own, nor a share in that of its word.
     Texts longer than the model can read are cut into windows; each word is taken from the window in which it stands
     furthest from the edge. A word of which the tokenizer leaves nothing is invalid.
@@ -76,7 +90,9 @@ class TransformersText(Extractor):
 
     def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
         super().__init__(config, weights, device)
-        from pipeline.features.checkpoint import load_model, load_processor
+        from tokenizers.pre_tokenizers import ByteLevel
+
+        from pipeline.features.checkpoint import COMMON_WORDS, load_model, load_processor
 
         self.model = load_model(weights, "text", device)
         drop_unused_layers(self.model, self.config.layers)
@@ -87,8 +103,14 @@ class TransformersText(Extractor):
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
-        words_begin_with_a_space(self.tokenizer)
-        self.specials = self.tokenizer.num_special_tokens_to_add()
+        # Such a vocabulary knows words by the space before them: the first has one as well, as amid a text.
+        self.lead = " " if isinstance(self.tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel) else ""
+        some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
+        special = some["special_tokens_mask"]
+        before, after = special.index(0), special[::-1].index(0)
+        names = [name for name in self.tokenizer.model_input_names if name in some]
+        self.around = {n: (some[n][:before], some[n][len(special) - after :]) for n in names}
+        self.specials = before + after
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
         self.cosine_to_float32 = settle_precision(self)
 
@@ -99,44 +121,46 @@ class TransformersText(Extractor):
         padding = getattr(getattr(self.model, "embeddings", None), "padding_idx", None)
         return known - (padding + 1 if padding is not None else 0)
 
-    @property
-    def cut(self) -> Cut:
-        """Whole texts: how they are cut to the model's length is decided by tokens, here."""
-        return Cut(length=5000, batch=20_000)
-
     def extract(self, batch: list[TextPiece]) -> list[Rows]:
         """Rows of each piece."""
-        windows = [w for i, piece in enumerate(batch) for w in self._windows(i, piece)]
-        words = [self._words(batch[w.piece])[w.first : w.last] for w in windows]
-        encoded = [self._encode(some) for some in words]
+        readings = [self._read(piece) for piece in batch]
+        windows = [w for i, reading in enumerate(readings) for w in self._windows(i, reading, len(batch[i]))]
+        encoded = [self._encode(readings[w.piece], w) for w in windows]
         vectors: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        order = sorted(range(len(windows)), key=lambda i: -len(encoded[i]["input_ids"]))
+        order = sorted(range(len(windows)), key=lambda i: -len(encoded[i][1]))
         while order:
-            most = max(1, self.config.batch_tokens // len(encoded[order[0]]["input_ids"]))
+            most = max(1, self.config.batch_tokens // len(encoded[order[0]][1]))
             some, order = order[:most], order[most:]
-            states = self._forward([encoded[i] for i in some])
+            states = self._forward([encoded[i][0] for i in some])
             for i, state in zip(some, states, strict=True):
-                vectors[i] = self._of_words(state, encoded[i], words[i])
+                vectors[i] = self._of_words(state, *encoded[i], windows[i].last - windows[i].first)
         return [self._rows(i, piece, windows, vectors) for i, piece in enumerate(batch)]
 
-    def _words(self, piece: TextPiece) -> list[str]:
-        return list((self.config.form == "written" and piece.written) or piece.words)
+    def _read(self, piece: TextPiece) -> Reading:
+        words = list((self.config.form == "written" and piece.written) or piece.words)
+        text = self.lead + " ".join(words)
+        plain = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        offset = np.array(plain["offset_mapping"], int).reshape(-1, 2)
+        return Reading({n: plain[n] for n in self.around}, *homes(offset, words, text))
 
-    def _encode(self, words: list[str]):
-        return self.tokenizer(
-            words, is_split_into_words=True, truncation=True, max_length=self.limit, return_offsets_mapping=True
-        )
-
-    def _windows(self, index: int, piece: TextPiece) -> list[Window]:
-        plain = self.tokenizer(self._words(piece), is_split_into_words=True, add_special_tokens=False)
-        words = np.array([w for w in plain.word_ids() if w is not None], int)
-        tokens = np.bincount(words, minlength=len(piece))
+    def _windows(self, index: int, reading: Reading, words: int) -> list[Window]:
+        tokens = np.bincount(reading.home, minlength=words)
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
+    def _encode(self, reading: Reading, window: Window) -> tuple[dict[str, list[int]], np.ndarray]:
+        """What the model takes of a window, and of each of its tokens the word in the window that it is a part of.
+
+        -1 stands for special tokens, and for the punctuation of a word.
+        """
+        first, last = np.searchsorted(reading.home, (window.first, window.last))
+        last = min(last, first + self.limit - self.specials)  # a word longer than the model can read
+        inputs = {n: before + reading.inputs[n][first:last] + after for n, (before, after) in self.around.items()}
+        word = np.where(reading.own[first:last], reading.home[first:last] - window.first, -1)
+        return inputs, np.pad(word, [len(each) for each in self.around["input_ids"]], constant_values=-1)
+
     def _forward(self, encoded: list):
-        names = [n for n in self.tokenizer.model_input_names if n in encoded[0]]
         padded = self.tokenizer.pad(
-            {n: [e[n] for e in encoded] for n in names}, padding=True, padding_side="right", return_tensors="pt"
+            {n: [e[n] for e in encoded] for n in self.around}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
         with arithmetic(self.device, self.config.precision):
             output = self.model(**padded, output_hidden_states=not only_last(self.config.layers))
@@ -145,16 +169,17 @@ class TransformersText(Extractor):
             values = combine(states, self.config.combine, self.name).float().cpu().numpy()
         return [state[: len(e["input_ids"])] for state, e in zip(values, encoded, strict=True)]
 
-    def _of_words(self, state: np.ndarray, encoded, words: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    def _of_words(
+        self, state: np.ndarray, encoded: dict, word: np.ndarray, words: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(words, D) and (words,) whether the word has any token; for pooled text one row instead."""
         if self.config.pooling != "words":
             pooled = state[0] if self.config.pooling == "cls" else state.mean(axis=0)
             return pooled[None], np.ones(1, bool)
-        word = np.array(own_tokens(encoded, words))
-        values = np.zeros((len(words), state.shape[1]), np.float32)
+        values = np.zeros((words, state.shape[1]), np.float32)
         np.add.at(values, word[word >= 0], state[word >= 0])
-        count = np.bincount(word[word >= 0], minlength=len(values))
-        self._say_unknown(int((np.array(encoded["input_ids"]) == self.tokenizer.unk_token_id).sum()), len(values))
+        count = np.bincount(word[word >= 0], minlength=words)
+        self._say_unknown(encoded["input_ids"].count(self.tokenizer.unk_token_id), words)
         return values / np.maximum(count, 1)[:, None], count > 0
 
     def _say_unknown(self, unknown: int, words: int) -> None:
@@ -178,28 +203,28 @@ class TransformersText(Extractor):
         return Rows(np.concatenate([v for _, v, _ in parts]), time_s, np.ones(len(parts), bool))
 
 
-def own_tokens(encoded, words: list[str]) -> list[int]:
-    """Of each token the word that it is a part of; -1 of special tokens, and of the punctuation of a word."""
+def homes(offset: np.ndarray, words: list[str], text: str) -> tuple[np.ndarray, np.ndarray]:
+    """The word (T,) that each token of a text belongs to, and whether (T,) it has a share in that word's row.
+
+    ``offset`` (T, 2) is where the tokens lie in ``text``, which ends in the ``words`` with a space between them. Spaces
+    belong to the word behind them. The punctuation of a word that has letters or numbers has no share.
+    """
 
     def speaks(text: str) -> bool:
         return any(category(sign)[0] in "LMN" for sign in text)  # letters, their marks, numbers
 
-    found = []
-    for word, (first, last) in zip(encoded.word_ids(), encoded["offset_mapping"], strict=True):
-        silent = word is not None and speaks(words[word]) and not speaks(words[word][first:last])
-        found.append(-1 if word is None or silent else word)
-    return found
-
-
-def words_begin_with_a_space(tokenizer) -> None:
-    """Byte-level tokenizers know a word by the space before it; words that come one by one must be given one."""
-    from tokenizers.pre_tokenizers import ByteLevel, Sequence
-
-    first = tokenizer.backend_tokenizer.pre_tokenizer
-    steps: Any = first if isinstance(first, Sequence) else [first]
-    for step in steps:
-        if isinstance(step, ByteLevel):
-            step.add_prefix_space = True
+    length = np.array([len(word) for word in words])
+    end = np.cumsum(length + 1)
+    end += len(text) - end[-1]
+    start = end - length
+    home = np.searchsorted(end, offset[:, 0], side="right").clip(max=len(words) - 1)
+    home = np.maximum.accumulate(home)  # tokens that lie nowhere stay with the one before
+    spoken = [speaks(word) for word in words]
+    own = [  # a token of the space alone goes with the sign behind it
+        not spoken[i] or speaks(text[max(first, start[i]) : max(last, start[i] + 1)])
+        for i, (first, last) in zip(home, offset, strict=True)
+    ]
+    return home, np.array(own, bool)
 
 
 def plan_windows(tokens: np.ndarray, room: int) -> list[tuple[int, int, tuple[int, int]]]:

@@ -65,7 +65,12 @@ def describe(store: FeatureStore) -> str:
 def recipe(store: FeatureStore) -> list[str]:
     """What config.yaml has to say to make the store again, and what it was made with."""
     known = store.attributes
-    lines = [f"extractors.{known['name']}: {json.dumps({'extractor': known['extractor'], **known['config']})}"]
+    made = {"extractor": known["extractor"], **known["config"]}
+    read = made.pop("times", None) if known["extractor"] == "import" else None
+    if read:  # of the file its name alone is kept: where it lies is nobody else's business
+        made |= {"path": f".../{made['path']}", "modality": known["modality"]}
+    lines = [f"extractors.{known['name']}: {json.dumps(made, ensure_ascii=False)}"]
+    lines += [f"times: {read}"] if read else []
     if known["weights"]:
         lines.append(f"weights: {known['weights'].get('source')} at {known['weights'].get('revision')}")
         for name, digest in sorted(known["weights"].get("sha256", {}).items()):

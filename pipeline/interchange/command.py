@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from pipeline.cli import EXISTING
 from pipeline.files import digest_file
 from pipeline.interchange import arrays, csd, mmsa, tables
-from pipeline.interchange.times import CLOCKS, find_clock, on_clock
+from pipeline.interchange.times import CLOCKS, find_clock
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, number_names, read_fold, read_labels, read_table
 from pipeline.store import FeatureStore, Rows, StoreWriter
@@ -93,7 +94,7 @@ def import_(source, corpus, name, modality, segments, demonstration, out):
     with StoreWriter(out, attributes) as writer:
         for segment_id, rows in _complete(read(source), sorted(known), source):
             found[segment_id] = len(rows)
-            writer.append(segment_id, on_clock(clock, rows, known[segment_id]))
+            writer.append(segment_id, replace(rows, time_s=clock.seconds(rows.time_s, known[segment_id])))
     without = sum(not n for n in found.values())
     log.info("%s: %d segments, %d of them without rows", out, len(found), without)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -32,20 +32,19 @@ def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> N
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def table(block: list[tuple[str, Rows]]):
+        values, time_s, valid = (
+            np.concatenate([getattr(rows, key) for _, rows in block]) for key in ("values", "time_s", "valid")
+        )
+        ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
+        columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
+        return pa.table({**columns, "values": _lists(values)})
+
     nothing = Rows(np.zeros((0, store.dim), store.dtype), np.zeros((0, 2)), np.zeros(0, bool))
-    pairs, writer = chain([("", nothing)], store.read()), None  # a store without segments has its columns, too
-    with replacing(out) as temporary:
+    pairs = store.read()
+    with replacing(out) as temporary, pq.ParquetWriter(temporary, table([("", nothing)]).schema) as writer:
         while block := list(islice(pairs, block_segments)):
-            values, time_s, valid = (
-                np.concatenate([getattr(rows, key) for _, rows in block]) for key in ("values", "time_s", "valid")
-            )
-            ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
-            columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
-            table = pa.table({**columns, "values": _lists(values)})
-            writer = writer or pq.ParquetWriter(temporary, table.schema)
-            writer.write_table(table)
-        if writer:
-            writer.close()
+            writer.write_table(table(block))
 
 
 def write_datasets(
@@ -57,19 +56,22 @@ def write_datasets(
 ) -> None:
     """Write a folder that ``datasets.load_dataset`` opens: one line per segment, one file per part of a split.
 
-    A segment of several ``parts`` has a line in the file of each. Raises InputError where one is not in ``segments``.
+    A segment of several ``parts`` has a line in the file of each. Raises InputError where one is not in ``segments``,
+    or none is in ``parts``.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     known = {segment.segment_id: segment for segment in segments}
     numbers = number_names(labels.values())
-    kinds = dict.fromkeys(["start_s", "end_s", *numbers], pa.float64())  # others are text
+    kinds = {**dict.fromkeys(["start_s", "end_s", *numbers], pa.float64()), "turn": pa.int64()}  # others are text
     writers: dict[str, pq.ParquetWriter] = {}
     files = {part: out / "data" / f"{part}-00000-of-00001.parquet" for part in HUB_PART.values()}
     chosen = [segment_id for segment_id in store if parts is None or segment_id in parts]
     if strange := [segment_id for segment_id in chosen if segment_id not in known]:
         raise InputError(f"{store.path}: segment {strange[0]!r} is not in --segments; give the segments.tsv beside it")
+    if not chosen:
+        raise InputError(f"{store.path}: none of its {len(store)} segments is in the fold; give a split of its corpus")
     log.info("%s: %d of %d segments are in a part of the split", out, len(chosen), len(store))
     with ExitStack() as opened:
         for segment_id, rows in store.read(chosen):

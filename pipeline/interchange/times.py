@@ -5,7 +5,7 @@ each segment: where one such reading fits all rows and the plain one does not, i
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +93,6 @@ def check_rows(source: Path, segment: Segment, rows: Rows) -> None:
         raise InputError(
             f"{where}: values of row {int(np.flatnonzero(bad)[0])} are not numbers; mark such rows invalid"
         )
-
-
-def on_clock(clock: Clock, rows: Rows, segment: Segment) -> Rows:
-    """The same rows in seconds from the first video frame; what is invalid is zero."""
-    values = np.where(rows.valid[:, None], rows.values, np.float32(0))
-    return replace(rows, values=values, time_s=clock.seconds(rows.time_s, segment))
 
 
 def _inside(time_s: np.ndarray, segment: Segment) -> bool:

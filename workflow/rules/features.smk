@@ -113,7 +113,6 @@ rule imported:
     input:
         source=imported_file,
         segments="results/{corpus}/segments.tsv",
-        labels="results/{corpus}/labels.tsv",
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:
