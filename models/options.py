@@ -145,8 +145,8 @@ def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Ite
         yield "it needs all modalities on one time grid; leave one_grid out"
     if options.encoder != "tcn" and options.width % 2:
         yield f"width {options.width} must be even, half for each direction of the gru"
-    if options.context and (task.frames or options.faithful or fusion.apart or options.width % 2):
-        yield "dialog context is for segments, of one network of even width; set context to 0"
+    if options.context and (task.frames or options.faithful or fusion.apart):
+        yield "dialog context is for segments, of one network; set context to 0"
     if options.separate_targets and not task.numbers:
         yield "separate_targets is for numbers such as valence and arousal; set it to false"
     if options.faithful:
