@@ -36,7 +36,8 @@ def outputs(
     """
     network.eval()
     if examples.device.type == "cuda":  # large batches, as steps are started more slowly than they run
-        batch_size = max(batch_size, ROWS_ON_GPU // max(examples.max_steps.values()))
+        longest = max([*examples.fixed_steps.values(), *(int(n[items].max()) for n in examples.count.values())])
+        batch_size = max(batch_size, ROWS_ON_GPU // max(1, longest))
     order = evaluation_batches(items, examples.length, batch_size)
     output: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):
@@ -108,7 +109,7 @@ def _of_frames(examples: Examples, items: np.ndarray, windows, part: np.ndarray,
 
 def average_windows(outputs: list[np.ndarray], first: np.ndarray, frames: int) -> np.ndarray:
     """Average the windows that cover each frame: windows of (n, targets) at ``first`` -> (frames, targets) float64."""
-    total = np.zeros((frames, outputs[0].shape[1] if outputs else 0))
+    total = np.zeros((frames, outputs[0].shape[1]))
     count = np.zeros((frames, 1))
     for values, a in zip(outputs, first):
         total[a : a + len(values)] += values

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Published
 from models.fusion.registry import FUSIONS
 from models.task import Task
-from pipeline.records import InputError, Modality
+from pipeline.records import InputError
 
 Rate = Annotated[float, Field(gt=0)]
 CccOver = Literal["batch", "window", "window_unbiased"]
@@ -66,7 +66,10 @@ class NetworkOptions(Options):
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
-        250, gt=0, description="tasks of segments: longer sequences are averaged to at most this many encoded steps"
+        250,
+        gt=0,
+        description="tasks of segments: every so many steps of a modality are averaged, the same in all segments, that "
+        "the longest of the training part becomes at most this many encoded steps",
     )
     frames_per_step: int = Field(
         5,
@@ -231,10 +234,11 @@ class TrainingOptions(Options):
         "votes; what raters disagree on then trains, too",
     )
     class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
-    max_steps: dict[Modality, int] = Field(
-        default_factory=dict,
-        description="longest sequence per modality in rows; longer ones are cut at the end (faithful models of the "
-        "segments: always the published text 128, video 32, audio 1000)",
+    max_s: float = Field(
+        170.0,
+        gt=0,
+        description="tasks of segments: seconds from the first row of any modality; rows that begin later are left out "
+        "(faithful models: in place of that always the first rows, text 128, video 32, audio 1000)",
     )
     grid_hop_s: float = Field(
         0.3,
@@ -267,8 +271,6 @@ class TrainingOptions(Options):
             raise ValueError(f"seeds {self.seeds}: give each once, none below 0")
         if len(set(self.learning_rates)) != len(self.learning_rates) or not self.learning_rates:
             raise ValueError(f"learning_rate {self.learning_rate}: give one, or several, each once")
-        if any(steps < 1 for steps in self.max_steps.values()):
-            raise ValueError(f"max_steps {self.max_steps}: each at least 1")
         if self.window_hop > self.window:
             raise ValueError(f"window_hop {self.window_hop} skips frames; at most window = {self.window}")
         return self

@@ -189,7 +189,9 @@ def test_long_segments_and_fast_frames_are_averaged():
         return make(fusion, task, DIMS, **options).encoders["audio"].stride
 
     assert stride(SEGMENTS) == 3  # 24 rows to at most 8
-    assert stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 1
+    assert stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 3
+    assert make("rcma", SEGMENTS, DIMS).encoders["text"].stride == 3  # one grid stays one
+    assert make("self_attention", SEGMENTS, DIMS).encoders["text"].stride == 1
     assert stride(FRAMES) == 1
     assert stride(FRAMES, frames_per_step=4) == 4
 
@@ -255,7 +257,7 @@ def test_what_cannot_be_is_refused_with_what_can(options, modalities, task, mess
 
 
 def test_faithful_models_need_their_lengths():
-    with pytest.raises(InputError, match=r"none is given for text; set training.max_steps"):
+    with pytest.raises(InputError, match=r"none is given for text; give them as max_steps"):
         build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, SEGMENTS, 2, {"audio": 10})
     with pytest.raises(InputError, match="share one window"):
         build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, FRAMES, 2, MAX_STEPS)

@@ -485,7 +485,7 @@ def test_the_schema_on_disk_is_that_of_the_models():
     assert found == json.loads(json.dumps(schema())), "run: python -m workflow.settings"
 
 
-SEGMENT_ONLY = {"max_steps", "grid_hop_s"}
+SEGMENT_ONLY = {"max_s", "grid_hop_s"}
 FRAME_ONLY = {"window", "window_hop", "ccc_over"}
 NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
 OF_A_CORPUS = {"reader", "root", "protocol"}

@@ -189,10 +189,9 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
     out = run(segment_job(tmp_path, turns, seeds=[4]))
     network, normalisers, facts = load_network(out / "seed4")
     split, stores = turns
-    steps = SEGMENT["max_steps"]
     features = {m: stores[m] for m in facts["model"]["dims"]}
     step_s = facts["training"]["grid_hop_s"]
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=steps, step_s=step_s)
+    data = SegmentDataset.from_split(features, split, 0, "test", max_s=SEGMENT["max_s"], step_s=step_s)
     for m in features:
         assert torch.equal(data.normalisers[m].mean, normalisers[m].mean)
     said = {}
@@ -214,7 +213,7 @@ def test_scores_without_a_modality_are_those_of_items_that_lack_it(tmp_path, tur
     split, stores = turns
     features = {m: stores[m] for m in facts["model"]["dims"]}
     step_s = facts["training"]["grid_hop_s"]
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=SEGMENT["max_steps"], step_s=step_s)
+    data = SegmentDataset.from_split(features, split, 0, "test", max_s=SEGMENT["max_s"], step_s=step_s)
     truth, said = [], {"nothing": [], "audio": [], "text": []}
     for i in range(len(data)):
         truth.append(data[i].target)
@@ -513,7 +512,7 @@ def test_a_state_of_another_training_is_not_gone_on_from(tmp_path, turns):
         ({"--training": '{"seeds": []}'}, "--training .*seeds: List should have at least 1"),
         ({"--training": '{"seeds": [1], "rate": 1}'}, "rate: Extra inputs.*its keys are seeds, epochs"),
         ({"--training": '{"seeds": [1, 1]}'}, "give each once"),
-        ({"--training": '{"seeds": [1], "max_steps": {"sound": 3}}'}, "max_steps"),
+        ({"--training": '{"seeds": [1], "max_s": 0}'}, "max_s: Input should be greater than 0"),
         ({"--training": '{"seeds": [1], "window": 10, "window_hop": 20}'}, "skips frames"),
         ({"--training": '{"seeds": [1], "learning_rate": 1e30}'}, "lower training.learning_rate"),
         ({"--task": "frame"}, "write classes or numbers, a slash, and segment or frame"),
