@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Published
 from models.fusion.registry import FUSIONS
@@ -15,6 +24,7 @@ Rate = Annotated[float, Field(gt=0)]
 CccOver = Literal["batch", "window", "window_unbiased"]
 MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
+ALONE = "each entry alone"  # how options are checked that stand beside others which are not known yet
 
 
 class Options(BaseModel):
@@ -106,7 +116,7 @@ class NetworkOptions(Options):
     def _are_of_training(cls, given: dict[str, Any]):
         if "seeds" in given:
             raise ValueError("training.seeds: runs are compared seed by seed; all models of a corpus have the same")
-        TrainingOptions(seeds=[0], **given)
+        TrainingOptions.model_validate({"seeds": [0], **given}, context=ALONE)
         return given
 
     def make_fusion(self, task: Task = CLASSES) -> Fusion:
@@ -173,6 +183,8 @@ def check_training(options: "TrainingOptions", task: Task) -> None:
         raise InputError(
             f"training.targets raters, task {task}: single raters vote for classes of segments; set it to majority"
         )
+    if options.class_weights and task.numbers:
+        raise InputError(f"training.class_weights true, task {task}: numbers are of no class; set it to false")
 
 
 def takes_segments(network: NetworkOptions, training: "TrainingOptions") -> bool:
@@ -195,8 +207,8 @@ class TrainingOptions(Options):
     plateau_patience: int = Field(
         10,
         ge=0,
-        description="epochs without a lower development loss (numbers: a higher CCC) before the learning rate falls "
-        "tenfold",
+        description="epochs without a lower development loss (classes: the cross-entropy; numbers: what loss says) "
+        "before the learning rate falls tenfold",
     )
     plateau_threshold: float = Field(
         1e-4, ge=0, lt=1, description="share by which that loss must fall to count (faithful rjcma: any fall counts)"
@@ -210,7 +222,9 @@ class TrainingOptions(Options):
         False, description="after an epoch without a better development score go on from the best weights"
     )
     loss: Literal["ccc", "mse"] = Field(
-        "ccc", description="of numbers: 1 - CCC, or the mean squared error (classes: always cross-entropy)"
+        "ccc",
+        description="of numbers: 1 - CCC, or the mean squared error, each number by its deviation in the training part "
+        "(classes: always cross-entropy)",
     )
     ccc_over: CccOver = Field(
         "batch",
@@ -221,7 +235,8 @@ class TrainingOptions(Options):
         0.0,
         ge=0,
         lt=1,
-        description="share of the training items from which a modality is taken, whole and at random; one always stays",
+        description="share of the training items from which a modality is taken, whole and at random; one always "
+        "stays, so that it does nothing where a run has but one",
     )
     normalise: bool | Literal["speaker"] = Field(
         True,
@@ -233,7 +248,9 @@ class TrainingOptions(Options):
         description="classes of segments: the label on which most raters agree, or the share of each class in all "
         "votes; what raters disagree on then trains, too",
     )
-    class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
+    class_weights: bool = Field(
+        False, description="weight the cross-entropy by inverse class frequency (numbers: false)"
+    )
     max_s: float = Field(
         170.0,
         gt=0,
@@ -266,12 +283,12 @@ class TrainingOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self, info: ValidationInfo):
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds {self.seeds}: give each once, none below 0")
         if len(set(self.learning_rates)) != len(self.learning_rates) or not self.learning_rates:
             raise ValueError(f"learning_rate {self.learning_rate}: give one, or several, each once")
-        if self.window_hop > self.window:
+        if info.context != ALONE and self.window_hop > self.window:
             raise ValueError(f"window_hop {self.window_hop} skips frames; at most window = {self.window}")
         return self
 

@@ -1,5 +1,7 @@
 """Losses against numpy, scikit-learn, and what their definitions say of simple cases."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from models.losses import ccc_loss, concordance, inverse_frequencies
+from models.data import Batch
+from models.losses import Objective, ccc_loss, concordance, inverse_frequencies
+from models.options import TrainingOptions
+from models.task import Task
 
 
 def lin(x: np.ndarray, y: np.ndarray) -> float:
@@ -34,7 +39,7 @@ def test_concordance_is_lins_over_valid_frames(frames, seed, absent, offset):
 def test_segments_are_of_no_window(over):
     x, y = torch.randn(20, 2, dtype=torch.float64), torch.randn(20, 2, dtype=torch.float64)
     expected = 1 - np.mean([lin(x[:, k].numpy(), y[:, k].numpy()) for k in (0, 1)])
-    assert ccc_loss(x, y, torch.ones(20, 2, dtype=torch.bool), over).item() == pytest.approx(expected, abs=1e-9)
+    assert ccc_loss(x, y, torch.ones(20, dtype=torch.bool), over).item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_perfect_opposite_shifted():
@@ -57,14 +62,12 @@ def test_constant_input_is_safe(predicted, target):
     assert torch.isfinite(x.grad).all()
 
 
-def test_invalid_frames_get_no_gradient_and_a_target_without_frames_does_not_count():
+def test_invalid_frames_get_no_gradient_and_do_not_count():
     x, y = torch.randn(2, 8, 2, requires_grad=True), torch.randn(2, 8, 2)
-    valid = torch.rand(2, 8, 2) > 0.4
-    valid[..., 1] = False
+    valid = torch.rand(2, 8) > 0.4
     loss = ccc_loss(x, y, valid)
-    here = valid[..., 0].numpy()
-    expected = 1 - lin(x.detach().numpy()[..., 0][here].astype(float), y.numpy()[..., 0][here].astype(float))
-    assert loss.item() == pytest.approx(expected, abs=1e-5)
+    each = [lin(*(v.detach()[valid][:, k].double().numpy() for v in (x, y))) for k in (0, 1)]
+    assert loss.item() == pytest.approx(1 - np.mean(each), abs=1e-5)
     loss.backward()
     assert (x.grad[~valid] == 0).all()
     assert (x.grad[valid] != 0).all()
@@ -76,14 +79,14 @@ def test_invalid_frames_get_no_gradient_and_a_target_without_frames_does_not_cou
 def test_one_ccc_for_each_window_is_averaged_over_windows_then_targets(over, windows, frames, seed, absent):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(2, windows, frames, 2))
-    valid = rng.random((windows, frames, 2)) >= absent
-    spoilt = np.where(valid, x, np.nan)
+    valid = rng.random((windows, frames)) >= absent
+    spoilt = np.where(valid[..., None], x, np.nan)
     found = ccc_loss(torch.tensor(spoilt), torch.tensor(y), torch.tensor(valid), over).item()
     each = []
     for k in range(2):
         of_windows = []
         for w in range(windows):
-            a, b = x[w, valid[w, :, k], k], y[w, valid[w, :, k], k]
+            a, b = x[w, valid[w], k], y[w, valid[w], k]
             if len(a):
                 n = max(len(a) - 1, 1) if over == "window_unbiased" else len(a)
                 spread = (((a - a.mean()) ** 2).sum() + ((b - b.mean()) ** 2).sum()) / n + (a.mean() - b.mean()) ** 2
@@ -105,6 +108,22 @@ def test_a_batch_without_valid_frames(over):
 def test_gradient_is_the_slope(over):
     x, y = torch.randn(1, 6, 2, dtype=torch.float64, requires_grad=True), torch.randn(1, 6, 2, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: ccc_loss(x, y, torch.tensor([[True] * 5 + [False]]), over), x)
+
+
+@pytest.mark.parametrize("scale", [None, {"centre": [0.0, 0.0], "spread": [9.0, 9.0]}])
+def test_squared_errors_of_several_numbers_are_in_units_of_their_own_deviation(scale):
+    """As one minus the explained share of the variance, whatever the numbers lie in; what is not known has no say."""
+    rng = np.random.default_rng(0)
+    truth, said = rng.normal(size=(2, 40, 2)) * [0.2, 0.01]
+    examples = SimpleNamespace(
+        task=Task("numbers", "segment", ("valence", "arousal")), scale=scale, known={"training": truth}.get,
+        dtype=torch.float64, device="cpu",
+    )  # fmt: skip
+    objective = Objective(examples, TrainingOptions(seeds=[1], loss="mse"))
+    there = np.arange(40) < 30
+    batch = Batch({}, {}, torch.tensor(np.where(there[:, None], truth, np.nan)), torch.tensor(there), None)
+    expected = np.mean([((said - truth)[there, k] ** 2).mean() / truth[:, k].var() for k in (0, 1)])
+    assert objective.loss(torch.tensor(said), batch).item() == pytest.approx(expected)
 
 
 def test_low_precision_predictions_are_computed_in_float32():

@@ -427,9 +427,13 @@ def test_the_number_of_recordings_in_a_file_may_come_from_the_defaults(config, m
 
 
 def test_a_model_s_training_and_that_of_the_corpus_must_fit_each_other(config):
-    config["models"]["self"]["training"] = {"window": 250}
-    assert resolve(config, "iemocap")
+    config["models"]["self"]["training"] = {"window": 150}
+    change(config, "defaults.segment.training.window_hop", 100)
+    assert resolve(config, "iemocap")  # whatever the hop of no configuration is
+    config["models"]["self"]["training"] = {"window_hop": 350}
     change(config, "defaults.segment.training.window", 400)
+    assert resolve(config, "iemocap")
+    config["models"]["self"]["training"] = {"window": 250}
     change(config, "defaults.segment.training.window_hop", 300)
     with pytest.raises(
         InputError, match=r"runs.self: .* changes window of the training, and then window_hop 300 skips"
