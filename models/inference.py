@@ -170,8 +170,9 @@ def columns(examples: Examples, found: Answers, seed: int) -> dict[str, Any]:
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:
     """Load a trained seed from its folder: the network, its normalisers per modality, and run.json.
 
-    The network takes what ``models.data.SegmentDataset`` yields with these normalisers and, as ``step_s``, the
-    ``grid_hop_s`` of its training; rcma and rjcma want rows that ``pipeline.timebase.to_grid`` has brought to one grid.
+    ``network(*examples.batch(items).given)`` is what it says of segments, once these normalisers are in ``examples``:
+    what ``models.items.segment_items`` (of frames ``frame_items``) makes of features with the options ``network`` and
+    ``training`` of run.json, ``rows_per_step`` of its ``model``, and the segments of segments.tsv.
     Raises InputError where the folder holds no finished run.
     """
     from safetensors.torch import load_file

@@ -26,6 +26,7 @@ from tests.training_material import (
     CLASSES,
     NETWORKS,
     TRAINING,
+    check_said_again,
     class_split,
     emotional_turns,
     train_arguments,
@@ -154,7 +155,7 @@ def test_a_run_with_context_is_trained_and_says_what_it_read(tmp_path):
     write_table(tmp_path / "split.tsv", class_split(turns), Assignment)
     audio = write_store(tmp_path / "audio.h5", turn_rows(turns, "audio"), "audio")
     given = (tmp_path, "segment", tmp_path / "split.tsv", {"audio": audio}, "run", CONTEXT)
-    arguments = train_arguments(*given, TRAINING["segment"] | {"seeds": [1], "epochs": 2})
+    arguments = train_arguments(*given, TRAINING["segment"] | {"seeds": [1], "epochs": 2, "normalise": "speaker"})
     with pytest.raises(InputError, match="give who speaks, and in which order, as --segments"):
         CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False, standalone_mode=False)
     done = CliRunner().invoke(main, ["train", *arguments, "--segments", str(tmp_path / "segments.tsv")])
@@ -162,6 +163,7 @@ def test_a_run_with_context_is_trained_and_says_what_it_read(tmp_path):
     run = json.loads((tmp_path / "run/seed1/run.json").read_text())
     assert set(run["inputs"]) == {"split", "audio", "segments"}
     assert run["network"]["context"] == 2
+    check_said_again(tmp_path / "run/seed1", tmp_path / "split.tsv", {"audio": audio}, turns)
     single = [Segment(t.segment_id, t.segment_id, t.speaker, t.session, None, 0.0, 1.0) for t in turns]
     write_table(tmp_path / "segments.tsv", single, Segment)
     with pytest.raises(InputError, match="has no turn before another in its dialog or recording; set it to 0"):

@@ -36,6 +36,7 @@ from tests.training_material import (
     DIMS,
     NETWORKS,
     TRAINING,
+    check_said_again,
     class_split,
     contents,
     emotional_turns,
@@ -203,6 +204,7 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
     assert set(written) == set(said)
     for segment_id, r in written.items():
         np.testing.assert_allclose([float(r[f"p_{c}"]) for c in CLASSES], said[segment_id], atol=2e-5)
+    check_said_again(out / "seed4", *turns)
     with pytest.raises(InputError, match="no finished training"):
         load_network(tmp_path)
 
@@ -304,7 +306,8 @@ def predicted_by_hand(network, normalisers, stores, label, segment_id):
 @pytest.mark.parametrize("fusion", ["cross_attention", "cross_self_attention", "concatenation", "late", "rjcma"])
 def test_every_fusion_trains_on_segments_and_frames(tmp_path, turns, tracks, fusion):
     network = {"fusion": fusion, "width": 12, "embedding": 8}
-    run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
+    out = run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
+    check_said_again(out / "seed1", *turns)
     run(frame_job(tmp_path, tracks, "f", network, seeds=[1], epochs=1))
 
 
@@ -314,6 +317,7 @@ def test_a_published_model_trains_in_double_precision(tmp_path, turns, tracks):
     network, _, facts = load_network(out / "seed1")
     assert {p.dtype for p in network.parameters()} == {torch.float64}
     assert facts["model"]["max_steps"] == {"text": 128}
+    check_said_again(out / "seed1", *turns)
 
 
 def test_training_stops_when_the_development_score_no_longer_rises(tmp_path, turns):
