@@ -36,8 +36,8 @@ def outputs(
     """
     network.eval()
     if examples.device.type == "cuda":  # large batches, as steps are started more slowly than they run
-        longest = max([*examples.fixed_steps.values(), *(int(n[items].max()) for n in examples.count.values())])
-        batch_size = max(batch_size, ROWS_ON_GPU // max(1, longest))
+        longest = [int(n[items].max(initial=1)) for n in examples.count.values()]
+        batch_size = max(batch_size, ROWS_ON_GPU // max(*longest, *examples.fixed_steps.values(), 1))
     order = evaluation_batches(items, examples.length, batch_size)
     output: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):

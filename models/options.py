@@ -78,8 +78,8 @@ class NetworkOptions(Options):
     encoder_steps: int = Field(
         250,
         gt=0,
-        description="tasks of segments: every so many steps of a modality are averaged, the same in all segments, that "
-        "the longest of the training part becomes at most this many encoded steps",
+        description="tasks of segments: as many neighbouring steps of a modality are averaged, in all segments the "
+        "same number, as leave the longest training segment at most this many",
     )
     frames_per_step: int = Field(
         5,

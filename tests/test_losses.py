@@ -1,7 +1,5 @@
 """Losses against numpy, scikit-learn, and what their definitions say of simple cases."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from models.data import Batch
-from models.losses import Objective, ccc_loss, concordance, inverse_frequencies
-from models.options import TrainingOptions
-from models.task import Task
+from models.losses import ccc_loss, concordance, inverse_frequencies
 
 
 def lin(x: np.ndarray, y: np.ndarray) -> float:
@@ -108,22 +103,6 @@ def test_a_batch_without_valid_frames(over):
 def test_gradient_is_the_slope(over):
     x, y = torch.randn(1, 6, 2, dtype=torch.float64, requires_grad=True), torch.randn(1, 6, 2, dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda x: ccc_loss(x, y, torch.tensor([[True] * 5 + [False]]), over), x)
-
-
-@pytest.mark.parametrize("scale", [None, {"centre": [0.0, 0.0], "spread": [9.0, 9.0]}])
-def test_squared_errors_of_several_numbers_are_in_units_of_their_own_deviation(scale):
-    """As one minus the explained share of the variance, whatever the numbers lie in; what is not known has no say."""
-    rng = np.random.default_rng(0)
-    truth, said = rng.normal(size=(2, 40, 2)) * [0.2, 0.01]
-    examples = SimpleNamespace(
-        task=Task("numbers", "segment", ("valence", "arousal")), scale=scale, known={"training": truth}.get,
-        dtype=torch.float64, device="cpu",
-    )  # fmt: skip
-    objective = Objective(examples, TrainingOptions(seeds=[1], loss="mse"))
-    there = np.arange(40) < 30
-    batch = Batch({}, {}, torch.tensor(np.where(there[:, None], truth, np.nan)), torch.tensor(there), None)
-    expected = np.mean([((said - truth)[there, k] ** 2).mean() / truth[:, k].var() for k in (0, 1)])
-    assert objective.loss(torch.tensor(said), batch).item() == pytest.approx(expected)
 
 
 def test_low_precision_predictions_are_computed_in_float32():
