@@ -33,7 +33,7 @@ NETWORKS = {
     "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
 }
 TRAINING = {
-    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_s": 0.8},
+    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_s": 1.2},
     "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
 }
 
