@@ -38,7 +38,7 @@ except ImportError:
     FORMER = True
 
 MODALITIES = ("audio", "video", "text")
-MAX_STEPS = {"audio": 1700, "video": 350, "text": 128}  # of config.yaml
+MAX_STEPS = {"audio": 1700, "video": 350, "text": 128}  # of the former config.yaml
 CLASSES = ("ang", "exc", "fru", "hap", "neu", "sad", "sur")
 ONE_GRID = {"encoder": "tcn", "combine": "concatenation"}  # what compares with rcma on frames: self_frames and others
 
@@ -54,7 +54,7 @@ def turns(folder: Path, fusion: str, seed: int = 0, half: bool = False, faithful
     if half:
         parts |= dict.fromkeys(ids[:-1:2], "development")
     rows = [Assignment(s, 0, parts.get(s, "training"), CLASSES[k % len(CLASSES)]) for k, s in enumerate(ids)]
-    training = TrainingOptions(seeds=[0], max_steps=MAX_STEPS)
+    training = TrainingOptions(seeds=[0], **({"max_steps": MAX_STEPS} if FORMER else {}))
     network = NetworkOptions(fusion=fusion, faithful=faithful)
     if FORMER:
         return _run(segment_examples(stores, rows, list(CLASSES), network, training), network, training, seed)

@@ -147,7 +147,7 @@ def _of_turns(folder: Path, count: int) -> tuple[Job, float]:
     files = turns(folder, count, features=OF_TURNS)
     store = FeatureStore(files["text"])
     lasts_s = sum(float(store[name].time_s[-1, 1]) for name in store) * 15 / 16  # one of sixteen is tested
-    return job_of_turns(folder, files, max_steps={"audio": 1700, "video": 350, "text": 128}), lasts_s
+    return job_of_turns(folder, files), lasts_s
 
 
 def _of_windows(folder: Path) -> tuple[Job, float]:

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 
 from models.dialog import Before
 from models.normaliser import Normaliser
-from models.sources import PooledRows, StoredRows
+from models.sources import PooledRows, StoredRows, rows_within
 from models.task import Task
 from models.truth import UNKNOWN, Truth, segment_truth
 from pipeline.records import InputError, read_fold
@@ -80,12 +80,13 @@ class SegmentDataset(Dataset):
         features: feature store, or its path, per modality.
         segment_ids: which segments, in which order.
         truth: what is known of each; None: nothing.
-        max_steps: rows kept per modality; longer sequences are cut at their end.
-        step_s: rows that follow each other faster are averaged to steps of this length; None: rows as they are. What
-            was trained here, published models apart, wants the ``grid_hop_s`` of its training.
+        max_s: rows are kept that begin within this time of the first one of any modality, as ``max_s`` of a training
+            has it; None: all.
         normalisers: applied per modality where given.
-        speakers: who speaks in every segment of the stores: what was trained with ``normalise: speaker`` wants each
-            normalised by all rows of its speaker, first.
+        step_s: rows that follow each other faster are averaged to steps of this length, as ``grid_hop_s`` of a training
+            has it; None: rows as they are.
+        speakers: who speaks in every segment of the stores; each is first normalised by all rows of its speaker, as in
+            a training with ``normalise: speaker``. None: they are not.
 
     Raises InputError for a segment that a store does not know.
     """
@@ -95,14 +96,13 @@ class SegmentDataset(Dataset):
         features: Mapping[str, str | Path | FeatureStore],
         segment_ids: Sequence[str],
         truth: Truth | None = None,
-        max_steps: Mapping[str, int] | None = None,
+        max_s: float | None = None,
         normalisers: Mapping[str, Normaliser] | None = None,
         step_s: float | None = None,
         speakers: Mapping[str, str] | None = None,
     ):
         stores = {m: f if isinstance(f, FeatureStore) else FeatureStore(f) for m, f in features.items()}
-        longest = max_steps or {}
-        self.rows = {m: _rows(store, segment_ids, longest.get(m), step_s, speakers) for m, store in stores.items()}
+        self.rows = _rows(stores, segment_ids, max_s, step_s, speakers)
         self.segment_ids, self.truth = list(segment_ids), truth
         self.classes = truth.names if truth else []
         self.normalisers = dict(normalisers or {})
@@ -115,7 +115,7 @@ class SegmentDataset(Dataset):
         fold: int,
         part: str,
         normalise: bool = True,
-        max_steps: Mapping[str, int] | None = None,
+        max_s: float | None = None,
         task: str = "classes/segment",
         labels: str | Path | None = None,
         step_s: float | None = None,
@@ -133,13 +133,11 @@ class SegmentDataset(Dataset):
         if not chosen:
             raise InputError(f"{split}: fold {fold} has no part {part!r}; it has {sorted({r.part for r in rows})}")
         truth = segment_truth(wanted, split, chosen, labels)
-        data = cls(features, [r.segment_id for r in chosen], truth, max_steps, step_s=step_s, speakers=speakers)
+        data = cls(features, [r.segment_id for r in chosen], truth, max_s, step_s=step_s, speakers=speakers)
         if normalise:
             training = [row.segment_id for row in rows if row.part == "training"]
-            longest = max_steps or {}
-            data.normalisers = {
-                m: _fit(_rows(rows.store, training, longest.get(m), step_s, speakers)) for m, rows in data.rows.items()
-            }
+            of_training = _rows({m: r.store for m, r in data.rows.items()}, training, max_s, step_s, speakers)
+            data.normalisers = {m: _fit(rows) for m, rows in of_training.items()}
         return data
 
     def __len__(self) -> int:
@@ -163,17 +161,19 @@ class SegmentDataset(Dataset):
 
 
 def _rows(
-    store: FeatureStore,
+    stores: Mapping[str, FeatureStore],
     segment_ids: Sequence[str],
-    max_steps: int | None,
+    max_s: float | None,
     step_s: float | None,
     speakers: Mapping[str, str] | None,
-) -> StoredRows:
-    if step_s is None:
-        rows = StoredRows(store, segment_ids, max_steps, speakers)
-    else:
-        rows = PooledRows(store, segment_ids, max_steps, step_s, speakers=speakers)
-    store.close()  # the workers of a DataLoader are forked, and must not share an open file; it opens again when read
+) -> dict[str, StoredRows]:
+    most, rows = {} if max_s is None else rows_within(stores, segment_ids, max_s), dict[str, StoredRows]()
+    for m, store in stores.items():
+        if step_s is None:
+            rows[m] = StoredRows(store, segment_ids, most.get(m), speakers)
+        else:
+            rows[m] = PooledRows(store, segment_ids, step_s, most=most.get(m), speakers=speakers)
+        store.close()  # the workers of a DataLoader are forked, and must not share an open file; it opens when read
     return rows
 
 

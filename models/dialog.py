@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.attention import observed
-from models.encoders import GatedRecurrence
 from models.protocols.groups import group_of
 from models.sources import sent
 from pipeline.records import Segment
@@ -88,15 +86,18 @@ class DialogRecurrence(nn.Module):
         self.added = width
         self.projection = nn.Linear(features, width)
         self.speaker = nn.Embedding(2, width)  # the other one, the same
-        self.recurrence = GatedRecurrence(width)
+        self.recurrence = nn.GRUCell(width, width)
 
     def forward(self, vectors: Tensor, before: Before | None) -> Tensor:
         """Encode each item, the first rows, with the rows before it; without ``before`` each row by itself."""
         items = torch.arange(len(vectors if before is None else before.row), device=vectors.device)[:, None]
         row, same = (items, items >= 0) if before is None else self._in_order(items, before)
         steps = self.projection(vectors)[row.clamp(min=0)] + self.speaker(same.long())
-        context = self.recurrence(observed(steps, row >= 0)).values[:, -1]
-        return torch.cat([vectors[: len(items)], context], -1)
+        state = steps.new_zeros(len(items), self.added)
+        with torch.autocast(vectors.device.type, enabled=False):  # as of every GRU
+            for step, there in zip(steps.unbind(1), (row >= 0).unbind(1)):
+                state = torch.where(there[:, None], self.recurrence(step, state), state)
+        return torch.cat([vectors[: len(items)], state], -1)
 
     @staticmethod
     def _in_order(items: Tensor, before: Before) -> tuple[Tensor, Tensor]:

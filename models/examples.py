@@ -84,8 +84,9 @@ class Examples:
 
     @property
     def max_steps(self) -> dict[str, int]:
-        """The longest sequence per modality."""
-        return {m: self.fixed_steps.get(m) or max(1, int(count.max())) for m, count in self.count.items()}
+        """The longest sequence per modality of those that train: no other may decide what a network is."""
+        trains = self.items("training")
+        return {m: self.fixed_steps.get(m) or int(count[trains].max(initial=1)) for m, count in self.count.items()}
 
     def items(self, *parts: str) -> np.ndarray:
         """Indices of the items of some parts."""
@@ -112,7 +113,7 @@ class Examples:
         return Batch(values, masks, target, target_mask, items, before)
 
     def rounded_steps(self, items: np.ndarray) -> dict[str, int]:
-        """Steps of each modality: as many eighths of its longest item as the longest of ``items`` needs.
+        """Steps of each modality: as many eighths of its longest item that trains as the longest of ``items`` needs.
 
         They are alike for all modalities, so that few shapes serve all batches.
         """
@@ -121,7 +122,7 @@ class Examples:
 
     @cached_property
     def eighths(self) -> np.ndarray:
-        """(I,) length of each item in eighths of the longest one, at least 1; of several modalities the largest share.
+        """(I,) length of each item in eighths of the longest that trains, at least 1; of modalities the largest share.
 
         With dialog context, of the longest turn that is given with it.
         """

@@ -36,7 +36,8 @@ def outputs(
     """
     network.eval()
     if examples.device.type == "cuda":  # large batches, as steps are started more slowly than they run
-        batch_size = max(batch_size, ROWS_ON_GPU // max(examples.max_steps.values()))
+        longest = [int(n[items].max(initial=1)) for n in examples.count.values()]
+        batch_size = max(batch_size, ROWS_ON_GPU // max(*longest, *examples.fixed_steps.values(), 1))
     order = evaluation_batches(items, examples.length, batch_size)
     output: dict[int, np.ndarray] = {}
     for group, batch in zip(order, examples.batches(order)):
@@ -108,7 +109,7 @@ def _of_frames(examples: Examples, items: np.ndarray, windows, part: np.ndarray,
 
 def average_windows(outputs: list[np.ndarray], first: np.ndarray, frames: int) -> np.ndarray:
     """Average the windows that cover each frame: windows of (n, targets) at ``first`` -> (frames, targets) float64."""
-    total = np.zeros((frames, outputs[0].shape[1] if outputs else 0))
+    total = np.zeros((frames, outputs[0].shape[1]))
     count = np.zeros((frames, 1))
     for values, a in zip(outputs, first):
         total[a : a + len(values)] += values
@@ -169,8 +170,9 @@ def columns(examples: Examples, found: Answers, seed: int) -> dict[str, Any]:
 def load_network(folder: str | Path) -> tuple[nn.Module, dict[str, Normaliser], dict]:
     """Load a trained seed from its folder: the network, its normalisers per modality, and run.json.
 
-    The network takes what ``models.data.SegmentDataset`` yields with these normalisers and, as ``step_s``, the
-    ``grid_hop_s`` of its training; rcma and rjcma want rows that ``pipeline.timebase.to_grid`` has brought to one grid.
+    ``network(*examples.batch(items).given)`` is what it says of segments, once these normalisers are in ``examples``:
+    what ``models.items.segment_items`` (of frames ``frame_items``) makes of features with the options ``network`` and
+    ``training`` of run.json, ``rows_per_step`` of its ``model``, and the segments of segments.tsv.
     Raises InputError where the folder holds no finished run.
     """
     from safetensors.torch import load_file

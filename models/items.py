@@ -12,7 +12,7 @@ from models.dialog import Dialogs, turns_before
 from models.examples import Examples
 from models.normaliser import Normaliser
 from models.options import NetworkOptions, TrainingOptions
-from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables
+from models.sources import GridRows, PooledRows, StoredRows, Table, place_tables, rows_within
 from models.task import Task
 from models.truth import Truth, frame_names
 from pipeline.log import log
@@ -35,26 +35,24 @@ def segment_items(
     """Segments as items, without normalisers; ``segments`` say who speaks and which turns are before it, if need be.
 
     With ``one_grid`` all modalities come on one time grid of ``training.grid_hop_s``, otherwise in their own rows, no
-    finer than that. A faithful model takes the stored rows, cut to the published lengths whatever ``max_steps`` says.
+    finer than that, and end after ``training.max_s``. A faithful model takes stored rows, cut to the published lengths.
     """
     items = {a.segment_id for a in assignments}
     before = {i: turns for i, turns in turns_before(segments, network.context).items() if i in items}
     segment_ids = sorted(items.union(turn.segment_id for turns in before.values() for turn in turns))
     index = {s: i for i, s in enumerate(segment_ids)}
-    steps: Mapping[Any, int] = network.published.steps if network.faithful else training.max_steps
-    speakers = _speakers(segments, training)
+    fixed = network.published.steps if network.faithful else None
+    most: Mapping[str, Any] = fixed or rows_within(stores, segment_ids, training.max_s)
+    hop_s, speakers = training.grid_hop_s, _speakers(segments, training)
     rows: dict[str, StoredRows]
     if network.one_grid:
-        nearest, grids = training.grid_rows == "nearest", _grids(stores, segment_ids, training.grid_hop_s)
-        rows = {m: GridRows(store, segment_ids, grids, nearest, speakers) for m, store in stores.items()}
+        nearest, grids = training.grid_rows == "nearest", _grids(stores, segment_ids, hop_s, training.max_s)
+        rows = {m: GridRows(store, segment_ids, grids, nearest, most[m], speakers) for m, store in stores.items()}
     elif network.faithful:
-        rows = {m: StoredRows(store, segment_ids, steps[m], speakers) for m, store in stores.items()}
+        rows = {m: StoredRows(store, segment_ids, most[m], speakers) for m, store in stores.items()}
     else:
         pool = rows_per_step or {}
-        rows = {
-            m: PooledRows(store, segment_ids, steps.get(m), training.grid_hop_s, pool.get(m), speakers)
-            for m, store in stores.items()
-        }
+        rows = {m: PooledRows(s, segment_ids, hop_s, pool.get(m), most[m], speakers) for m, s in stores.items()}
     segment = np.array([index[a.segment_id] for a in assignments])
     return Examples(
         task=task,
@@ -66,7 +64,7 @@ def segment_items(
         segment=segment,
         first=np.zeros(len(segment), np.int64),
         count={m: r.count[segment] for m, r in rows.items()},
-        fixed_steps={m: steps[m] for m in rows} if network.faithful else {},
+        fixed_steps={m: fixed[m] for m in rows} if fixed else {},
         dtype=torch.float64 if network.faithful else torch.float32,
         target=truth.values,
         dialogs=Dialogs(segment_ids, before, {s.segment_id: s.speaker for s in segments}) if network.context else None,
@@ -78,8 +76,8 @@ def _speakers(segments: Sequence[Segment], training: TrainingOptions) -> dict[st
     return {s.segment_id: s.speaker for s in segments} if training.normalise == "speaker" else None
 
 
-def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float) -> list[np.ndarray]:
-    """Cells from the first to the last row of any modality; one cell where a segment has no row at all."""
+def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float, max_s: float) -> list[np.ndarray]:
+    """Cells from the first to the last row of any modality, over at most ``max_s``; one where a segment has no row."""
     begin, end = np.full(len(segment_ids), np.inf), np.full(len(segment_ids), -np.inf)
     for store in stores.values():
         time_s = store.array("time_s")
@@ -89,6 +87,7 @@ def _grids(stores: dict[str, FeatureStore], segment_ids: list[str], hop_s: float
                 begin[i], end[i] = min(begin[i], time_s[a:b, 0].min()), max(end[i], time_s[a:b, 1].max())
     nothing = end < begin
     begin[nothing], end[nothing] = 0.0, hop_s
+    end = np.minimum(end, begin + max_s)
     return [uniform_grid_s(a, b, hop_s) for a, b in zip(begin, end)]
 
 
@@ -116,7 +115,7 @@ def frame_items(
     time_s = labels.array("time_s")
     grids = [time_s[slice(*labels.row_range(s))] for s in segment_ids]
     nearest, speakers = training.grid_rows == "nearest", _speakers(segments, training)
-    rows = {m: GridRows(store, segment_ids, grids, nearest, speakers) for m, store in stores.items()}
+    rows = {m: GridRows(store, segment_ids, grids, nearest, speakers=speakers) for m, store in stores.items()}
     windows: list[tuple[str, int, int]] = []
     for a in assignments:
         i = index[a.segment_id]

@@ -33,8 +33,9 @@ class Objective:
             else:
                 counts = examples.shares.sum(0)
             self.weights = inverse_frequencies(torch.from_numpy(counts)).to(examples.device, examples.dtype)
-        if options.loss == "mse" and examples.task.numbers and examples.scale:
-            self.spread = torch.tensor(examples.scale["spread"], dtype=examples.dtype, device=examples.device)
+        if options.loss == "mse" and examples.task.numbers:
+            spread = examples.known("training").std(0, dtype=np.float64)
+            self.spread = torch.from_numpy(spread).to(examples.device, examples.dtype)
 
     def loss(self, output: Tensor, batch: Batch) -> Tensor:
         """The loss of one batch."""
@@ -54,8 +55,7 @@ class Objective:
 
     def squared_error(self, output: Tensor, target: Tensor, known: Tensor) -> Tensor:
         """Mean over what is known and over numbers, each by its spread: (..., numbers) twice and (...); 0 if none."""
-        error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0)
-        error = error if self.spread is None else error / self.spread.to(output)
+        error = (output - target).masked_fill(~known.unsqueeze(-1), 0.0) / self.spread.to(output)
         return error.square().sum() / (known.sum() * output.shape[-1]).clamp(min=1)
 
     def development(self, found: Answers) -> dict[str, float]:
@@ -99,19 +99,18 @@ def concordance(predicted: Tensor, target: Tensor, valid: Tensor, unbiased: bool
 
 
 def ccc_loss(predicted: Tensor, target: Tensor, valid: Tensor, over: CccOver = "batch") -> Tensor:
-    """Average 1 - CCC over the targets that have any valid frame; 0 without any.
+    """Average 1 - CCC over targets; 0 without any valid frame.
 
-    ``predicted``, ``target``: (..., outputs); ``valid``: (...) or (..., outputs) bool. ``over``: one CCC over all valid
-    frames of a batch together, or one for each window (B, T, outputs), averaged over the windows that have any.
-    ``window_unbiased`` is the loss of paper 2's code: a variance of n - 1 beside a covariance of n.
+    ``predicted``, ``target``: (..., outputs); ``valid``: (...) bool. ``over``: one CCC over all valid frames of a batch
+    together, or one for each window (B, T, outputs), averaged over the windows that have any. ``window_unbiased`` is
+    the loss of paper 2's code: a variance of n - 1 beside a covariance of n.
     """
-    valid = (valid if valid.dim() == predicted.dim() else valid.unsqueeze(-1)).expand_as(predicted)
+    valid = valid.unsqueeze(-1).expand_as(predicted)
     if over == "batch" or predicted.dim() == 2:  # segments are of no window
         predicted, target, valid = (v.reshape(1, -1, v.shape[-1]) for v in (predicted, target, valid))
     loss = 1 - concordance(predicted, target, valid, unbiased=over == "window_unbiased")  # (windows, outputs)
     seen = valid.any(-2)
-    loss = (loss * seen).sum(0) / seen.sum(0).clamp(min=1)
-    return loss.sum() / seen.any(0).sum().clamp(min=1)
+    return (loss * seen).sum() / seen.sum().clamp(min=1)
 
 
 def cross_entropy_of_shares(logits: Tensor, shares: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -130,4 +129,4 @@ def inverse_frequencies(counts: Tensor) -> Tensor:
     items is 1.
     """
     there = counts > 0
-    return torch.where(there, counts.sum() / (there.sum().clamp(min=1) * counts.where(there, 1)), 0.0)
+    return torch.where(there, counts.sum() / (there.sum() * counts.where(there, 1)), 0.0)

@@ -8,7 +8,6 @@ that a step can be a CUDA graph (``models.graphs``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +22,6 @@ from models.options import MODALITIES, NetworkOptions, check_network
 from models.task import Task
 from pipeline.records import InputError
 
-NONE: Mapping[str, int] = MappingProxyType({})
 COMBINE = {"statistics": statistics, "concatenation": concatenation}
 
 
@@ -84,10 +82,11 @@ class Network(nn.Module):
         outputs: int,
         strides: dict[str, int],
         bounded: bool,
-        layers: Mapping[str, int] = NONE,
+        layers: Mapping[str, int] | None = None,
     ):
         super().__init__()
         self.task, self.modalities, self.bounded = task, list(dims), bounded
+        layers = layers or {}
         self.one_grid = task.frames or options.one_grid
         self.mixes = nn.ModuleDict({m: LayerMix(layers[m]) for m in dims if m in layers})
         self.frames_per_step = options.frames_per_step if task.frames else 1
@@ -223,16 +222,17 @@ def build(
     outputs: int,
     max_steps: dict[str, int],
     scale: Mapping[str, Sequence[float]] | None = None,
-    layers: Mapping[str, int] = NONE,
+    layers: Mapping[str, int] | None = None,
 ) -> nn.Module:
     """Build a network: ``forward(values, masks)`` as in Network, whatever the options.
 
     ``dims``: feature width per modality (audio, video, text); ``outputs``: how many classes or numbers; ``max_steps``:
-    the longest sequence per modality in rows, from which the encoder's stride follows (and the fixed lengths of a
-    faithful model; ignored otherwise); ``scale``: ``centre`` and ``spread`` of each number, where they do not all lie
-    in [-1, 1]; ``layers``: how many layers of one network stand side by side in a modality's features, for which a mix
-    is learned (published models see them all). A faithful model is float64 and ignores masks, except to put zeros
-    there. Raises InputError for combinations that cannot be, naming those that can.
+    the longest sequence per modality of the training part, in steps as the network is given them, from which the stride
+    of its encoders follows where segments are predicted (of a faithful model its fixed lengths in rows); ``scale``:
+    ``centre`` and ``spread`` of each number, where they do not all lie in [-1, 1]; ``layers``: how many layers of one
+    network stand side by side in a modality's features, for which a mix is learned (published models see them all). A
+    faithful model is float64 and ignores masks, except to put zeros there. Raises InputError for combinations that
+    cannot be, naming those that can.
     """
     check_network(options, list(dims), task)
     if outputs < 1 or min(dims.values()) < 1:
@@ -243,11 +243,10 @@ def build(
         network = _published(options, fusion, dims, outputs, max_steps)
         return Scaled(network, **scale) if scale else network
 
-    # How many rows each encoded step stands for.
+    # How many of its steps each encoded step stands for, on one grid the same of all modalities.
+    strides = {m: -(-max_steps.get(m, 1) // options.encoder_steps) for m in dims}
     if task.frames or options.one_grid:
-        strides = dict.fromkeys(dims, options.frames_per_step if task.frames else 1)
-    else:
-        strides = {m: -(-(max_steps.get(m) or 1) // options.encoder_steps) for m in dims}
+        strides = dict.fromkeys(dims, options.frames_per_step if task.frames else max(strides.values()))
 
     bounded = task.numbers and not scale
 
@@ -268,7 +267,7 @@ def _published(
     if lacking := [m for m in dims if not steps.get(m)]:
         raise InputError(
             f"network {options.fusion!r}, faithful: fixed lengths are part of the published model and none is given "
-            f"for {', '.join(lacking)}; set training.max_steps (published: {fusion.published.steps or 'one window'})"
+            f"for {', '.join(lacking)}; give them as max_steps (published: {fusion.published.steps or 'one window'})"
         )
     if not fusion.published.one_target:
         return fusion.published_network(options, dims, outputs, steps).double()

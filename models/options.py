@@ -5,7 +5,16 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Published
 from models.fusion.registry import FUSIONS
@@ -19,6 +28,7 @@ MODALITIES = {"A": "audio", "V": "video", "T": "text"}
 MODALITY_SETS = {"+".join(k): [MODALITIES[x] for x in k] for n in (1, 2, 3) for k in combinations(MODALITIES, n)}
 """What a model can be trained on: A, V, T, A+V, A+T, V+T or A+V+T, and the modalities of each in that order."""
 NOTHING = "nothing"  # taken away at test, in tables of missing modalities
+ALONE = "each entry alone"  # how options are checked that stand beside others which are not known yet
 
 
 class Options(BaseModel):
@@ -70,7 +80,10 @@ class NetworkOptions(Options):
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
-        250, gt=0, description="tasks of segments: longer sequences are averaged to at most this many encoded steps"
+        250,
+        gt=0,
+        description="tasks of segments: as many neighbouring steps of a modality are averaged, in all segments the "
+        "same number, as leave the longest training segment at most this many",
     )
     frames_per_step: int = Field(
         5,
@@ -107,7 +120,7 @@ class NetworkOptions(Options):
     def _are_of_training(cls, given: dict[str, Any]):
         if "seeds" in given:
             raise ValueError("training.seeds: runs are compared seed by seed; all models of a corpus have the same")
-        TrainingOptions(seeds=[0], **given)
+        TrainingOptions.model_validate({"seeds": [0], **given}, context=ALONE)
         return given
 
     def make_fusion(self, task: Task = CLASSES) -> Fusion:
@@ -149,8 +162,8 @@ def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Ite
         yield "it needs all modalities on one time grid; leave one_grid out"
     if options.encoder != "tcn" and options.width % 2:
         yield f"width {options.width} must be even, half for each direction of the gru"
-    if options.context and (task.frames or options.faithful or fusion.apart or options.width % 2):
-        yield "dialog context is for segments, of one network of even width; set context to 0"
+    if options.context and (task.frames or options.faithful or fusion.apart):
+        yield "dialog context is for segments, of one network; set context to 0"
     if options.separate_targets and not task.numbers:
         yield "separate_targets is for numbers such as valence and arousal; set it to false"
     if options.faithful:
@@ -174,6 +187,8 @@ def check_training(options: "TrainingOptions", task: Task) -> None:
         raise InputError(
             f"training.targets raters, task {task}: single raters vote for classes of segments; set it to majority"
         )
+    if options.class_weights and task.numbers:
+        raise InputError(f"training.class_weights true, task {task}: numbers are of no class; set it to false")
 
 
 def takes_segments(network: NetworkOptions, training: "TrainingOptions") -> bool:
@@ -196,8 +211,8 @@ class TrainingOptions(Options):
     plateau_patience: int = Field(
         10,
         ge=0,
-        description="epochs without a lower development loss (numbers: a higher CCC) before the learning rate falls "
-        "tenfold",
+        description="epochs without a lower development loss (classes: the cross-entropy; numbers: what loss says) "
+        "before the learning rate falls tenfold",
     )
     plateau_threshold: float = Field(
         1e-4, ge=0, lt=1, description="share by which that loss must fall to count (faithful rjcma: any fall counts)"
@@ -211,7 +226,9 @@ class TrainingOptions(Options):
         False, description="after an epoch without a better development score go on from the best weights"
     )
     loss: Literal["ccc", "mse"] = Field(
-        "ccc", description="of numbers: 1 - CCC, or the mean squared error (classes: always cross-entropy)"
+        "ccc",
+        description="of numbers: 1 - CCC, or the mean squared error, each number by its deviation in the training part "
+        "(classes: always cross-entropy)",
     )
     ccc_over: CccOver = Field(
         "batch",
@@ -222,7 +239,8 @@ class TrainingOptions(Options):
         0.0,
         ge=0,
         lt=1,
-        description="share of the training items from which a modality is taken, whole and at random; one always stays",
+        description="share of the training items from which a modality is taken, whole and at random; one always "
+        "stays, so that it does nothing where a run has but one",
     )
     normalise: bool | Literal["speaker"] = Field(
         True,
@@ -234,11 +252,14 @@ class TrainingOptions(Options):
         description="classes of segments: the label on which most raters agree, or the share of each class in all "
         "votes; what raters disagree on then trains, too",
     )
-    class_weights: bool = Field(False, description="weight the cross-entropy by inverse class frequency")
-    max_steps: dict[Modality, int] = Field(
-        default_factory=dict,
-        description="longest sequence per modality in rows; longer ones are cut at the end (faithful models of the "
-        "segments: always the published text 128, video 32, audio 1000)",
+    class_weights: bool = Field(
+        False, description="weight the cross-entropy by inverse class frequency (numbers: false)"
+    )
+    max_s: float = Field(
+        170.0,
+        gt=0,
+        description="tasks of segments: seconds from the first row of any modality; rows that begin later are left out "
+        "(faithful models: in place of that always the first rows, text 128, video 32, audio 1000)",
     )
     grid_hop_s: float = Field(
         0.3,
@@ -266,14 +287,12 @@ class TrainingOptions(Options):
     )
 
     @model_validator(mode="after")
-    def _check(self):
+    def _check(self, info: ValidationInfo):
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds {self.seeds}: give each once, none below 0")
         if len(set(self.learning_rates)) != len(self.learning_rates) or not self.learning_rates:
             raise ValueError(f"learning_rate {self.learning_rate}: give one, or several, each once")
-        if any(steps < 1 for steps in self.max_steps.values()):
-            raise ValueError(f"max_steps {self.max_steps}: each at least 1")
-        if self.window_hop > self.window:
+        if info.context != ALONE and self.window_hop > self.window:
             raise ValueError(f"window_hop {self.window_hop} skips frames; at most window = {self.window}")
         return self
 

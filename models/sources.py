@@ -6,6 +6,7 @@ are kept is decided by ``Table``. All placements give the same numbers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,8 +21,29 @@ from pipeline.timebase import to_grid
 MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
 
 
+def ranges(store: FeatureStore, segment_ids: Sequence[str]) -> np.ndarray:
+    """First and one-past-last row of each segment, (S, 2); raises InputError for one that the store does not know."""
+    unknown = [s for s in segment_ids if s not in store]
+    if unknown:
+        raise InputError(
+            f"{store.path}: lacks {len(unknown)} of {len(segment_ids)} segments, the first {unknown[0]}; "
+            "features and split come from different corpora: delete one of them and let the workflow make it again"
+        )
+    return np.array([store.row_range(s) for s in segment_ids], np.int64).reshape(-1, 2)
+
+
+def rows_within(stores: Mapping[str, FeatureStore], segment_ids: Sequence[str], max_s: float) -> dict[str, np.ndarray]:
+    """How many rows of each segment begin within ``max_s`` of the first row of any modality: (S,) per modality."""
+    starts_s = {}
+    for m, store in stores.items():
+        start_s = store.array("time_s")[:, 0]
+        starts_s[m] = [start_s[a:b] for a, b in ranges(store, segment_ids)]
+    ends_s = [max_s + min((s[0] for s in each if len(s)), default=0.0) - 1e-6 for each in zip(*starts_s.values())]
+    return {m: np.array([(s < end_s).sum() for s, end_s in zip(each, ends_s)]) for m, each in starts_s.items()}
+
+
 class StoredRows:
-    """Rows as they lie in a feature store, each segment cut after its first ``max_steps``.
+    """Rows as they lie in a feature store, of each segment the first ``most``: one number for all, or (S,) numbers.
 
     With ``speakers``, by segment, each is normalised by the moments of all rows that the store has of its speaker.
     Raises InputError for a segment that the store does not know.
@@ -31,31 +53,25 @@ class StoredRows:
         self,
         store: FeatureStore,
         segment_ids: Sequence[str],
-        max_steps: int | None = None,
+        most: int | np.ndarray | None = None,
         speakers: Mapping[str, str] | None = None,
     ):
-        unknown = [s for s in segment_ids if s not in store]
-        if unknown:
-            raise InputError(
-                f"{store.path}: lacks {len(unknown)} of {len(segment_ids)} segments, the first {unknown[0]}; "
-                "features and split come from different corpora: delete one of them and let the workflow make it again"
-            )
         self.store, self.segment_ids = store, list(segment_ids)
-        ranges = np.array([store.row_range(s) for s in segment_ids], np.int64).reshape(-1, 2)
-        self.begin, self.stored = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
-        self.kept = self.stored if max_steps is None else np.minimum(self.stored, max_steps)
+        self.begin, end = ranges(store, segment_ids).T
+        self.stored = end - self.begin
+        self.kept = self.stored if most is None else np.minimum(self.stored, most)
         self.count = self.kept  # of what comes out
         self.normalisers = None if speakers is None else of_speakers(store, segment_ids, speakers)
         cut = int((self.kept < self.stored).sum())
         if cut:
-            modality = store.attributes["modality"]
-            log.info("%s: %d of %d segments are cut after %d rows", modality, cut, len(ranges), max_steps)
+            modality, longest = store.attributes["modality"], int(self.kept.max())
+            log.info("%s: %d of %d segments are cut, to %d rows at most", modality, cut, len(self.kept), longest)
 
-    @property
+    @cached_property
     def observed(self) -> np.ndarray:
-        """(S,) whether a segment has any valid row."""
+        """(S,) whether any row that is kept of a segment is valid."""
         before = np.concatenate([[0], np.cumsum(self.store.array("valid"))])
-        return before[self.begin + self.stored] > before[self.begin]
+        return before[self.begin + self.kept] > before[self.begin]
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
         """Values and validity of some rows of a segment."""
@@ -87,12 +103,12 @@ class PooledRows(StoredRows):
         self,
         store: FeatureStore,
         segment_ids: Sequence[str],
-        max_steps: int | None,
         step_s: float,
         pool: int | None = None,
+        most: int | np.ndarray | None = None,
         speakers: Mapping[str, str] | None = None,
     ):
-        super().__init__(store, segment_ids, max_steps, speakers)
+        super().__init__(store, segment_ids, most, speakers)
         self.pool = pool or max(1, min(MOST_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
         self.count = -(-self.kept // self.pool)
 
@@ -134,9 +150,10 @@ class GridRows(StoredRows):
         segment_ids: Sequence[str],
         grids: Sequence[np.ndarray],
         nearest: bool = False,
+        most: int | np.ndarray | None = None,
         speakers: Mapping[str, str] | None = None,
     ):
-        super().__init__(store, segment_ids, speakers=speakers)
+        super().__init__(store, segment_ids, most, speakers)
         self.time_s = store.array("time_s")
         self.grids, self.nearest = grids, nearest
         self.count = np.array([len(grid) for grid in grids], np.int64)
@@ -145,7 +162,7 @@ class GridRows(StoredRows):
         """Values and validity of some cells of a segment, from the valid rows that they overlap: ``to_grid``."""
         cells = self.grids[segment][first:last]
         begin = self.begin[segment]
-        time_s = self.time_s[begin : begin + self.stored[segment]]
+        time_s = self.time_s[begin : begin + self.kept[segment]]
         met = np.empty(0, int)
         if len(cells):
             met = np.flatnonzero((time_s[:, 1] > cells[0, 0]) & (time_s[:, 0] < cells[-1, 1]))

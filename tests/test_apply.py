@@ -63,6 +63,17 @@ def predictors(made):
     return {name: Predictor(model) for name, (_, _, model) in made.items()}
 
 
+@pytest.mark.parametrize(("fixed", "end"), [({}, "90 s"), ({"audio": 1000}, "1000 rows")])
+def test_what_a_model_does_not_read_of_long_stretches_is_told(fixed, end):
+    rows = SimpleNamespace(kept=np.array([3, 1000, 999]), stored=np.array([3, 4000, 4000]))
+    examples = SimpleNamespace(tables={"audio": SimpleNamespace(rows=rows)}, fixed_steps=fixed)
+    training, about = SimpleNamespace(normalise=True, max_s=90.0), SimpleNamespace(supplied_crops=False)
+    predictor = SimpleNamespace(model=SimpleNamespace(training=training, about=about))
+    nothing = SimpleNamespace(notes=[], sound_used=False)
+    (note,) = Predictor._notes(predictor, nothing, nothing, examples, [])
+    assert note == f"2 stretches are longer than the model reads; audio ends after {end}."
+
+
 @pytest.mark.parametrize("name", CORPORA)
 def test_raw_video_gives_the_stored_test_predictions(made, name):
     root, results, model = made[name]

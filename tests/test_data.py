@@ -1,6 +1,7 @@
 """What a network is given: rows, masks, normalisation, time grids, windows and batches, against brute force."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,10 @@ def tracks(tmp_path_factory):
     stores = {m: FeatureStore(write_store(folder / f"{m}.h5", rows[m], m, corpus="affwild2")) for m in DIMS}
     truth = FeatureStore(write_store(folder / "labels.h5", labels, "label", corpus="affwild2"))
     return segments, labels, rows, stores, truth, frame_split(segments)
+
+
+ROWS_IN_1_2_S = {"audio": 60, "video": 12, "text": 4}
+"""Every 20, 100 and 300 ms, from the beginning of a segment."""
 
 
 def options(**changes):
@@ -234,13 +239,13 @@ def test_by_speaker_no_microphone_counts(turns, tmp_path, network):
 def test_segment_batches_hold_every_row_normalised_and_masked(turns):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
-    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}, grid_hop_s=1e-3))
+    examples = segments_of(stores, split, SELF, options(max_s=1.2, grid_hop_s=1e-3))
     training = [a.segment_id for a in fold if a.part == "training"]
     seen = 0
     for group in evaluation_batches(np.arange(len(fold)), examples.length, 7):
         batch = examples.batch(group)
         for m in DIMS:
-            cut = 60 if m == "audio" else None
+            cut = ROWS_IN_1_2_S[m]
             scaler = scaled(rows[m], training, cut)
             lengths = [len(rows[m][fold[i].segment_id].values[:cut]) for i in group]
             assert batch.values[m].shape == (len(group), max(1, *lengths), DIMS[m])
@@ -264,14 +269,12 @@ def test_rows_faster_than_a_step_are_averaged(turns):
     _, rows, stores, split = turns
     fold = read_fold(split, 0)
     for budget_gb in (4.0, 1e-9):
-        examples = segments_of(
-            stores, split, SELF, options(max_steps={"audio": 60}, grid_hop_s=0.2, memory_budget_gb=budget_gb)
-        )
+        examples = segments_of(stores, split, SELF, options(max_s=1.2, grid_hop_s=0.2, memory_budget_gb=budget_gb))
         batch = examples.batch(np.arange(9))
         for m, pool in {"audio": 5, "video": 2, "text": 1}.items():
             back = batch.values[m] * examples.normalisers[m].std + examples.normalisers[m].mean
             for b in range(9):
-                row, n = rows[m][fold[b].segment_id], min(len(rows[m][fold[b].segment_id]), 60 if m == "audio" else 999)
+                row, n = rows[m][fold[b].segment_id], min(len(rows[m][fold[b].segment_id]), ROWS_IN_1_2_S[m])
                 steps = range(0, n, pool)
                 assert examples.count[m][b] == len(steps)
                 for k, a in enumerate(steps):
@@ -285,7 +288,7 @@ def test_a_missing_modality_is_one_masked_step_and_is_told(turns, caplog):
     segments, _, stores, split = turns
     caplog.set_level("INFO")
     fold = read_fold(split, 0)
-    examples = segments_of(stores, split, SELF, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, SELF, options(max_s=1.2))
     (item,) = (k for k, a in enumerate(fold) if a.segment_id == segments[5].segment_id)
     batch = examples.batch(np.array([item]))
     assert batch.values["video"].shape == (1, 1, DIMS["video"])
@@ -294,13 +297,13 @@ def test_a_missing_modality_is_one_masked_step_and_is_told(turns, caplog):
     assert examples.absent == {"audio": 0, "video": 2, "text": 0}
     assert "video: 2 of 120 segments have no valid row" in caplog.text
     longer = sum(len(stores["audio"][a.segment_id]) > 60 for a in fold)
-    assert f"audio: {longer} of 120 segments are cut after 60 rows" in caplog.text
+    assert f"audio: {longer} of 120 segments are cut, to 60 rows at most" in caplog.text
 
 
 def test_a_faithful_model_gets_rows_up_to_the_published_lengths_in_float64(turns):
     _, _, stores, split = turns
     faithful = NetworkOptions(fusion="self_attention", faithful=True)
-    examples = segments_of(stores, split, faithful, options(max_steps={"audio": 60}))
+    examples = segments_of(stores, split, faithful, options(max_s=0.2))
     fold = read_fold(split, 0)
     for items in (examples.items("test")[:3], examples.items("training")[:2]):
         batch = examples.batch(items)
@@ -332,6 +335,43 @@ def test_a_network_of_one_grid_gets_all_modalities_on_it(turns, network):
             normaliser = examples.normalisers[m]
             back = batch.values[m][b, :count] * normaliser.std + normaliser.mean
             np.testing.assert_allclose(back[seen], values[seen], atol=2e-2 if m == "text" else 1e-4)
+
+
+@pytest.mark.parametrize("network", [SELF, RCMA])
+def test_all_modalities_end_at_one_time_on_one_grid_and_off_it(turns, network):
+    segments, rows, stores, split = turns
+    start_s = {s.segment_id: s.start_s for s in segments}
+    cut, whole = (segments_of(stores, split, network, options(max_s=m, grid_hop_s=0.25)) for m in (1.0, 170.0))
+    for k, a in enumerate(read_fold(split, 0)):
+        for m in DIMS:
+            within = sum(t < start_s[a.segment_id] + 1 - 1e-6 for t in rows[m][a.segment_id].time_s[:, 0])
+            expected = min(4, whole.count[m][k]) if network is RCMA else -(-within // cut.rows_per_step[m])
+            assert cut.count[m][k] == expected
+    assert max(whole.count["text"]) > 4 == max(cut.count["text"])
+
+
+def test_only_what_trains_decides_how_far_sequences_are_averaged(turns):
+    _, rows, stores, split = turns
+    parts = {part: [a for a in read_fold(split, 0) if a.part == part] for part in ("training", "development", "test")}
+    length = lambda a: len(rows["audio"][a.segment_id])  # noqa: E731
+    *shorter, longest = sorted(parts["training"], key=length)
+    fold = [*shorter, replace(longest, part="unlabelled", label=None), *parts["development"], *parts["test"]]
+    examples = segments_of(stores, split, SELF, options(grid_hop_s=0.001), rows=fold)
+    assert length(longest) > length(shorter[-1])
+    assert examples.max_steps["audio"] == examples.shape["max_steps"]["audio"] == length(shorter[-1])
+
+
+@pytest.mark.parametrize("most", [3, np.array([3, 1, 9])])
+def test_what_is_cut_off_is_not_observed(tmp_path, most, monkeypatch):
+    time_s = np.arange(5)[:, None] + [0.0, 1.0]
+    valid = {"a": [0, 0, 1, 1, 1], "b": [0, 1, 1, 1, 1], "c": [0, 0, 0, 0, 1]}
+    made = {name: Rows(np.ones((5, 2), np.float32), time_s, np.array(v, bool)) for name, v in valid.items()}
+    store = FeatureStore(write_store(tmp_path / "audio.h5", made, "audio"))
+    for rows in (StoredRows(store, list(valid), most), GridRows(store, list(valid), [time_s[:3]] * 3, most=most)):
+        assert rows.observed.tolist() == ([True, True, False] if isinstance(most, int) else [True, False, True])
+        with monkeypatch.context() as once:
+            once.setattr(FeatureStore, "array", None)
+            assert rows.observed.any()  # what was read before
 
 
 # Placement

@@ -26,6 +26,7 @@ from tests.training_material import (
     CLASSES,
     NETWORKS,
     TRAINING,
+    check_said_again,
     class_split,
     emotional_turns,
     train_arguments,
@@ -65,9 +66,9 @@ def test_times_of_two_recordings_do_not_tell_what_came_first():
 
 def test_the_recurrence_equals_torchs_gru_on_the_turns_in_their_order():
     torch.manual_seed(0)
-    module = DialogRecurrence(5, 4).double()
-    gru = nn.GRU(4, 2, batch_first=True, bidirectional=True).double()
-    gru.load_state_dict(module.recurrence.gru.state_dict())
+    module = DialogRecurrence(5, 3).double()
+    gru = nn.GRU(3, 3, batch_first=True).double()
+    gru.load_state_dict({f"{name}_l0": weight for name, weight in module.recurrence.state_dict().items()})
     vectors = torch.randn(4, 5, dtype=torch.float64)  # items 0 and 1; 2 and 3 are before them
     before = Before(torch.tensor([[3, 2], [-1, -1]]), torch.tensor([[True, False], [False, False]]))
     out = module(vectors, before)
@@ -77,6 +78,20 @@ def test_the_recurrence_equals_torchs_gru_on_the_turns_in_their_order():
     torch.testing.assert_close(out[0], torch.cat([vectors[0], gru(first[None])[0][0, -1]]))
     torch.testing.assert_close(out[1], torch.cat([vectors[1], gru(alone[None])[0][0, -1]]))
     torch.testing.assert_close(module(vectors[1:2], None)[0], out[1])  # a first turn is one without context
+
+
+def test_all_of_the_context_hears_the_turns_before_and_all_of_it_learns():
+    torch.manual_seed(0)
+    module = DialogRecurrence(5, 4).double()
+    vectors = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    before = Before(torch.tensor([[2, 1]]), torch.tensor([[True, False]]))
+    out = module(vectors, before)[0]
+    assert len(out) == 5 + module.added == 5 + 4
+    for unit in out[5:]:
+        (grad,) = torch.autograd.grad(unit, vectors, retain_graph=True)
+        assert grad.any(1).all()  # by the turn and by both before it
+    out.square().sum().backward()
+    assert all(p.grad.any() for p in module.parameters())
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +155,7 @@ def test_a_run_with_context_is_trained_and_says_what_it_read(tmp_path):
     write_table(tmp_path / "split.tsv", class_split(turns), Assignment)
     audio = write_store(tmp_path / "audio.h5", turn_rows(turns, "audio"), "audio")
     given = (tmp_path, "segment", tmp_path / "split.tsv", {"audio": audio}, "run", CONTEXT)
-    arguments = train_arguments(*given, TRAINING["segment"] | {"seeds": [1], "epochs": 2})
+    arguments = train_arguments(*given, TRAINING["segment"] | {"seeds": [1], "epochs": 2, "normalise": "speaker"})
     with pytest.raises(InputError, match="give who speaks, and in which order, as --segments"):
         CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False, standalone_mode=False)
     done = CliRunner().invoke(main, ["train", *arguments, "--segments", str(tmp_path / "segments.tsv")])
@@ -148,6 +163,7 @@ def test_a_run_with_context_is_trained_and_says_what_it_read(tmp_path):
     run = json.loads((tmp_path / "run/seed1/run.json").read_text())
     assert set(run["inputs"]) == {"split", "audio", "segments"}
     assert run["network"]["context"] == 2
+    check_said_again(tmp_path / "run/seed1", tmp_path / "split.tsv", {"audio": audio}, turns)
     single = [Segment(t.segment_id, t.segment_id, t.speaker, t.session, None, 0.0, 1.0) for t in turns]
     write_table(tmp_path / "segments.tsv", single, Segment)
     with pytest.raises(InputError, match="has no turn before another in its dialog or recording; set it to 0"):
@@ -168,5 +184,6 @@ def test_context_is_refused_where_it_means_nothing_and_named_where_it_is():
         check_network(NetworkOptions(fusion="rcma", context=3), both, Task("numbers", "frame", ("valence",)))
     heard = NetworkOptions(fusion="self_attention", context=3)
     check_network(heard, both, TASK)
+    check_network(NetworkOptions(fusion="rcma", width=15, context=3), both, TASK)
     assert title(heard) == "self-attention (3 turns before)"
     assert "up to 3 turns before, by either speaker" in sentences(heard)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.check import CHECKS, check_fusion
+from models.dialog import DialogRecurrence
 from models.options import NetworkOptions
 from pipeline.conformance import verdicts
 from pipeline.records import InputError
@@ -133,12 +134,25 @@ def test_a_task_that_a_network_is_not_for_is_left_out_and_said(wrong, options, l
     assert done.output.count("ok   ") == len(CHECKS)
     network = NetworkOptions(fusion=f"{wrong}:Idle", width=12, embedding=8, **options)
     ((_, said, _),) = verdicts({"gradients": CHECKS["gradients"]}, network)
-    assert "no gradient reaches" in said
+    idle = re.fullmatch("no gradient reaches (.*): it would never learn; use it or leave it out", said)[1].split(", ")
+    assert all(name.endswith((".unused.bias", ".unused.weight")) for name in idle)
 
 
 def test_a_network_that_cannot_be_built_fails_every_check():
     with pytest.raises(InputError, match="9 of 9 checks failed"):
         CliRunner().invoke(check_fusion, ["self_attention", "--options", '{"width": 7}'], catch_exceptions=False)
+
+
+def test_what_dialog_context_would_never_learn_is_said(monkeypatch):
+    """A recurrence that is given no turn before has no state from which it could learn."""
+    network, asked = NetworkOptions(fusion="concatenation", width=12, context=2), {"gradients": CHECKS["gradients"]}
+    ((_, said, good),) = verdicts(asked, network)
+    assert (said, good) == ("reach every parameter", True)
+    forward = DialogRecurrence.forward
+    monkeypatch.setattr(DialogRecurrence, "forward", lambda module, vectors, before: forward(module, vectors, None))
+    ((_, said, good),) = verdicts(asked, network)
+    assert "no gradient reaches dialog.recurrence.weight_hh: " in said
+    assert not good
 
 
 @pytest.mark.parametrize("name", WRONG)

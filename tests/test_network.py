@@ -189,7 +189,9 @@ def test_long_segments_and_fast_frames_are_averaged():
         return make(fusion, task, DIMS, **options).encoders["audio"].stride
 
     assert stride(SEGMENTS) == 3  # 24 rows to at most 8
-    assert stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 1
+    assert stride(SEGMENTS, "rcma") == stride(SEGMENTS, one_grid=True) == 3
+    assert make("rcma", SEGMENTS, DIMS).encoders["text"].stride == 3  # one grid stays one
+    assert make("self_attention", SEGMENTS, DIMS).encoders["text"].stride == 1
     assert stride(FRAMES) == 1
     assert stride(FRAMES, frames_per_step=4) == 4
 
@@ -255,7 +257,7 @@ def test_what_cannot_be_is_refused_with_what_can(options, modalities, task, mess
 
 
 def test_faithful_models_need_their_lengths():
-    with pytest.raises(InputError, match=r"none is given for text; set training.max_steps"):
+    with pytest.raises(InputError, match=r"none is given for text; give them as max_steps"):
         build(NetworkOptions(fusion="self_attention", faithful=True), {"text": 4}, SEGMENTS, 2, {"audio": 10})
     with pytest.raises(InputError, match="share one window"):
         build(NetworkOptions(fusion="rjcma", faithful=True), DIMS, FRAMES, 2, MAX_STEPS)
@@ -284,9 +286,9 @@ def test_learns_a_handful_of_frames(fusion):
     """Valence is in the picture, arousal in the sound, shortly before; nobody can know it where that is absent."""
     values, masks = batch(fusion, FRAMES, DIMS, items=4, absent=0.1)
     target = torch.stack([torch.tanh(values["video"][..., 0]), torch.tanh(values["audio"][..., 1])], -1)
+    network, both = make(fusion, FRAMES, DIMS), masks["video"] & masks["audio"]
+    predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, both), steps=50)
     valid = torch.stack([masks["video"], masks["audio"]], -1)
-    network = make(fusion, FRAMES, DIMS)
-    predicted = learn(network, values, masks, lambda x: ccc_loss(x, target, valid), steps=50)
     assert concordance(*(x.flatten(0, 1) for x in (predicted, target, valid))).min() > 0.9
 
 

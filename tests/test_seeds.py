@@ -23,8 +23,8 @@ from tests.training_material import (
 )
 
 NETWORK = {"fusion": "self_attention", "width": 12, "heads": 2, "embedding": 8}
-TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16, "max_steps": {"audio": 40}}
-LONG = {"epochs": 8, "stop_patience": 8, "max_steps": {}}
+TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16, "max_s": 0.8}
+LONG = {"epochs": 8, "stop_patience": 8, "max_s": 170}
 
 
 @pytest.fixture

@@ -427,9 +427,13 @@ def test_the_number_of_recordings_in_a_file_may_come_from_the_defaults(config, m
 
 
 def test_a_model_s_training_and_that_of_the_corpus_must_fit_each_other(config):
-    config["models"]["self"]["training"] = {"window": 250}
-    assert resolve(config, "iemocap")
+    config["models"]["self"]["training"] = {"window": 150}
+    change(config, "defaults.segment.training.window_hop", 100)
+    assert resolve(config, "iemocap")  # whatever the hop of no configuration is
+    config["models"]["self"]["training"] = {"window_hop": 350}
     change(config, "defaults.segment.training.window", 400)
+    assert resolve(config, "iemocap")
+    config["models"]["self"]["training"] = {"window": 250}
     change(config, "defaults.segment.training.window_hop", 300)
     with pytest.raises(
         InputError, match=r"runs.self: .* changes window of the training, and then window_hop 300 skips"
@@ -485,7 +489,7 @@ def test_the_schema_on_disk_is_that_of_the_models():
     assert found == json.loads(json.dumps(schema())), "run: python -m workflow.settings"
 
 
-SEGMENT_ONLY = {"max_steps", "grid_hop_s"}
+SEGMENT_ONLY = {"max_s", "grid_hop_s"}
 FRAME_ONLY = {"window", "window_hop", "ccc_over"}
 NOT_THERE = {"segment": FRAME_ONLY, "frame": SEGMENT_ONLY}
 OF_A_CORPUS = {"reader", "root", "protocol"}

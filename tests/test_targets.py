@@ -229,6 +229,10 @@ def test_what_makes_no_sense_is_refused(tmp_path, votes_of_turns):
     for task in ("numbers/segment:valence", "classes/frame"):
         with pytest.raises(InputError, match="set it to majority"):
             check_training(raters, Task.parse(task))
+    weighted = TrainingOptions(seeds=[1], class_weights=True)
+    check_training(weighted, Task.parse("classes/frame"))
+    with pytest.raises(InputError, match=r"class_weights true, task numbers/segment:valence: .*set it to false"):
+        check_training(weighted, Task.parse("numbers/segment:valence"))
     faithful = NetworkOptions(fusion="self_attention", faithful=True)
     assert raters.for_network(faithful).targets == "majority"
     assert "votes of all raters" in sentences(NetworkOptions(fusion="self_attention", training={"targets": "raters"}))

@@ -36,6 +36,7 @@ from tests.training_material import (
     DIMS,
     NETWORKS,
     TRAINING,
+    check_said_again,
     class_split,
     contents,
     emotional_turns,
@@ -189,10 +190,9 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
     out = run(segment_job(tmp_path, turns, seeds=[4]))
     network, normalisers, facts = load_network(out / "seed4")
     split, stores = turns
-    steps = SEGMENT["max_steps"]
     features = {m: stores[m] for m in facts["model"]["dims"]}
     step_s = facts["training"]["grid_hop_s"]
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=steps, step_s=step_s)
+    data = SegmentDataset.from_split(features, split, 0, "test", max_s=SEGMENT["max_s"], step_s=step_s)
     for m in features:
         assert torch.equal(data.normalisers[m].mean, normalisers[m].mean)
     said = {}
@@ -204,6 +204,7 @@ def test_a_checkpoint_predicts_again_what_was_written(tmp_path, turns):
     assert set(written) == set(said)
     for segment_id, r in written.items():
         np.testing.assert_allclose([float(r[f"p_{c}"]) for c in CLASSES], said[segment_id], atol=2e-5)
+    check_said_again(out / "seed4", *turns)
     with pytest.raises(InputError, match="no finished training"):
         load_network(tmp_path)
 
@@ -214,7 +215,7 @@ def test_scores_without_a_modality_are_those_of_items_that_lack_it(tmp_path, tur
     split, stores = turns
     features = {m: stores[m] for m in facts["model"]["dims"]}
     step_s = facts["training"]["grid_hop_s"]
-    data = SegmentDataset.from_split(features, split, 0, "test", max_steps=SEGMENT["max_steps"], step_s=step_s)
+    data = SegmentDataset.from_split(features, split, 0, "test", max_s=SEGMENT["max_s"], step_s=step_s)
     truth, said = [], {"nothing": [], "audio": [], "text": []}
     for i in range(len(data)):
         truth.append(data[i].target)
@@ -306,6 +307,7 @@ def predicted_by_hand(network, normalisers, stores, label, segment_id):
 def test_every_fusion_trains_on_segments_and_frames(tmp_path, turns, tracks, fusion):
     network, truth = {"fusion": fusion, "width": 12, "embedding": 8}, FeatureStore(tracks[2])
     segments = run(segment_job(tmp_path, turns, "s", network, seeds=[1], epochs=1, class_weights=True))
+    check_said_again(segments / "seed1", *turns)
     frames = run(frame_job(tmp_path, tracks, "f", network, seeds=[1], epochs=1))
     for out, split, items in ((segments, turns[0], lambda _: 1), (frames, tracks[0], lambda name: len(truth[name]))):
         (epoch,) = rows(out / "seed1/history.csv")
@@ -323,6 +325,7 @@ def test_a_published_model_trains_in_double_precision(tmp_path, turns, tracks):
     network, _, facts = load_network(out / "seed1")
     assert {p.dtype for p in network.parameters()} == {torch.float64}
     assert facts["model"]["max_steps"] == {"text": 128}
+    check_said_again(out / "seed1", *turns)
 
 
 def test_training_stops_when_the_development_score_no_longer_rises(tmp_path, turns):
@@ -521,7 +524,7 @@ def test_a_state_of_another_training_is_not_gone_on_from(tmp_path, turns):
         ({"--training": '{"seeds": []}'}, "--training .*seeds: List should have at least 1"),
         ({"--training": '{"seeds": [1], "rate": 1}'}, "rate: Extra inputs.*its keys are seeds, epochs"),
         ({"--training": '{"seeds": [1, 1]}'}, "give each once"),
-        ({"--training": '{"seeds": [1], "max_steps": {"sound": 3}}'}, "max_steps"),
+        ({"--training": '{"seeds": [1], "max_s": 0}'}, "max_s: Input should be greater than 0"),
         ({"--training": '{"seeds": [1], "window": 10, "window_hop": 20}'}, "skips frames"),
         ({"--training": '{"seeds": [1], "learning_rate": 1e30}'}, "lower training.learning_rate"),
         ({"--task": "frame"}, "write classes or numbers, a slash, and segment or frame"),

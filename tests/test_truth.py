@@ -181,12 +181,16 @@ def test_losses_of_numbers_of_segments(turns):
 
 
 def test_squared_error_where_asked_for():
-    examples = type("Examples", (), {"task": NUMBERS, "scale": None})
+    """Of each number in units of its deviation in the training part, though none leaves [-1, 1]."""
+    trained = np.random.default_rng(0).normal(size=(40, 2)) * [0.2, 0.01]
+    known = {"task": NUMBERS, "scale": None, "known": {"training": trained}.get}
+    examples = type("Examples", (), known | {"dtype": torch.float32, "device": "cpu"})
     objective = Objective(examples, options(loss="mse"))
     said, target = torch.randn(2, 5, 2), torch.randn(2, 5, 2)
     mask = torch.tensor([[True] * 5, [False] * 5])
     found = objective.loss(said, Batch({}, {}, target, mask, np.arange(2)))
-    assert found.item() == pytest.approx(mean_squared_error(target[0].numpy(), said[0].numpy()), rel=1e-5)
+    expected = mean_squared_error(*(x[0].numpy() / trained.std(0) for x in (target, said)))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
     assert (objective.score, Objective(type("E", (), {"task": CLASSES}), options()).score) == ("ccc_mean", "accuracy")
 
 

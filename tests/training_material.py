@@ -7,16 +7,20 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import torch
+from pyarrow.parquet import read_table
 
 from models.fit import Run
+from models.inference import load_network
 from models.items import fitted, frame_items, segment_items
 from models.job import Job, load_examples
 from models.options import NetworkOptions, TrainingOptions
 from models.protocols.labels import usable
 from models.protocols.split import assign
 from models.task import Task
-from pipeline.records import Assignment, Label, Segment, write_labels, write_table
-from pipeline.store import Rows, StoreWriter
+from models.truth import segment_truth
+from pipeline.records import Assignment, Label, Segment, read_fold, write_labels, write_table
+from pipeline.store import FeatureStore, Rows, StoreWriter
 from tests import warm_jobs
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -29,7 +33,7 @@ NETWORKS = {
     "frame": {"fusion": "rcma", "width": 12, "embedding": 8, "recursions": 2},
 }
 TRAINING = {
-    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_steps": {"audio": 40}},
+    "segment": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 16, "max_s": 1.2},
     "frame": {"seeds": [1, 2], "epochs": 3, "learning_rate": 0.01, "batch_size": 6, "window": 20, "window_hop": 15},
 }
 
@@ -251,6 +255,23 @@ def start(arguments) -> str:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stderr
+
+
+def check_said_again(folder, split, stores, segments=()) -> None:
+    """A seed says of the test segments again what it has written, by what ``load_network`` says of it."""
+    network, normalisers, run = load_network(folder)
+    options, training = NetworkOptions(**run["network"]), TrainingOptions(seeds=[0], **run["training"])
+    task, rows = Task.parse(run["task"]), [row for row in read_fold(split, run["fold"]) if row.part == "test"]
+    given = {m: FeatureStore(stores[m]) for m in run["model"]["dims"]}
+    truth, pool = segment_truth(task, split, rows, None), run["model"]["rows_per_step"]
+    examples = segment_items(given, rows, task, truth, options, training, rows_per_step=pool, segments=segments)
+    examples.normalisers = normalisers
+    batch = examples.batch(np.arange(len(rows)))
+    with torch.inference_mode():
+        said = network(*batch.given).double().softmax(-1)
+    table = read_table(folder / "predictions.parquet").to_pylist()
+    written = {row["segment_id"]: [row[f"p_{name}"] for name in truth.names] for row in table if row["part"] == "test"}
+    np.testing.assert_allclose(said, [written[row.segment_id] for row in rows], atol=2e-5)
 
 
 def contents(folder) -> dict:

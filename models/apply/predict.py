@@ -170,8 +170,9 @@ class Predictor:
         for modality, rows_of in examples.tables.items():
             cut = int((rows_of.rows.kept < rows_of.rows.stored).sum())
             if cut:
-                most = int(rows_of.rows.kept.max())
-                notes.append(f"{cut} stretches are longer than the model reads; {modality} ends after {most} rows.")
+                fixed = examples.fixed_steps.get(modality)
+                end = f"{fixed} rows" if fixed else f"{self.model.training.max_s:g} s"
+                notes.append(f"{cut} stretches are longer than the model reads; {modality} ends after {end}.")
         return notes
 
 

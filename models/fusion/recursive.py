@@ -171,6 +171,7 @@ class Rjcma(RecursiveAttention):
             "optimiser and learning rate do not start anew twice, as they do when parts of a backbone are released: "
             "features are fixed here",
             "both targets share one schedule and the epoch at which training stops",
+            "batches hold items of similar length instead of random ones",
         ),
     )
 

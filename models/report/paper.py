@@ -180,7 +180,7 @@ def _recipe(settings: Settings, training: dict) -> list[str]:
 
 def _loss(settings: Settings, training: dict) -> str:
     if settings.task.numbers:
-        return "mean squared error as loss" if training["loss"] == "mse" else "1 − CCC as loss"
+        return "mean squared error in standard deviations as loss" if training["loss"] == "mse" else "1 − CCC as loss"
     return f"cross-entropy as loss{', classes weighed by inverse frequency' if training['class_weights'] else ''}"
 
 
