@@ -19,7 +19,7 @@ from pydantic import (
 from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Published
 from models.fusion.registry import FUSIONS
 from models.task import Task
-from pipeline.records import InputError, Modality
+from pipeline.records import InputError
 from pipeline.registry import message_of
 
 Rate = Annotated[float, Field(gt=0)]
