@@ -1,7 +1,8 @@
 """Jobs of the workflow by a process that has imported what they import, most of a short job, and forks for each.
 
-Run as ``python warm_jobs.py SOCKET -m MODULE ARGUMENTS``, it stands in for ``python`` and asks that process, from which
-a job has the libraries alone: the code of this repository, arguments, environment and files are its own.
+Run as ``python warm_jobs.py SOCKET PYTHON -m MODULE ARGUMENTS``, it stands in for ``python`` and asks that process,
+from which a job has the libraries alone: the code of this repository, arguments, environment and files are its own. A
+job is of the group of processes that asked for it, and ends where who asked is killed.
 """
 
 import atexit
@@ -9,6 +10,7 @@ import gc
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -20,8 +22,9 @@ from pathlib import Path
 
 LIBRARIES = (
     "av", "cv2", "click", "h5py", "librosa", "matplotlib.pyplot", "mediapipe", "numpy", "onnxruntime", "pandas",
-    "pyarrow", "pydantic", "scipy.signal", "scipy.stats", "sklearn.metrics", "soundfile", "torch", "torch._dynamo",
-    "torchaudio", "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto", "yaml",
+    "platformdirs", "pyarrow", "pydantic", "scipy.signal", "scipy.stats", "sklearn.metrics", "smart_open",
+    "snakemake.api", "snakemake.cli", "snakemake.workflow", "soundfile", "torch", "torch._dynamo", "torchaudio",
+    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto", "yaml",
 )  # fmt: skip
 
 
@@ -30,7 +33,7 @@ def python() -> str:
     """A program to call in place of Python, for as long as this process lives."""
     python.folder = tempfile.TemporaryDirectory(prefix="warm-")  # with a short name, as sockets need one
     script, path = Path(python.folder.name, "python"), f"{python.folder.name}/socket"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {path} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {path} "$0" "$@"\n')
     script.chmod(0o755)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE"}  # as jobs have them
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -63,11 +66,12 @@ def become(module: str, arguments: list[str], cwd: str, environment: dict[str, s
     return 0
 
 
-def _ask(path: str, arguments: list[str]) -> int:
+def _ask(path: str, python: str, arguments: list[str]) -> int:
     """Have a job of one thread done by the server, and any other by Python itself."""
     if arguments[0] != "-m" or os.environ.get("OMP_NUM_THREADS") != "1":
         os.execv(sys.executable, [sys.executable, *arguments])
-    order = json.dumps([arguments[1], arguments[2:], os.getcwd(), dict(os.environ)]).encode()
+    work = [arguments[1], arguments[2:], os.getcwd(), dict(os.environ)]
+    order = json.dumps([os.getsid(0), os.getpgrp(), python, work]).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         socket.send_fds(connection, [len(order).to_bytes(8, "big")], [0, 1, 2])
@@ -78,21 +82,27 @@ def _ask(path: str, arguments: list[str]) -> int:
 def _answer(connection: socket.socket) -> None:
     size, streams, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as stream:
-        order = json.loads(stream.read(int.from_bytes(size, "big")))
+        session, group, python, work = json.loads(stream.read(int.from_bytes(size, "big")))
     job = os.fork()
     if not job:
         connection.close()
+        if session == os.getsid(0):
+            os.setpgid(0, group)  # where it fails, all of the group have been killed
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
-        code = become(*order)
+        sys.executable = python if work[0] == "snakemake" else sys.executable  # for its jobs
+        code = become(*work)
         threading._shutdown()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # libraries would wait for threads that they have in the server alone
+    if connection in select.select([os.pidfd_open(job), connection], [], [])[0]:  # who asked has been killed
+        os.kill(job, signal.SIGKILL)
     _, status = os.waitpid(job, 0)
-    connection.sendall(str(os.waitstatus_to_exitcode(status) % 256).encode())
+    with suppress(BrokenPipeError):
+        connection.sendall(str(os.waitstatus_to_exitcode(status) % 256).encode())
 
 
 def _serve(number: int) -> None:
@@ -108,8 +118,10 @@ def _serve(number: int) -> None:
             gc.freeze()  # a collection in a job would copy the pages of all that it shares
             if not os.fork():
                 listener.close()
-                _answer(connection)
-                os._exit(0)
+                try:
+                    _answer(connection)
+                finally:
+                    os._exit(0)  # where nobody listens any more, too
             connection.close()
             with suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
@@ -118,5 +130,5 @@ def _serve(number: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[2:]:
-        sys.exit(_ask(sys.argv[1], sys.argv[2:]))
+        sys.exit(_ask(sys.argv[1], sys.argv[2], sys.argv[3:]))
     _serve(int(sys.argv[1]))
