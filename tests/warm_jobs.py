@@ -9,6 +9,7 @@ import atexit
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -32,17 +34,28 @@ LIBRARIES = (
 def python() -> str:
     """A program to call in place of Python, for as long as this process lives."""
     python.folder = tempfile.TemporaryDirectory(prefix="warm-")  # with a short name, as sockets need one
-    script, path = Path(python.folder.name, "python"), f"{python.folder.name}/socket"
+    python.server = _start(python.folder.name)
+    return f"{python.folder.name}/python"
+
+
+@contextmanager
+def another_python(**own: str) -> Iterator[str]:
+    """The same, with a process behind it that starts with variables of its own and ends with the block."""
+    with tempfile.TemporaryDirectory(prefix="warm-") as folder, _start(folder, **own):
+        yield f"{folder}/python"
+
+
+def _start(folder: str, **own: str) -> subprocess.Popen:
+    script, path = Path(folder, "python"), f"{folder}/socket"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -IS {__file__} {path} "$0" "$@"\n')
     script.chmod(0o755)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE"}  # as jobs have them
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HDF5_USE_FILE_LOCKING": "FALSE", **own}  # as jobs
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)  # who asks before the libraries are there waits
         command, given = [sys.executable, "-P", __file__, str(listener.fileno())], (listener.fileno(),)
-        python.server = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=given)
-    return str(script)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, pass_fds=given)
 
 
 def become(module: str, arguments: list[str], cwd: str, environment: dict[str, str]) -> int:
@@ -52,6 +65,7 @@ def become(module: str, arguments: list[str], cwd: str, environment: dict[str, s
 
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # the environment says where it is
     os.chdir(cwd)
     sys.argv = [module, *arguments]
     try:
@@ -71,7 +85,8 @@ def _ask(path: str, python: str, arguments: list[str]) -> int:
     if arguments[0] != "-m" or os.environ.get("OMP_NUM_THREADS") != "1":
         os.execv(sys.executable, [sys.executable, *arguments])
     work = [arguments[1], arguments[2:], os.getcwd(), dict(os.environ)]
-    order = json.dumps([os.getsid(0), os.getpgrp(), python, work]).encode()
+    file_bytes = resource.getrlimit(resource.RLIMIT_FSIZE)
+    order = json.dumps([os.getsid(0), os.getpgrp(), file_bytes, python, work]).encode()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         socket.send_fds(connection, [len(order).to_bytes(8, "big")], [0, 1, 2])
@@ -82,12 +97,13 @@ def _ask(path: str, python: str, arguments: list[str]) -> int:
 def _answer(connection: socket.socket) -> None:
     size, streams, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as stream:
-        session, group, python, work = json.loads(stream.read(int.from_bytes(size, "big")))
+        session, group, file_bytes, python, work = json.loads(stream.read(int.from_bytes(size, "big")))
     job = os.fork()
     if not job:
         connection.close()
         if session == os.getsid(0):
             os.setpgid(0, group)  # where it fails, all of the group have been killed
+        resource.setrlimit(resource.RLIMIT_FSIZE, tuple(file_bytes))
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)
