@@ -947,8 +947,9 @@ def test_a_full_disk_costs_what_does_not_fit(made, clips, tmp_path, name):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 
-    process = started(made["affwild2"][2], folder, "--out", out, env=environment, preexec_fn=limit)
-    said = process.communicate(timeout=300)[1].splitlines()
+    warm = {"python": warm_jobs.python(), "env": environment | {"OMP_NUM_THREADS": "1"}}
+    process = started(made["affwild2"][2], folder, "--out", out, preexec_fn=limit, **warm)
+    said = process.communicate(timeout=600)[1].splitlines()
     assert process.returncode == 1, "nothing may crash at the end"
     assert re.search(rf"{name}\.mpg failed: File too large: \S+$", "\n".join(said), re.MULTILINE)
     assert re.search(rf"1 of 5 recordings failed: \S+/{name}\.mpg$", said[-2])

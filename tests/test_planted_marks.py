@@ -30,7 +30,7 @@ class Level(Extractor):
     def extract(self, batch):
         return [p.rows(p.windows(0.005, 0.005).std(axis=1, keepdims=True), 0.005, 0.005) for p in batch]
 """
-FRAMES = 150
+FRAMES = 126
 MARKED = {20, 21, 47, 48, 49, 90, 118, 119}
 RATE_HZ = 48_000
 

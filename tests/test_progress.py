@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from models.report.writing import duration
-from tests.workflow_runs import SNAKEMAKE
+from tests import warm_snakemake
 from workflow.progress import Reporter, account, headline, table
 from workflow.run_log import Run, read_run
 
@@ -55,12 +55,10 @@ rule skewed:
 
 
 def run(folder, *arguments, fails=False):
-    done = subprocess.run(
-        [*SNAKEMAKE, "--cores", "2", "--keep-going", "--show-failed-logs", *arguments],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
-    assert bool(done.returncode) == fails, done.stderr
-    return done.stderr
+    arguments, out = ["--cores", "2", "--keep-going", "--show-failed-logs", *arguments], folder / "said"
+    code = warm_snakemake.run(arguments, folder, dict(os.environ), out)
+    assert bool(code) == fails, out.read_text()
+    return out.read_text()
 
 
 def newest_events(folder):

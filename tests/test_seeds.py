@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.records import Assignment, write_table
+from tests import warm_jobs
 from tests.training_material import (
     REPOSITORY,
     class_split,
@@ -27,41 +28,50 @@ TRAINING = {"seeds": [1, 2, 3], "epochs": 2, "batch_size": 16, "max_s": 0.8}
 LONG = {"epochs": 8, "stop_patience": 8, "max_s": 170}
 
 
-@pytest.fixture
-def job(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("seeds")
+
+
+@pytest.fixture(scope="module")
+def job(folder):
     """Arguments of a training of three seeds."""
     segments = emotional_turns()
-    write_table(tmp_path / "split.tsv", class_split(segments), Assignment)
-    stores = {m: write_store(tmp_path / f"{m}.h5", turn_rows(segments, m), m) for m in ("audio", "text")}
+    write_table(folder / "split.tsv", class_split(segments), Assignment)
+    stores = {m: write_store(folder / f"{m}.h5", turn_rows(segments, m), m) for m in ("audio", "text")}
 
     def make(out, cores, **changes):
-        arguments = train_arguments(
-            tmp_path, "segment", tmp_path / "split.tsv", stores, out, NETWORK, TRAINING | changes
-        )
+        arguments = train_arguments(folder, "segment", folder / "split.tsv", stores, out, NETWORK, TRAINING | changes)
         return ["--cores", str(cores), *arguments]
 
     return make
 
 
-@pytest.mark.parametrize("budget_gb", [4.0, 1e-6], ids=["in memory", "from files"])
-def test_side_by_side_is_one_after_another(tmp_path, job, budget_gb):
+@pytest.fixture(scope="module")
+def one_after_another(folder, job):
     start(job("one", 1))
-    said = start(job("three", 3, memory_budget_gb=budget_gb))
-    assert contents(tmp_path / "three") == contents(tmp_path / "one")
+    return contents(folder / "one")
+
+
+@pytest.mark.parametrize("budget_gb", [4.0, 1e-6], ids=["in memory", "from files"])
+def test_side_by_side_is_one_after_another(folder, job, one_after_another, budget_gb):
+    out = f"three-{budget_gb}"
+    said = start(job(out, 3, memory_budget_gb=budget_gb))
+    assert contents(folder / out) == one_after_another
     assert all(f"seed {seed}: epoch 2 of 2" in said for seed in TRAINING["seeds"])
-    assert "trained before" in start(job("three", 3))
+    assert "trained before" in start(job(out, 3))
 
 
-def test_cores_go_to_threads_first(tmp_path, job):
+def test_cores_go_to_threads_first(folder, job):
     start(job("few", 2, threads=2, seeds=[1]))
     start(job("many", 4, threads=2, seeds=[1, 2]))
-    few, many = (json.loads((tmp_path / name / "seed1" / "run.json").read_text()) for name in ("few", "many"))
+    few, many = (json.loads((folder / name / "seed1" / "run.json").read_text()) for name in ("few", "many"))
     assert few["digest"] == many["digest"]
     assert few["hardware"]["threads"] == many["hardware"]["threads"] == 2
 
 
 def test_what_one_seed_cannot_do_ends_the_job_in_words(job):
-    arguments = [sys.executable, "-m", "models", "train", *job("bad", 3, learning_rate=1e30)]
+    arguments = [warm_jobs.python(), "-m", "models", "train", *job("bad", 3, learning_rate=1e30)]
     done = subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
     assert "lower training.learning_rate" in done.stderr
@@ -89,12 +99,12 @@ def begun(folder: Path) -> set[Path]:
     return {file.parent for name in ("resume0.pt", "run.json") for file in folder.glob(f"seed*/{name}")}
 
 
-def test_a_killed_job_leaves_no_process_and_goes_on(tmp_path, job):
+def test_a_killed_job_leaves_no_process_and_goes_on(folder, job):
     start(job("whole", 1, **LONG))
     arguments = job("killed", 3, **LONG, resume_every_s=0)
     process = subprocess.Popen([sys.executable, "-m", "models", "train", *arguments], cwd=REPOSITORY)
     deadline_s = time.monotonic() + 300
-    while len(begun(tmp_path / "killed")) < 3 and time.monotonic() < deadline_s:
+    while len(begun(folder / "killed")) < 3 and time.monotonic() < deadline_s:
         time.sleep(0.02)
     workers = descendants(process.pid)
     os.kill(process.pid, signal.SIGKILL)
@@ -105,4 +115,4 @@ def test_a_killed_job_leaves_no_process_and_goes_on(tmp_path, job):
     assert not any(map(alive, workers))
     said = start(arguments)
     assert "goes on after epoch" in said
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert contents(folder / "killed") == contents(folder / "whole")

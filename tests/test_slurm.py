@@ -4,14 +4,15 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from tests import slurm_cluster
-from tests.workflow_runs import REPORT, ROOT, SNAKEMAKE, four_class_run, tables
+from tests import slurm_cluster, warm_jobs
+from tests.workflow_runs import REPORT, ROOT, four_class_run, tables
 from workflow.run_log import read_run
 
 PROFILE = [
@@ -19,6 +20,19 @@ PROFILE = [
     "--slurm-init-seconds-before-status-checks", "1", "--max-status-checks-per-second", "10", "--latency-wait", "10",
     "--set-resources", "words:mem_mb=100*10**(attempt-1)", "--retries", "4",
 ]  # fmt: skip
+
+SNAKEFILE = ["--snakefile", str(ROOT / "Snakefile")]
+COLD = ("faces", "shard", "words")  # the rules whose jobs are killed
+
+
+def python(folder: Path) -> Path:
+    """A program to call in place of Python; jobs of the rules that are killed are Slurm's own from start to end."""
+    first, rest = Path(warm_jobs.python()).read_text().split("\n", 1)
+    cold = "|".join(f"*'--target-jobs {rule}:'*" for rule in COLD)
+    script = folder / "python"
+    script.write_text(f'{first}\ncase "$*" in {cold}) exec {sys.executable} "$@";; esac\n{rest}')
+    script.chmod(0o755)
+    return script
 
 
 def running(rule: str, node: str = "node1,node2") -> list[str]:
@@ -53,7 +67,7 @@ def test_a_cluster_run_with_failures_equals_a_local_run(real_corpora, left_alone
         said.open("w") as stream,
     ):
         process = subprocess.Popen(
-            [*SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(remote), *PROFILE, REPORT],
+            [python(Path(short)), "-m", "snakemake", *SNAKEFILE, "--directory", str(remote), *PROFILE, REPORT],
             cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, "COLUMNS": "200"},
         )  # fmt: skip
         try:

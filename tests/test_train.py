@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ from models.task import Task
 from pipeline.records import Assignment, InputError, Segment, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.timebase import to_grid
+from tests import warm_jobs
 from tests.network_material import TASKS
 from tests.training_material import (
     CLASSES,
@@ -439,13 +441,13 @@ def test_a_killed_process_goes_on_and_ends_in_the_same_bytes(tmp_path, turns):
     arguments = segment_job(tmp_path, turns, "killed", epochs=4, resume_every_s=0)
     told = ""
     for epochs in (3, 2):  # within the first seed, then soon after the beginning of the second
-        command = [sys.executable, "-m", "models", "train", *arguments]
-        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        command = [warm_jobs.python(), "-m", "models", "train", *arguments]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, process_group=0) as process:
             for line in process.stderr:
                 told += line
                 epochs -= bool(re.search(r"epoch \d+ of", line))
                 if epochs == 0:
-                    process.send_signal(signal.SIGKILL)
+                    os.killpg(process.pid, signal.SIGKILL)
                     break
         assert process.returncode == -signal.SIGKILL
     (tmp_path / "killed" / ".predictions.half.tsv").write_text("left behind")

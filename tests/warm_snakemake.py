@@ -20,10 +20,10 @@ def _server(own: bool) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def run(arguments: list[str], cwd: Path, environment: dict[str, str], out: Path) -> int:
-    """As ``python -m snakemake ARGUMENTS`` in a folder; what it says goes to a file."""
+def run(arguments: list[str], cwd: Path, environment: dict[str, str], out: Path, python: str | None = None) -> int:
+    """As ``python -m snakemake ARGUMENTS`` in a folder, its jobs by a warm Python; what it says goes to a file."""
     server = _server(Path(cwd) == ROOT)
-    server.stdin.write(json.dumps([arguments, str(cwd), environment, str(out), warm_jobs.python()]) + "\n")
+    server.stdin.write(json.dumps([arguments, str(cwd), environment, str(out), python or warm_jobs.python()]) + "\n")
     server.stdin.flush()
     return int(server.stdout.readline())
 

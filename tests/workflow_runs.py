@@ -68,11 +68,14 @@ def command(folder: Path, *arguments: str) -> list[str]:
     return [*SNAKEMAKE, *_arguments(folder, *arguments)]
 
 
-def snakemake(folder: Path, *arguments: str, checkout: Path = ROOT, fails: bool = False) -> str:
+def snakemake(
+    folder: Path, *arguments: str, checkout: Path = ROOT, fails: bool = False, python: str | None = None
+) -> str:
     """Run the workflow and return what it said; raises where it ends otherwise than expected."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / ".cache")}
     with tempfile.NamedTemporaryFile("r") as out:
-        code = warm_snakemake.run(_arguments(folder, *arguments, checkout=checkout), checkout, environment, out.name)
+        command_line = _arguments(folder, *arguments, checkout=checkout)
+        code = warm_snakemake.run(command_line, checkout, environment, out.name, python)
         said = out.read()
     if bool(code) != fails:
         raise AssertionError(said[-6000:])
