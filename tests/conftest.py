@@ -67,10 +67,16 @@ def shared() -> Path:
     return SHARED
 
 
+def of_this_run(tmp_path_factory) -> Path:
+    """A folder that the workers of one run share, and no other run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
 def real_corpora(shared, tmp_path_factory) -> Path:
     """Real faces and voices laid out as both corpora (2 sessions, 2 dialogs each), with truth.json beside them."""
-    root = tmp_path_factory.getbasetemp().parent / "affectflow-real"  # shared by the workers of one run
+    root = of_this_run(tmp_path_factory) / "affectflow-real"
     import filelock
 
     with filelock.FileLock(f"{root}.lock"):
@@ -87,7 +93,7 @@ def left_alone(real_corpora, tmp_path_factory) -> Path:
 
     from tests.workflow_runs import REPORT, four_class_run, snakemake
 
-    folder = tmp_path_factory.getbasetemp().parent / "affectflow-left-alone"
+    folder = of_this_run(tmp_path_factory) / "affectflow-left-alone"
     with filelock.FileLock(f"{folder}.lock"):
         if not (folder / REPORT).exists():
             four_class_run(real_corpora, folder)
