@@ -82,7 +82,7 @@ class Examples:
         """How many segments have no valid row, per modality."""
         return {m: int((~table.rows.observed).sum()) for m, table in self.tables.items()}
 
-    @property
+    @cached_property
     def max_steps(self) -> dict[str, int]:
         """The longest sequence per modality of those that train: no other may decide what a network is."""
         trains = self.items("training")

@@ -27,7 +27,7 @@ class Objective:
         self.examples, self.options = examples, options
         self.score = selecting_metric(examples.task)
         self.weights = self.spread = None
-        if options.class_weights and not examples.task.numbers:
+        if options.class_weights:
             if examples.shares is None:
                 counts = np.bincount(examples.known("training"), minlength=len(examples.names))
             else:

@@ -302,8 +302,15 @@ class TrainingOptions(Options):
         return self.learning_rate if isinstance(self.learning_rate, list) else [self.learning_rate]
 
     def for_network(self, network: NetworkOptions) -> "TrainingOptions":
-        """These options for one network, with its own; a published model brings what belongs to its training."""
-        own = TrainingOptions(**{**self.model_dump(), **network.training})
+        """These options for one network, with its own; a published model brings what belongs to its training.
+
+        Raises InputError where each may be right and both together are not.
+        """
+        try:
+            own = TrainingOptions(**{**self.model_dump(), **network.training})
+        except ValidationError as error:
+            changed, problem = ", ".join(network.training), message_of(error.errors()[0])
+            raise InputError(f"its model changes {changed} of the training, and then {problem}") from None
         return own.model_copy(update=dict(network.published.training)) if network.published else own
 
 

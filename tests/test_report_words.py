@@ -137,8 +137,8 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
         ),
         (
             {"verdict": "no verdict", "status": "at chance", "difference": 0.02},
-            "No verdict: neither is shown to be better than guessing.",
-            "but there is no verdict: neither model is shown to be better than the best constant answer.",
+            "No verdict: the better one, or both, are not shown to be better than guessing.",
+            "no verdict: the better one, or both, are not shown to be better than the best constant answer.",
         ),
         (
             {"verdict": "no verdict", "status": "chosen on test", "difference": 0.02},

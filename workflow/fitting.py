@@ -4,15 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pydantic import ValidationError
-
 from models.evaluation.metrics import overall
 from models.options import MODALITY_SETS, NetworkOptions, check_network, check_training, runs_named
 from models.protocols.labels import check_merge
 from models.task import Task
 from pipeline.corpora.base import Corpus, Index
 from pipeline.records import InputError
-from pipeline.registry import message_of
 from workflow.explain import Sources, place
 from workflow.options import CorpusOptions
 
@@ -130,11 +127,8 @@ class Fitting:
             self._check_training(key, network)
 
     def _check_training(self, key: str, network: NetworkOptions) -> None:
-        try:
-            training = self.options.training.for_network(network)
-        except ValidationError as error:  # each may be right and both together not
-            own, problem = ", ".join(network.training), message_of(error.errors()[0])
-            self._refuse(f"its model changes {own} of the training, and then {problem}", "runs", key)
+        self._ask(partial(self.options.training.for_network, network), "runs", key)
+        training = self.options.training.for_network(network)
         self._ask(partial(check_training, training, self._task), "runs", key)
         if training.targets == "raters" and self.index is not None and not self.index.ratings:
             self._refuse(

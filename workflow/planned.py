@@ -20,9 +20,10 @@ from models.protocols.labels import trainable
 from models.wording import about
 from pipeline import weights
 from pipeline.corpora.prepare import read, shards
-from pipeline.corpora.raw import STAGES, Fingerprints
+from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
+from pipeline.features.fetch import local_files
 from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
 from workflow.demo import plan
 from workflow.options import Run
@@ -197,10 +198,14 @@ class Planned:
             self.prints.save()
         return self._digests[key]
 
-    @property
-    def every_file(self) -> str:
-        """What all stages together depend on of segments and raw files."""
-        return " ".join(self.raw(stage, self.shards) for stage in STAGES)
+    @cached_property
+    def raw_files(self) -> str:
+        """What the table of raw files holds; of a synthetic corpus, the code that decides it."""
+        if self.settings.synthetic:
+            return self.generator_code
+        found = files_read(self.settings.corpus, self.index.units, self.index.segments, self.prints)
+        self.prints.save()
+        return repr(found)
 
     @cached_property
     def _units(self) -> dict:
@@ -327,16 +332,16 @@ class Corpora(dict[str, Planned]):
     def local_weights(self, slug: str) -> list[str] | None:
         """What a checkpoint on this machine holds, as digests; None where it is gone. A hub's revision says it.
 
-        Weights are read whole: a few that were trained further may be the only ones that differ.
+        Weights are read whole: a few that were trained further may be the only ones that differ. Raises InputError for
+        a folder without weights.
         """
-        source = weights.parse(self.weight_sources[slug]["source"])
+        known = self.weight_sources[slug]
+        source = weights.parse(known["source"])
         if source.kind != "path":
             return []
-        path = Path(source.location)
-        if not path.exists():
+        if not os.path.exists(source.location):
             return None
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        found = [self.prints.of(str(file)) for file in files]
+        found = [self.prints.of(str(file)) for file in local_files(source, known["allow_pickle"])]
         self.prints.save()
         return found
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from models.normaliser import Normaliser
 
-FORMAT = 2
+FORMAT = 3
 FILE, CARD, MEMBERS, WEIGHTS = "model.json", "README.md", "members", "weights"
 
 

@@ -38,7 +38,7 @@ class Status(Worded):
     NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
     CHOSEN_ON_TEST = "chosen on test", "b is the best of several on the test items: name one run as b"
     NOT_CHOSEN = "not chosen", "in some fold none of several has a defined development score: name one run as b"
-    AT_CHANCE = "at chance", "neither model is shown to be better than the best constant answer"
+    AT_CHANCE = "at chance", "the better one, or both, are not shown to be better than the best constant answer"
 
 
 class Remark(Worded):

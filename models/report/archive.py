@@ -14,6 +14,7 @@ import click
 
 from models.predictions import RUN
 from models.report.gather import Results
+from models.report.view import is_demonstration
 from pipeline.cli import EXISTING_FOLDER, FOLDER
 from pipeline.files import write_json
 from pipeline.log import log
@@ -59,8 +60,6 @@ def collect(results: Results, out: Path) -> None:
 
 def describe(results: Results, out: Path, day: str, licence: str | None) -> dict:
     """The metadata of the crate: the run as a data set, and each of its files with size and digest."""
-    from models.report.view import is_demonstration
-
     settings = results.settings
     files = sorted(path for path in out.rglob("*") if path.is_file() and path.name != METADATA)
     parts = [_part(path, out) for path in files]

@@ -7,13 +7,13 @@ from functools import partial
 import jinja2
 
 from models.report.charts import BOX, fitted
-from models.report.sections.verdict import BETTER, EQUIVALENT, UNDECIDED
+from models.report.sections.verdict import BETTER, EQUIVALENT, REFUSED, UNDECIDED
 from models.report.writing import Numbers, grouped, level
 
 WIDTH_PX, LEFT_PX = 560, 56
 KEY_PX, MARK_PX, LETTER_PX = 18, 30, 6.8  # of a key: a row, a mark, a letter
 ROW_PX, HEAD_PX = 26, 48
-VERDICTS = {BETTER: "better", EQUIVALENT: "equivalent", UNDECIDED: "not decided"}
+VERDICTS = {BETTER: "better", EQUIVALENT: "equivalent", UNDECIDED: "not decided", REFUSED: "no verdict"}
 
 
 IN_PAGE = {"box": (BOX, BOX), "fit": str}
@@ -82,13 +82,12 @@ def _rows(view: dict):
         data = {"mark": "contrast", "region": view["settings"].practical_region, "axis": view["forest"]}
         data |= {"left_words": "second better", "right_words": "first better"}
         verdicts, alpha = view["verdicts"], view["settings"].alpha
-        kinds = {row["verdict_class"] if row["verdict_class"] in VERDICTS else UNDECIDED for row in table.rows}
-        data["key"] = [
-            *(("dot", kind, words) for kind, words in VERDICTS.items() if kind in kinds),
-            ("line", "interval", f"{level(alpha)} interval"),
-            ("line", "interval inner", f"{level(2 * alpha)} interval"),
-            ("box", "region", f"±{verdicts.numbers.region(verdicts.region)}"),
-        ]
+        kinds = {row["verdict_class"] for row in table.rows}
+        data["key"] = [("dot", kind, words) for kind, words in VERDICTS.items() if kind in kinds]
+        if verdicts.resampled:
+            data["key"] += [("line", "interval", f"{level(alpha)} interval")]
+            data["key"] += [("line", "interval inner", f"{level(2 * alpha)} interval")]
+        data["key"].append(("box", "region", f"±{verdicts.numbers.region(verdicts.region)}"))
         yield "contrasts", table.title, _of_rows(rows, data, view["verdicts"].numbers.factor)
 
 
@@ -130,11 +129,10 @@ def _lines(view: dict):
         charts = [(10 + 150 * i, 130, {"chart": chart, **axes}) for i, chart in enumerate(trace["charts"])]
         size = {"width": 760, "height": 10 + 150 * len(charts) + 34, "left": LEFT_PX}
         data = {"kind": "lines", "mark": "trace", "charts": charts, "box": (760 - LEFT_PX - 24, 130), **size}
-        data["key"] = [
-            ("line", "truth", "truth"),
-            ("line", "predicted", "prediction, mean over seeds"),
-            ("box", "band", "range over seeds"),
-        ]
+        several = trace["seeds"] > 1
+        data["key"] = [("line", "truth", "truth")]
+        data["key"] += [("line", "predicted", "prediction" + (", mean over seeds" if several else ""))]
+        data["key"] += [("box", "band", "range over seeds")] if several else []
         axis_words = {"x_words": "time, minutes and seconds", "y_words": ""}
         yield f"trace_{k}", f"Truth and prediction, {trace['segment_id']}", {**data, **axis_words}
 

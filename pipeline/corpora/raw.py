@@ -92,7 +92,7 @@ class Fingerprints:
             status = (self.root / path).stat()
         except OSError:
             return "absent"
-        mark = [status.st_size, status.st_mtime_ns]
+        mark = [status.st_size, status.st_mtime_ns, status.st_mode]  # by its mode a file may become readable
         if S_ISDIR(status.st_mode):
             mark += _marks_in(self.root / path)
         known = self._known.get(path)

@@ -97,14 +97,20 @@ def _bytes(files: dict) -> int:
 
 def _from_path(source: Source, partial: Path, allow_pickle: bool) -> None:
     """Copy a local folder's needed files, or a single file."""
+    files = local_files(source, allow_pickle)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for file in files:
+        shutil.copyfile(file, partial / file.name)
+
+
+def local_files(source: Source, allow_pickle: bool) -> list[Path]:
+    """The files of a checkpoint on this machine that loading it needs; raises InputError where it is not there."""
     path = Path(source.location)
     if not path.exists():
         raise InputError(f"weights {source.text}: {path} does not exist")
     folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for name in needed(names, f"weights {source.text}", allow_pickle):
-        shutil.copyfile(folder / name, partial / name)
+    return [folder / name for name in needed(names, f"weights {source.text}", allow_pickle)]
 
 
 def _names(folder: Path) -> list[str]:

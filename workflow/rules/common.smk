@@ -155,9 +155,13 @@ def tables(output, *deciding):
 
 def local_weights(wildcards):
     """Digests of a checkpoint on this machine; where it is gone, those of the copy that a run before made of it."""
-    if (found := CORPORA.local_weights(wildcards.slug)) is not None:
+    try:
+        found = CORPORA.local_weights(wildcards.slug)
+    except InputError as error:
+        raise WorkflowError(str(error))
+    if found is not None:
         return found
-    recorded = workflow.persistence.params(IOFile(f"results/weights/{wildcards.slug}")) or ()
+    recorded = recorded_params(f"results/weights/{wildcards.slug}")
     return next((literal_eval(text) for text in recorded if text.startswith("[")), [])  # of parameters, the one list
 
 

@@ -57,8 +57,8 @@ rule raw_files:
     params:
         root=root,
         reading=lambda wildcards: planned(wildcards).reading,
-        raw=lambda wildcards: planned(wildcards).every_file,
-        code=code("pipeline.corpora.command:raw_files"),
+        raw=lambda wildcards: planned(wildcards).raw_files,
+        code=lambda wildcards: planned(wildcards).reader_code("raw_files"),
     shell:
         "python -m pipeline raw-files {params.reading} --root {params.root:q} --tables results/{wildcards.corpus}"
         " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json --out {output} > {log} 2>&1"

@@ -19,7 +19,7 @@ CHOSEN_BY_TESTED = (
     "may be a little too high."
 )
 NO_VERDICT = {
-    Status.AT_CHANCE: "No verdict: neither is shown to be better than guessing.",
+    Status.AT_CHANCE: "No verdict: the better one, or both, are not shown to be better than guessing.",
     Status.CHOSEN_ON_TEST: "No verdict: the second was chosen by its score on the test items.",
 }
 WORTH_SAYING = 0.005  # between two differences of one contrast

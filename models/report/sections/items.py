@@ -106,26 +106,24 @@ def speakers(results: Results, items: dict[str, pd.DataFrame], names: RunNames) 
         return None
     settings = results.settings
     speaker_of = results.segments.set_index("segment_id")["speaker"].to_dict()
-    known = sorted({speaker_of[i] for table in items.values() for i in table["segment_id"] if i in speaker_of})
+    first = next(iter(items.values()))
+    tested = first.drop_duplicates("segment_id")["segment_id"].map(speaker_of).value_counts()
+    # Of numbers a single item has no variance, so that its CCC is 0 however close the prediction.
+    known = sorted(tested.index[tested >= (2 if settings.task.numbers else 1)])
     if not 2 <= len(known) <= SPEAKERS_AT_MOST:
         return None
     code = {speaker: k for k, speaker in enumerate(known)}
-    first = next(iter(items.values()))
     classes = sorted({label for t in items.values() if "label" in t for c in ("label", "predicted") for label in t[c]})
-    tested = first.drop_duplicates("segment_id")["segment_id"].map(speaker_of).value_counts()
-    rows = [{"speaker": speaker, "items": int(tested.get(speaker, 0))} for speaker in known]
-    # Of numbers a single item has no variance, so that its CCC is 0 however close the prediction.
-    alone = np.array([settings.task.numbers and row["items"] < 2 for row in rows])
+    rows = [{"speaker": speaker, "items": int(tested[speaker])} for speaker in known]
     scored = {}
     for run, table in items.items():
-        kept = table[table["segment_id"].isin(list(speaker_of))]
+        kept = table[table["segment_id"].map(speaker_of).isin(known)]
         group = kept["segment_id"].map(speaker_of).map(code).to_numpy()
         scored[run] = by_group(kept, group, len(known), settings.task, settings.metric, classes)
-        scored[run][alone] = np.nan
         for row, value in zip(rows, scored[run]):
             row[run] = float(value)
     axis = Axis.covering(np.concatenate(list(scored.values())), 6)
-    counts = {"count": int((~alone).sum()), "alone": int(alone.sum())}
+    counts = {"count": len(known), "alone": len(tested) - len(known)}
     return {"axis": axis, **counts, **_tables(rows, scored, settings, names, axis)}
 
 
