@@ -1,29 +1,31 @@
 """Which hidden layers of a network become features, and how several are combined."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Options, options
 from pipeline.records import InputError
+
+Layers = Annotated[
+    Literal["last", "all"] | list[int],
+    Field(description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"),
+]
+Combine = Annotated[
+    Literal["mean", "sum", "concat", "keep"],
+    Field(
+        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
+        "learn how to weigh them"
+    ),
+]
 
 
 @options
 class LayerOptions(Options):
     """Layer 0 is the embedding below the first layer, -1 ("last") the last layer."""
 
-    layers: Literal["last", "all"] | list[int] = Field(
-        "last", description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"
-    )
-    combine: Literal["mean", "sum", "concat", "keep"] = Field(
-        "mean",
-        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
-        "learn how to weigh them",
-    )
+    layers: Layers = "last"
+    combine: Combine = "mean"
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="of matrix products and convolutions; bfloat16 is faster where the device has it, and not the same "
@@ -38,38 +40,6 @@ class LayerOptions(Options):
     def apart(self) -> bool:
         """Whether a row keeps layers side by side for networks to weigh; the last alone is a row as any other."""
         return self.combine == "keep" and not only_last(self.layers)
-
-
-@contextmanager
-def arithmetic(device: str, precision: str) -> Iterator[None]:
-    """Within it networks run without gradients, in the precision that was asked for."""
-    import torch
-
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
-        yield
-
-
-def settle_precision(extractor) -> float | None:
-    """Keep the weights of matrix products and convolutions in the precision that was asked for.
-
-    Autocast would make the same numbers of them anew for every batch. Gives the least cosine between the rows of a
-    built-in piece and those in float32; None where that is what was asked for.
-    """
-    import torch
-
-    from pipeline.features.synthetic import clip
-
-    asked, piece = extractor.config, clip(extractor.modality, 1.0)
-    if asked.precision == "float32":
-        return None
-    extractor.config = replace(asked, precision="float32")
-    exact = extractor.extract([piece])[0]
-    extractor.config = asked
-    for module in extractor.model.modules():
-        if isinstance(module, (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)):
-            module.to(torch.bfloat16)
-    a, b = exact.values[exact.valid], extractor.extract([piece])[0].values[exact.valid]
-    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
 def layer_indices(layers, count: int, what: str) -> list[int]:

@@ -2,24 +2,16 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 from unicodedata import category
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Extractor, options
-from pipeline.features.layers import (
-    LayerOptions,
-    arithmetic,
-    chosen_states,
-    combine,
-    drop_unused_layers,
-    only_last,
-    settle_precision,
-)
+from pipeline.features.base import options
+from pipeline.features.layers import Combine, LayerOptions, Layers
 from pipeline.features.piece import TextPiece
+from pipeline.features.transformers_base import TransformersExtractor
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
@@ -31,15 +23,8 @@ MANY_WORDS, MOST_UNKNOWN = 200, 0.3
 class TransformersTextOptions(LayerOptions):
     """Defaults as in the recursive cross-modal attention paper: the sum of the last four layers, word by word."""
 
-    layers: Literal["last", "all"] | list[int] = Field(
-        default_factory=lambda: [-4, -3, -2, -1],
-        description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last",
-    )
-    combine: Literal["mean", "sum", "concat", "keep"] = Field(
-        "sum",
-        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
-        "learn how to weigh them",
-    )
+    layers: Layers = Field(default_factory=lambda: [-4, -3, -2, -1])
+    combine: Combine = "sum"
     form: Literal["written", "spoken"] = Field(
         "written", description="words with the case and punctuation of their text, or in lower case without"
     )
@@ -73,7 +58,7 @@ class Reading:
     own: np.ndarray
 
 
-class TransformersText(Extractor):
+class TransformersText(TransformersExtractor):
     """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
 
     The words are read as running text, as models learn it: how a tokenizer marks where a word begins is its own affair.
@@ -83,23 +68,20 @@ class TransformersText(Extractor):
     """
 
     modality = "text"
-    packages = ("torch", "transformers", "tokenizers")
-    needs_weights = True
+    packages = (*TransformersExtractor.packages, "tokenizers")
     demonstration_weights = "demo:bert"
     Config = TransformersTextOptions
 
-    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
-        super().__init__(config, weights, device)
+    def _set_up(self) -> None:
         from tokenizers.pre_tokenizers import ByteLevel
 
-        from pipeline.features.checkpoint import COMMON_WORDS, load_model, load_processor
+        from pipeline.features.checkpoint import COMMON_WORDS
 
-        self.model = load_model(weights, "text", device)
-        drop_unused_layers(self.model, self.config.layers)
-        self.name = self.model.config.model_type
-        self.tokenizer = load_processor(weights, "text")
+        self.tokenizer = self.processor
         if not self.tokenizer.is_fast:
-            raise InputError(f"{weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)")
+            raise InputError(
+                f"{self.weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)"
+            )
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
@@ -112,7 +94,6 @@ class TransformersText(Extractor):
         self.around = {n: (some[n][:before], some[n][len(special) - after :]) for n in names}
         self.specials = before + after
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
-        self.cosine_to_float32 = settle_precision(self)
 
     def _positions(self) -> int:
         """The most tokens that the model's position embeddings allow."""
@@ -162,12 +143,8 @@ class TransformersText(Extractor):
         padded = self.tokenizer.pad(
             {n: [e[n] for e in encoded] for n in self.around}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
-        with arithmetic(self.device, self.config.precision):
-            output = self.model(**padded, output_hidden_states=not only_last(self.config.layers))
-            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
-            self.layers = numbers if self.config.combine == "keep" else []
-            values = combine(states, self.config.combine, self.name).float().cpu().numpy()
-        return [state[: len(e["input_ids"])] for state, e in zip(values, encoded, strict=True)]
+        states = self._hidden(padded)
+        return [state[: len(e["input_ids"])] for state, e in zip(states, encoded, strict=True)]
 
     def _of_words(
         self, state: np.ndarray, encoded: dict, word: np.ndarray, words: int
