@@ -14,8 +14,8 @@ Layers = Annotated[
 Combine = Annotated[
     Literal["mean", "sum", "concat", "keep"],
     Field(
-        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
-        "learn how to weigh them"
+        description="how several layers become one row; concat and keep multiply the width, keep for networks to learn "
+        "how to weigh them"
     ),
 ]
 
@@ -28,8 +28,8 @@ class LayerOptions(Options):
     combine: Combine = "mean"
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of matrix products and convolutions; bfloat16 is faster where the device has it, and not the same "
-        "to the last digits",
+        description="arithmetic of matrix products and convolutions; bfloat16 is faster where the device has it, and "
+        "differs in the last digits",
     )
 
     def __post_init__(self):
@@ -38,7 +38,7 @@ class LayerOptions(Options):
 
     @property
     def apart(self) -> bool:
-        """Whether a row keeps layers side by side for networks to weigh; the last alone is a row as any other."""
+        """Whether a row keeps layers side by side for networks to weigh; the last alone is an ordinary row."""
         return self.combine == "keep" and not only_last(self.layers)
 
 
@@ -58,10 +58,10 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
 
 
 def drop_unused_layers(model, layers) -> None:
-    """Take out what lies above the layers that are counted from below, but for one layer.
+    """Remove all but one of the layers above those chosen, where these are counted from below.
 
-    That one stays because many networks normalise the output of the highest layer that they have. Networks whose layers
-    differ in width stay as they are: what normalises the output of their last fits no other.
+    One stays because many networks normalise the output of their highest layer. Networks whose layers differ in width
+    stay as they are: the normalisation of their last layer fits no other.
     """
     import torch
 
@@ -74,7 +74,7 @@ def drop_unused_layers(model, layers) -> None:
 
 
 def for_small_network(options: dict) -> dict:
-    """The options with all layers in place of those counted from below, of which a small network may have fewer."""
+    """The options with all layers instead of those counted from below, which a small network may lack."""
     layers = options.get("layers")
     counted = isinstance(layers, list) and any(isinstance(n, int) and n >= 0 for n in layers)
     return {**options, "layers": "all"} if counted else options
@@ -86,7 +86,7 @@ def only_last(layers) -> bool:
 
 
 def chosen_states(output, layers, what: str) -> tuple[list, list[int]]:
-    """The hidden states that ``layers`` names of a model's output, and their numbers; the last alone has none."""
+    """The hidden states of a model's output that ``layers`` names, and their numbers; none for the last alone."""
     if only_last(layers):
         return [output.last_hidden_state], []
     hidden = [*output.hidden_states[:-1], output.last_hidden_state]

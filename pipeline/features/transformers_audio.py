@@ -17,7 +17,7 @@ from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
 
 @options
 class TransformersAudioOptions(LayerOptions):
-    """Layers, pooling, and how long sound is cut."""
+    """Layers, pooling, and how long sound is cut into pieces."""
 
     pool_s: float | None = Field(
         None,
@@ -55,7 +55,7 @@ class TransformersAudio(TransformersExtractor):
         self.batched = self.whisper or self._padding_is_harmless()
 
     def _geometry(self) -> tuple[int, int, int]:
-        """Samples from row to row, samples that a row's front end sees, and samples it sees before the first one."""
+        """Samples from row to row, samples that a row sees, and samples that the first row sees before the sound."""
         config = self.model.config
         if self.whisper:
             # A mel frame every hop sees n_fft samples around it; two convolutions of 3, the second with stride 2.

@@ -13,7 +13,8 @@ from pipeline.features.transformers_base import TransformersExtractor
 from pipeline.records import InputError
 from pipeline.store import Rows
 
-BESIDE = ("cls_token", "cls_register_token", "class_embedding", "register_tokens", "distillation_token")  # of patches
+# Parameters that hold tokens other than those of patches.
+BESIDE = ("cls_token", "cls_register_token", "class_embedding", "register_tokens", "distillation_token")
 
 
 @options
@@ -73,7 +74,7 @@ class TransformersImage(TransformersExtractor):
             raise InputError(f"{self.weights}: {self.name} cannot look at single faces: {error}") from None
 
     def _pooled(self, state, output):
-        """(B, D) of tokens (B, T, D), of which those beside the patches are the first, or of places (B, D, H, W)."""
+        """(B, D) of tokens (B, T, D), of which those of no patch come first, or of places (B, D, H, W)."""
         how = self.config.pooling
         pooler = getattr(output, "pooler_output", None) if state is output.last_hidden_state else None
         if how == "auto" and pooler is not None:

@@ -16,7 +16,7 @@ from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
 
-MANY_WORDS, MOST_UNKNOWN = 200, 0.3
+MANY_WORDS, MAX_UNKNOWN = 200, 0.3
 
 
 @options
@@ -49,7 +49,7 @@ class Window:
 class Reading:
     """The tokens of a piece, read as one running text, without special ones.
 
-    ``inputs`` are the numbers that the model takes of each token, ``home`` (T,) the word that it belongs to, and
+    ``inputs`` are the numbers that the model takes for each token, ``home`` (T,) the word that it belongs to, and
     ``own`` (T,) whether it has a share in that word's row.
     """
 
@@ -61,10 +61,10 @@ class Reading:
 class TransformersText(TransformersExtractor):
     """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
 
-    The words are read as running text, as models learn it: how a tokenizer marks where a word begins is its own affair.
+    The words are read as running text, as models learn it, since tokenizers differ in how they mark where words begin.
     Punctuation is read with the words and has no row of its own, nor a share in that of its word.
     Texts longer than the model can read are cut into windows; each word is taken from the window in which it stands
-    furthest from the edge. A word of which the tokenizer leaves nothing is invalid.
+    furthest from the edge. A word that the tokenizer drops is invalid.
     """
 
     modality = "text"
@@ -85,7 +85,7 @@ class TransformersText(TransformersExtractor):
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
-        # Such a vocabulary knows words by the space before them: the first has one as well, as amid a text.
+        # Such a vocabulary knows words by the space before them, so the first gets one, as within a text.
         self.lead = " " if isinstance(self.tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel) else ""
         some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
         special = some["special_tokens_mask"]
@@ -96,9 +96,9 @@ class TransformersText(TransformersExtractor):
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
 
     def _positions(self) -> int:
-        """The most tokens that the model's position embeddings allow."""
+        """Maximum number of tokens that the model's position embeddings allow."""
         known = getattr(self.model.config, "max_position_embeddings", None) or 512
-        # RoBERTa and kin count positions from behind the padding index.
+        # RoBERTa and its kin count positions from after the padding index.
         padding = getattr(getattr(self.model, "embeddings", None), "padding_idx", None)
         return known - (padding + 1 if padding is not None else 0)
 
@@ -129,7 +129,7 @@ class TransformersText(TransformersExtractor):
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
     def _encode(self, reading: Reading, window: Window) -> tuple[dict[str, list[int]], np.ndarray]:
-        """What the model takes of a window, and of each of its tokens the word in the window that it is a part of.
+        """The model's inputs for a window, and for each of its tokens the word in the window that it is part of.
 
         -1 stands for special tokens, and for the punctuation of a word.
         """
@@ -160,10 +160,10 @@ class TransformersText(TransformersExtractor):
         return values / np.maximum(count, 1)[:, None], count > 0
 
     def _say_unknown(self, unknown: int, words: int) -> None:
-        """Warn, once, where most of many words are one and the same to the tokenizer: it is of another language."""
-        before = self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS)
+        """Warn once where the tokenizer does not know many of the words: it is of another language."""
+        before = self.unknown > MAX_UNKNOWN * max(self.words, MANY_WORDS)
         self.unknown, self.words = self.unknown + unknown, self.words + words
-        if not before and self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS):
+        if not before and self.unknown > MAX_UNKNOWN * max(self.words, MANY_WORDS):
             log.warning(
                 "%s: %d of %d words are unknown to its tokenizer, and have one row between them; "
                 "take a model of the language that is spoken", self.weights, self.unknown, self.words
@@ -195,9 +195,9 @@ def homes(offset: np.ndarray, words: list[str], text: str) -> tuple[np.ndarray, 
     end += len(text) - end[-1]
     start = end - length
     home = np.searchsorted(end, offset[:, 0], side="right").clip(max=len(words) - 1)
-    home = np.maximum.accumulate(home)  # tokens that lie nowhere stay with the one before
+    home = np.maximum.accumulate(home)  # tokens without a place stay with the one before
     spoken = [speaks(word) for word in words]
-    own = [  # a token of the space alone goes with the sign behind it
+    own = [  # a token of nothing but a space goes with the character after it
         not spoken[i] or speaks(text[max(first, start[i]) : max(last, start[i] + 1)])
         for i, (first, last) in zip(home, offset, strict=True)
     ]
