@@ -22,8 +22,8 @@ from pipeline.records import Segment, Unit, microphones, read_shard
 from pipeline.sound import WrongScale, read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
-LENGTH_TOLERANCE_S = 0.1  # by which a sentence file may differ from its turn without a word about it
-MUCH_LONGER_S = 3.0  # than its turn: perhaps no sentence file
+LENGTH_TOLERANCE_S = 0.1  # a sentence file may differ from its turn by this much without a remark
+MUCH_LONGER_S = 3.0  # longer than its turn by this much: perhaps no sentence file
 SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
 
 

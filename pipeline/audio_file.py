@@ -20,8 +20,8 @@ from pipeline.hdf5 import write_checked
 from pipeline.segment_file import SegmentFile, SegmentWriter, Track
 from pipeline.timebase import SAMPLE_RATE_HZ
 
-SILENT_PEAK = 1e-3  # of full scale 1: what stays below -60 dB everywhere holds no speech
-EDGE_TOLERANCE_S = 0.05  # by which sound may begin late or end early and still be whole
+SILENT_PEAK = 1e-3  # share of full scale: sound that stays below it (-60 dB) holds no speech
+EDGE_TOLERANCE_S = 0.05  # sound may begin this much late, or end this much early, and still be whole
 SCHEMA = 2
 SENTENCE, VIDEO = "sentence", "video"
 

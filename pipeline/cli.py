@@ -93,7 +93,7 @@ def _unexpected():
 
 
 def there(context, parameter, root: Path) -> Path:
-    """Check ``--root``; raises InputError that names this machine where nothing is in the folder.
+    """Return ``--root``; raise InputError, naming this machine, if it is empty or missing.
 
     A share that a node has not mounted must not look like a corpus whose videos are all missing.
     """

@@ -10,7 +10,7 @@ from pipeline.records import InputError
 from pipeline.stand_in import stand_in
 
 REPLACE = "replace it by a whole copy, or remove it from the corpus"
-MOST_STRAY = 10_000  # packets of no known stream, behind which a file is given up
+MAX_STRAY = 10_000  # packets of no known stream, behind which a file is given up
 
 
 class MediaError(InputError):
@@ -108,7 +108,7 @@ def packets(container, *streams) -> Iterator:
     """Packets up to the end of the file and one that empties the decoder, which is None where the file breaks off."""
     import av
 
-    for _ in range(MOST_STRAY):
+    for _ in range(MAX_STRAY):
         try:
             yield from container.demux(*streams)
             return

@@ -14,7 +14,7 @@ _locks: list = []  # locks of this process's GPU, until it ends
 def choose_device(wanted: str, setting: str = "--device") -> str:
     """Resolve "auto" to "cuda" or "cpu"; raises InputError where a GPU is asked for and none can be used.
 
-    Of several GPUs "cuda" is made one that no other job of this user on this machine has taken.
+    With several GPUs it selects one that no other job of this user on this machine holds.
     """
     if wanted == "cpu":
         return "cpu"

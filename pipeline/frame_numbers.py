@@ -15,8 +15,8 @@ class FrameNumbers:
 
     def __init__(self, codec_context):
         self._known = codec_context.name == "h264"
-        self._length_bytes = 0  # of the length in front of a NAL unit; 0: it has a start code
-        self._bits, self._frames_only = 0, False  # of a frame number, 0: it tells nothing; no picture is of two fields
+        self._length_bytes = 0  # size of the length in front of a NAL unit; 0: it has a start code
+        self._bits, self._frames_only = 0, False  # bits of a number, 0: it tells nothing; no picture has two fields
         self._last: int | None = None  # number of the last picture that others need
         extra = bytes(codec_context.extradata or b"") if self._known else b""
         if extra[:1] == b"\1":  # ISO/IEC 14496-15, 5.3.3.1: parameters are inside, with lengths of two bytes

@@ -40,7 +40,7 @@ from pipeline.timebase import frame_ranges_s, seconds
 
 HEAD_FRAMES = 32  # decoded to check the stamps that demuxing found
 REORDER = 16  # frames that a decoder may give out of order, by the standards
-APART_S = 0.5  # by which sound may begin before the picture, or end behind it, as if it did not
+APART_S = 0.5  # sound may begin this much before the picture, or end this much after it, without a remark
 
 
 class Video:

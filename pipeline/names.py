@@ -19,13 +19,13 @@ AUDIO_SUFFIXES = (
 """The same of files that hold sound alone."""
 
 _MEDIA = "|".join(suffix[1:] for suffix in VIDEO_SUFFIXES + AUDIO_SUFFIXES)
-_UNFINISHED = re.compile(  # of browsers and downloaders, of programs that copy, and of rsync
+_UNFINISHED = re.compile(  # names that browsers and downloaders, copying programs and rsync give
     r"(?P<got>.+?)(\.(part|partial|filepart|incomplete|crdownload|opdownload|aria2|ytdl|!qb|!ut|part-frag\d+))+"
     rf"|(?P<copied>.+\.({_MEDIA}))\.(tmp|temp|download)|\.(?P<sent>.+\.({_MEDIA}))\.\w{{6}}",
     re.IGNORECASE | re.DOTALL,
 )
 
-MOST_BYTES = 120  # an id becomes part of file names, which end at 255
+MAX_BYTES = 120  # an id becomes part of file names, which end at 255
 MARK = "@"  # never part of a name that is kept as it is, so an id that was made is never one that was kept
 DIGEST = 12  # hexadecimal digits
 
@@ -44,11 +44,11 @@ def safe_id(name: str) -> str:
     ``name`` may hold what Python makes of bytes that are not UTF-8 (surrogate escapes).
     """
     normal = unicodedata.normalize("NFC", name)
-    if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MOST_BYTES:
+    if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MAX_BYTES:
         return name
     kept = "".join(character if _safe(character) else " " for character in normal)
     readable = re.sub(" +", "_", kept.lstrip(" .").rstrip())
-    readable = readable.encode()[: MOST_BYTES - DIGEST - 1].decode(errors="ignore")
+    readable = readable.encode()[: MAX_BYTES - DIGEST - 1].decode(errors="ignore")
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
     return f"{readable}{MARK}{digest}"
 

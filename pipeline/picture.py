@@ -17,7 +17,7 @@ Step = tuple[str, str]
 """A filter of libav and its arguments."""
 
 NEARLY_SQUARE = 0.01  # pixels within this of a square are taken for squares
-MOST_OBLONG = 4.0  # beyond this a pixel aspect is a mistake of the file
+MAX_OBLONG = 4.0  # beyond this a pixel aspect is a mistake of the file
 NEARLY_RIGHT_DEG = 1.0
 _QUARTERS: list[list[Step]] = [  # clockwise
     [], [("transpose", "clock")], [("hflip", ""), ("vflip", "")], [("transpose", "cclock")],
@@ -84,7 +84,7 @@ class Converter:
     def __init__(self, time_base: Fraction, pixel_aspect: Fraction | None = None):
         self._time_base = time_base
         oblong = float(pixel_aspect or 1)
-        square = abs(oblong - 1) < NEARLY_SQUARE or not 1 / MOST_OBLONG <= oblong <= MOST_OBLONG
+        square = abs(oblong - 1) < NEARLY_SQUARE or not 1 / MAX_OBLONG <= oblong <= MAX_OBLONG
         self._oblong = 1.0 if square else oblong
         self._graphs: dict = {}
         self._sizes: dict = {}

@@ -48,7 +48,7 @@ class Unit:
     video: str | None = None  # None: there is no picture
     audio: str | None = None  # None: the video's own sound, if there is a video
     transcript: str | None = None  # a supplied one: see pipeline.corpora.transcripts
-    part: str | None = None  # of an official partition
+    part: str | None = None  # its part in an official partition
     shard: str = ""  # name of the files that faces, sound and words of the unit are in
 
     def __post_init__(self):
@@ -72,7 +72,7 @@ class Segment:
     unit_id: str
     speaker: str
     session: str | None = None
-    part: str | None = None  # of an official partition
+    part: str | None = None  # its part in an official partition
     start_s: float = 0.0
     end_s: float = math.inf
     side: Side = "whole"
@@ -86,7 +86,7 @@ class Segment:
     crops: str | None = None  # folder of supplied face crops, relative to the corpus root
     annotation: str | None = None  # frame-wise labels, relative to the corpus root
     group: str | None = None  # what a corpus says must not be torn apart, where that is none of the above
-    shard: str = ""  # as of its unit
+    shard: str = ""  # that of its unit
     turn: int | None = None  # its number in a dialog of several recordings, whose times do not tell what came first
 
     def __post_init__(self):

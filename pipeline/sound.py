@@ -17,13 +17,13 @@ from pipeline.container import (
     video_streams,
 )
 from pipeline.log import log
-from pipeline.stamps import ADVICE, BACK_S, MOST_PAUSE_S, Extent, first_picture_s
+from pipeline.stamps import ADVICE, BACK_S, MAX_PAUSE_S, Extent, first_picture_s
 from pipeline.timebase import SAMPLE_RATE_HZ, seconds
 
 BLOCK_S = 2.0
 JUMP_S = 0.03  # stamps this far from the count of samples mean a gap, less is jitter ...
 LOSS_S = 0.002  # ... except behind a packet that was lost
-LOUDEST = 8.0  # of full scale 1: mixes and coders go over it by less than these 18 dB, and integers by far more
+LOUDEST = 8.0  # times full scale: mixes and coders exceed it by less than these 18 dB, integers by far more
 ENORMOUS = 1e10  # more than integers of any depth: damage even where samples are stored as float
 
 
@@ -131,7 +131,7 @@ class _Blocks:
 
     def _check(self, jump_s: float) -> None:
         """Raise MediaError for stamps that no recording has."""
-        if jump_s > MOST_PAUSE_S:
+        if jump_s > MAX_PAUSE_S:
             raise MediaError(self.path, f"impossible time stamps of the sound: they jump by {jump_s:.0f} s", ADVICE)
-        if jump_s < -(BACK_S if self._resampler else MOST_PAUSE_S):
+        if jump_s < -(BACK_S if self._resampler else MAX_PAUSE_S):
             raise MediaError(self.path, f"time stamps of the sound go back by {-jump_s:.0f} s", ADVICE)

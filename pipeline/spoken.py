@@ -13,7 +13,7 @@ class SpokenWords:
 
     def __init__(self, words: Iterable[Word]):
         self._marked = defaultdict[str, list[tuple[int, Word]]](list)
-        self._shared = defaultdict[str | None, list[tuple[int, Word]]](list)  # by unit, those of nobody in it
+        self._shared = defaultdict[str | None, list[tuple[int, Word]]](list)  # by unit: words of no one segment
         for place in enumerate(sorted(words, key=lambda w: (w.start_s, w.end_s))):
             word = place[1]
             (self._shared[word.unit_id] if word.segment_id is None else self._marked[word.segment_id]).append(place)

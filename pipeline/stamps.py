@@ -18,14 +18,14 @@ from pipeline.frame_numbers import FrameNumbers
 from pipeline.timebase import longest_step_s, seconds
 
 Item = TypeVar("Item")
-MOST_PAUSE_S = 1800.0  # no film pauses longer, ...
-MOST_PAUSES = 10.0  # ... nor this many times as long as all the rest of it, ...
-LEAST_PAUSE_S = 60.0  # ... if it pauses longer than this
-MOST_FRAME_S = 10.0  # from picture to picture of a long film, on average
+MAX_PAUSE_S = 1800.0  # no film pauses longer, ...
+MAX_PAUSES = 10.0  # ... nor this many times as long as all the rest of it, ...
+MIN_PAUSE_S = 60.0  # ... if it pauses longer than this
+MAX_FRAME_S = 10.0  # average time from picture to picture of a long film
 BACK_S = 2.0  # stamps of decoding that go back by more are those of a second film
-STEADY = ("mpeg1video", "mpeg2video")  # have a picture for every step of their rate
-MOST_JUMPS = 0.5  # of frame numbers; more, and they mean something else
-HEAD_PACKETS = 300  # from the first with which decoding can begin, among which the first picture is
+STEADY = ("mpeg1video", "mpeg2video")  # codecs with a picture for every step of their rate
+MAX_JUMPS = 0.5  # share of frame numbers that jump; above it they mean something else
+HEAD_PACKETS = 300  # packets from where decoding can begin, among which the first picture is
 REPAINTED_S = 10.0  # after which moving pictures have replaced what was damaged, even without a key frame
 TAIL_BYTES = 1 << 16
 FEWER_FRAMES = 2  # than promised: programs count differently by this much
@@ -58,7 +58,7 @@ class Extent:
         if self.first is None:
             return None
         begin_s, end_s, pause_s = (seconds(ticks, self.time_base) for ticks in (self.first, self.last, self.pause))
-        possible = max(abs(begin_s - zero_s), pause_s) <= MOST_PAUSE_S
+        possible = max(abs(begin_s - zero_s), pause_s) <= MAX_PAUSE_S
         return (begin_s - zero_s, end_s - zero_s) if possible else None
 
 
@@ -74,13 +74,13 @@ class Packets:
     keys: list[bool] = field(default_factory=list)
     spare: list[bool] = field(default_factory=list)
     broken: list[bool] = field(default_factory=list)
-    count: int = 0  # of all packets, those that are not seen included
+    count: int = 0  # number of all packets, those that are not seen included
     begin: int | None = None  # stamp of the packet with which decoding can begin ...
     begin_at: int = 0  # ... and how many pictures to be seen lie in front of it
     indexed: int = 0  # how many of them the index names that was read with the header
     end: int = 0  # first byte behind the last of them
     reach: int = 0  # ticks from the first stamp of all packets to the end of the last
-    steady: bool = False  # of a kind that knows no pauses
+    steady: bool = False  # whether the codec knows no pauses
     back: int = 0  # most ticks by which the stamps of decoding go back
     sound: Extent | None = None  # where that was asked, and there is any
 
@@ -135,7 +135,7 @@ def demuxed(container, stream, most: int | None = None, sound=None) -> Packets:
 
     ``sound``: the stream of which to say, in the same pass, from when to when it lasts.
     """
-    recorded = container.format.name in ("mpegts", "mpeg")  # of a broadcast: begins where somebody began to record
+    recorded = container.format.name in ("mpegts", "mpeg")  # a recorded broadcast begins where somebody began to record
     codec = stream.codec_context
     found = Packets(steady=codec.name in STEADY, indexed=len(stream.index_entries))
     seen, before = Extent(stream.time_base), None
@@ -168,7 +168,7 @@ def demuxed(container, stream, most: int | None = None, sound=None) -> Packets:
             found.broken.append(packet.is_corrupt)
             jumps.append(jumped)
             jumped = False
-    if sum(jumps) < MOST_JUMPS * len(jumps):
+    if sum(jumps) < MAX_JUMPS * len(jumps):
         found.broken = [broken or jump for broken, jump in zip(found.broken, jumps)]
     found.reach = seen.last - (seen.first or 0)
     return found
@@ -202,9 +202,9 @@ def check(path: Path, time_s: np.ndarray, back_s: float) -> None:
     steps_s, end_s = np.diff(time_s), float(time_s[-1])
     at = int(np.argmax(steps_s))
     pause_s = float(steps_s[at])
-    if pause_s > MOST_PAUSE_S or pause_s > max(LEAST_PAUSE_S, MOST_PAUSES * (end_s - pause_s)):
+    if pause_s > MAX_PAUSE_S or pause_s > max(MIN_PAUSE_S, MAX_PAUSES * (end_s - pause_s)):
         raise MediaError(path, f"impossible time stamps: they jump by {pause_s:.0f} s at {time_s[at]:.1f} s", ADVICE)
-    if end_s > max(MOST_PAUSE_S, MOST_FRAME_S * len(time_s)):
+    if end_s > max(MAX_PAUSE_S, MAX_FRAME_S * len(time_s)):
         raise MediaError(path, f"impossible time stamps: {len(time_s)} pictures in {end_s:.0f} s", ADVICE)
 
 

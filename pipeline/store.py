@@ -27,8 +27,8 @@ from pipeline.records import InputError
 
 SCHEMA = 1
 __digest__ = "feature store, schema 1, revision 1"
-CHUNK_BYTES = 1 << 16  # of values
-CHUNK_ROWS = 1 << 16  # of what each row has one or two of
+CHUNK_BYTES = 1 << 16  # size of a chunk of values
+CHUNK_ROWS = 1 << 16  # rows in a chunk of what each row has one or two of
 BUFFER_BYTES = 1 << 20
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",

@@ -8,7 +8,7 @@ from math import isclose
 
 import numpy as np
 
-SAMPLE_RATE_HZ = 16_000  # of all sound, whatever rate its file has
+SAMPLE_RATE_HZ = 16_000  # rate of all sound, whatever its file has
 ALIGNMENT_FRAME_S = 0.01  # one frame of a .wdseg file
 HOLE_S, HOLE_STEPS = 0.5, 10.0  # frames further apart than both, the latter in usual steps, have a hole between them
 

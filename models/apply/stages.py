@@ -17,7 +17,7 @@ from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
 from pipeline.corpora.transcripts import not_used
 from pipeline.crops import FaceFile
-from pipeline.faces.everybody import LEAST_SEEN_S, write_everybody
+from pipeline.faces.everybody import MIN_SEEN_S, write_everybody
 from pipeline.faces.stage import write_faces
 from pipeline.features.command import build
 from pipeline.features.join import join_stores
@@ -102,7 +102,7 @@ class Stages:
             segments, brief = write_everybody(video, recording.segments, path, how.get("sample_rate_hz"))
             recording = replace(recording, segments=tuple(segments))
             if brief:
-                notes.append(f"Faces seen for less than {LEAST_SEEN_S:g} s at a time, which have no track: {brief}.")
+                notes.append(f"Faces seen for less than {MIN_SEEN_S:g} s at a time, which have no track: {brief}.")
         faces = FaceFile(path)
         return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.notes), *notes]
 

@@ -20,11 +20,11 @@ _CLOCK = r"((?:\d+:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3}|:\d{3})?)"
 _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _MEANT = re.compile(r"\s*-?\d[\d:.,]*\s*-+>")  # a line of times that is wrong
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
-_NAME = r"[^\W\d_][^\s:：<>]*(?: [^\s:：<>]+){0,4}"  # of five words at most
+_NAME = r"[^\W\d_][^\s:：<>]*(?: [^\s:：<>]+){0,4}"  # a name of at most five words
 _NAMED = re.compile(rf"\s*(?P<name>{_NAME})(?:: +|：\s*)(?=\S)")
 _STAMP = re.compile(r"<((?:\d+:)?\d{1,2}:\d{2}[.,]\d{3})>")
 INSTANT_S = 0.05  # a caption shown for less only moves lines up
-MOST_SHOWN = 200  # words
+MAX_SHOWN = 200  # words
 A_LINE = 3  # words that nobody says twice by chance, whenever a caption ends
 
 
@@ -107,7 +107,7 @@ def _repeated(shown: list[list[str]]) -> list[int]:
     """How many words at the beginning of each caption are those at the end of the one before."""
     counts = [0]
     for before, now in pairwise(shown):
-        most = min(len(before), len(now), MOST_SHOWN)
+        most = min(len(before), len(now), MAX_SHOWN)
         counts.append(next((n for n in range(most, 0, -1) if before[-n:] == now[:n]), 0))
     return counts[: len(shown)]
 

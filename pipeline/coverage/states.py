@@ -14,7 +14,7 @@ from pipeline.causes import Cause, Status
 from pipeline.records import Finding, Modality, Segment, Word, read_table
 from pipeline.spoken import SpokenWords
 
-OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # of pipeline.crops.CODES
+OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # causes in the order of pipeline.crops.CODES
 FAILURES = "recogniser_failures"  # beside words, by the same file names
 
 
@@ -84,7 +84,7 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         i = own[segment.segment_id]
         stretches_s = np.clip(audio.observed_s[i], segment.start_s, segment.end_s)
         observed_s = float(np.ptp(stretches_s, axis=1).sum())
-        missing_s = np.abs(stretches_s - (segment.start_s, segment.end_s))  # of one stretch, at its edges
+        missing_s = np.abs(stretches_s - (segment.start_s, segment.end_s))  # at the edges, if it is one stretch
         whole = observed_s > 0 and len(stretches_s) == 1 and missing_s.max() <= EDGE_TOLERANCE_S
         reason, cause, fraction = audio.reasons[i], None, 1.0 if whole else observed_s / segment.duration_s
         if not whole:

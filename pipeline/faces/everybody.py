@@ -25,7 +25,7 @@ from pipeline.records import Segment
 
 SAME = 0.9  # correlation of looks that people of one film have with themselves, and hardly ever with each other
 SUDDENLY = 0.75  # correlation with the picture before below which another face may have taken the place of the first
-LEAST_SEEN_S = 1.0  # for which somebody must be seen, never lost for longer than FORGET_S, to be a person
+MIN_SEEN_S = 1.0  # a face must be visible this long, without a gap above FORGET_S, to count as a person
 
 
 class _Idle:
@@ -53,7 +53,7 @@ class Somebody(Person):
 class Crowd(Scene):
     """All people in view, frame after frame; whoever is lost before being seen for ``least_s`` is forgotten."""
 
-    def __init__(self, detector: Detector, least_s: float = LEAST_SEEN_S):
+    def __init__(self, detector: Detector, least_s: float = MIN_SEEN_S):
         super().__init__((), lambda picture: picture.half("whole"), detector)
         self.people: list[Somebody] = []
         self.least_s, self.forgotten = least_s, 0
@@ -169,7 +169,7 @@ def write_everybody(
     plan = plan_frames(video.time_s, spans, sample_rate_hz)
     looked_s = sum(float(np.ptp(time_s, axis=1).sum()) for time_s, _ in plan.values())
     detector = Detector()
-    crowd = Crowd(detector, min(LEAST_SEEN_S, looked_s / 2))
+    crowd = Crowd(detector, min(MIN_SEEN_S, looked_s / 2))
     with FaceWriter(out, {}, {"picture": "face"}) as writer:
         known: list[Somebody] = []
         failure = ""

@@ -22,10 +22,10 @@ from pipeline.faces.align import Face, apart, five_points
 from pipeline.picture import Box, Picture
 
 POINTS = 468
-MIN_CONFIDENCE = 0.5  # of the detector, as in the mesh's own graph
+MIN_CONFIDENCE = 0.5  # the detector's, as in the mesh's own graph
 WINDOW_FACES = 3.0  # side of a tracker's window over the size of its face
 MIN_WINDOW_PX = 96
-MIN_PART_PX = 320  # of a part of the picture that is searched by itself for small faces
+MIN_PART_PX = 320  # side of a part of the picture that is searched by itself for small faces
 _GRAPH = "mediapipe/modules/face_landmark/face_landmark_front_cpu.binarypb"  # what solutions.FaceMesh runs
 _LANDMARKS = "multi_face_landmarks"
 _PRESENCE = "facelandmarkcpu__face_presence_score"
@@ -114,7 +114,7 @@ class Detector:
 class Tracker:
     """Follow one face with the face mesh in tracking mode."""
 
-    _announced = False  # whether the mesh has said, once in a process, what it says at its first face
+    _announced = False  # whether MediaPipe has printed its start-up message in this process
 
     def __init__(self):
         self._window: Box | None = None

@@ -22,7 +22,7 @@ from pipeline.timebase import sample_count, sample_index
 
 @options
 class Options:
-    """What every extractor of ours can be told; its own options come on top."""
+    """Options of every built-in extractor, to which each adds its own."""
 
     dtype: Literal["float32", "float16"] = Field(
         "float32", description="number format in the feature store; float16 halves its size"
@@ -80,10 +80,10 @@ class Extractor(ABC):
     pool_s: float = 0.0
     """Sound: over how long the driver averages rows, whole samples of which ``cut.grid`` is then a multiple."""
     cosine_to_float32: float | None = None
-    """Of a network in a lower precision: the least cosine between its rows of a built-in piece and those in float32."""
+    """For reduced precision: smallest cosine between rows in it and in float32, on a built-in clip."""
     layers: Sequence[int] = ()
-    """Numbers of a network's layers that stand side by side in each row, as models are to mix them; known once ``dim``
-    is. Empty: a row is one vector."""
+    """Numbers of the layers that each row holds side by side for models to mix; known once ``dim`` is. Empty: a row is
+    one vector."""
     needs_crops: ClassVar[bool] = True
     """Video: whether the pictures are looked at; where not, they are left undecoded and all zero."""
     Config: ClassVar[type] = Options

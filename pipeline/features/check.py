@@ -18,7 +18,7 @@ from pipeline.features.synthetic import clip
 from pipeline.store import Rows
 from pipeline.timebase import sample_count, sample_index
 
-TOLERANCE = 1e-3  # of the largest value: what padding and the order of sums may change
+TOLERANCE = 1e-3  # share of the largest value that padding and the order of sums may change
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Load a transformers checkpoint from a local folder: offline, safetensors, no remote code, nothing left at random."""
+"""Load a transformers checkpoint from a local folder: offline, safetensors, no remote code, no weights left random."""
 
 import inspect
 import os
@@ -24,7 +24,7 @@ COMMON_WORDS = (
     "এবং এই না করে থেকে একটি হয় তার জন্য কি", "மற்றும் ஒரு இந்த அது என்று இல்லை அவர் நான் உள்ள என",
     "ที่ และ ใน ของ ไม่ เป็น มี ได้ ว่า ให้",
 )  # fmt: skip
-LEAST_KNOWN = 0.5  # of the common words of some language
+MIN_KNOWN = 0.5  # share of the common words of at least one language
 _UNUSED_IN_EXTRACTION = ("masked_spec_embed", "mask_token")  # parameters of pre-training alone
 
 
@@ -68,7 +68,7 @@ def load_model(folder: Path, modality: Modality, device: str, pooled: bool = Fal
             output_loading_info=True,
             **extra,
         )
-    except Exception as error:  # of many kinds: those of transformers, torch, safetensors and of each model
+    except Exception as error:  # any kind: transformers, torch, safetensors and each model raise their own
         raise InputError(f"{folder}: the model cannot be loaded: {_first_line(error)}") from None
     _check_complete(folder, report)
     if config.model_type == "vit_mae":  # hides most patches by chance, also where it is not trained: it is to see all
@@ -94,7 +94,7 @@ def load_processor(folder: Path, modality: Modality):
     how = {"backend": "pil"} if modality == "video" else {}  # the same pixels whether torchvision is there or not
     try:
         processor = auto.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **how)
-    except Exception as error:  # of many kinds: each processor reads files of its own
+    except Exception as error:  # any kind: each processor reads files of its own
         what = "tokenizer files" if modality == "text" else "preprocessor_config.json"
         raise InputError(
             f"{folder}: the checkpoint's {what} cannot be used ({_first_line(error)}); fetch a revision that has them"
@@ -105,7 +105,7 @@ def load_processor(folder: Path, modality: Modality):
 
 
 def _check_knows_words(folder: Path, tokenizer) -> None:
-    """Raise InputError where a tokenizer makes the same of most words, as without its files, or is of another model."""
+    """Raise InputError where a tokenizer cannot tell most words apart, as without its files, or is another model's."""
     nothing = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
 
     def known(words: list[str]) -> float:
@@ -116,7 +116,7 @@ def _check_knows_words(folder: Path, tokenizer) -> None:
         most = max(known(words.split()) for words in COMMON_WORDS)
     except Exception:  # a tokenizer without vocabulary may not even run
         most = 0.0
-    if most < LEAST_KNOWN:
+    if most < MIN_KNOWN:
         raise InputError(
             f"{folder}: its tokenizer cannot tell words apart (it knows {len(tokenizer)} tokens): the files of the "
             "tokenizer are missing, or of another model; fetch a revision with tokenizer.json, vocab.txt or the like"

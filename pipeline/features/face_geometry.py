@@ -1,4 +1,4 @@
-"""Face geometry from the MediaPipe mesh: head pose, a few measures, and landmarks freed of place, size and pose."""
+"""Face geometry from the MediaPipe mesh: head pose, a few measures, and landmarks free of position, size and pose."""
 
 from typing import Literal
 

@@ -25,7 +25,7 @@ _TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
 _SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
 _PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
 _ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
-_VECTORS = re.compile(r"[\w.-]+\.vec|[\w.-]*\d+d\.txt")  # of words, as in glove.840B.300d.txt
+_VECTORS = re.compile(r"[\w.-]+\.vec|[\w.-]*\d+d\.txt")  # word vectors, as in glove.840B.300d.txt
 _CTRANSLATE2 = re.compile(r"model\.bin|(shared_)?vocabulary\.(json|txt)")
 
 
@@ -184,7 +184,7 @@ def _endpoint() -> str:
 
 
 def _differs(path: Path, announced: dict) -> str | None:
-    """How a file is another one than announced: by its size in bytes, its SHA-256, or its digest in git."""
+    """How a file differs from the one announced: in its size in bytes, its SHA-256, or its digest in git."""
     size = path.stat().st_size
     if announced.get("bytes") not in (None, size):
         return f"{size} bytes instead of {announced['bytes']}"
@@ -218,7 +218,7 @@ def _as_input_error(source: Source, name: str | None = None) -> Iterator[None]:
         text = "HF_HUB_OFFLINE is set; unset it where weights are fetched"
     except errors.RemoteEntryNotFoundError:
         text = "the hub lists the file but does not have it; pin another revision"
-    except Exception as error:  # of whichever HTTP library the client uses
+    except Exception as error:  # any kind: that of whichever HTTP library the client uses
         reason = (str(error.__cause__ or error).splitlines() or ["no reason given"])[0][:200]
         text = (
             f"could not be downloaded from {_endpoint()} ({type(error).__name__}: {reason}). Run this on a "

@@ -9,7 +9,7 @@ from pipeline.crops import PICTURE_PX
 from pipeline.records import InputError
 
 RESAMPLING = {0: "nearest", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
-TOLERANCE = 1e-3  # of pixels about -2 to 2: far above the last digits, below a step of 255
+TOLERANCE = 1e-3  # between pixels of about -2 to 2: far above rounding errors, below one of 255 steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def preparation_of(processor, where) -> ImagePreparation | OwnPreparation:
         wanted = [own(trial) for trial in trials]
         if any(pixels.ndim != 4 or pixels.shape[:2] != (1, 3) for pixels in wanted):
             raise ValueError(f"its pixels have the shape {tuple(wanted[0].shape)}, not (1, 3, height, width)")
-    except Exception as error:  # of many kinds: each processor has code of its own
+    except Exception as error:  # any kind: each processor has code of its own
         raise InputError(
             f"{where}: the checkpoint's {type(processor).__name__} does not prepare single pictures "
             f"({type(error).__name__}: {error}); choose a network that looks at one picture at a time"

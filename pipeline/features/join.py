@@ -1,4 +1,4 @@
-"""Several feature stores of one modality side by side in one, on the time of the first."""
+"""Join several feature stores of one modality side by side, at the times of the first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.timebase import to_grid
 @click.option("--name", required=True, help="Name of this entry among the corpus's extractors.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
 def join(stores, name, out):
-    """Put feature stores of one modality side by side, the others on the time of the first."""
+    """Put feature stores of one modality side by side, at the times of the first."""
     join_stores([FeatureStore(path) for path in stores], name, out)
     log.info("%s: joined %d stores", out, len(stores))
 
@@ -46,7 +46,7 @@ def join_stores(stores: Sequence[FeatureStore], name: str, out: str | Path) -> N
             "stores": [store.attributes["name"] for store in stores],
             "modality": first.attributes["modality"],
         },
-        "weights": {},  # those of the joined stores stand in these
+        "weights": {},  # recorded in the joined stores
         "inputs": "+".join(store.attributes["inputs"] for store in stores),
     }
     wide = "float32" if any(store.dtype == np.float32 for store in stores) else "float16"

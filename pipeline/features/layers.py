@@ -1,33 +1,35 @@
 """Which hidden layers of a network become features, and how several are combined."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Options, options
 from pipeline.records import InputError
+
+Layers = Annotated[
+    Literal["last", "all"] | list[int],
+    Field(description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"),
+]
+Combine = Annotated[
+    Literal["mean", "sum", "concat", "keep"],
+    Field(
+        description="how several layers become one row; concat and keep multiply the width, keep for networks to learn "
+        "how to weigh them"
+    ),
+]
 
 
 @options
 class LayerOptions(Options):
     """Layer 0 is the embedding below the first layer, -1 ("last") the last layer."""
 
-    layers: Literal["last", "all"] | list[int] = Field(
-        "last", description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last"
-    )
-    combine: Literal["mean", "sum", "concat", "keep"] = Field(
-        "mean",
-        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
-        "learn how to weigh them",
-    )
+    layers: Layers = "last"
+    combine: Combine = "mean"
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of matrix products and convolutions; bfloat16 is faster where the device has it, and not the same "
-        "to the last digits",
+        description="arithmetic of matrix products and convolutions; bfloat16 is faster where the device has it, and "
+        "differs in the last digits",
     )
 
     def __post_init__(self):
@@ -36,40 +38,8 @@ class LayerOptions(Options):
 
     @property
     def apart(self) -> bool:
-        """Whether a row keeps layers side by side for networks to weigh; the last alone is a row as any other."""
+        """Whether a row keeps layers side by side for networks to weigh; the last alone is an ordinary row."""
         return self.combine == "keep" and not only_last(self.layers)
-
-
-@contextmanager
-def arithmetic(device: str, precision: str) -> Iterator[None]:
-    """Within it networks run without gradients, in the precision that was asked for."""
-    import torch
-
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
-        yield
-
-
-def settle_precision(extractor) -> float | None:
-    """Keep the weights of matrix products and convolutions in the precision that was asked for.
-
-    Autocast would make the same numbers of them anew for every batch. Gives the least cosine between the rows of a
-    built-in piece and those in float32; None where that is what was asked for.
-    """
-    import torch
-
-    from pipeline.features.synthetic import clip
-
-    asked, piece = extractor.config, clip(extractor.modality, 1.0)
-    if asked.precision == "float32":
-        return None
-    extractor.config = replace(asked, precision="float32")
-    exact = extractor.extract([piece])[0]
-    extractor.config = asked
-    for module in extractor.model.modules():
-        if isinstance(module, (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)):
-            module.to(torch.bfloat16)
-    a, b = exact.values[exact.valid], extractor.extract([piece])[0].values[exact.valid]
-    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
 def layer_indices(layers, count: int, what: str) -> list[int]:
@@ -88,10 +58,10 @@ def layer_indices(layers, count: int, what: str) -> list[int]:
 
 
 def drop_unused_layers(model, layers) -> None:
-    """Take out what lies above the layers that are counted from below, but for one layer.
+    """Remove all but one of the layers above those chosen, where these are counted from below.
 
-    That one stays because many networks normalise the output of the highest layer that they have. Networks whose layers
-    differ in width stay as they are: what normalises the output of their last fits no other.
+    One stays because many networks normalise the output of their highest layer. Networks whose layers differ in width
+    stay as they are: the normalisation of their last layer fits no other.
     """
     import torch
 
@@ -104,7 +74,7 @@ def drop_unused_layers(model, layers) -> None:
 
 
 def for_small_network(options: dict) -> dict:
-    """The options with all layers in place of those counted from below, of which a small network may have fewer."""
+    """The options with all layers instead of those counted from below, which a small network may lack."""
     layers = options.get("layers")
     counted = isinstance(layers, list) and any(isinstance(n, int) and n >= 0 for n in layers)
     return {**options, "layers": "all"} if counted else options
@@ -116,7 +86,7 @@ def only_last(layers) -> bool:
 
 
 def chosen_states(output, layers, what: str) -> tuple[list, list[int]]:
-    """The hidden states that ``layers`` names of a model's output, and their numbers; the last alone has none."""
+    """The hidden states of a model's output that ``layers`` names, and their numbers; none for the last alone."""
     if only_last(layers):
         return [output.last_hidden_state], []
     hidden = [*output.hidden_states[:-1], output.last_hidden_state]

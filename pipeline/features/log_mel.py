@@ -50,7 +50,7 @@ def log_mel(
 
 
 def vggish_bank() -> np.ndarray:
-    """(257, 64) triangles straight over mel, not over hertz as elsewhere; the lowest bin counts for nothing."""
+    """(257, 64) triangular filters, linear in mel rather than in hertz as elsewhere; the lowest bin has no weight."""
 
     def mel(hz):
         return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
@@ -90,10 +90,10 @@ class LogMel(Extractor):
 
 
 class VggishLogMel(Extractor):
-    """What VGGish is fed with: patches of 96 windows of 25 ms every 10 ms by 64 bands from 125 to 7500 Hz.
+    """The input of VGGish: patches of 96 windows of 25 ms every 10 ms by 64 bands from 125 to 7500 Hz.
 
     Magnitude spectra, natural logarithm with offset 0.01 (Hershey et al. 2017). A patch sees 95 hops and a window,
-    0.975 s. Shorter sound is padded with silence at its end; what is left after the last whole patch is not covered.
+    0.975 s. Shorter sound is padded with silence at its end; what follows the last whole patch is not covered.
     """
 
     modality = "audio"

@@ -22,12 +22,12 @@ CHANNELS_SECOND = (
     "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool",
     "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "DepthToSpace", "SpaceToDepth",
 )  # fmt: skip
-"""What ONNX defines for (batch, channels, height, width) alone."""
+"""Operators that ONNX defines for (batch, channels, height, width) only."""
 
 
 @options
 class OnnxImageOptions(Options):
-    """How pixels are prepared and which tensor is the feature; the file says nothing of that."""
+    """How pixels are prepared and which tensor is the feature, neither of which the file says."""
 
     file: str | None = Field(None, description="name of the .onnx file where the weights hold several")
     output: str | None = Field(
@@ -149,14 +149,14 @@ def output_of(graph: "onnx.GraphProto", wanted: str | None, path: Path) -> str:
         others = f", its last inner tensors {', '.join(inner[-NAMED:])}" if inner else ""
         raise InputError(f"{path}: has {why}; its outputs are {', '.join(outputs)}{others}")
     if name not in outputs:
-        graph.output.add(name=name)  # the type, ONNX Runtime finds out
+        graph.output.add(name=name)  # ONNX Runtime infers its type
     return name
 
 
 def channel_axis(graph: "onnx.GraphProto", tensor: str, of_input: int) -> int:
-    """Which axis of a feature map holds the channels, followed from where ONNX says so through what turns the axes.
+    """Axis of a feature map that holds the channels, traced through transpositions from an operator that fixes it.
 
-    ``of_input`` is that of the graph's input.
+    ``of_input`` is that axis of the graph's input, used where no operator fixes it.
     """
     made_by = {name: node for node in graph.node if node.input for name in node.output}  # constants have no input
     turns = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.records import InputError
 from pipeline.stand_in import stand_in
 
-CTRANSLATE2 = "model.bin"  # its format is its own, no pickle
+CTRANSLATE2 = "model.bin"  # a format of its own, no pickle
 REMEDY = "delete it and fetch the weights again, or take them from another source"
 
 
@@ -34,7 +34,7 @@ def _json(path: Path) -> str | None:
 def _safetensors(path: Path) -> None:
     from safetensors import safe_open
 
-    with safe_open(path, "np") as file:  # reads the header, and holds the length against it
+    with safe_open(path, "np") as file:  # reads the header and checks the length against it
         file.keys()
 
 

@@ -14,7 +14,7 @@ from pipeline.store import Rows
 
 @options
 class OpenSmileOptions(Options):
-    """Which set, and whether every 10 ms or once for the whole."""
+    """Which set, and whether its rows are for every 10 ms or for the whole segment."""
 
     feature_set: Literal["eGeMAPSv02", "GeMAPSv01b", "ComParE_2016"] = Field("eGeMAPSv02", description="which set")
     level: Literal["lld", "functionals"] = Field(
@@ -41,7 +41,7 @@ class OpenSmile(Extractor):
 
     @property
     def cut(self) -> Cut:
-        """Functionals are of a whole piece, so these have no context."""
+        """Functionals describe a whole piece, so they have no context."""
         if self.config.level == "functionals":
             return Cut(length=60.0, grid=0.01, batch=600.0)
         return Cut(length=60.0, context=2.0, grid=0.01, batch=600.0)

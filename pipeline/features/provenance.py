@@ -1,4 +1,4 @@
-"""What a feature store says about its own making: options, weights, software and a digest of what was read."""
+"""How a feature store was made, as its attributes say: options, weights, software and a digest of what was read."""
 
 import platform
 from dataclasses import asdict
@@ -54,7 +54,7 @@ def software(extractor: Extractor) -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed as a package"
     if extractor.cosine_to_float32 is not None:
-        least = floor(1000 * extractor.cosine_to_float32) / 1000  # down: it holds, and for other processors, too
+        least = floor(1000 * extractor.cosine_to_float32) / 1000  # rounded down, to hold on other processors, too
         found |= {"arithmetic": extractor.config.precision, MEASURED: f"{least:.3f}"}
     return found
 

@@ -62,7 +62,7 @@ def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str
 
 
 def length_batches(lengths: list[float], batch: float) -> list[list[int]]:
-    """Indices of pieces in batches: longest first, each at most ``batch`` with padding; without those of no length."""
+    """Indices of pieces in batches: longest first, each at most ``batch`` with padding; empty pieces are left out."""
     batches: list[list[int]] = []
     longest = 0.0
     for i in sorted((i for i, n in enumerate(lengths) if n > 0), key=lambda i: -lengths[i]):
@@ -124,7 +124,7 @@ def _groups(jobs: Iterable[Job], limit: float) -> Iterator[list[Job]]:
 
 
 def _ahead(items: Iterable) -> Iterator:
-    """Yield the items, the next one being read while the last one is worked on."""
+    """Yield the items, reading the next one while the last one is worked on."""
     items = iter(items)
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, items, None)

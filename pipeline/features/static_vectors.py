@@ -1,4 +1,4 @@
-"""Static word vectors as GloVe, word2vec and fastText give them out: a text file with a word and its numbers a line."""
+"""Static word vectors as GloVe, word2vec and fastText distribute them: a text file, one word and its numbers a line."""
 
 import mmap
 import re
@@ -76,7 +76,7 @@ def index_vectors(path: Path) -> tuple[dict[str, int], int]:
     """Where each word's line begins in a file of vectors, and how wide they are; of a word given twice, the first.
 
     A first line of two whole numbers (how many words, how wide) is a heading, as of word2vec. Words may hold spaces, as
-    some of GloVe do. Raises InputError where a line has another width than the first, naming the line.
+    some of GloVe's do. Raises InputError where a line has another width than the first, naming the line.
     """
     place: dict[str, int] = {}
     width = begin = 0
@@ -102,7 +102,7 @@ def index_vectors(path: Path) -> tuple[dict[str, int], int]:
 
 
 def _ends_in_number(word: str) -> bool:
-    """Whether what stands before a line's last numbers is itself a word and a number, so that there is one too many."""
+    """Whether the part of a line taken for its word ends in a number, so that the line has one number too many."""
     _, space, last = word.rpartition(" ")
     try:
         return bool(space) and float(last) == float(last)

@@ -1,23 +1,15 @@
 """Any transformers speech model with a convolutional front end: wav2vec2, HuBERT, WavLM and kin, or Whisper."""
 
 from math import prod
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, options
-from pipeline.features.layers import (
-    LayerOptions,
-    arithmetic,
-    chosen_states,
-    combine,
-    drop_unused_layers,
-    only_last,
-    settle_precision,
-)
+from pipeline.features.base import Cut, options
+from pipeline.features.layers import LayerOptions
 from pipeline.features.piece import AudioPiece
 from pipeline.features.synthetic import clip
+from pipeline.features.transformers_base import TransformersExtractor
 from pipeline.records import InputError
 from pipeline.store import Rows
 from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
@@ -25,7 +17,7 @@ from pipeline.timebase import SAMPLE_RATE_HZ, window_ranges_s
 
 @options
 class TransformersAudioOptions(LayerOptions):
-    """Layers, pooling, and how long sound is cut."""
+    """Layers, pooling, and how long sound is cut into pieces."""
 
     pool_s: float | None = Field(
         None,
@@ -37,29 +29,22 @@ class TransformersAudioOptions(LayerOptions):
     batch_s: float = Field(60.0, gt=0, description="seconds of sound, padding counted, in one pass of the network")
 
 
-class TransformersAudio(Extractor):
+class TransformersAudio(TransformersExtractor):
     """Hidden states of a speech model, one row for each step of its convolutional front end.
 
     The time of a row is the stretch of sound its front end sees, from the kernels and strides in the model's config.
     """
 
     modality = "audio"
-    packages = ("torch", "transformers")
-    needs_weights = True
     demonstration_weights = "demo:wav2vec2"
     Config = TransformersAudioOptions
 
-    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
-        super().__init__(config, weights, device)
-        from pipeline.features.checkpoint import load_model, load_processor
-
-        self.model = load_model(weights, "audio", device)
-        drop_unused_layers(self.model, self.config.layers)
-        self.processor = load_processor(weights, "audio")
-        self.name = self.model.config.model_type
+    def _set_up(self) -> None:
         rate = getattr(self.processor, "sampling_rate", SAMPLE_RATE_HZ)
         if rate != SAMPLE_RATE_HZ:
-            raise InputError(f"{weights}: {self.name} takes sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz")
+            raise InputError(
+                f"{self.weights}: {self.name} takes sound at {rate} Hz; sound here has {SAMPLE_RATE_HZ} Hz"
+            )
         self.whisper = self.name == "whisper"
         self.stride, self.field, self.lead = self._geometry()
         pool = max(1, round((self.config.pool_s or 0) * SAMPLE_RATE_HZ / self.stride))
@@ -68,10 +53,9 @@ class TransformersAudio(Extractor):
         if self.whisper:
             self._check_fits()
         self.batched = self.whisper or self._padding_is_harmless()
-        self.cosine_to_float32 = settle_precision(self)
 
     def _geometry(self) -> tuple[int, int, int]:
-        """Samples from row to row, samples that a row's front end sees, and samples it sees before the first one."""
+        """Samples from row to row, samples that a row sees, and samples that the first row sees before the sound."""
         config = self.model.config
         if self.whisper:
             # A mel frame every hop sees n_fft samples around it; two convolutions of 3, the second with stride 2.
@@ -149,12 +133,7 @@ class TransformersAudio(Extractor):
         return [values[:count] for values, count in zip(found, counts, strict=True)]
 
     def _pass(self, pieces: list[AudioPiece]) -> list[np.ndarray]:
-        inputs = {k: v.to(self.device) for k, v in self._inputs(pieces).items()}
-        with arithmetic(self.device, self.config.precision):
-            output = self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
-            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
-            self.layers = numbers if self.config.combine == "keep" else []
-            values = combine(states, self.config.combine, self.name).float().cpu().numpy()
+        values = self._hidden({k: v.to(self.device) for k, v in self._inputs(pieces).items()})
         expected = self.row_count(max(len(piece) for piece in pieces))
         if values.shape[1] != expected and not self.whisper:
             raise InputError(

@@ -1,27 +1,20 @@
 """Any transformers image model over face crops: ViT, ResNet, ConvNeXt, CLIP, DINOv2 and kin."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Cut, Extractor, options
+from pipeline.features.base import Cut, options
 from pipeline.features.image_preparation import preparation_of
-from pipeline.features.layers import (
-    LayerOptions,
-    arithmetic,
-    chosen_states,
-    combine,
-    drop_unused_layers,
-    only_last,
-    settle_precision,
-)
+from pipeline.features.layers import LayerOptions
 from pipeline.features.piece import FacePiece
+from pipeline.features.transformers_base import TransformersExtractor
 from pipeline.records import InputError
 from pipeline.store import Rows
 
-BESIDE = ("cls_token", "cls_register_token", "class_embedding", "register_tokens", "distillation_token")  # of patches
+# Parameters that hold tokens other than those of patches.
+BESIDE = ("cls_token", "cls_register_token", "class_embedding", "register_tokens", "distillation_token")
 
 
 @options
@@ -36,7 +29,7 @@ class TransformersImageOptions(LayerOptions):
     batch_size: int = Field(64, gt=0, description="faces in one pass of the network")
 
 
-class TransformersImage(Extractor):
+class TransformersImage(TransformersExtractor):
     """One row for each video frame: the pooled hidden state of an image model; invalid where there is no face.
 
     Crops go through what the checkpoint's own image processor prescribes (size, centre crop, mean, standard deviation),
@@ -44,22 +37,13 @@ class TransformersImage(Extractor):
     """
 
     modality = "video"
-    packages = ("torch", "transformers")
-    needs_weights = True
     demonstration_weights = "demo:vit"
     Config = TransformersImageOptions
 
-    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
-        super().__init__(config, weights, device)
-        from pipeline.features.checkpoint import load_model, load_processor
-
-        self.model = load_model(weights, "video", device, pooled=self.config.pooling == "auto")
-        drop_unused_layers(self.model, self.config.layers)
-        self.name = self.model.config.model_type
+    def _set_up(self) -> None:
         learned = ((name.rpartition(".")[2], each) for name, each in self.model.named_parameters())
         self.beside = sum(each.numel() // each.shape[-1] for name, each in learned if name in BESIDE)
-        self.prepare = preparation_of(load_processor(weights, "video"), weights)
-        self.cosine_to_float32 = settle_precision(self)
+        self.prepare = preparation_of(self.processor, self.weights)
 
     @property
     def cut(self) -> Cut:
@@ -70,10 +54,9 @@ class TransformersImage(Extractor):
         """Rows of each piece; the valid crops of all pieces go through the network together."""
         crops = np.concatenate([piece.crops[piece.valid] for piece in batch])
         found = [np.zeros((0, self.dim), np.float32)] if len(crops) == 0 else []
-        with arithmetic(self.device, self.config.precision):
-            for i in range(0, len(crops), self.config.batch_size):
-                pixels = self.prepare(crops[i : i + self.config.batch_size], self.device)
-                found.append(self._forward(pixels).float().cpu().numpy())
+        for i in range(0, len(crops), self.config.batch_size):
+            pixels = self.prepare(crops[i : i + self.config.batch_size], self.device)
+            found.append(self._hidden({"pixel_values": pixels}))
         vectors = np.concatenate(found)
         rows, used = [], 0
         for piece in batch:
@@ -84,20 +67,16 @@ class TransformersImage(Extractor):
             rows.append(piece.rows(values))
         return rows
 
-    def _forward(self, pixels):
+    def _run(self, inputs):
         try:
-            output = self.model(pixel_values=pixels, output_hidden_states=not only_last(self.config.layers))
+            return super()._run(inputs)
         except (ValueError, RuntimeError, TypeError) as error:
             raise InputError(f"{self.weights}: {self.name} cannot look at single faces: {error}") from None
-        states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
-        self.layers = numbers if self.config.combine == "keep" else []
-        last, pooler = output.last_hidden_state, getattr(output, "pooler_output", None)
-        pooled = [self._pooled(state, pooler if state is last else None) for state in states]
-        return combine(pooled, self.config.combine, self.name)
 
-    def _pooled(self, state, pooler):
-        """(B, D) of tokens (B, T, D), of which those beside the patches are the first, or of places (B, D, H, W)."""
+    def _pooled(self, state, output):
+        """(B, D) of tokens (B, T, D), of which those of no patch come first, or of places (B, D, H, W)."""
         how = self.config.pooling
+        pooler = getattr(output, "pooler_output", None) if state is output.last_hidden_state else None
         if how == "auto" and pooler is not None:
             return pooler.flatten(1)
         if self.beside and state.ndim == 3:

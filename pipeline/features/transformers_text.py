@@ -2,44 +2,29 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 from unicodedata import category
 
 import numpy as np
 from pydantic import Field
 
-from pipeline.features.base import Extractor, options
-from pipeline.features.layers import (
-    LayerOptions,
-    arithmetic,
-    chosen_states,
-    combine,
-    drop_unused_layers,
-    only_last,
-    settle_precision,
-)
+from pipeline.features.base import options
+from pipeline.features.layers import Combine, LayerOptions, Layers
 from pipeline.features.piece import TextPiece
+from pipeline.features.transformers_base import TransformersExtractor
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.store import Rows
 
-MANY_WORDS, MOST_UNKNOWN = 200, 0.3
+MANY_WORDS, MAX_UNKNOWN = 200, 0.3
 
 
 @options
 class TransformersTextOptions(LayerOptions):
     """Defaults as in the recursive cross-modal attention paper: the sum of the last four layers, word by word."""
 
-    layers: Literal["last", "all"] | list[int] = Field(
-        default_factory=lambda: [-4, -3, -2, -1],
-        description="'last', 'all', or a list of layers: 0 the embedding, 1 the first layer, -1 the last",
-    )
-    combine: Literal["mean", "sum", "concat", "keep"] = Field(
-        "sum",
-        description="how several layers become one row; concat multiplies the width, and keep, too, for networks to "
-        "learn how to weigh them",
-    )
+    layers: Layers = Field(default_factory=lambda: [-4, -3, -2, -1])
+    combine: Combine = "sum"
     form: Literal["written", "spoken"] = Field(
         "written", description="words with the case and punctuation of their text, or in lower case without"
     )
@@ -64,7 +49,7 @@ class Window:
 class Reading:
     """The tokens of a piece, read as one running text, without special ones.
 
-    ``inputs`` are the numbers that the model takes of each token, ``home`` (T,) the word that it belongs to, and
+    ``inputs`` are the numbers that the model takes for each token, ``home`` (T,) the word that it belongs to, and
     ``own`` (T,) whether it has a share in that word's row.
     """
 
@@ -73,37 +58,34 @@ class Reading:
     own: np.ndarray
 
 
-class TransformersText(Extractor):
+class TransformersText(TransformersExtractor):
     """Hidden states of a text model; the sub-words of a word are averaged, and its row has the word's time.
 
-    The words are read as running text, as models learn it: how a tokenizer marks where a word begins is its own affair.
+    The words are read as running text, as models learn it, since tokenizers differ in how they mark where words begin.
     Punctuation is read with the words and has no row of its own, nor a share in that of its word.
     Texts longer than the model can read are cut into windows; each word is taken from the window in which it stands
-    furthest from the edge. A word of which the tokenizer leaves nothing is invalid.
+    furthest from the edge. A word that the tokenizer drops is invalid.
     """
 
     modality = "text"
-    packages = ("torch", "transformers", "tokenizers")
-    needs_weights = True
+    packages = (*TransformersExtractor.packages, "tokenizers")
     demonstration_weights = "demo:bert"
     Config = TransformersTextOptions
 
-    def __init__(self, config=None, weights: Path | None = None, device: str = "cpu"):
-        super().__init__(config, weights, device)
+    def _set_up(self) -> None:
         from tokenizers.pre_tokenizers import ByteLevel
 
-        from pipeline.features.checkpoint import COMMON_WORDS, load_model, load_processor
+        from pipeline.features.checkpoint import COMMON_WORDS
 
-        self.model = load_model(weights, "text", device)
-        drop_unused_layers(self.model, self.config.layers)
-        self.name = self.model.config.model_type
-        self.tokenizer = load_processor(weights, "text")
+        self.tokenizer = self.processor
         if not self.tokenizer.is_fast:
-            raise InputError(f"{weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)")
+            raise InputError(
+                f"{self.weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)"
+            )
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
-        # Such a vocabulary knows words by the space before them: the first has one as well, as amid a text.
+        # Such a vocabulary knows words by the space before them, so the first gets one, as within a text.
         self.lead = " " if isinstance(self.tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel) else ""
         some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
         special = some["special_tokens_mask"]
@@ -112,12 +94,11 @@ class TransformersText(Extractor):
         self.around = {n: (some[n][:before], some[n][len(special) - after :]) for n in names}
         self.specials = before + after
         self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
-        self.cosine_to_float32 = settle_precision(self)
 
     def _positions(self) -> int:
-        """The most tokens that the model's position embeddings allow."""
+        """Maximum number of tokens that the model's position embeddings allow."""
         known = getattr(self.model.config, "max_position_embeddings", None) or 512
-        # RoBERTa and kin count positions from behind the padding index.
+        # RoBERTa and its kin count positions from after the padding index.
         padding = getattr(getattr(self.model, "embeddings", None), "padding_idx", None)
         return known - (padding + 1 if padding is not None else 0)
 
@@ -148,7 +129,7 @@ class TransformersText(Extractor):
         return [Window(index, *span) for span in plan_windows(tokens, self.limit - self.specials)]
 
     def _encode(self, reading: Reading, window: Window) -> tuple[dict[str, list[int]], np.ndarray]:
-        """What the model takes of a window, and of each of its tokens the word in the window that it is a part of.
+        """The model's inputs for a window, and for each of its tokens the word in the window that it is part of.
 
         -1 stands for special tokens, and for the punctuation of a word.
         """
@@ -162,12 +143,8 @@ class TransformersText(Extractor):
         padded = self.tokenizer.pad(
             {n: [e[n] for e in encoded] for n in self.around}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
-        with arithmetic(self.device, self.config.precision):
-            output = self.model(**padded, output_hidden_states=not only_last(self.config.layers))
-            states, numbers = chosen_states(output, self.config.layers, f"{self.weights} ({self.name})")
-            self.layers = numbers if self.config.combine == "keep" else []
-            values = combine(states, self.config.combine, self.name).float().cpu().numpy()
-        return [state[: len(e["input_ids"])] for state, e in zip(values, encoded, strict=True)]
+        states = self._hidden(padded)
+        return [state[: len(e["input_ids"])] for state, e in zip(states, encoded, strict=True)]
 
     def _of_words(
         self, state: np.ndarray, encoded: dict, word: np.ndarray, words: int
@@ -183,10 +160,10 @@ class TransformersText(Extractor):
         return values / np.maximum(count, 1)[:, None], count > 0
 
     def _say_unknown(self, unknown: int, words: int) -> None:
-        """Warn, once, where most of many words are one and the same to the tokenizer: it is of another language."""
-        before = self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS)
+        """Warn once where the tokenizer does not know many of the words: it is of another language."""
+        before = self.unknown > MAX_UNKNOWN * max(self.words, MANY_WORDS)
         self.unknown, self.words = self.unknown + unknown, self.words + words
-        if not before and self.unknown > MOST_UNKNOWN * max(self.words, MANY_WORDS):
+        if not before and self.unknown > MAX_UNKNOWN * max(self.words, MANY_WORDS):
             log.warning(
                 "%s: %d of %d words are unknown to its tokenizer, and have one row between them; "
                 "take a model of the language that is spoken", self.weights, self.unknown, self.words
@@ -218,9 +195,9 @@ def homes(offset: np.ndarray, words: list[str], text: str) -> tuple[np.ndarray, 
     end += len(text) - end[-1]
     start = end - length
     home = np.searchsorted(end, offset[:, 0], side="right").clip(max=len(words) - 1)
-    home = np.maximum.accumulate(home)  # tokens that lie nowhere stay with the one before
+    home = np.maximum.accumulate(home)  # tokens without a place stay with the one before
     spoken = [speaks(word) for word in words]
-    own = [  # a token of the space alone goes with the sign behind it
+    own = [  # a token of nothing but a space goes with the character after it
         not spoken[i] or speaks(text[max(first, start[i]) : max(last, start[i] + 1)])
         for i, (first, last) in zip(home, offset, strict=True)
     ]

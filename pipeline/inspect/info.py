@@ -67,7 +67,7 @@ def recipe(store: FeatureStore) -> list[str]:
     known = store.attributes
     made = {"extractor": known["extractor"], **known["config"]}
     read = made.pop("times", None) if known["extractor"] == "import" else None
-    if read:  # of the file its name alone is kept: where it lies is nobody else's business
+    if read:  # only the file's name is kept: where it lies is nobody else's business
         made |= {"path": f".../{made['path']}", "modality": known["modality"]}
     lines = [f"extractors.{known['name']}: {json.dumps(made, ensure_ascii=False)}"]
     lines += [f"times: {read}"] if read else []

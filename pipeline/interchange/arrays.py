@@ -13,7 +13,7 @@ from pipeline.stand_in import stand_in
 from pipeline.store import FeatureStore, Rows
 
 BLOCK_ROWS = 65536
-MOST_PACKED = 100  # times that compression makes numbers smaller, beyond which a claim is not believed
+MAX_PACKED = 100  # largest plausible compression ratio
 
 
 def write(store: FeatureStore, out: Path) -> None:
@@ -78,5 +78,5 @@ def _read(path: Path) -> Iterator[tuple[str, Rows]]:
 def claimed(path: Path, size: int) -> None:
     """Raise InputError where a file of this length says that it holds ``size`` bytes, which would not fit in memory."""
     there = path.stat().st_size
-    if size > MOST_PACKED * there + (100 << 20):
+    if size > MAX_PACKED * there + (100 << 20):
         raise InputError(f"{path}: claims {size / 1e9:.1f} GB of numbers in {there / 1e6:.1f} MB; write it again")

@@ -91,7 +91,7 @@ def write_datasets(
                     temporary = opened.enter_context(replacing(files[part]))
                     writers[part] = opened.enter_context(pq.ParquetWriter(temporary, table.schema))
                 writers[part].write_table(table)
-    for part in files.keys() - writers.keys():  # of an export by another split
+    for part in files.keys() - writers.keys():  # files of an export by another split
         files[part].unlink(missing_ok=True)
     (out / "README.md").write_text(_card(store))
 

@@ -13,9 +13,9 @@ import numpy as np
 from pipeline.records import InputError, Segment
 from pipeline.store import Rows
 
-SLACK_S = 1.0  # by which a row may lie outside of its segment, as windows at its edges do
-LEAST_COVERED = 0.2  # of the segments' time, from the first row to the last
-MOST_RATE_HZ = 2000.0  # rows a second; more is a mistake
+SLACK_S = 1.0  # a row may lie this far outside its segment, as windows at its edges do
+MIN_COVERED = 0.2  # share of the segments' time, from the first row to the last
+MAX_RATE_HZ = 2000.0  # rows a second; more is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def find_clock(source: Path, pairs: Iterable[tuple[str, Rows]], segments: Mappin
                     f"the segment from {segment.start_s:g} to {segment.end_s:g} s"
                 )
     # Thousandths of seconds fit anywhere; a reading must spread the rows over their segments, too.
-    good = [c for c, covered_s in fitting.items() if c is CLOCKS[0] or covered_s >= LEAST_COVERED * segments_s]
+    good = [c for c, covered_s in fitting.items() if c is CLOCKS[0] or covered_s >= MIN_COVERED * segments_s]
     if not good:
         raise InputError(
             f"{source}: {example}, and no other reading fits all rows: {', '.join(c.words for c in CLOCKS[1:])}. "
@@ -86,7 +86,7 @@ def check_rows(source: Path, segment: Segment, rows: Rows) -> None:
     if (np.diff(start) < 0).any():
         row = int(np.flatnonzero(np.diff(start) < 0)[0]) + 1
         raise InputError(f"{where}: row {row} starts before the one in front of it; sort its rows by time")
-    if len(rows) > max(1.0, segment.duration_s) * MOST_RATE_HZ:
+    if len(rows) > max(1.0, segment.duration_s) * MAX_RATE_HZ:
         raise InputError(f"{where}: {len(rows)} rows in {segment.duration_s:g} s; check offsets and ids")
     bad = ~np.isfinite(rows.values).all(axis=1) & rows.valid
     if bad.any():

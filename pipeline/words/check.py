@@ -26,7 +26,7 @@ def check_recogniser(name, options, weights, device, sound):
 
 
 def nobody() -> Iterator[tuple[str, np.ndarray]]:
-    """Sounds in which nobody speaks, by what they are: silence, noise, and music of sorts."""
+    """Named test sounds without speech: silence, noise, simple music."""
     rng = np.random.default_rng(0)
     time_s = np.arange(round(SECONDS * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
 

@@ -24,7 +24,7 @@ SUPPLIED = "transcript"
 EVEN = "transcript_even"
 RECOGNISED = "recogniser"
 SHORTEST_WORD_S = 0.02
-NOT_OF_A_RECORDING = (MemoryError, OSError)  # of this machine or of our files: another try may go well
+NOT_OF_A_RECORDING = (MemoryError, OSError)  # errors of this machine or of our files: another try may succeed
 OUT_OF_MEMORY = "out of memory"  # how PyTorch and CTranslate2 say so
 Recognise = Callable[[Sequence[Segment]], list[Word]]
 """Recognise the speech of segments that share a stretch of sound; no word where no recogniser is configured."""

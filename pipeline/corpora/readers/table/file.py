@@ -22,7 +22,7 @@ COLUMNS = (
 """Every column that means something of itself; docs/corpora.md says what, and what it means that one is not there."""
 # In front of a header: empty lines, and how Excel names separators.
 BEFORE = re.compile(r"(?:[ \t]*\n)*(?:\"?sep=.\"?\n)?(?:[ \t]*\n)*", re.IGNORECASE)
-KEPT_AS_TEXT = re.compile(r'="(.*)"')  # by Excel, so that 007 stays 007
+KEPT_AS_TEXT = re.compile(r'="(.*)"')  # written by Excel, so that 007 stays 007
 MISSING = ("NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL")
 """How R, Excel, SQL and pandas write that there is nothing; what people say and name has other letters or capitals."""
 SEPARATORS = (",", "\t", ";")

@@ -63,7 +63,7 @@ class Entry:
     row: Row
     video: str | None
     audio: str | None
-    name: str = ""  # of the segment
+    name: str = ""  # name of the segment
 
     @property
     def key(self) -> str:
