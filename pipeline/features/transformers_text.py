@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 from unicodedata import category
 
 import numpy as np
@@ -73,7 +73,7 @@ class TransformersText(TransformersExtractor):
     Config = TransformersTextOptions
 
     def _set_up(self) -> None:
-        from tokenizers.pre_tokenizers import ByteLevel
+        from tokenizers.pre_tokenizers import ByteLevel, Sequence
 
         from pipeline.features.checkpoint import COMMON_WORDS
 
@@ -86,7 +86,9 @@ class TransformersText(TransformersExtractor):
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
         # Such a vocabulary knows words by the space before them, so the first gets one, as within a text.
-        self.lead = " " if isinstance(self.tokenizer.backend_tokenizer.pre_tokenizer, ByteLevel) else ""
+        first: Any = self.tokenizer.backend_tokenizer.pre_tokenizer
+        steps = first if isinstance(first, Sequence) else [first]
+        self.lead = " " if any(isinstance(step, ByteLevel) for step in steps) else ""
         some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
         special = some["special_tokens_mask"]
         before, after = special.index(0), special[::-1].index(0)
