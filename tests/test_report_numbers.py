@@ -18,8 +18,8 @@ from models.report.sections import items, training
 from models.report.sections.provenance import provenance
 from models.report.sections.ranks import compared_blocks
 from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
-from models.report.settings import Settings
 from models.report.tables import Column
+from models.settings import Settings
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
 from tests.page import Page, rows_of

@@ -5,7 +5,6 @@ from models.evaluation.statuses import Verdict
 from models.report.charts import Axis
 from models.report.runs import best_of
 from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks, why_not
-from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
     Numbers,
@@ -19,6 +18,7 @@ from models.report.writing import (
     percent,
     sentence,
 )
+from models.settings import Settings
 
 BOOTSTRAPPED = "p value of the bootstrap"
 OTHER_P = {  # than the probability of a difference at least as large if there were none

@@ -12,7 +12,6 @@ from models.options import MODALITIES, NOTHING
 from models.report.charts import Axis
 from models.report.runs import RunNames
 from models.report.sections.published import Paper, beside, lines
-from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
     DEVELOPMENT,
@@ -24,6 +23,7 @@ from models.report.writing import (
     metrics_of,
     sentence,
 )
+from models.settings import Settings
 from models.task import POOLED
 
 MAIN_RUNS = 4  # shown in detail
