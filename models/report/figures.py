@@ -6,7 +6,7 @@ from functools import partial
 
 import jinja2
 
-from models.report.charts import BOX, fitted
+from models.report.charts import BOX, path_data
 from models.report.sections.verdict import BETTER, EQUIVALENT, UNDECIDED
 from models.report.writing import Numbers, grouped, level
 
@@ -16,7 +16,7 @@ ROW_PX, HEAD_PX = 26, 48
 VERDICTS = {BETTER: "better", EQUIVALENT: "equivalent", UNDECIDED: "not decided"}
 
 
-IN_PAGE = {"box": (BOX, BOX), "fit": str}
+IN_PAGE = {"box": (BOX, BOX), "fit": path_data}
 """How lines are drawn in the page: in a box that stretches."""
 
 
@@ -43,7 +43,7 @@ def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile
     common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "writing": view["writing"]}
     out = []
     for name, title, data in (*_rows(view), *_lines(view)):
-        fit = partial(fitted, width=data["box"][0], height=data["box"][1])
+        fit = partial(path_data, box=data["box"], decimals=1)
         key, top = _placed(data.pop("key"), data["width"])
         out.append(FigureFile(name, title, template.render(title=title, fit=fit, key=key, top=top, **common, **data)))
     if view["ranks"]:

@@ -171,5 +171,5 @@ def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -
     middle = np.full(len(longest), np.nan)
     middle[enough] = np.nanmedian(table[:, enough], axis=0)
     drawn = [series[k] for k in spread(len(series), LINES_AT_MOST)]
-    thin = "".join(path(x, y, x_axis, y_axis) for x, y in drawn)
+    thin = [step for x, y in drawn for step in path(x, y, x_axis, y_axis)]
     return {"thin": thin, "median": path(longest, middle, x_axis, y_axis)}
