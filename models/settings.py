@@ -76,7 +76,7 @@ class Settings:
     feature_jobs: int
     training_jobs: list[str]
     weights: dict[str, str]
-    revision: str | None = None  # of the code, which the command line gives
+    revision: str | None = None  # revision of the code, which the command line gives
 
     @classmethod
     def from_json(cls, path: Path) -> "Settings":

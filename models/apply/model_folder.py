@@ -81,10 +81,10 @@ class ModelFile(Options):
     supplied_crops: bool = False  # training saw face crops that came with the corpus
     recogniser: RecogniserChoice
     features: dict[str, Feature]  # by modality
-    temperature: float  # of each network, before they are averaged
-    ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus
+    temperature: float  # temperature of each network, before they are averaged
+    ranges: dict[str, tuple[float, float]]  # lowest and highest number in the corpus
     card: dict[str, Any]
-    files: dict[str, dict[str, Any]]  # of members: digests
+    files: dict[str, dict[str, Any]]  # digests of the files of members
 
 
 class Model:

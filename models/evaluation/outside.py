@@ -54,7 +54,7 @@ def _read(path: Path, task: Task):
         else:
             separator = "," if path.suffix == ".csv" else "\t"
             table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:  # of encodings, empty files and ragged lines too
+    except (ValueError, OSError) as error:  # wrong encodings, empty files and ragged lines too
         raise InputError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from None
     if missing := [name for name in needed if name not in table]:
         raise InputError(f"{path}: lacks the column {', '.join(missing)}; task {task} needs {', '.join(needed)}")

@@ -11,7 +11,7 @@ from math import floor, isfinite, log10
 import numpy as np
 
 BOX = 1000
-DOT_WIDTH, DOT_ROWS = 1.8, (0, 1, -1, 2, -2, 3, -3, 4, -4)  # of a swarm: per cent of the width; the middle first
+DOT_WIDTH, DOT_ROWS = 1.8, (0, 1, -1, 2, -2, 3, -3, 4, -4)  # dots of a swarm: per cent of the width; the middle first
 Numbers = Sequence[float] | np.ndarray
 Step = tuple[str, *tuple[float, ...]]
 """A command of SVG path data and where it leads: shares of the box from the left and from the top."""

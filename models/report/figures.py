@@ -11,7 +11,7 @@ from models.report.sections.verdict import BETTER, EQUIVALENT, UNDECIDED
 from models.report.writing import Numbers, grouped, level
 
 WIDTH_PX, LEFT_PX = 560, 56
-KEY_PX, MARK_PX, LETTER_PX = 18, 30, 6.8  # of a key: a row, a mark, a letter
+KEY_PX, MARK_PX, LETTER_PX = 18, 30, 6.8  # sizes in a key: a row, a mark, a letter
 ROW_PX, HEAD_PX = 26, 48
 VERDICTS = {BETTER: "better", EQUIVALENT: "equivalent", UNDECIDED: "not decided"}
 

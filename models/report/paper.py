@@ -39,7 +39,7 @@ class Cite(tuple):
     """Keys of the bibliography, where a text cites them."""
 
 
-Text = list  # of strings and Cite
+Text = list  # a list of strings and Cite
 
 
 def paper(results: Results, view: dict, runs: list[str]) -> dict:

@@ -11,7 +11,7 @@ from models.report.tables import Column, Table
 from models.report.writing import Numbers, grouped, sentence
 from models.settings import Settings
 
-ROUNDING = 5e-4  # of per cent with one decimal
+ROUNDING = 5e-4  # half of the last digit of per cent with one decimal
 
 
 def classes_of(scores: pd.DataFrame, configured: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from models.report.tables import Column, Group, Table
 from models.report.writing import DEVELOPMENT, grouped, listing
 
 LOSSES = ("training_loss", "development_loss")
-LINES_AT_MOST = 60  # of a run: more make a page large and its lines no clearer
+LINES_AT_MOST = 60  # lines of a run: more make a page large and its lines no clearer
 
 
 def parameters(results: Results, runs: Iterable[str]) -> dict[str, int]:
