@@ -43,7 +43,7 @@ class Dialogs:
         there = turn >= 0
         if each_once:
             others, place = np.unique(turn[there], return_inverse=True)
-        else:  # where no turn is, the item itself, whom nobody asks
+        else:  # padding: repeats the item; never read
             others, place = np.where(there, turn, segment[:, None]).ravel(), np.flatnonzero(there)
         row = np.full(turn.shape, -1)
         row[there] = len(segment) + place

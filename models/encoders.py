@@ -19,8 +19,8 @@ from models.dropout import Dropout
 # The weights are put together anew at each call; cuDNN says so at each.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
-LEVELS, KERNEL = 4, 5  # of the published TCN: dilations 1, 2, 4, 8
-SHORT_KERNEL = 3  # of ours, whose steps are longer than the published frames: the reach in seconds is no less
+LEVELS, KERNEL = 4, 5  # sizes of the published TCN: dilations 1, 2, 4, 8
+SHORT_KERNEL = 3  # our steps are longer than the published frames: the reach in seconds is no less
 
 
 def averaged(stream: Stream, stride: int) -> Stream:
@@ -81,7 +81,7 @@ class Steps(torch.autograd.Function):
             [of_new * recurrent * reset * (1 - reset), (before - new) * update * (1 - update), of_new * reset], -2
         )  # (T, 2, B, 3, H)
         back, of_state = weight.transpose(1, 2).contiguous(), torch.zeros_like(state[0])
-        of_states, of_gates = torch.empty_like(new), torch.empty_like(factors)  # of what the state gives
+        of_states, of_gates = torch.empty_like(new), torch.empty_like(factors)  # gradients of states and gates
         parts = grad, update, of_states, of_states.unsqueeze(-2), factors, of_gates, of_gates.flatten(-2)
         for passed, direct, total, each, factor, gate, flat in zip(*(reversed(part.unbind(0)) for part in parts)):
             torch.add(of_state, passed, out=total)

@@ -31,9 +31,9 @@ class Examples:
     """
 
     task: Task
-    names: list[str]  # of the classes, or of the numbers
+    names: list[str]  # names of the classes or of the numbers
 
-    segment_ids: list[str]  # of the tables, sorted
+    segment_ids: list[str]  # segments of the tables, sorted
     tables: dict[str, Table]
     normalisers: dict[str, Normaliser]
     part: np.ndarray  # (I,) of each item
@@ -42,10 +42,10 @@ class Examples:
     count: dict[str, np.ndarray]  # (I,) per modality
     fixed_steps: dict[str, int]
     dtype: torch.dtype
-    target: np.ndarray | None = None  # of segments, as in Truth
-    labels: Table | None = None  # of frames: numbers, or the number of a class
+    target: np.ndarray | None = None  # targets of segments, as in Truth
+    labels: Table | None = None  # labels of frames: numbers, or the number of a class
     scale: dict[str, list[float]] | None = None
-    shares: np.ndarray | None = None  # of segments, as in Truth
+    shares: np.ndarray | None = None  # shares of segments, as in Truth
     dialogs: Dialogs | None = None  # the turns before each segment, for networks that take them
     rated: dict[str, int] = field(default_factory=dict)  # training segments that votes have added and left out
 

@@ -18,7 +18,7 @@ from models.task import Task
 from models.truth import UNKNOWN
 from pipeline.records import InputError
 
-ROWS_ON_GPU = 2**16  # of a batch, padding included
+ROWS_ON_GPU = 2**16  # rows of a batch, padding included
 
 
 @torch.inference_mode()

@@ -186,7 +186,7 @@ def fitted(examples: Examples, network: NetworkOptions, training: TrainingOption
     for m, table in examples.tables.items():
         if examples.absent[m]:
             log.info("%s: %d of %d segments have no valid row; all masked", m, examples.absent[m], len(trains))
-        seen = table.blocks(trains) if training.normalise else ()  # of nothing: features stay as they are
+        seen = table.blocks(trains) if training.normalise else ()  # fitted on nothing: features stay as they are
         normalisers[m] = Normaliser.fit(seen, table.dim).to(examples.device, examples.dtype)
     return replace(examples, normalisers=normalisers, scale=_scale(examples, network.faithful))
 

@@ -26,7 +26,7 @@ class Job:
     fold: int
     split: Path
     features: dict[str, Path]
-    labels: Path | None  # of frames labels.h5, of numbers of segments labels.tsv
+    labels: Path | None  # labels.h5 of frames, labels.tsv of numbers of segments
     network: NetworkOptions
     training: TrainingOptions
     out: Path

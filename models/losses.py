@@ -13,7 +13,7 @@ from models.options import CccOver, TrainingOptions
 from models.truth import UNKNOWN
 from pipeline.records import InputError
 
-SMALLEST = 1e-8  # of the denominator of CCC: below it, everything is constant
+SMALLEST = 1e-8  # denominator of CCC: below it, everything is constant
 
 
 class Objective:

@@ -136,7 +136,7 @@ class Network(nn.Module):
         streams = {}
         for m in self.modalities:
             x, mask = values[m].to(kind), masks[m]
-            if not mask.shape[1]:  # nobody in the batch has a row: one absent row says the same
+            if not mask.shape[1]:  # the batch lacks this modality: pad to one masked step
                 x, mask = F.pad(x, (0, 0, 0, 1)), F.pad(mask, (0, 1))
             streams[m] = self.mixes[m](observed(x, mask)) if m in self.mixes else observed(x, mask)
         if self.one_grid:

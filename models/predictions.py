@@ -21,7 +21,7 @@ from pipeline.records import InputError
 FILE, RUN = "predictions.parquet", "run.json"
 AGAIN = "delete it and let the workflow make it again"
 Columns = dict[str, np.ndarray]
-Coded = tuple[np.ndarray, np.ndarray]  # of a column of text: different values, and which of them a row has
+Coded = tuple[np.ndarray, np.ndarray]  # a column of text: different values, and which of them a row has
 
 
 def truth_columns(task: Task) -> list[str]:

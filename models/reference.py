@@ -15,7 +15,7 @@ from pipeline.records import InputError
 
 MODALITY = {"t": "text", "v": "video", "a": "audio"}
 ORDER = {"1": "video", "2": "audio", "3": "text"}  # paper 2 numbers its modalities
-HEADS = 6  # of paper 1; the one width that no parameter's shape tells
+HEADS = 6  # heads of paper 1; the one width that no parameter's shape tells
 
 
 def _attention(params: dict[str, Tensor], pairs: Callable) -> nn.Module:

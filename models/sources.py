@@ -18,7 +18,7 @@ from pipeline.records import InputError
 from pipeline.store import FeatureStore
 from pipeline.timebase import to_grid
 
-MOST_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
+MAX_AVERAGED = 5  # rows in a step: a mean over more of MFCC and the like leaves little of how the sound changes
 
 
 def ranges(store: FeatureStore, segment_ids: Sequence[str]) -> np.ndarray:
@@ -60,7 +60,7 @@ class StoredRows:
         self.begin, end = ranges(store, segment_ids).T
         self.stored = end - self.begin
         self.kept = self.stored if most is None else np.minimum(self.stored, most)
-        self.count = self.kept  # of what comes out
+        self.count = self.kept  # rows of what comes out
         self.normalisers = None if speakers is None else of_speakers(store, segment_ids, speakers)
         cut = int((self.kept < self.stored).sum())
         if cut:
@@ -94,7 +94,7 @@ class StoredRows:
 
 
 class PooledRows(StoredRows):
-    """Neighbours averaged to steps of ``step_s``, as far as they are valid, ``MOST_AVERAGED`` of them at most.
+    """Neighbours averaged to steps of ``step_s``, as far as they are valid, ``MAX_AVERAGED`` of them at most.
 
     ``pool`` says how many; without it they follow from the store.
     """
@@ -109,7 +109,7 @@ class PooledRows(StoredRows):
         speakers: Mapping[str, str] | None = None,
     ):
         super().__init__(store, segment_ids, most, speakers)
-        self.pool = pool or max(1, min(MOST_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
+        self.pool = pool or max(1, min(MAX_AVERAGED, int(step_s / _hop_s(store) + 0.01)))
         self.count = -(-self.kept // self.pool)
 
     def read(self, segment: int, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:

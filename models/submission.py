@@ -49,7 +49,7 @@ def best_run(scores: str | Path) -> str:
 
 
 def asked_people(results: Path, labels: FeatureStore) -> list[str]:
-    """The people of the part test, whom the challenge asks for; raises InputError where there is nobody.
+    """The people of the test part, for whom the challenge wants predictions; raises InputError where there is nobody.
 
     A video of which no frame could be read has nobody in it; it is named in the log.
     """

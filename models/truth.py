@@ -21,7 +21,7 @@ UNKNOWN = -1  # the number of a class where none is known
 class Truth:
     """Ground truth of some segments."""
 
-    names: list[str]  # of the classes, or of the numbers
+    names: list[str]  # names of the classes or of the numbers
     values: np.ndarray  # (I,) numbers of classes, UNKNOWN where none is known; or (I, numbers), NaN where unknown
     shares: np.ndarray | None = None  # (I, classes) of raters' votes, where these are what is learned; else zeros
 

@@ -15,8 +15,8 @@ from models.protocols.leaks import Leak, leaks
 from models.report.command import report
 from models.report.gather import read
 from models.report.page import downloads, prefix_of, render
-from models.report.settings import Settings
 from models.report.view import build
+from models.settings import Settings
 from models.task import Task
 from models.wording import about
 from pipeline.records import Assignment, Segment, Unit, write_table

@@ -144,7 +144,7 @@ def test_one_table_of_all_recordings(tmp_path):
     files = []
     for answer in (classes(), numbers()):
         files += [f for f in write_outputs(answer, tmp_path) if f.suffix == ".csv"]
-    table.join(files, tmp_path / "all.csv")
+    table.join({file: {"recording": file.stem} for file in files}, tmp_path / "all.csv")
     rows = pd.read_csv(tmp_path / "all.csv")
     assert rows["recording"].value_counts().to_dict() == {"one": 100, "two": 3}
     assert rows["valence"].notna().sum() == 100
@@ -358,7 +358,7 @@ def test_an_hour_of_frames_keeps_its_means_and_ends():
         for k in range(90_000)
     )
     track = curves.tracks(replace(answer, rows=rows, duration_s=3600.0))[0]
-    assert len(track.values) <= curves.MOST_POINTS
+    assert len(track.values) <= curves.MAX_POINTS
     assert track.time_s[[0, -1], [0, 1]].tolist() == [0.0, 3600.0]
     assert np.abs(track.values[:, 0] - track.time_s.mean(axis=1) / 3600).max() < 1e-4
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.evaluation.contrast import also_differs, differences
+from models.evaluation.contrast import Candidate, also_differs, candidates, differences
 from models.options import NetworkOptions
 
 SELF = {"fusion": "self", "combine": "statistics", "encoder": "gru", "width": 120, "heads": 6}
@@ -57,6 +57,16 @@ def test_training_is_compared_option_by_option():
 )  # fmt: skip
 def test_what_a_contrast_does_not_say(found, left):
     assert also_differs(found) == left
+
+
+def test_candidates_are_read_as_they_are_written():
+    written = "self-A+V+T=0.5910:3 cross_self-A=undefined:0"
+    (first, second) = found = Candidate.read(written)
+    assert (first, second.run, second.folds) == (Candidate("self-A+V+T", 0.591, 3), "cross_self-A", 0)
+    assert " ".join(map(str, found)) == written
+    assert candidates({"b": "self-A+V+T", "b_chosen_from": written}) == ["self-A+V+T", "cross_self-A"]
+    for empty in ("", float("nan")):  # as programs read an empty cell
+        assert candidates({"b": "self-A late-A", "b_chosen_from": empty}) == ["self-A", "late-A"]
 
 
 def test_networks_differ_in_what_was_set_and_settled():

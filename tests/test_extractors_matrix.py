@@ -333,7 +333,7 @@ def test_words_the_tokenizer_drops_are_invalid(extractor):
 
 READ = {  # hello, don't 😂 you: the comma is read, too, where the vocabulary has it
     "bert+clip": [["hello</w>"], ["don</w>", "'t</w>"], ["ðŁĺĤ</w>"], ["you</w>"]],
-    "bert+llama": [["he", "ll", "o", ","], ["Ġdon", "'t"], ["ĠðŁĺĤ"], ["Ġyou"]],
+    "bert+llama": [["Ġhello", ","], ["Ġdon", "'t"], ["ĠðŁĺĤ"], ["Ġyou"]],
     "bert+gemma": [["hello", "[UNK]"], ["▁don't"], ["▁😂"], ["▁you"]],
     "roberta": [["Ġhello", ","], ["Ġ", "d", "o", "n", "'", "t"], ["Ġ", "ð", "Ł", "ĺ", "Ĥ"], ["Ġyou"]],
 }

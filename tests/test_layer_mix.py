@@ -14,8 +14,9 @@ from models.encoders import LayerMix
 from models.inference import load_network
 from models.network import build
 from models.options import NetworkOptions
-from models.report.runs import Run, RunNames
+from models.report.runs import RunNames
 from models.report.sections.training import layers_table
+from models.settings import Run
 from models.task import Task
 from pipeline.features.command import build as build_extractor
 from pipeline.features.provenance import attributes

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import fields
 
 import numpy as np
 import pandas
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from models.evaluation.outside import against, compare_predictions
 from models.evaluation.significance import significance
+from models.settings import Settings
 from pipeline.records import InputError
 from tests.prediction_files import write_corpus, write_frames, write_segments
 
@@ -19,8 +21,10 @@ RUNS = ["self-A", "cross-A"]
 
 
 def settle(folder, task, folds, **changes):
-    known = {"corpus": "mine", "task": task, "folds": folds, "protocol": {"name": "session"}, "demonstration": True}
-    known |= {"runs": [{"run": run} for run in RUNS], "config": {"mine": {"significance": OPTIONS | changes}}}
+    known = {field.name: None for field in fields(Settings)} | {"corpus": "mine", "task": task, "folds": folds}
+    known |= {"models": {}, "protocol": {"name": "session", "description": "by session"}, "demonstration": True}
+    runs = [{"run": run, "model": run[:-2], "modalities": "A", "inputs": {}} for run in RUNS]
+    known |= {"runs": runs, "config": {"mine": {"significance": OPTIONS | changes}}}
     (folder / "config.json").write_text(json.dumps(known))
 
 
@@ -162,7 +166,7 @@ def test_what_cannot_be_compared_is_said(classes):
     for text in ("", "segment_id,predicted\na,b,c,d\ne,f\n1,2,3,4,5,6\n"):
         (classes / "bad.csv").write_text(text)
         with pytest.raises(InputError, match=r"bad\.csv"):
-            against(classes / "bad.csv", classes, "cross-A", json.loads((classes / "config.json").read_text()))
+            against(classes / "bad.csv", classes, "cross-A", Settings.from_json(classes / "config.json"))
     with pytest.raises(InputError, match=r"no run 'rcma-A' in .*; there are self-A, cross-A"):
         compare(classes, table, "bad.csv", run="rcma-A")
     with pytest.raises(InputError, match=r"predictions are read from \.csv, \.tsv, \.parquet"):

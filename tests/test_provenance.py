@@ -3,7 +3,8 @@
 import pytest
 from click.testing import CliRunner
 
-from models.report.gather import Settings, read_benchmarks
+from models.report.gather import read_benchmarks
+from models.settings import Settings
 from pipeline.__main__ import main
 from pipeline.corpora.prepare import read
 from pipeline.corpora.raw import Fingerprints, RawFiles, files_read

@@ -15,7 +15,7 @@ import pytest
 
 from models.report.command import report
 from models.report.gather import _jobs, _table, read
-from models.report.settings import Settings
+from models.settings import Settings
 from pipeline.records import InputError, Word, read_table, write_table
 from tests.conftest import REPOSITORY
 from tests.page import Page
@@ -387,5 +387,5 @@ def test_broken_input_is_an_error_that_names_the_file(tmp_path):
     with pytest.raises(InputError, match=r"config\.json: cannot be read as JSON"):
         Settings.from_json(made.config_json)
     made.config_json.write_text("[]")
-    with pytest.raises(InputError, match=r"config\.json: lacks corpus, title, .* and weights; let the"):
+    with pytest.raises(InputError, match=r"config\.json: lacks corpus, title, .*, weights; let the"):
         Settings.from_json(made.config_json)

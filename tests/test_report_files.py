@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from models.report.charts import fitted
+from models.report.charts import path_data
 from models.report.command import report
 from models.report.latex import LATEX, as_latex
 from models.report.paper import bibliography
@@ -202,9 +202,11 @@ def test_the_drawing_of_scores_has_each_run_where_its_score_is(pages):
 
 
 def test_lines_fit_a_box_of_another_size():
-    assert fitted("M0 1000L500 0M1000 250", 200, 100) == "M0.0 100.0L100.0 0.0M200.0 25.0"
-    assert fitted("M0 0L1000 1000Z", 50, 50) == "M0.0 0.0L50.0 50.0Z"
-    assert fitted("", 5, 5) == ""
+    steps = [("M", 0, 1), ("L", 0.5, 0), ("M", 1, 0.25)]
+    assert path_data(steps) == "M0 1000L500 0M1000 250"
+    assert path_data(steps, (200, 100), 1) == "M0.0 100.0L100.0 0.0M200.0 25.0"
+    assert path_data([("M", 0, 0), ("L", 1, 1), ("Z",)], (50, 50), 1) == "M0.0 0.0L50.0 50.0Z"
+    assert path_data([], (5, 5), 1) == ""
 
 
 def test_the_command_writes_all_of_it_into_a_folder_and_takes_away_what_is_old(tmp_path):

@@ -11,15 +11,15 @@ import pytest
 
 from models.options import SignificanceOptions
 from models.report import writing
-from models.report.charts import Axis, block_means, path, swarm
+from models.report.charts import Axis, block_means, path, path_data, swarm
 from models.report.compare import Side, material
 from models.report.gather import read
 from models.report.sections import items, training
 from models.report.sections.provenance import provenance
 from models.report.sections.ranks import compared_blocks
 from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
-from models.report.settings import Settings
 from models.report.tables import Column
+from models.settings import Settings
 from pipeline.corpora.readers.affwild2 import figures as figures_affwild2
 from pipeline.corpora.readers.iemocap import figures as figures_iemocap
 from tests.page import Page, rows_of
@@ -246,7 +246,8 @@ def test_lines_are_drawn_of_all_folds_and_their_number_is_said(tmp_path, monkeyp
     """Twenty folds of five seeds, each with a loss of its own: the lines reach the last."""
     axis = Axis.between(0, 99)
     losses = [pd.DataFrame({"epoch": [1, 2], "loss": [k, k]}) for k in range(100)]
-    heights = [int(y) for y in re.findall(r"M\d+ (\d+)", training._lines(losses, "loss", axis, axis)["thin"])]
+    drawn = path_data(training._lines(losses, "loss", axis, axis)["thin"])
+    heights = [int(y) for y in re.findall(r"M\d+ (\d+)", drawn)]
     assert len(heights) == 60
     assert (heights[0], heights[-1]) == (1000, 0)
     assert max(before - after for before, after in pairwise(heights)) <= 21, "of every fold some"
@@ -478,8 +479,8 @@ def test_axis_ticks_are_round_and_positions_linear():
 def test_paths_have_gaps_and_blocks_are_means():
     nan = float("nan")
     unit = Axis.between(0, 1, 2)
-    assert path([0, 0.5, 1], [0, nan, 1], unit, unit) == "M0 1000M1000 0"
-    assert path([0, 1], [0.25, 0.75], unit, unit) == "M0 750L1000 250"
+    assert path_data(path([0, 0.5, 1], [0, nan, 1], unit, unit)) == "M0 1000M1000 0"
+    assert path_data(path([0, 1], [0.25, 0.75], unit, unit)) == "M0 750L1000 250"
     assert block_means([1, 3, nan, 5, nan, nan], 3).tolist()[:2] == [2, 5]
     assert block_means([1, 3, nan, 5, nan, nan], 3)[2] != block_means([1, 3, nan, 5, nan, nan], 3)[2]
     assert block_means([1, 2], 3).tolist() == [1, 2]

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2, rankdata
 
-from models.report.runs import Run, RunNames
+from models.report.runs import RunNames
 from models.report.sections.ranks import groups, mean_ranks, picture
+from models.settings import Run
 
 Q_05 = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}  # Demsar, table 5a
 

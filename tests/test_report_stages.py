@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from models.__main__ import main
 from models.evaluation.statuses import Verdict
 from models.report.sections import published
-from models.report.settings import Settings
+from models.settings import Settings
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 from tests.workflow_runs import ROOT

@@ -8,10 +8,10 @@ import pytest
 
 from models.evaluation.statuses import Remark, Status
 from models.options import NetworkOptions
-from models.report.runs import Run, RunNames
+from models.report.runs import RunNames
 from models.report.sections.folds import develops_on_tested
-from models.report.settings import Settings
 from models.report.view import departures
+from models.settings import Run, Settings
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
 

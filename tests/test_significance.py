@@ -391,7 +391,8 @@ def candidates(scores):
 
 
 def chosen(runs, names):
-    return choose_b(Contrast(question="q", a="a-A", b=names), "accuracy", runs.__getitem__)
+    found = choose_b(Contrast(question="q", a="a-A", b=names), "accuracy", runs.__getitem__)
+    return found.tally, " ".join(found.runs), " ".join(map(str, found.candidates))
 
 
 def test_b_is_in_each_fold_the_run_that_is_best_on_its_development_part():

@@ -39,7 +39,7 @@ PIPELINE = {
     "inspect": ANY, "interchange": ANY,
 }  # fmt: skip
 LATE = {"predictions", "evaluation", "report"}
-WITHOUT_TORCH = LATE | {"protocols", "options", "task", "wording", "submission"}
+WITHOUT_TORCH = LATE | {"protocols", "options", "task", "settings", "wording", "submission"}
 PLUGS = ("pipeline/corpora", "workflow/demo", "pipeline/features", "models/fusion", "pipeline/words")
 
 
@@ -70,19 +70,19 @@ def test_models_arrows(module):
     assert part == "apply" or from_pipeline <= BASE, f"{module} imports pipeline's {sorted(from_pipeline - BASE)}"
     ours = {target[1] for target in targets if target[0] == "models" and len(target) > 1}
     if part in LATE:
-        allowed = LATE | {"options", "task", "wording"} | ({"protocols"} if part == "report" else set())
+        allowed = LATE | {"options", "task", "settings", "wording"} | ({"protocols"} if part == "report" else set())
         assert ours <= allowed, f"{module} imports {sorted(ours)}"
     if part == "protocols":
         assert ours <= {"protocols", "task"}, f"{module} imports {sorted(ours)}"
-    order = ["task", "attention", "encoders", "fusion", "options", "network", "examples", "inference", "losses", "fit"]
-    order += ["items", "job", "seeds", "train"]
+    order = ["task", "attention", "encoders", "fusion", "options", "settings", "network", "examples", "inference"]
+    order += ["losses", "fit", "items", "job", "seeds", "train"]
     if part in order:
         assert not ours & set(order[order.index(part) + 1 :]), f"{module} imports what is built on it"
 
 
 @pytest.mark.parametrize("module", [m for m in modules("models") if m.startswith("models.report.sections.")])
 def test_sections_of_the_report_know_neither_view_nor_page(module):
-    below = {"sections", "charts", "gather", "writing", "runs", "settings", "tables"}
+    below = {"sections", "charts", "gather", "writing", "runs", "tables"}
     assert {name.split(".")[2] for name in imports(module) if name.startswith("models.report.")} <= below
 
 

@@ -28,7 +28,7 @@ class Spoken:
     word: str
     start_s: float
     end_s: float
-    segment_ids: frozenset[str] = frozenset()  # of the segments that read it; empty: all in whose time it is said
+    segment_ids: frozenset[str] = frozenset()  # segments that read it; empty: all in whose time it is said
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Answer:
     faces: tuple[Face, ...] = ()
     words: tuple[Spoken, ...] = ()
     notes: tuple[str, ...] = ()  # sentences a user must read, such as what was not there
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # of numbers: lowest and highest in the corpus
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # lowest and highest number in the corpus
 
 
 def spoken(words: Iterable[Word]) -> tuple[Spoken, ...]:

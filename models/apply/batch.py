@@ -100,7 +100,7 @@ def predict_all(
     if not todo:
         return {}
     count = min(cores or 1, len(todo))
-    if cores:  # of the processes that are started
+    if cores:  # for the processes that are started
         os.environ["OMP_NUM_THREADS"] = str(cores // count)
     with TemporaryDirectory(prefix="affectflow-") as folder:  # also of what a process leaves that is ended
         order = replace(order, scratch=Path(folder))
@@ -180,7 +180,7 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
         full = full_disk(error)
         if full or isinstance(error, (OSError, MemoryError)):
             log.error("%s failed: %s", request.path, ": ".join(full) if full else error or "not enough memory")
-        else:  # of any of the libraries that see the recording
+        else:  # an error of any of the libraries that see the recording
             log.error("%s failed in a way nobody foresaw:\n%s", request.path, traceback.format_exc())
         return Failure(full, last=bool(full and answer))
     return None
@@ -224,7 +224,7 @@ def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failur
                     if pipe is idle:  # it ended with nothing to do: another takes the recording
                         workers.pop(pipe).join()
                         continue
-                at_work[pipe] = waiting.pop()  # of one that ended as it started an answer is missed below
+                at_work[pipe] = waiting.pop()  # one that ended as it started has its answer missed below
             ready = wait(list(at_work))
             for pipe in [each for each in at_work if each in ready]:
                 request, _ = at_work.pop(pipe)

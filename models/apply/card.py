@@ -17,7 +17,7 @@ from models.report.writing import listing, sentence
 from models.task import Task
 from pipeline.records import Assignment, Segment
 
-SAMPLES, LEVEL, FEWEST_CLUSTERS = 2000, 0.95, 3
+SAMPLES, LEVEL, MIN_CLUSTERS = 2000, 0.95, 3
 
 
 def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[Segment]) -> list[dict]:
@@ -31,7 +31,7 @@ def scores(results: Path, run: str, folds: int, task: Task, segments: Sequence[S
     rows = []
     for name, function in metrics(task, found.classes).items():
         row = {"metric": name, "value": number(found.score(function))}
-        if name in overall(task) and row["value"] is not None and len(found.clusters) >= FEWEST_CLUSTERS:
+        if name in overall(task) and row["value"] is not None and len(found.clusters) >= MIN_CLUSTERS:
             estimate = level(resample(found, function, drawn), found.cluster_items, found.items_for(name))
             if estimate is not None:
                 row["low"], row["high"] = map(number, estimate.interval(LEVEL))

@@ -23,6 +23,7 @@ from models.predictions import RUN, fold_and_seed, read_run
 from models.task import Task
 from pipeline import weights as checkpoints
 from pipeline.records import InputError
+from pipeline.registry import message_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -80,10 +81,10 @@ class ModelFile(Options):
     supplied_crops: bool = False  # training saw face crops that came with the corpus
     recogniser: RecogniserChoice
     features: dict[str, Feature]  # by modality
-    temperature: float  # of each network, before they are averaged
-    ranges: dict[str, tuple[float, float]]  # of numbers: lowest and highest in the corpus
+    temperature: float  # temperature of each network, before they are averaged
+    ranges: dict[str, tuple[float, float]]  # lowest and highest number in the corpus
     card: dict[str, Any]
-    files: dict[str, dict[str, Any]]  # of members: digests
+    files: dict[str, dict[str, Any]]  # digests of the files of members
 
 
 class Model:
@@ -164,7 +165,7 @@ def _network(folder: Path, table: dict[str, Any]) -> NetworkOptions:
     try:
         return NetworkOptions.model_validate(table)
     except ValidationError as error:
-        problem, name = error.errors()[0]["msg"].removeprefix("Value error, "), table["fusion"]
+        problem, name = message_of(error.errors()[0]), table["fusion"]
         named = Path(name.rpartition(":")[0])
         where = f"; the model expects it at {named.expanduser().resolve()}" if named.suffix == ".py" else ""
         raise InputError(f"{folder}: {problem}{where}") from None

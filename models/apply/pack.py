@@ -1,6 +1,5 @@
 """The ``pack`` stage: a trained run as a folder that predicts on any recording."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ from models.apply.model_folder import (
 from models.evaluation.metrics import selecting_metric
 from models.predictions import AGAIN, RUN, fold_and_seed, fold_folder, read_run, seed_folders
 from models.protocols.targets import Target
-from models.task import Task
+from models.settings import Settings
 from models.truth import rated
 from pipeline import weights as checkpoints
 from pipeline.cli import FOLDER, results_option
@@ -43,26 +42,25 @@ def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
     _check_replaceable(out)
     config = results / "config.json"
-    known = json.loads(config.read_text(encoding="utf-8"))
-    task, folds = Task.parse(known["task"]), range(known["folds"])
+    settings = Settings.from_json(config)
+    folds = range(settings.folds)
     if unknown := sorted(set(chosen) - set(folds)):
         raise InputError(f"--fold {unknown[0]}: {config} has folds {folds.start} to {folds.stop - 1}")
-    options = known["config"][known["corpus"]]
-    inputs = next((each["inputs"] for each in known["runs"] if each["run"] == run), None)
-    if inputs is None:
-        raise InputError(f"--run {run}: {config} has the runs {', '.join(each['run'] for each in known['runs'])}")
-    features = {m: _feature(results, store, options["extractors"]) for m, store in inputs.items()}
-    recogniser = _recogniser(options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
+    if run not in settings.runs:
+        raise InputError(f"--run {run}: {config} has the runs {', '.join(settings.runs)}")
+    inputs = settings.runs[run].inputs
+    features = {m: _feature(results, store, settings.extractors) for m, store in inputs.items()}
+    recogniser = _recogniser(settings.options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
-    best_by = f"development_{selecting_metric(task)}" if best else None
+    best_by = f"development_{selecting_metric(settings.task)}" if best else None
     trained = [fold_folder(results, run, fold) for fold in chosen or folds]
     members = _copy_members(trained, partial / MEMBERS, best_by)
     for each in (*(part.weights for feature in features.values() for part in feature.made), recogniser.weights):
         if each and (include_weights or not checkpoints.parse(each.source).remote):
             _copy_weights(weights / each.slug, partial / WEIGHTS / each.slug)
     files = checkpoints.digest_files(partial / MEMBERS)
-    about = _describe(results, known, run, members, features, recogniser, files)
+    about = _describe(results, settings, run, members, features, recogniser, files)
     (partial / CARD).write_text(card.page(about), encoding="utf-8")
     (partial / FILE).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if out.exists():
@@ -74,7 +72,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
 
 def _describe(
     results: Path,
-    known: dict,
+    settings: Settings,
     run: str,
     members: dict[int, list[int]],
     features: dict[str, Feature],
@@ -82,22 +80,22 @@ def _describe(
     files: dict,
 ) -> ModelFile:
     """What model.json says of the networks of some folds and seeds, by what is known of the corpus's runs."""
-    task, folds, faces = Task.parse(known["task"]), range(known["folds"]), known["config"][known["corpus"]]["faces"]
+    task, folds, faces = settings.task, range(settings.folds), settings.options["faces"]
     trained = [seed_folders(fold_folder(results, run, fold)) for fold in folds]
     one = read_run(trained[min(members)][0])
     segments = read_table(results / "segments.tsv", Segment)
     by_votes = one["training"]["targets"] == "raters"
-    training = _trained(results, f"{known['protocol']['name']}.tsv", set(members), by_votes)
+    training = _trained(results, f"{settings.protocol.name}.tsv", set(members), by_votes)
     calibrated = card.calibration(results, run, members, task)
     crops = faces["picture"] == "face" and "video" in features and any(segment.crops for segment in segments)
     return ModelFile(
         format=FORMAT,
-        corpus=known["corpus"],
-        title=known["title"],
+        corpus=settings.corpus,
+        title=settings.title,
         run=run,
         task=str(task),
         outputs=one["model"]["outputs"],
-        demonstration=known["demonstration"],
+        demonstration=settings.demonstration,
         faces=faces,
         supplied_crops=crops,
         recogniser=recogniser,
@@ -105,8 +103,8 @@ def _describe(
         temperature=calibrated["temperature"],
         ranges=card.ranges(results, run, folds, task),
         card={
-            "protocol": known["protocol"]["description"],
-            "caveat": known["protocol"]["caveat"],
+            "protocol": settings.protocol.description,
+            "caveat": settings.protocol.caveat,
             "folds": sorted(members),
             "seeds": sorted({seed for seeds in members.values() for seed in seeds}),
             "networks": sum(map(len, members.values())),

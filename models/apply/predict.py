@@ -24,7 +24,7 @@ from pipeline.records import Assignment, InputError
 from pipeline.store import FeatureStore, Rows, StoreWriter
 from pipeline.timebase import frame_ranges_s, select_frames, to_grid, uniform_grid_s
 
-MEMORY_GB = 0.5  # of features; more are read from their files batch by batch
+MEMORY_GB = 0.5  # size of features in memory; more are read from their files batch by batch
 WEIGHTS = Path("results/weights")
 BY_SPEAKER = "The model takes each person by the mean and deviation of all that is here of them: give it several turns."
 VOICE = "The voice is that of whoever speaks, which need not be the person whose face is followed."

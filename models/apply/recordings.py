@@ -28,7 +28,7 @@ class Wish:
     """Of which stretches something is to be said, and of whom; where none are given, of all speech or of each frame."""
 
     people: Literal["one", "all"] = "one"  # one: the most prominent face
-    side: Side = "whole"  # of two people the one who is further left or right
+    side: Side = "whole"  # which of two people: the one further left or right
     spans: Sequence[Span] | None = None
     window_s: float | None = None
     hop_s: float | None = None

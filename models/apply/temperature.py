@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 TINY = 1e-12
-RANGE = (-3.0, 3.0)  # of the logarithm of the temperature: 0.05 to 20
+RANGE = (-3.0, 3.0)  # range of the logarithm of the temperature: 0.05 to 20
 
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:

@@ -18,7 +18,7 @@ from pipeline.sound import read_audio
 from pipeline.timebase import SAMPLE_RATE_HZ
 from pipeline.words.voice import voiced
 
-STRETCH_S = 600.0  # of sound that is looked through for speech at once, which bounds memory
+STRETCH_S = 600.0  # sound that is looked through for speech at once, which bounds memory
 LONGEST_TURN_S = 15.0  # speech without a pause is cut there at its shortest silences, by the library
 WINDOW_S = 5.0  # where nobody speaks, and nobody chose
 USED = ("start_s", "end_s", "video", "person", "speaker", "side", "picture", "text")  # columns of a table of times

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from models.task import Task
 from pipeline.records import Segment
 
-ENOUGH_GROUPS = 5  # of fewer, a bootstrap of whole groups tells next to nothing
+ENOUGH_GROUPS = 5  # a bootstrap of fewer whole groups tells next to nothing
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from models.task import POOLED
 from pipeline.records import InputError
 
 FEW_CLUSTERS = 20
-FEWEST_ITEMS = 30
+MIN_ITEMS = 30
 GROUP_SAMPLES = 1000  # a handful of groups has no more distinct samples
 
 
@@ -46,13 +46,13 @@ class Comparison:
     standing_a: Standing | None = None
     standing_b: Standing | None = None
     difference: float | None = None  # mean_a - mean_b
-    fold_mean_a: float | None = None  # of the scores of single folds and seeds
+    fold_mean_a: float | None = None  # mean of the scores of single folds and seeds
     fold_mean_b: float | None = None
     standard_error: float | None = None
     ci_low: float | None = None  # level 1 - alpha
     ci_high: float | None = None
     p_bootstrap: float | None = None
-    p_holm: float | None = None  # of p_bootstrap, over all rows of the same turns
+    p_holm: float | None = None  # p_bootstrap corrected over all rows of the same turns
     group_kind: str | None = None  # what the clusters lie in, such as session
     groups: int | None = None
     standard_error_by_group: float | None = None  # if other sessions had been recorded, not only other dialogs
@@ -106,7 +106,7 @@ def too_little(items: np.ndarray, alpha: float) -> Status | None:
     """Why no contrast can be decided on a test set with this many items in each cluster; None where one can."""
     if 2 ** (1 - round(effective_clusters(items))) >= alpha:
         return Status.FEW_CLUSTERS
-    return Status.FEW_ITEMS if items.sum() < FEWEST_ITEMS else None
+    return Status.FEW_ITEMS if items.sum() < MIN_ITEMS else None
 
 
 def compare(

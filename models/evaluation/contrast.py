@@ -1,6 +1,9 @@
 """What two runs differ in: a contrast is read as being about one thing, so whatever else changes must be said."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, nan
 
 FIRST = ("modalities", "inputs", "fusion", "model")
 """What a contrast is taken to be about, where several things change."""
@@ -43,10 +46,27 @@ def runs_of(side: str) -> list[str]:
     return side.split()
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A run among which b was chosen, as b_chosen_from of significance.csv has it: ``run=score:folds``."""
+
+    run: str
+    score: float  # on the development part, mean over folds; NaN: undefined
+    folds: int  # how many chose it
+
+    def __str__(self):
+        return f"{self.run}={'undefined' if isnan(self.score) else f'{self.score:.4f}'}:{self.folds}"
+
+    @classmethod
+    def read(cls, cell: object) -> list["Candidate"]:
+        """All in a cell, joined by blanks; none where it is empty."""
+        parts = [re.split("[=:]", one) for one in cell.split()] if isinstance(cell, str) else []
+        return [cls(run, nan if score == "undefined" else float(score), int(folds)) for run, score, folds in parts]
+
+
 def candidates(row: Mapping) -> list[str]:
     """The runs among which b of a row of significance.csv was chosen; b itself where it was not."""
-    among = row.get("b_chosen_from")
-    return [one.partition("=")[0] for one in among.split()] if isinstance(among, str) and among else runs_of(row["b"])
+    return [one.run for one in Candidate.read(row.get("b_chosen_from"))] or runs_of(row["b"])
 
 
 def also_differs(found: list[str]) -> list[str]:

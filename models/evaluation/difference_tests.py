@@ -6,7 +6,7 @@ import numpy as np
 
 from models.evaluation.statuses import Remark
 
-FEWEST_PAIRS = 6
+MIN_PAIRS = 6
 """With 5 pairs the two-sided Wilcoxon test cannot reach p < .0625, however large the difference."""
 
 
@@ -101,7 +101,7 @@ def wilcoxon_test(differences: np.ndarray) -> Outcome:
     if not np.isfinite(differences).all():
         return Outcome(reason=Remark.UNDEFINED_FOLD)
     unequal = differences[np.abs(differences) > 1e-12]
-    if len(unequal) < FEWEST_PAIRS:
+    if len(unequal) < MIN_PAIRS:
         return Outcome(reason=Remark.FEW_PAIRS)
     ranks = stats.rankdata(np.abs(unequal))
     return Outcome(float(stats.wilcoxon(unequal).pvalue), float((ranks * np.sign(unequal)).sum() / ranks.sum()))

@@ -1,6 +1,5 @@
 """Predictions that were made elsewhere, tested against a run on the very items that the run was tested on."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from models.evaluation.statuses import Role, Verdict
 from models.evaluation.tallies import tally_tests
 from models.options import SignificanceOptions
 from models.predictions import Predictions, read_folds
+from models.settings import Settings
 from models.task import Task
 from pipeline.cli import EXISTING, FILE, results_option
 from pipeline.records import Assignment, InputError, Segment, read_table, write_table
@@ -54,7 +54,7 @@ def _read(path: Path, task: Task):
         else:
             separator = "," if path.suffix == ".csv" else "\t"
             table = pandas.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
-    except (ValueError, OSError) as error:  # of encodings, empty files and ragged lines too
+    except (ValueError, OSError) as error:  # wrong encodings, empty files and ragged lines too
         raise InputError(f"{path}: cannot be read as a table ({' '.join(str(error).split())})") from None
     if missing := [name for name in needed if name not in table]:
         raise InputError(f"{path}: lacks the column {', '.join(missing)}; task {task} needs {', '.join(needed)}")
@@ -101,14 +101,14 @@ def _item(key: tuple) -> str:
     return f"segment {key[0]!r}" + (f", frame {key[1]}" if len(key) > 1 else "")
 
 
-def against(path: Path, results: Path, run: str, known: dict) -> tuple[Comparison, SignificanceOptions]:
-    """Test the predictions of a table (a) against a run (b) by what is known from ``config.json`` of the results."""
-    if run not in (runs := [each["run"] for each in known["runs"]]):
-        raise InputError(f"there is no run {run!r} in {results}; there are {', '.join(runs)}")
-    task, folds = Task.parse(known["task"]), known["folds"]
-    options = SignificanceOptions(**known["config"][known["corpus"]]["significance"])
+def against(path: Path, results: Path, run: str, settings: Settings) -> tuple[Comparison, SignificanceOptions]:
+    """Test the predictions of a table (a) against a run (b) of the results."""
+    if run not in settings.runs:
+        raise InputError(f"there is no run {run!r} in {results}; there are {', '.join(settings.runs)}")
+    task, folds = settings.task, settings.folds
+    options = SignificanceOptions(**settings.options["significance"])
     segments = read_table(results / "segments.tsv", Segment)
-    split = read_table(results / "splits" / f"{known['protocol']['name']}.tsv", Assignment)
+    split = read_table(results / "splits" / f"{settings.protocol.name}.tsv", Assignment)
     tests = [test for test, _ in read_folds(results, run, folds, task)]
     ours, theirs = (
         tally_tests(name, each, None, segments, task)
@@ -126,8 +126,8 @@ def against(path: Path, results: Path, run: str, known: dict) -> tuple[Compariso
 @click.option("--out", type=FILE, help="a table of one row, with every test, as significance.csv")
 def compare_predictions(predictions, run, results, out):
     """Test PREDICTIONS that were made elsewhere against RUN, on the items that the run was tested on."""
-    known = json.loads((results / "config.json").read_text(encoding="utf-8"))
-    row, options = against(predictions, results, run, known)
+    settings = Settings.from_json(results / "config.json")
+    row, options = against(predictions, results, run, settings)
     row = rounded(row)
     if out:
         write_table(out, [row], Comparison)
@@ -140,5 +140,5 @@ def compare_predictions(predictions, run, results, out):
     said = better.get(row.verdict, row.verdict.text)
     click.echo(f"{row.items} items in {row.clusters} {row.cluster_kind}s: {said}")
     click.echo("; ".join([row.role.text, row.note] if row.note else [row.role.text]))
-    if known["demonstration"]:
+    if settings.demonstration:
         click.echo("results of a demonstration, whose numbers mean nothing")

@@ -32,7 +32,7 @@ class Score:
     turns: str  # style of the test items, or "all"
     fold: str  # number, or "all": the items of all folds together
     seed: int
-    metric: str  # of the test part, or development_<metric>
+    metric: str  # its name, on the test part; development_<metric>: on the development part
     value: float | None
     chance: float | None  # what the best constant answer scores on these items, where that means anything
     above_chance: str | None  # yes or no

@@ -1,7 +1,7 @@
 """Is a difference real? The planned contrasts, tested on the same items, with a verdict each."""
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from models.evaluation.comparison import Comparison, Resampler, check_paired, compare, decide
+from models.evaluation.contrast import Candidate
 from models.evaluation.metrics import overall
 from models.evaluation.statuses import Remark, Role, Status
 from models.evaluation.tallies import NOBODY, RunTally, joined_by_fold, tally_run
@@ -32,24 +33,33 @@ def run_contrasts(
     development part are the same.
     """
     resampled = Resampler(options)
-    chosen = [(contrast, load(contrast.a), *choose_b(contrast, options.metric, load)) for contrast in contrasts]
+    chosen = [(contrast, load(contrast.a), choose_b(contrast, options.metric, load)) for contrast in contrasts]
     styles = load(contrasts[0].a).styles if contrasts else []
     rows = []
     for turns in progress([POOLED, *(styles if len(styles) > 1 else [])], "kinds of turns"):
-        for contrast, a, tallied, b, among in chosen:
-            one, other = (run if turns == POOLED else run.of_style(turns) for run in (a, tallied))
+        for contrast, a, b in chosen:
+            one, other = (run if turns == POOLED else run.of_style(turns) for run in (a, b.tally))
             row = compare(contrast.question, one, other, options, ratio, resampled)
             if np.isnan(other.sums).any():
                 row = replace(row, status=Status.NOT_CHOSEN)
-            elif among:
+            elif b.candidates:
                 status = Status.CHOSEN_ON_TEST if selected_on_test and row.status == Status.TESTED else row.status
                 row = replace(row, remarks=f"{Remark.CHOSEN} {row.remarks}".strip(), status=status)
-            rows.append(replace(row, b=b, b_chosen_from=among))
+            rows.append(replace(row, b=" ".join(b.runs), b_chosen_from=" ".join(map(str, b.candidates))))
     return decide(rows, options)
 
 
-def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> tuple[RunTally, str, str]:
-    """What to compare with, the names of its runs, and among which they were chosen.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a contrast compares with."""
+
+    tally: RunTally
+    runs: list[str]  # that were taken, the most frequent first
+    candidates: list[Candidate]  # among which they were chosen; none where b is one run
+
+
+def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTally]) -> Chosen:
+    """What to compare with: b, or the best of several.
 
     In each fold it is the run that is best on the fold's own development part. The parts of all folds together would
     not do: what is held out in one fold is tested in another. An undefined score is worse than any other; a fold in
@@ -58,7 +68,7 @@ def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTall
     names = [contrast.b] if isinstance(contrast.b, str) else list(dict.fromkeys(contrast.b))
     runs = [load(name) for name in names]
     if len(runs) == 1:
-        return runs[0], names[0], ""
+        return Chosen(runs[0], names, [])
     for run in runs:
         if run.development is None:
             raise InputError(
@@ -73,9 +83,7 @@ def choose_b(contrast: Contrast, metric_name: str, load: Callable[[str], RunTall
     order = sorted(np.flatnonzero(folds), key=lambda k: -folds[k])
     alone = folds.max() == len(best)
     tallied = runs[order[0]] if alone else joined_by_fold(f"the best of {' '.join(names)}", runs, best)
-    means = [f"{score:.4f}" if np.isfinite(score) else "undefined" for score in scores.mean(1)]
-    among = " ".join(f"{name}={mean}:{n}" for name, mean, n in zip(names, means, folds))
-    return tallied, " ".join(names[k] for k in order) or " ".join(names), among
+    return Chosen(tallied, [names[k] for k in order] or names, list(map(Candidate, names, scores.mean(1), folds)))
 
 
 def size_ratio(split: list[Assignment], folds: int) -> float:

@@ -27,7 +27,7 @@ CLASSES = Task("classes", "segment")
 
 @dataclass(frozen=True)
 class Published:
-    """What the published form of a fusion is bound to, which ``faithful: true`` builds."""
+    """The constraints of a fusion's published form, which ``faithful: true`` builds."""
 
     task: Task
     """Whatever its numbers are called."""

@@ -60,7 +60,7 @@ class PairwiseAttention(Fusion):
         departures=("batches hold items of similar length instead of random ones",),
     )
     attends: ClassVar[str]  # whom a modality attends to, for the sentence
-    pairs: ClassVar[tuple[Callable[[list[str]], Pairs], ...]]  # of each group
+    pairs: ClassVar[tuple[Callable[[list[str]], Pairs], ...]]  # the pairs of each group
 
     def groups(self, modalities: list[str]) -> list[Pairs]:
         """List the (target, source) pairs of each group."""

@@ -15,7 +15,7 @@ from models.dropout import Dropout
 from models.encoders import LEVELS, CausalBlock, TemporalConvolutionNetwork, by_steps
 from pipeline.records import InputError
 
-CO_ATTENTION_DROPOUT = 0.6  # of paper 2's fusion layers, in both places: the correlation and the update
+CO_ATTENTION_DROPOUT = 0.6  # dropout of paper 2's fusion layers, in both places: the correlation and the update
 Pairs = list[tuple[str, str]]
 
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from models.attention import Stream
 
-PUBLISHED_LAYERS = 2  # of the paper's code
+PUBLISHED_LAYERS = 2  # layers of the paper's code
 
 
 @options

@@ -32,9 +32,9 @@ from pipeline.log import log
 from pipeline.records import InputError, Segment
 
 T = TypeVar("T")
-MOST_FOLDS = 10
+MAX_FOLDS = 10
 GROUP_FOLDS = 5
-LEAST_LEFT = 0.2  # share of all recordings that is left to train on and select by while a group is tested
+MIN_LEFT = 0.2  # share of all recordings that is left to train on and select by while a group is tested
 OUTER_SETS = 5
 SCENARIO_SETS = 4  # per session: with more, parts of IEMOCAP lack classes; with fewer, too little is left to train on
 ROTATIONS = 5
@@ -114,13 +114,13 @@ def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
 
 
 def _count_of(name: str) -> Callable[[Sequence[Segment]], int]:
-    return lambda segments: min(MOST_FOLDS, len(_named(segments, name, name)))
+    return lambda segments: min(MAX_FOLDS, len(_named(segments, name, name)))
 
 
 def _words_of(name: str) -> Callable[[Sequence[Segment]], Words]:
     def words(segments: Sequence[Segment]) -> Words:
-        sets = len(_named(segments, name, name)) > MOST_FOLDS
-        return Words(f"leave one of {MOST_FOLDS} sets of {name}s out" if sets else f"leave one {name} out")
+        sets = len(_named(segments, name, name)) > MAX_FOLDS
+        return Words(f"leave one of {MAX_FOLDS} sets of {name}s out" if sets else f"leave one {name} out")
 
     return words
 
@@ -132,9 +132,9 @@ def _leave_out(name: str, apart: Sequence[str]):
         known = labelled.of(segments)
         found = _named(known, name, name)
         sets = [[one] for one in found]
-        if len(found) > MOST_FOLDS:
+        if len(found) > MAX_FOLDS:
             table = labelled.table(known, [group_of(s, name) for s in known])
-            sets = share_out(*table, MOST_FOLDS, np.random.default_rng(seed))
+            sets = share_out(*table, MAX_FOLDS, np.random.default_rng(seed))
         folds = []
         for one in sets:
             test = [s for s in segments if group_of(s, name) in one]
@@ -186,7 +186,7 @@ def _grouping(segments: Sequence[Segment]) -> tuple[list, bool]:
     if all(s.group is not None for s in segments) and len({s.group for s in segments}) > 1:
         return [s.group for s in segments], False
     choices = [blocks(segments), [group_of(s, "dialog") for s in segments], [s.unit_id for s in segments]]
-    enough = max(2, LEAST_LEFT * len(set(choices[-1])))
+    enough = max(2, MIN_LEFT * len(set(choices[-1])))
     found = [groups for groups in choices if _least_left(segments, groups) >= enough]
     found += [groups for groups in choices if len(set(groups)) >= 2]
     if not found:

@@ -11,7 +11,7 @@ GROUPS = ("group", "session", "speaker", "dialog", "scenario")
 """What a part can share with another, from the outermost; a segment without dialog is its unit's."""
 BOUND = ("session", "speaker", "dialog", "unit_id", "group")
 """Segments that share one of these hang together: the same people, the same recording, or as the corpus says."""
-DRAWS, MOST_CELLS = 500, 4_000_000
+DRAWS, MAX_CELLS = 500, 4_000_000
 ROUNDING = 1e-9
 
 
@@ -88,7 +88,7 @@ class Labelled:
 
 def _orders(table: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Random orders of groups, (draws, groups), and what the first of them hold, (draws, groups + 1, classes)."""
-    draws = int(np.clip(MOST_CELLS // max(1, table.size), 5, DRAWS))
+    draws = int(np.clip(MAX_CELLS // max(1, table.size), 5, DRAWS))
     order = rng.permuted(np.tile(np.arange(len(table)), (draws, 1)), axis=1)
     sums = np.zeros((draws, len(table) + 1, table.shape[1]))
     np.cumsum(table[order], axis=1, out=sums[:, 1:])

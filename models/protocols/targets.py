@@ -37,7 +37,7 @@ class Target:
 
 
 def votes(ratings: Iterable[Rating], merge: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
-    """What observers named, by segment and rater, each merged label once; not what speakers say of themselves."""
+    """Labels that observers gave, by segment and rater, after merging; self-reports are ignored."""
     found: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for row in ratings:
         if row.perspective == OBSERVER:

@@ -103,7 +103,7 @@ def _part(path: Path, out: Path) -> dict:
 def archive(folder, out, revision, licence, day):
     """Make a folder to archive a run (RO-Crate): configuration, versions, digests, tables, report; no corpus data."""
     from models.report.gather import read
-    from models.report.settings import Settings
+    from models.settings import Settings
 
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is there already and not empty; give a folder that is not there yet")

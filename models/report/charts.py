@@ -4,7 +4,6 @@ Positions along x are per cent of the width, so that a chart fills whatever room
 Lines live in a stretched box of ``BOX`` by ``BOX`` units; strokes do not stretch (vector-effect).
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor, isfinite, log10
@@ -12,8 +11,10 @@ from math import floor, isfinite, log10
 import numpy as np
 
 BOX = 1000
-DOT_WIDTH, DOT_ROWS = 1.8, (0, 1, -1, 2, -2, 3, -3, 4, -4)  # of a swarm: per cent of the width; the middle first
+DOT_WIDTH, DOT_ROWS = 1.8, (0, 1, -1, 2, -2, 3, -3, 4, -4)  # dots of a swarm: per cent of the width; the middle first
 Numbers = Sequence[float] | np.ndarray
+Step = tuple[str, *tuple[float, ...]]
+"""A command of SVG path data and where it leads: shares of the box from the left and from the top."""
 
 
 def nice_step(span: float, count: int) -> float:
@@ -76,38 +77,33 @@ class Axis:
         return f"{value * factor:.{decimals}f}".replace("-", "\u2212")
 
 
-def path(x: Numbers, y: Numbers, x_axis: Axis, y_axis: Axis) -> str:
-    """SVG path data in the stretched box; a gap where y is not finite. A lone point becomes a short dash."""
-    parts: list[str] = []
+def path(x: Numbers, y: Numbers, x_axis: Axis, y_axis: Axis) -> list[Step]:
+    """A line through points, with a gap where y is not finite."""
+    steps: list[Step] = []
     pen_down = False
     for a, b in zip(x, y):
-        if not isfinite(b):
-            pen_down = False
-            continue
-        at = f"{x_axis.share(a) * BOX:.0f} {(1 - y_axis.share(b)) * BOX:.0f}"
-        parts.append(("L" if pen_down else "M") + at)
-        pen_down = True
-    return "".join(parts)
+        if isfinite(b):
+            steps.append(("L" if pen_down else "M", x_axis.share(a), 1 - y_axis.share(b)))
+        pen_down = isfinite(b)
+    return steps
 
 
-def fitted(data: str, width: float, height: float) -> str:
-    """Path data of the stretched box, in a box of other sizes."""
-    out, scale = [], (width / BOX, height / BOX)
-    for piece in re.split(r"(?=[MLZ])", data):
-        numbers = piece[1:].split()
-        out.append(piece[:1] + " ".join(f"{float(n) * scale[k]:.1f}" for k, n in enumerate(numbers)))
-    return "".join(out)
+def path_data(steps: Sequence[Step], box: tuple[float, float] = (BOX, BOX), decimals: int = 0) -> str:
+    """SVG path data in a box, of the page unless said."""
+    return "".join(
+        command + " ".join(f"{share * size:.{decimals}f}" for share, size in zip(at, box)) for command, *at in steps
+    )
 
 
-def band(x: Numbers, low: Numbers, high: Numbers, x_axis: Axis, y_axis: Axis) -> str:
-    """SVG path data of the area between two lines, cut where either is not finite."""
-    out = ""
+def band(x: Numbers, low: Numbers, high: Numbers, x_axis: Axis, y_axis: Axis) -> list[Step]:
+    """The area between two lines, cut where either is not finite."""
+    out: list[Step] = []
     ok = np.isfinite(low) & np.isfinite(high)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], ok.view(np.int8), [0]])))
     for first, last in zip(edges[::2], edges[1::2]):
         there = path(x[first:last], high[first:last], x_axis, y_axis)
-        back = path(x[first:last][::-1], low[first:last][::-1], x_axis, y_axis)
-        out += there + "L" + back[1:] + "Z"
+        (_, *low_end), *back = path(x[first:last][::-1], low[first:last][::-1], x_axis, y_axis)
+        out += [*there, ("L", *low_end), *back, ("Z",)]
     return out
 
 

@@ -21,8 +21,8 @@ def report(folder, revision, paper, media, out):
     from models.report.gather import read
     from models.report.page import downloads, prefix_of, render
     from models.report.paper import write_paper
-    from models.report.settings import Settings
     from models.report.view import build
+    from models.settings import Settings
 
     settings = Settings.from_json(folder / "config.json")
     results = read(folder, replace(settings, revision=revision or None))

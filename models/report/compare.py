@@ -15,7 +15,7 @@ from models.evaluation.contrast import candidates, runs_of
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
 from models.report.gather import Results, run_infos
-from models.report.runs import RunNames, in_order
+from models.report.runs import RunNames, in_order, names_of
 from models.report.sections.contrasts import SHORT
 from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
@@ -181,7 +181,7 @@ def verdicts(sides: list[Side]) -> Table | None:
 def read_sides(folders: list[Path]) -> list[Side]:
     """Read the folders; raises InputError where one has no scores, or is given twice."""
     from models.report.gather import read
-    from models.report.settings import Settings
+    from models.settings import Settings
 
     if len({folder.resolve() for folder in folders}) < 2 or len({f.resolve() for f in folders}) < len(folders):
         raise InputError(f"{', '.join(map(str, folders))}: give two or more results folders, each once")
@@ -193,7 +193,7 @@ def read_sides(folders: list[Path]) -> list[Side]:
             raise InputError(f"{folder}: has no tables/scores.csv; run the workflow there first")
         table = of_protocol(table, settings.protocol.name)
         runs = in_order(table["run"], settings.runs)
-        sides.append(Side(name, results, collect(table), runs, settings.names))
+        sides.append(Side(name, results, collect(table), runs, names_of(settings)))
     return sides
 
 

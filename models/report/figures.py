@@ -6,17 +6,17 @@ from functools import partial
 
 import jinja2
 
-from models.report.charts import BOX, fitted
+from models.report.charts import BOX, path_data
 from models.report.sections.verdict import BETTER, EQUIVALENT, REFUSED, UNDECIDED
 from models.report.writing import Numbers, grouped, level
 
 WIDTH_PX, LEFT_PX = 560, 56
-KEY_PX, MARK_PX, LETTER_PX = 18, 30, 6.8  # of a key: a row, a mark, a letter
+KEY_PX, MARK_PX, LETTER_PX = 18, 30, 6.8  # sizes in a key: a row, a mark, a letter
 ROW_PX, HEAD_PX = 26, 48
 VERDICTS = {BETTER: "better", EQUIVALENT: "equivalent", UNDECIDED: "not decided", REFUSED: "no verdict"}
 
 
-IN_PAGE = {"box": (BOX, BOX), "fit": str}
+IN_PAGE = {"box": (BOX, BOX), "fit": path_data}
 """How lines are drawn in the page: in a box that stretches."""
 
 
@@ -43,7 +43,7 @@ def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile
     common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "writing": view["writing"]}
     out = []
     for name, title, data in (*_rows(view), *_lines(view)):
-        fit = partial(fitted, width=data["box"][0], height=data["box"][1])
+        fit = partial(path_data, box=data["box"], decimals=1)
         key, top = _placed(data.pop("key"), data["width"])
         out.append(FigureFile(name, title, template.render(title=title, fit=fit, key=key, top=top, **common, **data)))
     if view["ranks"]:

@@ -18,7 +18,7 @@ from models.evaluation.contrast import candidates
 from models.predictions import RUN, fold_folder, read_run, seed_folder
 from models.protocols.groups import speakers_known
 from models.report.html import data_uri
-from models.report.settings import Settings
+from models.settings import Settings
 from pipeline.records import InputError
 from pipeline.store import FeatureStore
 

@@ -26,9 +26,9 @@ BREAK = r"\allowbreak{}"
 PACKAGES = r"\usepackage{array,booktabs}"
 SIZE, SMALLER = r"\footnotesize\setlength{\tabcolsep}{3pt}", r"\scriptsize"
 LINE, HALF_LINE = 80, 56  # digits of that size across a page of an article, and across one of two columns
-GAP = 1.5  # of them, that a column's margins take
-LONG = 18  # of them, from which text is broken into lines
-LINES = 44  # of a table on a page
+GAP = 1.5  # digits that a column's margins take
+LONG = 18  # digits from which text is broken into lines
+LINES = 44  # rows of a table on a page
 DIGITS = {**dict.fromkeys(".,:;!'|il", 0.55), **dict.fromkeys(" ()[]/-frstj\u202f", 0.75)}
 DIGITS |= {**dict.fromkeys("mw%+<>=±×−ΔABCDEFGHIJKLMNOPQRSTUVWXYZ", 1.5), **dict.fromkeys("bdhknpquvxy_", 1.1)}
 """How many digits wide a character is; others are as wide as one."""

@@ -12,9 +12,9 @@ from models.report.latex import as_latex, document, latex
 from models.report.runs import RunNames
 from models.report.sections.folds import leaks_of
 from models.report.sections.verdict import Verdicts
-from models.report.settings import Settings
 from models.report.tables import Table, as_csv
 from models.report.writing import count, grouped, level, listing, metric_words, missing, sentence
+from models.settings import Settings
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
@@ -39,7 +39,7 @@ class Cite(tuple):
     """Keys of the bibliography, where a text cites them."""
 
 
-Text = list  # of strings and Cite
+Text = list  # a list of strings and Cite
 
 
 def paper(results: Results, view: dict, runs: list[str]) -> dict:

@@ -2,22 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from models.evaluation.contrast import also_differs, differences, runs_of
 from models.options import MODALITIES
 from models.report.writing import listing
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A model on some modalities, with the feature store that it reads for each."""
-
-    name: str
-    model: str
-    modalities: str  # letters joined by +
-    inputs: dict[str, str]
+from models.settings import Run, Settings
 
 
 class RunNames:
@@ -94,6 +84,12 @@ class RunNames:
         elif len(models) == len(features) == 1:
             of, shared = (lambda run: self.runs[run].modalities), self.model(a)
         return of(a), best_of(map(of, every[1:])), shared
+
+
+def names_of(settings: Settings) -> RunNames:
+    """Every configured run in words."""
+    training = {model: settings.trained(model) for model in settings.about_models if model in settings.models}
+    return RunNames(settings.runs, settings.models, settings.about_models, training)
 
 
 def best_of(names: Iterable[str]) -> str:

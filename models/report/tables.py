@@ -17,11 +17,11 @@ class Column:
     head: str
     write: Callable[[Any], str] = str
     number: bool = True  # set to the right, and may not be broken
-    sd: str = ""  # key of a standard deviation that is set behind
+    sd: str = ""  # key of the standard deviation shown after the value
     sub: str = ""  # key of what is set below, small
     over: str = ""  # a heading that neighbours share
     css: str = ""  # paper, muted, small, code, prose, verdict
-    explain: str = ""  # of an abbreviated heading
+    explain: str = ""  # what an abbreviated heading stands for
 
     @classmethod
     def score(cls, key: str, head: str, numbers: Numbers, **more) -> "Column":

@@ -5,7 +5,7 @@ from models.options import MODALITIES
 from models.report import writing
 from models.report.gather import Results, contact_sheet
 from models.report.paper import paper
-from models.report.runs import RunNames, in_order, matches
+from models.report.runs import RunNames, in_order, matches, names_of
 from models.report.sections import classes, contrasts, costs, folds, items, published, ranks, scores, traces, training
 from models.report.sections.coverage import coverage
 from models.report.sections.examples import examples
@@ -13,7 +13,7 @@ from models.report.sections.first_page import first_page
 from models.report.sections.provenance import provenance
 from models.report.sections.raters import agreement_of
 from models.report.sections.verdict import Verdicts
-from models.report.settings import Settings
+from models.settings import Settings
 from models.wording import NORMALISED
 
 TITLES = {
@@ -42,7 +42,7 @@ def build(results: Results, media: bool = True) -> dict:
     table = scores.of_protocol(results.tables["scores"], settings.protocol.name)
     runs = in_order(table["run"], settings.runs)
     rows = results.tables["significance"].to_dict("records")
-    run_names = settings.names
+    run_names = names_of(settings)
     verdicts = Verdicts(rows, run_names, settings)
     cells = scores.collect(table[table["run"].isin(runs)])
     ranked = scores.ranking(cells, runs, settings.metric)

@@ -74,7 +74,7 @@ class Corpus(ABC):
     published: ClassVar[Sequence[Mapping]] = ()
     """Published figures to stand beside the runs that they compare with; form: models/report/sections/published.py."""
     departures: ClassVar[Sequence[Mapping]] = ()
-    """Where the papers did otherwise; form: models/report/settings.py."""
+    """Where the papers did otherwise; form: models/settings.py."""
     official_labels: ClassVar[tuple[str, ...]] = ()
     """Every label that the release has; () where only the files tell."""
     default_labels: ClassVar[tuple[str, ...]] = ()

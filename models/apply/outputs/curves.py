@@ -14,7 +14,7 @@ from models.apply.outputs.stretches import TOUCHING_S, shown
 from models.apply.outputs.wording import winner
 from models.report.charts import finite_means
 
-MOST_POINTS = 3000  # of a curve without gaps; an hour of frames has more than anybody sees
+MAX_POINTS = 3000  # points of a curve without gaps; an hour of frames has more than anybody sees
 # Colours of outputs in their order, on white and on dark paper, at 4.5 : 1 or better against it.
 LIGHT = ("#1c5c97", "#b3400f", "#1f6b4f", "#7d3c98", "#8a6100", "#0b6b78", "#b01e64", "#565d68")
 DARK = ("#7fb6ec", "#f0996b", "#7cc7a5", "#cf9fe6", "#e0bd5a", "#63cbd8", "#f28fb8", "#a9b1bd")
@@ -43,7 +43,7 @@ class Track:
         return step if step >= 0 and time_s < self.time_s[step, 1] else None
 
 
-def tracks(answer: Answer, most: int = MOST_POINTS) -> list[Track]:
+def tracks(answer: Answer, most: int = MAX_POINTS) -> list[Track]:
     """Everybody who is predicted or seen, in the order of the rows."""
     rows, faces = dict(shown(answer.rows)), {face.person: face for face in answer.faces}
     return [

@@ -86,7 +86,7 @@ def apart(rows: Sequence[Row]) -> list[Row]:
 
 
 class Said:
-    """The words of a recording, to ask which of them a row has."""
+    """Look up the words spoken in a time range."""
 
     def __init__(self, words: Sequence[Spoken]):
         self.words = sorted(words, key=lambda word: word.start_s)

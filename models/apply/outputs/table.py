@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MODALITIES = ("audio", "video", "text")
-TIME_DECIMALS, DECIMALS = 3, 4  # of the CSV; the Parquet file has all
+TIME_DECIMALS, DECIMALS = 3, 4  # decimals in the CSV; the Parquet file has all
 
 
 def table(answer: Answer) -> "DataFrame":

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WIDTH_IN, DPI = 16.0, 120
 LEFT_IN, RIGHT_IN, MARGIN_IN, GAP_IN, LINE_IN, AXIS_IN = 1.6, 0.4, 0.2, 0.07, 0.22, 0.45
 HEIGHTS_IN = {"person": 0.3, "words": 0.75, "speech": 0.16, "face": 0.13, "best": 0.18, "class": 0.42, "number": 1.1}
-WORD_IN = 0.085  # of the axis, for a word that stands upright
+WORD_IN = 0.085  # length of the axis for a word that stands upright
 STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 INK, MUTED, RULE, FAINT = "#1b1e23", "#565d68", "#d9dce1", "#eceef1"
 SPEECH = "#8b929d"
@@ -43,7 +43,7 @@ def write_timeline(answer: Answer, path: Path) -> None:
     import matplotlib
 
     with matplotlib.rc_context(PLAIN), warnings.catch_warnings(), replacing(path) as temporary:
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of names and words in other scripts
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # letters of names and words in other scripts
         figure(answer).savefig(temporary, dpi=DPI, facecolor="white")
 
 

@@ -13,7 +13,7 @@ from pipeline.container import open_media, video_streams
 from pipeline.log import log
 from pipeline.records import InputError
 
-SUFFIXES = ("csv", "parquet", "vtt", "TextGrid", "png", "overlay.mp4", "html")  # of what may come out of a recording
+SUFFIXES = ("csv", "parquet", "vtt", "TextGrid", "png", "overlay.mp4", "html")  # files that a recording may give
 
 
 def write_outputs(answer: Answer, folder: Path, *, overlay: bool = False, name: str | None = None) -> list[Path]:

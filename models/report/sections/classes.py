@@ -7,11 +7,11 @@ import pandas as pd
 
 from models.report.runs import RunNames
 from models.report.sections.scores import Cells, defined_below
-from models.report.settings import Settings
 from models.report.tables import Column, Table
 from models.report.writing import Numbers, grouped, sentence
+from models.settings import Settings
 
-ROUNDING = 5e-4  # of per cent with one decimal
+ROUNDING = 5e-4  # half of the last digit of per cent with one decimal
 
 
 def classes_of(scores: pd.DataFrame, configured: list[str]) -> list[str]:

@@ -1,11 +1,12 @@
 """The tables of the planned contrasts: verdicts with their intervals, and all tests side by side."""
 
-from models.evaluation.contrast import runs_of
+from math import isnan
+
+from models.evaluation.contrast import Candidate, runs_of
 from models.evaluation.statuses import Verdict
 from models.report.charts import Axis
 from models.report.runs import best_of
 from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks, why_not
-from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
     Numbers,
@@ -19,6 +20,7 @@ from models.report.writing import (
     percent,
     sentence,
 )
+from models.settings import Settings
 
 BOOTSTRAPPED = "p value of the bootstrap"
 OTHER_P = {  # than the probability of a difference at least as large if there were none
@@ -191,12 +193,9 @@ def tests(verdicts: Verdicts) -> Table:
 def _candidates(text: str, numbers: Numbers) -> str:
     """What b was chosen from, in words: each run with its development score and how many folds chose it."""
     out = []
-    for one in text.split():
-        run, _, found = one.partition("=")
-        score, _, folds = found.partition(":")
-        score = score if score == "undefined" else numbers.with_unit(float(score))
-        times = f", {count(int(folds), 'fold')}" if folds else ""
-        out.append(f"{run} ({score}{times})")
+    for one in Candidate.read(text):
+        score = "undefined" if isnan(one.score) else numbers.with_unit(one.score)
+        out.append(f"{one.run} ({score}, {count(one.folds, 'fold')})")
     return ", ".join(out)
 
 

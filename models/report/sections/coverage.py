@@ -3,9 +3,9 @@
 import pandas as pd
 
 from models.report.charts import Axis
-from models.report.settings import Settings
 from models.report.tables import Column, Table
 from models.report.writing import count, grouped, missing, percent, sentence
+from models.settings import Settings
 from pipeline.causes import Cause, Status
 
 FINDINGS_AT_MOST = 60

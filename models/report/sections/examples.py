@@ -78,7 +78,7 @@ def command(folder, run, count, out):
     from models.report.runs import in_order
     from models.report.sections.items import read_items
     from models.report.sections.scores import collect, ranking
-    from models.report.settings import Settings
+    from models.settings import Settings
 
     settings = Settings.from_json(folder / "config.json")
     if settings.task.frames:

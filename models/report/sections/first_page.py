@@ -47,7 +47,7 @@ class FirstPage:
     lead: str
     first: Answer | None  # the contrast that the question is; None where none was planned
     best: str  # a sentence; empty where it stands in the lead already, or where nothing is known
-    decided: list[Answer]  # of the other contrasts
+    decided: list[Answer]  # answers of the other contrasts
     undecided: Table | None
     warnings: list[str]
     facts: list[tuple[str, str]]

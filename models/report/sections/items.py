@@ -9,9 +9,9 @@ from models.predictions import FILE
 from models.report.charts import Axis, path, spread, swarm
 from models.report.gather import Results
 from models.report.runs import RunNames
-from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import Numbers, grouped, sentence
+from models.settings import Settings
 from models.task import Task
 
 TRUTH_BINS = 10

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from models.report.gather import Results, Store, run_infos
-from models.report.settings import Settings
 from models.report.tables import Column, Table
 from models.report.writing import grouped, listing, sentence
+from models.settings import Settings
 
 
 def provenance(results: Results) -> dict:

@@ -9,10 +9,10 @@ it is of: ``run`` (its name), or ``model`` (options of it) and ``modalities``, o
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from models.report.runs import Run, matches
-from models.report.settings import Settings
+from models.report.runs import matches
 from models.report.tables import Column, Table
 from models.report.writing import Numbers, listing, metric_words, missing, sentence
+from models.settings import Run, Settings
 
 
 @dataclass(frozen=True)

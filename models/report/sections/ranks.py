@@ -13,7 +13,7 @@ from models.task import POOLED
 
 BLOCKS_AT_LEAST = RUNS_AT_LEAST = 3
 MIDDLE_PX, LINE_PX, TOP_PX, BAR_PX = 420, 20, 52, 7
-LETTER_PX = 6.3  # of a label, about
+LETTER_PX = 6.3  # width of a letter of a label, about
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.protocols.targets import votes
 from models.report.gather import Results
-from models.report.settings import Settings
+from models.settings import Settings
 from pipeline.records import Rating
 
 

@@ -12,7 +12,6 @@ from models.options import MODALITIES, NOTHING
 from models.report.charts import Axis
 from models.report.runs import RunNames
 from models.report.sections.published import Paper, beside, lines
-from models.report.settings import Settings
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
     DEVELOPMENT,
@@ -24,6 +23,7 @@ from models.report.writing import (
     metrics_of,
     sentence,
 )
+from models.settings import Settings
 from models.task import POOLED
 
 MAIN_RUNS = 4  # shown in detail
@@ -43,7 +43,7 @@ class Cells(dict[tuple[str, str], Cell]):
 
     def __init__(self, cells=(), undefined: Mapping[tuple[str, str], str] = MappingProxyType({})):
         super().__init__(cells)
-        self.undefined = undefined  # of these: in how many trainings it is defined
+        self.undefined = undefined  # cells left out: in how many trainings each is defined
 
     def under(self, run: str, metric: str, key: str) -> dict[str, Any]:
         """A cell as a row of a table holds it; where there is no mean, in how many trainings it is defined."""
@@ -134,7 +134,7 @@ class Scores:
 
     table: Table
     axis: Axis
-    metric: str  # of the chart
+    metric: str  # metric of the chart
     chance: float | None
     trainings: int  # at most, of one run
     papers: list[Paper]

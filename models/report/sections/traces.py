@@ -16,7 +16,7 @@ from models.report.tables import Column, Group, Table
 from models.report.writing import Numbers, metric_words, sentence
 from pipeline.records import Segment, Word, read_table
 
-POINTS = 400  # of a line: more than a chart has pixels adds nothing
+POINTS = 400  # points of a line: more than a chart has pixels adds nothing
 CELLS = 10
 WORDS_PER_CELL = 9
 

@@ -15,7 +15,7 @@ from models.report.tables import Column, Group, Table
 from models.report.writing import DEVELOPMENT, grouped, listing
 
 LOSSES = ("training_loss", "development_loss")
-LINES_AT_MOST = 60  # of a run: more make a page large and its lines no clearer
+LINES_AT_MOST = 60  # lines of a run: more make a page large and its lines no clearer
 
 
 def parameters(results: Results, runs: Iterable[str]) -> dict[str, int]:
@@ -171,5 +171,5 @@ def _lines(items: list[pd.DataFrame], column: str, x_axis: Axis, y_axis: Axis) -
     middle = np.full(len(longest), np.nan)
     middle[enough] = np.nanmedian(table[:, enough], axis=0)
     drawn = [series[k] for k in spread(len(series), LINES_AT_MOST)]
-    thin = "".join(path(x, y, x_axis, y_axis) for x, y in drawn)
+    thin = [step for x, y in drawn for step in path(x, y, x_axis, y_axis)]
     return {"thin": thin, "median": path(longest, middle, x_axis, y_axis)}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from models.evaluation.contrast import runs_of
 from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
 from models.report.runs import RunNames
-from models.report.settings import Settings
 from models.report.writing import Numbers, count, level, missing, p_is, p_value, sentence
+from models.settings import Settings
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
 KINDS = {

@@ -1,7 +1,7 @@
 """What a report says of Aff-Wild2: its words, and the figures and ways of Praveen and Alam 2024.
 
 Each figure carries where it was read. The forms are those of ``models.report.sections.published`` and
-``models.report.settings``.
+``models.settings``.
 """
 
 ABSTRACT, THIRD = "abstract", "a third party's reading of the full text"

@@ -2,7 +2,7 @@
 
 The paper's column names are swapped against common use: its "WA" is balanced accuracy (mean recall over classes), its
 "UWA" is plain accuracy. Here every figure carries its full name. The forms are those of
-``models.report.sections.published`` and ``models.report.settings``.
+``models.report.sections.published`` and ``models.settings``.
 """
 
 EMOTIONS = {

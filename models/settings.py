@@ -30,13 +30,18 @@ from functools import cached_property
 from pathlib import Path
 
 from models.options import MODALITIES
-from models.report.runs import Run, RunNames
-from models.report.writing import listing
 from models.task import Task
 from pipeline.records import InputError
 
-RENAMED = {"about_models": "models", "listed_runs": "runs"}
-"""Field name to key in config.json, where a property already has that key's name."""
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model on some modalities, with the feature store that it reads for each."""
+
+    name: str
+    model: str
+    modalities: str  # letters joined by +
+    inputs: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +69,14 @@ class Settings:
     folds: int
     generated: str | None
     about_models: dict[str, dict]
-    listed_runs: list[dict]
+    runs: dict[str, Run]
     published: list[dict]
     departures: list[dict]
     citations: list[str]
     feature_jobs: int
     training_jobs: list[str]
     weights: dict[str, str]
-    revision: str | None = None  # of the code, which the command line gives
+    revision: str | None = None  # revision of the code, which the command line gives
 
     @classmethod
     def from_json(cls, path: Path) -> "Settings":
@@ -80,13 +85,13 @@ class Settings:
             given = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: cannot be read as JSON ({error}); let the workflow write it again") from None
-        keys = {field.name: RENAMED.get(field.name, field.name) for field in fields(cls) if field.name != "revision"}
-        absent = [key for key in keys.values() if not isinstance(given, dict) or key not in given]
-        if absent:
-            raise InputError(f"{path}: lacks {listing(absent)}; let the workflow write it again")
-        values = {name: given[key] for name, key in keys.items()}
-        read = {"task": Task.parse(given["task"]), "protocol": Protocol(**given["protocol"])}
-        return cls(**{**values, **read})
+        names = [field.name for field in fields(cls) if field.name != "revision"]
+        keys = ["models" if name == "about_models" else name for name in names]
+        if absent := [key for key in keys if not isinstance(given, dict) or key not in given]:
+            raise InputError(f"{path}: lacks {', '.join(absent)}; let the workflow write it again")
+        runs = {row["run"]: Run(row["run"], row["model"], row["modalities"], row["inputs"]) for row in given["runs"]}
+        read = {"task": Task.parse(given["task"]), "protocol": Protocol(**given["protocol"]), "runs": runs}
+        return cls(**{name: given[key] for name, key in zip(names, keys)} | read)
 
     @property
     def options(self) -> dict:
@@ -97,17 +102,6 @@ class Settings:
     def models(self) -> dict[str, dict]:
         """Network options by model name."""
         return self.config["models"]
-
-    @cached_property
-    def runs(self) -> dict[str, Run]:
-        """Every configured run by its name, with the feature stores it reads."""
-        return {row["run"]: Run(row["run"], row["model"], row["modalities"], row["inputs"]) for row in self.listed_runs}
-
-    @property
-    def names(self) -> RunNames:
-        """Every configured run in words."""
-        training = {model: self.trained(model) for model in self.about_models if model in self.models}
-        return RunNames(self.runs, self.models, self.about_models, training)
 
     def trained(self, model: str) -> dict:
         """The training options of a model: the corpus's, over them its own, and what its published form brings."""
