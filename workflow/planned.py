@@ -330,10 +330,9 @@ class Corpora(dict[str, Planned]):
         return found
 
     def local_weights(self, slug: str) -> list[str] | None:
-        """What a checkpoint on this machine holds, as digests; None where it is gone. A hub's revision says it.
+        """Digests of a checkpoint on this machine, read whole; None where it is gone; a hub's is told by its revision.
 
-        Weights are read whole: a few that were trained further may be the only ones that differ. Raises InputError for
-        a folder without weights.
+        Raises InputError for a folder without weights.
         """
         known = self.weight_sources[slug]
         source = weights.parse(known["source"])
