@@ -365,6 +365,15 @@ def test_a_picture_that_breaks_off_and_people_who_are_not_followed_are_said(shar
     assert any("up to 2 faces in view" in note for note in notes) == (people == "one")  # until then
 
 
+def test_that_there_is_no_picture_is_said_once(tmp_path):
+    path = tmp_path / "sound.wav"
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", "2", path)
+    recording = open_recording(path, False, Wish("all", window_s=1.0))
+    assert [note for note in recording.notes if note.startswith("There is no picture")]
+    stages = SimpleNamespace(model=SimpleNamespace(about=SimpleNamespace(faces={})))
+    assert Stages._faces(stages, recording, tmp_path / "faces.h5")[2] == []
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
