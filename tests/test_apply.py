@@ -732,10 +732,10 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "video,start_s,end_s,speaker,label\none.mp4,0.5,2,ann,happy\none.mp4,2,3.25,NA,sad\n",
+        "video,start_s,end_s,speaker,label\none.mp4,0.5,2,ann,happy\none.mp4,2,3.25,,sad\n",
         "Video;Start_s;End_s;Person;label\none.mp4;0,5;2;ann;happy\none.mp4;2;3,25;;sad\n",
         "sep=;\nvideo;start_s;end_s;speaker;label\none.mp4;0,5;2,0;ann;happy\n\none.mp4;2,0;3,25;;sad\n",
-        "video\tstart_s\tend_s\tperson\tspeaker\tlabel\none.mp4\t0.5\t2\tann\teve\thappy\none.mp4\t2\t3.25\t\tNA\tsad\n",
+        "video\tstart_s\tend_s\tperson\tspeaker\tlabel\none.mp4\t0.5\t2\tann\teve\thappy\none.mp4\t2\t3.25\t\t\tsad\n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -746,6 +746,8 @@ def test_tables_of_times_are_those_that_corpora_have(tmp_path, caplog, text, enc
     assert read_spans(table, [one]) == {one: [Span(0.5, 2, "ann"), Span(2, 3.25)]}
     (said,) = caplog.messages
     assert said.endswith("columns that mean nothing here: label")
+    table.write_text("start_s,end_s,person,text\n0,1,NA,nan\n1,2,NULL,\n")
+    assert read_spans(table, [one]) == {one: [Span(0, 1, "NA", text="nan"), Span(1, 2, "NULL")]}
     table.write_text("start_s,end_s\n0,5,2\n")
     with pytest.raises(InputError, match=r"labels.csv, line 2: 3 fields under 2 columns"):
         read_spans(table, [one])
