@@ -1,5 +1,6 @@
 """From a trained model to any recording: what was trained is what predicts, and what cannot be used is said."""
 
+import errno
 import json
 import os
 import re
@@ -542,6 +543,39 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
 
     monkeypatch.setattr(batch, "write_outputs", write_outputs)
     return written
+
+
+@pytest.mark.parametrize(
+    ("end", "raised", "said"),
+    [
+        (KeyboardInterrupt(), click.Abort, True),
+        (MemoryError("gone"), MemoryError, True),
+        (InputError("no such model"), "no such model", False),
+        ({"a.wav": batch.Failure()}, "1 of 1 recordings failed: .*a.wav", True),
+        ({}, r"recordings.csv was not written; run the same command again", True),
+    ],
+)
+def test_a_table_of_all_that_cannot_be_written_hides_no_other_reason(tmp_path, monkeypatch, caplog, end, raised, said):
+    def predict_all(*_):
+        if isinstance(end, BaseException):
+            raise end
+        return {tmp_path / name: failure for name, failure in end.items()}
+
+    def join(*_):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(command, "predict_all", predict_all)
+    monkeypatch.setattr(command, "join", join)
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.csv").touch()
+    record = {"source": "b.wav", "recording": ["0"], "files": []}
+    (tmp_path / "out" / "b.json").write_text(json.dumps(record))
+    error = run(tmp_path / "model", tmp_path / "a.wav", "--out", tmp_path / "out")
+    assert isinstance(error, raised) if isinstance(raised, type) else re.search(raised, str(error))
+    assert [
+        message.endswith("recordings.csv cannot be written (Permission denied)") for message in caplog.messages
+    ] == ([True] * said)
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(quick, tmp_path):
