@@ -1,5 +1,6 @@
 """From a trained model to any recording: what was trained is what predicts, and what cannot be used is said."""
 
+import errno
 import json
 import os
 import re
@@ -365,6 +366,15 @@ def test_a_picture_that_breaks_off_and_people_who_are_not_followed_are_said(shar
     assert any("up to 2 faces in view" in note for note in notes) == (people == "one")  # until then
 
 
+def test_that_there_is_no_picture_is_said_once(tmp_path):
+    path = tmp_path / "sound.wav"
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono", "-t", "2", path)
+    recording = open_recording(path, False, Wish("all", window_s=1.0))
+    assert [note for note in recording.notes if note.startswith("There is no picture")]
+    stages = SimpleNamespace(model=SimpleNamespace(about=SimpleNamespace(faces={})))
+    assert Stages._faces(stages, recording, tmp_path / "faces.h5")[2] == []
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -533,6 +543,39 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
 
     monkeypatch.setattr(batch, "write_outputs", write_outputs)
     return written
+
+
+@pytest.mark.parametrize(
+    ("end", "raised", "said"),
+    [
+        (KeyboardInterrupt(), click.Abort, True),
+        (MemoryError("gone"), MemoryError, True),
+        (InputError("no such model"), "no such model", False),
+        ({"a.wav": batch.Failure()}, "1 of 1 recordings failed: .*a.wav", True),
+        ({}, r"recordings.csv was not written; run the same command again", True),
+    ],
+)
+def test_a_table_of_all_that_cannot_be_written_hides_no_other_reason(tmp_path, monkeypatch, caplog, end, raised, said):
+    def predict_all(*_):
+        if isinstance(end, BaseException):
+            raise end
+        return {tmp_path / name: failure for name, failure in end.items()}
+
+    def join(*_):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(command, "predict_all", predict_all)
+    monkeypatch.setattr(command, "join", join)
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.csv").touch()
+    record = {"source": "b.wav", "recording": ["0"], "files": []}
+    (tmp_path / "out" / "b.json").write_text(json.dumps(record))
+    error = run(tmp_path / "model", tmp_path / "a.wav", "--out", tmp_path / "out")
+    assert isinstance(error, raised) if isinstance(raised, type) else re.search(raised, str(error))
+    assert [
+        message.endswith("recordings.csv cannot be written (Permission denied)") for message in caplog.messages
+    ] == ([True] * said)
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(quick, tmp_path):
@@ -723,10 +766,10 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "video,start_s,end_s,speaker,label\none.mp4,0.5,2,ann,happy\none.mp4,2,3.25,NA,sad\n",
+        "video,start_s,end_s,speaker,label\none.mp4,0.5,2,ann,happy\none.mp4,2,3.25,,sad\n",
         "Video;Start_s;End_s;Person;label\none.mp4;0,5;2;ann;happy\none.mp4;2;3,25;;sad\n",
         "sep=;\nvideo;start_s;end_s;speaker;label\none.mp4;0,5;2,0;ann;happy\n\none.mp4;2,0;3,25;;sad\n",
-        "video\tstart_s\tend_s\tperson\tspeaker\tlabel\none.mp4\t0.5\t2\tann\teve\thappy\none.mp4\t2\t3.25\t\tNA\tsad\n",
+        "video\tstart_s\tend_s\tperson\tspeaker\tlabel\none.mp4\t0.5\t2\tann\teve\thappy\none.mp4\t2\t3.25\t\t\tsad\n",
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
@@ -737,6 +780,8 @@ def test_tables_of_times_are_those_that_corpora_have(tmp_path, caplog, text, enc
     assert read_spans(table, [one]) == {one: [Span(0.5, 2, "ann"), Span(2, 3.25)]}
     (said,) = caplog.messages
     assert said.endswith("columns that mean nothing here: label")
+    table.write_text("start_s,end_s,person,text\n0,1,NA,nan\n1,2,NULL,\n")
+    assert read_spans(table, [one]) == {one: [Span(0, 1, "NA", text="nan"), Span(1, 2, "NULL")]}
     table.write_text("start_s,end_s\n0,5,2\n")
     with pytest.raises(InputError, match=r"labels.csv, line 2: 3 fields under 2 columns"):
         read_spans(table, [one])

@@ -19,7 +19,8 @@ from models.apply.outputs.player import player
 from models.apply.outputs.write import write_outputs
 from pipeline.faces.align import TEMPLATE
 from pipeline.picture import Converter
-from pipeline.records import RESERVED, InputError, Word
+from pipeline.records import RESERVED, InputError, Segment, Unit, Word
+from pipeline.words.place import place_words
 from tests.clips import beeps, number_in, painted, write_clip
 from tests.page import Page
 
@@ -105,6 +106,18 @@ def test_what_two_people_say_at_once_is_said_by_each_of_them_alone():
     assert len(answer.words) == 6
     made = Page(page.render(answer, player(answer.source, Path(), 0)))
     assert [cell.text for cell in made.with_class("prose")] == list(texts.values())
+
+
+def test_a_caption_that_everybody_in_view_is_given_is_said_once():
+    rows = turns((0, 3), (0, 3), (3, 4))
+    texts = ["I said No, no.", "I said No, no.", "No."]
+    segments = [
+        Segment(str(k), "u", "", None, None, rows[k].start_s, rows[k].end_s, text=t) for k, t in enumerate(texts)
+    ]
+    words = place_words(Path(), Unit("u"), segments, lambda group: [])
+    answer = classes(rows=(rows[0], replace(rows[1], person="bob"), rows[2]), words=spoken(words))
+    assert [word.word for word in answer.words] == ["I", "said", "No,", "no.", "No."]
+    assert table.table(answer)["said"].tolist() == texts
 
 
 def test_a_word_that_windows_hear_one_by_one_is_one_word():
@@ -231,7 +244,7 @@ def test_what_overlaps_is_shown_one_after_the_other(given, expected):
     assert [(row.start_s, row.end_s, int(*row.segment_ids)) for row in stretches.apart(turns(*given))] == expected
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 20)), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 20)), max_size=8))
 def test_at_each_moment_that_a_row_has_one_is_shown_that_has_it(spans):
     rows = turns(*sorted((a, a + length) for a, length in spans))
     shown = stretches.apart(rows)
@@ -241,6 +254,7 @@ def test_at_each_moment_that_a_row_has_one_is_shown_that_has_it(spans):
         assert len(found) == bool(having)
         assert not found or found[0] in having
     assert [row.start_s for row in shown] == sorted(row.start_s for row in shown)
+    assert all(row.start_s < row.end_s for row in shown)
 
 
 def test_a_turn_within_another_takes_no_word_of_it_and_words_of_no_turn_have_subtitles():

@@ -142,6 +142,14 @@ MIXED = [(0, 2, "Ann: Hi.\nBob: Hello: you"), (2, 4, "张三：你好"), (4, 6, 
     (MIXED, [None, "张三", "Bob"], "hi hello you 你 好 and so on"),
     ([(0, 1, "Question: who?"), (1, 2, "you"), (2, 3, "no")], [None] * 3, "question who you no"),
     ([(0, 1, "Look: a bird")], [None], "look a bird"),
+    ([(0, 1, "Look: he is here"), (1, 2, "I told you one thing: no")], [None] * 2,
+     "look he is here i told you one thing no"),
+    ([(0, 1, "Ann: hi"), (1, 2, "The point is: we won"), (2, 3, "Ann: so")], ["Ann", None, "Ann"],
+     "hi the point is we won so"),
+    ([(0, 1, "Vincent van Gogh: hi\nSpeaker 2: yo"), (1, 2, "Vincent van Gogh: so"), (2, 3, "no")],
+     [None, "Vincent van Gogh", None], "hi yo so no"),
+    ([(0, 1, "<i>Ann: hi</i>"), (1, 2, "- Bob: yo"), (2, 3, ">> ANN: a"), (3, 4, "-Cy &amp; Co: b\n&gt;&gt; c")],
+     ["Ann", "Bob", "ANN", "Cy & Co"], "hi yo a b c"),
 ])  # fmt: skip
 @pytest.mark.parametrize("write", [srt, vtt])
 def test_who_speaks_is_no_word(tmp_path, write, lines, speakers, words):

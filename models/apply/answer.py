@@ -70,15 +70,17 @@ def spoken(words: Iterable[Word]) -> tuple[Spoken, ...]:
     """Words by start; one that several segments have, such as windows that are heard one by one, is one word.
 
     It may have a little different times in each: the same word of two segments is one where the times overlap. Words
-    of a segment's text are its own.
+    of a segment's text are its own, but for those of a caption that everybody in view is given: their times are equal.
     """
     out: list[Spoken] = []
     latest: dict[str, list[int]] = defaultdict(list)  # where in ``out`` a word is that is not over yet
     for word in sorted(words, key=lambda word: (word.start_s, word.end_s)):
         own = frozenset([word.segment_id] if word.segment_id else [])
         same = latest[word.word] = [k for k in latest[word.word] if out[k].end_s > word.start_s]
-        shared = own and word.source != EVEN
-        k = next((k for k in same if shared and own.isdisjoint(out[k].segment_ids)), None)
+        shared = [k for k in same if own and own.isdisjoint(out[k].segment_ids)]
+        if word.source == EVEN:
+            shared = [k for k in shared if (out[k].start_s, out[k].end_s) == (word.start_s, word.end_s)]
+        k = next(iter(shared), None)
         if k is None:
             same.append(len(out))
             out.append(Spoken(word.written or word.word, word.start_s, word.end_s, own))

@@ -83,13 +83,17 @@ def predict(
     name_of = names(paths, out)
     try:
         failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
-        named = ", ".join(str(path) for path in paths if path in failed)
-        said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
-        full = next((failure.full for failure in failed.values() if failure.full), None)
-        if full:
-            log.error("%s", said)
-    finally:  # also of what was done before Ctrl-C
+    except InputError:  # the model is refused: there is nothing new
+        raise
+    except BaseException:  # of what was done before Ctrl-C
         _join(out)
+        raise
+    joined = _join(out)
+    named = ", ".join(str(path) for path in paths if path in failed)
+    said = f"{len(failed)} of {len(paths)} recordings failed: {named}"
+    full = next((failure.full for failure in failed.values() if failure.full), None)
+    if full:
+        log.error("%s", said)
     if watch and (done := next((path for path in paths if path not in failed), None)):
         import webbrowser
 
@@ -98,18 +102,25 @@ def predict(
         raise OSError(errno.ENOSPC, *full)
     if failed:
         raise InputError(said)
+    if not joined:
+        raise InputError(f"{out / JOINED}.csv was not written; run the same command again")
 
 
-def _join(out: Path) -> None:
-    """Write the table of all recordings that are done; log where they were not all predicted alike."""
+def _join(out: Path) -> bool:
+    """Write the table of all recordings that are done; log where it cannot be, or they were not all predicted alike."""
     if not (found := tables(out)):
-        return
-    join(found, out / f"{JOINED}.csv")
+        return True
+    try:
+        join(found, out / f"{JOINED}.csv")
+    except OSError as error:  # which must not hide why there is no more
+        log.error("%s.csv cannot be written (%s)", out / JOINED, error.strerror or error)
+        return False
     setups = Counter(about["setup"] for about in found.values()).most_common()
     if len(setups) > 1:
         listed = ", ".join(f"{count} by {setup}" for setup, count in setups)
         message = "%s: holds recordings predicted by several models, options or versions; by its column setup: %s"
         log.warning(message, out / f"{JOINED}.csv", listed)
+    return True
 
 
 def _check_writable(out: Path) -> None:

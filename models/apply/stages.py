@@ -104,6 +104,8 @@ class Stages:
             if brief:
                 notes.append(f"Faces seen for less than {MIN_SEEN_S:g} s at a time, which have no track: {brief}.")
         faces = FaceFile(path)
+        if recording.frame_time_s is None:
+            return recording, faces, []  # said when it was opened
         return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.notes), *notes]
 
     def _words(
@@ -158,8 +160,6 @@ class Stages:
 
 def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
     """What a user must know of the faces that were found."""
-    if recording.frame_time_s is None:
-        return []  # said when it was opened
     seen, looked = Counter(), Counter()
     for segment in recording.segments:
         valid = faces[segment.segment_id].valid

@@ -171,7 +171,7 @@ def _read_rttm(path: Path) -> Iterator[tuple[str | None, Span]]:
 
 def _read_table(path: Path) -> Iterator[tuple[str | None, Span]]:
     """Rows of start_s and end_s, and of other columns of USED where there are such; a table as corpora have them."""
-    table = TableFile(path, {}, targets=["person"])
+    table = TableFile(path, {}, targets=["person"], missing=())  # somebody may be called Null
     columns = [*table.columns, *table.unused]
     if not {"start_s", "end_s"} <= set(columns):
         raise InputError(f"--segments {path}: has {', '.join(columns) or 'no columns'}; start_s and end_s are needed")

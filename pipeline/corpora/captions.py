@@ -7,6 +7,7 @@ itself for an instant.
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -21,10 +22,12 @@ _TIMES = re.compile(rf"\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?")
 _MEANT = re.compile(r"\s*-?\d[\d:.,]*\s*-+>")  # a line of times that is wrong
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?\s+([^<>]+)>", re.IGNORECASE)
 _NAME = r"[^\W\d_][^\s:：<>]*(?: [^\s:：<>]+){0,4}"  # a name of at most five words
-_NAMED = re.compile(rf"\s*(?P<name>{_NAME})(?:: +|：\s*)(?=\S)")
+_OPENING = r"(?:\s|<[^<>\d][^<>]*>|\{[^{}]*\}|[-–—»>]|&gt;)*"  # no time within a line
+_NAMED = re.compile(rf"{_OPENING}(?P<name>{_NAME})(?:: +|：\s*)(?=\S)")
 _STAMP = re.compile(r"<((?:\d+:)?\d{1,2}:\d{2}[.,]\d{3})>")
 INSTANT_S = 0.05  # a caption shown for less only moves lines up
 MAX_SHOWN = 200  # words
+MIN_NAMED = 3  # captions, of which most begin with a name
 A_LINE = 3  # words that nobody says twice by chance, whenever a caption ends
 
 
@@ -59,19 +62,20 @@ def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
 
 def with_speakers(captions: Sequence[Cue]) -> list[Cue]:
     """Captions with who says each, by ``<v NAME>`` or by ``NAME:``, which is taken out, where most begin so."""
-    begun = [match["name"] for c in captions if (match := _NAMED.match(c.text))]
-    known = set(begun) if 2 * len(begun) > max(len(captions), 2) else set()
+    lines = [[(line, _NAMED.match(line)) for line in caption.text.split("\n")] for caption in captions]
+    counts = Counter(name for own in lines for name in {match["name"] for _, match in own if match})
+    # "The point is: we won" is words; "Vincent van Gogh: hi" is told from it by coming again.
+    known = {name for name, n in counts.items() if n > 1 or not any(word[0].islower() for word in name.split())}
+    begun = sum(first is not None and first["name"] in known for ((_, first), *_) in lines)
+    if len(captions) < MIN_NAMED or 2 * begun <= len(captions):
+        known = set()
     found = []
-    for caption in captions:
-        names, lines = [html.unescape(name).strip() for name in _VOICE.findall(caption.text)], []
-        for line in caption.text.split("\n"):
-            match = _NAMED.match(line)
-            if match and match["name"] in known:
-                names.append(match["name"])
-                line = line[match.end() :]
-            lines.append(line)
-        own = names[0] if len(set(names)) == 1 else None
-        found.append(replace(caption, text="\n".join(lines), speaker=own))
+    for caption, own in zip(captions, lines):
+        named = [(line, match if match and match["name"] in known else None) for line, match in own]
+        names = [*_VOICE.findall(caption.text), *(match["name"] for _, match in named if match)]
+        who = {html.unescape(name).strip() for name in names}
+        text = "\n".join(line[match.end() :] if match else line for line, match in named)
+        found.append(replace(caption, text=text, speaker=who.pop() if len(who) == 1 else None))
     return found
 
 
