@@ -86,8 +86,8 @@ class TransformersText(TransformersExtractor):
             self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
         self.unknown = self.words = 0
         # Such a vocabulary knows words by the space before them, so the first gets one, as within a text.
-        first: Any = self.tokenizer.backend_tokenizer.pre_tokenizer
-        steps = first if isinstance(first, Sequence) else [first]
+        first = self.tokenizer.backend_tokenizer.pre_tokenizer
+        steps: Any = first if isinstance(first, Sequence) else [first]
         self.lead = " " if any(isinstance(step, ByteLevel) for step in steps) else ""
         some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
         special = some["special_tokens_mask"]
