@@ -157,7 +157,7 @@ def test_one_table_of_all_recordings(tmp_path):
     files = []
     for answer in (classes(), numbers()):
         files += [f for f in write_outputs(answer, tmp_path) if f.suffix == ".csv"]
-    table.join(files, tmp_path / "all.csv")
+    table.join({file: {"recording": file.stem} for file in files}, tmp_path / "all.csv")
     rows = pd.read_csv(tmp_path / "all.csv")
     assert rows["recording"].value_counts().to_dict() == {"one": 100, "two": 3}
     assert rows["valence"].notna().sum() == 100
