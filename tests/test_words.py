@@ -15,7 +15,7 @@ from pipeline.audio_file import AudioFile
 from pipeline.corpora.readers.iemocap import Reader as Iemocap
 from pipeline.corpora.transcripts import check_transcripts, find_transcript
 from pipeline.records import LONGEST_CELL, Finding, InputError, Segment, Unit, Word, write_table
-from pipeline.spoken import SpokenWords
+from pipeline.spoken import SpokenWords, Times
 from pipeline.words.alignment import parse_alignment, spoken
 from pipeline.words.command import words as words_command
 from pipeline.words.pieces import PieceOptions, cut, join
@@ -288,6 +288,17 @@ def test_words_of_a_segment_are_those_that_say_so_in_order(words, begin, lasts):
         segment = Segment(segment_id, unit_id, "ann", None, None, begin / 2, (begin + lasts) / 2)
         own = [word for word in words if word.belongs_to(segment)]
         assert spoken.of(segment) == sorted(own, key=lambda w: (w.start_s, w.end_s))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 9)), max_size=20).map(sorted),
+    st.integers(0, 20), st.integers(1, 9),
+)  # fmt: skip
+def test_times_near_a_stretch_are_all_that_lie_partly_within_it(spans, begin, lasts):
+    spans, end = [(start, start + length) for start, length in spans], begin + lasts
+    near = range(len(spans))[Times(spans).near(begin, end)]
+    assert {k for k, (a, b) in enumerate(spans) if a < end and b > begin} <= set(near)
+    assert all(spans[k][0] < end and max(b for _, b in spans[: k + 1]) > begin for k in near), "and none without need"
 
 
 def test_words_are_looked_at_about_once_however_many_there_are(monkeypatch):

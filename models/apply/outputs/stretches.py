@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from models.apply.answer import Answer, Row, Spoken
+from pipeline.spoken import Times
 
 PAUSE_S = 0.7  # silence that ends a phrase
 TOUCHING_S = 1e-3  # rows this near to each other have no gap between them
@@ -90,14 +91,12 @@ class Said:
 
     def __init__(self, words: Sequence[Spoken]):
         self.words = sorted(words, key=lambda word: word.start_s)
-        self._start_s = np.array([word.start_s for word in self.words])
-        self._ended_s = np.maximum.accumulate([word.end_s for word in self.words]) if self.words else self._start_s
+        self._times = Times([(word.start_s, word.end_s) for word in self.words])
 
     def within(self, row: Row) -> str:
         """The words of a row of which some is said within it."""
-        first = int(np.searchsorted(self._ended_s, row.start_s, side="right"))
-        last = int(np.searchsorted(self._start_s, row.end_s, side="left"))
-        own = (word for word in self.words[first:last] if word.end_s > row.start_s and row.reads(word))
+        near = self.words[self._times.near(row.start_s, row.end_s)]
+        own = (word for word in near if word.end_s > row.start_s and row.reads(word))
         return " ".join(word.word for word in own)
 
 
