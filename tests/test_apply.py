@@ -614,8 +614,8 @@ def flip(pattern: str):
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (changed(format=3), "format 3.*newer affectflow"),
-        (changed(format=1), "format 1.*pack it again"),
+        (changed(format=4), "format 4.*newer affectflow"),
+        (changed(format=2), "format 2.*pack it again"),
         (changed(format="new"), "is not what describes a model"),
         (changed(temperature="warm"), "temperature"),
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
