@@ -46,11 +46,16 @@ def safe_id(name: str) -> str:
     normal = unicodedata.normalize("NFC", name)
     if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MAX_BYTES:
         return name
-    kept = "".join(character if _safe(character) else " " for character in normal)
-    readable = re.sub(" +", "_", kept.lstrip(" .").rstrip())
-    readable = readable.encode()[: MAX_BYTES - DIGEST - 1].decode(errors="ignore")
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
-    return f"{readable}{MARK}{digest}"
+    return f"{readable(name)}{MARK}{digest}"
+
+
+def readable(name: str) -> str:
+    """What is left of a name without unsafe characters, which others may come to as well; '' where nothing is."""
+    normal = unicodedata.normalize("NFC", name)
+    kept = "".join(character if _safe(character) else " " for character in normal)
+    left = re.sub(" +", "_", kept.lstrip(" .").rstrip())
+    return left.encode()[: MAX_BYTES - DIGEST - 1].decode(errors="ignore")
 
 
 def safe_ids(paths: Iterable[str]) -> dict[str, str]:

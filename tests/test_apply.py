@@ -32,6 +32,7 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
+from models.apply.answers_folder import names, record
 from models.apply.card import OTHER_CROPS
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
@@ -508,6 +509,21 @@ def test_a_recording_that_is_called_like_the_table_of_all_is_not_lost_to_it(quic
     assert run(quick[0], *paths, "--out", tmp_path / "out") is None
     assert sorted(written) == ["other", "recordings@"]
     assert (tmp_path / "out" / "recordings.csv").is_file()
+
+
+def test_names_with_spaces_are_short_as_long_as_they_tell_recordings_apart(tmp_path):
+    def named(*files):
+        return list(names([tmp_path / file for file in files], tmp_path / "out").values())
+
+    assert named("Interview (1).mp4", "Jürgen 2.wav", "b/talk.mp4") == ["Interview_1", "Jürgen_2", "talk"]
+    spaced, plain = named("my clip.mp4", "my_clip.mp4")
+    assert (spaced[:8], plain) == ("my_clip@", "my_clip")
+    record(tmp_path / "out", "my_clip").parent.mkdir()
+    known = {"source": str(tmp_path / "my_clip.mp4"), "recording": ["a"], "files": []}
+    record(tmp_path / "out", "my_clip").write_text(json.dumps(known))
+    (tmp_path / "my_clip.mp4").touch()
+    assert named("my clip.mp4") == [spaced], "as an earlier call has named another so"
+    assert named("my_clip.mp4") == [plain]
 
 
 def test_recordings_of_one_name_that_are_predicted_call_by_call_are_all_kept(quick, tmp_path, monkeypatch):

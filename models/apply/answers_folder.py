@@ -2,12 +2,13 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.corpora.raw import content
-from pipeline.names import safe_id, safe_ids
+from pipeline.names import MARK, readable, safe_id, safe_ids
 
 JOINED = "recordings"  # name of the table of all
 
@@ -45,16 +46,19 @@ def tables(out: Path) -> dict[Path, dict[str, str]]:
 def names(paths: Sequence[Path], out: Path) -> dict[Path, str]:
     """The name of each recording in ``out``: the one that it has there, else the first that no other recording has.
 
-    It comes from the file's name without suffix, and from more of the path where two share that. A recording that was
-    moved keeps its name.
+    It is the file's name without suffix, with ``_`` for what does not belong into an id, and has a digest or more of
+    the path where two share that. A recording that was moved keeps its name.
     """
     known, found = read_all(out), dict[Path, str]()
     of_source = {os.path.realpath(each["source"]): name for name, each in known.items()}
     moved = {each["recording"][0]: name for name, each in known.items() if not Path(each["source"]).exists()}
-    for path, first in zip(paths, safe_ids(map(str, paths)).values(), strict=True):
-        whole = os.path.abspath(path)
+    ids = safe_ids(map(str, paths))
+    short = Counter([readable(path.stem) for path in paths])
+    for path, first in zip(paths, ids.values(), strict=True):
+        whole, plain = os.path.abspath(path), readable(path.stem)
         own = of_source.get(os.path.realpath(path)) or (moved.get(content(path)) if moved else None)
-        free = [_beside_joined(name) for name in (first, *map(safe_id, (os.path.splitext(whole)[0], whole)))]
+        alone = [plain] if MARK in first and plain and short[plain] == 1 else []
+        free = [_beside_joined(n) for n in (*alone, first, *map(safe_id, (os.path.splitext(whole)[0], whole)))]
         left = [name for name in (own, *free) if name and (name == own or name not in known)]
         found[path] = next((name for name in left if name not in found.values()), free[-1])
     return found
