@@ -84,7 +84,7 @@ class SegmentDataset(Dataset):
             has it; None: all.
         normalisers: applied per modality where given.
         step_s: rows that follow each other faster are averaged to steps of this length, as ``grid_hop_s`` of a training
-            has it; None: rows as they are. For models on one time grid see ``models.inference.load_network``.
+            has it; None: rows as they are. For a trained network see ``models.inference.load_network``.
         speakers: who speaks in every segment of the stores; each is first normalised by all rows of its speaker, as in
             a training with ``normalise: speaker``. None: they are not.
 

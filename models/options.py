@@ -310,7 +310,7 @@ class TrainingOptions(Options):
             own = TrainingOptions(**{**self.model_dump(), **network.training})
         except ValidationError as error:
             changed, problem = ", ".join(network.training), message_of(error.errors()[0])
-            raise InputError(f"its model changes {changed} of the training, and then {problem}") from None
+            raise InputError(f"the model changes {changed} of the training, and then {problem}") from None
         return own.model_copy(update=dict(network.published.training)) if network.published else own
 
 

@@ -51,7 +51,7 @@ def safe_id(name: str) -> str:
 
 
 def readable(name: str) -> str:
-    """What is left of a name without unsafe characters, which others may come to as well; '' where nothing is."""
+    """A name without its unsafe characters, as other names may be, too; '' where nothing is left."""
     normal = unicodedata.normalize("NFC", name)
     kept = "".join(character if _safe(character) else " " for character in normal)
     left = re.sub(" +", "_", kept.lstrip(" .").rstrip())

@@ -16,7 +16,7 @@ class Times:
         self._until_s = list(accumulate((end_s for _, end_s in time_s), max))
 
     def near(self, start_s: float, end_s: float) -> slice:
-        """Where those are, with few others: such as are over before the stretch, while a longer one is not."""
+        """The slice that holds them all, and maybe some that end before the stretch, behind a longer one."""
         return slice(bisect_right(self._until_s, start_s), bisect_left(self._starts_s, end_s))
 
 

@@ -51,9 +51,9 @@ class Fitting:
     def _refuse(self, problem: object, *path: str) -> None:
         raise InputError(f"{self._where(*path)}: {problem}") from None
 
-    def _ask(self, question, *path: str) -> None:
+    def _ask(self, question, *path: str):
         try:
-            question()
+            return question()
         except InputError as error:
             self._refuse(error, *path)
 
@@ -127,8 +127,7 @@ class Fitting:
             self._check_training(key, network)
 
     def _check_training(self, key: str, network: NetworkOptions) -> None:
-        self._ask(partial(self.options.training.for_network, network), "runs", key)
-        training = self.options.training.for_network(network)
+        training = self._ask(partial(self.options.training.for_network, network), "runs", key)
         self._ask(partial(check_training, training, self._task), "runs", key)
         if training.targets == "raters" and self.index is not None and not self.index.ratings:
             self._refuse(

@@ -160,7 +160,7 @@ class Planned:
         return [f"{self.results}/config.json", *(f"{self.results}/features/{x}.h5" for x in self.options.extractors)]
 
     def reader_code(self, stage: str) -> str:
-        """Digest of the code of a stage that reads the corpus, ``index`` or ``frame_labels``, with its reader's."""
+        """Digest of the code of a stage that reads the corpus, such as ``index``, with that of its reader."""
         return READERS.code_of(self.options.reader, f"pipeline.corpora.command:{stage}")
 
     @cached_property
@@ -330,9 +330,9 @@ class Corpora(dict[str, Planned]):
         return found
 
     def local_weights(self, slug: str) -> list[str] | None:
-        """Digests of a checkpoint on this machine, read whole; None where it is gone; a hub's is told by its revision.
+        """Digests of the files that a local checkpoint is loaded from, each read whole; None where it is gone.
 
-        Raises InputError for a folder without weights.
+        A hub's is told by its revision. Raises InputError where there are no weights that may be read.
         """
         known = self.weight_sources[slug]
         source = weights.parse(known["source"])

@@ -83,9 +83,9 @@ def predict(
     name_of = names(paths, out)
     try:
         failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
-    except InputError:  # the model is refused: there is nothing new
+    except InputError:  # the model is refused, before anything was done as a rule
         raise
-    except BaseException:  # of what was done before Ctrl-C
+    except BaseException:  # Ctrl-C, or any other: the table has what was done before
         _join(out)
         raise
     joined = _join(out)

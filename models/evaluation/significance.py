@@ -54,7 +54,7 @@ class Chosen:
     """What a contrast compares with."""
 
     tally: RunTally
-    runs: list[str]  # that were taken, the most frequent first
+    runs: list[str]  # those taken, the most frequent first
     candidates: list[Candidate]  # among which they were chosen; none where b is one run
 
 

@@ -63,7 +63,8 @@ def read_captions(text: str) -> Iterator[tuple[int, Cue]]:
 def with_speakers(captions: Sequence[Cue]) -> list[Cue]:
     """Captions with who says each, by ``<v NAME>`` or by ``NAME:``, which is taken out, where most begin so."""
     lines = [[(line, _NAMED.match(line)) for line in caption.text.split("\n")] for caption in captions]
-    counts = Counter(name for own in lines for name in {match["name"] for _, match in own if match})
+    distinct = {(match["name"], line) for own in lines for line, match in own if match}  # a line may be shown twice
+    counts = Counter(name for name, _ in distinct)
     # "The point is: we won" is words; "Vincent van Gogh: hi" is told from it by coming again.
     known = {name for name, n in counts.items() if n > 1 or not any(word[0].islower() for word in name.split())}
     begun = sum(first is not None and first["name"] in known for ((_, first), *_) in lines)

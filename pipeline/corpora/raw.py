@@ -72,7 +72,7 @@ def content(path: Path, whole: bool = False) -> str:
 
 
 class Fingerprints:
-    """Digests of files and folders, remembered by path below the root, size and time of change; see :func:`content`."""
+    """Digests of files and folders, remembered by path below the root, size, time of change and mode."""
 
     def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
         self.root, self.memory, self._whole = Path(root), Path(memory) if memory else None, whole

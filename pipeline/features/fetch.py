@@ -105,7 +105,7 @@ def _from_path(source: Source, partial: Path, allow_pickle: bool) -> None:
 
 
 def local_files(source: Source, allow_pickle: bool) -> list[Path]:
-    """The files of a checkpoint on this machine that loading it needs; raises InputError where it is not there."""
+    """The files that a local checkpoint is loaded from; raises InputError where none are weights that may be read."""
     path = Path(source.location)
     if not path.exists():
         raise InputError(f"weights {source.text}: {path} does not exist")

@@ -22,7 +22,7 @@ class TransformersExtractor(Extractor):
         super().__init__(config, weights, device)
         from pipeline.features.checkpoint import load_model, load_processor
 
-        own_pooling = getattr(self.config, "pooling", None) == "auto"
+        own_pooling = getattr(self.config, "pooling", None) == "auto"  # an option of images
         self.model = load_model(weights, self.modality, device, own_pooling)
         drop_unused_layers(self.model, self.config.layers)
         self.name = self.model.config.model_type
@@ -66,5 +66,5 @@ class TransformersExtractor(Extractor):
         return self.model(**inputs, output_hidden_states=not only_last(self.config.layers))
 
     def _pooled(self, state, output):
-        """What of a layer's state is kept: all of it, unless an extractor pools it before layers are combined."""
+        """The part of a layer's state that is kept: all, unless an extractor pools it before layers are combined."""
         return state

@@ -61,7 +61,7 @@ def apart(rows: Sequence[Row]) -> list[Row]:
     """The rows of one person, by start, cut so that at no time there are two, and at none is none that had one.
 
     Of a row within another the longer one goes on after it; two that overlap otherwise meet halfway. Of two of the
-    same time, such as a frame of two segments, the later one is shown; of one of no length nothing is.
+    same time, such as a frame of two segments, the later one is shown; one of no length is not.
     """
     rows = sorted((row for row in rows if row.start_s < row.end_s), key=lambda row: (row.start_s, row.end_s))
     if all(before.end_s <= row.start_s for before, row in pairwise(rows)):
