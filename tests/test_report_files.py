@@ -179,6 +179,13 @@ KEYS = {
 }
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_trace_of_one_seed_has_no_range(tmp_path, seeds):
+    page = page_of(Fixture(tmp_path, "affwild2", seeds=seeds))
+    for text in (page.by_id("traces").text, linked(page, ".svg")["trace_1"]):
+        assert ("mean over seeds" in text, "range over seeds" in text) == (seeds > 1,) * 2
+
+
 @pytest.mark.parametrize(("name", "figure"), KEYS)
 def test_a_drawing_says_what_its_marks_are(name, figure, pages):
     drawing = ElementTree.fromstring(linked(pages[name], ".svg")[figure])
