@@ -17,10 +17,7 @@ _SIGNS = {
 
 
 def stand_in(path: Path) -> tuple[str, str] | None:
-    """Recognise a placeholder (Git LFS pointer, web page, empty file) and say what to do.
-
-    None if it looks like the file itself.
-    """
+    """Say what lies in place of a large file, and what to do about it; None where it looks like the file itself."""
     with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not head:

@@ -52,9 +52,8 @@ def names(paths: Sequence[Path], out: Path) -> dict[Path, str]:
     known, found = read_all(out), dict[Path, str]()
     of_source = {os.path.realpath(each["source"]): name for name, each in known.items()}
     moved = {each["recording"][0]: name for name, each in known.items() if not Path(each["source"]).exists()}
-    ids = safe_ids(map(str, paths))
     short = Counter([readable(path.stem) for path in paths])
-    for path, first in zip(paths, ids.values(), strict=True):
+    for path, first in zip(paths, safe_ids(map(str, paths)).values(), strict=True):
         whole, plain = os.path.abspath(path), readable(path.stem)
         own = of_source.get(os.path.realpath(path)) or (moved.get(content(path)) if moved else None)
         alone = [plain] if MARK in first and plain and short[plain] == 1 else []
