@@ -8,13 +8,12 @@ streamed, so memory does not grow with its length. What was not recorded stays z
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from itertools import pairwise
 from pathlib import Path
 
 import click
 import numpy as np
 
-from pipeline.audio_file import EDGE_TOLERANCE_S, SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
+from pipeline.audio_file import SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError, NoSound
 from pipeline.log import log, progress
@@ -59,23 +58,13 @@ class _Track:
             self.writer.write(self.segment.segment_id, first, np.zeros(last - first, np.float32))
         self.recorded, self.peak = [], 0.0
 
-    def close(self, source: str, reasons: Iterable[str]) -> None:
+    def close(self, source: str, remarks: Iterable[str]) -> None:
         """Write down what the segment's sound is."""
-        stretches, reasons = _joined(self.recorded, round(SEAM_S * SAMPLE_RATE_HZ)), list(reasons)
-        if stretches:
-            late_s, early_s = stretches[0][0] / SAMPLE_RATE_HZ, (self.count - stretches[-1][1]) / SAMPLE_RATE_HZ
-            lost_s = sum(b[0] - a[1] for a, b in pairwise(stretches)) / SAMPLE_RATE_HZ
-            if late_s > EDGE_TOLERANCE_S:
-                reasons.append(f"sound begins {late_s:.2f} s late")
-            if lost_s:
-                reasons.append(f"no sound for {lost_s:.2f} s in between")
-            if early_s > EDGE_TOLERANCE_S:
-                reasons.append(f"sound ends {early_s:.2f} s early")
-        silent = bool(stretches) and self.peak < SILENT_PEAK
-        reasons += ["silent"] if silent else []
+        stretches = _joined(self.recorded, round(SEAM_S * SAMPLE_RATE_HZ))
         observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
-        otherwise = "" if stretches else "no sound in it"
-        self.writer.describe(self.segment.segment_id, source, observed_s, "; ".join(reasons) or otherwise, silent)
+        silent = bool(stretches) and self.peak < SILENT_PEAK
+        self.writer.describe(self.segment.segment_id, source, observed_s, silent)
+        self.writer.remark(self.segment.segment_id, *remarks)
 
 
 def _joined(stretches: list[list[int]], seam: int) -> list[list[int]]:
@@ -119,8 +108,8 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
     if recording and from_recording:
         _read_video(root / recording, from_recording)
     elif from_recording:
-        for track, reasons in from_recording:
-            track.close(VIDEO, [*reasons, "there is no sound"])
+        for track, remarks in from_recording:
+            track.close(VIDEO, [*remarks, "there is no sound"])
 
 
 def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: float, otherwise: bool) -> str:
@@ -204,8 +193,8 @@ def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
         if isinstance(error, WrongScale):
             for track, _ in wanted:
                 track.clear()
-    for track, reasons in wanted:
-        track.close(VIDEO, reasons + failure)
+    for track, remarks in wanted:
+        track.close(VIDEO, remarks + failure)
 
 
 @click.command()

@@ -10,7 +10,7 @@ Ragged by segment, see :mod:`pipeline.segment_file`::
 How many samples a segment has follows from its times, so overlapping segments can be written side by side.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from pipeline.timebase import SAMPLE_RATE_HZ
 
 SILENT_PEAK = 1e-3  # share of full scale: sound that stays below it (-60 dB) holds no speech
 EDGE_TOLERANCE_S = 0.05  # sound may begin this much late, or end this much early, and still be whole
-SCHEMA = 2
+SCHEMA = 3
 SENTENCE, VIDEO = "sentence", "video"
 
 
@@ -34,12 +34,30 @@ class AudioTrack(Track):
         self.source = file.sources[index]
         self.start_s = float(file.start_s[index])
         self.observed_s: np.ndarray = file.observed_s[index]
+        self.silent = bool(file.silent[index])
         self.sample_rate_hz = file.sample_rate_hz
 
     @property
     def duration_s(self) -> float:
         """Length of the samples in seconds."""
         return len(self) / self.sample_rate_hz
+
+    def _lacking(self) -> Iterator[str]:
+        """For which stretches there is no sound, and whether what there is is silence."""
+        if not len(self.observed_s):
+            yield from () if self.remarks else ("no sound in it",)
+            return
+        late_s = self.observed_s[0, 0] - self.start_s
+        lost_s = float((self.observed_s[1:, 0] - self.observed_s[:-1, 1]).sum())
+        early_s = self.start_s + self.duration_s - self.observed_s[-1, 1]
+        if late_s > EDGE_TOLERANCE_S:
+            yield f"sound begins {late_s:.2f} s late"
+        if len(self.observed_s) > 1:
+            yield f"no sound for {lost_s:.2f} s in between"
+        if early_s > EDGE_TOLERANCE_S:
+            yield f"sound ends {early_s:.2f} s early"
+        if self.silent:
+            yield "silent"
 
     def samples(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """(n,) float32 samples ``first`` to ``last`` (not included); fewer at the end."""
@@ -89,12 +107,10 @@ class AudioWriter(SegmentWriter):
             begin = int(self.offset[i]) + first
             self._file["samples"][begin : begin + len(samples)] = samples
 
-    def describe(
-        self, segment_id: str, source: str, observed_s: ArrayLike, reason: str = "", silent: bool = False
-    ) -> None:
-        """Say where a segment's sound is from, for which stretches (n, 2) sound exists, and what is wrong with it."""
+    def describe(self, segment_id: str, source: str, observed_s: ArrayLike, silent: bool = False) -> None:
+        """Say where a segment's sound is from, for which stretches (n, 2) there is some, and whether it is silence."""
         i = self._index[segment_id]
-        self._sources[i], self._reasons[i], self._silent[i] = source, reason, silent
+        self._sources[i], self._silent[i] = source, silent
         self._observed_s[i] = np.asarray(observed_s, np.float64).reshape(-1, 2)
 
     def _finish(self) -> None:

@@ -22,12 +22,15 @@ import numpy as np
 
 from pipeline.segment_file import SegmentFile, SegmentWriter, Track
 
+SCHEMA = 2
 CROP_PX = 112
 PICTURE_PX = {"face": CROP_PX, "half": 224}
 """What a row shows, and its width and height: an aligned face, or the middle of the person's part of the picture."""
 LANDMARKS = ("image-left eye", "image-right eye", "nose tip", "image-left mouth corner", "image-right mouth corner")
-CODES = ("ok", "no face found", "only the face of somebody else", "frame damaged")
-OK, NO_FACE, OTHER_FACE, DAMAGED = range(4)
+CODES = (
+    "ok", "no face found", "only the face of somebody else", "frame damaged", "no crop supplied", "crop unreadable"
+)  # fmt: skip
+OK, NO_FACE, OTHER_FACE, DAMAGED, NO_CROP, BAD_CROP = range(6)
 _ROW_ARRAYS = {  # name: (shape of a row, dtype, rows in a chunk)
     "time_s": ((2,), "float64", 4096),
     "frame_index": ((), "int64", 4096),
@@ -56,6 +59,11 @@ class FaceTrack(Track):
     score = _array("score", "(n,) how well the face fits the template, 0 to 1.")
     code = _array("code", "(n,) why a frame has no crop: an index into CODES.")
     landmarks = _array("landmarks", "(n, 5, 2) pixels of the full frame, ordered as LANDMARKS; zeros where invalid.")
+
+    def _lacking(self) -> list[str]:
+        """Of how many frames there is no crop, by cause."""
+        counts = np.bincount(self.code, minlength=len(CODES))
+        return [f"{CODES[k]} in {n} of {len(self)} frames" for k, n in enumerate(counts) if k != OK and n]
 
     def mesh(self, first: int = 0, last: int | None = None) -> np.ndarray:
         """(n, 468, 3) mesh points in pixels of the crop; zeros where invalid."""
@@ -86,7 +94,7 @@ class FaceTrack(Track):
 class FaceFile(SegmentFile):
     """Lazy, picklable mapping from segment id to :class:`FaceTrack`; raises InputError for any other file."""
 
-    kind, schema, called = "faces", 1, "a face file of schema 1"
+    kind, schema, called = "faces", SCHEMA, f"a face file of schema {SCHEMA}"
     track = FaceTrack
 
     def _read(self, file) -> None:
@@ -101,7 +109,7 @@ class FaceWriter(SegmentWriter):
     written stays invalid with the code ``DAMAGED``. ``attributes`` say how the file was made (JSON).
     """
 
-    kind, schema = "faces", 1
+    kind, schema = "faces", SCHEMA
 
     def __init__(
         self, path: str | Path, plan: Mapping[str, tuple[np.ndarray, np.ndarray]], attributes: dict | None = None
@@ -167,10 +175,6 @@ class FaceWriter(SegmentWriter):
     def absent(self, segment_id: str, row: int, code: int) -> None:
         """Write one row without a face; ``code`` is an index into CODES and not OK."""
         self._put(segment_id, row, {"code": code})
-
-    def reason(self, segment_id: str, text: str) -> None:
-        """Say in words what is wrong with a segment."""
-        self._reasons[self._index[segment_id]] = text
 
     def _put(self, segment_id: str, row: int, values: dict) -> None:
         if not 0 <= row < self.counts[self._index[segment_id]]:

@@ -1,16 +1,16 @@
-"""What audio files and face files have in common: a shard's segments end to end in HDF5, with reasons and attributes.
+"""What audio files and face files have in common: a shard's segments end to end in HDF5, with remarks and attributes.
 
 ::
 
     /segment_id (S,)  utf-8, sorted        /offset (S+1,) int64
-    /reason     (S,)  utf-8, '' when fine  attributes: kind, schema, attributes (JSON)
+    /remarks    (S,)  utf-8, one a line    attributes: kind, schema, attributes (JSON)
 
-Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind.
+Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind. A remark says in words what these cannot.
 """
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,7 +25,16 @@ class Track:
     def __init__(self, file: "SegmentFile", index: int):
         self._file = file
         self._first, self._last = int(file.offset[index]), int(file.offset[index + 1])
-        self.segment_id, self.reason = file.segment_ids[index], file.reasons[index]
+        self.segment_id, self.remarks = file.segment_ids[index], file.remarks[index]
+
+    @property
+    def reason(self) -> str:
+        """In words, why the segment is not whole, and what else is to be known of it; '' where nothing is."""
+        return "; ".join((*self.remarks, *self._lacking()))
+
+    @abstractmethod
+    def _lacking(self) -> Sequence[str]:
+        """What its arrays lack of the segment, in words."""
 
     def __len__(self) -> int:
         return self._last - self._first
@@ -50,7 +59,7 @@ class SegmentFile(LazyFile, Mapping):
                 if file.attrs.get("kind") != self.kind or int(file.attrs["schema"]) != self.schema:
                     raise KeyError(f"kind and schema are not {self.kind}, {self.schema}")
                 self.segment_ids = [s.decode() for s in file["segment_id"][:]]
-                self.reasons = [s.decode() for s in file["reason"][:]]
+                self.remarks = [tuple(s.decode().splitlines()) for s in file["remarks"][:]]
                 self.offset = file["offset"][:]
                 self.attributes = json.loads(file.attrs["attributes"])
                 self._read(file)
@@ -86,7 +95,7 @@ class SegmentWriter(Writer):
         self.counts: list[int] = []
         self.offset = np.zeros(1, np.int64)
         self._index: dict[str, int] = {}
-        self._reasons: list[str] = []
+        self._remarks: list[list[str]] = []
         self._plan_more(counts)
 
     def _plan_more(self, counts: Mapping[str, int]) -> None:
@@ -95,8 +104,12 @@ class SegmentWriter(Writer):
             self._index[segment_id] = len(self.segment_ids)
             self.segment_ids.append(segment_id)
             self.counts.append(int(counts[segment_id]))
-            self._reasons.append("")
+            self._remarks.append([])
         self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+
+    def remark(self, segment_id: str, *texts: str) -> None:
+        """Say in words what is to be known of a segment and is not in its arrays."""
+        self._remarks[self._index[segment_id]] += [" ".join(text.split()) for text in texts]
 
     def _begin(self) -> None:
         self._create(int(self.offset[-1]))
@@ -107,7 +120,7 @@ class SegmentWriter(Writer):
 
     def _finish(self) -> None:
         write_checked(self._file, "segment_id", np.array(self.segment_ids, object))
-        write_checked(self._file, "reason", np.array(self._reasons, object))
+        write_checked(self._file, "remarks", np.array(list(map("\n".join, self._remarks)), object))
         write_checked(self._file, "offset", self.offset)
         self._file.attrs["kind"] = self.kind
         self._file.attrs["schema"] = self.schema

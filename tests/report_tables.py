@@ -147,7 +147,7 @@ def coverage(setup: Setup, segments: list) -> list[Finding]:
     rows = []
     for k, s in enumerate(segments):
         face = ("partial", "face lost", "no_face") if k % 7 == 2 else ("ok", None, None)
-        face = ("absent", f"no face in any of {20 + k} frames", "no_face") if k % 19 == 3 else face
+        face = ("absent", f"no face found in {20 + k} of {20 + k} frames", "no_face") if k % 19 == 3 else face
         sound = ("absent", "no audio stream", "no_sound") if k % 23 == 4 else ("ok", None, None)
         text = ("absent", "no words", "no_word") if k % 11 == 5 else ("ok", None, None)
         why = "label xxx is not among the configured labels"

@@ -38,7 +38,7 @@ from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
-from models.apply.stages import Stages, _remarks
+from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
@@ -331,19 +331,26 @@ def test_which_of_several_streams_is_taken_is_said(shared, tmp_path):
 
 
 def test_what_stages_say_of_some_stretches_is_said_once(tmp_path):
-    reasons = {
-        "0": "up to 2 faces in view", "1": "no face found in 3 of 25 frames; up to 2 faces in view",
-        "2": "starts 1.5 s after the last frame; no frame lies inside; up to 3 faces in view", "3": "truncated: all",
-    }  # fmt: skip
-    plan = {name: (np.zeros((0, 2)), np.zeros(0, np.int64)) for name in reasons}
+    remarks = {"0": ["up to 2 faces in view"], "1": ["torn", "up to 2 faces in view"], "2": [], "3": ["truncated: all"]}
+    plan = {name: (np.zeros((3, 2)), np.arange(3)) for name in remarks}  # frames, of which the shares are said
     with FaceWriter(tmp_path / "faces.h5", plan) as writer:
-        for name, reason in reasons.items():
-            writer.reason(name, reason)
-    assert _remarks(FaceFile(tmp_path / "faces.h5"), ["The file is truncated: all."]) == [
-        "3 of 4 stretches: up to 2 faces in view or the like.",
-        "1 of 4 stretches: starts 1.5 s after the last frame.",
-        "1 of 4 stretches: no frame lies inside.",
+        for name, texts in remarks.items():
+            writer.remark(name, *texts)
+    faces = FaceFile(tmp_path / "faces.h5")
+    assert _remarks(faces, "truncated: all") == [
+        "2 of 4 stretches: up to 2 faces in view.",
+        "1 of 4 stretches: torn.",
     ]
+    assert _remarks(faces)[-1] == "1 of 4 stretches: truncated: all."
+
+
+def test_many_different_remarks_are_counted(tmp_path):
+    plan = {str(k): (np.zeros((0, 2)), np.zeros(0, np.int64)) for k in range(9)}
+    with FaceWriter(tmp_path / "faces.h5", plan) as writer:
+        for k, name in enumerate(plan):
+            writer.remark(name, f"ends {k} s after the last frame")
+    said = _remarks(FaceFile(tmp_path / "faces.h5"))
+    assert (len(said), said[-1]) == (MAX_REMARKS + 1, "4 more such remarks, each on no more stretches than these.")
 
 
 @pytest.mark.parametrize("people", ["one", "all"])

@@ -43,7 +43,7 @@ def write_corpus(results: Path, segments: list[Segment], findings=()) -> Path:
     return results
 
 
-def write_faces(results: Path, unit: str, codes: dict[str, list[int]], reasons: dict[str, str] | None = None) -> None:
+def write_faces(results: Path, unit: str, codes: dict[str, list[int]], remarks: dict[str, str] | None = None) -> None:
     plan = {
         s: (np.stack([np.arange(len(c)), np.arange(len(c)) + 1.0], 1) / 10, np.arange(len(c))) for s, c in codes.items()
     }
@@ -54,16 +54,17 @@ def write_faces(results: Path, unit: str, codes: dict[str, list[int]], reasons: 
                     writer.found(name, row, b"jpeg")
                 else:
                     writer.absent(name, row, code)
-        for name, text in (reasons or {}).items():
-            writer.reason(name, text)
+        for name, text in (remarks or {}).items():
+            writer.remark(name, text)
 
 
 def write_sound(results: Path, unit: str, sound: dict[str, tuple]) -> None:
-    """Segment -> (start_s, end_s, observed, reason)."""
+    """Segment -> (start_s, end_s, observed, remark or silent)."""
     plan = {name: (start_s, round((end_s - start_s) * 16_000)) for name, (start_s, end_s, _, _) in sound.items()}
     with AudioWriter(results / "audio" / f"{unit}.h5", plan) as writer:
-        for name, (_, _, observed_s, reason) in sound.items():
-            writer.describe(name, "video", observed_s, reason, silent=reason == "silent")
+        for name, (_, _, observed_s, remark) in sound.items():
+            writer.describe(name, "video", observed_s, silent=remark == "silent")
+            writer.remark(name, *([remark] if remark not in ("", "silent") else []))
 
 
 def write_store(path: Path, rows: dict[str, list[bool]], modality: str = "audio") -> None:
@@ -101,18 +102,18 @@ def test_faces_by_frame_and_by_segment(tmp_path):
 
 
 def test_sound_by_what_was_recorded(tmp_path):
-    results = write_corpus(tmp_path, [segment(n, 1.0, 3.0) for n in "abcdefghi"])
+    results = write_corpus(tmp_path, [segment(n, 1.0, 3.0) for n in "abcdefghij"])
     sound = {
         "a": (1.0, 3.0, (1.0, 3.0), ""), "b": (1.0, 3.0, (1.5, 3.0), ""), "d": (1.0, 3.0, (1.0, 2.998), ""),
-        "c": (1.0, 3.0, (1.0, 1.0), "no audio stream"), "e": (1.0, 3.0, (1.0, 3.0), "silent"),
+        "c": (1.0, 3.0, (), "no audio stream"), "e": (1.0, 3.0, (1.0, 3.0), "silent"),
         "f": (1.0, 3.0, (1.0, 3.0), "sound file missing: cut from the recording"),
-        "g": (1.0, 3.0, (1.04, 2.96), ""), "h": (1.0, 3.0, (1.0, 2.94), "sound ends 0.06 s early"),
-        "i": (1.0, 3.0, [(1.0, 2.0), (2.02, 3.0)], "no sound for 0.02 s in between"),
+        "g": (1.0, 3.0, (1.04, 2.96), ""), "h": (1.0, 3.0, (1.0, 2.94), ""),
+        "i": (1.0, 3.0, [(1.0, 2.0), (2.02, 3.0)], ""), "j": (1.0, 3.0, (), ""),
     }  # fmt: skip
     write_sound(results, "u1", sound)
     rows = table(results)
     assert brief(rows["a", "audio"]) == ("ok", None, 1.0)
-    assert brief(rows["b", "audio"]) == ("partial", "sound for 1.50 of 2.00 s", 0.75)
+    assert brief(rows["b", "audio"]) == ("partial", "sound begins 0.50 s late", 0.75)
     assert brief(rows["c", "audio"]) == ("absent", "no audio stream", 0.0)
     assert brief(rows["d", "audio"]) == ("ok", None, 1.0)
     assert brief(rows["e", "audio"]) == ("partial", "silent", 1.0)
@@ -120,6 +121,7 @@ def test_sound_by_what_was_recorded(tmp_path):
     assert brief(rows["g", "audio"]) == ("ok", None, 1.0), "of which the stage that cuts sound says nothing"
     assert brief(rows["h", "audio"]) == ("partial", "sound ends 0.06 s early", 0.97)
     assert brief(rows["i", "audio"]) == ("partial", "no sound for 0.02 s in between", 0.99)
+    assert brief(rows["j", "audio"]) == ("absent", "no sound in it", 0.0)
 
 
 def test_words_by_the_time_somebody_speaks(tmp_path):
@@ -140,7 +142,7 @@ def test_words_by_the_time_somebody_speaks(tmp_path):
 
 def test_no_word_because_of_the_sound(tmp_path):
     results = write_corpus(tmp_path, [segment("a"), segment("b")])
-    write_sound(results, "u1", {"a": (0.0, 2.0, (0.0, 0.0), "no audio stream"), "b": (0.0, 2.0, (0.0, 2.0), "")})
+    write_sound(results, "u1", {"a": (0.0, 2.0, (), "no audio stream"), "b": (0.0, 2.0, (0.0, 2.0), "")})
     write_table(tmp_path / "words" / "u1.tsv", [], Word)
     rows = table(results)
     assert brief(rows["a", "text"]) == ("absent", "no word was found: no audio stream", 0.0)
@@ -193,7 +195,7 @@ def test_labels_of_every_frame(tmp_path):
 def test_features_and_why_they_are_absent(tmp_path):
     results = write_corpus(tmp_path, [segment(n) for n in "abcd"])
     whole = (0.0, 2.0, (0.0, 2.0), "")
-    write_sound(results, "u1", {"a": whole, "b": whole, "c": (0.0, 2.0, (0.0, 0.0), "no audio stream"), "d": whole})
+    write_sound(results, "u1", {"a": whole, "b": whole, "c": (0.0, 2.0, (), "no audio stream"), "d": whole})
     write_store(results / "features" / "mfcc.h5", {"a": [True] * 4, "b": [True, False], "c": []})
     rows = table(results, "mfcc", "wav2vec2")
     assert brief(rows["a", "features/mfcc"]) == ("ok", None, 1.0)

@@ -95,7 +95,7 @@ def damage_affwild2(root: Path) -> dict[str, tuple[str, str]]:
     (videos / "unlabelled.mp4").write_bytes(content)
     return {
         "broken": ("video", "not a media file"),
-        "nobody": ("video", "no face in any of 75 frames"),
+        "nobody": ("video", "no face found in 75 of 75 frames"),
         "half": ("label", "50 rows for"),
         "ghost": ("video", "has no video"),
         "notext": ("text", "not SubRip"),

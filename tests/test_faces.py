@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from models.dialog import turns_before
-from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceFile
+from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.everybody import write_everybody
@@ -268,7 +268,7 @@ def test_no_face_at_all(shared, tmp_path):
     got = track(shared / "media" / "clips" / "no_face.mp4", [segment(end_s=4.0)], tmp_path)["a"]
     assert len(got) == 95
     assert not got.valid.any()
-    assert got.reason.startswith("no face in any of 95 frames")
+    assert got.reason.startswith("no face found in 95 of 95 frames")
 
 
 # --- scenes with known people --------------------------------------------------------
@@ -643,13 +643,14 @@ def test_organisers_crops_are_joined_by_number(tmp_path):
     assert list(np.flatnonzero(left.valid)) == [0, 1, 5, 7, 998, 999, 1000, 1009]
     crops = left.crops()
     assert [int(crops[k, 50, 50, 0]) for k in (0, 1, 5, 7, 998, 1000)] == pytest.approx([0, 1, 5, 77, 198, 0], abs=2)
-    assert left.code[9] == DAMAGED
-    assert "no crop for 1001 of 1010 frames" in left.reason
-    assert "1 crops cannot be read" in left.reason
+    assert left.code[9] == BAD_CROP
+    assert "no crop supplied in 1001 of 1010 frames" in left.reason
+    assert "crop unreadable in 1 of 1010 frames" in left.reason
     assert "1 crops have numbers beyond" in left.reason
     assert not got["v_right"].valid.any()
     assert len(got["v_right"]) == 1010
-    assert got["v_right"].reason == "no folder cropped_aligned/v_right"
+    assert got["v_right"].remarks == ("no folder cropped_aligned/v_right",)
+    assert got["v_right"].reason == "no folder cropped_aligned/v_right; no crop supplied in 1010 of 1010 frames"
 
 
 def test_command(shared, tmp_path):

@@ -165,7 +165,7 @@ def test_supplied_crops_stand_beside_tracked_faces(results):
     shown = supplied.crops()[supplied.valid][:, 56, 56, 0]
     assert shown.astype(int) == pytest.approx(9 * np.arange(0, FPS, 2), abs=3)
     assert not supplied.landmarks.any()
-    assert supplied.reason == "no crop for 12 of 25 frames"
+    assert supplied.reason == "no crop supplied in 12 of 25 frames"
 
 
 def test_sound_of_everybody_is_from_the_own_recording_or_file(results):

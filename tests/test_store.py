@@ -221,7 +221,7 @@ def test_damaged_sound_is_named(tmp_path):
     with AudioWriter(tmp_path / "unit.h5", {"a": (0.0, 900)}) as writer:
         writer.write("a", 0, np.linspace(-1, 1, 900))
     spoil(tmp_path / "unit.h5", "samples")
-    with pytest.raises(InputError, match=r"unit\.h5: not an audio file of schema 2, or damaged .* delete it"):
+    with pytest.raises(InputError, match=r"unit\.h5: not an audio file of schema 3, or damaged .* delete it"):
         AudioFile(tmp_path / "unit.h5")["a"].samples()
 
 

@@ -62,6 +62,7 @@ class Recording:
     everybody: bool = False  # how many people there are, the faces tell
     notes: tuple[str, ...] = ()
     unused: str = ""  # why none of the transcripts that lie beside it is used
+    truncated: str = ""  # what is missing of a file that breaks off, as its notes say
 
 
 def find(given: Sequence[str]) -> list[Path]:
@@ -95,19 +96,20 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
 
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
-    unit, end_s, time_s, notes = _look(path, frames)
-    root, (transcript, unused) = path.absolute().parent, transcript_of(path)
+    seen, (transcript, unused) = _look(path, frames), transcript_of(path)
+    unit, pictures = seen.unit, seen.frame_time_s is not None
     if transcript:
-        unit = replace(unit, transcript=transcript.relative_to(root).as_posix())
-    spans, why = _spans(path, end_s, frames, wish)
-    side = "whole" if time_s is None else wish.side  # voices are not told apart
-    segments = tuple(_segments(unit, spans, side))
-    everybody = wish.people == "all" and time_s is not None
-    return Recording(root, unit, segments, end_s, time_s, everybody, (*notes, *why), unused)
+        unit = replace(unit, transcript=transcript.relative_to(seen.root).as_posix())
+    spans, why = _spans(path, seen.duration_s, frames, wish)
+    segments = tuple(_segments(unit, spans, wish.side if pictures else "whole"))  # voices are not told apart
+    everybody = wish.people == "all" and pictures
+    return replace(
+        seen, unit=unit, segments=segments, everybody=everybody, notes=(*seen.notes, *why), unused=unused
+    )
 
 
-def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, list[str]]:
-    """The unit, its length in seconds, the times of its frames, and what a user must know of it."""
+def _look(path: Path, frames: bool) -> Recording:
+    """A recording without its segments: how long it is, the times of its frames, and what a user must know of it."""
     from pipeline.media import APART_S, Video, whole
     from pipeline.sound import read_audio
 
@@ -123,7 +125,7 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
         end_s = length_of(root, unit).end_s
         if isinstance(end_s, InputError):  # neither picture nor sound
             raise error from None
-        return unit, end_s, None, [*notes, f"There is no picture: {error.reason}."]
+        return Recording(root, unit, (), end_s, notes=(*notes, f"There is no picture: {error.reason}."))
     if len(video.time_s) == 1:
         try:
             next(iter(read_audio(path)), None)
@@ -131,11 +133,12 @@ def _look(path: Path, frames: bool) -> tuple[Unit, float, np.ndarray | None, lis
             raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
     end_s, unused = whole(video.end_s, video.sound_s, frames)
     notes += [f"{unused}."] if unused else []
+    truncated = video.truncated
     if end_s > video.end_s + APART_S:
         notes.append(f"The picture ends at {video.end_s:.1f} s, the sound at {end_s:.1f} s.")
-    elif video.truncated:
-        notes.append(f"The file is {video.truncated}.")
-    return unit, end_s, video.time_s, notes
+        truncated = ""
+    notes += [f"The file is {truncated}."] if truncated else []
+    return Recording(root, unit, (), end_s, video.time_s, notes=tuple(notes), truncated=truncated)
 
 
 def transcript_of(path: Path) -> tuple[Path | None, str]:

@@ -4,9 +4,7 @@ Encoders and the recogniser are loaded once for all recordings. Pictures, sound 
 parts: memory grows by some hundred bytes for each frame, and by a stretch of sound where the recogniser takes it whole.
 """
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +28,7 @@ from pipeline.words import registry as recognisers
 from pipeline.words.place import place_words, transcriber
 
 FACELESS = "The model follows no faces, so people are not told apart."
+MAX_REMARKS = 5  # of faces and of sound, in the notes of a prediction
 AGAIN = "Who comes back after a cut, looking different, is a new person."
 
 
@@ -106,7 +105,7 @@ class Stages:
         faces = FaceFile(path)
         if recording.frame_time_s is None:
             return recording, faces, []  # said when it was opened
-        return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.notes), *notes]
+        return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.truncated), *notes]
 
     def _words(
         self, root: Path, unit: Unit, segments: list[Segment], audio: Path, unused: str
@@ -181,22 +180,19 @@ def _of_faces(faces: FaceFile, recording: Recording) -> list[str]:
     return notes
 
 
-def _remarks(file: FaceFile | AudioFile, notes: Sequence[str] = ()) -> list[str]:
-    """What a stage says of some stretches and ``notes`` do not; what differs in numbers alone is said once."""
-    alike = defaultdict[str, list[str]](list)
-    for part in (part for reason in file.reasons for part in reason.split("; ")):
-        counted = part in ("", "silent") or part.endswith(" frames") or part.startswith("sound ")  # and said as shares
-        if not counted and not any(part in note for note in notes):
-            alike[re.sub(r"[\d.]+", "", part)].append(part)
-    said = [(len(parts), Counter(parts).most_common(1)[0][0], len(set(parts)) > 1) for parts in alike.values()]
-    return [f"{n} of {len(file)} stretches: {part}{' or the like' if several else ''}." for n, part, several in said]
+def _remarks(file: FaceFile | AudioFile, known: str = "") -> list[str]:
+    """What a stage remarked on some stretches, the most frequent first, but for what is ``known``."""
+    counts = Counter(remark for own in file.remarks for remark in own if remark != known)
+    said = [f"{n} of {len(file)} stretches: {remark}." for remark, n in counts.most_common(MAX_REMARKS)]
+    others = len(counts) - len(said)
+    return said + ([f"{others} more such remarks, each on no more stretches than these."] if others else [])
 
 
 def _of_sound(audio: AudioFile) -> list[str]:
     """What a user must know of the sound."""
     if all(not len(observed_s) for observed_s in audio.observed_s):
-        reason = next((reason for reason in audio.reasons if reason), "")
-        return [f"There is no sound in it{f' ({reason})' if reason else ''}."]
+        remark = next((remark for own in audio.remarks for remark in own), "")
+        return [f"There is no sound in it{f' ({remark})' if remark else ''}."]
     silent, remarks = sum(map(bool, audio.silent)), _remarks(audio)
     if silent == len(audio):
         return ["Its sound is silent throughout.", *remarks]

@@ -14,7 +14,8 @@ from pipeline.causes import Cause, Status
 from pipeline.records import Finding, Modality, Segment, Word, read_table
 from pipeline.spoken import SpokenWords
 
-OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED)  # causes in the order of pipeline.crops.CODES
+OF_CODE = (Cause.REMARK, Cause.NO_FACE, Cause.OTHER_FACE, Cause.DAMAGED, Cause.NO_FACE, Cause.DAMAGED)
+"""Causes in the order of pipeline.crops.CODES."""
 FAILURES = "recogniser_failures"  # beside words, by the same file names
 
 
@@ -54,20 +55,18 @@ def of_rows(offset: np.ndarray, valid: np.ndarray, cause: Cause, nothing: str, w
 
 def of_faces(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
     """State of the faces in one file, with the reasons counted over its frames."""
-    from pipeline.crops import CODES, FaceFile
+    from pipeline.crops import CODES, OK, FaceFile
 
     faces = FaceFile(path)
     valid, code = faces.array("valid"), faces.array("code")
-    faces.close()
     found = {}
     states = of_rows(faces.offset, valid, Cause.NO_FACE, "nothing", "frames")
     for i, (segment_id, state) in enumerate(zip(faces.segment_ids, states)):
-        own = slice(int(faces.offset[i]), int(faces.offset[i + 1]))
-        counts = np.bincount(code[own][~valid[own]], minlength=len(CODES))
-        total, remark = own.stop - own.start, faces.reasons[i]
-        parts = [f"{CODES[k]} in {n} of {total} frames" for k, n in enumerate(counts) if n]
-        cause = OF_CODE[int(counts.argmax())] if counts.any() else state.cause or (Cause.REMARK if remark else None)
-        found[segment_id] = graded(state.fraction, cause, remark or "; ".join(parts) or state.reason, bool(remark))
+        counts = np.bincount(code[int(faces.offset[i]) : int(faces.offset[i + 1])], minlength=len(CODES))
+        counts[OK], remarks = 0, faces.remarks[i]
+        cause = OF_CODE[int(counts.argmax())] if counts.any() else state.cause or (Cause.REMARK if remarks else None)
+        found[segment_id] = graded(state.fraction, cause, faces[segment_id].reason or state.reason, bool(remarks))
+    faces.close()
     return found
 
 
@@ -86,10 +85,10 @@ def of_sound(path: Path, segments: Sequence[Segment]) -> dict[str, State]:
         observed_s = float(np.ptp(stretches_s, axis=1).sum())
         missing_s = np.abs(stretches_s - (segment.start_s, segment.end_s))  # at the edges, if it is one stretch
         whole = observed_s > 0 and len(stretches_s) == 1 and missing_s.max() <= EDGE_TOLERANCE_S
-        reason, cause, fraction = audio.reasons[i], None, 1.0 if whole else observed_s / segment.duration_s
+        reason, cause = audio[segment.segment_id].reason, None
+        fraction = 1.0 if whole else observed_s / segment.duration_s
         if not whole:
             cause = Cause.PART_OF_SOUND if observed_s else Cause.NO_SOUND
-            reason = reason or f"sound for {observed_s:.2f} of {segment.duration_s:.2f} s"
         elif reason:
             cause = Cause.SILENT if audio.silent[i] else Cause.REMARK
         found[segment.segment_id] = graded(fraction, cause, reason, cause is Cause.SILENT)

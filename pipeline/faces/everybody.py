@@ -172,19 +172,19 @@ def write_everybody(
     crowd = Crowd(detector, min(MIN_SEEN_S, looked_s / 2))
     with FaceWriter(out, {}, {"picture": "face"}) as writer:
         known: list[Somebody] = []
-        failure = ""
+        failure = []
         try:
             _track(video, plan, crowd, writer, known)
         except MediaError as error:
             log.warning("%s", error)
-            failure = f"video unreadable from somewhere on: {error.reason}"
+            failure = [f"video unreadable from somewhere on: {error.reason}"]
         finally:
             crowd.close()
             detector.close()
         if not known:
             writer.add(plan)
         for segment_id in writer.segment_ids:
-            writer.reason(segment_id, failure)
+            writer.remark(segment_id, *failure)
     if not known:
         return list(spans), crowd.forgotten
     digits = len(str(len(known)))

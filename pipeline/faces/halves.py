@@ -3,8 +3,7 @@
 No face is looked for, so nothing tells who is seen: the actor, or an empty chair.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,9 +18,7 @@ from pipeline.records import Segment, Side
 HALVES: dict[Part, Side] = {"whole": "whole", "left_half": "left", "right_half": "right"}
 
 
-def take_halves(
-    video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts: Mapping[str, Counter]
-) -> None:
+def take_halves(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:
     """Write the middle of each segment's part of every wanted frame, without landmarks or mesh (zeros)."""
     part_of = {s.segment_id: s.picture for s in segments}
     for picture, rows in wanted_pictures(video, plan):
@@ -34,7 +31,6 @@ def take_halves(
             except Unconvertible:
                 break
             writer.found(segment_id, row, jpegs[part])
-            counts[segment_id]["found"] += 1
 
 
 def middle(box: Box) -> Box:

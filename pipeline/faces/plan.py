@@ -26,8 +26,8 @@ def plan_frames(frame_time_s: np.ndarray, segments: Sequence[Segment], sample_ra
     return plan
 
 
-def lacking(segment: Segment, video: Video) -> list[str]:
-    """Say what the video lacks of a segment: that it ends before, breaks off, has holes or pictures without a place."""
+def lacking(segment: Segment, video: Video, plan: Plan) -> list[str]:
+    """Say what the video lacks of a segment: that it ends before, breaks off, has holes or no picture for it."""
     ranges_s = frame_ranges_s(video.time_s)
     end_s, tolerance_s = float(ranges_s[-1, 1]), 1.5 * float(np.ptp(ranges_s[-1]))
     reasons = []
@@ -43,6 +43,8 @@ def lacking(segment: Segment, video: Video) -> list[str]:
         reasons.append(f"no picture for {holes_s.sum():.1f} s in {count} hole{'s' * (count > 1)}")
     if video.dropped:
         reasons.append(f"{video.dropped} pictures of the video have no place in time")
+    if not len(plan[segment.segment_id][1]):
+        reasons.append("no frame lies inside")
     return reasons
 
 

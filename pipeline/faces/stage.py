@@ -5,7 +5,7 @@ their people apart from each other: whom each shows depends on no other but thos
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
-from pipeline.crops import CODES, DAMAGED, FaceWriter
+from pipeline.crops import FaceWriter
 from pipeline.faces.halves import HALVES, take_halves
 from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.faces.supplied import copy_crops
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
 
-IN_VIEW = "in view"  # how many faces at most, beside counts of frames
 SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
 
 
@@ -66,7 +65,7 @@ def write_faces(
         for video, segments in opened:
             if isinstance(video, str):
                 for segment in segments:
-                    writer.reason(segment.segment_id, video)
+                    writer.remark(segment.segment_id, video)
                 continue
             supplied = [s for s in segments if s.crops and picture == "face"]
             if supplied:
@@ -88,32 +87,36 @@ def _open(path: Path | None) -> Video | str:
 
 
 def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, look: Callable) -> None:
-    counts = {s.segment_id: Counter() for s in segments}
-    failure = []
+    for segment in segments:
+        writer.remark(segment.segment_id, *lacking(segment, video, plan))
     if any(len(index) for _, index in plan.values()):
         try:
-            look(video, segments, plan, writer, counts)
+            look(video, segments, plan, writer)
         except MediaError as error:
             log.warning("%s", error)
-            failure = [f"video unreadable from somewhere on: {error.reason}"]
-    for segment in segments:
-        most_faces = counts[segment.segment_id].pop(IN_VIEW, 0)
-        summary = _summary(counts[segment.segment_id], plan[segment.segment_id][1])
-        reasons = [*lacking(segment, video), *failure, summary]
-        expected = 1 if segment.side == "whole" else 2
-        if segment.picture == "whole" and most_faces > expected:
-            reasons.append(f"up to {most_faces} faces in view")
-        writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
+            for segment in segments:
+                writer.remark(segment.segment_id, f"video unreadable from somewhere on: {error.reason}")
 
 
-def _track(
-    detector: "Detector", video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, counts
+def _track(detector: "Detector", video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:
+    """Write the face of each segment's person in every wanted frame; remark where more faces are in view than meant."""
+    most: Counter[str] = Counter()  # faces in view of each segment
+    try:
+        _follow(detector, video, {s.segment_id: s for s in segments}, plan, writer, most)
+    finally:  # of a video that breaks, too
+        for segment in segments:
+            meant = 1 if segment.side == "whole" else 2
+            if segment.picture == "whole" and most[segment.segment_id] > meant:
+                writer.remark(segment.segment_id, f"up to {most[segment.segment_id]} faces in view")
+
+
+def _follow(
+    detector: "Detector", video: Video, by_id: dict[str, Segment], plan: Plan, writer: FaceWriter, most: Counter[str]
 ) -> None:
-    """Write the face of each segment's person in every wanted frame; count how many faces it has in view at most."""
-    by_id = {s.segment_id: s for s in segments}
+    """Look at each wanted frame, and count in ``most`` how many faces a segment has in view at once."""
     begun: set[str] = set()
     with ExitStack() as opened:
-        scene_of = _scenes(segments, plan, detector)
+        scene_of = _scenes(by_id.values(), plan, detector)
         different = list(dict.fromkeys(scene_of.values()))
         for scene in different:
             opened.enter_context(closing(scene))
@@ -136,18 +139,15 @@ def _track(
                     face = found[side]
                     if isinstance(face, int):
                         writer.absent(segment_id, row, face)
-                        counts[segment_id][face] += 1
                         continue
                     if side not in jpegs:
                         jpegs[side] = face.jpeg()
                     writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
-                    counts[segment_id]["found"] += 1
             for segment_id, _ in rows:
-                before, now = counts[segment_id][IN_VIEW], in_view[by_id[segment_id].picture]
-                counts[segment_id][IN_VIEW] = max(before, now)
+                most[segment_id] = max(most[segment_id], in_view[by_id[segment_id].picture])
 
 
-def _scenes(segments: Sequence[Segment], plan: Plan, detector: "Detector") -> dict[str, "Scene"]:
+def _scenes(segments: Iterable[Segment], plan: Plan, detector: "Detector") -> dict[str, "Scene"]:
     """Where the person of each segment that wants a frame is looked for: left and right together, one alone apart.
 
     Segments share a scene where they begin together, so that the frames of one are the first of the other's, or where
@@ -173,20 +173,6 @@ def _scenes(segments: Sequence[Segment], plan: Plan, detector: "Detector") -> di
         taken[scene] = int(last)
         scenes |= dict.fromkeys(ids, scene)
     return scenes
-
-
-def _summary(counts: Counter, index: np.ndarray) -> str:
-    """In words, what is missing of a segment's frames; '' where nothing is."""
-    if len(index) == 0:
-        return "no frame lies inside"
-    counts[DAMAGED] = len(index) - sum(n for code, n in counts.items() if code != DAMAGED)
-    missing = {code: n for code, n in counts.items() if code != "found" and n}
-    if not missing:
-        return ""
-    if list(missing.values()) == [len(index)]:
-        return f"{CODES[next(iter(missing))]} in any of {len(index)} frames".replace("no face found in", "no face in")
-    parts = [f"{CODES[code]} in {n}" for code, n in sorted(missing.items())]
-    return ", ".join(parts) + f" of {len(index)} frames"
 
 
 @click.command()

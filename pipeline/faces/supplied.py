@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.crops import CROP_PX, DAMAGED, NO_FACE, FaceWriter
+from pipeline.crops import BAD_CROP, CROP_PX, NO_CROP, FaceWriter
 from pipeline.faces.align import JPEG_QUALITY
 from pipeline.faces.plan import Plan, lacking
 from pipeline.log import log, progress
@@ -24,32 +24,25 @@ _NAME = re.compile(r"(\d+)\.jpe?g", re.IGNORECASE)
 def copy_crops(root: Path, segments: Sequence[Segment], video: Video, plan: Plan, writer: FaceWriter) -> None:
     """Write the faces of segments that name a folder of crops below ``root``, without landmarks or mesh (zeros).
 
-    A segment whose folder is not there gets invalid rows and that reason.
+    A segment whose folder is not there gets invalid rows and that remark.
     """
     for segment in progress(segments, "supplied crops"):
-        reasons = lacking(segment, video)
         folder = root / segment.crops
         files = numbered(folder)
-        index = plan[segment.segment_id][1]
+        writer.remark(segment.segment_id, *lacking(segment, video, plan))
         if not folder.is_dir():
-            reasons.append(f"no folder {segment.crops}")
-        missing = damaged = 0
-        for row, frame in enumerate(index):
+            writer.remark(segment.segment_id, f"no folder {segment.crops}")
+        for row, frame in enumerate(plan[segment.segment_id][1]):
             path = files.get(int(frame) + 1)
             jpeg = None if path is None else _jpeg(path)
             if jpeg is not None:
                 writer.found(segment.segment_id, row, jpeg)
-                continue
-            writer.absent(segment.segment_id, row, NO_FACE if path is None else DAMAGED)
-            missing, damaged = missing + (path is None), damaged + (path is not None)
-        if missing and folder.is_dir():
-            reasons.append(f"no crop for {missing} of {len(index)} frames")
-        if damaged:
-            reasons.append(f"{damaged} crops cannot be read")
+            else:
+                writer.absent(segment.segment_id, row, NO_CROP if path is None else BAD_CROP)
         beyond = sum(number > len(video.time_s) for number in files)
         if beyond:
-            reasons.append(f"{beyond} crops have numbers beyond the {len(video.time_s)} frames of the video")
-        writer.reason(segment.segment_id, "; ".join(r for r in reasons if r))
+            text = f"{beyond} crops have numbers beyond the {len(video.time_s)} frames of the video"
+            writer.remark(segment.segment_id, text)
 
 
 def numbered(folder: Path) -> dict[int, Path]:
