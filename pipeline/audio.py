@@ -23,6 +23,7 @@ from pipeline.timebase import SAMPLE_RATE_HZ, sample_index
 
 LENGTH_TOLERANCE_S = 0.1  # a sentence file may differ from its turn by this much without a remark
 MUCH_LONGER_S = 3.0  # longer than its turn by this much: perhaps no sentence file
+NOTHING, REPLACE_SOUND = "no sample can be decoded", "replace the file"
 SEAM_S = 0.01  # a gap this small between two blocks comes from resampling them
 
 
@@ -106,7 +107,7 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
         why = _own_sound(root / sound, own, sound in through, last_s, recording is not None)
         from_recording += [(track, [why]) for track in own if why]
     if recording and from_recording:
-        _read_video(root / recording, from_recording)
+        _read_recording(root / recording, "sound file" if unit.audio else "video", from_recording)
     elif from_recording:
         for track, remarks in from_recording:
             track.close(VIDEO, [*remarks, "there is no sound"])
@@ -119,7 +120,8 @@ def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: floa
     """
     try:
         if through:
-            _read_through(path, tracks)
+            if not _read_through(path, tracks):
+                raise MediaError(path, NOTHING, REPLACE_SOUND)
             for track in tracks:
                 track.close(SENTENCE, [])
         else:
@@ -170,26 +172,29 @@ def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
             track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
         length_s = start_s - first_s + len(samples) / SAMPLE_RATE_HZ
     if first_s is None:
-        raise MediaError(path, "no sample can be decoded", "replace the file")
+        raise MediaError(path, NOTHING, REPLACE_SOUND)
     return length_s
 
 
-def _read_through(path: Path, tracks: Sequence[_Track]) -> None:
-    """Give each block of a recording's sound to every segment that it overlaps."""
+def _read_through(path: Path, tracks: Sequence[_Track]) -> bool:
+    """Give each block of a recording's sound to every segment that it overlaps; returns whether there is any."""
+    any_block = False
     for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}"):
         for track in tracks:
             track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
+        any_block = True
+    return any_block
 
 
-def _read_video(path: Path, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
-    """Cut segments from the recording's own sound."""
+def _read_recording(path: Path, what: str, wanted: Sequence[tuple[_Track, list[str]]]) -> None:
+    """Cut segments from the recording's own sound; ``what`` it is in."""
     failure = []
     try:
         _read_through(path, [track for track, _ in wanted])
     except MediaError as error:
         log.warning("%s", error)
         readable = isinstance(error, (NoSound, WrongScale))
-        failure = [error.reason if readable else f"video unreadable: {error.reason}"]
+        failure = [error.reason if readable else f"{what} unreadable: {error.reason}"]
         if isinstance(error, WrongScale):
             for track, _ in wanted:
                 track.clear()

@@ -45,7 +45,8 @@ def open_media(path: Path) -> Iterator:
         # Sorted, an AVI is read by its index, which says for each packet where it stands in time: read in the order of
         # the file, all that follows a packet that was overwritten would come too early.
         options = {"fflags": "+sortdts"} if head[:4] == b"RIFF" and head[8:] == b"AVI " else {}
-        opened = av.open(str(path), metadata_errors="ignore", options=options)
+        # Absolute: libav takes what stands before a colon in a bare name, such as that of a clock time, for a protocol.
+        opened = av.open(str(path.absolute()), metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, OSError) as error:
         text = getattr(error, "strerror", None) or str(error)
         raise MediaError(path, f"not a media file ({text})", REPLACE) from None

@@ -42,6 +42,7 @@ _ROW_ARRAYS = {  # name: (shape of a row, dtype, rows in a chunk)
     "jpeg_range": ((2,), "int64", 4096),
 }
 _BUFFER_ROWS = 128
+_HELD_ROWS = 2048  # of all segments together, before each is written
 _JPEG_CHUNK_BYTES = 1 << 18
 
 
@@ -117,6 +118,7 @@ class FaceWriter(SegmentWriter):
         super().__init__(path, {segment_id: len(index) for segment_id, (_, index) in plan.items()}, attributes)
         self._plan = plan
         self._blocks: dict[str, tuple[int, list[dict]]] = {}  # segment -> first row and consecutive rows held back
+        self._held_rows = 0
         self._jpeg_bytes = 0
         self._jpeg: list[np.ndarray] = []
 
@@ -167,7 +169,7 @@ class FaceWriter(SegmentWriter):
         self._jpeg_bytes += len(jpeg)
         self._jpeg.append(jpeg)
         values = {"valid": True, "score": score, "code": OK, "jpeg_range": (begin, self._jpeg_bytes)}
-        given = {"landmarks": landmarks, "mesh": mesh}
+        given = {"landmarks": landmarks, "mesh": None if mesh is None else np.asarray(mesh, np.float16)}
         self._put(segment_id, row, values | {name: 0 if each is None else each for name, each in given.items()})
         if len(self._jpeg) >= _BUFFER_ROWS:
             self._flush_jpeg()
@@ -185,11 +187,19 @@ class FaceWriter(SegmentWriter):
             first, block = row, []
         block.append(values)
         self._blocks[segment_id] = (first, block)
+        self._held_rows += 1
+        if self._held_rows >= _HELD_ROWS:
+            self._flush_all()
+
+    def _flush_all(self) -> None:
+        for segment_id in list(self._blocks):
+            self._flush(segment_id)
 
     def _flush(self, segment_id: str) -> None:
         first, block = self._blocks.pop(segment_id, (0, []))
         if not block:
             return
+        self._held_rows -= len(block)
         begin = int(self.offset[self._index[segment_id]]) + first
         for name in {name: None for values in block for name in values}:  # what is not written takes no room
             shape, kind, _ = _ROW_ARRAYS[name]
@@ -206,8 +216,7 @@ class FaceWriter(SegmentWriter):
             self._jpeg.clear()
 
     def _finish(self) -> None:
-        for segment_id in list(self._blocks):
-            self._flush(segment_id)
+        self._flush_all()
         self._flush_jpeg()
         self._file["code"].attrs["names"] = json.dumps(CODES)
         self._file["landmarks"].attrs["names"] = json.dumps(LANDMARKS)

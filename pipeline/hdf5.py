@@ -1,5 +1,6 @@
 """HDF5 files that notice damage, and what is wrong with one in words."""
 
+import errno
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,8 @@ BROKEN = (
     OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, IndexError, OverflowError, MemoryError
 )  # fmt: skip
 """What h5py raises for damaged files."""
+NOT_NOW = (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE)
+"""Errors of the machine or the disk, which say nothing about the file."""
 
 
 def explained(path: Path, error: Exception, called: str, remedy: str) -> InputError:
@@ -28,6 +31,9 @@ def explained(path: Path, error: Exception, called: str, remedy: str) -> InputEr
         return InputError(f"{path}: another program has it open for writing; wait for it or close it, then run again")
     if isinstance(error, PermissionError):
         return InputError(f"{path}: cannot be read (permission denied); correct its permissions, then run again")
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in NOT_NOW:
+        what = str(error) or "out of memory"
+        return InputError(f"{path}: cannot be read now ({what}); the file may be whole: mend that, then run again")
     return InputError(f"{path}: not {called}, or damaged ({'; '.join(stand_in(path) or [str(error)])}); {remedy}")
 
 

@@ -10,7 +10,7 @@ Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind. A remark s
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -33,7 +33,7 @@ class Track:
         return "; ".join((*self.remarks, *self._lacking()))
 
     @abstractmethod
-    def _lacking(self) -> Sequence[str]:
+    def _lacking(self) -> Iterable[str]:
         """What its arrays lack of the segment, in words."""
 
     def __len__(self) -> int:

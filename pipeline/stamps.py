@@ -170,7 +170,8 @@ def demuxed(container, stream, most: int | None = None, sound=None) -> Packets:
             jumped = False
     if sum(jumps) < MAX_JUMPS * len(jumps):
         found.broken = [broken or jump for broken, jump in zip(found.broken, jumps)]
-    found.reach = seen.last - (seen.first or 0)
+    avi = container.format.name == "avi"  # numbers what is in front of the first picture, too
+    found.reach = seen.last - (min(seen.first or 0, 0) if avi else seen.first or 0)
     return found
 
 
@@ -182,15 +183,18 @@ def stamp_of(packet) -> int | None:
 def first_picture_s(path: Path) -> float:
     """Stamp of the first picture in seconds; raises MediaError where there is no video.
 
-    An AVI numbers its packets instead, and its first picture is at its start.
+    An AVI numbers its packets instead, empty ones in front of its first picture included.
     """
     with open_media(path) as container:
         stream = video_stream(container, path)
-        if container.format.name == "avi":
-            torn(path, container, stream)
-            return seconds(stream.start_time or 0, stream.time_base)
         stamps = demuxed(container, stream, HEAD_PACKETS).shown()
-        return seconds(stamps[0], stream.time_base) if stamps and stamps[0] is not None else 0.0
+        first_s = seconds(stamps[0], stream.time_base) if stamps and stamps[0] is not None else 0.0
+        if container.format.name != "avi":
+            return first_s
+        start_s = seconds(stream.start_time or 0, stream.time_base)
+    with open_media(path) as container:
+        torn(path, container, video_stream(container, path))
+    return max(first_s, start_s)
 
 
 def check(path: Path, time_s: np.ndarray, back_s: float) -> None:

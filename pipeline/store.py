@@ -30,6 +30,7 @@ __digest__ = "feature store, schema 1, revision 1"
 CHUNK_BYTES = 1 << 16  # size of a chunk of values
 CHUNK_ROWS = 1 << 16  # rows in a chunk of what each row has one or two of
 BUFFER_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 26  # of values, where a store is copied
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
     "inputs", "demonstration", "layers",
@@ -109,6 +110,11 @@ class FeatureStore(LazyFile, Mapping):
         return self.attributes["layers"]
 
     @property
+    def block_rows(self) -> int:
+        """How many rows hold BLOCK_BYTES of values, at least one: how many to copy at a time."""
+        return max(1, BLOCK_BYTES // max(1, self.dim * self.dtype.itemsize))
+
+    @property
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
         """All of ``time_s`` and ``valid``, 17 bytes a row, read once: a random access costs one read, not three."""
         if self._rows_table is None:
@@ -148,6 +154,13 @@ class FeatureStore(LazyFile, Mapping):
             group.append(i)
         if group:
             yield from self._read_group(group)
+
+    def blocks(self, first: int = 0, last: int | None = None) -> Iterator[Rows]:
+        """Rows ``first`` to ``last`` (not included; of the whole file by default) in parts of at most BLOCK_BYTES."""
+        last = self.shape[0] if last is None else last
+        for begin in range(first, last, self.block_rows):
+            end = min(begin + self.block_rows, last)
+            yield Rows(*(self.array(key, begin, end) for key in ("values", "time_s", "valid")))
 
     def _read_group(self, group: list[int]) -> Iterator[tuple[str, Rows]]:
         first, last = int(self.offset[group[0]]), int(self.offset[group[-1] + 1])
@@ -268,7 +281,9 @@ def merge(paths: Sequence[str | Path], out: str | Path) -> None:
     attributes = {**reference.attributes, "inputs": inputs, "software": software}
     with StoreWriter(out, attributes, reference.dim, str(reference.dtype)) as writer:
         for segment_id, k in order:
-            writer.append(segment_id, stores[k][segment_id])
+            writer.append(segment_id, Rows.empty(reference.dim))
+            for rows in stores[k].blocks(*stores[k].row_range(segment_id)):  # a segment may be hours long
+                writer.extend(rows)
 
 
 def kept(path: str | Path, attributes: dict) -> FeatureStore | None:

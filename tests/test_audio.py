@@ -128,6 +128,15 @@ def test_microphones_that_ran_through_a_recording_count_in_its_time(tmp_path):
     assert np.flatnonzero(np.abs(file["ann_3"].samples()) > 0.1)[0] / RATE == pytest.approx(0.5, abs=0.002)
 
 
+def test_a_microphone_without_a_sample_is_cut_from_the_recording(tmp_path):
+    make_video(tmp_path, name="x.mkv", seconds=8.0, at_s=(1.5, 5.5))
+    soundfile.write(tmp_path / "ann.wav", np.zeros(0), RATE)
+    segments = [segment(str(k), k, k + 1.0, "ann.wav") for k in (1.0, 5.0)]
+    for track in read(tmp_path, segments, unit=unit_of("x.mkv")).values():
+        assert track.reason == "sound file unusable (no sample can be decoded): cut from the recording"
+        assert np.flatnonzero(np.abs(track.samples()) > 0.1)[0] / RATE == pytest.approx(0.5, abs=0.002)
+
+
 @pytest.mark.parametrize(("seconds", "first"), [(10.0, 2), (9.5, 2), (8.5, 0), (8.0, 0), (40.0, 2)])
 def test_a_file_of_one_segment_begins_with_what_its_length_is_nearer_to(tmp_path, seconds, first):
     """The segment lies at 2 to 10 s, and each second of the file is louder than the one before."""
@@ -193,6 +202,9 @@ def test_what_cannot_be_heard_is_said(tmp_path):
     assert reason("silent.mkv")[0] == "silent"
     assert reason("text.avi")[0].startswith("video unreadable: not a media file")
     assert reason("absent.avi")[0] == "video unreadable: no such file"
+    for unit in (Unit("u", audio="absent.wav"), Unit("u", "short.mkv", "absent.wav")):
+        track = read(tmp_path, [segment("a", 0.0, 1.0)], unit=unit)["a"]
+        assert track.reason == "sound file unreadable: no such file"
     assert reason("short.mkv", 3.0, 6.0)[0].startswith("sound ends 2.0")
     assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", [])
 

@@ -73,9 +73,11 @@ def test_npz_opens_in_numpy(folder):
             assert same(store[segment_id], Rows(file["values"][a:b], file["time_s"][a:b], file["valid"][a:b]))
 
 
-def test_parquet_opens_in_pandas(folder):
+@pytest.mark.parametrize("block_bytes", [1 << 26, 1])
+def test_parquet_opens_in_pandas(folder, monkeypatch, block_bytes):
     import pandas as pd
 
+    monkeypatch.setattr("pipeline.store.BLOCK_BYTES", block_bytes)
     run(export, folder / "bert.h5", "--format", "parquet", "--out", folder / "bert.parquet")
     table, store = pd.read_parquet(folder / "bert.parquet"), FeatureStore(folder / "bert.h5")
     assert len(table) == store.shape[0] > 0

@@ -109,6 +109,25 @@ def test_packed_b_frames_of_divx(folder):
     assert [i for i, _, _ in read_frames(packed, [5, 6, 40])] == [5, 6, 40]
 
 
+@pytest.mark.parametrize("codec", ["mpeg4", "mjpeg", "libx264"])
+def test_sound_keeps_its_place_where_an_avi_begins_without_pictures(tmp_path, codec):
+    """Its packets in front of the first picture are empty; truth is how the two were put together."""
+    soundfile.write(tmp_path / "s.wav", beeps([2.0], 4.0, 16_000), 16_000)
+    film(tmp_path / "v.avi", 50, "-i", tmp_path / "s.wav", "-c:v", codec, "-c:a", "copy", "-q:v", 3, "-pix_fmt",
+         "yuvj420p" if codec == "mjpeg" else "yuv420p", "-bf", 0)  # fmt: skip
+    (tmp_path / "x.avi").write_bytes(_delayed(tmp_path / "v.avi", FPS))
+    video = Video(tmp_path / "x.avi")
+    assert (len(video.time_s), video.truncated) == (50, "")
+    assert _onsets(read_audio(tmp_path / "x.avi")) == pytest.approx([1.0], abs=0.05)
+    assert video.sound_s == pytest.approx((-1.0, 3.0), abs=0.06)
+
+
+def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
+    write_clip(tmp_path / "12:30.mp4", [painted(k) for k in range(5)], [k / FPS for k in range(5)])
+    monkeypatch.chdir(tmp_path)
+    assert len(Video("12:30.mp4").time_s) == 5
+
+
 def test_odd_sizes_split_without_loss(folder):
     frames = [np.full((51, 77, 3), 40 * k, np.uint8) for k in range(4)]
     write_clip(folder / "odd.mkv", frames, [k / FPS for k in range(4)], "libx264", pixels="yuv444p")
@@ -299,6 +318,30 @@ def _onsets(blocks) -> np.ndarray:
                 found.append(time_s)
             quiet_since = time_s
     return np.array(found)
+
+
+def _delayed(path, count: int) -> bytes:
+    """An AVI with so many empty packets of pictures in front of the first, as of a capture that began late."""
+    data = bytearray(path.read_bytes())
+
+    def grow(name: bytes, size: int) -> int:
+        """Make the chunk that holds, or is called, ``name`` longer; returns where its name ends."""
+        at = data.index(name)
+        size_at = at + 4 if name in (b"RIFF", b"idx1") else at - 4
+        struct.pack_into("<I", data, size_at, struct.unpack_from("<I", data, size_at)[0] + size)
+        return at + 4
+
+    grow(b"RIFF", 24 * count)
+    frames = data.index(b"strh") + 8 + 32  # of the first stream, the pictures
+    struct.pack_into("<I", data, frames, struct.unpack_from("<I", data, frames)[0] + count)
+    index = grow(b"idx1", 16 * count) + 4
+    for entry in range(index, len(data) - 15, 16):
+        struct.pack_into("<I", data, entry + 8, struct.unpack_from("<I", data, entry + 8)[0] + 8 * count)
+    empty = [struct.pack("<4sIII", b"00dc", 0, 4 + 8 * k, 0) for k in range(count)]
+    data[index:index] = b"".join(empty)
+    movi = grow(b"movi", 8 * count)
+    data[movi:movi] = struct.pack("<4sI", b"00dc", 0) * count
+    return bytes(data)
 
 
 def _pack(path) -> bytes:

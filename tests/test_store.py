@@ -1,3 +1,4 @@
+import errno
 import os
 import pickle
 import random
@@ -139,6 +140,22 @@ def test_shards_join_in_sorted_order(tmp_path):
     assert np.array_equal(joined["d"].values, FeatureStore(tmp_path / "0.h5")["d"].values)
 
 
+def test_long_segments_join_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.store.BLOCK_BYTES", 40)  # three rows
+    write(tmp_path / "0.h5", {"a": 8, "d": 3}, inputs="x")
+    write(tmp_path / "1.h5", {"b": 4, "c": 0}, inputs="y")
+    merge([tmp_path / "0.h5", tmp_path / "1.h5"], tmp_path / "all.h5")
+    parts, joined = (
+        {**FeatureStore(tmp_path / "0.h5"), **FeatureStore(tmp_path / "1.h5")},
+        FeatureStore(tmp_path / "all.h5"),
+    )
+    assert list(joined) == sorted(parts)
+    for name, whole in parts.items():
+        assert np.array_equal(joined[name].values, whole.values)
+        assert np.array_equal(joined[name].time_s, whole.time_s)
+    assert [len(rows) for rows in joined.blocks(*joined.row_range("a"))] == [3, 3, 2]
+
+
 def test_shards_made_differently_are_not_joined(tmp_path):
     write(tmp_path / "0.h5", {"a": 2})
     write(tmp_path / "1.h5", {"b": 4}, config={"hop_s": 0.02})
@@ -236,6 +253,20 @@ def test_a_locked_store_is_not_to_be_deleted(tmp_path):
     assert "delete" not in str(caught.value)
     other.communicate("\n")
     assert len(FeatureStore(tmp_path / "toy.h5")) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("Unable to allocate 7 GiB"), OSError(errno.EIO, "Input/output error")])
+def test_what_the_machine_cannot_do_now_is_no_damage(tmp_path, monkeypatch, error):
+    write(tmp_path / "toy.h5", {"a": 3})
+    store = FeatureStore(tmp_path / "toy.h5")
+
+    def fails(name):
+        raise error
+
+    monkeypatch.setattr(store, "dataset", fails)
+    with pytest.raises(InputError, match=r"cannot be read now .* the file may be whole") as caught:
+        store["a"]
+    assert "delete" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from pipeline.records import InputError
 from pipeline.stand_in import stand_in
 from pipeline.store import FeatureStore, Rows
 
-BLOCK_ROWS = 65536
 MAX_PACKED = 100  # largest plausible compression ratio
 
 
@@ -27,8 +26,8 @@ def write(store: FeatureStore, out: Path) -> None:
             header = {"descr": dataset.dtype.str, "fortran_order": False, "shape": dataset.shape}
             with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_1_0(member, header)
-                for first in range(0, len(dataset), BLOCK_ROWS):
-                    member.write(np.ascontiguousarray(store.array(key, first, first + BLOCK_ROWS)).tobytes())
+                for first in range(0, len(dataset), store.block_rows):
+                    member.write(np.ascontiguousarray(store.array(key, first, first + store.block_rows)).tobytes())
 
 
 def read(path: Path) -> Iterator[tuple[str, Rows]]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,24 +26,27 @@ def _lists(values: np.ndarray, lengths: Iterable[int] | None = None):
     return pa.ListArray.from_arrays(pa.array(offset), rows)
 
 
-def write_parquet(store: FeatureStore, out: Path, block_segments: int = 64) -> None:
+def write_parquet(store: FeatureStore, out: Path) -> None:
     """Write columns segment_id, start_s, end_s, valid and values (a list of D numbers), one line per row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    def table(block: list[tuple[str, Rows]]):
-        values, time_s, valid = (
-            np.concatenate([getattr(rows, key) for _, rows in block]) for key in ("values", "time_s", "valid")
-        )
-        ids = np.repeat([segment_id for segment_id, _ in block], [len(rows) for _, rows in block])
-        columns = {"segment_id": ids.astype(str), "start_s": time_s[:, 0], "end_s": time_s[:, 1], "valid": valid}
-        return pa.table({**columns, "values": _lists(values)})
+    ids = np.array(store.segment_ids, dtype=str)
+
+    def table(owner: np.ndarray, rows: Rows):
+        columns = {"segment_id": ids[owner], "start_s": rows.time_s[:, 0], "end_s": rows.time_s[:, 1]}
+        return pa.table({**columns, "valid": rows.valid, "values": _lists(rows.values)})
 
     nothing = Rows(np.zeros((0, store.dim), store.dtype), np.zeros((0, 2)), np.zeros(0, bool))
-    pairs = store.read()
-    with replacing(out) as temporary, pq.ParquetWriter(temporary, table([("", nothing)]).schema) as writer:
-        while block := list(islice(pairs, block_segments)):
-            writer.write_table(table(block))
+    first = 0
+    with (
+        replacing(out) as temporary,
+        pq.ParquetWriter(temporary, table(np.zeros(0, np.int64), nothing).schema) as writer,
+    ):
+        for rows in store.blocks():
+            owner = np.searchsorted(store.offset, np.arange(first, first + len(rows)), side="right") - 1
+            writer.write_table(table(owner, rows))
+            first += len(rows)
 
 
 def write_datasets(
