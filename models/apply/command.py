@@ -28,8 +28,8 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the answers.")
 @click.option(
     "--segments", type=click.Path(path_type=Path),
-    help="Of which stretches: a table with start_s and end_s (and video, person, side, picture, text), SRT, VTT or "
-    "RTTM. Without it every frame, or, of models of turns, wherever somebody speaks.",
+    help="What stretches to predict: a table with start_s and end_s (and video, person or speaker, side, picture, text), "
+    "SRT, VTT or RTTM. Without it every frame; for models of turns, wherever somebody speaks.",
 )  # fmt: skip
 @click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of this many seconds instead.")
 @click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; the window without it.")
@@ -55,7 +55,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     "recording after another, each on all cores.",
 )  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write a video with boxes and labels.")
-@click.option("--again", is_flag=True, help="Also what was predicted before by the same model.")
+@click.option("--again", is_flag=True, help="Predict again what this model has already predicted.")
 @click.option("--watch", is_flag=True, help="Open the first page in a browser.")
 def predict(
     model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, recogniser_weights,

@@ -172,12 +172,12 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
     try:
         found = speech(path, end_s)
     except MediaError as error:
-        found, why = [], f"There is no sound to find speech in ({error.reason})"
+        found, why = [], f"There is no sound in which to look for speech ({error.reason})"
     else:
-        why = "Nobody speaks"
+        why = "No speech was found"
     if found:
         return found, []
-    return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}: what is said is of windows of {WINDOW_S:g} s."]
+    return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}; predictions are for {WINDOW_S:g}-second windows."]
 
 
 def _segments(unit: Unit, spans: Sequence[Span], side: Side) -> Iterator[Segment]:
