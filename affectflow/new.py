@@ -56,7 +56,7 @@ def write(name: str, root: str, folder: Path) -> Path:
     if not re.fullmatch(r"[A-Za-z][\w-]{0,99}", name, re.ASCII):
         raise InputError(f"{name!r} cannot name a corpus: take letters, digits, _ and - (at most 100), first a letter")
     if name in TAKEN:
-        raise InputError(f"{name!r} cannot name a corpus: results/{name} is there for all corpora; choose another name")
+        raise InputError(f"{name!r} cannot name a corpus: results/{name} is shared by all corpora; choose another name")
     path = folder / f"{name}.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -835,13 +835,13 @@ def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, 
         write(name)
         assert read_spans(table, [Path(recording)]) == {Path(recording): [Span(0, 1)]}
     write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
-    with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
+    with pytest.raises(InputError, match=r"names eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
         read_spans(table, [ann])
 
 
 def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_too_short(predictors, shared):
     path = shared / "media" / "grid" / "swwp2s.mpg"
-    with pytest.raises(InputError, match="of this recording no times are given"):
+    with pytest.raises(InputError, match="no times are given for this recording"):
         predictors["iemocap"].answer(path, Wish(spans=[]))
     with pytest.raises(InputError, match="none of the given times lies in it"):
         predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))

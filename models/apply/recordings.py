@@ -41,13 +41,13 @@ class Wish:
         named = next((span.person or span.side for span in self.spans or () if span.person or span.side), None)
         if self.people == "all" and named:
             raise InputError(
-                f"{everybody} and --segments that are of somebody, such as {named}: leave {everybody} out, and each "
-                "stretch is of whom it names; or name no person and no side, and everybody is followed in each"
+                f"{everybody} and --segments that name somebody, such as {named}: leave {everybody} out to predict "
+                "whom each stretch names; or name no person and no side to follow everybody in each"
             )
         if self.hop_s and not self.window_s:
             raise InputError("--hop: give --window, too")
         if self.window_s and self.spans is not None:
-            raise InputError("--window and --segments both say of which stretches; give one of them")
+            raise InputError("--window and --segments both say which stretches to predict; give one of them")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def transcript_of(path: Path) -> tuple[Path | None, str]:
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:
     """Of which stretches something is said, and what a user must know about the choice."""
     if wish.spans is not None and not wish.spans:
-        raise InputError(f"{path}: of this recording no times are given")
+        raise InputError(f"{path}: no times are given for this recording")
     if wish.spans is not None:
         inside = [replace(s, end_s=min(s.end_s, end_s)) for s in wish.spans if s.start_s < end_s]
         if not inside:
