@@ -40,7 +40,7 @@ from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
 from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
-from models.apply.turns import Span, read_spans, speech, windows
+from models.apply.turns import USED, Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.container import MediaError
 from pipeline.crops import FaceFile, FaceWriter
@@ -780,7 +780,7 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     vtt.write_text("WEBVTT\n\n00:01.500 --> 00:03.000\n<v Ann Smith>lay <00:02.000>blue</v>\n")
     assert read_spans(vtt, [one]) == {one: [Span(1.5, 3, "Ann Smith", text="lay blue")]}
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
-    with pytest.raises(InputError, match="of which of 2 recordings"):
+    with pytest.raises(InputError, match="does not say which of 2 recordings it is about"):
         read_spans(srt, [one, two])
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
@@ -809,6 +809,11 @@ def test_tables_of_times_are_those_that_corpora_have(tmp_path, caplog, text, enc
     table.write_text("start_s,end_s\n0,5,2\n")
     with pytest.raises(InputError, match=r"labels.csv, line 2: 3 fields under 2 columns"):
         read_spans(table, [one])
+
+
+def test_the_help_names_every_column_of_a_table_of_times():
+    said = next(option.help for option in command.predict.params if option.name == "segments")
+    assert set(USED) <= set(re.findall(r"\w+", said))
 
 
 def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, monkeypatch, caplog):

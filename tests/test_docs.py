@@ -269,6 +269,18 @@ def test_what_snakemake_is_asked_for_can_be_planned(options, machine):
     assert "This was a dry-run" in said
 
 
+def test_other_schedulers_are_told_what_rules_ask_for():
+    """Also of rules that ask for none of it: a resource without a default would be an error there."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    tables = re.findall(r"^ +resources:\n((?: +\w+=.*\n)+)", rules, re.M)
+    asked = {name for table in tables for name in re.findall(r"^ +(\w+)=", table, re.M)}
+    lines = [b.text for b in BLOCKS if "--executor cluster-generic" in b.text]
+    assert len(lines) == 2
+    for line in lines:
+        given = re.search(r"--default-resources (.*?) --cluster", " ".join(line.split()))[1]
+        assert set(re.findall(r"{resources\.(\w+)}", line)) == set(re.findall(r"(\w+)=", given)) == asked
+
+
 # What stands in the text.
 
 
