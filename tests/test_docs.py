@@ -216,8 +216,8 @@ def test_python_runs(block, finished, monkeypatch):
 def test_the_notebook_learns_what_was_put_into_a_store(tmp_path, monkeypatch):
     """On noise whose mean the label tells, ten lines of own code are far above chance on people they never heard.
 
-    The results are those of the demonstration, by names, where a run on the corpus has left its split, too. A kernel starts
-    in the folder of its notebook.
+    The results are those of the demonstration, by names, where a run on the corpus has left its split, too. A kernel
+    starts in the folder of its notebook.
     """
     turns = emotional_turns()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))

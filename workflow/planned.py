@@ -70,9 +70,7 @@ class Planned:
             if loads(file.read_text(encoding="utf-8"))["demonstration"]:
                 return ""
         except (OSError, ValueError, KeyError):
-            return (
-                f"{file} should say whose results these are, but cannot be read; remove it if you do not need them"
-            )
+            return f"{file} should say whose results these are, but cannot be read; remove it if you do not need them"
         why = "have no root for it" if self.settings.synthetic else "say scale: demo"
         return (
             f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "

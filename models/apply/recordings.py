@@ -103,9 +103,7 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
     spans, why = _spans(path, seen.duration_s, frames, wish)
     segments = tuple(_segments(unit, spans, wish.side if pictures else "whole"))  # voices are not told apart
     everybody = wish.people == "all" and pictures
-    return replace(
-        seen, unit=unit, segments=segments, everybody=everybody, notes=(*seen.notes, *why), unused=unused
-    )
+    return replace(seen, unit=unit, segments=segments, everybody=everybody, notes=(*seen.notes, *why), unused=unused)
 
 
 def _look(path: Path, frames: bool) -> Recording:
