@@ -26,8 +26,8 @@ corpora:
     #   start_s, end_s    which seconds of it; without them all of it
     #   segment_id        a name; without it made from the file's
     #   speaker           who speaks; without it each file is a speaker
-    #   label             what is said of it in a word; or numbers: valence, arousal, dominance, or any
-    #                     other, which is named: task: numbers/segment:sentiment
+    #   label             its class; or numbers: valence, arousal, dominance, or any other, which you
+    #                     then name: task: numbers/segment:sentiment
     #   annotation        or a file of labels of each frame, by its path in root
     #   text              the words spoken
     #   part              training, development or test; without it folds are made
@@ -56,7 +56,7 @@ def write(name: str, root: str, folder: Path) -> Path:
     if not re.fullmatch(r"[A-Za-z][\w-]{0,99}", name, re.ASCII):
         raise InputError(f"{name!r} cannot name a corpus: take letters, digits, _ and - (at most 100), first a letter")
     if name in TAKEN:
-        raise InputError(f"{name!r} cannot name a corpus: results/{name} is there for all corpora; choose another name")
+        raise InputError(f"{name!r} cannot name a corpus: results/{name} is shared by all corpora; choose another name")
     path = folder / f"{name}.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -84,7 +84,7 @@ def _leave_full_disk(full: str, where: str):
 
 def _unexpected():
     print(
-        f"error: {' '.join(sys.argv[1:3])} failed in a way nobody foresaw. "
+        f"error: {' '.join(sys.argv[1:3])} stopped with an unexpected error. "
         "Run the same command again; if it fails again, report it with the lines below.",
         file=sys.stderr,
     )

@@ -40,7 +40,7 @@ from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
 from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
-from models.apply.turns import Span, read_spans, speech, windows
+from models.apply.turns import USED, Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from pipeline.container import MediaError
 from pipeline.crops import FaceFile, FaceWriter
@@ -254,7 +254,8 @@ def silent_film(tmp_path):
 def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film, shared, tmp_path):
     answer = predictors["iemocap"].answer(silent_film)
     notes = " ".join(answer.notes)
-    assert all(text in notes for text in ("No face", "silent throughout", "Nobody speaks"))
+    said = ("No face", "silent throughout", "No speech was found; predictions are for 5-second windows.")
+    assert all(text in notes for text in said)
     assert [(row.start_s, row.end_s) for row in answer.rows] == [(0.0, answer.duration_s)]
     clip = shared / "media" / "grid" / "bbaf2n.mpg"
     ffmpeg("-i", clip, "-vn", tmp_path / "sound.wav")
@@ -779,7 +780,7 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     vtt.write_text("WEBVTT\n\n00:01.500 --> 00:03.000\n<v Ann Smith>lay <00:02.000>blue</v>\n")
     assert read_spans(vtt, [one]) == {one: [Span(1.5, 3, "Ann Smith", text="lay blue")]}
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
-    with pytest.raises(InputError, match="of which of 2 recordings"):
+    with pytest.raises(InputError, match="does not say which of 2 recordings it is about"):
         read_spans(srt, [one, two])
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
@@ -810,6 +811,11 @@ def test_tables_of_times_are_those_that_corpora_have(tmp_path, caplog, text, enc
         read_spans(table, [one])
 
 
+def test_the_help_names_every_column_of_a_table_of_times():
+    said = next(option.help for option in command.predict.params if option.name == "segments")
+    assert set(USED) <= set(re.findall(r"\w+", said))
+
+
 def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     table, here = tmp_path / "times.csv", Path("01.mp4")
@@ -834,13 +840,13 @@ def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, 
         write(name)
         assert read_spans(table, [Path(recording)]) == {Path(recording): [Span(0, 1)]}
     write("eve/01.mp4", *(f"day/{k}.mp4" for k in range(4)))
-    with pytest.raises(InputError, match=r"speaks of eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
+    with pytest.raises(InputError, match=r"names eve/01.mp4, day/0.mp4, day/1.mp4 and 2 more, which is none"):
         read_spans(table, [ann])
 
 
 def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_too_short(predictors, shared):
     path = shared / "media" / "grid" / "swwp2s.mpg"
-    with pytest.raises(InputError, match="of this recording no times are given"):
+    with pytest.raises(InputError, match="no times are given for this recording"):
         predictors["iemocap"].answer(path, Wish(spans=[]))
     with pytest.raises(InputError, match="none of the given times lies in it"):
         predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))

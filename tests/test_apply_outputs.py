@@ -398,7 +398,7 @@ def clip(tmp_path_factory) -> Path:
 
 
 def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
-    note = "Nobody speaks in <this> recording."
+    note = "No speech was found in <this> recording."
     write_outputs(classes(demonstration=True, notes=(note,)), tmp_path)
     made = Page((tmp_path / "two.html").read_text())
     assert note in made.with_class("notes")[0].text

@@ -236,7 +236,7 @@ def test_windows_text_is_read_and_said(tmp_path):
     ("labels.xlsx", b"PK\x03\x04", "is a spreadsheet; save it as CSV"),
     ("labels.csv", b"", "has no column video, audio or text"),
     ("labels.csv", b"name,label\nx,y\n", r"no column video, audio or text, .* it has label, name. Map one"),
-    ("labels.csv", b"audio,speaker\na.wav,x\n", "says nothing that could be predicted"),
+    ("labels.csv", b"audio,speaker\na.wav,x\n", "has nothing to predict"),
     ("labels.csv", b"audio,label,audio\na.wav,x,b.wav\n", "two columns are called 'audio'"),
     ("labels.csv", b"audio,label\n", "no row can be used"),
     ("labels.csv", b'audio,label\na.wav,"x\nb.wav,y\n', "line 2: unexpected end of data; close every double quote"),

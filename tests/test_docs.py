@@ -216,16 +216,18 @@ def test_python_runs(block, finished, monkeypatch):
 def test_the_notebook_learns_what_was_put_into_a_store(tmp_path, monkeypatch):
     """On noise whose mean the label tells, ten lines of own code are far above chance on people they never heard.
 
-    The results are those of the demonstration, by names: its features and the split of its protocol.
+    The results are those of the demonstration, by names, where a run on the corpus has left its split, too. A kernel
+    starts in the folder of its notebook.
     """
     turns = emotional_turns()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     protocol = resolve(config, "iemocap").protocol
-    for name in ("features", "splits"):
-        (tmp_path / "results" / "iemocap" / name).mkdir(parents=True)
+    for name in ("docs", "results/iemocap/features", "results/iemocap/splits"):
+        (tmp_path / name).mkdir(parents=True)
     write_store(tmp_path / "results/iemocap/features/wav2vec2.h5", turn_rows(turns, "audio"), "audio")
     write_table(tmp_path / f"results/iemocap/splits/{protocol}.tsv", class_split(turns, protocol), Assignment)
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/iemocap/splits/utterance.tsv").touch()
+    monkeypatch.chdir(tmp_path / "docs")
     cells = json.loads((REPOSITORY / "docs" / "features.ipynb").read_text(encoding="utf-8"))["cells"]
     codes, names = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"], {}
     for code in codes:
@@ -233,6 +235,7 @@ def test_the_notebook_learns_what_was_put_into_a_store(tmp_path, monkeypatch):
     assert names["score"] > 0.6
     assert len(codes[2].splitlines()) == 10
     assert not any(cell.get("outputs") for cell in cells)
+    assert "pip install notebook" in "".join(cells[0]["source"]), "the lock has none"
 
 
 def test_every_block_says_what_it_is():
@@ -264,6 +267,18 @@ def test_what_snakemake_is_asked_for_can_be_planned(options, machine):
     words = [str(machine / word) if word in SETTINGS else word for word in shlex.split(options)]
     said = snakemake(machine, *sorted(plans()[options]), "--dry-run", "--quiet", "rules", *words)
     assert "This was a dry-run" in said
+
+
+def test_other_schedulers_are_told_what_rules_ask_for():
+    """Also of rules that ask for none of it: a resource without a default would be an error there."""
+    rules = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"))
+    tables = re.findall(r"^ +resources:\n((?: +\w+=.*\n)+)", rules, re.M)
+    asked = {name for table in tables for name in re.findall(r"^ +(\w+)=", table, re.M)}
+    lines = [b.text for b in BLOCKS if "--executor cluster-generic" in b.text]
+    assert len(lines) == 2
+    for line in lines:
+        given = re.search(r"--default-resources (.*?) --cluster", " ".join(line.split()))[1]
+        assert set(re.findall(r"{resources\.(\w+)}", line)) == set(re.findall(r"(\w+)=", given)) == asked
 
 
 # What stands in the text.

@@ -148,15 +148,15 @@ def test_a_name_that_settings_take_can_be_given(here, name):
 
 @pytest.mark.parametrize("name", ["weights", "demo", "logs", "benchmarks"])
 def test_a_folder_of_all_corpora_names_none(here, name):
-    with pytest.raises(InputError, match=f"results/{name} is there for all corpora"):
+    with pytest.raises(InputError, match=f"results/{name} is shared by all corpora"):
         new.write(name, ".", here)
-    with pytest.raises(ValidationError, match=f"results/{name} is there for all corpora"):
+    with pytest.raises(ValidationError, match=f"results/{name} is shared by all corpora"):
         TypeAdapter(CorpusName).validate_python(name)
 
 
 @pytest.mark.parametrize("option", ["--configfile", "--configfile=more.yaml", "--configfiles", "-C"])
 def test_settings_in_snakemake_s_own_way_are_refused_as_one_of_two_would_be_dropped(option):
-    with pytest.raises(InputError, match="say settings as --config FILE"):
+    with pytest.raises(InputError, match="give settings as --config FILE"):
         launch.command_line("results/mine_report.html", ("mine.yaml",), ("--dry-run", option, "more.yaml"))
 
 

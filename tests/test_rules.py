@@ -196,12 +196,15 @@ def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):
     assert "results/fold0/config.json" in inputs[0], "by which later commands know whose results these are"
 
 
+IMPORTED = "features mine of iemocap are imported, and the tool that made them cannot be run on another"
+
+
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("submission", "a submission is of numbers/frame:valence,arousal, and the task of iemocap is classes/segment"),
-        ("models/theirs-A", "features mine of iemocap are imported: what made them cannot be asked about another"),
-        ("models/beside-A", "features mine of iemocap are imported: what made them cannot be asked about another"),
+        ("submission", "a submission needs the task numbers/frame:valence,arousal, iemocap has classes/segment"),
+        ("models/theirs-A", IMPORTED),
+        ("models/beside-A", IMPORTED),
         ("models/self-V", "iemocap: no run self-V; there are self-A, theirs-A, beside-A"),
     ],
 )
@@ -228,7 +231,7 @@ def test_a_submission_needs_somebody_in_the_part_test(tmp_path):
         rows = [f"{k}.mp4,{k}.csv,{k},{part}" for k, part in enumerate(parts)]
         (tmp_path / "labels.csv").write_text("\n".join(["video,annotation,speaker,part", *rows]))
         refused[parts[-1]] = Corpora(config)["mine"].not_submitted
-    assert refused["validation"].startswith("a submission is of the part test, in which nobody of mine is")
+    assert refused["validation"].startswith("a submission predicts the part test, which is empty in mine")
     assert refused["test"] == ""
 
 

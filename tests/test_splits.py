@@ -290,7 +290,7 @@ def test_a_segment_without_a_part_is_in_none(caplog):
     (parts,) = by_fold(class_split(segments, "parts", SEVEN)).values()
     assert {i for part in parts.values() for i in part} == {s.segment_id for s in segments if s.part}
     without = [s.segment_id for s in segments if not s.part]
-    assert f"{len(without)} of {len(segments)} segments have no part and are in none: {without[0]}" in caplog.text
+    assert f"{len(without)} of {len(segments)} segments have no part and are left out: {without[0]}" in caplog.text
 
 
 def test_turns_of_one_style(caplog):
@@ -487,10 +487,12 @@ def test_folds_that_recordings_were_lost_for_are_halves_of_others(caplog):
     assert alike(pd.DataFrame(planned)) == [["0", "3"], ["1", "4"]]
     assert alike(pd.DataFrame(left)) == []
     with pytest.raises(
-        InputError, match="40 folds were planned by the corpus's tables, and 21 come of what can be read"
+        InputError, match="40 folds were planned by the corpus's tables, but what can be read and has labels gives 21"
     ):
         class_split(segments, "speaker", planned=40)
-    with pytest.raises(InputError, match="2 folds were planned by the corpus's tables, and 3 come of what can be read"):
+    with pytest.raises(
+        InputError, match="2 folds were planned by the corpus's tables, but what can be read and has labels gives 3"
+    ):
         class_split(segments, "speaker", planned=2)
 
 

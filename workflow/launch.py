@@ -106,7 +106,7 @@ def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...
     The target stands first and settings last: some options of snakemake take all words that follow.
     """
     if own := next((option for option in options if option.partition("=")[0] in SETTINGS), None):
-        raise InputError(f"{own}: say settings as --config FILE or --config KEY=VALUE, as often as there are any")
+        raise InputError(f"{own}: give settings as --config FILE or --config KEY=VALUE, once for each")
     laid_over = files(settings)
     pairs = in_order(settings)[len(laid_over) :]
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)

@@ -39,7 +39,7 @@ def _spelled(what: str, signs: str = "", taken: tuple[str, ...] = ()) -> AfterVa
         if not re.fullmatch(rf"\w[\w{re.escape(signs)}]{{0,99}}", name):
             raise ValueError(f"{what} is made of {allowed} (at most 100), the first a letter, digit or _; rename it")
         if name in taken:
-            raise ValueError(f"results/{name} is there for all corpora; choose another name")
+            raise ValueError(f"results/{name} is shared by all corpora; choose another name")
         return name
 
     return AfterValidator(check)

@@ -70,9 +70,7 @@ class Planned:
             if loads(file.read_text(encoding="utf-8"))["demonstration"]:
                 return ""
         except (OSError, ValueError, KeyError):
-            return (
-                f"{file} should say whose results these are, and cannot be read; remove it if they are of none of yours"
-            )
+            return f"{file} should say whose results these are, but cannot be read; remove it if you do not need them"
         why = "have no root for it" if self.settings.synthetic else "say scale: demo"
         return (
             f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "
@@ -221,8 +219,8 @@ class Planned:
         if not imported:
             return ""
         return (
-            f"features {imported[0]} of {self.settings.name} are imported: what made them cannot be asked about "
-            "another recording; pack a run of features that an extractor makes"
+            f"features {imported[0]} of {self.settings.name} are imported, and the tool that made them cannot be run "
+            "on another recording; pack a run whose features an extractor makes"
         )
 
     @property
@@ -230,13 +228,11 @@ class Planned:
         """Why there can be no submission to the Aff-Wild2 challenge; else empty."""
         name, task = self.settings.name, str(self.settings.task)
         if task != SUBMITTED:
-            return (
-                f"a submission is of {SUBMITTED}, and the task of {name} is {task}; ask for {self.results}_report.html"
-            )
+            return f"a submission needs the task {SUBMITTED}, {name} has {task}; ask for {self.results}_report.html"
         if any(segment.part == "test" for segment in self.index.segments):
             return ""
         return (
-            f"a submission is of the part test, in which nobody of {name} is: everybody is annotated; put the "
+            f"a submission predicts the part test, which is empty in {name}: everybody is annotated; put the "
             "challenge's test videos beside the others"
         )
 

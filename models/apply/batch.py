@@ -181,7 +181,7 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
         if full or isinstance(error, (OSError, MemoryError)):
             log.error("%s failed: %s", request.path, ": ".join(full) if full else error or "not enough memory")
         else:  # an error of any of the libraries that see the recording
-            log.error("%s failed in a way nobody foresaw:\n%s", request.path, traceback.format_exc())
+            log.error("%s failed with an unexpected error:\n%s", request.path, traceback.format_exc())
         return Failure(full, last=bool(full and answer))
     return None
 

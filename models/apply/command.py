@@ -25,14 +25,14 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.command(context_settings={"show_default": True})
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("recordings", nargs=-1, required=True, metavar="VIDEO...")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the answers.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for what is predicted.")
 @click.option(
     "--segments", type=click.Path(path_type=Path),
-    help="Of which stretches: a table with start_s and end_s (and video, person, side, picture, text), SRT, VTT or "
-    "RTTM. Without it every frame, or, of models of turns, wherever somebody speaks.",
+    help="Which stretches: a table with start_s and end_s (and video, person or speaker, side, picture, text), SRT, "
+    "VTT or RTTM. Without it every frame; for models of turns, wherever somebody speaks.",
 )  # fmt: skip
 @click.option("--window", "window_s", type=SECONDS, help="Models of turns: windows of this many seconds instead.")
-@click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; the window without it.")
+@click.option("--hop", "hop_s", type=SECONDS, help="Seconds from one window to the next; by default a window's length.")
 @click.option(
     "--people", type=click.Choice(["one", "all"]), default="one",
     help="one: the most prominent face; all: everybody who is seen for a second. Voices are never told apart: "
@@ -42,7 +42,7 @@ SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--fold", "folds", multiple=True, type=click.IntRange(0), help="Only the networks of these folds.")
 @click.option(
     "--recogniser",
-    help="What recognises speech where the model's corpus came with transcripts.",
+    help="Recogniser of speech where the model's corpus came with transcripts.",
 )
 @click.option("--recogniser-weights", help="Its weights, ORG/NAME@COMMIT or a folder, where it needs some.")
 @click.option("--recogniser-options", default="{}", help="""Its options as JSON, such as '{"language": "de"}'.""")
@@ -55,13 +55,13 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     "recording after another, each on all cores.",
 )  # fmt: skip
 @click.option("--overlay", is_flag=True, help="Also write a video with boxes and labels.")
-@click.option("--again", is_flag=True, help="Also what was predicted before by the same model.")
+@click.option("--again", is_flag=True, help="Predict again what this model has already predicted.")
 @click.option("--watch", is_flag=True, help="Open the first page in a browser.")
 def predict(
     model, recordings, out, segments, window_s, hop_s, people, side, folds, recogniser, recogniser_weights,
     recogniser_options, weights, device, plugs, cores, overlay, again, watch,
 ):  # fmt: skip
-    """Say of each recording what a packed MODEL makes of it; folders and patterns are taken as all recordings in them.
+    """Predict each recording with a packed MODEL; a folder or a pattern stands for all recordings in it.
 
     Writes NAME.csv, .parquet, .vtt, .TextGrid, .png and .html of each, and recordings.csv of all in the
     folder. A recording that cannot be used stops none of the others; a second run does only what is missing.

@@ -160,8 +160,8 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
     made, entry = FeatureStore(results / "features" / f"{name}.h5").attributes, entries[name]
     if entry["extractor"] == "import":
         raise InputError(
-            f"features {name} were imported: what made them cannot be asked about another recording; pack a run of "
-            "features that an extractor makes"
+            f"features {name} were imported, and the tool that made them cannot be run on another recording; pack a "
+            "run whose features an extractor makes"
         )
     parts = [_feature(results, store, entries) for store in entry["stores"]] if entry["extractor"] == "join" else []
     source = entry.get("weights")

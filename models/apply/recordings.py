@@ -41,13 +41,13 @@ class Wish:
         named = next((span.person or span.side for span in self.spans or () if span.person or span.side), None)
         if self.people == "all" and named:
             raise InputError(
-                f"{everybody} and --segments that are of somebody, such as {named}: leave {everybody} out, and each "
-                "stretch is of whom it names; or name no person and no side, and everybody is followed in each"
+                f"{everybody} and --segments that name somebody, such as {named}: leave {everybody} out to predict "
+                "whom each stretch names; or name no person and no side to follow everybody in each"
             )
         if self.hop_s and not self.window_s:
             raise InputError("--hop: give --window, too")
         if self.window_s and self.spans is not None:
-            raise InputError("--window and --segments both say of which stretches; give one of them")
+            raise InputError("--window and --segments both say which stretches to predict; give one of them")
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def transcript_of(path: Path) -> tuple[Path | None, str]:
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:
     """Of which stretches something is said, and what a user must know about the choice."""
     if wish.spans is not None and not wish.spans:
-        raise InputError(f"{path}: of this recording no times are given")
+        raise InputError(f"{path}: no times are given for this recording")
     if wish.spans is not None:
         inside = [replace(s, end_s=min(s.end_s, end_s)) for s in wish.spans if s.start_s < end_s]
         if not inside:
@@ -170,12 +170,12 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
     try:
         found = speech(path, end_s)
     except MediaError as error:
-        found, why = [], f"There is no sound to find speech in ({error.reason})"
+        found, why = [], f"There is no sound in which to look for speech ({error.reason})"
     else:
-        why = "Nobody speaks"
+        why = "No speech was found"
     if found:
         return found, []
-    return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}: what is said is of windows of {WINDOW_S:g} s."]
+    return windows(end_s, WINDOW_S, WINDOW_S), [f"{why}; predictions are for {WINDOW_S:g}-second windows."]
 
 
 def _segments(unit: Unit, spans: Sequence[Span], side: Side) -> Iterator[Segment]:

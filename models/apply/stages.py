@@ -29,7 +29,7 @@ from pipeline.words.place import place_words, transcriber
 
 FACELESS = "The model follows no faces, so people are not told apart."
 MAX_REMARKS = 5  # of faces and of sound, in the notes of a prediction
-AGAIN = "Who comes back after a cut, looking different, is a new person."
+AGAIN = "Somebody who looks different after a cut counts as a new person."
 
 
 @dataclass(frozen=True)
@@ -130,11 +130,11 @@ class Stages:
             without = "it is without words here" if unused else "none lies beside this recording"
             give = "give one that can be used" if unused else "give one (.vtt, .srt or .tsv of its name)"
             notes.append(
-                f"The model reads words, its corpus came with transcripts, and {without}: {give}, or choose what "
-                "recognises speech with --recogniser."
+                f"The model reads words, its corpus came with transcripts, and {without}: {give}, or choose a "
+                "recogniser with --recogniser."
             )
         elif not words and not missed:
-            notes.append("There are no words in it.")
+            notes.append("No words were found in it.")
         return words, notes
 
     def _features(self, modality: str, segments: list[Segment], folder: Path, notes: list[str]) -> FeatureStore:
@@ -146,7 +146,7 @@ class Stages:
                 about.corpus, part.name, part.extractor, extractor, known, segments, folder, about.demonstration
             )
             if facts["extractor_version"] != part.version:
-                notes.append(f"The code of {part.extractor} has changed since training: features may differ from then.")
+                notes.append(f"The code of {part.extractor} has changed since training, so its features may differ.")
             path = folder / "features" / modality / f"{part.name}.h5"
             write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
             stores.append(FeatureStore(path))

@@ -109,7 +109,7 @@ def read_spans(path: Path, recordings: list[Path]) -> dict[Path, list[Span]]:
         raise InputError(f"--segments {path}: cannot be read as text ({error}); save it as UTF-8") from None
     if any(name is None for name, _ in pairs) and len(recordings) > 1:
         raise InputError(
-            f"--segments {path}: does not say of which of {len(recordings)} recordings it speaks; give one recording, "
+            f"--segments {path}: does not say which of {len(recordings)} recordings it is about; give one recording, "
             "or a CSV with a column video"
         )
     meant = _meant(path, list(dict.fromkeys(name for name, _ in pairs if name is not None)), recordings)
@@ -131,11 +131,11 @@ def _meant(path: Path, names: Sequence[str], recordings: Sequence[Path]) -> dict
     said = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
     if names and len(strange) == len(names):
         raise InputError(
-            f"--segments {path}: speaks of {said}, which is none of the recordings given; name them by file, or by the "
+            f"--segments {path}: names {said}, which is none of the recordings given; name them by file, or by the "
             "last parts of their path"
         )
     if strange:
-        log.warning("--segments %s: speaks also of %s; of these no recording was given", path, said)
+        log.warning("--segments %s: also names %s, for which no recording was given", path, said)
     return {name: fitting[name][0] for name in names if fitting[name]}
 
 

@@ -249,7 +249,7 @@ def _cut_parts(segments: Sequence[Segment], labelled: Labelled, seed: int) -> li
     given: dict[str, list[Segment]] = {"training": [], "development": [], "test": []}
     lacking = [s.segment_id for s in segments if s.part is None]
     if lacking:
-        log.info("%d of %d segments have no part and are in none: %s, ...", len(lacking), len(segments), lacking[0])
+        log.info("%d of %d segments have no part and are left out: %s, ...", len(lacking), len(segments), lacking[0])
     for s in segments:
         if s.part is None:
             continue

@@ -84,8 +84,9 @@ def _as_planned(folds: list[Fold], planned: int, labelled: Labelled) -> list[Fol
         folds[largest : largest + 1], folds[len(folds) :] = halves[:1], halves[1:]
     if len(folds) != planned:
         raise InputError(
-            f"{planned} folds were planned by the corpus's tables, and {len(folds)} come of what can be read and has "
-            "labels; findings.tsv names what cannot: take it out of the tables, or replace it, and run again"
+            f"{planned} folds were planned by the corpus's tables, but what can be read and has labels gives "
+            f"{len(folds)}; findings.tsv names what cannot be read: take it out of the tables, or replace it, "
+            "and run again"
         )
     return folds
 

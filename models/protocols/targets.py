@@ -78,8 +78,8 @@ def targets(
         also = _also_trains(own, [s for s in segments if s.segment_id in mostly], segments)
         lacking = [segment_id for segment_id in labelled if segment_id not in voted]
         log.info(
-            "fold %d: raters agree on no class of %d segments that train all the same; %d of %d labelled ones are left "
-            "out, for which nobody voted for a class%s",
+            "fold %d: %d segments on whose class raters do not agree train, too; %d of %d labelled ones are left out, "
+            "since no vote of theirs was for a class%s",
             fold,
             len(also),
             len(lacking),

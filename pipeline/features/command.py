@@ -36,7 +36,7 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of the checkpoint.")
 @device_option
 @click.option("--demonstration", is_flag=True, help="Mark the features as made from synthetic data or weights.")
-@click.option("--previous", type=FILE, help="The joined store of before: what is as it was is kept.")
+@click.option("--previous", type=FILE, help="Store of the last run; unchanged rows are copied from it.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The feature store to write.")
 def features(corpus, name, kind, options, results, shards, weights, device, demonstration, previous, out):
     """Run one extractor over the segments of some shards of recordings."""

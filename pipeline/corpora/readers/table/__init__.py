@@ -109,7 +109,7 @@ class Reader(Corpus):
         if self.table.numbers:
             return f"numbers/segment:{','.join(self.table.numbers)}"
         raise InputError(
-            f"{self.table.name} says nothing that could be predicted: it has no column label, {', '.join(NUMBERS)} or "
+            f"{self.table.name} has nothing to predict: no column label, {', '.join(NUMBERS)} or "
             "annotation. Map one of its columns, such as columns: {label: emotion}, name numbers that it has, such as "
             "task: numbers/segment:sentiment, or give task: classes/segment to make features without labels"
         )
