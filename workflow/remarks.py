@@ -1,6 +1,6 @@
 """What the workflow says of a configuration as it starts: what of it comes to nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workflow.overlay import overruled
@@ -10,9 +10,12 @@ Remark = tuple[str, str]
 """How loud it is said, ``info`` or ``warning``, and what."""
 
 
-def remarks(corpora: Corpora, own: dict, demo: dict) -> Iterator[Remark]:
-    """Yield what to say of one's ``own`` settings beside what ``demo`` changes, of corpora and of their features."""
-    if any(corpus.settings.demonstration for corpus in corpora.values()):
+def remarks(corpora: Corpora, asked: Iterable[str], own: dict, demo: dict) -> Iterator[Remark]:
+    """Yield what to say of one's ``own`` settings beside what ``demo`` changes, of corpora and of their features.
+
+    Of settings, where a corpus that is ``asked`` for is a demonstration.
+    """
+    if any(corpora[name].settings.demonstration for name in asked if name in corpora):
         for key in sorted(overruled(own, demo)):
             yield "warning", f"{key} of your settings says nothing where the scale is demo; there demo.{key} rules"
     for name, reason in corpora.unreadable.items():
@@ -22,4 +25,4 @@ def remarks(corpora: Corpora, own: dict, demo: dict) -> Iterator[Remark]:
             yield "info", f"{name}: features that no run reads: {', '.join(corpus.options.unread)}"
         for path in sorted(Path(corpus.results, "features").glob("[!.]*.h5")):
             if path.stem not in corpus.options.extractors:
-                yield "warning", f"{path} belongs to no extractor of the configuration and is not used"
+                yield "warning", f"{path} is read by no run, nor named by corpora.{name}: it is left as it is"

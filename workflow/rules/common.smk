@@ -21,7 +21,7 @@ from pipeline.records import InputError
 from pipeline.words import registry as recognisers
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
-from workflow.overlay import check_files
+from workflow.overlay import check_files, take_out
 from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
@@ -39,7 +39,8 @@ try:
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
-    for _name in CORPORA.asked_for(sys.argv):  # here: of an error in planning Snakemake shows lines of code, too
+    _asked = CORPORA.asked_for(sys.argv)
+    for _name in _asked:  # here: of an error in planning Snakemake shows lines of code, too
         CORPORA.usable(_name)
 except InputError as error:
     raise WorkflowError(str(error))
@@ -346,5 +347,6 @@ def submitted_segments(wildcards):
     return f"results/{wildcards.corpus}/segments.tsv"
 
 
-for _level, _text in remarks(CORPORA, workflow.config_settings.overwrite_config, config.get("demo") or {}):
+_demo = take_out(config).get("demo") or {}
+for _level, _text in remarks(CORPORA, _asked or CORPORA.active, workflow.config_settings.overwrite_config, _demo):
     getattr(logger, _level)(_text)
