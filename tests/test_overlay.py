@@ -95,9 +95,7 @@ def told(tmp_path, monkeypatch):
 
     def told(own: dict, *asked: str) -> list[str]:
         config = overlay.patch(overlay.read(REPOSITORY / "config.yaml"), own)
-        corpora = Corpora(config)
-        said = remarks(corpora, asked or corpora.active, own, overlay.take_out(config)["demo"])
-        return [text for level, text in said if level == "warning"]
+        return [text for level, text in remarks(Corpora(config), asked, own, config) if level == "warning"]
 
     return told
 

@@ -1,22 +1,22 @@
 """What the workflow says of a configuration as it starts: what of it comes to nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from workflow.overlay import overruled
+from workflow.overlay import overruled, take_out
 from workflow.planned import Corpora
 
 Remark = tuple[str, str]
 """How loud it is said, ``info`` or ``warning``, and what."""
 
 
-def remarks(corpora: Corpora, asked: Iterable[str], own: dict, demo: dict) -> Iterator[Remark]:
-    """Yield what to say of one's ``own`` settings beside what ``demo`` changes, of corpora and of their features.
+def remarks(corpora: Corpora, asked: Collection[str], own: dict, config: dict) -> Iterator[Remark]:
+    """Yield what to say of one's ``own`` settings within ``config``, of corpora and of their features.
 
-    Of settings, where a corpus that is ``asked`` for is a demonstration.
+    Of settings, where a corpus that is ``asked`` for (none: all that are active) is a demonstration.
     """
-    if any(corpora[name].settings.demonstration for name in asked if name in corpora):
-        for key in sorted(overruled(own, demo)):
+    if any(corpora[name].settings.demonstration for name in asked or corpora.active if name in corpora):
+        for key in sorted(overruled(own, take_out(config).get("demo") or {})):
             yield "warning", f"{key} of your settings says nothing where the scale is demo; there demo.{key} rules"
     for name, reason in corpora.unreadable.items():
         yield "warning", f"corpus {name} is left out: {reason}"

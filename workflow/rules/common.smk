@@ -21,7 +21,7 @@ from pipeline.records import InputError
 from pipeline.words import registry as recognisers
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
-from workflow.overlay import check_files, take_out
+from workflow.overlay import check_files
 from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
@@ -39,9 +39,8 @@ try:
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
-    _asked = CORPORA.asked_for(sys.argv)
-    for _name in _asked:  # here: of an error in planning Snakemake shows lines of code, too
-        CORPORA.usable(_name)
+    # Here: of an error in planning Snakemake shows lines of code, too.
+    _asked = [name for name in CORPORA.asked_for(sys.argv) if CORPORA.usable(name)]
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -347,6 +346,5 @@ def submitted_segments(wildcards):
     return f"results/{wildcards.corpus}/segments.tsv"
 
 
-_demo = take_out(config).get("demo") or {}
-for _level, _text in remarks(CORPORA, _asked or CORPORA.active, workflow.config_settings.overwrite_config, _demo):
+for _level, _text in remarks(CORPORA, _asked, workflow.config_settings.overwrite_config, config):
     getattr(logger, _level)(_text)
