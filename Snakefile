@@ -75,6 +75,12 @@ for _corpus in CORPORA:
         input:
             CORPORA[_corpus].features,
 
+    rule:
+        name:
+            f"weights_{_corpus}"
+        input:
+            [weights_folder(source) for source in CORPORA[_corpus].options.weight_sources],
+
 
 rule all_weights:
     input:

@@ -16,7 +16,7 @@ COMMANDS = {
     "report": ("workflow.launch:report", "from raw media to the report of one corpus"),
     "check": ("workflow.check:check", "what a corpus holds and lacks, and what a run on it would do"),
     "features": ("workflow.launch:features", "from raw media to the feature stores of one corpus"),
-    "weights": ("workflow.launch:weights", "fetch the weights of all extractors, which needs the internet"),
+    "weights": ("workflow.launch:weights", "fetch the weights of one corpus, which needs the internet"),
     "progress": ("workflow.progress:main", "say how far the run in this folder is"),
     **{name: STAGES[name] for name in TOOLS},
     "pipeline": ("pipeline.__main__:main", f"the stages up to feature stores: {', '.join(PIPELINE)}"),
@@ -30,7 +30,8 @@ def group():
     """From raw video to fusion models, significance tables and a report, in the folder where you are.
 
     A corpus of your own: `affectflow new mine`, edit mine.yaml, `affectflow report mine`.
-    Any video, by a trained model: `affectflow predict results/mine/models/RUN VIDEO --out DIR`.
+    Its trained model, as a folder: `affectflow pack --results results/mine --run RUN --out MODEL`.
+    Any video, by that: `affectflow predict MODEL VIDEO --out DIR`.
     """
 
 

@@ -16,7 +16,7 @@ TEMPLATE = """\
 #   affectflow features {name}                      the feature stores alone
 
 corpora:
-  {name}:
+  "{name}":
     reader: table
     # The folder in which the paths of the table begin.
     root: {root}
@@ -51,12 +51,20 @@ def new(name, root):
 
 def write(name: str, root: str, folder: Path) -> Path:
     """Write the settings file and return its path; raises InputError where the name cannot be used or is taken."""
+    from workflow.launch import base, corpora_of
     from workflow.options import TAKEN
 
     if not re.fullmatch(r"[A-Za-z][\w-]{0,99}", name, re.ASCII):
         raise InputError(f"{name!r} cannot name a corpus: take letters, digits, _ and - (at most 100), first a letter")
     if name in TAKEN:
         raise InputError(f"{name!r} cannot name a corpus: results/{name} is shared by all corpora; choose another name")
+    if name == "config":
+        raise InputError("'config' cannot name a corpus: a config.yaml stands for all settings; choose another name")
+    if name in corpora_of(base()):
+        raise InputError(
+            f"{name!r} is in {base()} already, so its root is enough; write these two lines into {name}.yaml:\n"
+            f"corpora:\n  {name}: {{root: {_quoted(root)}}}"
+        )
     path = folder / f"{name}.yaml"
     try:
         with path.open("x", encoding="utf-8") as file:

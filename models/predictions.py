@@ -77,8 +77,13 @@ def seed_folder(fold: Path, seed: int) -> Path:
 
 
 def seed_folders(fold: Path) -> list[Path]:
-    """The folders of a fold's finished trainings, sorted by name."""
-    return sorted(path.parent for path in fold.glob(f"seed*/{RUN}"))
+    """The folders of the finished trainings whose predictions a fold has, by seed; others may lie beside them."""
+    from pyarrow import parquet
+
+    if not (fold / FILE).is_file():
+        return []
+    seeds = parquet.read_table(fold / FILE, columns=["seed"])["seed"].unique().to_pylist()
+    return [folder for seed in sorted(seeds) if ((folder := seed_folder(fold, seed)) / RUN).is_file()]
 
 
 def fold_and_seed(folder: Path) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """The ``train`` stage: one model on one modality set, some of its folds, all their seeds.
 
 Per seed: checkpoint.safetensors, history.csv, predictions and run.json, written last. A seed whose run.json carries the
-digest of this configuration, these inputs and this code is not trained again; anything else in the folder is discarded.
+digest of this configuration, these inputs and this code is not trained again, and stays, unread, where it is not asked
+for; anything else in the folder is discarded.
 """
 
 import json
@@ -79,11 +80,9 @@ def train_job(job: Job, of_inputs: dict[Path, str], cores: int = 1) -> Path:
     make_repeatable(not mixed, job.training.threads)
     known = facts(job, device, of_inputs)
     out = job.out / FILE
-    _tidy(job, out)
     folders = {seed: seed_folder(job.out, seed) for seed in job.training.seeds}
-    digests = {
-        seed: sha256(json.dumps({**known, "seed": seed}, sort_keys=True).encode()).hexdigest() for seed in folders
-    }
+    _tidy(job, out, known)
+    digests = {seed: _digest(known, seed) for seed in folders}
     missing = [seed for seed in folders if not _is_finished(folders[seed], digests[seed])]
     if missing:
         examples = load_examples(job, device)
@@ -111,15 +110,21 @@ def _with_tables(job: Job) -> Job:
     return replace(job, targets=job.targets if votes else None, segments=job.segments if rows else None)
 
 
-def _tidy(job: Job, out: Path) -> None:
-    """Remove what earlier runs left: the joined predictions, half-written files, seeds no longer asked for."""
+def _digest(known: dict, seed: int) -> str:
+    return sha256(json.dumps({**known, "seed": seed}, sort_keys=True).encode()).hexdigest()
+
+
+def _tidy(job: Job, out: Path, known: dict) -> None:
+    """Remove what earlier runs left: joined predictions, half-written files, seeds neither asked for nor finished."""
     job.out.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)
     for path in job.out.glob(f".{out.stem}.*"):
         path.unlink()
-    for folder in job.out.glob("seed*"):
-        if folder not in {seed_folder(job.out, seed) for seed in job.training.seeds}:
-            log.info("%s: not among training.seeds, removed", folder)
+    asked = {seed_folder(job.out, seed) for seed in job.training.seeds}
+    for folder in sorted(set(job.out.glob("seed*")) - asked):
+        seed = folder.name.removeprefix("seed")
+        if not (seed.isdecimal() and _is_finished(folder, _digest(known, int(seed)))):
+            log.info("%s: not among training.seeds, nor finished with these settings: removed", folder)
             shutil.rmtree(folder)
 
 

@@ -16,7 +16,7 @@ from pipeline.corpora import raw
 from pipeline.corpora.resolve import with_ends
 from pipeline.files import digest_file
 from pipeline.weights import slug
-from workflow.check import configuration, parts_and_costs_of, split_of
+from workflow.check import configuration, parts_and_costs_of, plan_of, split_of
 from workflow.estimate import volume
 from workflow.planned import Corpora
 
@@ -79,6 +79,15 @@ def test_settings_are_laid_over_each_other_as_snakemake_does_it(tmp_path):
     (tmp_path / "mine.yaml").write_text("scale: research")
     for given in (("scale=demo", str(tmp_path / "mine.yaml")), (str(tmp_path / "mine.yaml"), "scale=demo")):
         assert configuration(given)["scale"] == "demo"  # a file first, whatever the order
+
+
+def test_checkpoints_of_one_s_own_are_named_where_the_scale_is_demo(tmp_path):
+    config = configuration(())
+    scale = next(plan_of(Corpora(config)["iemocap"]))
+    assert scale.endswith(" demo: small random networks, to try the path")
+    config["defaults"]["segment"]["extractors"]["wav2vec2"]["weights"] = str(tmp_path)
+    scale = next(plan_of(Corpora(config)["iemocap"]))
+    assert scale.endswith(" random networks (checkpoints of your own stay as they are), to try the path")
 
 
 READER = """

@@ -10,6 +10,8 @@ from tests.conftest import REPOSITORY
 from tests.workflow_runs import snakemake
 from workflow import overlay
 from workflow.check import configuration
+from workflow.planned import Corpora
+from workflow.remarks import remarks
 
 
 def lay_over(folder: Path, text: str) -> None:
@@ -60,6 +62,14 @@ def test_check_and_report_refuse_the_same_settings(tmp_path, text, said):
         configuration((str(tmp_path / "my.yaml"),))
 
 
+def test_settings_may_take_out_what_a_file_before_them_brings(tmp_path):
+    strong, own = REPOSITORY / "configs/strong.yaml", tmp_path / "my.yaml"
+    own.write_text("corpora: {iemocap: {extractors: {wavlm: null}}}")
+    overlay.check_files([strong, own], REPOSITORY / "config.yaml")
+    with pytest.raises(InputError, match="wavlm: null takes an entry out, and there is none"):
+        overlay.check_files([own, strong], REPOSITORY / "config.yaml")
+
+
 def test_a_key_that_an_anchor_brings_may_be_said_again(tmp_path):
     lay_over(tmp_path, "models:\n  late: &one {fusion: late, width: 8}\n  later: {<<: *one, width: 16}\n")
     assert overlay.read(tmp_path / "my.yaml")["models"]["later"] == {"fusion": "late", "width": 16}
@@ -69,9 +79,50 @@ def test_keys_that_the_demonstration_says_otherwise_are_named(tmp_path):
     """Those of a corpus's own entry hold: it stands above the defaults."""
     (tmp_path / "my.yaml").write_text(
         "defaults: {segment: {training: {learning_rate: 0.5, batch_size: 8}}, frame: {training_job: run}}\n"
-        "corpora: {iemocap: {protocol: speaker, training: {epochs: 3}}}\n"
+        "corpora: {iemocap: {protocol: speaker, training: {epochs: 3}}, affwild2: null}\n"  # null: gone from demo, too
     )
     settings = ["--configfile", str(tmp_path / "my.yaml")]
     said = snakemake(tmp_path, "--dry-run", "results/iemocap/config.json", *settings)
     named = re.findall(r"^(\S+) of your settings says nothing where the scale is demo; there demo.\1 rules", said, re.M)
     assert named == ["corpora.iemocap.protocol", "defaults.segment.training.learning_rate"]
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What is warned of at the start, where some corpora are asked for or, by default, those with a root."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").write_text("text,label,speaker\nOh well,happy,ann\nOh no,sad,bob\n")
+
+    def told(own: dict, *asked: str) -> list[str]:
+        config = overlay.patch(overlay.read(REPOSITORY / "config.yaml"), own)
+        return [text for level, text in remarks(Corpora(config), asked, own, config) if level == "warning"]
+
+    return told
+
+
+def test_of_the_demonstration_is_told_where_one_is_asked_for(told):
+    mine = {"reader": "table", "root": ".", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
+    own = {"corpora": {"mine": mine, "iemocap": {"protocol": "speaker"}}}
+    assert told(own) == []
+    assert [text.split()[0] for text in told(own, "iemocap")] == ["corpora.iemocap.protocol"]
+
+
+def test_what_null_takes_out_is_out_of_the_demonstration_too_but_a_run_that_it_has_is_not(told):
+    own = {"models": {"self_context": None}, "corpora": {"affwild2": None}}
+    assert told(own) == []
+    own["defaults"] = {"segment": {"runs": {"self_concat": None}}}
+    assert [text.split()[0] for text in told(own)] == ["defaults.segment.runs.self_concat"]
+
+
+def test_of_features_that_lie_there_it_is_told_that_no_run_reads_them(told, tmp_path):
+    (tmp_path / "results/iemocap/features").mkdir(parents=True)
+    for name in ("bert", "mfcc", "wav2vec2"):
+        (tmp_path / f"results/iemocap/features/{name}.h5").touch()
+    assert told({"corpora": {"iemocap": {"runs": {"self": ["A"]}, "contrasts": []}}}) == [
+        "results/iemocap/features/bert.h5 is read by no run, nor named by corpora.iemocap: it is left as it is",
+    ]
+
+
+def test_the_demonstration_may_take_out_a_model():
+    config = overlay.patch(overlay.read(REPOSITORY / "config.yaml"), {"demo": {"models": {"late": None}}})
+    assert "late" not in Corpora(config)["iemocap"].settings.models

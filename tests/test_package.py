@@ -126,6 +126,19 @@ def test_settings_that_cannot_be_read_are_named(here, text):
         launch.overlays("iemocap", ("my.yaml",))
 
 
+def test_weights_of_the_corpus_s_own_settings_are_fetched_and_of_a_demonstration_none(here, monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "start", lambda *words: started.append(words))
+    said = CliRunner().invoke(group, ["weights", "iemocap"]).output
+    assert re.match("nothing needs fetching: scale demo, as no root is set for iemocap; weights: demo:wav2vec2, ", said)
+    assert started == []
+    (here / "labels.csv").write_text("text,label,speaker\nOh well,happy,ann\nOh no,sad,bob\n")
+    (here / "mine.yaml").write_text("corpora: {mine: {reader: table, root: ., segments: labels.csv}}")
+    done = CliRunner().invoke(group, ["weights", "mine", "-n"])
+    assert done.exit_code == 0, done.exception
+    assert started == [("weights_mine", ("mine.yaml",), ("-n",))]
+
+
 # `affectflow new`.
 
 
@@ -152,6 +165,21 @@ def test_a_folder_of_all_corpora_names_none(here, name):
         new.write(name, ".", here)
     with pytest.raises(ValidationError, match=f"results/{name} is shared by all corpora"):
         TypeAdapter(CorpusName).validate_python(name)
+
+
+@pytest.mark.parametrize("name", ["on", "no", "null"])
+def test_a_word_that_yaml_takes_for_another_thing_names_a_corpus(here, name):
+    assert set(yaml.safe_load(new.write(name, ".", here).read_text())["corpora"]) == {name}
+
+
+def test_a_corpus_that_config_yaml_has_is_given_its_root_alone(here):
+    with pytest.raises(InputError, match=r"'iemocap' is in .*config.yaml already, so its root is enough") as error:
+        new.write("iemocap", "/data/it's", here)
+    lines = str(error.value).partition("into iemocap.yaml:\n")[2]
+    assert yaml.safe_load(lines) == {"corpora": {"iemocap": {"root": "/data/it's"}}}
+    with pytest.raises(InputError, match=r"'config' cannot name a corpus: a config.yaml stands for all settings"):
+        new.write("config", ".", here)
+    assert not list(here.iterdir())
 
 
 @pytest.mark.parametrize("option", ["--configfile", "--configfile=more.yaml", "--configfiles", "-C"])

@@ -103,16 +103,18 @@ def test_packed_models_are_listed_and_how_to_pack_is_said(fixtures, pages, tmp_p
         return " ".join(page.by_id("downloads").text.split())
 
     how = re.search(
-        r"A run of this page is packed by snakemake --cores 8 (results/iemocap/models/\S+?);", said(pages["iemocap"])
+        r"A run of this page is packed by affectflow pack --results results/iemocap --run (\S+) --out (\S+?);",
+        said(pages["iemocap"]),
     )
     shutil.copytree(fixtures["iemocap"].folder, tmp_path / "iemocap")
-    packed = tmp_path / how[1].removeprefix("results/")
+    assert how[2] == f"results/iemocap/models/{how[1]}"
+    packed = tmp_path / how[2].removeprefix("results/")
     packed.mkdir(parents=True)
     (packed / "model.json").touch()
     out = tmp_path / "report.html"
     report.main(["--results", str(tmp_path / "iemocap"), "--out", str(out)], standalone_mode=False)
     page = Page(out.read_text())
-    assert next(e.text for e in page.by_id("downloads").all("code")) == how[1]
+    assert next(e.text for e in page.by_id("downloads").all("code")) == how[2]
     assert "Another run of this page is packed by" in said(page)
 
 

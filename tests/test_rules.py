@@ -68,11 +68,13 @@ def test_corpora_are_found_in_what_snakemake_is_asked_for():
     words = ["snakemake", "-n", "results/iemocap_report.html", "features_mine", "results/weights/x", "results/demo/a/b"]
     assert known.asked_for(words) == ["iemocap", "mine"]
     assert known.asked_for(["results/mine/models/self-A", "iemocap", "all", "iemocap.yaml"]) == ["mine"]
+    assert known.asked_for(["weights_mine"]) == ["mine"]
 
 
 def test_a_corpus_that_is_not_there_stops_those_alone_who_ask_for_it(tmp_path):
     write_config(tmp_path, small_config(changes={"corpora": {"mine": MINE | {"root": "/nowhere"}}}))
     assert planned(tmp_path, "results/iemocap/units.tsv")["index"] == 1
+    assert planned(tmp_path, "weights_iemocap")["demo_weights"] == 1
     for target in ("features", "all_weights"):
         said = snakemake(tmp_path, "--dry-run", target, fails=True)
         assert "WorkflowError" in said

@@ -103,7 +103,7 @@ def test_scores_equal_scikit_learn_on_the_rows(segment_tables, part):
 
 def test_scores_without_a_modality_are_gathered_from_the_trainings(tmp_path):
     rows = make_run(tmp_path, "self-A+V+T")
-    for fold, seed in product((0, 1), (1, 2)):
+    for fold, seed in product((0, 1), (1, 2, 5)):  # of seed 5 there are no predictions: it was asked for once
         folder = tmp_path / f"runs/self-A+V+T/fold{fold}/seed{seed}"
         folder.mkdir()
         without = {"nothing": {"accuracy": 0.5 + fold / 10}, "text": {"accuracy": None}}

@@ -26,7 +26,7 @@ from models.__main__ import main
 from models.data import SegmentDataset, collate
 from models.inference import load_network
 from models.items import cut_windows
-from models.predictions import read_predictions
+from models.predictions import read_predictions, seed_folders
 from models.task import Task
 from pipeline.records import Assignment, InputError, Segment, read_fold, write_table
 from pipeline.store import FeatureStore, Rows
@@ -474,14 +474,24 @@ def test_finished_seeds_are_kept_and_stale_ones_are_not(tmp_path, turns, caplog,
     assert "epoch" not in caplog.text
 
     run(segment_job(tmp_path, turns, seeds=[2, 3]))  # one dropped, one new
-    assert sorted(p.name for p in out.iterdir()) == ["predictions.parquet", "seed2", "seed3"]
+    assert sorted(p.name for p in out.iterdir()) == ["predictions.parquet", "seed1", "seed2", "seed3"]
     assert (out / "seed2" / "run.json").stat().st_mtime_ns == before[2]
     assert {r["seed"] for r in rows(out / "predictions.parquet")} == {2, 3}
+    assert [folder.name for folder in seed_folders(out)] == ["seed2", "seed3"]  # the other is there for who asks again
+    run(segment_job(tmp_path, turns))
+    assert {seed: (out / f"seed{seed}" / "run.json").stat().st_mtime_ns for seed in (1, 2)} == before
+    assert contents(out).items() >= first.items()
+    (out / "seed1" / "history.csv").unlink()
+    (out / "seed-1").mkdir()
+    run(segment_job(tmp_path, turns, seeds=[2, 3]))  # what is not whole, and nobody asks for, goes
+    assert sorted(p.name for p in out.iterdir()) == ["predictions.parquet", "seed2", "seed3"]
 
     (out / "seed3" / "history.csv").unlink()  # a damaged folder counts as not finished
     run(segment_job(tmp_path, turns, seeds=[2, 3]))
     assert (out / "seed3" / "history.csv").exists()
 
+    run(segment_job(tmp_path, turns, seeds=[2], learning_rate=0.02))
+    assert not (out / "seed3").exists()  # of other settings
     run(segment_job(tmp_path, turns, seeds=[2, 3], learning_rate=0.02))
     assert (out / "seed2" / "run.json").stat().st_mtime_ns != before[2]
     assert rows(out / "seed2" / "history.csv")[0]["learning_rate"] == "0.02"

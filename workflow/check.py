@@ -1,7 +1,7 @@
 """``affectflow check``: what a corpus holds and what a run on it would do and cost, in seconds and before any work."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -43,8 +43,7 @@ def check(corpus, settings):
 
 def configuration(settings: tuple[str, ...]) -> dict:
     """config.yaml with what was laid over it, as Snakemake lays it; raises InputError as a run would."""
-    from workflow.overlay import check_files
-    from workflow.settings import patch
+    from workflow.overlay import check_files, patch
 
     check_files(files(settings), base())
     return reduce(patch, map(read, (base(), *in_order(settings))))
@@ -55,7 +54,7 @@ def plan_of(planned: "Planned") -> Iterator[str]:
     options, scale = planned.options, planned.settings.scale
     stores = [f"{name} ({entry.extractor}, {entry.modality})" for name, entry in options.extractors.items()]
     runs, seeds = len(options.run_names), len(options.training.seeds)
-    yield line("scale", scale + (": small random networks, to try the path" if scale == "demo" else ""))
+    yield line("scale", scale + (small_networks(options.weight_sources) if scale == "demo" else ""))
     yield line("features", ", ".join(stores) or "none")
     if options.unread:
         yield line("unread", f"{', '.join(options.unread)}: made, and read by no run")
@@ -70,6 +69,12 @@ def plan_of(planned: "Planned") -> Iterator[str]:
             rest = also_differs(between(planned.settings, contrast.a, b))
             if rest:
                 yield f"  {contrast.question}: {contrast.a} and {b} also differ in {', '.join(rest)}"
+
+
+def small_networks(sources: Iterable[str]) -> str:
+    """What the demonstration runs in place of networks, by where their weights come from."""
+    own = not all(source.startswith("demo:") for source in sources)
+    return f": small random networks{' (checkpoints of your own stay as they are)' if own else ''}, to try the path"
 
 
 def parts_and_costs_of(planned: "Planned") -> Iterator[str]:

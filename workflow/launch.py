@@ -42,11 +42,22 @@ def features(corpus, settings, options):
 
 
 @click.command(context_settings=PASSED_ON)
+@click.argument("corpus")
 @settings_option
 @_rest
-def weights(settings, options):
-    """Fetch the weights that the configuration names: all that needs the internet, and nothing else."""
-    start("all_weights", settings, options)
+def weights(corpus, settings, options):
+    """Fetch the weights of CORPUS: all of it that needs the internet, and nothing else."""
+    from workflow.check import configuration
+    from workflow.planned import Corpora
+
+    laid_over = overlays(corpus, settings)
+    one = Corpora(configuration(laid_over))[corpus]
+    sources = list(one.options.weight_sources)
+    if all(source.startswith("demo:") for source in sources):
+        why = f", as no root is set for {corpus}" if one.settings.synthetic else ""
+        click.echo(f"nothing needs fetching: scale {one.settings.scale}{why}; weights: {', '.join(sources) or 'none'}")
+    else:
+        start(f"weights_{corpus}", laid_over, options)
 
 
 def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
@@ -59,8 +70,7 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
         settings = (str(own), *settings)
     found: dict = {}
     for given in (base(), *files(settings)):
-        own_corpora = read(given).get("corpora")
-        found |= own_corpora if isinstance(own_corpora, dict) else {}  # whatever else it is, the workflow refuses
+        found |= corpora_of(given)
     if found.get(corpus) is None:
         there = ", ".join(str(name) for name, entry in found.items() if entry is not None)
         raise InputError(
@@ -88,6 +98,12 @@ def read(given: str) -> dict:
         return {key: yaml.safe_load(value)}
     except yaml.YAMLError as error:
         raise InputError(f"{given}: cannot be read as settings ({error})") from None
+
+
+def corpora_of(given: str) -> dict:
+    """The corpora that a file of settings names; raises InputError where it is none."""
+    found = read(given).get("corpora")
+    return found if isinstance(found, dict) else {}  # whatever else it is, the workflow refuses
 
 
 def files(settings: tuple[str, ...]) -> list[str]:

@@ -18,11 +18,16 @@ NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
 OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
 
 
-def take_out(config: dict) -> dict:
-    """A copy of a configuration without the named entries that are null, nor what ``demo`` changes of them.
+def patch(base: dict, changes: dict) -> dict:
+    """A copy of ``base`` in which the leaves of ``changes`` replace or add values."""
+    out = deepcopy(base)
+    for key, value in changes.items():
+        out[key] = patch(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
 
-    For the demonstration, call it again on the configuration into which ``demo`` was patched.
-    """
+
+def take_out(config: dict) -> dict:
+    """A copy of a configuration without the named entries that are null, nor what ``demo`` changes of them."""
     out = deepcopy(config)
     for pattern in NAMED:
         for path, table in list(_tables(out, pattern)):
@@ -47,7 +52,10 @@ def read(path: Path | str) -> dict:
 
 
 def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
-    """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default."""
+    """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default.
+
+    What is there is what ``base`` and the files before it bring.
+    """
     known = read(base)
     for path in overlays:
         own = read(path)
@@ -60,6 +68,7 @@ def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
                         f"{path}: {'.'.join(map(str, (*where, name)))}: null takes an entry out, and there is none of "
                         f"this name{close_to(str(name), there)}. There are {', '.join(there)}"
                     )
+        known = patch(known, own)
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:

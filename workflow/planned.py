@@ -297,8 +297,8 @@ class Corpora(dict[str, Planned]):
 
     def asked_for(self, words: Iterable[str]) -> list[str]:
         """The corpora that a command line names in its targets."""
-        targets = [re.fullmatch(r"results/([^/]+?)(?:/.*|_report\.html)|features_(.+)", word) for word in words]
-        named = [found[1] or found[2] for found in targets if found]
+        target = r"results/([^/]+?)(?:/.*|_report\.html)|(?:features|weights)_(.+)"
+        named = [found[1] or found[2] for word in words if (found := re.fullmatch(target, word))]
         return [name for name in named if name in self or name in self.unreadable]
 
     @property

@@ -1,19 +1,22 @@
 """What the workflow says of a configuration as it starts: what of it comes to nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from workflow.overlay import overruled
+from workflow.overlay import overruled, take_out
 from workflow.planned import Corpora
 
 Remark = tuple[str, str]
 """How loud it is said, ``info`` or ``warning``, and what."""
 
 
-def remarks(corpora: Corpora, own: dict, demo: dict) -> Iterator[Remark]:
-    """Yield what to say of one's ``own`` settings beside what ``demo`` changes, of corpora and of their features."""
-    if any(corpus.settings.demonstration for corpus in corpora.values()):
-        for key in sorted(overruled(own, demo)):
+def remarks(corpora: Corpora, asked: Collection[str], own: dict, config: dict) -> Iterator[Remark]:
+    """Yield what to say of one's ``own`` settings within ``config``, of corpora and of their features.
+
+    Of settings, where a corpus that is ``asked`` for (none: all that are active) is a demonstration.
+    """
+    if any(corpora[name].settings.demonstration for name in asked or corpora.active if name in corpora):
+        for key in sorted(overruled(own, take_out(config).get("demo") or {})):
             yield "warning", f"{key} of your settings says nothing where the scale is demo; there demo.{key} rules"
     for name, reason in corpora.unreadable.items():
         yield "warning", f"corpus {name} is left out: {reason}"
@@ -22,4 +25,4 @@ def remarks(corpora: Corpora, own: dict, demo: dict) -> Iterator[Remark]:
             yield "info", f"{name}: features that no run reads: {', '.join(corpus.options.unread)}"
         for path in sorted(Path(corpus.results, "features").glob("[!.]*.h5")):
             if path.stem not in corpus.options.extractors:
-                yield "warning", f"{path} belongs to no extractor of the configuration and is not used"
+                yield "warning", f"{path} is read by no run, nor named by corpora.{name}: it is left as it is"

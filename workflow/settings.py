@@ -5,7 +5,6 @@
 
 import json
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -23,6 +22,7 @@ from workflow.explain import Sources, explain
 from workflow.fitting import Fitting
 from workflow.modalities import modalities_of, without_unused
 from workflow.options import Config, CorpusEntry, CorpusOptions, check_there
+from workflow.overlay import patch, take_out
 from workflow.trial import with_small_weights
 
 Answer = TypeVar("Answer")
@@ -69,14 +69,6 @@ class Resolved:
         return self.options.protocol or self.corpus.protocols[0]
 
 
-def patch(base: dict, changes: dict) -> dict:
-    """A copy of ``base`` in which the leaves of ``changes`` replace or add values."""
-    out = deepcopy(base)
-    for key, value in changes.items():
-        out[key] = patch(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
-    return out
-
-
 def check(config: dict, demo: dict | None = None) -> Config:
     """Validate a configuration, into which ``demo`` may be patched already.
 
@@ -97,7 +89,7 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
     scales are checked whichever is chosen: a trial of minutes finds a mistake that the research run would meet.
     """
     plain = check(config)
-    trial = check(patch(config, plain.demo), plain.demo)
+    trial = check(take_out(patch(config, plain.demo)), plain.demo)
     own = plain.corpora.get(name)
     if own is None:
         raise InputError(f"config.yaml: corpora.{name}: there is no such corpus; there are {', '.join(names(config))}")
@@ -162,7 +154,7 @@ class _Given:
         level = task.level
         self.config, self.demo = config, demo
         self.name, self.task = name, task
-        self.own, defaults = config.corpora[name] or {}, config.defaults.get(level, {})
+        self.own, defaults = config.corpora.get(name) or {}, config.defaults.get(level, {})
         merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in self.own)}, self.own)
         tests = merged.get("significance")
         if isinstance(tests, dict) and tests.get("metric") is None:

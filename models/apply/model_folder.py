@@ -181,7 +181,7 @@ def _read(folder: Path) -> tuple[ModelFile, str]:
     except FileNotFoundError:
         raise InputError(
             f"{folder}: no model folder, it has no {FILE}; make one with "
-            "`snakemake --cores 8 results/CORPUS/models/RUN`"
+            "`affectflow pack --results results/CORPUS --run RUN --out DIR`"
         ) from None
     except (ValueError, TypeError, KeyError):
         raise InputError(f"{path}: is not what describes a model; copy or pack the folder again") from None

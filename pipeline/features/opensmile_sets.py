@@ -36,7 +36,7 @@ class OpenSmile(Extractor):
         except ImportError:
             raise InputError(
                 "extractor opensmile: the package opensmile is not installed; its licence is for research only, hence "
-                "it is optional: pip install 'affectflow[opensmile]' (or pip install opensmile)"
+                "it is optional: pip install opensmile"
             ) from None
 
     @property

@@ -39,8 +39,8 @@ try:
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
-    for _name in CORPORA.asked_for(sys.argv):  # here: of an error in planning Snakemake shows lines of code, too
-        CORPORA.usable(_name)
+    # Here: of an error in planning Snakemake shows lines of code, too.
+    _asked = [name for name in CORPORA.asked_for(sys.argv) if CORPORA.usable(name)]
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -346,5 +346,5 @@ def submitted_segments(wildcards):
     return f"results/{wildcards.corpus}/segments.tsv"
 
 
-for _level, _text in remarks(CORPORA, workflow.config_settings.overwrite_config, config.get("demo") or {}):
+for _level, _text in remarks(CORPORA, _asked, workflow.config_settings.overwrite_config, config):
     getattr(logger, _level)(_text)
