@@ -90,9 +90,9 @@ class Reader(Corpus):
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
         dialogs = sorted(_dialogs(root, self.key, found).items())
-        seen, heard = _media(root, dialogs, self.config.audio == "sentences", found)
+        with_video, with_sound = _media(root, dialogs, self.config.audio == "sentences", found)
         for dialog, session in dialogs:
-            _read_dialog(root, dialog, session, seen, heard, found)
+            _read_dialog(root, dialog, session, with_video, with_sound, found)
         check_release(found)
         return found
 
@@ -135,15 +135,15 @@ def _dialogs(root: Path, key: str, found: Index) -> dict[str, int]:
 
 def _media(root: Path, dialogs: Sequence[tuple[str, int]], sentences: bool, found: Index) -> tuple[bool, bool]:
     """Whether there is any video, and, where that is asked for, any sound of a turn; what all lack is one finding."""
-    seen = any(files(folder, ".avi") for folder in root.glob("Session*/dialog/avi/DivX"))
-    heard = sentences and any(_sounds(root, session, dialog) for dialog, session in dialogs)
-    if not seen:
+    with_video = any(files(folder, ".avi") for folder in root.glob("Session*/dialog/avi/DivX"))
+    with_sound = sentences and any(_sounds(root, session, dialog) for dialog, session in dialogs)
+    if not with_video:
         found.say("video", "absent", "no dialog has a video, in Session*/dialog/avi/DivX/*.avi")
-    if sentences and not heard:
-        instead = "; the dialogs' mixed sound is used instead" if seen else ""
+    if sentences and not with_sound:
+        instead = "; the dialogs' mixed sound is used instead" if with_video else ""
         reason = f"no turn has a sound, in Session*/sentences/wav/*/*.wav{instead}"
-        found.say("audio", "partial" if seen else "absent", reason)
-    return seen, heard
+        found.say("audio", "partial" if with_video else "absent", reason)
+    return with_video, with_sound
 
 
 def _sounds(root: Path, session: int, dialog: str) -> Collection[str]:
@@ -151,18 +151,18 @@ def _sounds(root: Path, session: int, dialog: str) -> Collection[str]:
     return names_in(str((root / sentence_path(session, f"{dialog}_")).parent))
 
 
-def _read_dialog(root: Path, dialog: str, session: int, seen: bool, heard: bool, found: Index) -> None:
-    """Add a dialog and its turns; ``seen`` and ``heard`` say whether any dialog has a video, and any turn a sound."""
+def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_sound: bool, found: Index) -> None:
+    """Add a dialog and its turns; whether the tree is one ``with_video`` and one ``with_sound`` of turns at all."""
     base = root / f"Session{session}" / "dialog"
     video = video_path(session, dialog)
-    found.units.append(Unit(dialog, video if seen else None))
+    found.units.append(Unit(dialog, video if with_video else None))
     aligned = {path.stem: path for path in files(alignment_folder(root, session, dialog), ".wdseg")}
-    has_video = seen and (root / video).is_file()
-    if seen and not has_video:
+    has_video = with_video and (root / video).is_file()
+    if with_video and not has_video:
         found.say("video", "absent", f"there is no {video}", dialog)
     turns, ratings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog, found)
     there = _sounds(root, session, dialog)
-    lacking = [t.turn_id for t in turns if heard and f"{t.turn_id}.wav" not in there]
+    lacking = [t.turn_id for t in turns if with_sound and f"{t.turn_id}.wav" not in there]
     if lacking:
         instead = "the dialog's mixed sound is used instead" if has_video else "nor is there a video to take it from"
         reason = f"{len(lacking)} of {len(turns)} turns have no sound, such as {sentence_path(session, lacking[0])}"
@@ -185,7 +185,7 @@ def _read_dialog(root: Path, dialog: str, session: int, seen: bool, heard: bool,
                 scenario=scenario_of(dialog),
                 style=style_of(dialog),
                 text=texts.get(turn.turn_id) or None,
-                audio=sentence_path(session, turn.turn_id) if heard else None,
+                audio=sentence_path(session, turn.turn_id) if with_sound else None,
                 alignment=alignment.relative_to(root).as_posix() if alignment else None,
             )
         except InputError as error:

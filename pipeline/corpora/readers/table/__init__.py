@@ -143,12 +143,12 @@ class Reader(Corpus):
         """Which files of frame-wise labels tell another task than most, where that is the task, in a sentence."""
         if self.config.task not in (None, "numbers/frame") or "/frame" not in self.task:
             return None
-        told = self._frame_tasks
-        others = [f"{name} ({task or 'none'})" for name, task in told.items() if task != self.task]
+        tasks = self._frame_tasks
+        others = [f"{name} ({task or 'none'})" for name, task in tasks.items() if task != self.task]
         if not others:
             return None
         return (
-            f"{self.table.name}: the headers of {len(others)} of {len(told)} files of frame-wise labels tell another "
+            f"{self.table.name}: the headers of {len(others)} of {len(tasks)} files of frame-wise labels tell another "
             f"task than {self.task}, which most tell: {', '.join(others[:3])}{' and others' if others[3:] else ''}; "
             "one that lacks a column of the task gives no labels, and what it has beside them is not used. Name the "
             "columns that are meant, as in task: numbers/frame:valence"

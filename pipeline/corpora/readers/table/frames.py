@@ -243,13 +243,13 @@ def _in_order(start_s: np.ndarray) -> np.ndarray:
     return placed[np.argsort(start_s[placed], kind="stable")]
 
 
-def _again(start_s: np.ndarray, said: np.ndarray) -> list[int]:
+def _again(start_s: np.ndarray, labelled: np.ndarray) -> list[int]:
     """Rows that have the time of a later row and say something else; raises InputError for more than strays.
 
-    ``said`` (N, 1 + D): whether a row has a label, and its values.
+    ``labelled`` (N, 1 + D): whether a row has a label, and its values.
     """
     order = _in_order(start_s)
-    differs = (np.diff(start_s[order]) == 0) & (np.diff(said[order], axis=0) != 0).any(axis=1)
+    differs = (np.diff(start_s[order]) == 0) & (np.diff(labelled[order], axis=0) != 0).any(axis=1)
     again = sorted(order[:-1][differs].tolist())
     if len(again) > STRAY * len(order):
         raise InputError(
