@@ -113,7 +113,10 @@ def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterat
             if not (number.isdecimal() and int(number)):
                 raise InputError(f"{sample}, line {line}: {place!r} is not like video/00001.jpg; give {LOCATION} lines")
             if name not in predicted:
-                raise InputError(f"{sample}, line {line}: {name!r} is not predicted; add its video to the corpus")
+                raise InputError(
+                    f"{sample}, line {line}: {name!r} is not predicted; add its video to the corpus, or where that is "
+                    "there and shows two people, the organisers' list of them, *test_set_release*.txt, to annotations/"
+                )
             last = len(predicted[name])
             beyond[name] += int(number) > last
             yield place, predicted[name][min(int(number), last) - 1]

@@ -21,11 +21,12 @@ from pipeline.corpora.command import frame_labels as labels_command
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.frame_rows import to_frames
 from pipeline.corpora.prepare import read
+from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.readers.affwild2.annotation import parse_annotation
 from pipeline.corpora.registry import make
 from pipeline.corpora.resolve import frame_labels, with_ends
 from pipeline.coverage.command import collect
-from pipeline.records import InputError, Segment, Unit, read_table
+from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.store import FeatureStore, Rows
 from pipeline.words.command import words as words_command
 
@@ -228,6 +229,16 @@ def test_rows_that_do_not_match_the_frames(tmp_path, rows, says):
     assert labels["a"].valid.sum() == min(rows, 10)
 
 
+def test_one_row_more_than_frames_costs_no_label_and_is_noted(tmp_path):
+    root = tree(tmp_path, ["0.5,0.5"] * 11)
+    run_index(root, tmp_path / "out")
+    (finding,) = read_table(tmp_path / "out" / "label_findings.tsv", Finding)
+    assert (finding.status, finding.valid_fraction) == ("ok", 1.0)
+    assert finding.reason == "11 rows for 10 frames: rows past the last frame were not used"
+    (label,) = [row for row in collect(tmp_path / "out", []) if row.modality == "label"]
+    assert (label.status, label.reason) == ("ok", finding.reason)
+
+
 @pytest.mark.parametrize(("rows", "says"), [
     ([], "none of the 0 rows is valid"),
     (["-5,-5"] * 10, "none of the 10 rows is valid"),
@@ -285,6 +296,28 @@ def test_unlabelled_people_are_known_from_the_organisers_crops(tmp_path):
         (root / "cropped_aligned" / name).mkdir(parents=True)
     sides = {s.segment_id: (s.part, s.side) for s in index(root)[0].segments}
     assert sides == {"a": ("train", "whole"), "t_left": ("test", "left"), "t_right": ("test", "right")}
+
+
+@pytest.mark.parametrize("folder", ["", "VA_Estimation_Challenge/", "names/of videos/"])
+def test_unlabelled_people_are_known_from_the_organisers_list(tmp_path, folder):
+    root = tree(tmp_path, ["0,0"] * 10)
+    for name in ("t", "u"):
+        make_video(root / "videos" / f"{name}.mp4", 5)
+    listed = root / "annotations" / folder / "Valence_Arousal_Estimation_Challenge_test_set_release.txt"
+    listed.parent.mkdir(parents=True, exist_ok=True)
+    listed.write_text("t_left\r\nt_right\r\n\r\nu\r\ngone_left\r\na\r\n")
+    for name in ("Expression_Recognition_Challenge_test_set_release.txt", "._x_test_set_release.txt"):
+        listed.with_name(name).write_text("u_left\n")
+    found, _ = index(root)
+    assert {s.segment_id: (s.part, s.side) for s in found.segments} == {
+        "a": ("train", "whole"), "t_left": ("test", "left"), "t_right": ("test", "right"), "u": ("test", "whole"),
+    }  # fmt: skip
+    reason = "1 of 5 people of the test part have no video under videos, such as gone_left"
+    assert [(f.status, f.reason) for f in found.findings if f.modality == "video"] == [("absent", reason)]
+    (read_too,) = [row for row in files_read(corpus(root), [], [], Fingerprints(root)) if "test people" in row.what]
+    assert (read_too.files, read_too.bytes) == (1, listed.stat().st_size)
+    listed.write_bytes(b"\0")
+    assert reasons(index(root)[0], "corpus")[0].startswith(f"{listed.parent.name}/{listed.name} is not a text file")
 
 
 def test_people_of_one_video(tmp_path):

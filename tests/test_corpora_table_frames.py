@@ -198,6 +198,40 @@ def test_no_file_of_annotations_at_all(tmp_path):
         known.index()
 
 
+def test_the_task_is_what_most_headers_tell_and_others_are_said(tmp_path):
+    both = "valence,arousal\n" + "0,0\n" * 10
+    files = {"a": "Frame,Pain\n0,1\n", "b": "valence\n" + "0\n" * 10, "c": both, "d": both}
+    known = corpus(tmp_path, files)
+    assert known.task == "numbers/frame:valence,arousal"
+    found, findings = labels(known)
+    assert [name for name, rows in found.items() if rows.valid.all()] == ["c", "d"]
+    (reason,) = [f.reason for f in findings if f.modality == "corpus"]
+    assert reason.startswith(
+        "labels.csv: the headers of 2 of 4 files of frame-wise labels tell another task than "
+        "numbers/frame:valence,arousal, which most tell: a.csv (none), b.csv (numbers/frame:valence); one that lacks a "
+        "column of the task gives no labels"
+    )
+    _, findings = labels(corpus(tmp_path, files, task="numbers/frame:valence"))
+    assert not [f for f in findings if f.modality == "corpus"], "who names the columns knows them"
+    with pytest.raises(
+        InputError, match=r"can be read in its column annotation, of 2: a\.csv: the header is 'x', expecte"
+    ):
+        corpus(tmp_path, {"a": "x\n1\n", "b": "label\ncalm\n"}, task="numbers/frame").index()
+
+
+@pytest.mark.parametrize("before", ["sep=;\n", "\n\n", ' \r\n"sep=;"\r\n\r\n'])
+def test_what_may_stand_before_a_table_may_stand_before_its_labels(tmp_path, before):
+    known = corpus(tmp_path, {"a": f"{before}frame;label\n0;calm\n1;sad\n2;calm;no\n"})
+    assert (known.task, known.frame_classes) == ("classes/frame", ("calm", "sad"))
+    found, findings = labels(known)
+    assert found["a"].values[:2].tolist() == [[0], [1]]
+    line = 4 + before.count("\n")
+    said = f"1 rows hold more than 2 fields, the first in line {line}: ['2', 'calm', 'no']"
+    assert [f.reason for f in findings] == [said]
+    with pytest.raises(InputError, match=f"^line {line - 2}: "):
+        parse_frames(f'{before}label\n"calm\n', ["calm"], True)
+
+
 def test_a_segment_has_its_own_stretch(tmp_path):
     known = corpus(tmp_path, {"a": "valence,arousal\n" + "".join(f"{n / 10},0\n" for n in range(10))})
     (tmp_path / "labels.csv").write_text("video,annotation,start_s,end_s\na.mp4,a.csv,0.08,0.2\n")
@@ -224,6 +258,49 @@ def test_stretches_hold_until_their_end_or_the_next():
     times_s = np.arange(8) / 2
     assert placed("start_s,valence\n1,5\n2,6\n", times_s)[0] == [None, None, 5, 5, 6, 6, 6, 6]
     assert placed("start_s\tend_s\tvalence\n1\t1.4\t5\n2\t\t6\n", times_s)[0] == [None, None, 5, None, 6, 6, 6, 6]
+
+
+def test_of_stretches_that_overlap_the_last_that_began_counts_while_it_holds():
+    times_s = np.arange(12)
+    assert placed("start_s,end_s,valence\n0,10,1\n2,4,2\n6,8,\n", times_s)[0] == (
+        [1, 1, 2, 2, 1, 1, None, None, 1, 1, None, None]
+    )  # fmt: skip
+    assert placed("start_s,end_s,valence\n3,5,3\n0,10,1\n2,7,2\n", times_s)[0] == [
+        1,
+        1,
+        2,
+        3,
+        3,
+        2,
+        2,
+        *[1] * 3,
+        None,
+        None,
+    ]
+
+
+OF_TWO = [
+    "time_s,person,valence\n0,a,1\n0,b,2\n0.04,a,1\n0.04,b,1\n",
+    "start_s,end_s,valence\n0,9,1\n0.04,9,\n0.04,3,1\n",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), zip(OF_TWO, ["1 of 4 rows have .*, the first at 0 s", "1 of 3 .* at 0.04 s"])
+)
+def test_one_time_with_two_labels_is_of_two_people(text, said):
+    with pytest.raises(InputError, match=f"^{said}; a file holds the labels of one person, one row for each time"):
+        placed(text, FRAMES)
+
+
+def test_a_stray_time_that_is_there_twice_is_said_and_the_later_counts():
+    rows = [*((f"{n / 100:.2f}", n) for n in range(200)), ("0.05", 7)]
+    text = "time_s,valence\n" + "".join(f"{time_s},{value}\n" for time_s, value in rows)
+    assert placed(text, [0.04, 0.05, 0.06])[0] == [4, 7, 6]
+    assert parse_frames(text, ["valence"], False).notes == [
+        "1 rows have the time of a later row, whose label counts, the first in line 7: ['0.05', '5']"
+    ]
+    assert parse_frames("time_s,valence\n0,1\n0,1\n0.1,2\n", ["valence"], False).notes == []
 
 
 def test_times_rounded_to_milliseconds_find_their_frame():
@@ -308,6 +385,10 @@ def test_rows_that_cannot_be_those_of_the_frames_are_no_labels(tmp_path, rows):
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(-5, 5)), max_size=12), st.integers(1, 30))
 def test_each_frame_has_the_last_row_that_began(rows, frames):
     text = "start_s,valence\n" + "".join(f"{start / 10},{value}\n" for start, value in rows)
+    if len(dict(rows)) < len(set(rows)):
+        with pytest.raises(InputError, match="have the time of another row and another label"):
+            placed(text, [0.0])
+        return
     times_s = np.arange(frames) * 0.17 + 0.005
     expected = []
     for time_s in times_s:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.corpora.base import Index
+from pipeline.corpora.check import modalities_of
 from pipeline.corpora.command import index as index_command
 from pipeline.corpora.prepare import read
 from pipeline.corpora.readers.iemocap import picture_of
@@ -29,7 +30,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DIALOGS = ["Ses01F_impro01", "Ses03M_impro05a", "Ses03M_impro08b", "Ses05M_script01_1b", "Ses05F_script03_2"]
 
 
-def make_tree(root: Path, dialog: str = "Ses01F_impro01", turns=None, video: bool = True) -> Path:
+def make_tree(root: Path, dialog: str = "Ses01F_impro01", turns=None, video: bool = True, sound: bool = True) -> Path:
     """A tree of one dialog; ``turns`` holds (turn, start, end, label, text)."""
     session = root / f"Session{int(dialog[3:5])}" / "dialog"
     turns = turns or [(f"{dialog}_F000", 1.0, 2.5, "neu", "Hello."), (f"{dialog}_M000", 2.0, 4.0, "ang", "No: never!")]
@@ -47,6 +48,11 @@ def make_tree(root: Path, dialog: str = "Ses01F_impro01", turns=None, video: boo
     (session / "transcriptions" / f"{dialog}.txt").write_text("\n".join(["M: hm", *script]) + "\n")
     if video:
         (session / "avi" / "DivX" / f"{dialog}.avi").write_bytes(b"RIFF")
+    if sound:
+        waves = session.parent / "sentences" / "wav" / dialog
+        waves.mkdir(parents=True, exist_ok=True)
+        for turn, *_ in turns:
+            (waves / f"{turn}.wav").write_bytes(b"RIFF")
     return root
 
 
@@ -295,6 +301,7 @@ def test_turn_without_transcript_line(tmp_path):
 
 def test_no_transcript_at_all_and_no_video(tmp_path):
     root = make_tree(tmp_path, video=False)
+    (tmp_path / "Session1/dialog/avi/DivX/Ses01F_impro02.avi").write_bytes(b"RIFF")
     (tmp_path / "Session1/dialog/transcriptions/Ses01F_impro01.txt").unlink()
     found = index(root)
     assert [s.text for s in found.segments] == [None, None]
@@ -302,6 +309,49 @@ def test_no_transcript_at_all_and_no_video(tmp_path):
     (finding,) = findings_of(found, "video")
     assert "Ses01F_impro01.avi" in finding.reason
     assert found.units[0].video.endswith("avi/DivX/Ses01F_impro01.avi")
+
+
+def modalities(found: Index) -> list[set[str]]:
+    units = {unit.unit_id: unit for unit in found.units}
+    return [modalities_of(segment, units[segment.unit_id]) for segment in found.segments]
+
+
+@pytest.mark.parametrize(("video", "sound", "has", "said"), [
+    (False, True, {"audio", "text"}, {"video": "no dialog has a video, in Session*/dialog/avi/DivX/*.avi"}),
+    (True, False, {"video", "audio", "text"}, {"audio": (
+        "no turn has a sound, in Session*/sentences/wav/*/*.wav; the dialogs' mixed sound is used instead"
+    )}),
+    (False, False, {"text"}, {
+        "video": "no dialog has a video, in Session*/dialog/avi/DivX/*.avi",
+        "audio": "no turn has a sound, in Session*/sentences/wav/*/*.wav",
+    }),
+])  # fmt: skip
+def test_what_every_dialog_lacks_is_no_modality_and_said_once(tmp_path, video, sound, has, said):
+    for dialog in ("Ses01F_impro01", "Ses02F_impro01"):
+        make_tree(tmp_path, dialog, video=video, sound=sound)
+    found = index(tmp_path)
+    assert modalities(found) == [has] * 4
+    assert {bool(s.audio) for s in found.segments} == {sound}
+    assert {f.modality: f.reason for f in found.findings if f.modality in ("video", "audio")} == said
+    assert {f.unit for f in found.findings} == {"corpus"}
+
+
+def test_turns_that_lack_their_sound_are_said_once_a_dialog(tmp_path):
+    turns = [(f"Ses01F_impro02_F00{n}", n, n + 1, "neu", "Yes.") for n in range(3)]
+    make_tree(tmp_path, "Ses01F_impro01")
+    make_tree(tmp_path, "Ses01F_impro02", turns)
+    make_tree(tmp_path, "Ses01F_impro03", video=False, sound=False)
+    waves = tmp_path / "Session1/sentences/wav/Ses01F_impro02"
+    for n in (1, 2):
+        (waves / f"Ses01F_impro02_F00{n}.wav").unlink()
+    first, second = findings_of(index(tmp_path), "audio")
+    assert (first.unit, first.status, first.reason) == ("Ses01F_impro02", "partial", (
+        "2 of 3 turns have no sound, such as Session1/sentences/wav/Ses01F_impro02/Ses01F_impro02_F001.wav; "
+        "the dialog's mixed sound is used instead"
+    ))  # fmt: skip
+    assert (second.unit, second.status) == ("Ses01F_impro03", "absent")
+    assert second.reason.endswith("F000.wav; nor is there a video to take it from")
+    assert not findings_of(corpus(tmp_path, audio="video").index(), "audio")
 
 
 def test_transcript_that_is_not_utf8_is_read_and_said_so(tmp_path):

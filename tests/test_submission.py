@@ -131,7 +131,10 @@ def test_rows_and_order_of_the_organisers(results, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("x\nnobody/00001.jpg,0,0\n", "line 2: 'nobody' is not predicted; add its video"),
+        (
+            "x\nnobody/00001.jpg,0,0\n",
+            "line 2: 'nobody' is not predicted; add its video to the corpus, or where that is there and shows two",
+        ),
         ("x\na/00000.jpg\n", "line 2: 'a/00000.jpg' is not like video/00001.jpg"),
         ("x\na/00001.jpg\nvideo\n", "line 3: 'video' is not like"),
     ],

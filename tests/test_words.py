@@ -205,6 +205,14 @@ def test_turn_without_usable_alignment_gets_its_text_spread(tmp_path, damage):
     assert {(w.source, w.segment_id) for w in words} == {("transcript_even", "Ses01F_impro01_F000")}
 
 
+@pytest.mark.parametrize(("text", "words"), [("Well, yes.", ["well", "yes"]), ("[LAUGHTER]", []), (None, [])])
+def test_an_alignment_without_a_word_leaves_the_text_to_speak(tmp_path, text, words):
+    (tmp_path / "a.wdseg").write_text("SFrm EFrm SegAScr Word\n0 4 -5 <s>\n5 9 -5 ++GARBAGE++\n Total score: -10\n")
+    found = place_words(tmp_path, UNIT, [turn(text, "a.wdseg")], never)
+    assert [w.word for w in found] == words
+    assert {w.source for w in found} <= {"transcript_even"}
+
+
 def test_turn_without_text_is_recognised(tmp_path):
     words = place_words(tmp_path, UNIT, [turn(None)], lambda group: [Word("yes", 10.5, 11.0, "recogniser")])
     assert words == [Word("yes", 10.5, 11.0, "recogniser", "Ses01F_impro01_F000", "Ses01F_impro01")]

@@ -44,11 +44,12 @@ class Index:
 
 @dataclass(frozen=True)
 class Annotation:
-    """Frame-wise labels of one segment: ``rows`` of its frames, why it has none, and notes on what was wrong."""
+    """Frame-wise labels of one segment: ``rows`` of its frames, why it has none, what was wrong, what is no fault."""
 
     rows: "Rows"
     absent: str | None = None
     notes: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 class Corpus(ABC):

@@ -25,6 +25,10 @@ class FrameRows:
     def __len__(self) -> int:
         return len(self.valid)
 
+    def one_more(self, frames: int) -> bool:
+        """Whether there is one row more than frames, as many tools write: no frame lacks its label by that."""
+        return len(self) - frames == 1
+
 
 Parsed = TypeVar("Parsed", bound=FrameRows)
 
@@ -48,7 +52,9 @@ def annotated(
             notes = [note, *found.notes]
             rows, note = place(found, frame_time_s)
             absent = None if found.valid.any() else f"none of the {len(found)} rows is valid"
-            return Annotation(rows, absent, [text for text in (*notes, note) if text])
+            spare = found.one_more(len(frame_time_s))
+            wrong = [text for text in (*notes, None if spare else note) if text]
+            return Annotation(rows, absent, wrong, [note] if spare and note else [])
         except InputError as error:
             absent = f"{annotation}: {error}"
     return Annotation(place(None, frame_time_s)[0], absent, [text for text in notes if text])

@@ -151,8 +151,8 @@ def frame_labels(
                 share = round(float(valid[inside].mean()), 4) if valid[inside].size else 0.0
                 if annotated.absent:
                     findings.append(Finding(unit_id, segment.segment_id, "label", "absent", annotated.absent, share))
-                for note in annotated.notes:
-                    findings.append(Finding(unit_id, segment.segment_id, "label", "partial", note, share))
+                notes = [("partial", text) for text in annotated.notes] + [("ok", text) for text in annotated.remarks]
+                findings += [Finding(unit_id, segment.segment_id, "label", *note, share) for note in notes]
     yield from sorted(rows.items())
 
 

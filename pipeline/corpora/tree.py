@@ -88,14 +88,15 @@ def lines(text: str) -> list[str]:
     return re.split(r"\r\n|\n|\r", text)
 
 
-def read_unicode(path: Path) -> str:
+def read_unicode(path: Path, size: int | None = None) -> str:
     """Read a text file in UTF-8, or in UTF-16 where its first bytes say so, as spreadsheets save it.
 
+    ``size``: only whole lines within the first so many bytes, for who wants the first of them.
     Raises UnicodeDecodeError for any other encoding, and InputError where the file cannot be read or is not text.
     """
     name = f"{path.parent.name}/{path.name}"  # files of several folders may have one name
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if size is None else _first_lines(path, size)
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror}); correct it and run again") from None
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -105,14 +106,20 @@ def read_unicode(path: Path) -> str:
     return data.decode("utf-8-sig")
 
 
-def read_text(path: Path) -> tuple[str, str | None]:
+def _first_lines(path: Path, size: int) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(size)
+    return data[: data.rfind(b"\n") + 1] or data
+
+
+def read_text(path: Path, size: int | None = None) -> tuple[str, str | None]:
     """Read a text file; returns its text and, where it is not Unicode, a sentence that says how it was read.
 
-    Other text is read as Windows-1252 (Latin-1 with typographic quotes), which older annotation tools wrote. Raises
-    InputError where the file cannot be read or is not text.
+    Other text is read as Windows-1252 (Latin-1 with typographic quotes), which older annotation tools wrote.
+    ``size`` as in ``read_unicode``. Raises InputError where the file cannot be read or is not text.
     """
     try:
-        return read_unicode(path), None
+        return read_unicode(path, size), None
     except UnicodeDecodeError as error:
         data = error.object
         line = data.count(b"\n", 0, error.start) + 1

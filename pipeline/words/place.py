@@ -89,11 +89,12 @@ def _recognised(group: Sequence[Segment], segments: Sequence[Segment], recognise
 
 
 def _written(root: Path, segment: Segment) -> list[Word] | None:
-    """Words of a segment from its alignment or its text; None where it has neither."""
+    """Words of a segment from its alignment or, where that has none, its text; None where it has neither."""
     if segment.alignment:
         try:
             words = parse_alignment(read_text(root / segment.alignment)[0], segment.start_s, segment.segment_id)
-            return as_written(words, segment.text or "")
+            if words or not segment.text:
+                return as_written(words, segment.text or "")
         except InputError as error:
             log.warning("words: %s: %s; the transcript is used instead", segment.alignment, error)
     if segment.text:

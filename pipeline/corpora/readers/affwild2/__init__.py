@@ -1,12 +1,15 @@
 """Aff-Wild2, valence-arousal track: videos are units, annotated people ("subjects") are segments.
 
-Every video is a unit. Its subjects are the annotation files named after it and, where the organisers' crops lie beside
-the videos, the crop folders named after it; a video with neither is one subject. A subject without annotation belongs
-to the part ``test``: it is predicted and not scored.
+Every video is a unit. Its subjects are whom annotation files, the organisers' lists of test people and, where their
+crops lie beside the videos, crop folders name after it; a video with none of these is one subject. A subject without
+annotation belongs to the part ``test``: it is predicted and not scored.
 """
 
+import glob
 import os
+import re
 from collections import defaultdict
+from collections.abc import Mapping, Set
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +18,7 @@ from pydantic import Field
 
 from pipeline.corpora.base import Annotation, Corpus, Index
 from pipeline.corpora.readers.affwild2 import figures
-from pipeline.corpora.tree import below, files, find_root, is_litter
+from pipeline.corpora.tree import below, files, find_root, is_litter, lines, read_text
 from pipeline.names import safe_id
 from pipeline.records import InputError, Segment, Side, Unit
 from pipeline.registry import options
@@ -27,6 +30,8 @@ LAYOUT = ("videos", "annotations")
 CHALLENGE = "annotations/VA_Estimation_Challenge"
 PARTS = {"Train_Set": "train", "Validation_Set": "validation"}
 CROPS = "cropped_aligned"
+LISTS = tuple(f"{LAYOUT[1]}/{folders}*test_set_release*.txt" for folders in ("", "*/", "*/*/"))
+OF_OTHERS = re.compile(r"expr|action_unit|(?:^|/)au_|multi_task|mtl", re.IGNORECASE)  # challenges on the same videos
 
 
 @options
@@ -54,12 +59,17 @@ class Reader(Corpus):
   year = {2019}
 }"""
 
+    @property
+    def text_files(self) -> Mapping[str, tuple[str, ...]]:  # type: ignore[override]
+        """The organisers' lists of test people."""
+        return {"lists of test people": tuple(glob.escape(path) for path in _lists(self.root))}
+
     def index(self) -> Index:
         """Read the whole tree; raises InputError for a wrong root."""
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
         videos, annotations, crops = _videos(root, self.key, found), _annotations(root), _crop_folders(root)
-        subjects = _subjects(videos, annotations, crops, found)
+        subjects = _subjects(videos, annotations, crops, _listed(root, found), found)
         for video, path in videos.items():
             parts = {annotations[s][0] if s in annotations else "test" for s in subjects[video]}
             part = parts.pop() if len(parts) == 1 else None
@@ -158,6 +168,26 @@ def _crop_folders(root: Path) -> set[str]:
     return {p.name for p in folder.iterdir() if p.is_dir() and not is_litter(p.name)} if folder.is_dir() else set()
 
 
+def _lists(root: Path) -> list[str]:
+    """Paths of the organisers' lists of the test people of this challenge, from the root."""
+    found = {path for pattern in LISTS for path in glob.glob(pattern, root_dir=root)}
+    return sorted(p for p in found if not is_litter(os.path.basename(p)) and not OF_OTHERS.search(p.partition("/")[2]))
+
+
+def _listed(root: Path, found: Index) -> set[str]:
+    """The people whom the lists name, one a line; what of a list is odd is a finding."""
+    people = set[str]()
+    for path in _lists(root):
+        try:
+            text, note = read_text(root / path)
+        except InputError as error:
+            text, note = "", f"{error}; whom it lists is not known"
+        people |= {line.strip() for line in lines(text)} - {""}
+        if note:
+            found.say("corpus", "partial", note)
+    return people
+
+
 def _video_of(subject: str, videos: dict[str, Path]) -> str | None:
     """The video a subject is in; a video that is itself called ``x_left`` comes before the left person of ``x``."""
     if subject in videos:
@@ -167,20 +197,24 @@ def _video_of(subject: str, videos: dict[str, Path]) -> str | None:
 
 
 def _subjects(
-    videos: dict[str, Path], annotations: dict[str, tuple[str, Path]], crops: set[str], found: Index
+    videos: dict[str, Path], annotations: dict[str, tuple[str, Path]], crops: Set[str], listed: Set[str], found: Index
 ) -> dict[str, set[str]]:
-    """The subjects of each video; an annotation that has no video is a finding."""
+    """The subjects of each video; annotations that have no video, and people listed who have none, are findings."""
     subjects: dict[str, set[str]] = defaultdict(set)
     if not annotations:
         reason = f"no annotation in {CHALLENGE}/{{{','.join(PARTS)}}}: every video is predicted, none is scored"
         found.say("label", "absent", reason)
-    for subject in sorted({*annotations, *crops}):
+    for subject in sorted({*annotations, *crops, *listed}):
         if video := _video_of(subject, videos):
             subjects[video].add(subject)
         elif subject in annotations:
             path = annotations[subject][1]
             reason = f"{path.parent.name}/{path.name} has no video: none under {LAYOUT[0]} is called {subject}"
             found.say("video", "absent", reason, safe_id(subject), safe_id(subject))
+    lacking = sorted(subject for subject in listed - annotations.keys() if not _video_of(subject, videos))
+    if lacking:
+        reason = f"{len(lacking)} of {len(listed)} people of the test part have no video under {LAYOUT[0]}, such as "
+        found.say("video", "absent", reason + lacking[0])
     for video in videos:
         subjects[video] = subjects[video] or {video}
     return subjects

@@ -4,6 +4,7 @@ A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable 
 the corpus is read all the same.
 """
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -25,9 +26,10 @@ from pipeline.corpora.readers.iemocap.files import (
     sentence_path,
     split_turn,
     style_of,
+    video_path,
 )
 from pipeline.corpora.readers.iemocap.release import check_release
-from pipeline.corpora.tree import files, find_root, lines, read_text
+from pipeline.corpora.tree import files, find_root, lines, names_in, read_text
 from pipeline.records import OBSERVER, SELF, InputError, Label, Picture, Rating, Segment, Unit
 from pipeline.registry import options
 
@@ -87,8 +89,10 @@ class Reader(Corpus):
         """Read the whole tree; raises InputError where there is nothing to read."""
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
-        for dialog, session in sorted(_dialogs(root, self.key, found).items()):
-            _read_dialog(root, dialog, session, self.config.audio == "sentences", found)
+        dialogs = sorted(_dialogs(root, self.key, found).items())
+        with_video, with_sound = _media(root, dialogs, self.config.audio == "sentences", found)
+        for dialog, session in dialogs:
+            _read_dialog(root, dialog, session, with_video, with_sound, found)
         check_release(found)
         return found
 
@@ -129,14 +133,40 @@ def _dialogs(root: Path, key: str, found: Index) -> dict[str, int]:
     return dialogs
 
 
-def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: Index) -> None:
+def _media(root: Path, dialogs: Sequence[tuple[str, int]], sentences: bool, found: Index) -> tuple[bool, bool]:
+    """Whether there is any video, and, where that is asked for, any sound of a turn; what all lack is one finding."""
+    with_video = any(files(folder, ".avi") for folder in root.glob("Session*/dialog/avi/DivX"))
+    with_sound = sentences and any(_sounds(root, session, dialog) for dialog, session in dialogs)
+    if not with_video:
+        found.say("video", "absent", "no dialog has a video, in Session*/dialog/avi/DivX/*.avi")
+    if sentences and not with_sound:
+        instead = "; the dialogs' mixed sound is used instead" if with_video else ""
+        reason = f"no turn has a sound, in Session*/sentences/wav/*/*.wav{instead}"
+        found.say("audio", "partial" if with_video else "absent", reason)
+    return with_video, with_sound
+
+
+def _sounds(root: Path, session: int, dialog: str) -> Collection[str]:
+    """Names of the files in the folder of a dialog's sentences."""
+    return names_in(str((root / sentence_path(session, f"{dialog}_")).parent))
+
+
+def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_sound: bool, found: Index) -> None:
+    """Add a dialog and its turns; whether the tree is one ``with_video`` and one ``with_sound`` of turns at all."""
     base = root / f"Session{session}" / "dialog"
-    video = base / "avi" / "DivX" / f"{dialog}.avi"
-    found.units.append(Unit(dialog, video.relative_to(root).as_posix()))
+    video = video_path(session, dialog)
+    found.units.append(Unit(dialog, video if with_video else None))
     aligned = {path.stem: path for path in files(alignment_folder(root, session, dialog), ".wdseg")}
-    if not video.is_file():
-        found.say("video", "absent", f"there is no {video.relative_to(root)}", dialog)
+    has_video = with_video and (root / video).is_file()
+    if with_video and not has_video:
+        found.say("video", "absent", f"there is no {video}", dialog)
     turns, ratings = _read_evaluation(base / "EmoEvaluation" / f"{dialog}.txt", dialog, found)
+    there = _sounds(root, session, dialog)
+    lacking = [t.turn_id for t in turns if with_sound and f"{t.turn_id}.wav" not in there]
+    if lacking:
+        instead = "the dialog's mixed sound is used instead" if has_video else "nor is there a video to take it from"
+        reason = f"{len(lacking)} of {len(turns)} turns have no sound, such as {sentence_path(session, lacking[0])}"
+        found.say("audio", "partial" if has_video else "absent", f"{reason}; {instead}", dialog)
     texts = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns}, found)
     for turn in turns:
         letter = split_turn(turn.turn_id)[1]
@@ -155,7 +185,7 @@ def _read_dialog(root: Path, dialog: str, session: int, sentences: bool, found: 
                 scenario=scenario_of(dialog),
                 style=style_of(dialog),
                 text=texts.get(turn.turn_id) or None,
-                audio=sentence_path(session, turn.turn_id) if sentences else None,
+                audio=sentence_path(session, turn.turn_id) if with_sound else None,
                 alignment=alignment.relative_to(root).as_posix() if alignment else None,
             )
         except InputError as error:

@@ -112,3 +112,8 @@ def alignment_folder(root: Path, session: int, dialog: str) -> Path:
 def sentence_path(session: int, turn_id: str) -> str:
     """Where the sound of one turn is, relative to the root."""
     return f"Session{session}/sentences/wav/{turn_id.rpartition('_')[0]}/{turn_id}.wav"
+
+
+def video_path(session: int, dialog: str) -> str:
+    """Where the video of a dialog is, relative to the root."""
+    return f"Session{session}/dialog/avi/DivX/{dialog}.avi"

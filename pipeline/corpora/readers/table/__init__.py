@@ -7,6 +7,7 @@ labels.
 import glob
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from pipeline.registry import options
 if TYPE_CHECKING:
     import numpy as np
 
+HEADER_BYTES = 1 << 14
 SOURCES = ("video", "audio", "text")
 TASKS = ("classes/segment", "classes/frame", "numbers/segment", "numbers/frame")
 
@@ -103,7 +105,7 @@ class Reader(Corpus):
         if given and (":" in given or given.startswith("classes")):
             return given
         if given == "numbers/frame" or (given is None and "annotation" in columns):
-            return self._frame_task(given)
+            return Counter(filter(None, self._frame_tasks.values())).most_common(1)[0][0]
         if given is None and "label" in columns:
             return "classes/segment"
         if self.table.numbers:
@@ -114,19 +116,43 @@ class Reader(Corpus):
             "task: numbers/segment:sentiment, or give task: classes/segment to make features without labels"
         )
 
-    def _frame_task(self, given: str | None) -> str:
-        """The task of the annotation files, as the first that can be read tells."""
-        from pipeline.corpora.readers.table.frames import LABEL, header_of
+    @cached_property
+    def _frame_tasks(self) -> dict[str, str]:
+        """The task that the header of each file of frame-wise labels tells, by its path; "" where it tells none.
 
-        text = next(filter(None, map(_text_of, self._annotations())), None)
-        if text is None:
+        Raises InputError where none tells any.
+        """
+        from pipeline.corpora.readers.table.frames import task_of
+
+        found, wrong = {}, []
+        for path in self._annotations():
+            name = below(self.root, path)
+            try:
+                found[name] = task_of(read_text(path, HEADER_BYTES)[0], self.config.task)
+            except InputError as error:
+                found[name] = ""
+                wrong.append(f"{name}: {error}")
+        if not any(found.values()):
+            why = f", of {len(wrong)}: {'; '.join(wrong[:3])}" if wrong else ""
             raise InputError(
-                f"{self.table.name} names no file of frame-wise labels that can be read in its column annotation"
+                f"{self.table.name} names no file of frame-wise labels that can be read in its column annotation{why}"
             )
-        header = header_of(text)
-        if given is None and LABEL in header:
-            return "classes/frame"
-        return f"numbers/frame:{','.join(name for name in NUMBERS if name in header)}"
+        return found
+
+    def _other_headers(self) -> str | None:
+        """Which files of frame-wise labels tell another task than most, where that is the task, in a sentence."""
+        if self.config.task not in (None, "numbers/frame") or "/frame" not in self.task:
+            return None
+        tasks = self._frame_tasks
+        others = [f"{name} ({task or 'none'})" for name, task in tasks.items() if task != self.task]
+        if not others:
+            return None
+        return (
+            f"{self.table.name}: the headers of {len(others)} of {len(tasks)} files of frame-wise labels tell another "
+            f"task than {self.task}, which most tell: {', '.join(others[:3])}{' and others' if others[3:] else ''}; "
+            "one that lacks a column of the task gives no labels, and what it has beside them is not used. Name the "
+            "columns that are meant, as in task: numbers/frame:valence"
+        )
 
     @cached_property
     def frame_classes(self) -> tuple[str, ...]:
@@ -184,7 +210,7 @@ class Reader(Corpus):
         found = read_rows(table, self.root, self.key, self.task)
         if of_what == "classes/segment" and not self.config.task:
             _refuse_numbers(table, found)
-        notes = [("partial", note) for note in (table.note, table.emptied) if note]
+        notes = [("partial", note) for note in (table.note, table.emptied, self._other_headers()) if note]
         if table.unused:
             notes.append(("ok", f"columns of {table.name} that mean nothing here: {', '.join(table.unused)}"))
         found.findings[:0] = [Finding(WHOLE_CORPUS, None, "corpus", status, text) for status, text in notes]

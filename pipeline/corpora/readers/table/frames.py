@@ -1,7 +1,7 @@
 """Labels of frames as a user has them: CSV or TSV with rows placed by time, by number of frame, or one for each frame.
 
-A file whose rows look placed in another way, or are not as many as the frames, is refused: read row for row it would
-give frames the labels of others.
+A file whose rows look placed in another way, are not as many as the frames, or give one time several labels is refused:
+it would give frames the labels of others.
 """
 
 import csv
@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.corpora.frame_rows import FrameRows, apart, to_frames
-from pipeline.corpora.readers.table.file import MISSING, NUMBERS, SEPARATORS, is_label, number
-from pipeline.corpora.tree import lines
+from pipeline.corpora.readers.table.file import BEFORE, MISSING, NUMBERS, SEPARATORS, is_label, number
 from pipeline.records import InputError
 from pipeline.store import Rows
 from pipeline.timebase import frame_ranges_s
@@ -25,6 +24,7 @@ TIMES = ("time_s", "start_s", "end_s")
 FRAME = "frame"
 TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
 LONGEST_HOLD = 2  # a sample holds for this many usual steps at most; anything longer is a gap
+STRAY = 0.01  # more rows than this share do not have the time of another by rounding
 
 
 @dataclass
@@ -35,17 +35,28 @@ class TimedRows(FrameRows):
     end_s: np.ndarray | None = None
     frame: np.ndarray | None = None
 
+    def one_more(self, frames: int) -> bool:
+        """As of any rows, where row i is of frame i."""
+        return self.start_s is None and self.frame is None and super().one_more(frames)
 
-def header_of(text: str) -> list[str]:
-    """Names of the columns; raises InputError where none is a label, valence, arousal or dominance."""
-    first = lines(text)[0]
+
+def task_of(text: str, given: str | None = None) -> str:
+    """The task that the header of a file tells, with its numbers where they are what is ``given``.
+
+    Raises InputError where no column is a label, valence, arousal or dominance.
+    """
+    first = _from_header(text)[0].split("\n", 1)[0]
     names = _names(first, _separator(first))
-    if not {LABEL, *NUMBERS}.intersection(names):
-        raise InputError(
-            f"the header is {first[:60]!r}, expected {LABEL} or {', '.join(NUMBERS)}, and perhaps time_s or frame; "
-            "others are named by the task, such as task: numbers/frame:pain"
-        )
-    return names
+    if given is None and LABEL in names:
+        return "classes/frame"
+    known = [name for name in NUMBERS if name in names]
+    if known:
+        return f"numbers/frame:{','.join(known)}"
+    expected = ", ".join(NUMBERS) if given else f"{LABEL} or {', '.join(NUMBERS)}"
+    raise InputError(
+        f"the header is {first[:60]!r}, expected {expected}, and perhaps time_s or frame; "
+        "others are named by the task, such as task: numbers/frame:pain"
+    )
 
 
 def labels_in(text: str, missing: Collection[str] = MISSING) -> set[str]:
@@ -105,6 +116,8 @@ def parse_frames(text: str, names: Sequence[str], classes: bool, missing: Collec
         valid[unplaced] = False
         if unplaced:
             wrong["have no number of a frame" if start_s is None else "have no time"] = unplaced
+        if start_s is not None and (again := _again(start_s, np.column_stack([valid, values]))):
+            wrong["have the time of a later row, whose label counts"] = again
     else:
         _refuse_other_times(header, rows, wanted)
     notes = [f"{len(bad)} rows {what}, the first in line {line[bad[0]]}: {rows[bad[0]]}" for what, bad in wrong.items()]
@@ -114,6 +127,7 @@ def parse_frames(text: str, names: Sequence[str], classes: bool, missing: Collec
 def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tuple[Rows, str | None]:
     """Rows for every frame of the video, and a note where some of the file's were not used; see ``to_frames``.
 
+    Of rows with times a frame has that which began last of those that hold there.
     Raises InputError where rows that are meant for each frame are too many or too few, and for numbers that are not
     those of the frames.
     """
@@ -131,13 +145,12 @@ def place(found: TimedRows | None, frame_time_s: np.ndarray, width: int) -> tupl
                 "and video belong together and that the video is whole"
             )
         return to_frames(found, frame_time_s, width)
-    placed = np.flatnonzero(~np.isnan(found.start_s))
-    order = placed[np.argsort(found.start_s[placed], kind="stable")]
-    if not len(order):
-        return rows, None
-    time_s = frame_time_s + TOLERANCE_S
-    row = order[np.maximum(np.searchsorted(found.start_s[order], time_s, side="right") - 1, 0)]
-    inside = (found.start_s[row] <= time_s) & (time_s < found.end_s[row])
+    order, time_s = _in_order(found.start_s), frame_time_s + TOLERANCE_S
+    first, behind = (np.searchsorted(time_s, edge_s[order]) for edge_s in (found.start_s, found.end_s))
+    row = np.full(frames, -1)
+    for k, begin, end in zip(order, first, behind):
+        row[begin:end] = k
+    inside = row >= 0
     rows.values[inside], rows.valid[inside] = found.values[row[inside]], found.valid[row[inside]]
     rows.values[~rows.valid] = 0
     past = int((found.start_s[order] > rows.time_s[-1, 1]).sum()) if frames else len(order)
@@ -167,17 +180,24 @@ def _past(count: int, rows: int) -> str | None:
     return f"{count} of {rows} rows lie past the last frame and were not used" if count else None
 
 
+def _from_header(text: str) -> tuple[str, int]:
+    """A file's text from its header on, and how many lines stand in front of it, as they may in any table."""
+    text = re.sub(r"\r\n?", "\n", text.rstrip())
+    begin = BEFORE.match(text).end()
+    return text[begin:], text.count("\n", 0, begin)
+
+
 def _cells(text: str, wanted: Sequence[str] = ()) -> tuple[list[str], list[list[str]], list[int]]:
     """The header, which may have the columns wanted, the rows, and the line on which each of them ends."""
-    text = re.sub(r"\r\n?", "\n", text.rstrip())
+    text, before = _from_header(text)
     if not text:
         raise InputError("the file is empty")
     reader = _reader(text, _separator(text.split("\n", 1)[0], wanted), strict=True)
     try:
-        records = [([cell.strip() for cell in record], reader.line_num) for record in reader]
+        records = [([cell.strip() for cell in record], before + reader.line_num) for record in reader]
     except csv.Error as error:
         raise InputError(
-            f"line {reader.line_num}: {error}; close every double quote, and write one within a text twice"
+            f"line {before + reader.line_num}: {error}; close every double quote, and write one within a text twice"
         ) from None
     rows, line = zip(*records)
     return [name.lower() for name in rows[0]], list(rows[1:]), list(line[1:])
@@ -215,6 +235,29 @@ def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None,
         given = _column(rows, header.index("end_s"))
         end_s = np.where(np.isnan(given), end_s, given)
     return start_s, end_s
+
+
+def _in_order(start_s: np.ndarray) -> np.ndarray:
+    """Numbers of the rows that have a time, by that; those of one time stay in their order."""
+    placed = np.flatnonzero(~np.isnan(start_s))
+    return placed[np.argsort(start_s[placed], kind="stable")]
+
+
+def _again(start_s: np.ndarray, labelled: np.ndarray) -> list[int]:
+    """Rows that have the time of a later row and say something else; raises InputError for more than strays.
+
+    ``labelled`` (N, 1 + D): whether a row has a label, and its values.
+    """
+    order = _in_order(start_s)
+    differs = (np.diff(start_s[order]) == 0) & (np.diff(labelled[order], axis=0) != 0).any(axis=1)
+    again = sorted(order[:-1][differs].tolist())
+    if len(again) > STRAY * len(order):
+        raise InputError(
+            f"{len(again)} of {len(order)} rows have the time of another row and another label, the first at "
+            f"{start_s[again[0]]:g} s; a file holds the labels of one person, one row for each time: take those of "
+            "others out, or write the times with more decimals"
+        )
+    return again
 
 
 def _frames(header: list[str], rows: list[list[str]]) -> np.ndarray | None:
