@@ -66,6 +66,7 @@ def test_every_column_has_its_place(tmp_path):
     }  # fmt: skip
     assert row.keys() == set(COLUMNS)
     files = [row[name] for name in ("video", "audio", "transcript", "alignment", "annotation")]
+    files.append("c/a/00001.jpg")
     table(tmp_path, "\n".join(map(",".join, (row, [f'"{cell}"' for cell in row.values()]))), *files)
     found = index(tmp_path, task="classes/segment")
     unit, segment = only(found)
@@ -376,11 +377,42 @@ def test_paths_in_other_forms(tmp_path):
     table(tmp_path, "", *files)
     found = index(table(tmp_path / "corpus", text))
     assert [u.audio for u in found.units] == [
-        "s/a.wav", str(outside), str(tmp_path / "elsewhere" / "c.wav"), "s/d.wav", "s/\u00e9.wav",
+        "s/a.wav", str(outside), "../elsewhere/c.wav", "s/d.wav", "s/\u00e9.wav",
     ]  # fmt: skip
     assert all((tmp_path / "corpus" / u.audio).is_file() for u in found.units)
     assert [u.transcript for u in found.units if u.transcript] == [str(outside.with_suffix(".srt"))]
     assert found.findings == []
+
+
+@pytest.mark.parametrize("given_root", ["data/mine", "data/other/../mine", "{}/data/mine", "{}/data/other/../mine"])
+def test_paths_count_from_the_root_however_that_is_given(tmp_path, monkeypatch, given_root):
+    text = f"audio,annotation,label\n../s/*.wav,../s/a.csv,x\ns/b.wav,,y\n{tmp_path}/data/mine/s/c.wav,,y\n"
+    table(
+        tmp_path / "data" / "mine", text, "../s/a.wav", "../s/a.csv", "../s/a.vtt", "s/b.wav", "s/c.wav", "../other/d"
+    )
+    monkeypatch.chdir(tmp_path)
+    root = Path(given_root.format(tmp_path))
+    known = corpus(root, str(tmp_path / "data" / "mine" / "labels.csv"), task="classes/segment")
+    found = read(known)
+    assert [u.audio for u in found.units] == ["../s/a.wav", "s/b.wav", "s/c.wav"]
+    assert (found.units[0].transcript, found.segments[0].annotation) == ("../s/a.vtt", "../s/a.csv")
+    assert all((root / u.audio).is_file() for u in found.units)
+    assert found.findings == []
+    if ".." not in given_root:
+        assert known.text_files == {"table of segments": ("labels.csv",)}
+
+
+def test_beside_a_root_that_is_a_link_lies_what_the_path_says(tmp_path):
+    table(tmp_path / "disk" / "mine", "audio,label\n../s/a.wav,x\n")
+    table(tmp_path / "data", "", "s/a.wav")
+    (tmp_path / "data" / "mine").symlink_to(tmp_path / "disk" / "mine")
+    unit, _ = only(index(tmp_path / "data" / "mine"))
+    assert unit.audio == str(tmp_path / "data" / "s" / "a.wav")
+
+
+def test_patterns_as_windows_writes_them(tmp_path):
+    found = index(table(tmp_path, "audio,label\njoy\\*.wav,joy\n", "joy/a.wav", "joy/b.wav"))
+    assert [u.audio for u in found.units] == ["joy/a.wav", "joy/b.wav"]
 
 
 HOSTILE = ["a\nb", "a\tb", "a b", "$(rm x)", "{a}", 'a"', "-rf", "a;b", "x" * 200, "e\u0301", "@", "~", "a[1]*", "%j"]
@@ -549,6 +581,17 @@ def test_a_transcript_of_another_kind_is_a_finding(tmp_path, name):
     assert [u.transcript for u in found.units] == [None, "c.VTT"]
     reason = f"labels.csv, line 2: {name} is none of .tsv, .vtt, .srt, so no transcript"
     assert said(found) == [("text", "partial", reason)]
+
+
+def test_crops_are_a_folder_in_any_form(tmp_path):
+    cells = ["crops\\ann", "crops/ann/", "crops/ren\u00e9", "crops/bob", "crops/file", "."]
+    text = "video,start_s,crops,label\n" + "".join(f"a.mp4,{k},{cell},x\n" for k, cell in enumerate(cells))
+    found = index(table(tmp_path, text, "a.mp4", "crops/ann/00001.jpg", "crops/rene\u0301/00001.jpg", "crops/file"))
+    assert [s.crops for s in found.segments] == ["crops/ann", "crops/ann", "crops/rene\u0301", None, None, "."]
+    assert said(found) == [
+        ("video", "partial", f"labels.csv, line {line}: there is no folder crops/{name}, so no crops")
+        for line, name in ((5, "bob"), (6, "file"))
+    ]
 
 
 def test_recordings_in_several_parts_have_none(tmp_path):
