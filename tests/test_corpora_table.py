@@ -735,6 +735,25 @@ def test_a_transcript_is_of_the_recording_that_has_its_whole_name(tmp_path, seco
     assert found.findings == []
 
 
+def test_tables_beside_recordings_are_no_transcripts(tmp_path):
+    frames, words = "frame\tlabel\n0\tjoy\n", '"word"\tSTART\tend\nhello\t0\t1\n'
+    text = "video\tstart_s\tannotation\na.mp4\t0\ta.tsv\nlabels.mp4\t0\t\nc.mp4\t0\t\nc.mp4\t1\t\nd.mp4\t0\t\n"
+    names = {"a.tsv": words, "c.tsv": frames, "c.vtt": "", "d.tsv": words, "labels.tsv": text}
+    table(tmp_path, "", "a.mp4", "labels.mp4", "c.mp4", "d.mp4")
+    for name, content in names.items():
+        (tmp_path / name).write_text(content)
+    found = read(corpus(tmp_path, "labels.tsv", task="classes/frame"))
+    assert [u.transcript for u in found.units] == [None, None, "c.vtt", "d.tsv"], "named otherwise, or of other columns"
+    assert said(found) == [(
+        "text", "partial", "not taken for a transcript, whose first line names word, start, end: c.tsv; if one is "
+        "meant, name its columns so"
+    )]  # fmt: skip
+    (tmp_path / "transcripts").mkdir()
+    (tmp_path / "d.tsv").rename(tmp_path / "transcripts" / "c.tsv")
+    found = read(corpus(tmp_path, "labels.tsv", task="classes/frame"))
+    assert "c.mp4 has several transcripts: c.vtt, transcripts/c.tsv" in said(found)[1][2]
+
+
 def test_captions_that_are_not_used_are_said(tmp_path):
     text = "video,start_s,text,label\ntalk.mp4,0,Well,x\ntalk.mp4,1,,x\ntalk.mp4,2,Yes,x\nb.mp4,0,,y\n"
     found = index(table(tmp_path, text, "talk.mp4", "b.mp4", "talk.en.vtt", "b.en.vtt"))
