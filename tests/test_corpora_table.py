@@ -594,6 +594,27 @@ def test_crops_are_a_folder_in_any_form(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("rows", "together"), [
+    (["0,,whole,whole,,ann", "0,,whole,whole,,bob"], ["v/a.mp4"]),
+    (["0,5,whole,whole,,ann", "4,9,whole,whole,,bob", "8,9,whole,whole,,cy"], ["v/a.mp4"]),
+    (["0,5,left_half,whole,,ann", "4,9,left_half,whole,,bob"], ["the left_half of v/a.mp4"]),
+    (["0,5,whole,whole,,ann", "5,9,whole,whole,,bob"], []),
+    (["0,5,whole,whole,,ann", "4,9,whole,whole,,ann"], []),
+    (["0,,whole,left,,ann", "0,,whole,right,,bob"], []),
+    (["0,,left_half,whole,,ann", "0,,right_half,whole,,bob"], []),
+    (["0,,whole,whole,c/ann,ann", "0,,whole,whole,,bob"], []),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_people_of_whom_one_face_would_be_taken_are_said(tmp_path, rows, together, kind):
+    text = f"{kind},start_s,end_s,picture,side,crops,speaker\n" + "".join(f"v/a.mp4,{row}\n" for row in rows)
+    found = index(table(tmp_path, text, "v/a.mp4", "c/ann/1.jpg"), task="classes/segment")
+    seen = [f for f in found.findings if f.modality == "video"]
+    assert [(f.unit, f.segment, f.status) for f in seen] == [("a", None, "partial")] * len(together) * (kind == "video")
+    for finding, where in zip(seen, together):
+        who = ", ".join(row.split(",")[-1] for row in rows)
+        assert finding.reason.startswith(f"{who} are in {where} at one time, and nothing says whose face is whose")
+
+
 def test_recordings_in_several_parts_have_none(tmp_path):
     text = "audio,start_s,part,label\na.wav,0,train,x\na.wav,1,test,x\nb.wav,0,test,x\n"
     assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]

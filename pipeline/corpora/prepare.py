@@ -25,7 +25,7 @@ from pipeline.corpora.transcripts import (
 )
 from pipeline.corpora.tree import below
 from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
-from pipeline.records import Finding, InputError, Unit, by_unit
+from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
 MAX_IN_ONE = 200
@@ -60,9 +60,28 @@ def read(corpus: Corpus, media_units: int | None = None) -> Index:
         found.findings += unusable(segments_of[unit_id], f"the transcript supplied was not used: {problem}")
     passed = {unit.unit_id: why for unit in units if (why := not_used(unit, segments_of[unit.unit_id]))}
     found.findings += [Finding(unit_id, None, "text", "ok", why) for unit_id, why in passed.items()]
+    found.findings += (finding for unit in units for finding in _of_one_face(unit, segments_of[unit.unit_id]))
     found.findings += _unfinished(corpus.root, units)
     segments = [replace(s, shard=shard_of[s.unit_id]) for s in found.segments]
     return Index(units, segments, found.labels, found.findings, found.ratings)
+
+
+def _of_one_face(unit: Unit, segments: Sequence[Segment]) -> Iterator[Finding]:
+    """A finding for each view of a video in which several people are at one time, and nothing says which is who."""
+    at_once: dict[str, dict[str, None]] = defaultdict(dict)
+    ends_s: dict[str, dict[str, float]] = defaultdict(dict)  # of each person, by view
+    unknown = (s for s in segments if unit.video and s.side == "whole" and not s.crops)
+    for segment in sorted(unknown, key=lambda s: s.start_s):
+        own, still = segment.speaker, {who: t for who, t in ends_s[segment.picture].items() if t > segment.start_s}
+        if still.keys() - {own}:
+            at_once[segment.picture] |= dict.fromkeys([*still, own])
+        ends_s[segment.picture] = {**still, own: max(segment.end_s, still.get(own, 0.0))}
+    for picture, people in at_once.items():
+        who = ", ".join([*people][:3]) + (" and others" if len(people) > 3 else "")
+        where = unit.video if picture == "whole" else f"the {picture} of {unit.video}"
+        reason = f"{who} are in {where} at one time, and nothing says whose face is whose: each has the largest one; "
+        reason += "say who is left and who is right (side), or give picture or crops"
+        yield Finding(unit.unit_id, None, "video", "partial", reason)
 
 
 def _unfinished(root: Path, units: Sequence[Unit]) -> Iterator[Finding]:
