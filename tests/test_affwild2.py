@@ -419,13 +419,14 @@ def test_linked_folders_are_followed_once(tmp_path):
 def test_an_unusable_transcript_costs_words_and_nothing_else(tmp_path):
     """From the index to coverage: without a recogniser there are no words, and the table says why."""
     root, results = tree(tmp_path / "corpus", ["0,0"] * 10), tmp_path / "results"
-    (root / "videos" / "batch1" / "a.tsv").write_text("text\tfrom\tto\n")
+    (root / "transcripts").mkdir()
+    (root / "transcripts" / "a.tsv").write_text("text\tfrom\tto\n")
     run_index(root, results)
     arguments = ["--root", str(root), "--tables", str(results), "--shard", "a"]
     CliRunner().invoke(words_command, [*arguments, "--out", str(results / "words" / "a.tsv")], catch_exceptions=False)
     (row,) = [row for row in collect(results, []) if row.modality == "text"]
     assert (row.segment, row.status, row.valid_fraction) == ("a", "absent", 0)
-    assert row.reason.startswith("the transcript supplied was not used: videos/batch1/a.tsv: the first line is")
+    assert row.reason.startswith("the transcript supplied was not used: transcripts/a.tsv: the first line is")
     (label,) = [row for row in collect(results, []) if row.modality == "label"]
     assert label.status == "ok"
 

@@ -178,6 +178,23 @@ def test_words_of_given_times_come_before_captions_beside_a_recording(shared, tm
     assert notes == ["talk.en.vtt is not used for 2 of 2 segments, which have words of their own."]
 
 
+@pytest.mark.parametrize(("name", "text"), [
+    ("talk.vtt", "WEBVTT\n\n00:00.000 --> 00:01.000\nmine\n"), ("talk.tsv", "start_s\tend_s\ttext\n0\t1\tmine\n"),
+])  # fmt: skip
+def test_a_file_of_given_times_is_no_transcript_besides(shared, tmp_path, monkeypatch, name, text):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    (tmp_path / name).write_text(text)
+    requests = []
+    monkeypatch.setattr(command, "predict_all", lambda order, given, *_: requests.extend(given) or {})
+    monkeypatch.chdir(tmp_path)
+    run("model", "talk.mpg", "--out", "out", "--segments", name)
+    recording = open_recording(Path("talk.mpg"), False, requests[0].wish)
+    assert [segment.text for segment in recording.segments] == ["mine"]
+    assert (recording.unit.transcript, recording.unused) == (None, "")
+    (tmp_path / "talk.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nother\n")
+    assert open_recording(Path("talk.mpg"), False, requests[0].wish).unit.transcript == "talk.srt"
+
+
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     for _, results, model in made.values():
         files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
@@ -455,6 +472,15 @@ def test_what_was_predicted_by_other_code_is_predicted_again(quick, tmp_path, mo
         monkeypatch.setattr(batch, "code", code)
         assert run(*arguments) is None
         assert written == ["a"] * done
+
+
+def test_given_times_that_lie_elsewhere_ask_for_nothing_again(quick, tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    written = command_outputs(monkeypatch, stop_at="")
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("start_s,end_s\n0,1\n")
+        assert run(quick[0], tmp_path / "a.wav", "--out", tmp_path / "o", "--segments", tmp_path / name) is None
+    assert written == ["a"]
 
 
 def test_a_recording_that_is_done_stays_so_when_control_c_follows_at_once(quick, tmp_path, monkeypatch):

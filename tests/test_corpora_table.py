@@ -66,6 +66,7 @@ def test_every_column_has_its_place(tmp_path):
     }  # fmt: skip
     assert row.keys() == set(COLUMNS)
     files = [row[name] for name in ("video", "audio", "transcript", "alignment", "annotation")]
+    files.append("c/a/00001.jpg")
     table(tmp_path, "\n".join(map(",".join, (row, [f'"{cell}"' for cell in row.values()]))), *files)
     found = index(tmp_path, task="classes/segment")
     unit, segment = only(found)
@@ -376,11 +377,42 @@ def test_paths_in_other_forms(tmp_path):
     table(tmp_path, "", *files)
     found = index(table(tmp_path / "corpus", text))
     assert [u.audio for u in found.units] == [
-        "s/a.wav", str(outside), str(tmp_path / "elsewhere" / "c.wav"), "s/d.wav", "s/\u00e9.wav",
+        "s/a.wav", str(outside), "../elsewhere/c.wav", "s/d.wav", "s/\u00e9.wav",
     ]  # fmt: skip
     assert all((tmp_path / "corpus" / u.audio).is_file() for u in found.units)
     assert [u.transcript for u in found.units if u.transcript] == [str(outside.with_suffix(".srt"))]
     assert found.findings == []
+
+
+@pytest.mark.parametrize("given_root", ["data/mine", "data/other/../mine", "{}/data/mine", "{}/data/other/../mine"])
+def test_paths_count_from_the_root_however_that_is_given(tmp_path, monkeypatch, given_root):
+    text = f"audio,annotation,label\n../s/*.wav,../s/a.csv,x\ns/b.wav,,y\n{tmp_path}/data/mine/s/c.wav,,y\n"
+    table(
+        tmp_path / "data" / "mine", text, "../s/a.wav", "../s/a.csv", "../s/a.vtt", "s/b.wav", "s/c.wav", "../other/d"
+    )
+    monkeypatch.chdir(tmp_path)
+    root = Path(given_root.format(tmp_path))
+    known = corpus(root, str(tmp_path / "data" / "mine" / "labels.csv"), task="classes/segment")
+    found = read(known)
+    assert [u.audio for u in found.units] == ["../s/a.wav", "s/b.wav", "s/c.wav"]
+    assert (found.units[0].transcript, found.segments[0].annotation) == ("../s/a.vtt", "../s/a.csv")
+    assert all((root / u.audio).is_file() for u in found.units)
+    assert found.findings == []
+    if ".." not in given_root:
+        assert known.text_files == {"table of segments": ("labels.csv",)}
+
+
+def test_beside_a_root_that_is_a_link_lies_what_the_path_says(tmp_path):
+    table(tmp_path / "disk" / "mine", "audio,label\n../s/a.wav,x\n")
+    table(tmp_path / "data", "", "s/a.wav")
+    (tmp_path / "data" / "mine").symlink_to(tmp_path / "disk" / "mine")
+    unit, _ = only(index(tmp_path / "data" / "mine"))
+    assert unit.audio == str(tmp_path / "data" / "s" / "a.wav")
+
+
+def test_patterns_as_windows_writes_them(tmp_path):
+    found = index(table(tmp_path, "audio,label\njoy\\*.wav,joy\n", "joy/a.wav", "joy/b.wav"))
+    assert [u.audio for u in found.units] == ["joy/a.wav", "joy/b.wav"]
 
 
 HOSTILE = ["a\nb", "a\tb", "a b", "$(rm x)", "{a}", 'a"', "-rf", "a;b", "x" * 200, "e\u0301", "@", "~", "a[1]*", "%j"]
@@ -551,6 +583,38 @@ def test_a_transcript_of_another_kind_is_a_finding(tmp_path, name):
     assert said(found) == [("text", "partial", reason)]
 
 
+def test_crops_are_a_folder_in_any_form(tmp_path):
+    cells = ["crops\\ann", "crops/ann/", "crops/ren\u00e9", "crops/bob", "crops/file", "."]
+    text = "video,start_s,crops,label\n" + "".join(f"a.mp4,{k},{cell},x\n" for k, cell in enumerate(cells))
+    found = index(table(tmp_path, text, "a.mp4", "crops/ann/00001.jpg", "crops/rene\u0301/00001.jpg", "crops/file"))
+    assert [s.crops for s in found.segments] == ["crops/ann", "crops/ann", "crops/rene\u0301", None, None, "."]
+    assert said(found) == [
+        ("video", "partial", f"labels.csv, line {line}: there is no folder crops/{name}, so no crops")
+        for line, name in ((5, "bob"), (6, "file"))
+    ]
+
+
+@pytest.mark.parametrize(("rows", "together"), [
+    (["0,,whole,whole,,ann", "0,,whole,whole,,bob"], ["v/a.mp4"]),
+    (["0,5,whole,whole,,ann", "4,9,whole,whole,,bob", "8,9,whole,whole,,cy"], ["v/a.mp4"]),
+    (["0,5,left_half,whole,,ann", "4,9,left_half,whole,,bob"], ["the left_half of v/a.mp4"]),
+    (["0,5,whole,whole,,ann", "5,9,whole,whole,,bob"], []),
+    (["0,5,whole,whole,,ann", "4,9,whole,whole,,ann"], []),
+    (["0,,whole,left,,ann", "0,,whole,right,,bob"], []),
+    (["0,,left_half,whole,,ann", "0,,right_half,whole,,bob"], []),
+    (["0,,whole,whole,c/ann,ann", "0,,whole,whole,,bob"], []),
+])  # fmt: skip
+@pytest.mark.parametrize("kind", ["video", "audio"])
+def test_people_of_whom_one_face_would_be_taken_are_said(tmp_path, rows, together, kind):
+    text = f"{kind},start_s,end_s,picture,side,crops,speaker\n" + "".join(f"v/a.mp4,{row}\n" for row in rows)
+    found = index(table(tmp_path, text, "v/a.mp4", "c/ann/1.jpg"), task="classes/segment")
+    seen = [f for f in found.findings if f.modality == "video"]
+    assert [(f.unit, f.segment, f.status) for f in seen] == [("a", None, "partial")] * len(together) * (kind == "video")
+    for finding, where in zip(seen, together):
+        who = ", ".join(row.split(",")[-1] for row in rows)
+        assert finding.reason.startswith(f"{who} are in {where} at one time, and nothing says whose face is whose")
+
+
 def test_recordings_in_several_parts_have_none(tmp_path):
     text = "audio,start_s,part,label\na.wav,0,train,x\na.wav,1,test,x\nb.wav,0,test,x\n"
     assert [u.part for u in index(table(tmp_path, text, "a.wav", "b.wav")).units] == [None, "test"]
@@ -690,6 +754,25 @@ def test_a_transcript_is_of_the_recording_that_has_its_whole_name(tmp_path, seco
     )
     assert [u.transcript for u in found.units] == [None, "transcripts/S01.pos.srt"]
     assert found.findings == []
+
+
+def test_tables_beside_recordings_are_no_transcripts(tmp_path):
+    frames, words = "frame\tlabel\n0\tjoy\n", '"word"\tSTART\tend\nhello\t0\t1\n'
+    text = "video\tstart_s\tannotation\na.mp4\t0\ta.tsv\nlabels.mp4\t0\t\nc.mp4\t0\t\nc.mp4\t1\t\nd.mp4\t0\t\n"
+    names = {"a.tsv": words, "c.tsv": frames, "c.vtt": "", "d.tsv": words, "labels.tsv": text}
+    table(tmp_path, "", "a.mp4", "labels.mp4", "c.mp4", "d.mp4")
+    for name, content in names.items():
+        (tmp_path / name).write_text(content)
+    found = read(corpus(tmp_path, "labels.tsv", task="classes/frame"))
+    assert [u.transcript for u in found.units] == [None, None, "c.vtt", "d.tsv"], "named otherwise, or of other columns"
+    assert said(found) == [(
+        "text", "partial", "not taken for a transcript, whose first line names word, start, end: c.tsv; if one is "
+        "meant, name its columns so"
+    )]  # fmt: skip
+    (tmp_path / "transcripts").mkdir()
+    (tmp_path / "d.tsv").rename(tmp_path / "transcripts" / "c.tsv")
+    found = read(corpus(tmp_path, "labels.tsv", task="classes/frame"))
+    assert "c.mp4 has several transcripts: c.vtt, transcripts/c.tsv" in said(found)[1][2]
 
 
 def test_captions_that_are_not_used_are_said(tmp_path):

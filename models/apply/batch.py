@@ -128,8 +128,10 @@ def _not_begun(left: list[Pending], failure: Failure) -> dict[Path, Failure]:
 
 def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on; ``setup`` is one for recordings that are predicted alike."""
-    wish, digests = request.wish, [content(file) for file in (request.path, transcript_of(request.path)[0]) if file]
+    wish, path = request.wish, request.path
+    digests = [content(file) for file in (path, transcript_of(path, wish.times)[0]) if file]
     how = {**vars(wish), "spans": wish.spans is not None, "folds": sorted(order.folds)}
+    del how["times"]  # what it holds counts
     alike = {"model": model.digest, "code": _code(model, order), "how": how | {"recogniser": repr(order.recogniser)}}
     setup = sha256(json.dumps(alike, sort_keys=True).encode()).hexdigest()[:SHORT]
     return {**alike, "setup": setup, "recording": digests, "spans": repr(wish.spans), "overlay": order.overlay}

@@ -71,7 +71,7 @@ def predict(
         raise InputError("--recogniser-weights and --recogniser-options are of a --recogniser; give it, too")
     paths = find(recordings)
     spans = read_spans(segments, paths) if segments else {}
-    wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s) for path in paths}
+    wishes = {path: Wish(people, side or "whole", spans.get(path), window_s, hop_s, segments) for path in paths}
     _check_writable(out)
     for path in paths:
         check_apart(path, out)

@@ -32,6 +32,7 @@ class Wish:
     spans: Sequence[Span] | None = None
     window_s: float | None = None
     hop_s: float | None = None
+    times: Path | None = None  # the file that the spans are of, which is no transcript besides
 
     def __post_init__(self):
         """Raise InputError for wishes of which one would be forgotten."""
@@ -96,7 +97,7 @@ def open_recording(path: Path, frames: bool, wish: Wish) -> Recording:
 
     Raises InputError where it has neither picture nor sound, is a single picture, or no wished stretch lies in it.
     """
-    seen, (transcript, unused) = _look(path, frames), transcript_of(path)
+    seen, (transcript, unused) = _look(path, frames), transcript_of(path, wish.times)
     unit, pictures = seen.unit, seen.frame_time_s is not None
     if transcript:
         unit = replace(unit, transcript=transcript.relative_to(seen.root).as_posix())
@@ -139,11 +140,14 @@ def _look(path: Path, frames: bool) -> Recording:
     return Recording(root, unit, (), end_s, video.time_s, notes=tuple(notes), truncated=truncated)
 
 
-def transcript_of(path: Path) -> tuple[Path | None, str]:
-    """The transcript that lies beside a recording, if it can be used; and why none of those that lie there is."""
-    root = path.absolute().parent
+def transcript_of(path: Path, times: Path | None = None) -> tuple[Path | None, str]:
+    """The transcript that lies beside a recording, if it can be used; and why none of those that lie there is.
+
+    The file of ``times`` is none of them: what it says is said of its stretches.
+    """
+    root, given = path.absolute().parent, times and os.path.realpath(times)
     try:
-        found = find_transcript(root, path.name)
+        found = find_transcript(root, path.name, is_other=lambda file: os.path.realpath(file) == given)
         if found:
             read_cues(found)
     except InputError as error:

@@ -67,6 +67,10 @@ def with_speakers(captions: Sequence[Cue]) -> list[Cue]:
     counts = Counter(name for name, _ in distinct)
     # "The point is: we won" is words; "Vincent van Gogh: hi" is told from it by coming again.
     known = {name for name, n in counts.items() if n > 1 or not any(word[0].islower() for word in name.split())}
+    # "Warning: hot" on a later line is words; who speaks begins a caption some time, or is numbered as "Speaker 2".
+    begin = {first["name"] for ((_, first), *_) in lines if first}
+    begin.update(name for caption in captions for name in _VOICE.findall(caption.text))
+    known = {name for name in known if name in begin or name[-1].isdigit()}
     begun = sum(first is not None and first["name"] in known for ((_, first), *_) in lines)
     if len(captions) < MIN_NAMED or 2 * begun <= len(captions):
         known = set()

@@ -158,12 +158,13 @@ def files_read(
         "supplied annotations": (segment.annotation for segment in segments),
     }
     for what, patterns in corpus.text_files.items():
-        kinds[what] = _matching(prints.root, patterns)
+        kinds[what] = matching(prints.root, patterns)
     found = [_of(what, prints, paths) for what, paths in kinds.items()]
     return [row for row in found if row.files]
 
 
-def _matching(root: Path, patterns: Sequence[str]) -> Iterator[str]:
+def matching(root: Path, patterns: Sequence[str]) -> Iterator[str]:
+    """Paths of the files that patterns below the root name, litter left out."""
     for pattern in patterns:
         yield from (path for path in glob.glob(pattern, root_dir=root) if not is_litter(os.path.basename(path)))
 

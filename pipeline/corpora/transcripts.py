@@ -60,21 +60,33 @@ def recordings_of(names: Iterable[str]) -> set[str]:
     return {stem for stem, suffix in parts if suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES}
 
 
+def folder_of_own(recordings: str) -> str | None:
+    """The folder of transcripts for recordings of one folder below the root alone; None for what lies elsewhere."""
+    elsewhere = recordings.startswith("/") or recordings.split("/")[0] == ".."
+    return None if elsewhere else os.path.normpath(f"{FOLDER}/{recordings}")
+
+
 def find_transcript(
-    root: Path, video: str, look: Callable[[Path], Found] = transcripts_in, recordings: Collection[str] | None = None
+    root: Path,
+    video: str,
+    look: Callable[[Path], Found] = transcripts_in,
+    recordings: Collection[str] | None = None,
+    is_other: Callable[[Path], bool] = lambda path: False,
 ) -> Path | None:
     """The transcript of a video, given by its path below ``root``; raises InputError where there are several.
 
     ``look`` is how to look into a folder; whoever asks for many videos passes one that remembers. ``recordings`` are
-    the names, without suffix, of all that may have transcripts of their own; None: of all beside the video.
+    the names, without suffix, of all that may have transcripts of their own; None: of all beside the video. What
+    ``is_other`` says of a file is known to be something else.
     """
     stem, found = Path(video).stem, []
     recordings = recordings_of(_names_in((root / video).parent)) if recordings is None else recordings
-    fuller = root / FOLDER / Path(video).parent
+    fuller = root / (folder_of_own(os.path.dirname(video)) or FOLDER)
     supplied = fuller if look(fuller).get(stem) else root / FOLDER
     for folder in dict.fromkeys([(root / video).parent, supplied]):
         found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
     found = [(rank, path) for rank, path in found if path.is_file() and not (rank and path.stem in recordings)]
+    found = [(rank, path) for rank, path in found if not is_other(path)]
     best = [path for rank, path in found if rank == min(found)[0]]
     if len(best) > 1:
         names = ", ".join(below(root, p) for p in best)
@@ -98,6 +110,18 @@ def read_cues(path: Path, whole: bool = False) -> list[Cue]:
     except csv.Error as error:
         raise InputError(f"{path}: not a tab-separated table ({error}); correct the file") from None
     return sorted(cues, key=lambda c: (c.start_s, c.end_s))
+
+
+def is_other_table(path: Path) -> bool:
+    """Whether a file is a ``.tsv`` whose first line has not the columns of a transcript."""
+    if path.suffix.lower() != ".tsv":
+        return False
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            first = stream.readline()
+    except (OSError, UnicodeDecodeError):  # said where it is read
+        return False
+    return not set(COLUMNS) <= {name.strip().strip('"').strip().lower() for name in first.split("\t")}
 
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:

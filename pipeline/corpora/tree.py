@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pipeline.records import InputError
@@ -67,17 +67,18 @@ def _folders(folder: Path) -> list[Path]:
 
 def below(root: Path, path: Path) -> str:
     """A path as tables hold it: from the root, or as it is where it lies elsewhere."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    base = next((base for base in (root, root.absolute()) if path.is_relative_to(base)), None)
+    return (path.relative_to(base) if base else path).as_posix()
 
 
-def names_in(folder: str) -> dict[str, str]:
+def names_in(folder: str, is_meant: Callable[[os.DirEntry], bool] = os.DirEntry.is_file) -> dict[str, str]:
     """Names of a folder's files by these names and by their usual form (NFC); none where there is no folder.
 
     A name that differs only in how Unicode writes its accents is the same name: macOS takes them apart.
     """
     try:
         with os.scandir(folder or ".") as entries:
-            names = [entry.name for entry in entries if entry.is_file()]
+            names = [entry.name for entry in entries if is_meant(entry)]
     except OSError:
         return {}
     return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}

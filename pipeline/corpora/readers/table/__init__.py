@@ -1,7 +1,7 @@
 """Any corpus that a table describes: a row for each segment, files where the user has them; see docs/corpora.md.
 
-``file`` reads the table, ``rows`` makes units, segments and labels of its rows, ``frames`` reads files of frame-wise
-labels.
+``file`` reads the table, ``rows`` makes units, segments and labels of its rows, ``places`` finds the files that they
+name, ``frames`` reads files of frame-wise labels.
 """
 
 import glob
@@ -17,7 +17,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.readers.table.file import COLUMNS, MISSING, NUMBERS, PARTS, TableFile, number
-from pipeline.corpora.readers.table.rows import Places, read_rows
+from pipeline.corpora.readers.table.places import Places
+from pipeline.corpora.readers.table.rows import read_rows
 from pipeline.corpora.tree import below, read_text
 from pipeline.records import Finding, InputError, Segment, check_numbers
 from pipeline.registry import options

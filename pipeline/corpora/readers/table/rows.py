@@ -1,9 +1,6 @@
 """From the rows of a table to recordings, segments and labels: rows of one file are one recording."""
 
-import glob
 import os
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -13,47 +10,14 @@ from typing import cast
 
 from pipeline.corpora.base import Index
 from pipeline.corpora.readers.table.file import PARTS, Row, TableFile, is_label, number
+from pipeline.corpora.readers.table.places import Places
 from pipeline.corpora.transcripts import READERS, is_transcript
-from pipeline.corpora.tree import LITTER, below, is_litter, names_in
 from pipeline.names import safe_id, safe_ids
 from pipeline.records import InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")
-MODALITY = {"transcript": "text", "alignment": "text", "annotation": "label"}
-_PATTERN = re.compile(r"[*?\[]")
-
-
-class Places:
-    """Files that cells name, below ``root`` or by absolute paths; network shares are asked for each folder once."""
-
-    def __init__(self, root: Path):
-        self.root = root
-        self._known: dict[str, tuple[str, dict[str, str]]] = {}
-
-    def file(self, text: str) -> str | None:
-        """Path of a file as tables hold it; None where there is no such file."""
-        folder, name = os.path.split(text)
-        if folder not in self._known:
-            whole = os.path.normpath(os.path.join(self.root, folder))
-            self._known[folder] = below(self.root, Path(whole)), names_in(whole)
-        where, names = self._known[folder]
-        found = names.get(name) or names.get(unicodedata.normalize("NFC", name))
-        if found:
-            return found if where == "." else f"{where}/{found}"
-        return self.file(text.replace("\\", "/")) if "\\" in text else None
-
-    def media(self, text: str, kind: str) -> list[str]:
-        """Paths of the file that a cell names, or of all videos (or sounds, by ``kind``) that match its pattern."""
-        found = self.file(text)
-        if found or not _PATTERN.search(text):
-            return [found] if found else []
-        from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-
-        suffixes = VIDEO_SUFFIXES if kind == "video" else AUDIO_SUFFIXES + VIDEO_SUFFIXES
-        matches = (self.file(path) for path in glob.glob(text, root_dir=self.root, recursive=True))
-        wanted = {path for path in matches if path and path.lower().endswith(suffixes)}
-        return sorted(p for p in wanted if not is_litter(os.path.basename(p)) and LITTER.isdisjoint(p.split("/")))
+MODALITY = {"transcript": "text", "alignment": "text", "annotation": "label", "crops": "video"}
 
 
 @dataclass(slots=True)
@@ -224,9 +188,10 @@ def _read_recording(
         supplied = {}
         for kind in MODALITY:
             if cell := entry.row.cells.get(kind):
-                supplied[kind] = places.file(cell)
+                what, find = ("folder", places.folder) if kind == "crops" else ("file", places.file)
+                supplied[kind] = find(cell)
                 if supplied[kind] is None:
-                    say(MODALITY[kind], "partial", f"there is no file {cell}, so no {kind}")
+                    say(MODALITY[kind], "partial", f"there is no {what} {cell}, so no {kind}")
                 elif kind == "transcript" and not is_transcript(cell):
                     say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
                     supplied[kind] = None
@@ -277,7 +242,7 @@ def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[s
         text=text,
         audio=own_audio,
         alignment=supplied.get("alignment"),
-        crops=cells.get("crops"),
+        crops=supplied.get("crops"),
         annotation=supplied.get("annotation"),
         group=cells.get("group"),
         turn=_turn(cells, say),
