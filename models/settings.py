@@ -9,7 +9,7 @@ protocol        {"name", "description", "caveat"}
 models          name -> {"title", "description", "citation", "notes": [{"title", "text"}], "training"}, from the
                 Fusion's class; ``citation`` is a key of references.bib, ``training`` what a published form brings
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]
-folds           how many
+folds           how many; 0 where there can be none, and the protocol's description then says why
 feature_jobs    into how many jobs the features of one extractor are cut
 training_jobs   names of the jobs that train one run: its folds, or "all"
 root, scale     name of the corpus's folder, null where it is synthetic; research or demo

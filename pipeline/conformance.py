@@ -26,8 +26,14 @@ def verdicts(checks: Checks, plug: Plug) -> Iterator[tuple[str, str, bool]]:
         except (Wrong, InputError) as error:
             yield title, str(error), False
         except Exception as error:  # a plug is anybody's code
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            yield title, f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})", False
+            yield title, described(error), False
+
+
+def described(error: Exception, file: str | None = None) -> str:
+    """An error of a plug's code, and where: the last line of its ``file`` that it came through, else of any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [frame for frame in frames if file in (None, frame.filename)] or frames
+    return f"{type(error).__name__}: {error} ({Path(at[-1].filename).name}, line {at[-1].lineno})"
 
 
 def say(checks: Checks, plug: Plug, what: str) -> None:

@@ -1,5 +1,6 @@
 """What ``affectflow check`` foresees of a split: sizes counted by hand, and where nothing could be decided."""
 
+import json
 import re
 from hashlib import sha256
 from itertools import takewhile
@@ -12,9 +13,11 @@ import soundfile
 from models.evaluation.statuses import Status
 from models.protocols.labels import usable
 from models.protocols.split import assign
+from models.settings import Settings
 from pipeline.corpora import raw
 from pipeline.corpora.resolve import with_ends
 from pipeline.files import digest_file
+from pipeline.records import InputError
 from pipeline.weights import slug
 from workflow.check import configuration, parts_and_costs_of, plan_of, split_of
 from workflow.estimate import volume
@@ -25,10 +28,10 @@ CONTRAST = {"question": "Does attention help?", "a": "self-A", "b": "early-A"}
 
 
 @pytest.fixture
-def table(tmp_path):
-    """The lines on the parts of a corpus of speakers with so many clips, of two classes in turn."""
+def spoken(tmp_path):
+    """A corpus of speakers with so many clips, of two classes in turn."""
 
-    def lines(clips, contrasts=(CONTRAST,), protocol="speaker"):
+    def make(clips, contrasts=(CONTRAST,), protocol="speaker"):
         rows = [f"{one}{k}.wav,{one},{'xy'[k % 2]}" for one, many in clips.items() for k in range(many)]
         for row in rows:
             (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
@@ -36,7 +39,17 @@ def table(tmp_path):
         entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
         config = configuration(())
         config["corpora"] = {"mine": {**entry, **RUNS, "contrasts": list(contrasts)}}
-        told = parts_and_costs_of(Corpora(config)["mine"])
+        return Corpora(config)["mine"]
+
+    return make
+
+
+@pytest.fixture
+def table(spoken):
+    """The lines on the parts of such a corpus."""
+
+    def lines(*args, **options):
+        told = parts_and_costs_of(spoken(*args, **options))
         return list(takewhile(lambda line: not line.startswith("costs"), told))
 
     return lines
@@ -90,6 +103,22 @@ def test_checkpoints_of_one_s_own_are_named_where_the_scale_is_demo(tmp_path):
     assert scale.endswith(" random networks (checkpoints of your own stay as they are), to try the path")
 
 
+def test_a_corpus_without_folds_is_described_and_its_features_are_priced(spoken, tmp_path):
+    known = spoken({"s0": 6})
+    told = [line.split(maxsplit=1) for line in [*plan_of(known), *parts_and_costs_of(known)]]
+    assert ["trainings", "none, for there are no folds"] in told
+    (why,) = [rest for what, rest in told if what == "protocol"]
+    assert why.startswith("speaker, no folds: protocol speaker needs at least 2 different speakers; there are ['s0']")
+    assert {"audio", "wav2vec2"} <= {what for what, _ in told}
+    assert not {"split", "training"} & {what for what, _ in told}
+    with pytest.raises(InputError, match=r"corpora\.mine: protocol speaker needs at least 2"):
+        _ = known.folds
+    (tmp_path / "config.json").write_text(json.dumps(known.configuration))
+    written = Settings.from_json(tmp_path / "config.json")
+    assert (written.folds, written.training_jobs) == (0, [])
+    assert written.protocol.description.startswith("protocol speaker needs at least 2")
+
+
 READER = """
 from affectflow import Corpus, Index, Segment, Unit
 
@@ -115,6 +144,51 @@ def test_a_reader_that_only_annotates_has_labels(tmp_path):
     line, *_ = parts_and_costs_of(known)
     assert re.fullmatch(r"split +training \d to \d, development \d(?: to \d)?, test 2 to 3 .*", line), line
     assert volume(known, split_of(known)).trained_s == 120 * 4 / 5  # one of five folds is tested
+
+
+def test_the_index_follows_what_a_reader_s_review_is_and_reads(tmp_path):
+    """Which says what it finds after the index is planned."""
+    config, found = configuration(()), []
+    own = {"root": str(tmp_path), "protocol": "group", "runs": {"self_frames": ["V"]}, "contrasts": []}
+    lasts = '    text_files = {"lengths": ("lengths.csv",)}\n'
+    reviews = {"none": "", "one": lasts + "    def review(self, found): return found.findings[:0]\n"}
+    for name, review, text in (("none", "none", "1"), ("none", "none", "2"), ("one", "one", "2"), ("one", "one", "3")):
+        (tmp_path / f"{name}.py").write_text(READER + reviews[review])
+        (tmp_path / "lengths.csv").write_text(text)
+        config["corpora"] = {"mine": {"reader": f"{tmp_path}/{name}.py:Moods", **own}}
+        found.append(Corpora(config)["mine"].tables_digest)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{}["mood"]', "KeyError: 'mood' (broken.py, line 8)"),
+        ('__import__("json").loads("{")', "JSONDecodeError: Expecting property name enclosed in double quotes"),
+        ("None + 1", "TypeError: unsupported operand type(s) for +: 'NoneType' and 'int' (broken.py, line 8)"),
+    ],
+)
+@pytest.mark.parametrize("where", ["index", "__init__"])
+def test_an_error_of_a_reader_of_one_s_own_stops_no_other_corpus(tmp_path, line, said, where):
+    begun = f"    def {where}(self, *given):\n        {line}\n"
+    text = READER.replace("    def index(self):\n", begun if where == "index" else begun + "    def index(self):\n")
+    (tmp_path / "broken.py").write_text(text)
+    config = configuration(())
+    config["corpora"]["mine"] = {"reader": f"{tmp_path}/broken.py:Moods", "root": str(tmp_path)}
+    known = Corpora(config)
+    assert set(known) == {"iemocap", "affwild2"}
+    assert known.unreadable["mine"].startswith(f"corpora.mine: its reader failed: {said}")
+    assert "(broken.py, line 8); correct the reader" in known.unreadable["mine"]
+
+
+@pytest.mark.parametrize("name", ["title", "task"])
+def test_a_reader_must_say_what_it_is_called_and_what_is_predicted(tmp_path, name):
+    (tmp_path / f"no_{name}.py").write_text(READER.replace(name, f"other_{name}", 1))
+    config = configuration(())
+    config["corpora"] = {"mine": {"reader": f"{tmp_path}/no_{name}.py:Moods", "root": str(tmp_path)}}
+    with pytest.raises(InputError, match=rf"corpora\.mine: reader .*no_{name}.*: set its class attribute {name}"):
+        Corpora(config)
 
 
 def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):

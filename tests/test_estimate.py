@@ -13,7 +13,7 @@ from pipeline.corpora.base import Index
 from pipeline.records import Assignment
 from tests.iemocap_turns import turns_and_labels
 from workflow import estimate
-from workflow.check import configuration, costs_of, split_of, together
+from workflow.check import configuration, costs_of, plan_of, split_of, together
 from workflow.estimate import Cost, Volume, costs, total, volume
 from workflow.home import HOME
 from workflow.planned import Corpora
@@ -77,8 +77,15 @@ def test_every_stage_is_priced_by_how_much_of_it_there_is(known):
     once_s = 5 * 2 * 2 * 15 * 4000  # folds, seeds, learning rates, epochs
     assert found["training"].core_s == pytest.approx(once_s * (0.002 / 3 + 0.004 * 2 / 3))
     assert found["training"].gpu_s == pytest.approx(once_s * (0.001 / 3 + 0.001 * 2 / 3))
-    assert found["training"].disk_b == 2 * 5 * 2 * 2 * 5
+    assert found["training"].disk_b == 2 * 5 * 2 * 5  # runs, folds, seeds: of the learning rates one network is kept
     assert found["training"].memory_mb == pytest.approx(700 + (8000 * 1000 + 8000 * 2.5 * 3000) / 1e6)
+
+
+def test_every_learning_rate_is_a_training(known):
+    (line,) = [line for line in plan_of(known()) if line.startswith("trainings")]
+    assert line.split(maxsplit=1)[1] == (
+        "40: 2 runs (self-A, rcma-A+T), 5 folds, 2 seeds, 2 learning rates, of which one is kept"
+    )
 
 
 def test_faces_are_priced_by_what_is_decoded_and_what_is_looked_at(known):

@@ -113,6 +113,32 @@ def test_joined_stores_are_made_again_in_another_order_and_vectors_of_one_s_own_
 
 
 @pytest.mark.slow
+def test_a_file_to_import_counts_by_what_it_holds_and_may_be_gone_once_its_store_is_made(finished):
+    folder, root = finished
+
+    def given(name):
+        settings(folder, root)
+        own = yaml.safe_load((folder / "mine.yaml").read_text())
+        own["corpora"]["mine"]["extractors"]["theirs"] = {"extractor": "import", "path": name, "modality": "audio"}
+        (folder / "imported.yaml").write_text(yaml.safe_dump(own))
+        return ["results/mine/features/theirs.h5", "--configfile", str(folder / "imported.yaml")]
+
+    def write(name, value):
+        rows, times = len(NAMES), np.array([[0.0, 1.0]] * len(NAMES))
+        arrays = {"values": np.full((rows, 3), value, np.float32), "time_s": times, "valid": np.ones(rows, bool)}
+        np.savez(folder / name, segment_id=np.array(NAMES), offset=np.arange(rows + 1), **arrays)
+
+    write("theirs.npz", 1)
+    snakemake(folder, *given("theirs.npz"))
+    shutil.copy(folder / "theirs.npz", folder / "elsewhere.npz")
+    assert not planned(folder, *given("elsewhere.npz"))
+    write("elsewhere.npz", 2)
+    assert planned(folder, *given("elsewhere.npz")) == {"imported": 1}
+    (folder / "elsewhere.npz").unlink()
+    assert not planned(folder, *given("elsewhere.npz")), "the store stands for a file that is gone"
+
+
+@pytest.mark.slow
 def test_a_replaced_recording_reruns_its_own_sound_and_features(finished):
     folder, root = finished
     kept = (root / "clip3.wav").read_bytes()
@@ -128,7 +154,7 @@ def test_a_replaced_recording_reruns_its_own_sound_and_features(finished):
         before.close()
         run(folder, root)
         assert (folder / TARGETS[3]).read_text() != noted, "the report says what was read"
-        logs = [(folder / f"results/mine/logs/features/mfcc-{part}.log").read_text() for part in range(3)]
+        logs = [(folder / f"results/mine/logs/features/mfcc/{part}.log").read_text() for part in range(3)]
         assert ["their rows are kept" in log for log in logs] == [True, False, True]
         after = FeatureStore(folder / TARGETS[0])
         assert [np.array_equal(after[name].values, rows[name]) for name in NAMES] == [

@@ -81,6 +81,36 @@ def test_a_corpus_that_is_not_there_stops_those_alone_who_ask_for_it(tmp_path):
         assert "corpora.mine.root: /nowhere does not exist" in said
 
 
+@pytest.mark.parametrize("scale", ["demo", "auto"])
+@pytest.mark.parametrize(
+    ("own", "why"),
+    [
+        ({"protocol": "speaker"}, "protocol speaker needs at least 2 different speakers"),
+        ({"protocol": "utterance", "turns": "improvized"}, "turns: 'improvized' is in no segment"),
+    ],
+)
+def test_a_corpus_without_folds_stops_those_alone_who_train_on_it(tmp_path, scale, own, why):
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": MINE | {"root": str(tmp_path)} | own}}))
+    (tmp_path / "labels.csv").write_text("text,label,speaker\nOh well,happy,ann\nOh no,sad,ann\n")
+    at = ("--config", f"scale={scale}")
+    assert planned(tmp_path, "results/iemocap/units.tsv", *at)["index"] == 1
+    jobs = planned(tmp_path, "features_mine", *at)
+    assert (jobs["configuration"], jobs["merge"], jobs["split"]) == (1, 1, 0)
+    said = snakemake(tmp_path, "--dry-run", "results/mine_report.html", *at, fails=True)
+    assert f"corpora.mine: {why}" in said
+    assert "Traceback" not in said
+    said = snakemake(tmp_path, "--dry-run", f"results/mine/splits/{own['protocol']}.tsv", *at, fails=True)
+    assert re.search(rf"WorkflowError:\s+corpora\.mine: {re.escape(why)}", said)
+
+
+def test_logs_of_two_stores_have_two_names(tmp_path):
+    stores = {"mfcc": {"extractor": "mfcc"}, "mfcc-0": {"extractor": "mfcc"}}
+    write_config(tmp_path, small_config(changes={"corpora": {"iemocap": {"extractors": stores}}}))
+    said = snakemake(tmp_path, "--dry-run", *(f"results/iemocap/features/{store}.h5" for store in stores))
+    logs = re.findall(r"^ +log: (\S*logs/features/\S*)", said, re.M)
+    assert len(set(logs)) == len(logs) == 4
+
+
 def test_clips_share_a_feature_job_and_long_recordings_less(tmp_path):
     rows = [f"{k}.wav,{'ab'[k % 2]},s{k % 5}" for k in range(100)]
     (tmp_path / "labels.csv").write_text("\n".join(["audio,label,speaker", *rows]) + "\n")

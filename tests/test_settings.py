@@ -11,6 +11,7 @@ from models.options import NetworkOptions
 from pipeline.corpora.base import Index
 from pipeline.corpora.prepare import read
 from pipeline.records import InputError, Segment, Unit
+from pipeline.weights import slug
 from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
 from workflow.check import between
@@ -75,6 +76,21 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ),
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfccs"}, "extractors.mfcc: there is no extractor 'mfccs'"),
         ("corpora.iemocap.extractors.mfcc", {"extractor": "mfcc", "hopp_s": 1}, "unknown option 'hopp_s'"),
+        (
+            "corpora.iemocap.extractors.bert.weigths",
+            "x",
+            r"extractors.bert: extractor 'transformers_text': unknown option 'weigths' \(did you mean weights\?\)",
+        ),
+        ("corpora.iemocap.extractors.bert.allow_pikle", True, r"'allow_pikle' \(did you mean allow_pickle\?\)"),
+        (
+            "defaults.segment.protocl",
+            "speaker",
+            r"yaml: defaults.segment.protocl: reader 'iemocap': unknown option 'protocl' \(did you mean protocol\?\)",
+        ),
+        ("demo.defaults.segment.protocl", "speaker", "yaml: demo.defaults.segment.protocl: reader 'iemocap': unknown"),
+        ("demo.corpora.iemocap.audioo", "video", "yaml: demo.corpora.iemocap.audioo: reader 'iemocap': unknown option"),
+        ("demo.corpora.iemocap.audio", "loud", "yaml: demo.corpora.iemocap.audio: reader .*given 'loud'"),
+        ("demo.corpora.iemocap.root", "/data", "yaml: demo.corpora.iemocap.root: only corpora.iemocap says its root"),
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
         (
             "corpora.iemocap.runs",
@@ -243,6 +259,48 @@ def test_a_mistake_under_demo_is_found_at_research_scale_too(config, changes, me
     config = patch(change(config, "corpora.iemocap.root", "/somewhere"), {"demo": changes})
     with pytest.raises(InputError, match=message):
         resolve(config, "iemocap")
+
+
+def test_a_corpus_is_read_with_what_defaults_and_demo_say_to_its_reader(config, mine, tmp_path):
+    del config["corpora"]["iemocap"]["audio"]
+    change(config, "demo.corpora.iemocap.audio", "video")
+    assert resolve(config, "iemocap").corpus.config.audio == "video"
+    research = change(config, "corpora.iemocap.root", "/somewhere")
+    assert resolve(research, "iemocap").corpus.config.audio == "sentences"
+    found = resolve(change(research, "defaults.segment.audio", "video"), "iemocap")
+    assert found.corpus.config.audio == found.options.reader_options["audio"] == "video"
+    change(config, "corpora.mine", mine)["defaults"]["segment"].pop("audio")
+    with pytest.raises(InputError, match=r"corpora\.mine: by .* the task is classes/frame, for which .* classes/seg"):
+        resolve(change(config, "demo.corpora.mine.task", "classes/frame"), "mine")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"extractor": "import", "path": "~/theirs.npz", "modality": "audio"}, "/theirs.npz: there is no such file to"),
+        ({"extractor": "transformers_audio", "weights": "~/theirs"}, "weights '~/theirs': there is no such file"),
+    ],
+)
+def test_what_is_not_on_this_machine_stops_the_corpus_that_needs_it(config, mine, tmp_path, monkeypatch, entry, said):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.csv").write_text("audio,label\na.wav,glad\nb.wav,sad\n")
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    config = change(config, "corpora.mine", {**mine, "extractors": {"theirs": entry}})
+    found = Corpora(config)
+    assert set(found) == {"iemocap", "affwild2"}
+    assert found.unreadable["mine"].startswith("config.yaml: corpora.mine.extractors.theirs: ")
+    assert said in found.unreadable["mine"]
+    assert found.active == ["mine"]
+    given = tmp_path / ("theirs.npz" if "path" in entry else "theirs")
+    given.touch()
+    assert "mine" in Corpora(config)
+    given.unlink()
+    made = Path("results/mine/features/theirs.h5" if "path" in entry else f"results/weights/{slug('~/theirs')}")
+    made.parent.mkdir(parents=True)
+    made.touch()
+    assert "mine" in Corpora(config)
 
 
 def test_a_model_left_out_takes_its_contrasts_with_it(config):

@@ -53,16 +53,12 @@ def plan_of(planned: "Planned") -> Iterator[str]:
     """Yield what a run would do: scale, features and their weights, folds, trainings, contrasts."""
     options, scale = planned.options, planned.settings.scale
     stores = [f"{name} ({entry.extractor}, {entry.modality})" for name, entry in options.extractors.items()]
-    runs, seeds = len(options.run_names), len(options.training.seeds)
     yield line("scale", scale + (small_networks(options.weight_sources) if scale == "demo" else ""))
     yield line("features", ", ".join(stores) or "none")
     if options.unread:
         yield line("unread", f"{', '.join(options.unread)}: made, and read by no run")
     yield line("weights", ", ".join(options.weight_sources) or "none")
-    yield line("protocol", f"{planned.settings.protocol}, {count(planned.folds, 'fold')}")
-    named = f"{count(runs, 'run')} ({', '.join(options.run_names)})"
-    total = f"{runs * planned.folds * seeds:,}"
-    yield line("trainings", f"{total}: {named}, {count(planned.folds, 'fold')}, {count(seeds, 'seed')}")
+    yield from trainings_of(planned)
     yield line("contrasts", str(len(options.contrasts) or "none"))
     for contrast in options.contrasts:
         for b in runs_named(contrast.a, contrast.b)[1:]:
@@ -77,13 +73,29 @@ def small_networks(sources: Iterable[str]) -> str:
     return f": small random networks{' (checkpoints of your own stay as they are)' if own else ''}, to try the path"
 
 
+def trainings_of(planned: "Planned") -> Iterator[str]:
+    """Yield the protocol with its folds and how many trainings there are, or why there can be none."""
+    one, options, runs = planned.settings, planned.options, planned.options.planned_runs
+    if planned.not_folded:
+        yield line("protocol", f"{one.protocol}, no folds: {planned.not_folded}")
+        yield line("trainings", "none, for there are no folds")
+        return
+    folds, seeds = count(planned.folds, "fold"), count(len(options.training.seeds), "seed")
+    rates = [len(options.training.for_network(one.models[run.model]).learning_rates) for run in runs.values()]
+    several = f", {span(rates)} learning rates, of which one is kept" if max(rates, default=1) > 1 else ""
+    total = sum(rates) * planned.folds * len(options.training.seeds)
+    yield line("protocol", f"{one.protocol}, {folds}")
+    yield line("trainings", f"{total:,}: {count(len(runs), 'run')} ({', '.join(runs)}), {folds}, {seeds}{several}")
+
+
 def parts_and_costs_of(planned: "Planned") -> Iterator[str]:
     """Yield what a split would hold and a run cost; where there can be no split, why, and what features cost."""
     try:
         rows = split_of(planned)
     except InputError as error:
         rows = []
-        yield line("split", f"cannot be made: {error}")
+        if not planned.not_folded:  # else it was said
+            yield line("split", f"cannot be made: {error}")
     else:
         yield from parts_of(planned, rows)
     yield from costs_of(planned, rows)

@@ -70,7 +70,7 @@ def volume(planned: "Planned", split: Sequence["Assignment"]) -> Volume:
         ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
     lasts_s = {s.segment_id: max(0.0, min(s.end_s, ends_s[s.unit_id]) - s.start_s) for s in index.segments}
     trained_s = sum(lasts_s[row.segment_id] for row in trained(split))
-    return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / planned.folds)
+    return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / planned.folds if split else 0.0)
 
 
 def length_s(root: Path, file: str | None) -> float | None:
@@ -136,23 +136,26 @@ def epochs_of(training: TrainingOptions) -> int:
 
 
 def _training(planned: "Planned", much: Volume, published: bool) -> Cost:
-    """Every run on each fold from each seed with each learning rate; of published models, or of others."""
-    settings, trainings, work = planned.settings, 0, defaultdict[str, float](float)
+    """Every run on each fold from each seed with each learning rate; of published models, or of others.
+
+    Of the learning rates of a seed one network is kept.
+    """
+    settings, kept, work = planned.settings, 0, defaultdict[str, float](float)
     for run in settings.options.planned_runs.values():
         model = settings.models[run.model]
         if model.faithful != published:
             continue
         own = settings.options.training.for_network(model)
-        count = planned.folds * len(own.seeds) * len(own.learning_rates)
+        networks = planned.folds * len(own.seeds)
         share = len(run.inputs) / len(MODALITIES)
         windows = own.window / own.window_hop if settings.task.frames else 1.0
         passes = (1 + model.context) * (len(settings.task.targets) if model.separate_targets else 1)
         kind = f"{settings.task.level}, {model.fusion}{', as published' if model.faithful else ''}"
-        trainings += count
+        kept += networks
         work["a demonstration's network" if planned.settings.demonstration else kind] += (
-            count * epochs_of(own) * much.trained_s * share * windows * passes
+            networks * len(own.learning_rates) * epochs_of(own) * much.trained_s * share * windows * passes
         )
-    cost = _cost("training", dict(work), trainings)
+    cost = _cost("training", dict(work), kept)
     return cost._replace(stage="training, as published") if published else cost
 
 

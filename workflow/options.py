@@ -179,15 +179,24 @@ class ExtractorEntry(BaseModel, extra="allow"):
         """What the features are made from: audio, video or text."""
         return self.options["modality"] if self.imported or self.joined else extractors.load(self.extractor).modality
 
+    @property
+    def source(self) -> str:
+        """The file that an imported store is made of."""
+        return os.path.expanduser(self.options["path"])
+
     def check(self) -> None:
-        """Raise InputError where the options, the weights or the file to import cannot be used."""
+        """Raise InputError where the options or the weights cannot be used."""
         check_source(self.weights)
-        if self.imported and not os.path.exists(self.options["path"]):
-            raise InputError(f"{self.options['path']}: there is no such file to import")
         if self.extractor not in NO_PLUGS:
             extractors.load(self.extractor)
-            EXTRACTORS.options_for(self.extractor, self.options)
+            EXTRACTORS.options_for(self.extractor, self.options, tuple(ExtractorEntry.model_fields))
             EXTRACTORS.check_weights(self.extractor, self.weights)
+
+    def check_there(self, made: str) -> None:
+        """Raise InputError for weights, or a file to import, neither there nor in what was ``made`` of them."""
+        check_there(self.weights)
+        if self.imported and not any(map(os.path.exists, (self.source, made))):
+            raise InputError(f"{self.source}: there is no such file to import; make it first, or say where it is")
 
 
 def check_source(weights: str | None) -> None:

@@ -12,27 +12,27 @@ from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from json import dumps, loads
-from math import isfinite, isinf
+from math import isinf
 from pathlib import Path
 
-from models.protocols.folds import fold_count, of_turns, words_of
+from models.protocols.folds import Words, fold_count, of_turns, words_of
 from models.protocols.labels import trainable
 from models.wording import about
 from pipeline import weights
+from pipeline.corpora.base import Corpus
 from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.features.fetch import local_files
-from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
+from pipeline.records import PREPARED, InputError, Modality, Segment, by_unit
 from workflow.demo import plan
+from workflow.feature_jobs import are_clips, in_jobs
 from workflow.options import Run
 from workflow.overlay import take_out
 from workflow.settings import Resolved, Unreadable, names, resolve
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
-MIN_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
-CLIPS_IN_JOB, CLIP_S, CLIP_BYTES, LOOKED_AT = 64, 30, 2**19, 24  # 64 clips cost less than a job's start-up
 
 
 class Planned:
@@ -100,10 +100,25 @@ class Planned:
         task, classes, merge = self.settings.task, self.settings.labels, self.options.merge
         return trainable(task, known, self.index.labels, classes, merge, self.unlabelled)
 
-    @cached_property
+    @property
     def folds(self) -> int:
-        """Number of folds of the configured protocol."""
-        return fold_count(self.settings.protocol, self._in_folds)
+        """Number of folds of the configured protocol; raises InputError where there can be none."""
+        if self.not_folded:
+            raise InputError(f"corpora.{self.settings.name}: {self.not_folded}")
+        return self._folded[0]
+
+    @property
+    def not_folded(self) -> str:
+        """Why there can be no folds to train, which features do without; else empty."""
+        return self._folded[1]
+
+    @cached_property
+    def _folded(self) -> tuple[int, str]:
+        """The number of folds, or 0 and why there can be none."""
+        try:
+            return fold_count(self.settings.protocol, self._in_folds), ""
+        except InputError as error:
+            return 0, str(error)
 
     @cached_property
     def _in_folds(self) -> list[Segment]:
@@ -114,32 +129,13 @@ class Planned:
     @property
     def trains_whole_runs(self) -> bool:
         """Whether one job trains all folds of a run."""
-        return self.options.training_job == "run" and self.folds > 1
+        return self.options.training_job == "run" and self._folded[0] > 1
 
     @cached_property
     def parts(self) -> list[list[str]]:
-        """Shards in feature jobs of a fixed number of recordings, whatever the number of cores."""
-        every = list(self.shards)
-        minimum = CLIPS_IN_JOB if self._are_clips else MIN_IN_JOB
-        wanted = self.options.shard_units or max(minimum, len(self.index.units) // JOBS_WANTED)
-        size = max(1, wanted // max(map(len, self.shards.values()), default=1))
-        return [every[k : k + size] for k in range(0, len(every), size)]
-
-    @property
-    def _are_clips(self) -> bool:
-        """Whether most recordings last some seconds, by some of them; those of a corpus to be generated do not."""
-        some = self.index.units[:: 1 + len(self.index.units) // LOOKED_AT]
-        return not self.settings.synthetic and sum(map(self._is_clip, some)) > len(some) / 2
-
-    def _is_clip(self, unit: Unit) -> bool:
-        """By the end of its last segment, or, where nobody knows that, by the size of its files."""
-        own = self._segments.get(unit.unit_id, [])
-        end_s = max((segment.end_s for segment in own), default=0.0)
-        if isfinite(end_s):
-            return end_s < CLIP_S
-        named = [unit.video or unit.audio, *(segment.audio for segment in own)]
-        files = [file for name in named if name and (file := Path(self.root, name)).is_file()]
-        return all(file.stat().st_size < CLIP_BYTES for file in files)
+        """Shards in feature jobs; the recordings of a corpus to be generated are no clips."""
+        clips = not self.settings.synthetic and are_clips(Path(self.root), self.index.units, self._segments)
+        return in_jobs(self.shards, self.options.shard_units, clips)
 
     def prepared(self, modality: Modality, some: Iterable[str] | None = None) -> list[str]:
         """The files that features of a modality are made from: of some shards, or of all."""
@@ -171,8 +167,9 @@ class Planned:
         """What the index stage depends on: what the reader finds, and the media that tell where recordings end."""
         if self.settings.synthetic:
             return self.generator_code
-        digest = sha256(code("pipeline.corpora.command:index").encode())
-        index = self.index
+        digest, index, corpus = sha256(self.reader_code("index").encode()), self.index, self.settings.corpus
+        if type(corpus).review is not Corpus.review:  # which may follow more of its text files than the rows tell
+            digest.update(repr(files_read(corpus, (), (), self.prints)).encode())
         for row in (*index.units, *index.segments, *index.labels, *index.findings, *index.ratings):
             digest.update(repr(row).encode(errors="surrogateescape"))
         open_ended = by_unit(segment for segment in self.index.segments if isinf(segment.end_s))
@@ -240,6 +237,7 @@ class Planned:
     def configuration(self) -> dict:
         """All that decided the results, for the report's provenance, and the words in which it speaks of them."""
         one, corpus = self.settings, self.settings.corpus
+        split = Words(self.not_folded) if self.not_folded else words_of(one.protocol, self._in_folds)
         of_corpus = {**self.options.model_dump(exclude={"root"}), "labels": one.labels, "protocol": one.protocol}
         runs = self.options.planned_runs
         models = {run.model: one.models[run.model].model_dump() for run in runs.values()}
@@ -249,25 +247,21 @@ class Planned:
             "title": corpus.title,
             "reader": self.options.reader,
             "task": str(one.task),
-            "words": {
-                "unit": corpus.unit_word,
-                "segment": corpus.segment_word,
-                "labels": dict(corpus.label_words),
-            },
+            "words": {"unit": corpus.unit_word, "segment": corpus.segment_word, "labels": dict(corpus.label_words)},
             "citations": [corpus.citation] if corpus.citation else [],
             "published": list(corpus.published),
             "departures": list(corpus.departures),
             "runs": [{"run": name, **asdict(run)} for name, run in runs.items()],
             "models": {name: about(one.models[name], one.task) for name in models},
-            "protocol": {"name": one.protocol, **asdict(words_of(one.protocol, self._in_folds))},
+            "protocol": {"name": one.protocol, **asdict(split)},
             "demonstration": one.demonstration,
             "scale": one.scale,
             "root": None if one.synthetic else os.path.basename(os.path.normpath(corpus.root)),
             "generated": os.path.basename(self.generated) if self.generated else None,
             "weights": {weights.slug(source): source for source in self.options.weight_sources},
-            "folds": self.folds,
+            "folds": self._folded[0],
             "feature_jobs": len(self.parts),
-            "training_jobs": ["all"] if self.trains_whole_runs else [str(fold) for fold in range(self.folds)],
+            "training_jobs": ["all"] if self.trains_whole_runs else list(map(str, range(self._folded[0]))),
         }
 
 
@@ -280,6 +274,7 @@ class Corpora(dict[str, Planned]):
         self.unreadable: dict[str, str] = {}
         self.prints = Fingerprints("", ".snakemake/fingerprints/weights.json", whole=True)
         entries = take_out(config)
+        self._rooted = [name for name in names(entries) if entries["corpora"][name].get("root") is not None]
         for name in names(entries):
             try:
                 self[name] = Planned(resolve(entries, name, read))
@@ -304,8 +299,8 @@ class Corpora(dict[str, Planned]):
     @property
     def active(self) -> list[str]:
         """The corpora with a root, readable or not; all, as demonstrations, where none has one."""
-        real = [name for name, corpus in self.items() if not corpus.settings.synthetic]
-        return [*real, *self.unreadable] or list(self)
+        known = [*self, *self.unreadable]
+        return [name for name in known if name in self._rooted] or known
 
     @property
     def training_jobs(self) -> dict[int | None, list[str]]:
@@ -326,7 +321,7 @@ class Corpora(dict[str, Planned]):
         return found
 
     def local_weights(self, slug: str) -> list[str] | None:
-        """Digests of the files that a local checkpoint is loaded from, each read whole; None where it is gone.
+        """Digests of the files that a local checkpoint is loaded from; None where it is gone.
 
         A hub's is told by its revision. Raises InputError where there are no weights that may be read.
         """
@@ -336,7 +331,11 @@ class Corpora(dict[str, Planned]):
             return []
         if not os.path.exists(source.location):
             return None
-        found = [self.prints.of(str(file)) for file in local_files(source, known["allow_pickle"])]
+        return self.digests(map(str, local_files(source, known["allow_pickle"])))
+
+    def digests(self, files: Iterable[str]) -> list[str]:
+        """Digests of files of one's own, each read whole."""
+        found = list(map(self.prints.of, files))
         self.prints.save()
         return found
 

@@ -4,21 +4,24 @@
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from inspect import getattr_static, getfile
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from models.evaluation.metrics import main_metric
 from models.options import NetworkOptions
 from models.task import Task
+from pipeline.conformance import described
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError
 from workflow.demo import plan
-from workflow.explain import Sources, explain
+from workflow.explain import Sources, explain, place
 from workflow.fitting import Fitting
 from workflow.modalities import modalities_of, without_unused
 from workflow.options import Config, CorpusEntry, CorpusOptions, check_there
@@ -32,7 +35,7 @@ REPLACED = ("runs", "contrasts", "labels", "merge")
 
 
 class Unreadable(InputError):
-    """A corpus whose tree cannot be read: the others can be worked on all the same."""
+    """A corpus whose files, or those of whose features, cannot be read: the others can be worked on all the same."""
 
 
 @dataclass(frozen=True)
@@ -96,41 +99,46 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
     if own.get("reader") is None:
         known = ", ".join(READERS.names())
         raise InputError(f"config.yaml: corpora.{name}.reader: missing; one of {known}, module:Class or file.py:Class")
-    place = ("corpora", name)
-    entry = _validate(CorpusEntry, own, [(place, own)], place)
+    key = ("corpora", name)
+    entry = _validate(CorpusEntry, own, [(key, own)], key)
     synthetic = entry.root is None
     scale = ("demo" if synthetic else "research") if plain.scale == "auto" else plain.scale
     if scale == "research" and synthetic:
         raise InputError(
             f"config.yaml: scale is research, but corpora.{name}.root is null; set the root or scale: demo"
         )
-    corpus = _open(name, entry)
-    task = Task.parse(_read(corpus, lambda: corpus.task))
-    given = {"research": _Given(name, task, plain, {}), "demo": _Given(name, task, trial, plain.demo)}
-    index = None
+    opened = _open(name, entry, of_reader(own), f"corpora.{name}")
+    given = {"research": _Given(entry, opened, plain, {}), "demo": _Given(entry, opened, trial, plain.demo)}
+    chosen, index = given[scale], None
     if not synthetic and read is not None:
-        media_units = given[scale].options.media_units
-        index = _read(corpus, lambda: read(corpus, media_units))
-    found = {key: one.fitted(corpus, index) for key, one in given.items()}
-    given_weights = {f"extractors.{store}": entry.weights for store, entry in found[scale].extractors.items()}
-    for where, weights in {**given_weights, "recogniser": found[scale].recogniser.weights}.items():
-        try:
-            check_there(weights)
-        except InputError as error:
-            raise InputError(f"config.yaml: corpora.{name}.{where}: {error}") from None
-    return Resolved(name, corpus, task, scale, found[scale], given[scale].config.models, index)
+        index = _read(chosen.corpus, lambda: read(chosen.corpus, chosen.options.media_units))
+    options = {which: one.fitted(index) for which, one in given.items()}[scale]
+    chosen.check_there(options)
+    return Resolved(name, chosen.corpus, chosen.task, scale, options, chosen.config.models, index)
 
 
-def _open(name: str, entry: CorpusEntry) -> Corpus:
-    """The corpus of an entry; raises InputError for an unknown reader, and where it needs a root and has none."""
+def of_reader(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a corpus's entry is an option of its reader."""
+    return {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
+
+
+def _open(name: str, entry: CorpusEntry, given: dict, where: str) -> Corpus:
+    """The corpus of an entry by a reader with the options ``given``, which stand ``where``.
+
+    Raises InputError for an unknown reader or option, where it needs a root and has none, and where it lacks a name.
+    """
     try:
-        READERS.load(entry.reader)
+        kind = READERS.load(entry.reader)
         if entry.root is None and entry.reader not in plan.UNITS:
             raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
-        own = {key: value for key, value in (entry.model_extra or {}).items() if key not in CorpusOptions.model_fields}
-        return make(name, entry.reader, entry.root or "", own, tuple(CorpusOptions.model_fields))
+        corpus = make(name, entry.reader, entry.root or "", given, tuple(CorpusOptions.model_fields))
+        if lacking := [word for word in ("title", "task") if getattr_static(corpus, word, None) is None]:
+            raise InputError(f"reader {entry.reader!r}: set its class attribute {lacking[0]}")
     except InputError as error:
-        raise InputError(f"config.yaml: corpora.{name}: {error}") from None
+        raise InputError(f"config.yaml: {where}: {error}") from None
+    except Exception as error:  # a plug is anybody's code
+        raise _failed(name, kind, error) from None
+    return corpus
 
 
 def _read(corpus: Corpus, question: Callable[[], Answer]) -> Answer:
@@ -144,37 +152,81 @@ def _read(corpus: Corpus, question: Callable[[], Answer]) -> Answer:
             f"{corpus.key}: {error.filename or corpus.root} cannot be read ({error.strerror or error}); see that it is "
             "there and that you may read it, or correct the root"
         ) from None
+    except Exception as error:  # a plug is anybody's code
+        raise _failed(corpus.name, type(corpus), error) from None
+
+
+def _failed(name: str, kind: type[Corpus], error: Exception) -> Unreadable:
+    return Unreadable(
+        f"corpora.{name}: its reader failed: {described(error, getfile(kind))}; correct the reader or what it read"
+    )
 
 
 class _Given:
     """What the configuration says of one corpus at one scale."""
 
-    def __init__(self, name: str, task: Task, config: Config, demo: dict):
-        """Lay its own keys over the defaults of its task; raises InputError for a value that no key takes."""
-        level = task.level
-        self.config, self.demo = config, demo
-        self.name, self.task = name, task
-        self.own, defaults = config.corpora.get(name) or {}, config.defaults.get(level, {})
+    def __init__(self, entry: CorpusEntry, opened: Corpus, config: Config, demo: dict):
+        """Lay its own keys over the defaults of its task; raises InputError for a value that no key takes.
+
+        ``opened`` is the corpus as its ``entry`` alone has it, which tells the task, and so whose defaults hold.
+        """
+        self.name, self.config, self.demo = opened.name, config, demo
+        level = _read(opened, lambda: Task.parse(opened.task)).level
+        self.own, defaults = config.corpora[self.name] or {}, config.defaults.get(level, {})
         merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in self.own)}, self.own)
-        tests = merged.get("significance")
-        if isinstance(tests, dict) and tests.get("metric") is None:
-            merged["significance"] = {**tests, "metric": main_metric(task)}
         self.sources: Sources = [
-            (("demo", "corpora", name), (demo.get("corpora") or {}).get(name) or {}),
-            (("corpora", name), self.own),
+            (("demo", "corpora", self.name), (demo.get("corpora") or {}).get(self.name) or {}),
+            (("corpora", self.name), self.own),
             (("demo", "defaults", level), (demo.get("defaults") or {}).get(level) or {}),
             (("defaults", level), defaults),
         ]
-        self.options = _validate(CorpusOptions, merged, self.sources, ("corpora", name))
+        self.corpus = self._reopened(entry, opened, merged)
+        self.task = _read(self.corpus, lambda: Task.parse(self.corpus.task))
+        if self.task.level != level:
+            raise InputError(
+                f"config.yaml: corpora.{self.name}: by what defaults or demo tell its reader the task is {self.task}, "
+                f"for which other defaults hold than for {opened.task}; say that in corpora.{self.name} itself"
+            )
+        tests = merged.get("significance")
+        if isinstance(tests, dict) and tests.get("metric") is None:
+            merged["significance"] = {**tests, "metric": main_metric(self.task)}
+        self.options = _validate(CorpusOptions, merged, self.sources, ("corpora", self.name))
 
-    def fitted(self, corpus: Corpus, index: Index | None) -> CorpusOptions:
+    def _where(self, *path: str) -> str:
+        return f"config.yaml: {place(path, self.sources, ('corpora', self.name))}"
+
+    def _reopened(self, entry: CorpusEntry, opened: Corpus, merged: dict) -> Corpus:
+        """The corpus with what defaults and demo tell its reader; raises InputError for what nobody but it may say."""
+        for key in CorpusEntry.model_fields:
+            if (other := merged.get(key)) != getattr(entry, key):
+                problem = f"only corpora.{self.name} says its {key}; remove it here"
+                raise InputError(f"{self._where(key)}: {problem} (given: {json.dumps(other, default=str)})")
+        own, given = of_reader(entry.model_extra or {}), of_reader(merged)
+        if changed := [key for key in given if key not in own or given[key] != own[key]]:
+            return _open(self.name, entry, given, ", ".join(place((key,), self.sources) for key in changed))
+        return opened
+
+    def fitted(self, index: Index | None) -> CorpusOptions:
         """The options without what no run reads; raises InputError where they do not fit each other or the corpus."""
         present = None if index is None else modalities_of(index, self.options.recogniser.enabled)
         options = without_unused(self.options, self.own, self.config.models, self.task, present)
         if self.demo:
             options = with_small_weights(options)
-        Fitting(options, self.config.models, corpus, index, self.sources).check()
+        Fitting(options, self.config.models, self.corpus, index, self.sources).check()
         return options
+
+    def check_there(self, options: CorpusOptions) -> None:
+        """Raise Unreadable where weights or a file of one's own are not there, nor what a run before made of them."""
+        asked: dict[tuple[str, ...], Callable[[], None]] = {
+            ("recogniser",): partial(check_there, options.recogniser.weights)
+        }
+        for store, entry in options.extractors.items():
+            asked["extractors", store] = partial(entry.check_there, f"results/{self.name}/features/{store}.h5")
+        for path, question in asked.items():
+            try:
+                question()
+            except InputError as error:
+                raise Unreadable(f"{self._where(*path)}: {error}") from None
 
 
 def _validate(model: type[Table], given: dict, sources: Sources, fallback: tuple) -> Table:

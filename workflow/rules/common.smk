@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 import sys
-from ast import literal_eval
+from functools import wraps
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
@@ -39,8 +39,11 @@ try:
         check_installed(workflow.basedir)
     check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
     CORPORA = Corpora(config)
-    # Here: of an error in planning Snakemake shows lines of code, too.
-    _asked = [name for name in CORPORA.asked_for(sys.argv) if CORPORA.usable(name)]
+    _asked = CORPORA.asked_for(sys.argv)
+    for _name in _asked:  # here: of an error in planning Snakemake shows lines of code, too
+        CORPORA.usable(_name)
+        if any(re.match(f"results/{re.escape(_name)}(_report|/runs/|/models/|/submission)", word) for word in sys.argv):
+            CORPORA[_name].folds  # which all of these need
 except InputError as error:
     raise WorkflowError(str(error))
 
@@ -65,12 +68,23 @@ wildcard_constraints:
     modalities=r"[AVT](\+[AVT])*",
 
 
+def in_a_sentence(function):
+    """A function whose InputError is of the kind that Snakemake shows as a sentence."""
+
+    @wraps(function)
+    def asked(*given):
+        try:
+            return function(*given)
+        except InputError as error:
+            raise WorkflowError(str(error)) from None
+
+    return asked
+
+
+@in_a_sentence
 def corpus(name):
     """A corpus to work on; raises WorkflowError where it cannot be read, or its results must not be replaced."""
-    try:
-        return CORPORA.usable(name)
-    except InputError as error:
-        raise WorkflowError(str(error))
+    return CORPORA.usable(name)
 
 
 def planned(wildcards):
@@ -104,15 +118,20 @@ def shards_of(wildcards):
     return list(planned(wildcards).shards)
 
 
+@in_a_sentence
+def fold_count(wildcards):
+    """How many folds there are to train; raises WorkflowError where there can be none."""
+    return planned(wildcards).folds
+
+
 def folds_of(wildcards):
     """The folds that a training job trains."""
-    return [wildcards.fold] if "fold" in wildcards.keys() else range(planned(wildcards).folds)
+    return [wildcards.fold] if "fold" in wildcards.keys() else range(fold_count(wildcards))
 
 
 def planned_folds(wildcards):
     """How many folds the trainings count on, as an option of the split: recordings may turn out to be unreadable."""
-    known = planned(wildcards)
-    return f"--folds {known.folds}" if wildcards.protocol == known.settings.protocol else ""
+    return f"--folds {fold_count(wildcards)}" if wildcards.protocol == planned(wildcards).settings.protocol else ""
 
 
 def frame_labels_of(wildcards):
@@ -153,18 +172,6 @@ def tables(output, *deciding):
     return files
 
 
-def local_weights(wildcards):
-    """Digests of a checkpoint on this machine; where it is gone, those of the copy that a run before made of it."""
-    try:
-        found = CORPORA.local_weights(wildcards.slug)
-    except InputError as error:
-        raise WorkflowError(str(error))
-    if found is not None:
-        return found
-    recorded = recorded_params(f"results/weights/{wildcards.slug}")
-    return next((literal_eval(text) for text in recorded if text.startswith("[")), [])  # of parameters, the one list
-
-
 def labels_of(wildcards):
     """Where training finds labels: of frames, and numbers of segments; classes of segments stand in the split."""
     numbers = planned(wildcards).settings.task.numbers
@@ -192,20 +199,6 @@ def extractor_entry(wildcards):
 def store_entry(wildcards):
     """The configuration of the extractor a job runs, as JSON."""
     return extractor_entry(wildcards).model_dump_json()
-
-
-def joined_stores(wildcards):
-    """The stores that one is joined of; raises WorkflowError where it is another corpus's that is."""
-    if stores := extractor_entry(wildcards).joined:
-        return [f"results/{wildcards.corpus}/features/{store}.h5" for store in stores]
-    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not joined of others")
-
-
-def imported_file(wildcards):
-    """The file that a store is made of; raises WorkflowError where it is another corpus's that is imported."""
-    if (entry := extractor_entry(wildcards)).imported:
-        return entry.options["path"]
-    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not imported")
 
 
 def extractor_code(wildcards):
@@ -284,7 +277,7 @@ def predictions(wildcards, runs=None, folds=None):
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
         for run in runs or options(wildcards).run_names
-        for fold in folds or range(planned(wildcards).folds)
+        for fold in folds or range(fold_count(wildcards))
     ]
 
 

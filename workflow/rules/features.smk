@@ -1,4 +1,42 @@
 # Weights are fetched once; each extractor runs per shard of videos, and its shards are joined into one store.
+from ast import literal_eval
+
+
+def recorded_digests(output):
+    """The digests of files of one's own that an output was made of: of its parameters, the one list."""
+    return next((literal_eval(text) for text in recorded_params(output) if text.startswith("[")), [])
+
+
+@in_a_sentence
+def local_weights(wildcards):
+    """Digests of a checkpoint on this machine; where it is gone, those of the copy that a run before made of it."""
+    found = CORPORA.local_weights(wildcards.slug)
+    return recorded_digests(f"results/weights/{wildcards.slug}") if found is None else found
+
+
+def joined_stores(wildcards):
+    """The stores that one is joined of; raises WorkflowError where it is another corpus's that is."""
+    if stores := extractor_entry(wildcards).joined:
+        return [f"results/{wildcards.corpus}/features/{store}.h5" for store in stores]
+    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not joined of others")
+
+
+def imported_segments(wildcards):
+    """The segments that an imported store is of; raises WorkflowError where it is another corpus's that is imported."""
+    if extractor_entry(wildcards).imported:
+        return f"results/{wildcards.corpus}/segments.tsv"
+    raise WorkflowError(f"{wildcards.extractor} of corpus {wildcards.corpus} is not imported")
+
+
+def imported_file(wildcards, input):
+    """The file that a store is made of; a function of the input, so that one that has moved reruns nothing."""
+    return extractor_entry(wildcards).source
+
+
+def imported_digests(wildcards):
+    """The digest of the file that a store is made of; where it is gone, that by which the store was made."""
+    file, made = extractor_entry(wildcards).source, "results/{corpus}/features/{extractor}.h5".format(**wildcards)
+    return CORPORA.digests([file]) if os.path.exists(file) else recorded_digests(made)
 
 
 # All in one job: loading transformers takes longer than making one.
@@ -43,7 +81,7 @@ rule shard:
     output:
         temp("results/{corpus}/shards/{extractor}/{part}.h5"),
     log:
-        "results/{corpus}/logs/features/{extractor}-{part}.log",
+        "results/{corpus}/logs/features/{extractor}/{part}.log",
     benchmark:
         "results/{corpus}/benchmarks/features-{extractor}/{part}.tsv"
     resources:
@@ -74,7 +112,7 @@ rule merge:
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:
-        "results/{corpus}/logs/features/{extractor}.log",
+        "results/{corpus}/logs/features/{extractor}/merge.log",
     benchmark:
         "results/{corpus}/benchmarks/merge/{extractor}.tsv"
     params:
@@ -97,7 +135,7 @@ rule joined:
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:
-        "results/{corpus}/logs/features/{extractor}.log",
+        "results/{corpus}/logs/features/{extractor}/joined.log",
     benchmark:
         "results/{corpus}/benchmarks/joined/{extractor}.tsv"
     wildcard_constraints:
@@ -109,22 +147,24 @@ rule joined:
         "python -m pipeline join {input} --name {wildcards.extractor} --out {output} > {log} 2>&1"
 
 
+# The file counts by what it holds, as weights do: where it is gone or has moved, the store that is there stands for it.
 rule imported:
     input:
-        source=imported_file,
-        segments="results/{corpus}/segments.tsv",
+        segments=imported_segments,
     output:
         "results/{corpus}/features/{extractor}.h5",
     log:
-        "results/{corpus}/logs/features/{extractor}.log",
+        "results/{corpus}/logs/features/{extractor}/imported.log",
     benchmark:
         "results/{corpus}/benchmarks/imported/{extractor}.tsv"
     wildcard_constraints:
         extractor=one_of(CORPORA.stores_by("import")),
     params:
+        source=imported_file,
+        held=imported_digests,
         modality=lambda wildcards: extractor_entry(wildcards).modality,
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
         code=code("pipeline.interchange.command:import_"),
     shell:
-        "python -m pipeline import {input.source:q} --corpus {wildcards.corpus} --name {wildcards.extractor}"
+        "python -m pipeline import {params.source:q} --corpus {wildcards.corpus} --name {wildcards.extractor}"
         " --modality {params.modality} --segments {input.segments} {params.demonstration} --out {output} > {log} 2>&1"

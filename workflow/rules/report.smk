@@ -19,7 +19,7 @@ rule scores:
         task=lambda wildcards: planned(wildcards).settings.task,
         runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
         protocol=lambda wildcards: planned(wildcards).settings.protocol,
-        folds=lambda wildcards: planned(wildcards).folds,
+        folds=fold_count,
         code=code("models.evaluation.scores:score"),
     shell:
         "python -m models score --task {params.task:q} --results results/{wildcards.corpus} --segments {input.segments}"
@@ -41,7 +41,7 @@ rule significance:
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
         protocol=lambda wildcards: planned(wildcards).settings.protocol,
-        folds=lambda wildcards: planned(wildcards).folds,
+        folds=fold_count,
         contrasts=lambda wildcards: json.dumps([c.model_dump() for c in options(wildcards).contrasts]),
         options=lambda wildcards: options(wildcards).significance.model_dump_json(),
         code=code("models.evaluation.significance:significance"),
