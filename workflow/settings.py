@@ -96,6 +96,10 @@ def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index]
     own = plain.corpora.get(name)
     if own is None:
         raise InputError(f"config.yaml: corpora.{name}: there is no such corpus; there are {', '.join(names(config))}")
+    if name not in trial.corpora:
+        raise InputError(
+            f"config.yaml: demo.corpora.{name}: null is no settings; take corpora.{name} out, or remove it"
+        )
     if own.get("reader") is None:
         known = ", ".join(READERS.names())
         raise InputError(f"config.yaml: corpora.{name}.reader: missing; one of {known}, module:Class or file.py:Class")
