@@ -189,7 +189,7 @@ def test_the_words_of_ones_own_fusion_stay_as_they_are(own):
 def test_ones_own_fusion_cites_by_an_entry_or_a_key_of_ours(own):
     cited, miscited = (NetworkOptions(fusion=f"{own}:{name}") for name in ("Cited", "Miscited"))
     assert about(cited, SEGMENTS)["citation"].startswith("@article{me2025,")
-    with pytest.raises(InputError, match=r"citation 'nobody1999' is neither an entry of BibTeX nor one of the keys here .*rajan2022"):
+    with pytest.raises(InputError, match=r"citation 'nobody1999' is neither .* nor one of the keys .*rajan2022"):
         about(miscited, SEGMENTS)
 
 
