@@ -169,7 +169,7 @@ def _clash(file: Path) -> str:
     """Which module stands in for one of the same name that a plug's file imports from beside it; else empty."""
     try:
         wanted = helpers(file)
-    except SyntaxError:  # said where it is imported
+    except (SyntaxError, ValueError):  # said where it is imported
         return ""
     for name, meant in wanted.items():
         loaded = getattr(sys.modules.get(name), "__file__", None)
