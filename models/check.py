@@ -15,7 +15,7 @@ from models.dialog import Before
 from models.network import Fused, build
 from models.options import MODALITIES, NetworkOptions, check_network, options_from_json
 from models.task import Task
-from models.wording import sentences, title
+from models.wording import about
 from pipeline.cli import parse_options
 from pipeline.conformance import Wrong, say
 from pipeline.records import InputError
@@ -36,7 +36,8 @@ def check_fusion(name, options):
     """Try fusion NAME (a name, module:Class or file.py:Class) on made-up streams and say what is wrong with it."""
     table = {**parse_options(options), "fusion": name}
     network = options_from_json(NetworkOptions, json.dumps(table), "--options")
-    click.echo(f"       {title(network)}. {sentences(network)}")
+    said = about(network, TRIED[0])
+    click.echo(f"       {said['title']}. {said['description']}")
     for why in _refused(network).values():
         click.echo(f"       not tried: {why}")
     torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute
@@ -218,7 +219,8 @@ def _counts(options: NetworkOptions) -> str:
 
 
 def _gradients(options: NetworkOptions) -> str:
-    idle, following = set(), torch.arange(1, ITEMS + 1)[:, None] % ITEMS
+    idle: dict[str, _Case] = {}  # by parameter, the first case in which it is not reached
+    reached, following = set(), torch.arange(1, ITEMS + 1)[:, None] % ITEMS
     before = [Before(following, torch.zeros_like(following, dtype=torch.bool))] if options.context else []
     for case in _cases(options):
         network = case.network()
@@ -227,11 +229,17 @@ def _gradients(options: NetworkOptions) -> str:
         for name, p in network.named_parameters():
             if p.grad is not None and not torch.isfinite(p.grad).all():
                 raise Wrong(f"{case}: the gradient of {name} is not finite")
-            if p.grad is None or not p.grad.any():
-                idle.add(name)
-    if idle and not options.faithful:
-        raise Wrong(f"no gradient reaches {', '.join(sorted(idle))}: it would never learn; use it or leave it out")
-    return "reach every parameter" if not idle else f"reach all but {len(idle)} parameters that published code ignores"
+            if p.grad is not None and p.grad.any():
+                reached.add(name)
+            else:
+                idle.setdefault(name, case)
+    never = sorted(set(idle) - reached)
+    if never and not options.faithful:
+        raise Wrong(f"no gradient reaches {', '.join(never)}: it would never learn; use it or leave it out")
+    if never:
+        return f"reach all but {len(never)} parameters that published code ignores"
+    somewhere = "; ".join(f"{name} not of {case}" for name, case in sorted(idle.items()))
+    return f"reach every parameter{f', if not in every network: {somewhere}' if somewhere else ''}"
 
 
 @torch.no_grad()

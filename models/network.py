@@ -56,7 +56,7 @@ class Fused(nn.Module):
         super().__init__()
         layers = fusion.layers(modalities)
         self.fusion = fusion
-        self.layers = nn.ModuleDict(layers) if isinstance(layers, Mapping) else nn.ModuleList(layers)
+        self.layers = nn.ModuleDict(layers) if isinstance(layers, Mapping | nn.ModuleDict) else nn.ModuleList(layers)
 
     def forward(self, streams: dict[str, Stream]) -> list[list[Stream]]:
         """Fuse."""

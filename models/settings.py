@@ -7,7 +7,8 @@ task            see :mod:`models.task`
 words           {"unit": "dialog", "segment": "turn", "labels": {"ang": "anger"}}
 protocol        {"name", "description", "caveat"}
 models          name -> {"title", "description", "citation", "notes": [{"title", "text"}], "training"}, from the
-                Fusion's class; ``citation`` is a key of references.bib, ``training`` what a published form brings
+                Fusion's class; ``citation`` is a key of references.bib or an entry of BibTeX, ``training`` what a
+                published form brings
 runs            [{"run", "model", "modalities", "inputs": {"audio": STORE}}]
 folds           how many; 0 where there can be none, and the protocol's description then says why
 feature_jobs    into how many jobs the features of one extractor are cut
@@ -20,7 +21,7 @@ published       figures of papers, see :mod:`models.report.sections.published`
 departures      [{"title", "text", "models": {OPTION: VALUE}}]: where the papers did otherwise, for models with these
                 options, of which ``training`` is theirs over the corpus's; not where the corpus's options hold what
                 ``unless`` says
-citations       BibTeX entries of the corpus and of what was used
+citations       BibTeX entries of the corpus
 ==============  ======================================================================================================
 """
 

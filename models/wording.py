@@ -1,8 +1,10 @@
 """A network, and how it was trained, in words: for the report, and for the methods part of a paper."""
 
-from models.fusion.base import CLASSES
+from models.fusion.base import CLASSES, Fusion
 from models.options import NetworkOptions
+from models.report.bibliography import bibliography, entries
 from models.task import Task
+from pipeline.records import InputError
 
 POOLING = {"statistics": "statistical pooling", "concatenation": "no pooling"}
 ENCODERS = {"gru": "bidirectional GRU", "tcn": "temporal convolution network"}
@@ -17,17 +19,27 @@ VOTED = "Its targets are the shares of each class in the votes of all raters."
 
 
 def about(options: NetworkOptions, task: Task) -> dict:
-    """What a report says of a network, as its fusion has it."""
+    """What a report says of a network, as its fusion has it; raises InputError for a citation that nobody knows."""
     published = options.published
     return {
         "title": title(options, task),
         "description": sentences(options, task),
-        "citation": options.make_fusion(task).citation,
+        "citation": _citation(options.make_fusion(task)),
         "notes": [{"title": "departs from what was published", "text": text} for text in published.departures]
         if published
         else [],
         "training": dict(published.training) if published else {},
     }
+
+
+def _citation(fusion: Fusion) -> str | None:
+    given = fusion.citation
+    if given and given not in bibliography() and not entries([given]):
+        raise InputError(
+            f"fusion {fusion.title!r}: its citation {given!r} is neither an entry of BibTeX nor one of the keys "
+            f"here ({', '.join(bibliography())}); give the whole entry, @article{{KEY, ...}}"
+        )
+    return given
 
 
 def title(options: NetworkOptions, task: Task = CLASSES) -> str:

@@ -48,27 +48,38 @@ def _file(folder: Path, module: str) -> Path | None:
 
 
 @cache
-def _home(path: Path) -> tuple[Path, str]:
-    """Folder from which a file is imported, and which name there belongs to it beside ours: no name, if all do."""
-    if any(path.is_relative_to(ROOT / package) for package in PACKAGES):
-        return ROOT, PACKAGES[0]
+def _ours(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / package) for package in PACKAGES)
+
+
+@cache
+def _homes(path: Path) -> tuple[tuple[Path, ...], str]:
+    """Folders from which a file may import, and which name there is of its making beside ours: no name, if all are."""
     top = path if path.name != "__init__.py" else path.parent
     while (top.parent / "__init__.py").is_file():
         top = top.parent
-    installed = any(top.parent.glob("*.dist-info"))  # what else is installed there is not of its making
-    return top.parent, top.stem if installed else ""
+    if any(top.parent.glob("*.dist-info")):  # what else is installed there is not of its making
+        return (top.parent,), top.stem
+    searched = (Path(os.path.realpath(folder)) for folder in sys.path)  # a plug's own, too, which is named by its file
+    return (*(folder for folder in searched if folder in path.parents), top.parent), ""
+
+
+@cache
+def _beside(origin: Path, module: str) -> Path | None:
+    """File of a module that lies where a plug's file can import it; None where it is not of the plug's making."""
+    folders, only = _homes(origin)
+    found = (_file(folder, module) for folder in folders if only in ("", module.partition(".")[0]))
+    return next(filter(None, found), None)
 
 
 @cache
 def _locate(origin: Path, level: int, module: str) -> Path | None:
-    """File of a module that ``origin`` imports; None where it is neither ours nor, for a plug, beside it."""
+    """File of a module that ``origin`` imports; None where it is neither ours nor, for a plug, of its own making."""
     if level:
         return _file(origin.parents[level - 1], module)
-    head = module.partition(".")[0]
-    if head in PACKAGES:
+    if module.partition(".")[0] in PACKAGES:
         return _file(ROOT, module)
-    folder, only = _home(origin)
-    return _file(folder, module) if only in ("", head) else None
+    return None if _ours(origin) else _beside(origin, module)
 
 
 def _leads_to(origin: Path, found: Import, names: Chain) -> set[Node | str]:
@@ -215,6 +226,33 @@ def imports(module: str) -> frozenset[str]:
     found = source.imports.union(source.annotation_imports, *(each.imports for each in source.definitions.values()))
     files = {file for file, _ in _runs(path, frozenset(each for each in found if each.name))} - {path}
     return frozenset(_module(file) for file in files)
+
+
+@cache
+def helpers(path: Path) -> dict[str, Path]:
+    """What a plug's file, and its helpers, import by bare names from around them: module to file.
+
+    A name of ours is among it only where ours has nothing of what is imported.
+    """
+    found: dict[str, Path] = {}
+    todo, seen = [path], set()
+    while todo:
+        origin = todo.pop()
+        if origin in seen or _ours(origin):
+            continue
+        seen.add(origin)
+        source = _source(origin)
+        for each in source.imports.union(*(definition.imports for definition in source.definitions.values())):
+            parts = [*filter(None, each.module.split(".")), *([each.attribute] if each.attribute else [])]
+            names = [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+            head = parts[0] if parts else ""
+            if each.level:
+                todo += filter(None, (_locate(origin, each.level, name) for name in {each.module, *names[-1:]}))
+            elif head != "affectflow" and not (head in PACKAGES and any(_file(ROOT, name) for name in names[1:])):
+                own = {name: file for name in names if (file := _beside(origin, name))}
+                found = own | found
+                todo += own.values()
+    return found
 
 
 def used(*targets: str | type | Path) -> list[str]:

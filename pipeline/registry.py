@@ -11,16 +11,17 @@ import inspect
 import sys
 import traceback
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pydantic.dataclasses
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pipeline.digest import code
+from pipeline.digest import PACKAGES, code, helpers
 from pipeline.names import close_to
 from pipeline.records import InputError
 
@@ -37,10 +38,18 @@ class Registry:
     """All plugs of one kind: ``kind`` is what one is called, ``base`` the class that it derives from.
 
     ``built_in`` maps names to ``module:Class``; an installed package offers more in the entry point group ``group``.
+    ``required`` names attributes that a class must set, each with the values that it may have, () for any.
     """
 
-    def __init__(self, kind: str, base: str, group: str, built_in: Mapping[str, str]):
-        self.kind, self.base, self.group, self.built_in = kind, base, group, built_in
+    def __init__(
+        self,
+        kind: str,
+        base: str,
+        group: str,
+        built_in: Mapping[str, str],
+        required: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ):
+        self.kind, self.base, self.group, self.built_in, self.required = kind, base, group, built_in, required
 
     def names(self) -> list[str]:
         """Names that need no module: those built in and those of installed packages."""
@@ -64,20 +73,42 @@ class Registry:
         if inspect.isabstract(found):
             lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
             raise InputError(f"{self.kind} {name!r}: {class_name} in {module} lacks {lacking}; define it")
+        config = getattr(found, "Config", None)
+        if "__dataclass_fields__" not in getattr(config, "__dict__", {}):  # those of a parent are not its own
+            raise InputError(
+                f"{self.kind} {name!r}: {getattr(config, '__name__', config)}, the Config of {class_name}, "
+                "is no table of options; put the decorator affectflow.options before it"
+            )
+        for attribute, allowed in self.required.items():
+            given = getattr(found, attribute, None)
+            if given not in allowed if allowed else not given:
+                among = f" to {' or '.join(map(repr, allowed))}" if allowed else ""
+                raise InputError(f"{self.kind} {name!r}: set its class attribute {attribute}{among}")
         return found
 
     def _module(self, module: str, name: str):
-        try:
-            if module.endswith(".py"):
-                return _import_file(Path(module).expanduser().resolve())
-            if "" not in sys.path and str(Path.cwd()) not in sys.path:
-                sys.path.append(str(Path.cwd()))  # the folder of the workflow, as for `python -m`
-            return importlib.import_module(module)
-        except Exception as error:  # a plug is anybody's code
+        file = Path(module).expanduser().resolve() if module.endswith(".py") else None
+        if file and not file.is_file():
             raise InputError(
-                f"{self.kind} {name!r}: {module} cannot be imported ({_described(error, module)}); correct it, or "
-                "give the path of its file as file.py:Class"
-            ) from None
+                f"{self.kind} {name!r}: {module} cannot be imported: there is no such file; it is expected at {file}; "
+                "put it there, or correct the path"
+            )
+        problem = ""
+        try:
+            if file:
+                found = _import_file(file)
+            else:
+                if "" not in sys.path and str(Path.cwd()) not in sys.path:
+                    sys.path.append(str(Path.cwd()))  # the folder of the workflow, as for `python -m`
+                found = importlib.import_module(module)
+                file = Path(found.__file__).resolve() if found.__file__ else None
+        except Exception as error:  # a plug is anybody's code
+            problem = f"{module} cannot be imported ({_described(error, module)}); {_advice(error, module)}"
+        if clash := _clash(file) if file else "":  # which may be why it cannot be imported
+            problem = f"{module} {clash}"
+        if problem:
+            raise InputError(f"{self.kind} {name!r}: {problem}")
+        return found
 
     def options_for(self, name: str, given: Mapping | None = None, beside: Iterable[str] = ()):
         """A plug's validated options; raises InputError naming each wrong key, its value, and all that are allowed.
@@ -134,9 +165,40 @@ def _import_file(path: Path):
     return module
 
 
+def _clash(file: Path) -> str:
+    """Which module stands in for one of the same name that a plug's file imports from beside it; else empty."""
+    try:
+        wanted = helpers(file)
+    except (SyntaxError, ValueError):  # said where it is imported
+        return ""
+    for name, meant in wanted.items():
+        loaded = getattr(sys.modules.get(name), "__file__", None)
+        if loaded and Path(loaded).resolve() != meant.resolve():
+            return f"imports {name}, which is {loaded} here and not {meant}: one name stands for one file; rename one"
+    return ""
+
+
 def _described(error: Exception, module: str) -> str:
     """An error of an import in a few words, with the line of the plug's file where it is known."""
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).name == Path(module).name]
     known = isinstance(error, ImportError | OSError | SyntaxError)
     text = str(error) if known else f"{type(error).__name__}: {error}"
     return text if known or not lines else f"{text}, line {lines[-1]}"
+
+
+def _advice(error: Exception, module: str) -> str:
+    """What to do where a module cannot be imported."""
+    if not isinstance(error, ImportError):
+        return "correct it"
+    lacking = error.name or ""
+    head = lacking.partition(".")[0]
+    if head in PACKAGES:
+        return f"{head} is a name of affectflow's own; where one of yours is meant, rename it"
+    if not lacking and module.endswith(".py"):
+        return "correct it; what imports from its package (from .x import y) is named module:Class, not by its file"
+    if isinstance(error, ModuleNotFoundError):
+        if f"{module}.".startswith(f"{lacking}."):
+            return "correct it, put its folder on PYTHONPATH, or give the path of its file as file.py:Class"
+        if head != module.partition(".")[0]:
+            return f"install {head} into the environment of affectflow or, where it is yours, put it beside the plug"
+    return "correct it"

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FILE = Path(__file__).with_suffix(".txt")
 HEAD = "# Module, and what its code is part of: rules and plugs. Written by: python -m tests.digest_table\n"
 PACKAGES = [package for package in ("pipeline", "models", "workflow", "affectflow") if (ROOT / package).is_dir()]
-LOOKED_UP = ("_file", "_home", "_links", "_locate", "_packages", "_quiet", "_runs")  # what no edit here changes
+LOOKED_UP = ("_beside", "_file", "_homes", "_links", "_locate", "_packages", "_quiet", "_runs")  # no edit changes these
 EXPLAINED = {"option", "argument", "command", "group", "Field"}
 
 

@@ -699,7 +699,7 @@ def test_a_model_whose_own_fusion_is_not_there_is_refused_with_a_sentence(made, 
     error = run(model, "a.wav", "--plugs", "--out", "out")
     assert isinstance(error, InputError)
     assert "'mine.py:Mine': " in str(error)
-    reason = "unknown option 'no_such_option'" if there else f"the model expects it at {tmp_path.resolve() / 'mine.py'}"
+    reason = "unknown option 'no_such_option'" if there else f"it is expected at {tmp_path.resolve() / 'mine.py'}"
     assert reason in str(error)
 
 

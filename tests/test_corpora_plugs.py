@@ -53,7 +53,9 @@ def test_readers_that_are_not_there(moods):
         ("moods.py:Mood", "Mood in .*moods.py is missing"), ("gone.py:Moods", "cannot be imported"),
         ("broken.py:Moods", r"cannot be imported \(invalid syntax \(broken.py, line 1\)\)"),
         ("moods.py:Unit", "is not a subclass of pipeline.corpora.base.Corpus"),
+        ("untitled.py:Moods", "reader .*: set its class attribute title"),
     ):  # fmt: skip
+        (moods / "untitled.py").write_text((moods / "moods.py").read_text().replace("title, task", "name, task"))
         (moods / "broken.py").write_text("class Moods(:\n")
         with pytest.raises(InputError, match=says):
             make("x", f"{moods}/{reader}", moods)

@@ -253,6 +253,36 @@ def test_a_plug_is_its_class_and_what_it_uses_of_files_beside_it(tmp_path, tree,
         del sys.modules["a_module_of_its_own"]
 
 
+def test_a_helper_counts_where_a_plug_that_is_named_by_its_file_finds_it(tmp_path, tree, monkeypatch):
+    """Beside it, though its folder is a package, and from there on for the helpers below, which are in none."""
+    texts = {
+        "__init__": "",
+        "gated": "import blocks\nfrom layers.a import f\ndef use(): return blocks.g(), f()",
+        "blocks": "def g(): return 1",
+        "layers/a": "from layers.b import h\ndef f(): return h()",
+        "layers/b": "def h(): return 1",
+    }
+    plugs = tmp_path / "plugs"
+    (plugs / "layers").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(plugs)])
+
+    def code(**changes):
+        for name, text in {**texts, **changes}.items():
+            (plugs / f"{name}.py").write_text(text)
+        tree(a="def stage(): pass")
+        return digest.code(plugs / "gated.py")
+
+    before = code()
+    assert code(blocks="def g(): return 2") != before
+    assert code(**{"layers/b": "def h(): return 2"}) != before
+    assert code() == before
+    assert digest.helpers(plugs / "gated.py") == {
+        "blocks": plugs / "blocks.py",
+        "layers.a": plugs / "layers/a.py",
+        "layers.b": plugs / "layers/b.py",
+    }
+
+
 # Our own sources
 
 

@@ -560,7 +560,7 @@ def test_extraction_asks_no_network(checkpoint, kind, family, monkeypatch):
 def test_weights_are_asked_for():
     for kind in FAMILIES:
         with pytest.raises(InputError, match="needs a checkpoint"):
-            registry.load(kind)(registry.EXTRACTORS.options_for(kind), None)
+            registry.EXTRACTORS.load(kind)(registry.EXTRACTORS.options_for(kind), None)
 
 
 def test_words_of_another_language_are_said(extractor, caplog):

@@ -43,7 +43,7 @@ def verdicts(extractor):
 
 @pytest.mark.parametrize("kind", ["mfcc", "log_mel", "vggish_log_mel", "face_geometry"])
 def test_built_in_extractors_pass(kind):
-    bad = {k: said for k, (good, said) in verdicts(registry.load(kind)()).items() if not good}
+    bad = {k: said for k, (good, said) in verdicts(registry.EXTRACTORS.load(kind)()).items() if not good}
     assert not bad
 
 

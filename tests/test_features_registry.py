@@ -69,7 +69,7 @@ def test_weights_are_named_where_needed_and_only_there():
 
 def test_unknown_name_lists_what_there_is():
     with pytest.raises(InputError, match=r"no extractor 'mfc'; there are face_geometry, log_mel, mfcc.*module:Class"):
-        registry.load("mfc")
+        registry.EXTRACTORS.load("mfc")
 
 
 def test_unknown_or_wrong_option_names_key_and_value():
@@ -87,7 +87,7 @@ def test_unknown_or_wrong_option_names_key_and_value():
 def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
     for kind in (f"{own}:Peak", "own_extractors:Peak"):
         monkeypatch.syspath_prepend(str(own.parent))
-        found = registry.load(kind)
+        found = registry.EXTRACTORS.load(kind)
         assert registry.EXTRACTORS.options_for(kind, {"window_s": 0.1}).window_s == 0.1
         made = found(registry.EXTRACTORS.options_for(kind, {}))
         assert made.dim == 1
@@ -95,22 +95,73 @@ def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
 
 def test_own_extractor_that_cannot_be_used(own, tmp_path):
     with pytest.raises(InputError, match=r"Nothing in .* is missing"):
-        registry.load(f"{own}:Nothing")
+        registry.EXTRACTORS.load(f"{own}:Nothing")
     with pytest.raises(InputError, match="not a subclass"):
-        registry.load(f"{own}:Unrelated")
+        registry.EXTRACTORS.load(f"{own}:Unrelated")
     with pytest.raises(InputError, match="set its class attribute modality"):
-        registry.load(f"{own}:NoModality")
-    with pytest.raises(InputError, match="cannot be imported"):
-        registry.load(f"{tmp_path}/none.py:Peak")
-    with pytest.raises(InputError, match="cannot be imported"):
-        registry.load("no_such_module:Peak")
+        registry.EXTRACTORS.load(f"{own}:NoModality")
+    with pytest.raises(InputError, match=f"cannot be imported.* it is expected at {tmp_path}/none.py"):
+        registry.EXTRACTORS.load(f"{tmp_path}/none.py:Peak")
+    with pytest.raises(InputError, match=r"cannot be imported .*put its folder on PYTHONPATH"):
+        registry.EXTRACTORS.load("no_such_module:Peak")
     for text, said in (("def (:\n", "invalid syntax"), ("\n\nx = 1 / 0\n", "ZeroDivisionError: .*, line 3")):
         broken = tmp_path / f"broken{len(text)}.py"
         broken.write_text(text)
         with pytest.raises(InputError, match=f"cannot be imported .*{said}"):
-            registry.load(f"{broken}:Peak")
+            registry.EXTRACTORS.load(f"{broken}:Peak")
+    for text, said in (
+        ("import no_such_package.part\n", r"install no_such_package into the environment .* put it beside the plug"),
+        ("from .blocks import x\n", r"what imports from its package .* is named module:Class"),
+        ("from models import Nothing\n", "models is a name of affectflow.s own; where .* rename it"),
+    ):
+        lacking = tmp_path / f"lacking{len(text)}.py"
+        lacking.write_text(text)
+        with pytest.raises(InputError, match=f"cannot be imported .*{said}"):
+            registry.EXTRACTORS.load(f"{lacking}:Peak")
     with pytest.raises(InputError, match=r"Half in .* lacks extract; define it"):
-        registry.load(f"{own}:Half")
+        registry.EXTRACTORS.load(f"{own}:Half")
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["class Table:\n    window_s: float = 1.0", "class Table(Options):\n    window_s: float = 1.0",
+     "class Table(BaseModel):\n    window_s: float = 1.0"],
+)  # fmt: skip
+def test_a_table_of_options_that_is_not_decorated_is_refused(tmp_path, table):
+    path = tmp_path / f"undecorated{len(table)}.py"
+    path.write_text(
+        f"from affectflow import Extractor, Options\nfrom pydantic import BaseModel\n{table}\nclass Peak(Extractor):\n"
+        "    modality = 'audio'\n    Config = Table\n    def extract(self, batch): return []\n"
+    )
+    with pytest.raises(InputError, match=r"Table, the Config of Peak, .*the decorator affectflow\.options before it"):
+        registry.EXTRACTORS.options_for(f"{path}:Peak", {})
+
+
+def test_one_name_of_a_helper_stands_for_one_file(tmp_path, monkeypatch):
+    """Of two files the one that was imported first would stand in for the other, and a package of ours for both."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    def plug(folder, imports, helper):
+        home = tmp_path / folder
+        home.mkdir(exist_ok=True)
+        (home / f"{helper}.py").write_text("def g(): pass\n")
+        (home / f"{folder}.py").write_text(
+            f"{imports}\nfrom pipeline.features.base import Extractor\nclass Peak(Extractor):\n    modality = 'audio'\n"
+            "    def extract(self, batch): return []\n"
+        )
+        return f"{home / folder}.py:Peak"
+
+    first, second = (plug(folder, "from twice_used import g", "twice_used") for folder in ("one", "other"))
+    registry.EXTRACTORS.load(first)
+    said = rf"imports twice_used, which is {tmp_path}/one/twice_used.py here and not {tmp_path}/other/.*: .*rename one"
+    with pytest.raises(InputError, match=said):
+        registry.EXTRACTORS.load(second)
+    registry.EXTRACTORS.load(first)
+    for folder, imports in (("called", "from models import g"), ("named", "import models")):
+        said = rf"imports models, which is .*/models/__init__.py here and not {tmp_path}/{folder}/models.py"
+        with pytest.raises(InputError, match=said):
+            registry.EXTRACTORS.load(plug(folder, imports, "models"))
+    registry.EXTRACTORS.load(plug("meant", "from models import task", "models"))
 
 
 def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
@@ -122,11 +173,11 @@ def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.syspath_prepend(str(own.parent))
     assert "peak" in registry.EXTRACTORS.names()
-    assert registry.load("peak").__name__ == "Peak"
+    assert registry.EXTRACTORS.load("peak").__name__ == "Peak"
 
 
 def test_code_is_the_extractor_and_what_it_uses(own, tmp_path):
-    used = closure("pipeline.features.command:features", registry.load("transformers_text"))
+    used = closure("pipeline.features.command:features", registry.EXTRACTORS.load("transformers_text"))
     features = {name.rpartition(".")[2] for name in used if name.startswith("pipeline.features.")}
     assert {"transformers_text", "layers", "checkpoint", "base", "run", "pieces"} <= features
     assert not features & {"mfcc", "transformers_audio", "check", "fetch"}

@@ -82,6 +82,16 @@ WRONG = {
             return list(streams.values())
     """,
 }
+RIGHT = {
+    "Weighs": """
+        one_grid = True
+        def layers(self, modalities):
+            return nn.ModuleDict({m: nn.Linear(self.width, 1, bias=False) for m in modalities})
+        def fuse(self, layers, streams):
+            share = torch.stack([layers[m](v) for m, (v, _) in streams.items()]).softmax(0)
+            return [[observed(sum(w * v for w, (v, _) in zip(share, streams.values())), joined(streams))]]
+    """,
+}
 SAID = {
     "Unmasked": ("padding", r"seven absent steps at the end change the outcome .*must not be attended to"),
     "Largest": ("padding", r"seven absent steps at the end change the outcome"),
@@ -100,9 +110,9 @@ SAID = {
 
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory):
-    """A file of fusions that each do one thing wrong."""
+    """A file of fusions that each do one thing wrong, and one that only looks so."""
     path = tmp_path_factory.mktemp("own") / "wrong.py"
-    methods = {name: textwrap.indent(textwrap.dedent(body), "    ") for name, body in WRONG.items()}
+    methods = {name: textwrap.indent(textwrap.dedent(body), "    ") for name, body in {**WRONG, **RIGHT}.items()}
     path.write_text(HEAD + "\n".join(f"class {name}(Fusion):\n{body}" for name, body in methods.items()))
     return path
 
@@ -153,6 +163,16 @@ def test_what_dialog_context_would_never_learn_is_said(monkeypatch):
     ((_, said, good),) = verdicts(asked, network)
     assert "no gradient reaches dialog.recurrence.weight_hh: " in said
     assert not good
+
+
+def test_what_learns_only_beside_others_is_said_and_not_wrong(wrong):
+    """A weight of a modality among others, from modules in a ModuleDict: alone it has nothing to weigh."""
+    options = NetworkOptions(fusion=f"{wrong}:Weighs", width=12, embedding=8)
+    found = list(verdicts(CHECKS, options))
+    assert all(good for *_, good in found), found
+    said = next(said for title, said, _ in found if title == "gradients")
+    assert said.startswith("reach every parameter, if not in every network: ")
+    assert "fusion.layers.video.weight not of V, task classes/segment" in said
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -11,7 +11,8 @@ import pytest
 from models.fusion.registry import FUSIONS, code_of
 from models.network import build
 from models.options import NetworkOptions
-from models.wording import sentences, title
+from models.wording import about, sentences, title
+from pipeline.records import InputError
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -54,6 +55,12 @@ OWN = """
 
     class Half(Fusion):
         pass
+
+    class Cited(Gate):
+        citation = "@article{me2025, title = {Gates}}"
+
+    class Miscited(Gate):
+        citation = "nobody1999"
 """
 
 
@@ -177,6 +184,13 @@ def test_the_words_of_ones_own_fusion_stay_as_they_are(own):
     said = [title(given), title(given)]
     assert said == ["twin gates (both open, statistical pooling, TCN)"] * 2
     assert given.make_fusion().details() == ["both open"]
+
+
+def test_ones_own_fusion_cites_by_an_entry_or_a_key_of_ours(own):
+    cited, miscited = (NetworkOptions(fusion=f"{own}:{name}") for name in ("Cited", "Miscited"))
+    assert about(cited, SEGMENTS)["citation"].startswith("@article{me2025,")
+    with pytest.raises(InputError, match=r"citation 'nobody1999' is neither .* nor one of the keys .*rajan2022"):
+        about(miscited, SEGMENTS)
 
 
 def test_ones_own_fusion_that_cannot_be_used(own):

@@ -502,6 +502,19 @@ def test_what_a_model_is_trained_with_for_itself_is_said(tmp_path):
     assert "Targets. As none." in page.by_id("methods").text, "a departure is of what a published form brings, too"
 
 
+def test_plugs_bring_what_they_cite_and_are_called_by_their_class(tmp_path):
+    made = Fixture(tmp_path, "iemocap", size=20)
+    given = json.loads(made.config_json.read_text())
+    given["models"]["self"]["citation"] = "@article{me2025,\n  title = {Gates}\n}\n"
+    given["config"]["iemocap"]["extractors"]["wav2vec2"]["extractor"] = "/home/me/chroma.py:Chroma"
+    made.tell(**given)
+    page = page_of(made)
+    said = page.with_class("methods")[0].text
+    assert "self-attention [@me2025]" in said
+    assert "audio by Chroma with the weights" in said
+    assert "@article{me2025," in page.by_id("bibtex").text
+
+
 @pytest.mark.parametrize(
     ("network", "normalise", "said"),
     [

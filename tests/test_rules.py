@@ -308,5 +308,5 @@ def test_a_rule_with_a_plug_consists_of_both():
     corpus = Corpora(yaml.safe_load((ROOT / "config.yaml").read_text()))["iemocap"]
     assert corpus.reader_code("frame_labels") == expected("frame_labels", READERS.load("iemocap"))
     assert expected("index", READERS.load("iemocap")) in corpus.tables_digest
-    assert registry.code_of("mfcc") == expected("shard", registry.load("mfcc"))
+    assert registry.code_of("mfcc") == expected("shard", registry.EXTRACTORS.load("mfcc"))
     assert code_of("rcma") == expected("train", FUSIONS.load("rcma"))

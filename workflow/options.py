@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from models.options import MODALITY_SETS, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
-from pipeline.features import registry as extractors
 from pipeline.features.layers import LayerOptions
 from pipeline.features.registry import EXTRACTORS
 from pipeline.records import InputError, Modality
@@ -159,7 +158,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
     @property
     def uses_gpu(self) -> bool:
         """Whether a GPU makes it faster; what has no weights is CPU work and must not hold one."""
-        return bool(self.weights) and extractors.load(self.extractor).uses_gpu
+        return bool(self.weights) and EXTRACTORS.load(self.extractor).uses_gpu
 
     @property
     def joined(self) -> list[str]:
@@ -177,7 +176,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
     @property
     def modality(self) -> str:
         """What the features are made from: audio, video or text."""
-        return self.options["modality"] if self.imported or self.joined else extractors.load(self.extractor).modality
+        return self.options["modality"] if self.imported or self.joined else EXTRACTORS.load(self.extractor).modality
 
     @property
     def source(self) -> str:
@@ -188,7 +187,7 @@ class ExtractorEntry(BaseModel, extra="allow"):
         """Raise InputError where the options or the weights cannot be used."""
         check_source(self.weights)
         if self.extractor not in NO_PLUGS:
-            extractors.load(self.extractor)
+            EXTRACTORS.load(self.extractor)
             EXTRACTORS.options_for(self.extractor, self.options, tuple(ExtractorEntry.model_fields))
             EXTRACTORS.check_weights(self.extractor, self.weights)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from pipeline.features import registry
 from pipeline.features.layers import for_small_network
+from pipeline.features.registry import EXTRACTORS
 from pipeline.records import InputError
 from pipeline.weights import parse
 from pipeline.words.registry import RECOGNISERS
@@ -25,7 +25,7 @@ def _instead(entry: RecogniserEntry) -> RecogniserEntry:
 
 
 def _small(entry: ExtractorEntry) -> ExtractorEntry:
-    small = _of_plug(registry.load, entry.extractor, "demonstration_weights", entry.weights)
+    small = _of_plug(EXTRACTORS.load, entry.extractor, "demonstration_weights", entry.weights)
     return entry.model_copy(update={**for_small_network(entry.options), "weights": small}) if small else entry
 
 

@@ -165,10 +165,7 @@ def _network(folder: Path, table: dict[str, Any]) -> NetworkOptions:
     try:
         return NetworkOptions.model_validate(table)
     except ValidationError as error:
-        problem, name = message_of(error.errors()[0]), table["fusion"]
-        named = Path(name.rpartition(":")[0])
-        where = f"; the model expects it at {named.expanduser().resolve()}" if named.suffix == ".py" else ""
-        raise InputError(f"{folder}: {problem}{where}") from None
+        raise InputError(f"{folder}: {message_of(error.errors()[0])}") from None
 
 
 def _read(folder: Path) -> tuple[ModelFile, str]:

@@ -55,7 +55,7 @@ class Fusion(ABC):
     title: ClassVar[str]
     """What the report calls it; the name of the class where none is given."""
     citation: ClassVar[str | None] = None
-    """Key of the paper it is from: rajan2022, praveen2024."""
+    """The paper it is from: an entry of BibTeX, or the key of one in references.bib, such as rajan2022."""
     one_grid: ClassVar[bool] = False
     """Whether all modalities must share one time grid; otherwise each may keep the length of its own."""
     min_modalities: ClassVar[int] = 1
@@ -79,7 +79,7 @@ class Fusion(ABC):
         """Say which of the network's ``options`` it cannot be built with; nothing where all is well."""
         yield from ()
 
-    def layers(self, modalities: list[str]) -> Mapping[str, nn.Module] | list[nn.Module]:
+    def layers(self, modalities: list[str]) -> Mapping[str, nn.Module] | nn.ModuleDict | list[nn.Module]:
         """Make the modules that are learned, by name or in order."""
         return {}
 

@@ -1,12 +1,11 @@
 """For the paper that people write: a methods paragraph from the numbers of the run, BibTeX, and all tables as files."""
 
-import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 from models.evaluation.metrics import selecting_metric
 from models.protocols.leaks import clauses
+from models.report.bibliography import bibliography, entries
 from models.report.gather import Results
 from models.report.latex import as_latex, document, latex
 from models.report.runs import RunNames
@@ -18,21 +17,12 @@ from models.settings import Settings
 from models.wording import NORMALISED
 from pipeline.records import InputError
 
-BIBLIOGRAPHY = Path(__file__).parent / "templates" / "references.bib"
 PREVIEW = "preview.tex"  # by which a folder is known as a report's own
 CHOSEN = (
     " Where the second of a contrast is the best of several runs, that is in each fold the run with the highest score "
     "on the fold’s own development part."
 )
 VOTES, LABELS = "the shares of each class in the votes of all raters as targets", "the majority’s labels as targets"
-KEY = re.compile(r"@\w+\{([^,\s]+),")
-
-
-@cache
-def bibliography() -> dict[str, str]:
-    """The entries of references.bib by their keys."""
-    entries = BIBLIOGRAPHY.read_text(encoding="utf-8").split("\n\n")
-    return {KEY.match(entry).group(1): entry.strip() for entry in entries if entry.strip()}
 
 
 class Cite(tuple):
@@ -44,14 +34,15 @@ Text = list  # a list of strings and Cite
 
 def paper(results: Results, view: dict, runs: list[str]) -> dict:
     """The paragraph as plain text and as LaTeX, and the BibTeX entries that it cites."""
-    own = {KEY.match(text).group(1): text.strip() for text in results.settings.citations if KEY.match(text)}
+    own = entries(results.settings.citations)
     parts = [part for text in _sentences(results, view, list(own), runs) for part in (*text, " ")][:-1]
     cited = dict.fromkeys(key for part in parts if isinstance(part, Cite) for key in part)
-    entries = {**bibliography(), **own}
+    brought = entries(about["citation"] or "" for about in results.settings.about_models.values())
+    known = {**bibliography(), **own, **brought}
     return {
         "methods": "".join(_plain(part) if isinstance(part, Cite) else part for part in parts),
         "latex": "".join(_command(part) if isinstance(part, Cite) else latex(part) for part in parts) + "\n",
-        "bibtex": "\n\n".join(entries[key] for key in cited if key in entries),
+        "bibtex": "\n\n".join(known[key] for key in cited if key in known),
     }
 
 
@@ -130,10 +121,11 @@ def _used(results: Results) -> str:
 def _input(settings: Settings, modality: str) -> str:
     stores = []
     for name, (by, weights) in settings.made_by(modality).items():
+        called = by.rpartition(":")[2]  # of a plug, its class
         if by == "import":
             stores.append(f"elsewhere (imported as {name})")
         else:
-            stores.append(f"by {by} with the weights {weights}" if weights else f"by {by}")
+            stores.append(f"by {called} with the weights {weights}" if weights else f"by {called}")
     return f"{modality} {listing(stores)}"
 
 
@@ -141,8 +133,9 @@ def _models(names: RunNames, used: list[str], runs: int) -> Text:
     many = "One model was" if len(used) == 1 else f"{grouped(len(used))} models were"
     text: Text = [f"{many} trained in {count(runs, 'run')}: "]
     for k, model in enumerate(used):
-        key = names.about[model]["citation"]
-        text += [names.titles[model], Cite([key] if key else []), ", " if k < len(used) - 1 else "."]
+        given = names.about[model]["citation"]  # a key, or an entry with its own
+        keys = list(entries([given])) or [given] if given else []
+        text += [names.titles[model], Cite(keys), ", " if k < len(used) - 1 else "."]
     return text
 
 

@@ -13,7 +13,7 @@ from pipeline.features.base import Extractor
 from pipeline.features.command import build
 from pipeline.features.piece import Piece
 from pipeline.features.pieces import Job, own_rows
-from pipeline.features.run import check_pool, check_rows
+from pipeline.features.run import check_pool, rows_of
 from pipeline.features.synthetic import clip
 from pipeline.store import Rows
 from pipeline.timebase import sample_count, sample_index
@@ -30,14 +30,7 @@ def check_extractor(name, options, weights, device):
 
 
 def _one(extractor: Extractor, piece: Piece) -> Rows:
-    return _several(extractor, [piece])[0]
-
-
-def _several(extractor: Extractor, pieces: list[Piece]) -> list[Rows]:
-    found = extractor.extract(pieces)
-    if len(found) != len(pieces):
-        raise Wrong(f"gave rows of {len(found)} pieces for a batch of {len(pieces)}; give one Rows for each piece")
-    return [check_rows(extractor, piece, rows) for piece, rows in zip(pieces, found, strict=True)]
+    return rows_of(extractor, [piece])[0]
 
 
 def _clip(extractor: Extractor, duration_s: float = 3.0, start_s: float = 12.5) -> Any:
@@ -113,7 +106,7 @@ def _repeats(extractor: Extractor) -> str:
 
 def _batches(extractor: Extractor) -> str:
     pieces = [_clip(extractor, n) for n in (3.0, 1.0, 2.2)]
-    batched = _several(extractor, pieces)
+    batched = rows_of(extractor, pieces)
     worst = 0.0
     for piece, rows in zip(pieces, batched, strict=True):
         alone = _one(extractor, piece)

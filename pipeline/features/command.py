@@ -8,7 +8,7 @@ from pipeline.cli import FILE, device_option, parse_options
 from pipeline.devices import choose_device
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
-from pipeline.features.registry import EXTRACTORS, load
+from pipeline.features.registry import EXTRACTORS
 from pipeline.features.run import write_store
 from pipeline.log import log
 from pipeline.records import Segment, read_table
@@ -19,7 +19,7 @@ from pipeline.weights import verify
 
 def build(kind: str, options: dict, weights: Path | None, device: str):
     """An extractor ready to run and what is known of its weights, whose digests are verified first."""
-    extractor_class = load(kind)
+    extractor_class = EXTRACTORS.load(kind)
     config = EXTRACTORS.options_for(kind, options)
     known = verify(weights) if weights is not None else {}
     uses_gpu = weights is not None and extractor_class.uses_gpu  # what has no weights must not hold one

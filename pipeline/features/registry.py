@@ -1,7 +1,5 @@
 """Which extractors there are, by name; :mod:`pipeline.registry` finds them."""
 
-from pipeline.features.base import Extractor
-from pipeline.records import InputError
 from pipeline.registry import Registry
 
 BUILT_IN = {
@@ -17,15 +15,13 @@ BUILT_IN = {
     "transformers_image": "pipeline.features.transformers_image:TransformersImage",
     "transformers_text": "pipeline.features.transformers_text:TransformersText",
 }
-EXTRACTORS = Registry("extractor", "pipeline.features.base:Extractor", "affectflow.extractors", BUILT_IN)
-
-
-def load(kind: str) -> type[Extractor]:
-    """The class behind a name; raises InputError where it is none or does not say what it reads."""
-    found = EXTRACTORS.load(kind)
-    if getattr(found, "modality", None) not in ("audio", "video", "text"):
-        raise InputError(f"extractor {kind!r}: set its class attribute modality to 'audio', 'video' or 'text'")
-    return found
+EXTRACTORS = Registry(
+    "extractor",
+    "pipeline.features.base:Extractor",
+    "affectflow.extractors",
+    BUILT_IN,
+    required={"modality": ("audio", "video", "text")},
+)
 
 
 def code_of(kind: str) -> str:

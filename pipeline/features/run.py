@@ -52,11 +52,8 @@ def extract_all(extractor: Extractor, jobs: Iterable[Job]) -> Iterator[tuple[str
         results: dict[int, Rows] = {}
         for batch in length_batches([job.length for job in group], extractor.cut.batch):
             pieces = [group[i].piece for i in batch]
-            found = extractor.extract(pieces)
-            if len(found) != len(pieces):
-                raise InputError(f"{_who(extractor)}: gave rows of {len(found)} pieces for a batch of {len(pieces)}")
-            for i, rows in zip(batch, found, strict=True):
-                results[i] = own_rows(check_rows(extractor, group[i].piece, rows), group[i], extractor.pool_s)
+            for i, rows in zip(batch, rows_of(extractor, pieces), strict=True):
+                results[i] = own_rows(rows, group[i], extractor.pool_s)
         for i, job in enumerate(group):
             yield job.segment_id, results.pop(i, None) or Rows.empty(extractor.dim)
 
@@ -83,6 +80,17 @@ def check_pool(extractor: Extractor) -> None:
             f"{_who(extractor)}: pool_s is {pool_s:g} and cut.grid {grid_s:g}; only rows of sound are averaged, over "
             f"whole samples of which cut.grid is a multiple: set both to {pool / SAMPLE_RATE_HZ:.10g}, or pool_s to 0"
         )
+
+
+def rows_of(extractor: Extractor, pieces: list) -> list[Rows]:
+    """Rows of each piece as float32; raises InputError where they do not fit the pieces or each other."""
+    found = extractor.extract(pieces)
+    if len(found) != len(pieces):
+        raise InputError(
+            f"{_who(extractor)}: gave rows of {len(found)} pieces for a batch of {len(pieces)}; give one Rows for each "
+            "piece"
+        )
+    return [check_rows(extractor, piece, rows) for piece, rows in zip(pieces, found, strict=True)]
 
 
 def check_rows(extractor: Extractor, piece, rows: Rows) -> Rows:
