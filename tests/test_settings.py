@@ -287,6 +287,13 @@ def test_what_is_wrong_with_a_recogniser_is_said(config, given, said):
         resolve(config, "affwild2")
 
 
+def test_a_recogniser_s_weights_may_be_a_pickle(config):
+    config["corpora"]["affwild2"]["recogniser"].update({"allow_pickle": True, "kind": "transformers"})
+    options = resolve(config, "affwild2").options
+    assert options.weight_sources[options.recogniser.weights]
+    assert "allow_pickle" not in options.recogniser.options
+
+
 def test_another_recogniser_by_two_words_of_an_overlay(config):
     config["corpora"]["affwild2"]["recogniser"].update({"language": "en"})
     config["corpora"]["affwild2"]["recogniser"].update({"kind": "pocketsphinx", "weights": None, "language": None})

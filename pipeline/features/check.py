@@ -11,6 +11,7 @@ from pipeline.cli import parse_options, plug_options
 from pipeline.conformance import Wrong, say
 from pipeline.features.base import Extractor
 from pipeline.features.command import build
+from pipeline.features.fetch import as_fetched
 from pipeline.features.piece import Piece
 from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_pool, check_rows
@@ -25,8 +26,9 @@ TOLERANCE = 1e-3  # share of the largest value that padding and the order of sum
 @plug_options
 def check_extractor(name, options, weights, device):
     """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
-    extractor, _ = build(name, parse_options(options), weights, device)
-    say(CHECKS, extractor, f"extractor {name!r}")
+    with as_fetched(weights) as given:
+        extractor, _ = build(name, parse_options(options), given, device)
+        say(CHECKS, extractor, f"extractor {name!r}")
 
 
 def _one(extractor: Extractor, piece: Piece) -> Rows:

@@ -63,7 +63,7 @@ def load_model(folder: Path, modality: Modality, device: str, pooled: bool = Fal
             config=config,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=not _pickled(folder),
+            use_safetensors=not pickled(folder),
             dtype=torch.float32,
             output_loading_info=True,
             **extra,
@@ -158,7 +158,8 @@ def _model_class(folder: Path, config, modality: Modality) -> type:
     return model_class
 
 
-def _pickled(folder: Path) -> bool:
+def pickled(folder: Path) -> bool:
+    """Whether a checkpoint is only there as a pickle; raises InputError where none was allowed when it was fetched."""
     if any(folder.glob("*.safetensors")):
         return False
     if any(folder.glob("pytorch_model*.bin")) and allows_pickle(folder):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from hashlib import file_digest, sha1
 from http.client import HTTPException
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline.features.openable import check_openable
 from pipeline.files import digest_file
@@ -111,6 +112,23 @@ def local_files(source: Source, allow_pickle: bool) -> list[Path]:
         raise InputError(f"weights {source.text}: {path} does not exist")
     folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
     return [folder / name for name in needed(names, f"weights {source.text}", allow_pickle)]
+
+
+@contextmanager
+def as_fetched(weights: Path | None) -> Iterator[Path | None]:
+    """A folder with what a run is given of a checkpoint, pickles allowed; one that was fetched is that already.
+
+    Raises InputError as ``local_files`` does.
+    """
+    if weights is None or read_manifest(weights):
+        yield weights
+        return
+    with TemporaryDirectory(prefix="affectflow-") as folder:
+        given = Path(folder, weights.resolve().name)
+        given.mkdir(exist_ok=True)
+        for file in local_files(Source(str(weights), "path", str(weights)), allow_pickle=True):
+            (given / file.name).symlink_to(file.resolve())
+        yield given
 
 
 def _names(folder: Path) -> list[str]:

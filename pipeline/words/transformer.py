@@ -9,7 +9,6 @@ from pydantic import Field
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.registry import options
-from pipeline.weights import verify
 from pipeline.words.base import TimedWord
 from pipeline.words.pieces import PieceOptions, PieceRecogniser
 from pipeline.words.text import spread
@@ -40,9 +39,10 @@ class Transformer(PieceRecogniser):
                 f"recogniser transformers: {weights} holds no config.json; fetch the weights again, or give the folder "
                 "of a Whisper or CTC model"
             )
-        verify(weights)
         import torch
         from transformers import AutoConfig, pipeline
+
+        from pipeline.features.checkpoint import pickled
 
         kind = AutoConfig.from_pretrained(weights, local_files_only=True).model_type
         self._pipeline = pipeline(
@@ -50,7 +50,7 @@ class Transformer(PieceRecogniser):
             model=str(weights),
             device=device,
             dtype=torch.float16 if device.startswith("cuda") else torch.float32,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": not pickled(Path(weights))},
         )
         self._options: dict[str, Any] = {}
         if kind == "whisper":
