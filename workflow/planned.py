@@ -23,7 +23,6 @@ from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
-from pipeline.features.fetch import local_files
 from pipeline.records import PREPARED, InputError, Modality, Segment, Unit, by_unit
 from workflow.demo import plan
 from workflow.options import Run
@@ -340,7 +339,7 @@ class Corpora(dict[str, Planned]):
             return []
         if not os.path.exists(source.location):
             return None
-        found = [self.prints.of(str(file)) for file in local_files(source, known["allow_pickle"])]
+        found = [self.prints.of(str(file)) for file in weights.local_files(source, known["allow_pickle"])]
         self.prints.save()
         return found
 

@@ -11,13 +11,13 @@ from pipeline.cli import parse_options, plug_options
 from pipeline.conformance import Wrong, say
 from pipeline.features.base import Extractor
 from pipeline.features.command import build
-from pipeline.features.fetch import as_fetched
 from pipeline.features.piece import Piece
 from pipeline.features.pieces import Job, own_rows
 from pipeline.features.run import check_pool, check_rows
 from pipeline.features.synthetic import clip
 from pipeline.store import Rows
 from pipeline.timebase import sample_count, sample_index
+from pipeline.weights import as_fetched
 
 TOLERANCE = 1e-3  # share of the largest value that padding and the order of sums may change
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
-from pipeline.features.fetch import as_fetched
 from pipeline.timebase import SAMPLE_RATE_HZ
+from pipeline.weights import as_fetched
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.registry import options
+from pipeline.weights import pickled
 from pipeline.words.base import TimedWord
 from pipeline.words.pieces import PieceOptions, PieceRecogniser
 from pipeline.words.text import spread
@@ -41,8 +42,6 @@ class Transformer(PieceRecogniser):
             )
         import torch
         from transformers import AutoConfig, pipeline
-
-        from pipeline.features.checkpoint import pickled
 
         kind = AutoConfig.from_pretrained(weights, local_files_only=True).model_type
         self._pipeline = pipeline(
