@@ -17,7 +17,7 @@ import click
 import numpy as np
 import torch
 
-from models.fusion.registry import code_of
+from models.fusion.registry import FUSIONS, code_of
 from models.job import Job, load_examples, make_repeatable
 from models.options import (
     MODALITY_SETS,
@@ -88,6 +88,7 @@ def train_job(job: Job, of_inputs: dict[Path, str], cores: int = 1) -> Path:
         examples = load_examples(job, device)
         known["versions"] |= {"python": platform.python_version()}
         known["loading_s"] = round(time.monotonic() - begin_s, 3)
+        known["fusion_code"] = FUSIONS.code_of(job.network.fusion)  # its own: what predictions compare
         at_once = min(len(missing), max(1, cores // job.training.threads))
         of_seeds = {seed: {"digest": digests[seed], "seed": seed, **known} for seed in missing}
         train_seeds(job, examples, of_seeds, mixed, at_once)

@@ -139,9 +139,14 @@ class Registry:
         if weights and not needs and name in self.built_in:
             raise InputError(f"{self.kind} {name!r} uses no weights; say weights: null in place of {weights}")
 
-    def code_of(self, name: str, stage: str) -> str:
-        """Digest of what decides what a stage (``module:function``) makes with a plug: the stage's code and its own."""
-        return code(stage, self.load(name))
+    def code_of(self, name: str, *stage: str) -> str:
+        """Digest of a plug's code; with a stage (``module:function``) of all that decides what it makes with it."""
+        return code(*stage, self.load(name))
+
+
+def as_json(config: Any) -> dict[str, Any]:
+    """A table of options as JSON takes it: of a path its text."""
+    return TypeAdapter(type(config)).dump_python(config, mode="json")
 
 
 def message_of(error: Mapping[str, Any]) -> str:

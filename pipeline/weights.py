@@ -1,4 +1,4 @@
-"""Checkpoints: where they come from, their digests, and the check of those digests at every use.
+"""Checkpoints: where they come from, which of their files are loaded, and their digests, checked at every use.
 
 A checkpoint is a folder with a ``weights.json`` that names its source, its revision and the SHA-256 of every other
 file. ``weights.lock.yaml`` keeps the same digests for all sources, to be put under version control.
@@ -6,10 +6,12 @@ file. ``weights.lock.yaml`` keeps the same digests for all sources, to be put un
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -27,6 +29,18 @@ _FORMS = (
     "ORG/NAME@COMMIT (40 hexadecimal digits) for a model hub, https://HOST/.../FILE#sha256=HEX or #git=HEX for a file, "
     "a path that begins with / ./ ../ or ~, a file:// URL, or demo:KIND for a small demonstration checkpoint"
 )
+_SMALL = {
+    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+    "video_preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "normalizer.json", "bpe.codes",
+    "LICENSE", "LICENSE.txt", "LICENSE.md",
+}  # fmt: skip
+_TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
+_SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
+_PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
+_ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
+_VECTORS = re.compile(r"[\w.-]+\.vec|[\w.-]*\d+d\.txt")  # word vectors, as in glove.840B.300d.txt
+_CTRANSLATE2 = re.compile(r"model\.bin|(shared_)?vocabulary\.(json|txt)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,73 @@ def compare(expected: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> li
 def allows_pickle(folder: Path) -> bool:
     """Whether pickled weights of this checkpoint were explicitly allowed when it was fetched."""
     return bool((read_manifest(folder) or {}).get("allow_pickle"))
+
+
+def pickled(folder: Path) -> bool:
+    """Whether a checkpoint is only there as a pickle; raises InputError where none was allowed when it was fetched."""
+    if any(folder.glob("*.safetensors")):
+        return False
+    if any(folder.glob("pytorch_model*.bin")) and allows_pickle(folder):
+        return True
+    raise InputError(
+        f"{folder}: holds no model.safetensors; pickled weights are read only where they were fetched with "
+        "allow_pickle: true beside weights: in config.yaml"
+    )
+
+
+def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str]:
+    """Those files of a model's folder that loading it needs: configuration, tokenizer or processor, and weights.
+
+    Weights are safetensors, else ONNX, else CTranslate2's model.bin, else word vectors, else a pickle where that is
+    allowed. Raises InputError where there are none.
+    """
+    small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
+    for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else []), _VECTORS):
+        if found := [n for n in names if pattern.fullmatch(n)]:
+            return sorted(small + found)
+    pickles = [n for n in names if _PICKLE.fullmatch(n)]
+    if pickles and allow_pickle:
+        return sorted(small + pickles)
+    if pickles:
+        raise InputError(
+            f"{where}: its weights are only there as a pickle ({', '.join(pickles)}), which can run code when loaded. "
+            "Choose a revision or model with model.safetensors, or trust it and set allow_pickle: true beside weights"
+        )
+    there = ", ".join(sorted(names)[:20]) or "no files"
+    raise InputError(
+        f"{where}: holds no weights (model.safetensors, *.onnx, CTranslate2's model.bin, or word vectors *.vec or "
+        f"*NNNd.txt); there are {there}"
+    )
+
+
+def local_files(source: Source, allow_pickle: bool) -> list[Path]:
+    """The files that a local checkpoint is loaded from; raises InputError where none are weights that may be read."""
+    path = Path(source.location)
+    if not path.exists():
+        raise InputError(f"weights {source.text}: {path} does not exist")
+    folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
+    return [folder / name for name in needed(names, f"weights {source.text}", allow_pickle)]
+
+
+def _names(folder: Path) -> list[str]:
+    return [p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST]
+
+
+@contextmanager
+def as_fetched(weights: Path | None) -> Iterator[Path | None]:
+    """A folder with what a run is given of a checkpoint, pickles allowed; one that was fetched is that already.
+
+    Raises InputError as ``local_files`` does.
+    """
+    if weights is None or read_manifest(weights):
+        yield weights
+        return
+    with TemporaryDirectory(prefix="affectflow-") as folder:
+        given = Path(folder, weights.resolve().name)
+        given.mkdir(exist_ok=True)
+        for file in local_files(Source(str(weights), "path", str(weights)), allow_pickle=True):
+            (given / file.name).symlink_to(file.resolve())
+        yield given
 
 
 def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:

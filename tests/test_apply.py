@@ -34,7 +34,9 @@ from models.apply import batch, command
 from models.apply.answer import Answer
 from models.apply.answers_folder import names, record
 from models.apply.card import OTHER_CROPS
+from models.apply.heard import together
 from models.apply.model_folder import Model, RecogniserChoice
+from models.apply.pack import _recogniser as packed_recogniser
 from models.apply.pack import pack
 from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
@@ -42,11 +44,13 @@ from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
 from models.apply.turns import USED, Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
+from models.fusion.registry import FUSIONS
 from pipeline.container import MediaError
 from pipeline.crops import FaceFile, FaceWriter
 from pipeline.media import Video
 from pipeline.records import InputError, Segment, read_table, write_table
 from pipeline.weights import digest_files, slug
+from pipeline.words.registry import RECOGNISERS
 from tests import warm_jobs
 from tests.clips import ffmpeg, grid_face, paste, to_and_fro, write_clip
 from tests.packed_models import CORPORA, ROOT, equal_test_predictions, make_model, train
@@ -300,6 +304,49 @@ def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made
     assert any("not recognised everywhere" in note and "tlh is not supported" in note for note in answer.notes)
     assert np.isfinite([row.values for row in answer.rows]).all()
     assert not answer.words
+
+
+def test_windows_that_overlap_are_transcribed_once(made, shared, tmp_path):
+    (tmp_path / "once.py").write_text(
+        "from affectflow import Recogniser\n\n\n"
+        "class Once(Recogniser):\n"
+        "    finds_speech = True\n\n"
+        "    def transcribe(self, samples, sample_rate_hz):\n"
+        "        return [('um', 0.1, 0.4), (f'{len(samples) / sample_rate_hz:.0f}', 1.8, 2.2)]\n"
+    )
+    recogniser = RecogniserChoice(kind=f"{tmp_path / 'once.py'}:Once")
+    predictor = Predictor(made["iemocap"][2], recogniser=recogniser, plugs=True)
+    answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg", Wish(window_s=2.0, hop_s=0.5))
+    assert [(word.word, word.start_s, word.end_s) for word in answer.words] == [("um", 0.1, 0.4), ("3", 1.8, 2.2)]
+    said = [[word.word for word in answer.words if row.reads(word)] for row in answer.rows]
+    assert said == [["um", "3"], ["3"], ["3"]], "each window has what is said in its time"
+    apart = [Segment(f"{k:02}", "u", "", None, None, w.start_s, w.end_s) for k, w in enumerate(windows(5.0, 0.1, 0.1))]
+    assert list(together(apart).values()) == apart, "what follows each other does not overlap"
+
+
+def test_code_that_has_changed_since_training_is_said(made, predictors, shared, tmp_path):
+    (tmp_path / "deaf.py").write_text(
+        "from affectflow import Recogniser\n\n\nclass Deaf(Recogniser):\n    def transcribe(self, samples, rate):\n"
+        "        return []\n"
+    )
+    own, fusions = f"{tmp_path / 'deaf.py'}:Deaf", set()
+
+    def of_other_code(model):
+        for path in model.glob("members/*/*/run.json"):
+            table = json.loads(path.read_text())
+            fusions.add(table["network"]["fusion"])
+            assert table["fusion_code"] == FUSIONS.code_of(table["network"]["fusion"])
+            path.write_text(json.dumps({**table, "fusion_code": "another"}))
+        changed(files=digest_files(model / "members"), recogniser={"kind": own, "code": "another"})(model)
+
+    model, path = damaged(made["iemocap"][2], tmp_path, of_other_code), shared / "media" / "grid" / "swwp2s.mpg"
+    answers = [one.answer(path, Wish(window_s=3.0)) for one in (Predictor(model, plugs=True), predictors["iemocap"])]
+    said = [[note for note in answer.notes if "has changed since training" in note] for answer in answers]
+    assert said == [
+        [f"The code of {kind} has changed since training: {what} may differ from then."
+         for kind, what in ((*fusions, "answers"), (own, "words"))], [],
+    ]  # fmt: skip
+    assert packed_recogniser({"kind": "pocketsphinx"}, tmp_path).code == RECOGNISERS.code_of("pocketsphinx")
 
 
 def run(*arguments) -> BaseException | None:
@@ -626,6 +673,21 @@ def test_a_table_of_all_that_cannot_be_written_hides_no_other_reason(tmp_path, m
     assert [
         message.endswith("recordings.csv cannot be written (Permission denied)") for message in caplog.messages
     ] == ([True] * said)
+
+
+def test_the_table_of_all_has_what_was_done_before_the_model_was_refused(tmp_path, monkeypatch):
+    """As where one of several processes reads a model that changed meanwhile."""
+    out = tmp_path / "out"
+
+    def predict_all(*_):
+        (out / "a.csv").write_text("start_s\n0.0\n")
+        (out / "a.json").write_text(json.dumps({"source": "a.wav", "recording": ["0"], "files": ["a.csv"]}))
+        raise InputError("not as it was packed")
+
+    monkeypatch.setattr(command, "predict_all", predict_all)
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    assert "not as it was packed" in str(run(tmp_path / "model", tmp_path / "a.wav", "--out", out))
+    assert pd.read_csv(out / "recordings.csv").recording.tolist() == ["a"]
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_before_any_work(quick, tmp_path):

@@ -186,7 +186,7 @@ def test_processes_compile_one_after_another_in_a_folder_of_ours(tmp_path):
     assert all(end_s <= begin_s for (_, end_s), (begin_s, _) in pairwise(spans))
 
 
-def test_prosody_measures_nothing_before_its_parts_are_compiled_in_peace(monkeypatch):
+def test_what_uses_librosa_makes_nothing_before_its_parts_are_compiled_in_peace(monkeypatch):
     order = []
 
     @contextmanager
@@ -195,11 +195,15 @@ def test_prosody_measures_nothing_before_its_parts_are_compiled_in_peace(monkeyp
         yield
         order.append("end")
 
-    def measured(self, librosa, samples, rate):
-        order.append(len(samples))
+    def values(self, piece):
+        order.append(len(piece))
         return np.zeros((1, 14), np.float32)
 
-    monkeypatch.setattr("pipeline.features.prosody.one_compiler", one_compiler)
-    monkeypatch.setattr("pipeline.features.prosody.Prosody._measured", measured)
+    monkeypatch.setattr("pipeline.features.command.one_compiler", one_compiler)
+    monkeypatch.setattr("pipeline.features.prosody.Prosody._values", values)
     make("prosody").extract([piece(tone(200, 0.5)), piece(tone(200, 0.5))])
-    assert order == ["begin", 2048, "end", 8000, 8000]
+    make("mfcc")
+    assert order == ["begin", 16000, "end", 8000, 8000]
+    monkeypatch.setattr("pipeline.features.prosody.Prosody._values", lambda self, piece: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make("prosody").extract([piece(tone(200, 0.5))])  # not as it is made, so that a check can say it

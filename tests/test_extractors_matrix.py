@@ -318,7 +318,7 @@ def test_positions_behind_the_padding_index_are_not_used_up(extractor):
     """RoBERTa numbers positions from 2: of 66 position embeddings a text can fill 64."""
     made = extractor("transformers_text", "roberta", layers=[2])
     assert made.limit == 64
-    made.tokenizer.model_max_length = 10**30
+    made.processor.model_max_length = 10**30
     again = type(made)(made.config, made.weights)
     assert min(again.limit, again._positions()) == 64
     words = [WORDS[i % len(WORDS)] for i in range(300)]
@@ -346,7 +346,7 @@ def test_words_are_read_as_running_text(extractor, family, read):
 
     made = extractor("transformers_text", family, layers=[1])
     cls, sep = (["<s>"], ["</s>"]) if family == "roberta" else (["[CLS]"], ["[SEP]"])
-    ids = torch.tensor([made.tokenizer.convert_tokens_to_ids([*cls, *chain(*read), *sep])])
+    ids = torch.tensor([made.processor.convert_tokens_to_ids([*cls, *chain(*read), *sep])])
     with torch.inference_mode():
         state = iter(made.model(input_ids=ids, output_hidden_states=True).hidden_states[1][0, 1:].numpy())
     expected = []

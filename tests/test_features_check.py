@@ -1,23 +1,28 @@
 """The conformance check finds what is wrong, and the worked example of the docs works from outside the repository."""
 
+import json
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from pipeline import conformance
 from pipeline.__main__ import main
 from pipeline.audio_file import AudioWriter
 from pipeline.features import registry
 from pipeline.features.base import Cut, Extractor
-from pipeline.features.check import CHECKS
+from pipeline.features.check import CHECKS, check_extractor
 from pipeline.features.command import build
-from pipeline.records import Segment, write_table
+from pipeline.records import InputError, Segment, write_table
+from pipeline.registry import as_json
 from pipeline.store import FeatureStore, Rows
+from pipeline.weights import seal
+from pipeline.words.check import check_recogniser
 from tests.task_corpora import invoke
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -127,6 +132,68 @@ def test_good_ones_pass_everything():
         assert set(verdicts(made)) == set(CHECKS)
 
 
+def one_segment(results):
+    """Results of a corpus of one segment, a second of a square wave."""
+    with AudioWriter(results / "audio" / "u.h5", {"u_1": (3.0, 16_000)}) as writer:
+        writer.write("u_1", 0, np.tile([0.1, -0.1], 8000).astype(np.float32))
+        writer.describe("u_1", "video", (3.0, 4.0))
+    write_table(results / "segments.tsv", [Segment("u_1", "u", "who", "1", None, 3.0, 4.0)], Segment)
+    return results
+
+
+CLASSES = """
+from pathlib import Path
+from affectflow import Extractor, Recogniser, options
+
+@options
+class MineOptions:
+    lexicon: Path = Path("words.txt")
+
+class Mine(Extractor):
+    modality = "audio"
+    Config = MineOptions
+
+    def extract(self, batch):
+        classes = (self.weights / "classes.txt").read_text() if self.weights else ""
+        return [p.rows(p.windows(0.05, 0.02).std(axis=1, keepdims=True), 0.05, 0.02) for p in batch]
+
+class Heard(Recogniser):
+    def transcribe(self, samples, sample_rate_hz):
+        return [((self.weights / "classes.txt").read_text(), 0.0, 0.1)][:0]
+"""
+
+
+def test_an_option_may_be_a_path(tmp_path):
+    (tmp_path / "mine.py").write_text(CLASSES)
+    results, out = one_segment(tmp_path / "results"), tmp_path / "mine.h5"
+    call = ["--corpus", "c", "--name", "mine", "--extractor", f"{tmp_path}/mine.py:Mine", "--results", results]
+    given = {"lexicon": "/data/mine.txt"}
+    for options in ([], ["--options", json.dumps(given)], ["--options", json.dumps(given), "--previous", out]):
+        invoke(main, "features", *call, *options, "--shard", "u", "--out", out)
+    assert FeatureStore(out).attributes["config"] == given
+    for kind in registry.BUILT_IN:
+        config = registry.EXTRACTORS.options_for(kind, {})
+        assert json.dumps(as_json(config)) == json.dumps(asdict(config)), "what is kept of others stays as it is"
+
+
+@pytest.mark.parametrize(("command", "name"), [(check_extractor, "Mine"), (check_recogniser, "Heard")])
+def test_a_check_sees_of_weights_what_a_run_is_given(tmp_path, command, name):
+    """Of a folder of one's own as of one that was fetched, to which nothing is added."""
+    (tmp_path / "mine.py").write_text(CLASSES)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for file in ("model.safetensors", "classes.txt"):
+        (folder / file).write_bytes(b"x")
+    call = [f"{tmp_path}/mine.py:{name}", "--weights", str(folder)]
+    run = CliRunner().invoke(command, call)
+    assert isinstance(run.exception, InputError)
+    assert re.search(r"WRONG.*No such file or directory: '.*/weights/classes.txt'", run.output)
+    seal(folder, "mine")
+    assert CliRunner().invoke(command, call).exception is None
+    (folder / "classes.txt").write_bytes(b"y")
+    assert "classes.txt changed" in str(CliRunner().invoke(command, call).exception)
+
+
 def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path, monkeypatch):
     """The class as printed in the docs, in a file elsewhere, run over a unit, its rows known beforehand."""
     text = (REPOSITORY / "docs" / "extractors.md").read_text()
@@ -134,11 +201,7 @@ def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_pat
     path = tmp_path / "mine" / "loudness.py"
     path.parent.mkdir()
     path.write_text(code)
-    results = tmp_path / "results"
-    with AudioWriter(results / "audio" / "u.h5", {"u_1": (3.0, 16_000)}) as writer:
-        writer.write("u_1", 0, np.tile([0.1, -0.1], 8000).astype(np.float32))
-        writer.describe("u_1", "video", (3.0, 4.0))
-    write_table(results / "segments.tsv", [Segment("u_1", "u", "who", "1", None, 3.0, 4.0)], Segment)
+    results = one_segment(tmp_path / "results")
     monkeypatch.chdir(tmp_path)
     call = ["--corpus", "c", "--name", "loudness", "--extractor", f"{path}:Loudness", "--results", results]
     invoke(main, "features", *call, "--shard", "u", "--out", results / "l.h5")

@@ -1,6 +1,7 @@
 """Fusions by name, their options and words, and one of a user's own: nobody outside a plug knows its name."""
 
 import ast
+import json
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,7 @@ from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """
+    from pathlib import Path
     import torch
     from models.attention import observed
     from models.fusion.base import Fusion
@@ -52,6 +54,13 @@ OWN = """
 
         def details(self):
             return self.DETAILS
+
+    @options
+    class WordOptions:
+        lexicon: Path = Path("words.txt")
+
+    class Worded(Gate):
+        Config = WordOptions
 
     class Half(Fusion):
         pass
@@ -177,6 +186,13 @@ def test_ones_own_fusion_is_built_and_trained_from_its_file(own):
     network = build(given, DIMS, SEGMENTS, 2, MAX_STEPS)
     assert network(*batch("rcma", SEGMENTS, DIMS)).shape == (4, 2)
     assert code_of(f"{own}:Gate") != code_of("rcma")
+
+
+def test_an_option_may_be_a_path(own):
+    given = NetworkOptions(fusion=f"{own}:Worded", lexicon="/data/mine.txt")
+    assert given == NetworkOptions.model_validate_json(given.model_dump_json())
+    assert json.loads(json.dumps(given.model_dump()))["lexicon"] == "/data/mine.txt"
+    assert given.make_fusion().config.lexicon == Path("/data/mine.txt")
 
 
 def test_the_words_of_ones_own_fusion_stay_as_they_are(own):

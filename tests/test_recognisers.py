@@ -116,13 +116,14 @@ def test_whisper_whose_word_times_fail_gives_estimates(whisper, monkeypatch, cap
     assert "no word times for a piece of 4 s (index 0 is out of bounds" in caplog.text
 
 
-def test_whisper_that_is_not_as_it_was_fetched_is_refused(whisper, tmp_path):
-    for path in whisper.iterdir():
-        shutil.copy(path, tmp_path / path.name)
-    seal(tmp_path, "org/whisper@1f")
-    (tmp_path / "vocab.json").write_text("{}")
-    with pytest.raises(InputError, match=r"not as fetched from org/whisper@1f: .*vocab.json"):
-        make("transformers", {}, tmp_path, "cpu")
+def test_weights_that_are_not_as_they_were_fetched_are_refused(whisper, own, tmp_path):
+    folder = shutil.copytree(whisper, tmp_path / "weights")
+    seal(folder, "org/whisper@1f")
+    make(f"{own}:Picky", {}, folder)
+    (folder / "vocab.json").write_text("{}")
+    for kind in ("transformers", f"{own}:Picky"):
+        with pytest.raises(InputError, match=r"not as fetched from org/whisper@1f: .*vocab.json"):
+            make(kind, {}, folder, "cpu")
 
 
 def test_whisper_without_alignment_heads_is_refused(whisper, tmp_path):
@@ -157,6 +158,15 @@ def test_ctc_models_give_words_too(tmp_path):
     )
     assert found_words
     assert all(0 <= start_s <= end_s <= 2 for _, start_s, end_s in found_words)
+    torch.save(recogniser._pipeline.model.state_dict(), tmp_path / "pytorch_model.bin")
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(InputError, match="only where they were fetched with allow_pickle: true"):
+        make("transformers", {}, tmp_path, "cpu")
+    seal(tmp_path, "mine", allow_pickle=True)
+    again = make("transformers", {}, tmp_path, "cpu")
+    assert again.transcribe(np.ones(RATE_HZ, np.float32), RATE_HZ) == recogniser.transcribe(
+        np.ones(RATE_HZ, np.float32), RATE_HZ
+    )
 
 
 @pytest.mark.parametrize("weights", [None, "nowhere"])

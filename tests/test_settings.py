@@ -345,6 +345,14 @@ def test_what_is_wrong_with_a_recogniser_is_said(config, given, said):
         resolve(config, "affwild2")
 
 
+def test_a_recogniser_s_weights_may_be_a_pickle(config, tmp_path):
+    own = {"kind": "transformers", "weights": str(tmp_path), "allow_pickle": True}
+    config["corpora"]["affwild2"]["recogniser"].update(own)
+    options = resolve(config, "affwild2").options
+    assert options.weight_sources[str(tmp_path)]
+    assert "allow_pickle" not in options.recogniser.options
+
+
 def test_another_recogniser_by_two_words_of_an_overlay(config):
     config["corpora"]["affwild2"]["recogniser"].update({"language": "en"})
     config["corpora"]["affwild2"]["recogniser"].update({"kind": "pocketsphinx", "weights": None, "language": None})

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 
 from pipeline import weights
 from pipeline.features.checkpoint import load_processor
-from pipeline.features.fetch import fetch, needed
+from pipeline.features.fetch import fetch
 from pipeline.features.weights_command import weights as weights_command
 from pipeline.records import InputError
 from tests.checkpoint_families import onnx_mean_of_channels
@@ -226,7 +226,7 @@ def test_pickle_only_when_allowed_and_never_beside_safetensors(hub, tmp_path):
     fetch(SOURCE, tmp_path / "w", allow_pickle=True)
     assert (tmp_path / "w" / "pytorch_model.bin").exists()
     assert weights.allows_pickle(tmp_path / "w")
-    assert "pytorch_model.bin" not in needed(list(FILES), "x", allow_pickle=True)
+    assert "pytorch_model.bin" not in weights.needed(list(FILES), "x", allow_pickle=True)
 
 
 @pytest.fixture
@@ -543,8 +543,8 @@ CONVERTED = ["config.json", "model.bin", "preprocessor_config.json", "tokenizer.
 @pytest.mark.parametrize("vocabulary", ["vocabulary.json", "vocabulary.txt"])
 def test_a_ctranslate2_checkpoint_is_taken_without_allowing_a_pickle(vocabulary):
     names = [*CONVERTED, vocabulary, "README.md", ".gitattributes"]
-    assert needed(names, "x") == sorted([*CONVERTED, vocabulary])
-    assert "model.bin" not in needed([*names, "model.safetensors"], "x")
+    assert weights.needed(names, "x") == sorted([*CONVERTED, vocabulary])
+    assert "model.bin" not in weights.needed([*names, "model.safetensors"], "x")
 
 
 def test_a_ctranslate2_checkpoint_is_fetched_and_opened(tmp_path):

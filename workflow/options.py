@@ -82,6 +82,7 @@ class RecogniserEntry(BaseModel, extra="allow"):
         "none", description="none | pocketsphinx | faster_whisper | transformers | module:Class | file.py:Class"
     )
     weights: str | None = Field(None, description="ORG/NAME@COMMIT or a folder, where it needs some")
+    allow_pickle: bool = Field(False, description="read a checkpoint that has no safetensors; no code of it is run")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -289,7 +290,7 @@ class CorpusOptions(CorpusEntry):
     def weight_sources(self) -> dict[str, bool]:
         """Where weights come from, and whether any entry that names them allows a pickle."""
         named = [(entry.weights, entry.allow_pickle) for entry in self.extractors.values()]
-        named.append((self.recogniser.weights, False))
+        named.append((self.recogniser.weights, self.recogniser.allow_pickle))
         return {source: any(allowed for other, allowed in named if other == source) for source, _ in named if source}
 
     @property

@@ -24,7 +24,6 @@ from pipeline.corpora.prepare import read, shards
 from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
-from pipeline.features.fetch import local_files
 from pipeline.records import PREPARED, InputError, Modality, Segment, by_unit
 from workflow.demo import plan
 from workflow.feature_jobs import are_clips, in_jobs
@@ -331,7 +330,7 @@ class Corpora(dict[str, Planned]):
             return []
         if not os.path.exists(source.location):
             return None
-        return self.digests(map(str, local_files(source, known["allow_pickle"])))
+        return self.digests(map(str, weights.local_files(source, known["allow_pickle"])))
 
     def digests(self, files: Iterable[str]) -> list[str]:
         """Digests of files of one's own, each read whole."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from models.apply.answers_folder import JOINED, names, tables
+from models.apply.answers_folder import JOINED, names, read_all, tables
 from models.apply.batch import Order, Request, predict_all
 from models.apply.model_folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join
@@ -80,10 +80,12 @@ def predict(
         found = Weights(source=source, slug=checkpoints.slug(source)) if source else None
         recogniser = RecogniserChoice(kind=recogniser, options=known, weights=found)
     order = Order(model, out, weights, device, tuple(folds), recogniser, plugs, overlay)
-    name_of = names(paths, out)
+    name_of, before = names(paths, out), read_all(out)
     try:
         failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
     except InputError:  # the model is refused, before anything was done as a rule
+        if read_all(out) != before:
+            _join(out)
         raise
     except BaseException:  # Ctrl-C, or any other: the table has what was done before
         _join(out)

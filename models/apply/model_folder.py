@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
+from models.fusion.registry import FUSIONS
 from models.options import NetworkOptions, Options, TrainingOptions
 from models.predictions import RUN, fold_and_seed, read_run
 from models.task import Task
@@ -65,6 +66,7 @@ class RecogniserChoice(Options):
     kind: str
     options: dict[str, Any] = Field(default_factory=dict)
     weights: Weights | None = None
+    code: str = Field("", description="digest of its code when the model was packed; empty: whichever is there")
 
 
 class ModelFile(Options):
@@ -107,10 +109,12 @@ class Model:
         self.network = _network(self.folder, runs[0]["network"])
         self.rows_per_step: dict[str, int] = runs[0]["model"]["rows_per_step"]
         self.training = TrainingOptions.model_validate({**runs[0]["training"], "seeds": [0]})
+        fusion = self.network.fusion
+        others = {run.get("fusion_code") for run in runs} - {FUSIONS.code_of(fusion), None}  # None: not known
+        self.notes = [changed(fusion, "answers")] if others else []  # what a user must know of it
 
     def _refuse_plugs(self, fusions: set[str]) -> None:
         """Raise InputError where opening the model would run code that does not come with affectflow."""
-        from models.fusion.registry import FUSIONS
         from pipeline.features.registry import EXTRACTORS
         from pipeline.words.registry import NONE, RECOGNISERS
 
@@ -158,6 +162,11 @@ class Model:
                 f"delete the folder, and {wanted.source} is fetched again"
             )
         return found
+
+
+def changed(kind: str, what: str) -> str:
+    """What a user must know where the code of a plug is another than when the model was trained."""
+    return f"The code of {kind} has changed since training: {what} may differ from then."
 
 
 def _network(folder: Path, table: dict[str, Any]) -> NetworkOptions:

@@ -28,6 +28,7 @@ from pipeline.cli import FOLDER, results_option
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
+from pipeline.words.registry import NONE, RECOGNISERS
 
 
 @click.command()
@@ -181,15 +182,17 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
 
 def _recogniser(entry: dict, weights: Path) -> RecogniserChoice:
     """What recognised the speech of the corpus."""
-    options = {key: value for key, value in entry.items() if key not in ("kind", "weights") and value is not None}
-    source, found = entry.get("weights"), None
+    kind, source, allowed, found = entry["kind"], entry.get("weights"), bool(entry.get("allow_pickle")), None
+    common = ("kind", "weights", "allow_pickle")
+    options = {key: value for key, value in entry.items() if key not in common and value is not None}
     if source:
         manifest = checkpoints.read_manifest(weights / checkpoints.slug(source))
         if manifest is None:
             raise InputError(f"{weights / checkpoints.slug(source)}: holds no weights of {source}; {AGAIN}")
         digests = {name: each["sha256"] for name, each in manifest["files"].items()}
-        found = Weights(source=source, slug=checkpoints.slug(source), sha256=digests)
-    return RecogniserChoice(kind=entry["kind"], options=options, weights=found)
+        found = Weights(source=source, slug=checkpoints.slug(source), allow_pickle=allowed, sha256=digests)
+    code = "" if kind == NONE else RECOGNISERS.code_of(kind)
+    return RecogniserChoice(kind=kind, options=options, weights=found, code=code)
 
 
 def _copy_weights(source: Path, target: Path) -> None:

@@ -152,7 +152,7 @@ class Predictor:
             rows=tuple(rows),
             faces=faces,
             words=spoken(prepared.words),
-            notes=tuple(self._notes(recording, prepared, examples, rows)),
+            notes=(*self.model.notes, *self._notes(recording, prepared, examples, rows)),
             ranges=dict(about.ranges),
         )
 

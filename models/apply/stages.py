@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from models.apply.model_folder import Model, RecogniserChoice
+from models.apply.heard import Heard
+from models.apply.model_folder import Model, RecogniserChoice, changed
 from models.apply.recordings import Recording
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
@@ -25,7 +26,7 @@ from pipeline.features.run import write_store
 from pipeline.records import Finding, InputError, Segment, Unit, Word, write_table
 from pipeline.store import FeatureStore
 from pipeline.words import registry as recognisers
-from pipeline.words.place import place_words, transcriber
+from pipeline.words.place import place_words
 
 FACELESS = "The model follows no faces, so people are not told apart."
 MAX_REMARKS = 5  # of faces and of sound, in the notes of a prediction
@@ -112,16 +113,21 @@ class Stages:
     ) -> tuple[list[Word], list[str]]:
         """The words of a recording, and what a user must know of them; ``unused``: why no transcript is used."""
         missed: list[Finding] = []
-        silent: list[str] = []
+        silent, heard = list[str](), list[Heard]()
 
         def recognise(group):
             if self.choice.kind == recognisers.NONE:
                 silent.append(group[0].segment_id)
                 return []
-            return transcriber(self.recogniser, AudioFile(audio).__getitem__, missed)(group)
+            if not heard:
+                wordless = [segment for segment in segments if not segment.text]
+                heard.append(Heard(root, unit, wordless, audio, self.recogniser, missed))
+            return heard[0].of(group[0])
 
         words = place_words(root, unit, segments, recognise)
         notes = [f"Speech was not recognised everywhere: {missed[0].reason}."] if missed else []
+        if heard and self.choice.code not in ("", recognisers.RECOGNISERS.code_of(self.choice.kind)):
+            notes.append(changed(self.choice.kind, "words"))
         if passed := not_used(unit, segments):
             notes.append(f"{passed}.")
         if unused:
@@ -146,7 +152,7 @@ class Stages:
                 about.corpus, part.name, part.extractor, extractor, known, segments, folder, about.demonstration
             )
             if facts["extractor_version"] != part.version:
-                notes.append(f"The code of {part.extractor} has changed since training, so its features may differ.")
+                notes.append(changed(part.extractor, "features"))
             path = folder / "features" / modality / f"{part.name}.h5"
             write_store(path, facts, extractor, read_pieces(segments, folder, extractor), len(segments))
             stores.append(FeatureStore(path))

@@ -17,6 +17,7 @@ from pipeline.features.run import check_pool, rows_of
 from pipeline.features.synthetic import clip
 from pipeline.store import Rows
 from pipeline.timebase import sample_count, sample_index
+from pipeline.weights import as_fetched
 
 TOLERANCE = 1e-3  # share of the largest value that padding and the order of sums may change
 
@@ -25,8 +26,9 @@ TOLERANCE = 1e-3  # share of the largest value that padding and the order of sum
 @plug_options
 def check_extractor(name, options, weights, device):
     """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
-    extractor, _ = build(name, parse_options(options), weights, device)
-    say(CHECKS, extractor, f"extractor {name!r}")
+    with as_fetched(weights) as given:
+        extractor, _ = build(name, parse_options(options), given, device)
+        say(CHECKS, extractor, f"extractor {name!r}")
 
 
 def _one(extractor: Extractor, piece: Piece) -> Rows:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.features.openable import check_openable
 from pipeline.records import InputError, Modality
-from pipeline.weights import allows_pickle
+from pipeline.weights import pickled
 
 _INPUTS = {"audio": {"input_values", "input_features"}, "video": {"pixel_values"}, "text": {"input_ids"}}
 _KINDS = {
@@ -63,7 +63,7 @@ def load_model(folder: Path, modality: Modality, device: str, pooled: bool = Fal
             config=config,
             local_files_only=True,
             trust_remote_code=False,
-            use_safetensors=not _pickled(folder),
+            use_safetensors=not pickled(folder),
             dtype=torch.float32,
             output_loading_info=True,
             **extra,
@@ -156,17 +156,6 @@ def _model_class(folder: Path, config, modality: Modality) -> type:
             f"{_EXTRACTORS[modality]} needs {_KINDS[modality]}"
         )
     return model_class
-
-
-def _pickled(folder: Path) -> bool:
-    if any(folder.glob("*.safetensors")):
-        return False
-    if any(folder.glob("pytorch_model*.bin")) and allows_pickle(folder):
-        return True
-    raise InputError(
-        f"{folder}: holds no model.safetensors; pickled weights are read only where they were fetched with "
-        "allow_pickle: true beside weights: in config.yaml"
-    )
 
 
 def _check_complete(folder: Path, report: dict) -> None:

@@ -1,11 +1,13 @@
 """Command lines of the feature stages: run one extractor over one shard of videos, and join shards."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from pipeline.cli import FILE, device_option, parse_options
 from pipeline.devices import choose_device
+from pipeline.features.compiled import PACKAGES, one_compiler
 from pipeline.features.pieces import read_pieces
 from pipeline.features.provenance import attributes
 from pipeline.features.registry import EXTRACTORS
@@ -23,7 +25,14 @@ def build(kind: str, options: dict, weights: Path | None, device: str):
     config = EXTRACTORS.options_for(kind, options)
     known = verify(weights) if weights is not None else {}
     uses_gpu = weights is not None and extractor_class.uses_gpu  # what has no weights must not hold one
-    return extractor_class(config, weights, choose_device(device) if uses_gpu else "cpu"), known
+    where = choose_device(device) if uses_gpu else "cpu"
+    if PACKAGES.isdisjoint(extractor_class.packages):
+        return extractor_class(config, weights, where), known
+    with one_compiler():
+        made = extractor_class(config, weights, where)
+        with suppress(Exception):  # which comes again, and is said, where rows are made
+            _ = made.dim  # it tries a piece, for which all is compiled
+    return made, known
 
 
 @click.command()

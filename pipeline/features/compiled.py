@@ -1,4 +1,4 @@
-"""What numba compiles for librosa is kept on disk for later processes, of which only one at a time may compile."""
+"""What numba compiles, for librosa too, is kept on disk for later processes, of which one at a time may compile."""
 
 import atexit
 import os
@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PACKAGES = frozenset({"librosa", "numba"})
+"""Packages of an extractor with which something is compiled."""
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Fetch a checkpoint once, from a hub, a URL or a local path, into a folder with digests; all later use is offline."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,45 +12,7 @@ from pipeline.features.openable import check_openable
 from pipeline.files import digest_file
 from pipeline.log import log
 from pipeline.records import InputError
-from pipeline.weights import MANIFEST, Source, check_lock, parse, read_manifest, seal, verify
-
-_SMALL = {
-    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
-    "video_preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "normalizer.json", "bpe.codes",
-    "LICENSE", "LICENSE.txt", "LICENSE.md",
-}  # fmt: skip
-_TOKENIZER_MODEL = re.compile(r"[\w.-]+\.model")
-_SAFE = re.compile(r"model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json")
-_PICKLE = re.compile(r"pytorch_model(-\d+-of-\d+)?\.bin|pytorch_model\.bin\.index\.json")
-_ONNX = re.compile(r"[\w.-]+\.onnx(_data|\.data)?")
-_VECTORS = re.compile(r"[\w.-]+\.vec|[\w.-]*\d+d\.txt")  # word vectors, as in glove.840B.300d.txt
-_CTRANSLATE2 = re.compile(r"model\.bin|(shared_)?vocabulary\.(json|txt)")
-
-
-def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str]:
-    """Those files of a model's folder that loading it needs: configuration, tokenizer or processor, and weights.
-
-    Weights are safetensors, else ONNX, else CTranslate2's model.bin, else word vectors, else a pickle where that is
-    allowed. Raises InputError where there are none.
-    """
-    small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
-    for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else []), _VECTORS):
-        if found := [n for n in names if pattern.fullmatch(n)]:
-            return sorted(small + found)
-    pickles = [n for n in names if _PICKLE.fullmatch(n)]
-    if pickles and allow_pickle:
-        return sorted(small + pickles)
-    if pickles:
-        raise InputError(
-            f"{where}: its weights are only there as a pickle ({', '.join(pickles)}), which can run code when loaded. "
-            "Choose a revision or model with model.safetensors, or trust it and set allow_pickle: true beside weights"
-        )
-    there = ", ".join(sorted(names)[:20]) or "no files"
-    raise InputError(
-        f"{where}: holds no weights (model.safetensors, *.onnx, CTranslate2's model.bin, or word vectors *.vec or "
-        f"*NNNd.txt); there are {there}"
-    )
+from pipeline.weights import Source, check_lock, local_files, needed, parse, read_manifest, seal, verify
 
 
 def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = None) -> dict:
@@ -102,19 +63,6 @@ def _from_path(source: Source, partial: Path, allow_pickle: bool) -> None:
     partial.mkdir()
     for file in files:
         shutil.copyfile(file, partial / file.name)
-
-
-def local_files(source: Source, allow_pickle: bool) -> list[Path]:
-    """The files that a local checkpoint is loaded from; raises InputError where none are weights that may be read."""
-    path = Path(source.location)
-    if not path.exists():
-        raise InputError(f"weights {source.text}: {path} does not exist")
-    folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
-    return [folder / name for name in needed(names, f"weights {source.text}", allow_pickle)]
-
-
-def _names(folder: Path) -> list[str]:
-    return [p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST]
 
 
 def _from_hub(source: Source, partial: Path, allow_pickle: bool) -> None:

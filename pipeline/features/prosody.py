@@ -1,13 +1,11 @@
 """Prosody by librosa: pitch (pYIN), energy, voice quality and spectral shape, every 10 ms."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from pipeline.features.base import Cut, Extractor, Options, options
-from pipeline.features.compiled import one_compiler
 from pipeline.features.piece import AudioPiece
 from pipeline.store import Rows
 from pipeline.timebase import SAMPLE_RATE_HZ
@@ -58,20 +56,11 @@ class Prosody(Extractor):
         """Rows of each piece; a piece shorter than 64 ms is padded with silence."""
         return [piece.rows(self._values(piece), FRAME / SAMPLE_RATE_HZ, HOP / SAMPLE_RATE_HZ) for piece in batch]
 
-    @cached_property
-    def _librosa(self):
-        """librosa, with what it needs compiled."""
-        with one_compiler():
-            import librosa
-
-            self._measured(librosa, np.zeros(2 * FRAME, np.float32), SAMPLE_RATE_HZ)
-        return librosa
-
     def _values(self, piece: AudioPiece) -> np.ndarray:
-        samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
-        return self._measured(self._librosa, samples, piece.sample_rate_hz)
+        import librosa
 
-    def _measured(self, librosa, samples: np.ndarray, rate: int) -> np.ndarray:
+        samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
+        rate = piece.sample_rate_hz
         even: dict[str, Any] = {"frame_length": FRAME, "hop_length": HOP, "center": False}
         span: dict[str, Any] = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}
         pitch_hz, voiced, probability = librosa.pyin(

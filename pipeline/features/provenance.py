@@ -1,7 +1,6 @@
 """How a feature store was made, as its attributes say: options, weights, software and a digest of what was read."""
 
 import platform
-from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from math import floor
@@ -12,6 +11,7 @@ from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.files import digest_file
 from pipeline.records import Modality, Segment
+from pipeline.registry import as_json
 from pipeline.store import MEASURED
 
 
@@ -36,7 +36,7 @@ def attributes(
         "modality": extractor.modality,
         "extractor": kind,
         "extractor_version": f"{extractor.version}+{code_of(kind)[:12]}",
-        "config": asdict(extractor.config),
+        "config": as_json(extractor.config),
         "weights": weights,
         "software": software(extractor),
         "inputs": _inputs(segments, results, extractor.modality),

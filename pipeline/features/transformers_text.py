@@ -77,25 +77,24 @@ class TransformersText(TransformersExtractor):
 
         from pipeline.features.checkpoint import COMMON_WORDS
 
-        self.tokenizer = self.processor
-        if not self.tokenizer.is_fast:
+        if not self.processor.is_fast:
             raise InputError(
                 f"{self.weights}: its tokenizer cannot tell which sub-words make a word (no fast tokenizer)"
             )
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token or self.tokenizer.unk_token
+        if self.processor.pad_token is None:
+            self.processor.pad_token = self.processor.eos_token or self.processor.unk_token
         self.unknown = self.words = 0
         # Such a vocabulary knows words by the space before them, so the first gets one, as within a text.
-        first = self.tokenizer.backend_tokenizer.pre_tokenizer
+        first = self.processor.backend_tokenizer.pre_tokenizer
         steps: Any = first if isinstance(first, Sequence) else [first]
         self.lead = " " if any(isinstance(step, ByteLevel) for step in steps) else ""
-        some = self.tokenizer(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
+        some = self.processor(" ".join(COMMON_WORDS), return_special_tokens_mask=True)
         special = some["special_tokens_mask"]
         before, after = special.index(0), special[::-1].index(0)
-        names = [name for name in self.tokenizer.model_input_names if name in some]
+        names = [name for name in self.processor.model_input_names if name in some]
         self.around = {n: (some[n][:before], some[n][len(special) - after :]) for n in names}
         self.specials = before + after
-        self.limit = min(self.config.window_tokens, self.tokenizer.model_max_length, self._positions())
+        self.limit = min(self.config.window_tokens, self.processor.model_max_length, self._positions())
 
     def _positions(self) -> int:
         """Maximum number of tokens that the model's position embeddings allow."""
@@ -122,7 +121,7 @@ class TransformersText(TransformersExtractor):
     def _read(self, piece: TextPiece) -> Reading:
         words = list((self.config.form == "written" and piece.written) or piece.words)
         text = self.lead + " ".join(words)
-        plain = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        plain = self.processor(text, add_special_tokens=False, return_offsets_mapping=True)
         offset = np.array(plain["offset_mapping"], int).reshape(-1, 2)
         return Reading({n: plain[n] for n in self.around}, *homes(offset, words, text))
 
@@ -142,7 +141,7 @@ class TransformersText(TransformersExtractor):
         return inputs, np.pad(word, [len(each) for each in self.around["input_ids"]], constant_values=-1)
 
     def _forward(self, encoded: list):
-        padded = self.tokenizer.pad(
+        padded = self.processor.pad(
             {n: [e[n] for e in encoded] for n in self.around}, padding=True, padding_side="right", return_tensors="pt"
         ).to(self.device)
         states = self._hidden(padded)
@@ -158,7 +157,7 @@ class TransformersText(TransformersExtractor):
         values = np.zeros((words, state.shape[1]), np.float32)
         np.add.at(values, word[word >= 0], state[word >= 0])
         count = np.bincount(word[word >= 0], minlength=words)
-        self._say_unknown(encoded["input_ids"].count(self.tokenizer.unk_token_id), words)
+        self._say_unknown(encoded["input_ids"].count(self.processor.unk_token_id), words)
         return values / np.maximum(count, 1)[:, None], count > 0
 
     def _say_unknown(self, unknown: int, words: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.records import InputError
-from pipeline.weights import parse, read_manifest, slug, verify
+from pipeline.weights import needed, parse, read_manifest, slug, verify
 
 
 @click.group()
@@ -102,7 +102,7 @@ def _status(text: str, weights_folder: Path, offline: bool) -> tuple[str, int | 
         return ("not copied yet" if Path(source.location).exists() else "MISSING: no such file or folder"), None
     if offline or source.kind == "url":
         return "not there; the workflow fetches it", None
-    from pipeline.features.fetch import hub_files, needed
+    from pipeline.features.fetch import hub_files
 
     try:
         files = hub_files(source)

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.cli import EXISTING, parse_options, plug_options
 from pipeline.conformance import Wrong, say
 from pipeline.timebase import SAMPLE_RATE_HZ
+from pipeline.weights import as_fetched
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.registry import make
 
@@ -21,8 +22,9 @@ OVER_S = 0.5  # a word may reach this far over the end; what reaches further is 
 @click.option("--sound", type=EXISTING, help="A recording (wav, flac) of speech; else a made-up voice without words.")
 def check_recogniser(name, options, weights, device, sound):
     """Try recogniser NAME (a name, module:Class or file.py:Class) and say what is wrong with it."""
-    recogniser = make(name, parse_options(options), weights, device)
-    say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
+    with as_fetched(weights) as given:
+        recogniser = make(name, parse_options(options), given, device)
+        say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
 
 
 def nobody() -> Iterator[tuple[str, np.ndarray]]:

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from pipeline.records import InputError
 from pipeline.registry import options
-from pipeline.weights import verify
 from pipeline.words.base import Recogniser, TimedWord
 from pipeline.words.voice import PAD_MS, PAUSE_MS
 
@@ -42,17 +41,15 @@ class FasterWhisper(Recogniser):
 
     def __init__(self, config: Any = None, weights: Path | None = None, device: str = "cpu"):
         super().__init__(config, weights, device)
-        folder = Path(weights)
-        if missing := [name for name in FILES if not (folder / name).is_file()]:
+        if missing := [name for name in FILES if not (Path(weights) / name).is_file()]:
             raise InputError(
                 f"recogniser {self.title}: {weights} holds no {missing[0]}; take a Whisper converted to CTranslate2, "
                 "such as Systran/faster-whisper-base.en, or the recogniser transformers"
             )
-        verify(folder)
         from faster_whisper import WhisperModel
 
         try:
-            model = WhisperModel(str(folder), "cpu", compute_type=self.config.compute_type)
+            model = WhisperModel(str(weights), "cpu", compute_type=self.config.compute_type)
         except RuntimeError as error:
             raise InputError(f"recogniser {self.title}: {weights} cannot be read ({error})") from None
         language = self.config.language

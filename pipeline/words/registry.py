@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.devices import choose_device
 from pipeline.digest import code
 from pipeline.registry import Registry
+from pipeline.weights import verify
 from pipeline.words.base import Recogniser
 
 NONE = "none"  # speech is not recognised
@@ -28,10 +29,12 @@ def check(kind: str, options: dict, weights: str | None, beside: tuple[str, ...]
 def make(kind: str, options: dict, weights: Path | None = None, device: str = "auto") -> Recogniser:
     """Load a recogniser on the device, or on the processor where it cannot use another.
 
-    Raises InputError for wrong options, and where its weights are missing or cannot be used.
+    Raises InputError for wrong options, and where its weights are missing, not as fetched, or cannot be used.
     """
-    found = RECOGNISERS.load(kind)
-    return found(RECOGNISERS.options_for(kind, options), weights, choose_device(device) if found.uses_gpu else "cpu")
+    found, config = RECOGNISERS.load(kind), RECOGNISERS.options_for(kind, options)
+    if weights and weights.is_dir():  # what is none, the recogniser says
+        verify(weights)
+    return found(config, weights, choose_device(device) if found.uses_gpu else "cpu")
 
 
 def code_of(kind: str) -> str:

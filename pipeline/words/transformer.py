@@ -9,7 +9,7 @@ from pydantic import Field
 from pipeline.log import log
 from pipeline.records import InputError
 from pipeline.registry import options
-from pipeline.weights import verify
+from pipeline.weights import pickled
 from pipeline.words.base import TimedWord
 from pipeline.words.pieces import PieceOptions, PieceRecogniser
 from pipeline.words.text import spread
@@ -40,7 +40,6 @@ class Transformer(PieceRecogniser):
                 f"recogniser transformers: {weights} holds no config.json; fetch the weights again, or give the folder "
                 "of a Whisper or CTC model"
             )
-        verify(weights)
         import torch
         from transformers import AutoConfig, pipeline
 
@@ -50,7 +49,7 @@ class Transformer(PieceRecogniser):
             model=str(weights),
             device=device,
             dtype=torch.float16 if device.startswith("cuda") else torch.float32,
-            model_kwargs={"use_safetensors": True},
+            model_kwargs={"use_safetensors": not pickled(Path(weights))},
         )
         self._options: dict[str, Any] = {}
         if kind == "whisper":
