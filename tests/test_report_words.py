@@ -293,7 +293,7 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
 @pytest.mark.parametrize(
     ("changes", "word", "tabled", "css"),
     [
-        ({"verdict": "a better here", "p_by_group": 0.21}, "Self-attention is better", "first better", "better"),
+        ({"verdict": "a better here", "p_by_group": 0.21}, "A+V+T is better", "first better", "better"),
         (
             {"verdict": "equivalent here", "p_equivalence_by_group": 0.21},
             "Practically equivalent",
@@ -421,8 +421,8 @@ def test_every_p_is_explained_as_what_it_is(pages, tmp_path):
     equivalence = "against a difference as large as the practical region or larger, two one-sided tests"
     note, heads = said(pages["iemocap"])
     assert (
-        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}."
-        in note
+        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}; "
+        "p equiv. Holm: the same, Holm-adjusted." in note
     )
     assert heads["p Holm"] == "p value of the bootstrap, Holm-adjusted"
     assert heads["p equiv."] == f"p value of the bootstrap {equivalence}"
