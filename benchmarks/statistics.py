@@ -241,7 +241,7 @@ def best_of_several(experiments: int = 400) -> str:
             ),
             "in each fold the best on its own development part": choose_b(
                 planned, "accuracy", {run.run: run for run in others}.__getitem__
-            )[0],
+            ).tally,
         }
         of_classes = a.class_items.sum(keepdims=True)
         for name, b in sides.items():

@@ -1,7 +1,7 @@
 """Training of one network from one seed: epochs, early stopping, and a state from which a killed job goes on.
 
-Every random number is drawn from (seed, epoch), and nothing depends on when a job was interrupted: going on from the
-state after any epoch ends in the same weights, bit for bit, as never having stopped.
+Every random number is drawn from (seed, fold, epoch), and nothing depends on when a job was interrupted: going on from
+the state after any epoch ends in the same weights, bit for bit, as never having stopped.
 
 A training is a generator: on a GPU it pauses after each step that it has queued, so that several can share the device.
 """
@@ -31,7 +31,11 @@ from pipeline.log import log
 from pipeline.records import InputError
 
 Pausing = Generator[None, None, None]
-EPOCH_SEEDS = 1_000_003  # keeps the seeds of one run's epochs apart from those of the next run's
+
+
+def torch_seed(*drawn_from: int) -> int:
+    """A seed for torch, of whole numbers such as (seed, fold, epoch), unlike that of any others."""
+    return int(np.random.SeedSequence(drawn_from).generate_state(1, np.uint64)[0])
 
 
 class Adam(torch.optim.Adam):
@@ -103,6 +107,7 @@ class Run:
     """One network in training; ``epoch()`` until ``finished``, then ``network`` holds the selected weights.
 
     ``learning_rate`` is one of those of ``options``, by default the first; ``mixed``: in bfloat16, as far as it may be.
+    Of one seed each fold draws for itself, as the bootstrap takes it: what chance does in one says nothing of another.
     """
 
     def __init__(
@@ -113,10 +118,12 @@ class Run:
         seed: int,
         mixed: bool = False,
         learning_rate: float | None = None,
+        fold: int = 0,
     ):
-        torch.manual_seed(seed)
+        torch.manual_seed(torch_seed(seed, fold))
         self.network = build(network, **examples.shape).to(examples.device)
-        self.examples, self.options, self.seed, self.mixed = examples, options, seed, mixed
+        self.examples, self.options, self.mixed = examples, options, mixed
+        self.seed, self.fold = seed, fold
         self.learning_rate = learning_rate or options.learning_rates[0]
         self.objective = Objective(examples, options)
         self.separate = count_separate(self.network)
@@ -139,14 +146,14 @@ class Run:
         """Train one epoch and return its row of the history; raises Diverged where the loss is not a number."""
         begin_s = time.monotonic()
         number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
-        rng = np.random.default_rng([self.seed, number])
+        seed, rng = torch_seed(self.seed, self.fold, number), np.random.default_rng([self.seed, self.fold, number])
         groups = training_batches(self.items, self.examples.length, self.options.batch_size, rng)
         if self.graphs and not self.graphs.made:
             self._make_graphs(groups)
         if self.graphs:
-            yield from self.replay(groups, self.seed * EPOCH_SEEDS + number)
+            yield from self.replay(groups, seed)
         else:
-            torch.manual_seed(self.seed * EPOCH_SEEDS + number)
+            torch.manual_seed(seed)
             self.learn(self.examples.batches(groups))
         loss = float(self.total) / len(self.items)
         row = {"epoch": number, "learning_rate": rate, "training_loss": loss}

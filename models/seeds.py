@@ -100,7 +100,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
             path.unlink()
 
     def make(learning_rate: float) -> Run:
-        return Run(examples, job.network, job.training, seed, mixed, learning_rate)
+        return Run(examples, job.network, job.training, seed, mixed, learning_rate, job.fold)
 
     def say(text: str) -> None:
         log.info("%s-%s fold %d seed %d: %s", job.name, job.modalities, job.fold, seed, text)

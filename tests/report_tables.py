@@ -100,6 +100,10 @@ def missing_modalities(setup: Setup, seeds: list[int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "modalities", "fold", "seed", "without", "metric", "value"])
 
 
+REFUSED = ("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence", "p_equivalence_holm")
+"""What a contrast that was not tested has not."""
+
+
 def significance(setup: Setup, rng) -> pd.DataFrame:
     """significance.csv with the verdicts that the setup wants, and intervals to match."""
     rows = []
@@ -130,11 +134,12 @@ def significance(setup: Setup, rng) -> pd.DataFrame:
             "effect_mcnemar": "" if setup.numbers or setup.frames else 0.03,
             "p_a_better": 0.98 if d > 0 and sure else 0.3, "p_equivalent": equal,
             "p_b_better": 0.98 if d < 0 and sure else 0.2, "equivalence_low": d - half * 0.84,
-            "equivalence_high": d + half * 0.84, "p_equivalence": 0.012 if verdict == "equivalent" else 0.4,
+            "equivalence_high": d + half * 0.84, "p_equivalence": 0.0012 if verdict == "equivalent" else 0.4,
+            "p_equivalence_holm": 0.012 if verdict == "equivalent" else 0.94,
             "verdict": verdict, "status": "few clusters" if refused else "tested",
             "remarks": rough + ("few_pairs" if setup.folds == 5 else ""), "b_chosen_from": "",
         }  # fmt: skip
-        row |= dict.fromkeys(("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence")) if refused else {}
+        row |= dict.fromkeys(REFUSED) if refused else {}
         rows.append(row)
         for turns in ("scripted", "improvised") if setup.styles else ():
             rows.append({**row, "role": "secondary", "turns": turns, "difference": d / 2, "items": 3000})

@@ -31,14 +31,14 @@ CONTRAST = {"question": "Does attention help?", "a": "self-A", "b": "early-A"}
 def spoken(tmp_path):
     """A corpus of speakers with so many clips, of two classes in turn."""
 
-    def make(clips, contrasts=(CONTRAST,), protocol="speaker"):
+    def make(clips, contrasts=(CONTRAST,), protocol="speaker", **further):
         rows = [f"{one}{k}.wav,{one},{'xy'[k % 2]}" for one, many in clips.items() for k in range(many)]
         for row in rows:
             (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
         (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
         entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
         config = configuration(())
-        config["corpora"] = {"mine": {**entry, **RUNS, "contrasts": list(contrasts)}}
+        config["corpora"] = {"mine": {**entry, **RUNS, "contrasts": list(contrasts), **further}}
         return Corpora(config)["mine"]
 
     return make
@@ -275,3 +275,5 @@ def test_a_protocol_that_leaves_nothing_to_train_on_is_said_before_any_work(tabl
 def test_contrasts_that_could_not_be_decided_are_said_before_any_work(table, clips, status):
     assert [line.rpartition(": ")[2] for line in table(clips)[1:]] == ([status.text] if status else [])
     assert table(clips, contrasts=())[1:] == []
+    one = table({f"s{k}": 4 for k in range(8)}, training={"seeds": [1]})[1:]
+    assert one == [f"  no contrast will be decided: {Status.ONE_SEED.text}"]

@@ -40,13 +40,38 @@ def turns(tmp_path_factory):
     }
 
 
-def train(tmp_path, turns, out, network=NETWORKS["segment"], **changes):
+def train(tmp_path, turns, out, network=NETWORKS["segment"], fold=0, **changes):
     """Train one seed; returns its folder and run.json."""
     options = TRAINING["segment"] | {"seeds": [1]} | changes
-    arguments = train_arguments(tmp_path, "segment", *turns, out, network, options)
+    arguments = train_arguments(tmp_path, "segment", *turns, out, network, options, fold=fold)
     CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
     folder = tmp_path / out / "seed1"
     return folder, json.loads((folder / "run.json").read_text())
+
+
+def test_each_fold_of_a_seed_draws_for_itself(tmp_path, turns, monkeypatch):
+    """Weights, order and dropout: the bootstrap adds the seeds' variances of the folds, as if each were drawn anew."""
+    drawn = []
+    build, batches, learn = fitting.build, fitting.training_batches, fitting.Run.learn
+
+    def noting(what, function):
+        def noted(*given, **options):
+            state = given[-1].bit_generator.state["state"]["state"] if what == "order" else torch.initial_seed()
+            drawn.append((what, state))
+            return function(*given, **options)
+
+        return noted
+
+    monkeypatch.setattr(fitting, "build", noting("weights", build))
+    monkeypatch.setattr(fitting, "training_batches", noting("order", batches))
+    monkeypatch.setattr(fitting.Run, "learn", noting("dropout", learn))
+    for fold in (0, 1, 2):
+        train(tmp_path, turns, f"fold{fold}", fold=fold, seeds=[1, 2], epochs=2)
+    assert len(set(drawn)) == len(drawn) == 3 * 2 * (1 + 2 + 2)
+    assert len({state for _, state in drawn}) == len(drawn)
+    before = list(drawn)
+    train(tmp_path, turns, "again", fold=0, seeds=[1, 2], epochs=2)
+    assert drawn[len(before) :] == before[:10]
 
 
 def history(folder):

@@ -151,11 +151,11 @@ def test_words_for_the_report(given, words):
             "means over time side by side in one linear layer.",
             "statistics",
         ),
-        ({"fusion": "rjcma", "recursions": 2}, "Praveen and Alam 2024 as its code has it: a window", "recursions"),
+        ({"fusion": "rjcma", "recursions": 2}, "Praveen and Alam 2024 in the published form: a window", "recursions"),
         (
             {"fusion": "rjcma", "recursions": 4},
             "in the published form, with 4 recursions where its code has 2: a window",
-            "as its code has it",
+            "in the published form:",
         ),
         ({"fusion": "rjcma", "recursions": 1}, "with 1 recursion where its code has 2:", "as published"),
     ],

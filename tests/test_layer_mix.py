@@ -83,13 +83,13 @@ def test_training_learns_which_layer_tells(tmp_path):
     """Of three layers of noise the second tells the class."""
     segments, rng = emotional_turns(), np.random.default_rng(0)
     write_table(tmp_path / "split.tsv", class_split(segments), Assignment)
-    told = turn_rows(segments, "audio", signal=2.0)
+    told = turn_rows(segments, "audio", signal=0.5)  # weak, or the first epoch is right in all and selected
     rows = {}
     for name, one in told.items():
         noise = [rng.normal(size=one.values.shape).astype(np.float32) for _ in range(2)]
         rows[name] = Rows(np.concatenate([noise[0], one.values, noise[1]], axis=1), one.time_s, one.valid)
     store = write_store(tmp_path / "audio.h5", rows, "audio", dtype="float16", layers=[2, 5, 8])
-    training = TRAINING["segment"] | {"seeds": [1], "epochs": 8, "learning_rate": 0.02}
+    training = TRAINING["segment"] | {"seeds": [1], "epochs": 16, "learning_rate": 0.02}
     arguments = train_arguments(tmp_path, "segment", tmp_path / "split.tsv", {"audio": store}, "run",
                                 NETWORKS["segment"], training)  # fmt: skip
     done = CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)

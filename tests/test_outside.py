@@ -113,6 +113,8 @@ def test_one_prediction_for_each_item_needs_neither_fold_nor_seed(classes):
     assert float(row["mean_a"]) == pytest.approx(np.mean(recalls), abs=1e-6)
     assert "one_seed" in row["remarks"]
     assert "a single seed" in said
+    assert (row["status"], row["verdict"]) == ("one seed", "no verdict"), "another training might predict otherwise"
+    assert float(row["ci_low"]) > 0
 
 
 def test_numbers_of_frames(tmp_path):

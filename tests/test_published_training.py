@@ -60,6 +60,7 @@ def test_dropout_of_paper_2():
 
 def test_dropout_takes_what_it_says_from_correlation_and_update():
     """In training mode 0.6 of the update's entries are missing and the others are 2.5 times as large."""
+    torch.manual_seed(0)
     layer = JointCoAttention({"video": 4, "audio": 2, "text": 2}, 300).double()
     streams = {m: torch.randn(4, 300, d, dtype=torch.float64) for m, d in {"video": 4, "audio": 2, "text": 2}.items()}
     seen = []
@@ -126,6 +127,24 @@ def test_where_windows_of_partly_labelled_videos_lie_is_a_departure():
     (said,) = [text for text in FUSIONS.load("rjcma").published.departures if text.startswith("windows")]
     assert "after frames without a label are removed" in said
     assert "where windows lie" in (ROOT / "configs" / "praveen2024.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "in_settings"),
+    [
+        ("mirrored at random", "mirrored at random in training"),
+        ("each of three parts of a backbone", "docs/fusions.md lists"),
+        ("twice as wide as audio and text", "256 of video, 128 of audio and"),
+    ],
+)
+def test_what_paper_2_s_code_does_otherwise_is_said_with_its_model_and_in_its_settings(said, in_settings):
+    assert any(said in text for text in FUSIONS.load("rjcma").published.departures)
+    assert in_settings in (ROOT / "configs" / "praveen2024.yaml").read_text()
+
+
+def test_that_folds_of_a_seed_begin_alike_in_published_code_is_said_of_all_published_models():
+    published = [FUSIONS.load(name).published for name in FUSIONS.built_in]
+    assert all(any("begin alike" in text for text in one.departures) for one in published if one)
 
 
 def test_the_1x1_convolution_of_a_tcn_begins_as_published():

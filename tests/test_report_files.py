@@ -256,7 +256,7 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
         "We used IEMOCAP [@busso2008iemocap]: 30 turns in 30 dialogs of 10 speakers; ",
         "; 30 of them train or are tested, in ",
         "cross-entropy as loss; the epoch with the highest development accuracy was tested",
-        "lies within ±1 point [@schuirmann1987], each contrast for itself",
+        "lies within ±1 point [@schuirmann1987], with the same correction",
         "Protocol: leave one session out (5 folds).",
         "audio by transformers_audio with the weights demo:wav2vec2",
         "9 models were trained in 18 runs: self-attention [@rajan2022], cross-attention [@rajan2022]",

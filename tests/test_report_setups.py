@@ -177,8 +177,9 @@ def test_verdict_sentences_hold_against_the_table(name, made):
             assert f" {size if unit else size.removesuffix('.0')}{unit or ' point'}" in sentence
             p = float(row["p_holm"])
             assert (f"p = {p:.3f}" if p >= 0.0005 else "p < 0.001") in sentence
-        adjusted = "Holm-adjusted" in sentence
-        assert adjusted == (len(rows) > 1 and row["verdict"] != "equivalent")
+        else:
+            assert f"p = {float(row['p_equivalence_holm']):.3f}" in sentence
+        assert ("Holm-adjusted" in sentence) == (len(rows) > 1)
     if "undecided" in {row["verdict"] for row in rows[1:]}:
         cells = list(rows_of(page.table("What these data do not decide")).values())
         for cell, row in zip(cells, [r for r in rows[1:] if r["verdict"] == "undecided"], strict=True):

@@ -14,6 +14,8 @@ from models.report.view import departures
 from models.settings import Run, Settings
 from tests.page import Page, rows_of
 from tests.report_fixture import CORPORA, Fixture, page_of
+from tests.report_tables import REFUSED
+from tests.test_report_files import linked
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +108,39 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "(95 % interval of the difference +0.4 to +3.8, Holm-adjusted p < 0.001).",
         ),
         (
-            {"verdict": "equivalent", "difference": 0.001, "equivalence_low": -0.006, "equivalence_high": 0.008},
+            {
+                "verdict": "equivalent",
+                "difference": 0.001,
+                "equivalence_low": -0.006,
+                "equivalence_high": 0.008,
+                "p_equivalence_holm": 0.03,
+            },
             "The two are practically equivalent.",
-            "differ by less than 1 point: the 90 % interval of the difference, −0.6 to +0.8, lies within",
+            "differ by less than 1 point: the 90 % interval of the difference, −0.6 to +0.8, lies within the practical "
+            "region (Holm-adjusted p = 0.030).",
+        ),
+        (
+            {
+                "verdict": "undecided",
+                "difference": 0.001,
+                "equivalence_low": -0.006,
+                "equivalence_high": 0.008,
+                "p_equivalence": 0.03,
+                "p_equivalence_holm": 0.27,
+            },
+            "Undecided: these data do not tell.",
+            "scores 0.1 points higher than self-attention, but that they differ by less than 1 point does not hold for "
+            "all 9 planned contrasts together (90 % interval −0.6 to +0.8, Holm-adjusted p = 0.270).",
+        ),
+        (
+            {"verdict": "b better here", "difference": -0.021, "ci_low": -0.038, "ci_high": -0.004, "p_by_group": 0.2},
+            "Self-attention is better on these sessions.",
+            "With A+V+T, self-attention scores 2.1 points higher than cross-attention (95 % interval",
+        ),
+        (
+            {"verdict": "equivalent here", "difference": 0.001, "p_equivalence_by_group": 0.2},
+            "The two are practically equivalent on these sessions.",
+            "differ by less than 1 point",
         ),
         (
             {"verdict": "undecided", "difference": 0.004, "ci_low": -0.02, "ci_high": 0.028, "p_holm": 1.0},
@@ -141,9 +173,14 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "no verdict: the better one, or both, are not shown to be better than the best constant answer.",
         ),
         (
-            {"verdict": "no verdict", "status": "chosen on test", "difference": 0.02},
-            "No verdict: the second was chosen by its score on the test items.",
-            "but there is no verdict: b is the best of several on the test items: name one run as b.",
+            {"verdict": "no verdict", "status": "selected on test", "difference": 0.02},
+            "No verdict: epochs were chosen by the scores of the test items themselves.",
+            "but there is no verdict: epochs were chosen by the scores of the test items themselves.",
+        ),
+        (
+            {"verdict": "no verdict", "status": "one seed", "difference": 0.02},
+            "No verdict: with one training of each, what differs may be the training.",
+            "but there is no verdict: one training of each: what differs may be the training, not the model.",
         ),
         (
             {"verdict": "a better", "difference": 0.012, "ci_low": 0.0004, "ci_high": 0.023, "p_holm": 0.0496},
@@ -159,7 +196,7 @@ def test_the_verdict_says_what_the_table_says(fixtures, changes, answer, sentenc
 
 
 def test_a_contrast_without_a_test_says_why_below_its_verdict_and_is_not_counted_as_tested(fixtures):
-    nothing = dict.fromkeys(("ci_low", "ci_high", "p_bootstrap", "p_holm", "p_equivalence", "group_kind", "p_by_group"))
+    nothing = dict.fromkeys((*REFUSED, "group_kind", "p_by_group"))
     page = with_contrast(fixtures["iemocap"], verdict="no verdict", status="few items", **nothing)
     verdict = _contrasts(page)[0].with_class("verdict")[0]
     assert (verdict.text, verdict.with_class("sub")[0].text) == ("no verdict too few test items", "too few test items")
@@ -192,7 +229,7 @@ def test_the_rule_that_is_said_is_the_one_that_decides(pages, tmp_path):
 
 
 def test_a_real_difference_may_still_be_too_small_to_matter(fixtures):
-    changes = {"verdict": "a better", "difference": 0.004, "ci_low": 0.001, "ci_high": 0.007, "p_equivalence": 0.001}
+    changes = {"verdict": "a better", "difference": 0.004, "ci_low": 0.001, "ci_high": 0.007, "remarks": "small"}
     made = with_contrast(fixtures["iemocap"], **changes)
     assert "The difference is real, but below 1 point." in made.with_class("lead")[0].text
 
@@ -229,11 +266,11 @@ def test_a_contrast_that_could_not_be_tested_says_why(fixtures):
             "Neither of the two is shown to be better than guessing.",
         ),
         (
-            {"verdict": "a better", "p_by_group": 0.21},
+            {"verdict": "a better here", "p_by_group": 0.21},
             "With other sessions, not only other dialogs, there might be no difference (p = 0.210 over 5 sessions).",
         ),
         (
-            {"verdict": "equivalent", "p_equivalence_by_group": 0.21},
+            {"verdict": "equivalent here", "p_equivalence_by_group": 0.21},
             "With other sessions, not only other dialogs, the difference might be larger (p = 0.210 over 5 sessions).",
         ),
         ({"verdict": "undecided", "p_by_group": 0.21, "p_equivalence_by_group": 0.21}, None),
@@ -251,6 +288,33 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
     (item,) = [li.text for li in made.with_class("decided")[0].all("li") if "Cross or self attention, A+T" in li.text]
     assert "It holds if whole sessions are drawn anew, too (p = 0.021, of this contrast alone)." in item
     assert "There are only 3 dialogs, so interval and p are rough." in item
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "tabled", "css"),
+    [
+        ({"verdict": "a better here", "p_by_group": 0.21}, "A+V+T is better", "first better", "better"),
+        (
+            {"verdict": "equivalent here", "p_equivalence_by_group": 0.21},
+            "Practically equivalent",
+            "equivalent",
+            "equivalent",
+        ),
+    ],
+)
+def test_a_verdict_on_these_sessions_alone_says_so_wherever_it_stands(fixtures, changes, word, tabled, css):
+    line = 12  # the planned row of the fifth contrast
+    page = with_contrast(fixtures["iemocap"], line, **changes)
+    (item,) = [li for li in page.with_class("decided")[0].all("li") if "best two, self" in li.text]
+    assert f"{word} on these sessions." in item.text
+    assert "with other sessions, not only other dialogs" in item.text.lower()
+    assert _contrasts(page)[4].with_class("verdict")[0].text == f"{tabled} on these sessions"
+    assert f"{tabled} on these sessions" in linked(page, ".tex")["contrasts"].replace("\\allowbreak{}", "")
+    assert f'"dot {css} here"' in linked(page, ".svg")["contrasts"]
+    assert f">{css} on these sessions<" in linked(page, ".svg")["contrasts"]
+    for section in ("significance", "methods", "paper"):
+        assert "hese sessions" in page.by_id(section).text, section
+    assert "hese sessions" not in page_of(fixtures["iemocap"]).all("header")[0].text
 
 
 SEVERAL = {
@@ -357,8 +421,8 @@ def test_every_p_is_explained_as_what_it_is(pages, tmp_path):
     equivalence = "against a difference as large as the practical region or larger, two one-sided tests"
     note, heads = said(pages["iemocap"])
     assert (
-        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}."
-        in note
+        f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}; "
+        "p equiv. Holm: the same, Holm-adjusted." in note
     )
     assert heads["p Holm"] == "p value of the bootstrap, Holm-adjusted"
     assert heads["p equiv."] == f"p value of the bootstrap {equivalence}"

@@ -25,6 +25,12 @@ def test_figures_go_between_their_marks_and_nowhere_else():
         statistics.written(text, {"z": ""})
 
 
+def test_the_best_of_several_is_worked_out_for_each_way_to_choose_it():
+    lines = statistics.best_of_several(2).splitlines()
+    assert len(lines) == 2 + 3
+    assert lines[-1].startswith("| in each fold the best on its own development part | ")
+
+
 def test_few_experiments_show_what_the_page_says():
     """With few dialogs and rare successes the bootstrap alone calls models equivalent that differ by five points."""
     cells = [line.split("|")[2:-1] for line in statistics.few_clusters(40).splitlines()[2:]]

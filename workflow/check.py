@@ -126,8 +126,10 @@ def parts_of(planned: "Planned", rows: list[Assignment]) -> Iterator[str]:
         sizes.setdefault(part, []).append(size)
     listed = ", ".join(f"{part} {span(sizes[part])}" for part in PARTS if part in sizes)
     yield line("split", f"{listed} {one.corpus.segment_word}s{' in each fold' if planned.folds > 1 else ''}")
-    if planned.options.contrasts and (measured(planned) or not one.task.frames):
-        yield from undecidable(planned, {row.segment_id for row in rows if row.part == "test"})
+    if planned.options.contrasts:
+        if measured(planned) or not one.task.frames:
+            yield from undecidable(planned, {row.segment_id for row in rows if row.part == "test"})
+        yield from without_verdict(planned, rows)
 
 
 def span(sizes: list[int]) -> str:
@@ -152,6 +154,15 @@ def undecidable(planned: "Planned", tested: set[str]) -> Iterator[str]:
     if status:
         what = f"{count(len(items), clusters.kind)} with {count(len(tested), planned.settings.corpus.segment_word)}"
         yield f"  no contrast can be decided on a test set of {what}: {status.text}"
+
+
+def without_verdict(planned: "Planned", rows: list[Assignment]) -> Iterator[str]:
+    """Yield why no contrast would have a verdict, however large the test set, if so."""
+    from models.evaluation.significance import selected_on_test
+    from models.evaluation.statuses import Status
+
+    holds = {Status.ONE_SEED: len(planned.options.training.seeds) == 1, Status.SELECTED_ON_TEST: selected_on_test(rows)}
+    yield from (f"  no contrast will be decided: {status.text}" for status, so in holds.items() if so)
 
 
 def costs_of(planned: "Planned", rows: list[Assignment]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from models.evaluation.difference_tests import (
     wilcoxon_test,
 )
 from models.evaluation.metrics import chance, metric
-from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
+from models.evaluation.statuses import HERE, Remark, Role, Standing, Status, Verdict
 from models.evaluation.tallies import RunTally
 from models.options import SignificanceOptions
 from models.task import POOLED
@@ -72,6 +72,7 @@ class Comparison:
     equivalence_low: float | None = None  # interval of level 1 - 2 alpha
     equivalence_high: float | None = None
     p_equivalence: float | None = None  # two one-sided tests
+    p_equivalence_holm: float | None = None  # corrected as p_holm
     verdict: Verdict = Verdict.NONE
     status: Status = Status.TESTED
     remarks: str = ""  # members of Remark, joined by blanks
@@ -242,33 +243,49 @@ def check_paired(a: RunTally, b: RunTally) -> None:
             )
 
 
-def decide(rows: Sequence[Comparison], options: SignificanceOptions) -> list[Comparison]:
-    """Fill in Holm's adjustment, over all rows of the same turns, tested or not, the verdicts, and the note.
+def decide(
+    rows: Sequence[Comparison], options: SignificanceOptions, selected_on_test: bool = False
+) -> list[Comparison]:
+    """Fill in Holm's adjustments, over all rows of the same turns, tested or not, the verdicts, and the note.
 
-    Better: the adjusted bootstrap p is below alpha. Else equivalent: the bootstrap interval of level 1 - 2 alpha lies
-    within the practical region. Else undecided. No verdict: what could not be tested, and a better or an equivalent
-    model that is not shown to be above chance.
+    Better: the adjusted bootstrap p is below alpha. Else equivalent: the adjusted p of equivalence is. Else undecided.
+    Here: the test by whole groups does not share it. No verdict: what could not be tested; a better or an equivalent
+    model that is not shown to be above chance, or of one training; all where epochs were ``selected_on_test``.
     """
-    adjusted: dict[int, float | None] = {}
+    decided: dict[int, Comparison] = {}
     for turns in dict.fromkeys(row.turns for row in rows):
         own = {i: row for i, row in enumerate(rows) if row.turns == turns}
-        p_values = [row.p_bootstrap if row.status == Status.TESTED else None for row in own.values()]
-        adjusted |= dict(zip(own, holm(p_values), strict=True))
-    return [_noted(_decided(row, adjusted[i], options.alpha)) for i, row in enumerate(rows)]
+        tested = [row if row.status == Status.TESTED else None for row in own.values()]
+        differ, alike = (
+            holm([None if row is None else getattr(row, name) for row in tested])
+            for name in ("p_bootstrap", "p_equivalence")
+        )
+        for (i, row), p, p_equivalence in zip(own.items(), differ, alike, strict=True):
+            row = replace(row, p_holm=p, p_equivalence_holm=p_equivalence)
+            decided[i] = _decided(row, options.alpha, selected_on_test)
+    return [_noted(decided[i]) for i in range(len(rows))]
 
 
-def _decided(row: Comparison, p_holm: float | None, alpha: float) -> Comparison:
+def _decided(row: Comparison, alpha: float, selected_on_test: bool) -> Comparison:
     if row.status != Status.TESTED:
         return row
-    within, above = row.p_equivalence < alpha, [s == Standing.ABOVE for s in (row.standing_a, row.standing_b)]
-    row = replace(row, p_holm=p_holm)
-    if p_holm < alpha:
-        a_ahead = row.difference > 0
-        verdict, sure = (Verdict.A_BETTER, above[0]) if a_ahead else (Verdict.B_BETTER, above[1])
-        row = replace(row, remarks=_join([Remark.SMALL if within else "", row.remarks]))
+    if selected_on_test:
+        return replace(row, status=Status.SELECTED_ON_TEST)
+    within, above = row.p_equivalence_holm < alpha, [s == Standing.ABOVE for s in (row.standing_a, row.standing_b)]
+    small = ""
+    if row.p_holm < alpha:
+        verdict, sure = (Verdict.A_BETTER, above[0]) if row.difference > 0 else (Verdict.B_BETTER, above[1])
+        by_group, small = row.p_by_group, Remark.SMALL if within else ""
+    elif within:
+        verdict, sure, by_group = Verdict.EQUIVALENT, any(above), row.p_equivalence_by_group
     else:
-        verdict, sure = (Verdict.EQUIVALENT, any(above)) if within else (Verdict.UNDECIDED, True)
-    return replace(row, verdict=verdict) if sure else replace(row, status=Status.AT_CHANCE)
+        return replace(row, verdict=Verdict.UNDECIDED)
+    if not sure:
+        return replace(row, status=Status.AT_CHANCE)
+    if Remark.ONE_SEED in row.remarks.split():
+        return replace(row, status=Status.ONE_SEED)
+    shared = by_group is None or by_group < alpha
+    return replace(row, verdict=verdict if shared else HERE[verdict], remarks=_join([small, row.remarks]))
 
 
 def _noted(row: Comparison) -> Comparison:

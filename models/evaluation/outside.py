@@ -8,8 +8,8 @@ import click
 import numpy as np
 
 from models.evaluation.comparison import Comparison, Resampler, compare, decide
-from models.evaluation.significance import rounded, size_ratio
-from models.evaluation.statuses import Role, Verdict
+from models.evaluation.significance import rounded, selected_on_test, size_ratio
+from models.evaluation.statuses import A_AHEAD, B_AHEAD, Role, only_on
 from models.evaluation.tallies import tally_tests
 from models.options import SignificanceOptions
 from models.predictions import Predictions, read_folds
@@ -116,7 +116,7 @@ def against(path: Path, results: Path, run: str, settings: Settings) -> tuple[Co
     )
     question = f"{path.name} or {run}"
     row = compare(question, theirs, ours, options, size_ratio(split, folds), Resampler(options))
-    return replace(decide([row], options)[0], role=Role.OUTSIDE), options
+    return replace(decide([row], options, selected_on_test(split))[0], role=Role.OUTSIDE), options
 
 
 @click.command("compare-predictions")
@@ -136,8 +136,8 @@ def compare_predictions(predictions, run, results, out):
     if row.ci_low is not None:
         interval = f"{100 * (1 - options.alpha):g} % interval {row.ci_low:.3f} to {row.ci_high:.3f}"
         click.echo(f"difference {row.difference:.3f}, {interval}, p = {row.p_bootstrap:.2g}")
-    better = {Verdict.A_BETTER: f"{row.a} is better", Verdict.B_BETTER: f"{row.b} is better"}
-    said = better.get(row.verdict, row.verdict.text)
+    better = dict.fromkeys(A_AHEAD, f"{row.a} is better") | dict.fromkeys(B_AHEAD, f"{row.b} is better")
+    said = better.get(row.verdict, row.verdict.text) + only_on(row.verdict, row.group_kind)
     click.echo(f"{row.items} items in {row.clusters} {row.cluster_kind}s: {said}")
     click.echo("; ".join([row.role.text, row.note] if row.note else [row.role.text]))
     if settings.demonstration:

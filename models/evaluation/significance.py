@@ -30,7 +30,7 @@ def run_contrasts(
     """Test all planned contrasts on all test items, then each on the items of each style where there are styles.
 
     ``load`` gives the tally of a run by its name, ``ratio`` is test / training items; ``selected_on_test``: test and
-    development part are the same.
+    development part are the same, so that no row has a verdict.
     """
     resampled = Resampler(options)
     chosen = [(contrast, load(contrast.a), choose_b(contrast, options.metric, load)) for contrast in contrasts]
@@ -43,10 +43,9 @@ def run_contrasts(
             if np.isnan(other.sums).any():
                 row = replace(row, status=Status.NOT_CHOSEN)
             elif b.candidates:
-                status = Status.CHOSEN_ON_TEST if selected_on_test and row.status == Status.TESTED else row.status
-                row = replace(row, remarks=f"{Remark.CHOSEN} {row.remarks}".strip(), status=status)
+                row = replace(row, remarks=f"{Remark.CHOSEN} {row.remarks}".strip())
             rows.append(replace(row, b=" ".join(b.runs), b_chosen_from=" ".join(map(str, b.candidates))))
-    return decide(rows, options)
+    return decide(rows, options, selected_on_test)
 
 
 @dataclass(frozen=True, slots=True)

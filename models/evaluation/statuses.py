@@ -19,13 +19,29 @@ class Standing(Worded):
 
 
 class Verdict(Worded):
-    """What a contrast comes to."""
+    """What a contrast comes to; "here": not shown for other sessions or speakers than those of these data."""
 
     A_BETTER = "a better", "a is better"
+    A_BETTER_HERE = "a better here", "a is better"
     B_BETTER = "b better", "b is better"
+    B_BETTER_HERE = "b better here", "b is better"
     EQUIVALENT = "equivalent", "the two differ by less than the practical region"
+    EQUIVALENT_HERE = "equivalent here", "the two differ by less than the practical region"
     UNDECIDED = "undecided", "these data do not tell"
     NONE = "no verdict", "no verdict"
+
+
+HERE = {
+    Verdict.A_BETTER: Verdict.A_BETTER_HERE,
+    Verdict.B_BETTER: Verdict.B_BETTER_HERE,
+    Verdict.EQUIVALENT: Verdict.EQUIVALENT_HERE,
+}
+A_AHEAD, B_AHEAD = ((verdict, HERE[verdict]) for verdict in (Verdict.A_BETTER, Verdict.B_BETTER))
+
+
+def only_on(verdict: str, group_kind: str | None) -> str:
+    """What is added to the words of a verdict "here", such as " on these sessions"; nothing to another."""
+    return f" on these {group_kind}s" if verdict in HERE.values() else ""
 
 
 class Status(Worded):
@@ -36,9 +52,10 @@ class Status(Worded):
     FEW_CLUSTERS = "few clusters", "not even an exact test of so few dialogs, videos or speakers could reach the level"
     FEW_ITEMS = "few items", "too few test items"
     NO_SPREAD = "no spread", "the difference does not vary over resampled test sets"
-    CHOSEN_ON_TEST = "chosen on test", "b is the best of several on the test items: name one run as b"
+    SELECTED_ON_TEST = "selected on test", "epochs were chosen by the scores of the test items themselves"
     NOT_CHOSEN = "not chosen", "in some fold none of several has a defined development score: name one run as b"
     AT_CHANCE = "at chance", "the better one, or both, are not shown to be better than the best constant answer"
+    ONE_SEED = "one seed", "one training of each: what differs may be the training, not the model"
 
 
 class Remark(Worded):

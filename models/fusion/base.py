@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Combination = Literal["statistics", "concatenation"]
 EncoderKind = Literal["gru", "tcn"]
 CLASSES = Task("classes", "segment")
+OWN_DRAWS = "each fold begins with weights and orders of its own, where published ones of one seed begin alike"
+"""In what the trainings of both papers' published forms depart."""
 
 
 @dataclass(frozen=True)

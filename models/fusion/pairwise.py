@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from models.fusion.base import Combination, Fusion, Published
+from models.fusion.base import OWN_DRAWS, Combination, Fusion, Published
 from models.task import Task
 from pipeline.registry import options
 
@@ -57,7 +57,7 @@ class PairwiseAttention(Fusion):
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},
         training={"targets": "majority", "plateau_threshold": 1e-4, "class_weights": False, "modality_dropout": 0.0},
-        departures=("batches hold items of similar length instead of random ones",),
+        departures=("batches hold items of similar length instead of random ones", OWN_DRAWS),
     )
     attends: ClassVar[str]  # whom a modality attends to, for the sentence
     pairs: ClassVar[tuple[Callable[[list[str]], Pairs], ...]]  # the pairs of each group

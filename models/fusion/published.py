@@ -1,4 +1,4 @@
-"""The published models of both papers to the number, with what is odd about them; ``models.reference`` checks them.
+"""The published models of both papers, with what is odd about them; ``models.reference`` checks parts to the number.
 
 Nothing here knows masks: every sequence is padded with zeros or cut to a fixed length, and padding counts as data.
 Written from the papers' equations and from published shapes; dropout rates and layer orders as published.

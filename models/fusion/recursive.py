@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from models.fusion.base import Combination, Fusion, Published
+from models.fusion.base import OWN_DRAWS, Combination, Fusion, Published
 from models.task import Task
 from pipeline.records import InputError
 from pipeline.registry import options
@@ -168,10 +168,14 @@ class Rjcma(RecursiveAttention):
             "windows are cut over all frames, where published ones are cut after frames without a label are removed",
             "frames without a label count in no window, where published windows end in zeros",
             "the learning rate warms up from epoch to epoch, not anew with the batches of each",
-            "optimiser and learning rate do not start anew twice, as they do when parts of a backbone are released: "
+            "optimiser and learning rate do not start anew with each of three parts of a backbone that are released: "
             "features are fixed here",
+            "faces are not cut (40 of 48 pixels) and mirrored at random in each epoch: features are stored once",
+            "video is twice as wide as audio and text, which fits the fusion layer (256 and 128): the published "
+            "configuration has other widths, with which its code does not run",
             "both targets share one schedule and the epoch at which training stops",
             "batches hold items of similar length instead of random ones",
+            OWN_DRAWS,
         ),
     )
 
@@ -198,11 +202,10 @@ class Rjcma(RecursiveAttention):
 
     def published_sentence(self, combine: Combination) -> str:
         """Name what is odd about paper 2's model, and how many layers it has where its code has others."""
-        otherwise = f"in the published form, with {self.count()} where its code has {PUBLISHED_LAYERS}"
+        otherwise = f", with {self.count()} where its code has {PUBLISHED_LAYERS}" if self.published_details() else ""
         return (
-            f"The model of Praveen and Alam 2024 {otherwise if self.published_details() else 'as its code has it'}: a "
-            "window of fixed length without masks, features correlated through a linear map over its frames, stacked "
-            "layers, a model for each target."
+            f"The model of Praveen and Alam 2024 in the published form{otherwise}: a window of fixed length without "
+            "masks, features correlated through a linear map over its frames, stacked layers, a model for each target."
         )
 
 

@@ -16,10 +16,9 @@ from models.evaluation.statuses import Role
 from models.report.charts import Axis
 from models.report.gather import Results, run_infos
 from models.report.runs import RunNames, in_order, names_of
-from models.report.sections.contrasts import SHORT
 from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
-from models.report.sections.verdict import in_words_of, not_by_group
+from models.report.sections.verdict import in_words_of, not_by_group, short
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
 from models.report.writing import Numbers, listing, missing
@@ -165,7 +164,7 @@ def verdicts(sides: list[Side]) -> Table | None:
                 of[f"side{k}"] = "not tested"
                 continue
             numbers = Numbers(str(row["metric"]))
-            of[f"side{k}"] = SHORT.get(row["verdict"], str(row["verdict"]))
+            of[f"side{k}"] = short(row)
             between = numbers.interval(row["ci_low"], row["ci_high"])
             by = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
             settings = side.results.settings

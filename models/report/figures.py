@@ -82,8 +82,8 @@ def _rows(view: dict):
         data = {"mark": "contrast", "region": view["settings"].practical_region, "axis": view["forest"]}
         data |= {"left_words": "second better", "right_words": "first better"}
         verdicts, alpha = view["verdicts"], view["settings"].alpha
-        kinds = {row["verdict_class"] for row in table.rows}
-        data["key"] = [("dot", kind, words) for kind, words in VERDICTS.items() if kind in kinds]
+        named = {(kind, a.here): a.css for kind in VERDICTS for a in verdicts.answers if a.kind == kind}
+        data["key"] = [("dot", css, VERDICTS[kind] + here) for (kind, here), css in named.items()]
         if verdicts.resampled:
             data["key"] += [("line", "interval", f"{level(alpha)} interval")]
             data["key"] += [("line", "interval inner", f"{level(2 * alpha)} interval")]

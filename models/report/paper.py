@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from models.evaluation.metrics import selecting_metric
+from models.evaluation.statuses import Status
 from models.protocols.leaks import clauses
 from models.report.bibliography import bibliography, entries
 from models.report.gather import Results
@@ -181,6 +182,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
     planned, kind = len(verdicts.rows), verdicts.rows[0].get("cluster_kind") or "cluster"
     tested = sum(not missing(row.get("p_holm")) for row in verdicts.rows)
     samples = grouped(settings.options["significance"]["bootstrap_samples"])
+    groups = f"{verdicts.group_kind}s"
     holm = ["", Cite()] if planned == 1 else [", with Holm’s correction", Cite(["holm1979"])]
     many = "One contrast was" if planned == 1 else f"{planned} contrasts were"
     if not tested:
@@ -197,11 +199,24 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
         f"{seeds}; two runs count as equivalent where the {level(2 * settings.alpha)} interval of their difference "
         f"lies within ±{verdicts.numbers.region(settings.practical_region)}",
         Cite(["schuirmann1987"]),
-        "." if planned == 1 else ", each contrast for itself.",
+        "." if planned == 1 else ", with the same correction.",
+        f" A verdict is said of these {groups} alone where a bootstrap of whole {groups} does not share it."
+        if verdicts.group_kind
+        else "",
         " There is no verdict where the better run, or both of two equivalent ones, are not shown to score above the "
-        "best constant answer.",
+        "best constant answer",
+        f"{''.join(f'; nor {why}' for why in _refused(verdicts))}.",
         CHOSEN if any(not missing(row.get("b_chosen_from")) for row in verdicts.rows) else "",
     ]
+
+
+def _refused(verdicts: Verdicts) -> list[str]:
+    """Why some contrasts have no verdict, whatever they score."""
+    why = {
+        Status.ONE_SEED: "where there is one training of each, which may be what differs",
+        Status.SELECTED_ON_TEST: "where epochs were chosen by the scores of the test items themselves",
+    }
+    return [text for status, text in why.items() if any(row.get("status") == status for row in verdicts.rows)]
 
 
 def write_paper(folder: Path, view: dict, tables: list[Table]) -> None:

@@ -3,10 +3,9 @@
 from math import isnan
 
 from models.evaluation.contrast import Candidate, runs_of
-from models.evaluation.statuses import Verdict
 from models.report.charts import Axis
 from models.report.runs import best_of
-from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks, why_not
+from models.report.sections.verdict import UNTESTED, Answer, Verdicts, remarks, short, why_not
 from models.report.tables import Column, Group, Table
 from models.report.writing import (
     Numbers,
@@ -27,8 +26,8 @@ OTHER_P = {  # than the probability of a difference at least as large if there w
     "p_holm": f"{BOOTSTRAPPED}, Holm-adjusted",
     "p_equivalence": f"{BOOTSTRAPPED} against a difference as large as the practical region or larger, "
     "two one-sided tests",
+    "p_equivalence_holm": "the same, Holm-adjusted",
 }
-SHORT = {Verdict.A_BETTER: "first better", Verdict.B_BETTER: "second better"}
 
 
 def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
@@ -36,11 +35,6 @@ def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
     reach = [row[k] for row in verdicts.rows for k in ("ci_low", "ci_high", "difference") if not missing(row[k])]
     region = settings.practical_region
     return Axis.covering([*reach, -2 * region, 2 * region], 5)
-
-
-def _short(answer: Answer) -> str:
-    verdict = answer.row.get("verdict")
-    return "not tested" if answer.kind == UNTESTED else SHORT.get(verdict, str(verdict))
 
 
 def _compared(a: str, b: str, shared: str, row: dict, numbers: Numbers) -> dict:
@@ -59,8 +53,8 @@ def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -
         out.append(
             {
                 **_compared(answer.first, answer.second, answer.shared, row, numbers),
-                "verdict": _short(answer),
-                "verdict_class": answer.kind,
+                "verdict": "not tested" if answer.kind == UNTESTED else short(answer.row),
+                "verdict_class": answer.css,
                 "reason": why_not(row) or None,
                 "caution": "; ".join(answer.cautions) or None,
                 "also": ", ".join(answer.also) or None,
@@ -98,10 +92,11 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     if any(row["also"] for row in rows):
         note += " Where both sides differ in more than what is asked, the last column says in what, with the parameters"
         note += " of the first / of the second."
+    adjusted = ", Holm-adjusted" if len(verdicts.rows) > 1 else ""
     columns = [
         Column("first", "First against second", number=False, sub="second"),
         *_columns(verdicts),
-        Column("p_equivalence", "p (equiv.)", verdicts.p, explain=OTHER_P["p_equivalence"]),
+        Column("p_equivalence_holm", "p (equiv.)", verdicts.p, explain=OTHER_P["p_equivalence"] + adjusted),
         Column("verdict", "Verdict", number=False, sub="reason", css="verdict"),
         Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
@@ -140,16 +135,17 @@ def tests(verdicts: Verdicts) -> Table:
         about = {"second": second, "notes": marks or None, "equivalence_interval": verdicts.inner_interval(row)}
         rows.append({**row, **effects, **about})
     score, inner = verdicts.numbers.score, f"{level(2 * verdicts.alpha)} interval"
-    kind = next((row["group_kind"] for row in verdicts.rows if not missing(row.get("p_by_group"))), None)
+    kind = verdicts.group_kind
     tested = {
         "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equiv.", ""),
+        "p_equivalence_holm": ("p equiv. Holm", ""),
         "p_by_group": (f"p by {kind}", "by_group"),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
         "p_t_paper": ("p paper’s t-test", "effect_size"),
     }  # fmt: skip
     if len(rows) == 1:
-        tested.pop("p_holm")  # adjusted for nothing
+        del tested["p_holm"], tested["p_equivalence_holm"]  # adjusted for nothing
     shares = {"p_a_better": "first better", "p_equivalent": "equivalent", "p_b_better": "second better"}
     columns = [
         Column("a", "Contrast", number=False, sub="second"),

@@ -20,7 +20,8 @@ CHOSEN_BY_TESTED = (
 )
 NO_VERDICT = {
     Status.AT_CHANCE: "No verdict: the better one, or both, are not shown to be better than guessing.",
-    Status.CHOSEN_ON_TEST: "No verdict: the second was chosen by its score on the test items.",
+    Status.SELECTED_ON_TEST: "No verdict: epochs were chosen by the scores of the test items themselves.",
+    Status.ONE_SEED: "No verdict: with one training of each, what differs may be the training.",
 }
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
@@ -106,7 +107,7 @@ def _question(text: str) -> str:
 
 def _answer(answer: Answer) -> str:
     return {
-        EQUIVALENT: "The two are practically equivalent.",
+        EQUIVALENT: f"The two are practically equivalent{answer.here}.",
         UNDECIDED: "Undecided: these data do not tell.",
         UNTESTED: "Not tested.",
         REFUSED: NO_VERDICT.get(answer.row.get("status"), "No verdict: these data cannot carry one."),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from models.evaluation.contrast import runs_of
-from models.evaluation.statuses import Remark, Role, Standing, Status, Verdict
+from models.evaluation.statuses import A_AHEAD, B_AHEAD, HERE, Remark, Role, Standing, Status, Verdict, only_on
 from models.report.runs import RunNames
 from models.report.writing import Numbers, count, level, missing, p_is, p_value, sentence
 from models.settings import Settings
@@ -15,6 +15,9 @@ KINDS = {
     Verdict.EQUIVALENT: EQUIVALENT,
     Verdict.UNDECIDED: UNDECIDED,
 }
+KINDS |= {here: KINDS[verdict] for verdict, here in HERE.items()}
+SHORT = {**dict.fromkeys(A_AHEAD, "first better"), **dict.fromkeys(B_AHEAD, "second better")}
+SHORT |= {Verdict.EQUIVALENT_HERE: str(Verdict.EQUIVALENT)}
 DECIDED = (BETTER, EQUIVALENT)
 BEST_IS = "The best is in each fold the run with the highest score on the fold’s own development part."
 
@@ -31,6 +34,7 @@ class Answer:
     second: str
     shared: str  # what both have in common: the modalities or the model; empty where nothing
     row: dict
+    here: str = ""  # what the verdict is limited to, such as " on these sessions"; empty where to nothing
     cautions: list[str] = field(default_factory=list)  # why to be careful, each a clause
     also: list[str] = field(default_factory=list)  # what else both sides differ in
 
@@ -38,6 +42,11 @@ class Answer:
     def decided(self) -> bool:
         """Whether the data tell the two apart, or tell that they are alike."""
         return self.kind in DECIDED
+
+    @property
+    def css(self) -> str:
+        """The classes of its marks."""
+        return f"{self.kind} here" if self.here else self.kind
 
 
 def remarks(row: dict) -> list[str]:
@@ -49,6 +58,12 @@ def _remarks(row: dict) -> list[Remark]:
     """The remarks on a contrast; of an interval that is not there nothing is said."""
     found = [] if missing(row.get("remarks")) else [Remark(name) for name in str(row["remarks"]).split()]
     return [remark for remark in found if remark != Remark.ROUGH or not missing(row.get("p_bootstrap"))]
+
+
+def short(row: dict) -> str:
+    """The verdict in two words, and what it is limited to."""
+    verdict = row.get("verdict")
+    return SHORT.get(verdict, str(verdict)) + only_on(verdict, row.get("group_kind"))
 
 
 def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
@@ -65,14 +80,13 @@ def cautions(row: dict, alpha: float, names: tuple[str, str]) -> list[str]:
 
 def not_by_group(row: dict, alpha: float) -> list[str]:
     """The clause on a verdict that the test by whole groups does not share; else nothing."""
-    kind = KINDS.get(row.get("verdict"))
+    if row.get("verdict") not in HERE.values():
+        return []
     column, what = {
         BETTER: ("p_by_group", "there might be no difference"),
         EQUIVALENT: ("p_equivalence_by_group", "the difference might be larger"),
-    }.get(kind, ("", ""))
-    by_group = row.get(column)
-    if missing(by_group) or by_group < alpha:
-        return []
+    }[KINDS[row["verdict"]]]
+    by_group = row[column]
     over = f"p {p_is(by_group, alpha)} over {count(row['groups'], row['group_kind'])}"
     others = f"other {row['group_kind']}s, not only other {row['cluster_kind']}s,"
     return [f"with {others} {what} ({over})"]
@@ -105,6 +119,7 @@ class Verdicts:
         self.rows, self.names = planned, names
         self.secondary = [row for row in rows if row not in planned]
         self.resampled = any(not missing(row.get("p_bootstrap")) for row in planned)
+        self.group_kind = next((row["group_kind"] for row in planned if not missing(row.get("p_by_group"))), None)
         self.region, self.alpha = settings.practical_region, settings.alpha
         self.numbers = Numbers(str(planned[0]["metric"]) if planned else settings.metric)
         self.answers = [self._answer(row) for row in planned]
@@ -112,6 +127,7 @@ class Verdicts:
     def _answer(self, row: dict) -> Answer:
         a, b, shared = self.names.pair(row["a"], row["b"])
         verdict = row.get("verdict")
+        here = only_on(verdict, row.get("group_kind"))
         kind = KINDS.get(verdict, REFUSED) if not missing(row.get("difference")) else UNTESTED
         if kind == UNTESTED:
             word, text = "Not tested", ": ".join(filter(None, (f"{a} against {b}", "; ".join(remarks(row)))))
@@ -119,24 +135,23 @@ class Verdicts:
             lead = f"{self._lead(a, b, row)}, but there is no verdict"
             word, text = "No verdict", ": ".join(filter(None, (lead, why_not(row))))
         elif kind == EQUIVALENT:
-            word, text = "Practically equivalent", self._equivalent(a, b, row)
+            word, text = f"Practically equivalent{here}", self._equivalent(a, b, row)
         elif kind == UNDECIDED:
             word, text = "Undecided", self._undecided(a, b, row)
         else:
-            better, worse = (a, b) if verdict == Verdict.A_BETTER else (b, a)
-            word, text = f"{sentence(better)} is better", self._better(better, worse, row)
+            better, worse = (a, b) if verdict in A_AHEAD else (b, a)
+            word, text = f"{sentence(better)} is better{here}", self._better(better, worse, row)
         text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
         text += f" {BEST_IS}" if len(runs_of(row["b"])) > 1 else ""
         question = str(row["question"])
         also = self.names.also_differ(row["a"], row["b"])
         warned = cautions(row, self.alpha, (a, b))
-        return Answer(question, word, text, kind, a, b, shared, row, warned, also)
+        return Answer(question, word, text, kind, a, b, shared, row, here, warned, also)
 
     def _better(self, better: str, worse: str, row: dict) -> str:
         by = self.numbers.amount(row["difference"])
         text = f"{better} scores {by} higher than {worse} ({self._interval(row)}{self._p(row)})"
-        small = row.get("p_equivalence")
-        if not missing(small) and small < self.alpha:
+        if Remark.SMALL in _remarks(row):
             text += f". The difference is real, but below {self._region}"
         by_group = row.get("p_by_group")
         if not missing(by_group) and by_group < self.alpha:
@@ -155,17 +170,22 @@ class Verdicts:
         value = row.get("p_holm")
         if missing(value):
             return ""
-        return f", {'Holm-adjusted ' if len(self.rows) > 1 else ''}p {p_is(value, self.alpha)}"
+        return f", {self._adjusted}p {p_is(value, self.alpha)}"
+
+    @property
+    def _adjusted(self) -> str:
+        return "Holm-adjusted " if len(self.rows) > 1 else ""
 
     @property
     def _region(self) -> str:
         return self.numbers.region(self.region)
 
     def _equivalent(self, a: str, b: str, row: dict) -> str:
-        between = self.inner_interval(row)
+        between, p = self.inner_interval(row), row.get("p_equivalence_holm")
+        shown = "" if missing(p) else f" ({self._adjusted}p {p_is(p, self.alpha)})"
         return (
             f"{a} and {b} differ by less than {self._region}: the {level(2 * self.alpha)} interval of the "
-            f"difference, {between}, lies within the practical region"
+            f"difference, {between}, lies within the practical region{shown}"
         )
 
     def _lead(self, a: str, b: str, row: dict) -> str:
@@ -180,6 +200,12 @@ class Verdicts:
         lead = f"{self._lead(a, b, row)}, but "
         if missing(low) or missing(high):
             return lead + "without an interval nothing can be said about it"
+        alone = row.get("p_equivalence")
+        if not missing(alone) and alone < self.alpha:  # which several contrasts together do not bear out
+            inner = f"{level(2 * self.alpha)} interval {self.inner_interval(row)}"
+            shown = f"{inner}, Holm-adjusted p {p_is(row['p_equivalence_holm'], self.alpha)}"
+            alike = f"that they differ by less than {self._region}"
+            return f"{lead}{alike} does not hold for {self._all()} together ({shown})"
         if low <= 0 <= high:
             room = "no difference"
             room += f" and for one larger than {self._region}" if max(-low, high) > self.region else ""
