@@ -19,7 +19,7 @@ from models.fusion.base import CLASSES, Combination, EncoderKind, Fusion, Publis
 from models.fusion.registry import FUSIONS
 from models.task import Task
 from pipeline.records import InputError
-from pipeline.registry import as_json, message_of
+from pipeline.registry import message_of
 
 Rate = Annotated[float, Field(gt=0)]
 CccOver = Literal["batch", "window", "window_unbiased"]
@@ -108,7 +108,8 @@ class NetworkOptions(Options):
             return given
         kind, common = FUSIONS.load(given["fusion"]), cls.model_fields
         own = {key: value for key, value in given.items() if key not in common}
-        own = as_json(FUSIONS.options_for(given["fusion"], own, beside=(key for key in common if key != "fusion")))
+        config = FUSIONS.options_for(given["fusion"], own, beside=(key for key in common if key != "fusion"))
+        own = TypeAdapter(type(config)).dump_python(config, mode="json")
         if twice := sorted(set(own) & set(common)):
             raise ValueError(f"fusion {given['fusion']!r}: its option {twice[0]!r} is one of every network; rename it")
         left = {key: getattr(kind, key) for key in ("combine", "encoder", "one_grid") if given.get(key) is None}

@@ -60,8 +60,9 @@ def _homes(path: Path) -> tuple[tuple[Path, ...], str]:
         top = top.parent
     if any(top.parent.glob("*.dist-info")):  # what else is installed there is not of its making
         return (top.parent,), top.stem
-    searched = (Path(os.path.realpath(folder)) for folder in sys.path)  # a plug's own, too, which is named by its file
-    return (*(folder for folder in searched if folder in path.parents), top.parent), ""
+    searched = {Path(os.path.realpath(folder)) for folder in sys.path}  # a plug's own, too, which is named by its file
+    above = [folder for folder in path.parents if folder in searched]  # nearest first, as for a job with no other plug
+    return (*above, top.parent), ""
 
 
 @cache

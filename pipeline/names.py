@@ -39,12 +39,13 @@ def unfinished(name: str) -> str | None:
 def safe_id(name: str) -> str:
     """An id for a file's name: one to one, and safe in tables, paths, shells, Snakemake wildcards and Slurm.
 
-    A name of letters (of any script, with their marks), digits and ``_ - . +`` that does not begin with a dot stays as
+    A name of letters (of any script, with their marks), digits and ``_ - . +`` that begins with no dot or mark stays as
     it is. Of any other, what is left without unsafe characters is followed by ``@`` and a digest of the whole name.
     ``name`` may hold what Python makes of bytes that are not UTF-8 (surrogate escapes).
     """
     normal = unicodedata.normalize("NFC", name)
-    if name and name == normal and all(map(_safe, name)) and name[0] != "." and len(name.encode()) <= MAX_BYTES:
+    begins_well = bool(name) and name[0] != "." and unicodedata.category(name[0])[0] != "M"
+    if begins_well and name == normal and all(map(_safe, name)) and len(name.encode()) <= MAX_BYTES:
         return name
     digest = sha256(name.encode(errors="surrogatepass")).hexdigest()[:DIGEST]
     return f"{readable(name)}{MARK}{digest}"

@@ -144,11 +144,6 @@ class Registry:
         return code(*stage, self.load(name))
 
 
-def as_json(config: Any) -> dict[str, Any]:
-    """A table of options as JSON takes it: of a path its text."""
-    return TypeAdapter(type(config)).dump_python(config, mode="json")
-
-
 def message_of(error: Mapping[str, Any]) -> str:
     """What one of pydantic's errors says, without the words that it puts before a validator's own."""
     return error["msg"].removeprefix("Value error, ")
@@ -174,7 +169,7 @@ def _clash(file: Path) -> str:
     """Which module stands in for one of the same name that a plug's file imports from beside it; else empty."""
     try:
         wanted = helpers(file)
-    except (SyntaxError, ValueError):  # said where it is imported
+    except (OSError, SyntaxError, ValueError):  # said where it is imported
         return ""
     for name, meant in wanted.items():
         loaded = getattr(sys.modules.get(name), "__file__", None)

@@ -30,7 +30,7 @@ __digest__ = "feature store, schema 1, revision 1"
 CHUNK_BYTES = 1 << 16  # size of a chunk of values
 CHUNK_ROWS = 1 << 16  # rows in a chunk of what each row has one or two of
 BUFFER_BYTES = 1 << 20
-BLOCK_BYTES = 1 << 26  # of values, where a store is copied
+BLOCK_BYTES, BLOCK_ROWS = 1 << 26, 1 << 16  # the most that is read at a time
 ATTRIBUTES = (
     "schema", "corpus", "name", "modality", "extractor", "extractor_version", "config", "weights", "software",
     "inputs", "demonstration", "layers",
@@ -111,8 +111,8 @@ class FeatureStore(LazyFile, Mapping):
 
     @property
     def block_rows(self) -> int:
-        """How many rows hold BLOCK_BYTES of values, at least one: how many to copy at a time."""
-        return max(1, BLOCK_BYTES // max(1, self.dim * self.dtype.itemsize))
+        """How many rows to read at a time: at least one, and no more than hold BLOCK_BYTES of values."""
+        return min(BLOCK_ROWS, max(1, BLOCK_BYTES // max(1, self.dim * self.dtype.itemsize)))
 
     @property
     def rows_table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -143,8 +143,11 @@ class FeatureStore(LazyFile, Mapping):
         time_s, valid = self.rows_table
         return Rows(self.array("values", first, last), time_s[first:last], valid[first:last])
 
-    def read(self, segment_ids: Sequence[str] | None = None, block_rows: int = 65536) -> Iterator[tuple[str, Rows]]:
+    def read(
+        self, segment_ids: Sequence[str] | None = None, block_rows: int | None = None
+    ) -> Iterator[tuple[str, Rows]]:
         """Yield segments in file order from few large reads: the fast way to see many, in bounded memory."""
+        block_rows = block_rows or self.block_rows
         wanted = range(len(self)) if segment_ids is None else sorted(self._index[s] for s in segment_ids)
         group: list[int] = []
         for i in wanted:

@@ -239,6 +239,7 @@ def as_fetched(weights: Path | None) -> Iterator[Path | None]:
         given.mkdir(exist_ok=True)
         for file in local_files(Source(str(weights), "path", str(weights)), allow_pickle=True):
             (given / file.name).symlink_to(file.resolve())
+        seal(given, f"folder {weights}", allow_pickle=True)
         yield given
 
 

@@ -18,8 +18,9 @@ from pipeline.media import Video
 from pipeline.records import Segment, Unit, read_table
 from tests.task_corpora import ROOT, invoke
 from workflow.demo.checkpoints import write_checkpoint
+from workflow.overlay import patch
 from workflow.planned import Planned
-from workflow.settings import patch, resolve
+from workflow.settings import resolve
 
 SMALL = {"width": 12, "embedding": 8, "encoder_steps": 16}
 TRAINING = {"seeds": [1, 2], "epochs": 2, "learning_rate": 0.01}

@@ -42,7 +42,7 @@ from models.apply.predict import BY_SPEAKER, Predictor
 from models.apply.recordings import Wish, find, open_recording
 from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
-from models.apply.turns import USED, Span, read_spans, speech, windows
+from models.apply.turns import STRETCH_S, USED, Span, read_spans, speech, windows
 from models.evaluation.calibration import calibration_error
 from models.fusion.registry import FUSIONS
 from pipeline.container import MediaError
@@ -199,6 +199,16 @@ def test_a_file_of_given_times_is_no_transcript_besides(shared, tmp_path, monkey
     assert open_recording(Path("talk.mpg"), False, requests[0].wish).unit.transcript == "talk.srt"
 
 
+def test_a_table_of_something_else_beside_a_recording_is_no_transcript(shared, tmp_path):
+    shutil.copy(shared / "media" / "grid" / "swwp2s.mpg", tmp_path / "talk.mpg")
+    (tmp_path / "talk.tsv").write_bytes(b"time_s\tlabel\n0\tm\xfcde\n")  # in Windows-1252
+    found = open_recording(tmp_path / "talk.mpg", False, Wish(window_s=1.0))
+    assert (found.unit.transcript, found.unused) == (None, "talk.tsv has not the columns word, start, end")
+    (tmp_path / "talk.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nmine\n")
+    found = open_recording(tmp_path / "talk.mpg", False, Wish(window_s=1.0))
+    assert (found.unit.transcript, found.unused) == ("talk.vtt", "")
+
+
 def test_a_model_folder_is_safe_and_holds_nothing_of_the_corpus(made):
     for _, results, model in made.values():
         files = [path for path in model.rglob("*") if path.is_file() and "weights" not in path.parts]
@@ -322,6 +332,9 @@ def test_windows_that_overlap_are_transcribed_once(made, shared, tmp_path):
     assert said == [["um", "3"], ["3"], ["3"]], "each window has what is said in its time"
     apart = [Segment(f"{k:02}", "u", "", None, None, w.start_s, w.end_s) for k, w in enumerate(windows(5.0, 0.1, 0.1))]
     assert list(together(apart).values()) == apart, "what follows each other does not overlap"
+    hours = [Segment(f"{k:05}", "u", "", None, None, w.start_s, w.end_s) for k, w in enumerate(windows(7200, 5.0, 1.0))]
+    assert max(stretch.duration_s for stretch in together(hours).values()) == STRETCH_S
+    assert all(together(hours)[s.segment_id].end_s >= s.end_s for s in hours)
 
 
 def test_code_that_has_changed_since_training_is_said(made, predictors, shared, tmp_path):

@@ -187,7 +187,7 @@ def test_a_reader_must_say_what_it_is_called_and_what_is_predicted(tmp_path, nam
     (tmp_path / f"no_{name}.py").write_text(READER.replace(name, f"other_{name}", 1))
     config = configuration(())
     config["corpora"] = {"mine": {"reader": f"{tmp_path}/no_{name}.py:Moods", "root": str(tmp_path)}}
-    with pytest.raises(InputError, match=rf"corpora\.mine: reader .*no_{name}.*: set its class attribute {name}"):
+    with pytest.raises(InputError, match=rf"corpora\.mine: reader .*no_{name}.*: set its (class )?attribute {name}"):
         Corpora(config)
 
 

@@ -32,7 +32,8 @@ from tests.test_iemocap import make_tree
 from tests.training_material import class_split, emotional_turns, turn_rows, write_store
 from tests.workflow_runs import snakemake
 from workflow import overlay
-from workflow.settings import check, names, patch, resolve
+from workflow.overlay import patch
+from workflow.settings import check, names, resolve
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 STAGES = {"pipeline": pipeline_stages, "models": models_stages}

@@ -16,8 +16,8 @@ from workflow import estimate
 from workflow.check import configuration, costs_of, plan_of, split_of, together
 from workflow.estimate import Cost, Volume, costs, total, volume
 from workflow.home import HOME
+from workflow.overlay import patch
 from workflow.planned import Corpora
-from workflow.settings import patch
 
 RATES = {
     "core": {

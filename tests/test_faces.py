@@ -512,6 +512,20 @@ def test_turns_around_the_end_of_the_video(shared, tmp_path):
     assert got["fine"].reason == ""
 
 
+def test_pictures_without_a_place_in_time_are_said(shared, tmp_path, monkeypatch):
+    """They show while the film is decoded."""
+    whole = Video.pictures
+
+    def pictures(self, *arguments, **options):
+        yield from whole(self, *arguments, **options)
+        self.dropped = 3
+
+    monkeypatch.setattr(Video, "pictures", pictures)
+    clip = shared / "media" / "clips" / "single_face.mp4"
+    got = track(clip, [segment(end_s=0.5)], tmp_path, sample_rate_hz=4)["a"]
+    assert "3 pictures of the video have no place in time" in got.remarks
+
+
 def test_frames_that_do_not_decode(shared, tmp_path):
     import av
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pydantic import TypeAdapter
 
 from pipeline import conformance
 from pipeline.__main__ import main
@@ -19,7 +20,6 @@ from pipeline.features.base import Cut, Extractor
 from pipeline.features.check import CHECKS, check_extractor
 from pipeline.features.command import build
 from pipeline.records import InputError, Segment, write_table
-from pipeline.registry import as_json
 from pipeline.store import FeatureStore, Rows
 from pipeline.weights import seal
 from pipeline.words.check import check_recogniser
@@ -173,7 +173,8 @@ def test_an_option_may_be_a_path(tmp_path):
     assert FeatureStore(out).attributes["config"] == given
     for kind in registry.BUILT_IN:
         config = registry.EXTRACTORS.options_for(kind, {})
-        assert json.dumps(as_json(config)) == json.dumps(asdict(config)), "what is kept of others stays as it is"
+        kept = TypeAdapter(type(config)).dump_python(config, mode="json")
+        assert json.dumps(kept) == json.dumps(asdict(config)), "what is kept of others stays as it is"
 
 
 @pytest.mark.parametrize(("command", "name"), [(check_extractor, "Mine"), (check_recogniser, "Heard")])
@@ -192,6 +193,15 @@ def test_a_check_sees_of_weights_what_a_run_is_given(tmp_path, command, name):
     assert CliRunner().invoke(command, call).exception is None
     (folder / "classes.txt").write_bytes(b"y")
     assert "classes.txt changed" in str(CliRunner().invoke(command, call).exception)
+
+
+def test_a_check_reads_a_pickle_as_a_run_does_where_it_is_allowed(tmp_path):
+    from pipeline.weights import as_fetched, pickled
+
+    for name in ("config.json", "pytorch_model.bin"):
+        (tmp_path / name).write_bytes(b"{}")
+    with as_fetched(tmp_path) as given:
+        assert pickled(given)
 
 
 def test_worked_example_of_the_docs_from_a_folder_outside_the_repository(tmp_path, monkeypatch):

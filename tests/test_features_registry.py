@@ -145,11 +145,11 @@ def test_one_name_of_a_helper_stands_for_one_file(tmp_path, monkeypatch):
         home = tmp_path / folder
         home.mkdir(exist_ok=True)
         (home / f"{helper}.py").write_text("def g(): pass\n")
-        (home / f"{folder}.py").write_text(
+        (home / f"{home.name}.py").write_text(
             f"{imports}\nfrom pipeline.features.base import Extractor\nclass Peak(Extractor):\n    modality = 'audio'\n"
             "    def extract(self, batch): return []\n"
         )
-        return f"{home / folder}.py:Peak"
+        return f"{home / home.name}.py:Peak"
 
     first, second = (plug(folder, "from twice_used import g", "twice_used") for folder in ("one", "other"))
     registry.EXTRACTORS.load(first)
@@ -162,6 +162,11 @@ def test_one_name_of_a_helper_stands_for_one_file(tmp_path, monkeypatch):
         with pytest.raises(InputError, match=said):
             registry.EXTRACTORS.load(plug(folder, imports, "models"))
     registry.EXTRACTORS.load(plug("meant", "from models import task", "models"))
+    upper = plug("upper", "from also_below import g", "also_below")
+    registry.EXTRACTORS.load(upper)
+    below = plug("upper/below", "from also_below import g", "also_below")  # which finds its own in a job of its own
+    with pytest.raises(InputError, match=r"also_below, which is .*upper/also_below.py here and not .*below/also"):
+        registry.EXTRACTORS.load(below)
 
 
 def test_entry_points_of_installed_packages(own, tmp_path, monkeypatch):

@@ -36,6 +36,7 @@ def test_a_safe_name_is_its_own_id(name):
 @example("caf\udce9")
 @example("\ud800")
 @example("e\u0301")
+@example("\u0300")
 def test_an_id_is_safe(name):
     made = safe_id(name)
     assert made == unicodedata.normalize("NFC", made), "a file system that takes accents apart holds it once"

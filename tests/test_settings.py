@@ -15,8 +15,9 @@ from pipeline.weights import slug
 from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
 from workflow.check import between
+from workflow.overlay import patch
 from workflow.planned import Corpora
-from workflow.settings import Unreadable, patch, resolve, schema
+from workflow.settings import Unreadable, resolve, schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -90,6 +91,8 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ("demo.defaults.segment.protocl", "speaker", "yaml: demo.defaults.segment.protocl: reader 'iemocap': unknown"),
         ("demo.corpora.iemocap.audioo", "video", "yaml: demo.corpora.iemocap.audioo: reader 'iemocap': unknown option"),
         ("demo.corpora.iemocap.audio", "loud", "yaml: demo.corpora.iemocap.audio: reader .*given 'loud'"),
+        ("defaults.segment.root", "/data", "yaml: defaults.segment.root: only corpora.iemocap says its root"),
+        ("defaults.segment.reader", "table", "yaml: defaults.segment.reader: only corpora.iemocap says its reader"),
         ("demo.corpora.iemocap.root", "/data", "yaml: demo.corpora.iemocap.root: only corpora.iemocap says its root"),
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
         (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.records import InputError
 from workflow.check import configuration, plan_of
+from workflow.overlay import patch
 from workflow.planned import Corpora
-from workflow.settings import patch
 
 WORDS = [
     "", " ", "x", "0", "self", "A+V", "A+X", "bert", "audio", "all", "~nobody/x", "demo:bert", "no.py:Plug", ":", "\0",

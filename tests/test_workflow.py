@@ -19,7 +19,7 @@ from tests import warm_jobs
 from tests.digest_table import Changed, Reworded, edited
 from tests.packed_models import equal_test_predictions
 from tests.workflow_runs import ROOT, copy_checkout, planned, small_config, snakemake, tables, write_config
-from workflow.settings import patch
+from workflow.overlay import patch
 
 REPORT = "results/iemocap_report.html"
 FEW_EPOCHS = {"demo": {"defaults": {"segment": {"training": {"epochs": 2}}}}}

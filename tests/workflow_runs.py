@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from tests import warm_snakemake
-from workflow.settings import patch
+from workflow.overlay import patch
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORT = "results/iemocap_report.html"

@@ -78,7 +78,7 @@ def length_s(root: Path, file: str | None) -> float | None:
     import av
 
     try:
-        with av.open(str(root / (file or ""))) as container:
+        with av.open(str((root / (file or "")).absolute())) as container:  # see open_media
             return container.duration / 1e6 if container.duration else None
     except (OSError, ValueError):  # what PyAV raises is of one kind or the other
         return None

@@ -8,6 +8,7 @@ from models.evaluation.metrics import overall
 from models.options import MODALITY_SETS, NetworkOptions, check_network, check_training, runs_named
 from models.protocols.labels import check_merge
 from models.task import Task
+from models.wording import about
 from pipeline.corpora.base import Corpus, Index
 from pipeline.records import InputError
 from workflow.explain import Sources, place
@@ -124,6 +125,7 @@ class Fitting:
         for planned, run in self.options.planned_runs.items():
             key, network = planned.rpartition("-")[0], self.models[run.model]
             self._ask(partial(check_network, network, list(run.inputs), self._task), "runs", key)
+            self._ask(partial(about, network, self._task), "runs", key)
             self._check_training(key, network)
 
     def _check_training(self, key: str, network: NetworkOptions) -> None:

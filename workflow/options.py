@@ -188,7 +188,6 @@ class ExtractorEntry(BaseModel, extra="allow"):
         """Raise InputError where the options or the weights cannot be used."""
         check_source(self.weights)
         if self.extractor not in NO_PLUGS:
-            EXTRACTORS.load(self.extractor)
             EXTRACTORS.options_for(self.extractor, self.options, tuple(ExtractorEntry.model_fields))
             EXTRACTORS.check_weights(self.extractor, self.weights)
 

@@ -268,13 +268,14 @@ class Corpora(dict[str, Planned]):
     """The corpora of a configuration by name; one that cannot be read stops nothing but what asks for it."""
 
     def __init__(self, config: dict):
-        """Check the whole configuration; raises InputError for a mistake in it."""
+        """Check the whole configuration; raises InputError for a mistake in what it says."""
         super().__init__()
         self.unreadable: dict[str, str] = {}
         self.prints = Fingerprints("", ".snakemake/fingerprints/weights.json", whole=True)
         entries = take_out(config)
-        self._rooted = [name for name in names(entries) if entries["corpora"][name].get("root") is not None]
-        for name in names(entries):
+        there = names(entries)
+        self._rooted = [name for name in there if entries["corpora"][name].get("root") is not None]
+        for name in there:
             try:
                 self[name] = Planned(resolve(entries, name, read))
             except Unreadable as error:

@@ -129,15 +129,18 @@ def of_reader(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _open(name: str, entry: CorpusEntry, given: dict, where: str) -> Corpus:
     """The corpus of an entry by a reader with the options ``given``, which stand ``where``.
 
-    Raises InputError for an unknown reader or option, where it needs a root and has none, and where it lacks a name.
+    Raises InputError for an unknown reader or option, where it needs a root and has none, and where it lacks a task.
     """
     try:
         kind = READERS.load(entry.reader)
+    except InputError as error:
+        raise InputError(f"config.yaml: {where}: {error}") from None
+    try:
         if entry.root is None and entry.reader not in plan.UNITS:
             raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
         corpus = make(name, entry.reader, entry.root or "", given, tuple(CorpusOptions.model_fields))
-        if lacking := [word for word in ("title", "task") if getattr_static(corpus, word, None) is None]:
-            raise InputError(f"reader {entry.reader!r}: set its class attribute {lacking[0]}")
+        if getattr_static(corpus, "task", None) is None:  # of the class, or given when it is made
+            raise InputError(f"reader {entry.reader!r}: set its attribute task")
     except InputError as error:
         raise InputError(f"config.yaml: {where}: {error}") from None
     except Exception as error:  # a plug is anybody's code
@@ -160,6 +163,15 @@ def _read(corpus: Corpus, question: Callable[[], Answer]) -> Answer:
         raise _failed(corpus.name, type(corpus), error) from None
 
 
+def _task(corpus: Corpus) -> Task:
+    """What a corpus is labelled with; raises InputError for what is no task, Unreadable where its tree must tell."""
+    given = _read(corpus, lambda: corpus.task)
+    try:
+        return Task.parse(given)
+    except InputError as error:
+        raise InputError(f"config.yaml: corpora.{corpus.name}: {error}") from None
+
+
 def _failed(name: str, kind: type[Corpus], error: Exception) -> Unreadable:
     return Unreadable(
         f"corpora.{name}: its reader failed: {described(error, getfile(kind))}; correct the reader or what it read"
@@ -175,7 +187,7 @@ class _Given:
         ``opened`` is the corpus as its ``entry`` alone has it, which tells the task, and so whose defaults hold.
         """
         self.name, self.config, self.demo = opened.name, config, demo
-        level = _read(opened, lambda: Task.parse(opened.task)).level
+        level = _task(opened).level
         self.own, defaults = config.corpora[self.name] or {}, config.defaults.get(level, {})
         merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in self.own)}, self.own)
         self.sources: Sources = [
@@ -185,7 +197,7 @@ class _Given:
             (("defaults", level), defaults),
         ]
         self.corpus = self._reopened(entry, opened, merged)
-        self.task = _read(self.corpus, lambda: Task.parse(self.corpus.task))
+        self.task = _task(self.corpus)
         if self.task.level != level:
             raise InputError(
                 f"config.yaml: corpora.{self.name}: by what defaults or demo tell its reader the task is {self.task}, "
@@ -201,10 +213,11 @@ class _Given:
 
     def _reopened(self, entry: CorpusEntry, opened: Corpus, merged: dict) -> Corpus:
         """The corpus with what defaults and demo tell its reader; raises InputError for what nobody but it may say."""
-        for key in CorpusEntry.model_fields:
-            if (other := merged.get(key)) != getattr(entry, key):
+        for prefix, table in self.sources:
+            for key in CorpusEntry.model_fields.keys() & table.keys() if prefix != ("corpora", self.name) else ():
                 problem = f"only corpora.{self.name} says its {key}; remove it here"
-                raise InputError(f"{self._where(key)}: {problem} (given: {json.dumps(other, default=str)})")
+                said = json.dumps(table[key], default=str)
+                raise InputError(f"config.yaml: {'.'.join((*prefix, key))}: {problem} (given: {said})")
         own, given = of_reader(entry.model_extra or {}), of_reader(merged)
         if changed := [key for key in given if key not in own or given[key] != own[key]]:
             return _open(self.name, entry, given, ", ".join(place((key,), self.sources) for key in changed))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from models.apply.turns import STRETCH_S
 from pipeline.audio import write_audio
 from pipeline.audio_file import AudioFile
 from pipeline.records import Finding, Segment, Unit, Word
@@ -45,10 +46,14 @@ class Heard:
 
 
 def together(segments: Sequence[Segment]) -> dict[str, Segment]:
-    """By segment, the stretch that it covers with all that overlap, as one segment with the id of the first."""
+    """By segment, the stretch that it covers with those that overlap, as one segment with the id of the first.
+
+    A stretch ends at STRETCH_S, which bounds memory, and what a failure of the recogniser costs.
+    """
     stretches, number = list[Segment](), dict[str, int]()
     for segment in sorted(segments, key=lambda s: s.start_s):
-        if stretches and segment.start_s < stretches[-1].end_s - TOUCH_S:
+        overlaps = bool(stretches) and segment.start_s < stretches[-1].end_s - TOUCH_S
+        if overlaps and segment.end_s - stretches[-1].start_s <= STRETCH_S:
             stretches[-1] = replace(stretches[-1], end_s=max(stretches[-1].end_s, segment.end_s))
         else:
             stretches.append(segment)

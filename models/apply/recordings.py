@@ -12,7 +12,7 @@ import numpy as np
 from models.apply.turns import WINDOW_S, Span, speech, windows
 from pipeline.container import MediaError, audio_streams, open_media, video_streams, which
 from pipeline.corpora.resolve import length_of
-from pipeline.corpora.transcripts import find_transcript, in_short, read_cues
+from pipeline.corpora.transcripts import COLUMNS, find_transcript, in_short, is_other_table, read_cues
 from pipeline.corpora.tree import is_litter
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id, unfinished
@@ -146,13 +146,21 @@ def transcript_of(path: Path, times: Path | None = None) -> tuple[Path | None, s
     The file of ``times`` is none of them: what it says is said of its stretches.
     """
     root, given = path.absolute().parent, times and os.path.realpath(times)
+    strange: list[str] = []
+
+    def is_other(file: Path) -> bool:
+        if os.path.realpath(file) == given:
+            return True
+        strange.extend([file.name] if (other := is_other_table(file, root)) else [])
+        return other
+
     try:
-        found = find_transcript(root, path.name, is_other=lambda file: os.path.realpath(file) == given)
+        found = find_transcript(root, path.name, is_other=is_other)
         if found:
             read_cues(found)
     except InputError as error:
         return None, in_short(error, root)
-    return found, ""
+    return found, "" if found or not strange else f"{strange[0]} has not the columns {', '.join(COLUMNS)}"
 
 
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:

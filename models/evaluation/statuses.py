@@ -55,7 +55,7 @@ class Status(Worded):
     SELECTED_ON_TEST = "selected on test", "epochs were chosen by the scores of the test items themselves"
     NOT_CHOSEN = "not chosen", "in some fold none of several has a defined development score: name one run as b"
     AT_CHANCE = "at chance", "the better one, or both, are not shown to be better than the best constant answer"
-    ONE_SEED = "one seed", "one training of each: what differs may be the training, not the model"
+    ONE_SEED = "one seed", "there is a single training of one or both, which may be what differs"
 
 
 class Remark(Worded):
@@ -64,7 +64,7 @@ class Remark(Worded):
     CHOSEN = "chosen", "b is in each fold the best of several by its development score"
     SMALL = "small", "the difference is real but within the practical region"
     ROUGH = "rough", "few clusters, or few that outweigh the others: interval and p are rough"
-    ONE_SEED = "one_seed", "a single seed: chance in training is not in the interval"
+    ONE_SEED = "one_seed", "a single seed of one or both: its chance in training is not in the interval"
     ALIKE = "alike", "both runs predict alike"
     FEW_RUNS = "few_runs", "paper's t-test: needs 2 runs of each"
     ALL_RUNS_ALIKE = "all_runs_alike", "paper's t-test: all runs of a model score the same"

@@ -24,7 +24,18 @@ from pipeline.store import FeatureStore
 
 TABLES = {  # name: columns the report needs
     "scores": ("model", "modalities", "protocol", "turns", "fold", "seed", "metric", "value", "chance"),
-    "significance": ("question", "role", "a", "b", "metric", "difference", "ci_low", "ci_high", "verdict"),
+    "significance": (
+        "question",
+        "role",
+        "a",
+        "b",
+        "metric",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "p_equivalence_holm",
+        "verdict",
+    ),
     "coverage": ("unit", "segment", "modality", "status", "reason", "cause"),
     "confusion": ("model", "modalities", "fold", "seed", "label", "predicted", "count"),
     "per_video": ("model", "modalities", "fold", "seed", "segment_id"),

@@ -14,7 +14,6 @@ from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.raw import matching
 from pipeline.corpora.transcripts import (
     COLUMNS,
-    FOLDER,
     find_transcript,
     folder_of_own,
     is_other_table,
@@ -124,11 +123,9 @@ def _transcripts(corpus: Corpus, index: Index) -> tuple[dict[str, str], dict[str
     def is_other(path: Path) -> bool:
         if os.path.abspath(path) in named_otherwise:
             return True
-        name = below(root, path)
-        if name.startswith(f"{FOLDER}/") or not is_other_table(path):  # who laid it there meant a transcript
-            return False
-        strange[name] = None
-        return True
+        if other := is_other_table(path, root):
+            strange[below(root, path)] = None
+        return other
 
     look = cache(transcripts_in)
     recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}

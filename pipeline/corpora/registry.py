@@ -11,9 +11,7 @@ BUILT_IN = {
     module.name: f"pipeline.corpora.readers.{module.name}:Reader"
     for module in iter_modules([str(Path(__file__).with_name("readers"))])
 }
-READERS = Registry(
-    "reader", "pipeline.corpora.base:Corpus", "affectflow.corpora", BUILT_IN, required={"title": (), "task": ()}
-)
+READERS = Registry("reader", "pipeline.corpora.base:Corpus", "affectflow.corpora", BUILT_IN, required={"title": ()})
 
 
 def make(name: str, reader: str, root: str | Path, options: dict | None = None, beside: tuple[str, ...] = ()) -> Corpus:

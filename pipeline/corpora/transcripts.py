@@ -18,7 +18,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from pipeline.corpora.captions import Cue, read_captions, with_speakers, without_repeats
-from pipeline.corpora.tree import below, read_unicode
+from pipeline.corpora.tree import HEADER_BYTES, below, read_text, read_unicode
 from pipeline.files import what_lies_at
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
@@ -112,15 +112,18 @@ def read_cues(path: Path, whole: bool = False) -> list[Cue]:
     return sorted(cues, key=lambda c: (c.start_s, c.end_s))
 
 
-def is_other_table(path: Path) -> bool:
-    """Whether a file is a ``.tsv`` whose first line has not the columns of a transcript."""
-    if path.suffix.lower() != ".tsv":
+def is_other_table(path: Path, root: Path) -> bool:
+    """Whether a file is a ``.tsv`` whose first line has not the columns of a transcript.
+
+    Not in ``transcripts``: who laid it there meant one.
+    """
+    if path.suffix.lower() != ".tsv" or below(root, path).startswith(f"{FOLDER}/"):
         return False
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            first = stream.readline()
-    except (OSError, UnicodeDecodeError):  # said where it is read
+        text, _ = read_text(path, HEADER_BYTES)
+    except InputError:  # said where it is read
         return False
+    first = next(iter(text.splitlines()), "")
     return not set(COLUMNS) <= {name.strip().strip('"').strip().lower() for name in first.split("\t")}
 
 

@@ -84,6 +84,9 @@ def names_in(folder: str, is_meant: Callable[[os.DirEntry], bool] = os.DirEntry.
     return {unicodedata.normalize("NFC", name): name for name in names} | {name: name for name in names}
 
 
+HEADER_BYTES = 1 << 14  # of a table, in which its first line ends
+
+
 def lines(text: str) -> list[str]:
     """Split at line ends only; ``str.splitlines`` also splits at form feeds and the like, which would shift rows."""
     return re.split(r"\r\n|\n|\r", text)

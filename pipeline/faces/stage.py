@@ -87,8 +87,6 @@ def _open(path: Path | None) -> Video | str:
 
 
 def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter, look: Callable) -> None:
-    for segment in segments:
-        writer.remark(segment.segment_id, *lacking(segment, video, plan))
     if any(len(index) for _, index in plan.values()):
         try:
             look(video, segments, plan, writer)
@@ -96,6 +94,8 @@ def _write_shown(video: Video, segments: Sequence[Segment], plan: Plan, writer: 
             log.warning("%s", error)
             for segment in segments:
                 writer.remark(segment.segment_id, f"video unreadable from somewhere on: {error.reason}")
+    for segment in segments:  # at last: what has no place in time shows while pictures are decoded
+        writer.remark(segment.segment_id, *lacking(segment, video, plan))
 
 
 def _track(detector: "Detector", video: Video, segments: Sequence[Segment], plan: Plan, writer: FaceWriter) -> None:

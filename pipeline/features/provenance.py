@@ -6,12 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from math import floor
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from pipeline.features.base import Extractor
 from pipeline.features.pieces import prepared_file
 from pipeline.features.registry import code_of
 from pipeline.files import digest_file
 from pipeline.records import Modality, Segment
-from pipeline.registry import as_json
 from pipeline.store import MEASURED
 
 
@@ -36,7 +37,7 @@ def attributes(
         "modality": extractor.modality,
         "extractor": kind,
         "extractor_version": f"{extractor.version}+{code_of(kind)[:12]}",
-        "config": as_json(extractor.config),
+        "config": TypeAdapter(type(extractor.config)).dump_python(extractor.config, mode="json"),
         "weights": weights,
         "software": software(extractor),
         "inputs": _inputs(segments, results, extractor.modality),

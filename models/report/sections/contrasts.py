@@ -26,7 +26,8 @@ OTHER_P = {  # than the probability of a difference at least as large if there w
     "p_holm": f"{BOOTSTRAPPED}, Holm-adjusted",
     "p_equivalence": f"{BOOTSTRAPPED} against a difference as large as the practical region or larger, "
     "two one-sided tests",
-    "p_equivalence_holm": "the same, Holm-adjusted",
+    "p_equivalence_holm": "p value of these two one-sided tests, Holm-adjusted",
+    "p_equivalence_by_group": "the two one-sided tests, with whole groups drawn anew",
 }
 
 
@@ -96,7 +97,12 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     columns = [
         Column("first", "First against second", number=False, sub="second"),
         *_columns(verdicts),
-        Column("p_equivalence_holm", "p (equiv.)", verdicts.p, explain=OTHER_P["p_equivalence"] + adjusted),
+        Column(
+            "p_equivalence_holm",
+            f"p (equiv.{', Holm' if adjusted else ''})",
+            verdicts.p,
+            explain=OTHER_P["p_equivalence"] + adjusted,
+        ),
         Column("verdict", "Verdict", number=False, sub="reason", css="verdict"),
         Column("also", "Also differs in", number=False, sub="parameters", css="small"),
     ]
@@ -139,7 +145,7 @@ def tests(verdicts: Verdicts) -> Table:
     tested = {
         "p_bootstrap": ("p bootstrap", ""), "p_holm": ("p Holm", ""), "p_equivalence": ("p equiv.", ""),
         "p_equivalence_holm": ("p equiv. Holm", ""),
-        "p_by_group": (f"p by {kind}", "by_group"),
+        "p_by_group": (f"p by {kind}", "by_group"), "p_equivalence_by_group": (f"p equiv. by {kind}", ""),
         "p_t_corrected": ("p corrected resampled t", "effect_t_corrected"),
         "p_wilcoxon": ("p Wilcoxon", "effect_wilcoxon"), "p_mcnemar": ("p McNemar", "effect_mcnemar"),
         "p_t_paper": ("p paper’s t-test", "effect_size"),
@@ -154,7 +160,11 @@ def tests(verdicts: Verdicts) -> Table:
         Column("mean_a", "First", score),
         Column("mean_b", "Second", score),
         Column("standard_error", "s.e.", score, explain="standard error of the difference, by the cluster bootstrap"),
-        Column("equivalence_interval", inner, explain="of the difference; within the practical region: equivalent"),
+        Column(
+            "equivalence_interval",
+            inner,
+            explain="of the difference; where equivalent, within the practical region",
+        ),
         *(
             Column(k, head, verdicts.p, sub=f"{of}_text" if of else "", explain=OTHER_P.get(k, ""))
             for k, (head, of) in tested.items()

@@ -204,14 +204,14 @@ class Verdicts:
         if not missing(alone) and alone < self.alpha:  # which several contrasts together do not bear out
             inner = f"{level(2 * self.alpha)} interval {self.inner_interval(row)}"
             shown = f"{inner}, Holm-adjusted p {p_is(row['p_equivalence_holm'], self.alpha)}"
-            alike = f"that they differ by less than {self._region}"
-            return f"{lead}{alike} does not hold for {self._all()} together ({shown})"
+            alike = f"that the two differ by less than {self._region} is not shown"
+            return f"{lead}{alike} once {self._all()} are corrected for ({shown})"
         if low <= 0 <= high:
             room = "no difference"
             room += f" and for one larger than {self._region}" if max(-low, high) > self.region else ""
             return f"{lead}the {self._interval(row)} leaves room for {room}{self._p(row)}"
         return (
-            f"{lead}that does not hold for {self._all()} together ({self._interval(row)}{self._p(row)})"
+            f"{lead}that is not shown once {self._all()} are corrected for ({self._interval(row)}{self._p(row)})"
             if len(self.rows) > 1
             else f"{lead}that is not enough to decide ({self._interval(row)}{self._p(row)})"
         )
@@ -220,7 +220,7 @@ class Verdicts:
         return f"all {len(self.rows)} planned contrasts" if len(self.rows) > 2 else "both planned contrasts"
 
     def inner_interval(self, row: dict) -> str:
-        """The interval that decides on equivalence, by whether it lies within the practical region."""
+        """The interval of the two one-sided tests: of equivalent models it lies within the practical region."""
         return self.numbers.interval(row.get("equivalence_low"), row.get("equivalence_high"), self.region)
 
     def p(self, value) -> str:

@@ -166,7 +166,8 @@ def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_s
     if lacking:
         instead = "the dialog's mixed sound is used instead" if has_video else "nor is there a video to take it from"
         reason = f"{len(lacking)} of {len(turns)} turns have no sound, such as {sentence_path(session, lacking[0])}"
-        found.say("audio", "partial" if has_video else "absent", f"{reason}; {instead}", dialog)
+        status = "absent" if len(lacking) == len(turns) and not has_video else "partial"
+        found.say("audio", status, f"{reason}; {instead}", dialog)
     texts = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns}, found)
     for turn in turns:
         letter = split_turn(turn.turn_id)[1]

@@ -19,14 +19,13 @@ from pipeline.corpora.base import WHOLE_CORPUS, Annotation, Corpus, Index
 from pipeline.corpora.readers.table.file import COLUMNS, MISSING, NUMBERS, PARTS, TableFile, number
 from pipeline.corpora.readers.table.places import Places
 from pipeline.corpora.readers.table.rows import read_rows
-from pipeline.corpora.tree import below, read_text
+from pipeline.corpora.tree import HEADER_BYTES, below, read_text
 from pipeline.records import Finding, InputError, Segment, check_numbers
 from pipeline.registry import options
 
 if TYPE_CHECKING:
     import numpy as np
 
-HEADER_BYTES = 1 << 14
 SOURCES = ("video", "audio", "text")
 TASKS = ("classes/segment", "classes/frame", "numbers/segment", "numbers/frame")
 
