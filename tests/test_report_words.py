@@ -423,7 +423,7 @@ def test_every_p_is_explained_as_what_it_is(pages, tmp_path):
     note, heads = said(pages["iemocap"])
     assert (
         f"none; p Holm: p value of the bootstrap, Holm-adjusted; p equiv.: p value of the bootstrap {equivalence}; "
-        "p equiv. Holm: the same, Holm-adjusted." in note
+        "p equiv. Holm: p value of the two one-sided tests, Holm-adjusted" in note
     )
     assert heads["p Holm"] == "p value of the bootstrap, Holm-adjusted"
     assert heads["p equiv."] == f"p value of the bootstrap {equivalence}"

@@ -26,7 +26,7 @@ OTHER_P = {  # than the probability of a difference at least as large if there w
     "p_holm": f"{BOOTSTRAPPED}, Holm-adjusted",
     "p_equivalence": f"{BOOTSTRAPPED} against a difference as large as the practical region or larger, "
     "two one-sided tests",
-    "p_equivalence_holm": "p value of these two one-sided tests, Holm-adjusted",
+    "p_equivalence_holm": "p value of the two one-sided tests, Holm-adjusted",
     "p_equivalence_by_group": "the two one-sided tests, with whole groups drawn anew",
 }
 
