@@ -213,7 +213,7 @@ def _tests(settings: Settings, verdicts: Verdicts) -> Text:
 def _refused(verdicts: Verdicts) -> list[str]:
     """Why some contrasts have no verdict, whatever they score."""
     why = {
-        Status.ONE_SEED: "where there is a single training of one, which may be what differs",
+        Status.ONE_SEED: "where either was trained only once, which may be what differs",
         Status.SELECTED_ON_TEST: "where epochs were chosen by the scores of the test items themselves",
     }
     return [text for status, text in why.items() if any(row.get("status") == status for row in verdicts.rows)]
