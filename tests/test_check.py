@@ -182,6 +182,21 @@ def test_an_error_of_a_reader_of_one_s_own_stops_no_other_corpus(tmp_path, line,
     assert "(broken.py, line 8); correct the reader" in known.unreadable["mine"]
 
 
+def test_a_task_may_be_told_when_a_reader_is_made(tmp_path):
+    told = '    title = "Moods"\n\n    def __init__(self, *given):\n        super().__init__(*given)\n        self.task = TASK\n'
+    text = READER.replace('    title, task = "Moods", "numbers/frame:valence"\n', told)
+    config = configuration(())
+    entry = {"root": str(tmp_path), "protocol": "group", "runs": {"self_frames": ["V"]}, "contrasts": []}
+    for name, task in (("moods", "numbers/frame:valence"), ("wrong", "clases/frame")):
+        (tmp_path / f"{name}.py").write_text(text.replace("TASK", repr(task)))
+        config["corpora"] = {"mine": {**entry, "reader": f"{tmp_path}/{name}.py:Moods"}}
+        if name == "moods":
+            assert str(Corpora(config)["mine"].settings.task) == task
+        else:
+            with pytest.raises(InputError, match=r"config.yaml: corpora.mine: task clases/frame"):
+                Corpora(config)
+
+
 @pytest.mark.parametrize("name", ["title", "task"])
 def test_a_reader_must_say_what_it_is_called_and_what_is_predicted(tmp_path, name):
     (tmp_path / f"no_{name}.py").write_text(READER.replace(name, f"other_{name}", 1))
