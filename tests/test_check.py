@@ -183,7 +183,8 @@ def test_an_error_of_a_reader_of_one_s_own_stops_no_other_corpus(tmp_path, line,
 
 
 def test_a_task_may_be_told_when_a_reader_is_made(tmp_path):
-    told = '    title = "Moods"\n\n    def __init__(self, *given):\n        super().__init__(*given)\n        self.task = TASK\n'
+    told = '    title = "Moods"\n\n'
+    told += "    def __init__(self, *given):\n        super().__init__(*given)\n        self.task = TASK\n"
     text = READER.replace('    title, task = "Moods", "numbers/frame:valence"\n', told)
     config = configuration(())
     entry = {"root": str(tmp_path), "protocol": "group", "runs": {"self_frames": ["V"]}, "contrasts": []}
