@@ -83,7 +83,7 @@ def test_keys_that_the_demonstration_says_otherwise_are_named(tmp_path):
     )
     settings = ["--configfile", str(tmp_path / "my.yaml")]
     said = snakemake(tmp_path, "--dry-run", "results/iemocap/config.json", *settings)
-    named = re.findall(r"^(\S+) of your settings says nothing where the scale is demo; there demo.\1 rules", said, re.M)
+    named = re.findall(r"^your (\S+) has no effect at scale demo, where demo.\1 overrides it", said, re.M)
     assert named == ["corpora.iemocap.protocol", "defaults.segment.training.learning_rate"]
 
 

@@ -17,7 +17,7 @@ def remarks(corpora: Corpora, asked: Collection[str], own: dict, config: dict) -
     """
     if any(corpora[name].settings.demonstration for name in asked or corpora.active if name in corpora):
         for key in sorted(overruled(own, take_out(config).get("demo") or {})):
-            yield "warning", f"{key} of your settings says nothing where the scale is demo; there demo.{key} rules"
+            yield "warning", f"your {key} has no effect at scale demo, where demo.{key} overrides it"
     for name, reason in corpora.unreadable.items():
         yield "warning", f"corpus {name} is left out: {reason}"
     for name, corpus in corpora.items():
