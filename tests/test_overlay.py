@@ -104,14 +104,14 @@ def test_of_the_demonstration_is_told_where_one_is_asked_for(told):
     mine = {"reader": "table", "root": ".", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
     own = {"corpora": {"mine": mine, "iemocap": {"protocol": "speaker"}}}
     assert told(own) == []
-    assert [text.split()[0] for text in told(own, "iemocap")] == ["corpora.iemocap.protocol"]
+    assert [text.split()[1] for text in told(own, "iemocap")] == ["corpora.iemocap.protocol"]
 
 
 def test_what_null_takes_out_is_out_of_the_demonstration_too_but_a_run_that_it_has_is_not(told):
     own = {"models": {"self_context": None}, "corpora": {"affwild2": None}}
     assert told(own) == []
     own["defaults"] = {"segment": {"runs": {"self_concat": None}}}
-    assert [text.split()[0] for text in told(own)] == ["defaults.segment.runs.self_concat"]
+    assert [text.split()[1] for text in told(own)] == ["defaults.segment.runs.self_concat"]
 
 
 def test_of_features_that_lie_there_it_is_told_that_no_run_reads_them(told, tmp_path):
