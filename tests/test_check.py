@@ -119,6 +119,24 @@ def test_a_corpus_without_folds_is_described_and_its_features_are_priced(spoken,
     assert written.protocol.description.startswith("protocol speaker needs at least 2")
 
 
+def test_what_no_run_reads_and_what_no_segment_has_is_said(spoken, tmp_path):
+    runs = {"self": ["A", "A+V"], "early": ["A+T", "V"]}
+    (tmp_path / "x").touch()
+    imported = {"extractor": "import", "path": str(tmp_path / "x"), "modality": "video"}
+
+    def lacking(**further):
+        return [line.partition(":")[0].strip() for line in said(**further) if line.startswith("  no segment")]
+
+    def said(**further):
+        return list(plan_of(spoken({"s0": 6}, [], runs=runs, **further)))
+
+    bands = said(extractors={"bands": {"extractor": "log_mel"}})
+    assert "unread       bands: made by affectflow features, read by no run" in bands
+    text = "no segment has text, which early-A+T would read"
+    assert lacking() == ["no segment has video, which self-A+V, early-V would read", text]
+    assert lacking(extractors={"theirs": imported}, inputs={"video": "theirs"}) == [text]
+
+
 READER = """
 from affectflow import Corpus, Index, Segment, Unit
 

@@ -107,6 +107,12 @@ def test_of_the_demonstration_is_told_where_one_is_asked_for(told):
     assert [text.split()[1] for text in told(own, "iemocap")] == ["corpora.iemocap.protocol"]
 
 
+def test_runs_on_what_no_segment_has_are_told(told):
+    mine = {"reader": "table", "root": ".", "segments": "labels.csv", "runs": {"self": ["T", "A+T"]}, "contrasts": []}
+    (warning,) = told({"corpora": {"mine": mine}})
+    assert warning.startswith("corpora.mine.runs: no segment has audio, which self-A+T would read: leave it out")
+
+
 def test_what_null_takes_out_is_out_of_the_demonstration_too_but_a_run_that_it_has_is_not(told):
     own = {"models": {"self_context": None}, "corpora": {"affwild2": None}}
     assert told(own) == []

@@ -118,6 +118,16 @@ def test_a_corpus_that_no_settings_name_is_refused_with_those_there_are(here, co
         launch.overlays(corpus, ("my.yaml",))
 
 
+def test_why_a_corpus_is_not_there_is_said(here):
+    with pytest.raises(InputError, match=r"no corpus 'emo', .*; no emo\.yaml lies in this folder; `affectflow new"):
+        launch.overlays("emo", ())
+    for file in ("typo.yaml", "emo.yaml"):
+        (here / file).write_text("corpus: {emo: {reader: table, root: .}}")
+    for given, named in (((), "emo"), (("typo.yaml",), "typo")):
+        with pytest.raises(InputError, match=rf"^{named}\.yaml: corpus: unknown key \(did you mean corpora\?\)"):
+            launch.overlays("emo", given)
+
+
 @pytest.mark.parametrize("text", [None, "corpora: [", "- a list"])
 def test_settings_that_cannot_be_read_are_named(here, text):
     if text:

@@ -457,6 +457,29 @@ def test_a_corpus_of_sound_alone_keeps_the_runs_on_sound_and_what_they_read(conf
     assert same.run_names == ["self-A+V"]
 
 
+def test_of_the_defaults_what_no_run_reads_is_neither_made_nor_fetched(config, mine):
+    """Every run names another store than the default input: where the own entry names that, it is made all the same."""
+    low = {name: {"extractor": name} for name in ("mfcc", "prosody")}
+    runs = {f"self_{name}": {"model": "self", "modalities": ["A"], "inputs": {"audio": name}} for name in low}
+    own = {**mine, "extractors": low, "runs": runs}
+    sound = tables(video=None, audio="a.wav")
+    found = resolve(change(config, "corpora.mine", own), "mine", sound).options
+    assert (set(found.extractors), found.unread, found.weight_sources) == ({"mfcc", "prosody"}, [], {})
+    for named in ({"extractors": {**low, "wav2vec2": {"pool_s": 0.1}}}, {"inputs": {"audio": "wav2vec2"}}):
+        found = resolve(change(config, "corpora.mine", {**own, **named}), "mine", sound).options
+        assert found.unread == ["wav2vec2"]
+        assert len(found.weight_sources) == 1
+
+
+def test_what_default_runs_read_of_a_modality_that_a_corpus_lacks_is_not_made(config, mine):
+    config["defaults"]["segment"]["extractors"]["faces"] = {"extractor": "face_geometry"}
+    other = {"model": "self", "modalities": ["A", "A+V"], "inputs": {"video": "faces"}}
+    config["defaults"]["segment"]["runs"]["other"] = other
+    found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
+    assert found.run_names == ["self-A", "other-A"]
+    assert list(found.extractors) == ["wav2vec2"]
+
+
 def test_own_extractors_come_on_top_and_null_takes_one_out(config, mine):
     own = {"mfcc": {"extractor": "mfcc"}, "wav2vec2": None}
     changed = {**mine, "extractors": own, "inputs": {"audio": "mfcc"}}

@@ -51,14 +51,17 @@ def configuration(settings: tuple[str, ...]) -> dict:
 
 def plan_of(planned: "Planned") -> Iterator[str]:
     """Yield what a run would do: scale, features and their weights, folds, trainings, contrasts."""
+    from workflow.modalities import lacking
+
     options, scale = planned.options, planned.settings.scale
     stores = [f"{name} ({entry.extractor}, {entry.modality})" for name, entry in options.extractors.items()]
     yield line("scale", scale + (small_networks(options.weight_sources) if scale == "demo" else ""))
     yield line("features", ", ".join(stores) or "none")
     if options.unread:
-        yield line("unread", f"{', '.join(options.unread)}: made, and read by no run")
+        yield line("unread", f"{', '.join(options.unread)}: made by affectflow features, read by no run")
     yield line("weights", ", ".join(options.weight_sources) or "none")
     yield from trainings_of(planned)
+    yield from (f"  {text}" for text in lacking(options, planned.settings.index))
     yield line("contrasts", str(len(options.contrasts) or "none"))
     for contrast in options.contrasts:
         for b in runs_named(contrast.a, contrast.b)[1:]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.names import close_to
 from pipeline.records import InputError
 from workflow.home import HOME
 
@@ -68,16 +69,30 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
     own = Path(f"{corpus}.yaml")
     if own.is_file() and not files(settings):
         settings = (str(own), *settings)
+    laid_over = [base(), *files(settings)]
     found: dict = {}
-    for given in (base(), *files(settings)):
+    for given in laid_over:
         found |= corpora_of(given)
     if found.get(corpus) is None:
+        check_keys(laid_over)
+        lies_here = "" if files(settings) else f"no {own} lies in this folder; "
         there = ", ".join(str(name) for name, entry in found.items() if entry is not None)
         raise InputError(
             f"there is no corpus {corpus!r}, only {there}: name one first, snakemake's options after it; "
-            "`affectflow new NAME` writes settings for a corpus of your own"
+            f"{lies_here}`affectflow new NAME` writes settings for a corpus of your own"
         )
     return settings
+
+
+def check_keys(given: list[str]) -> None:
+    """Raise InputError for a key of some files that is none of settings: corpora may stand under it by mistake."""
+    from workflow.options import Config
+
+    allowed = sorted(Config.model_fields)
+    for file in given:
+        for key in (key for key in read(file) if key not in allowed):
+            meant = close_to(str(key), allowed)
+            raise InputError(f"{file}: {key}: unknown key{meant}. Allowed: {', '.join(allowed)}")
 
 
 def base() -> str:

@@ -1,6 +1,6 @@
-"""What of the defaults a corpus has no use for: runs that cannot be of it, and features that no run reads."""
+"""What of the defaults a corpus has no use for (runs, features that no run reads), and what its own runs lack."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from models.options import MODALITIES, MODALITY_SETS, NetworkOptions, runs_named
@@ -22,11 +22,30 @@ def without_unused(
 ) -> CorpusOptions:
     """The options without what a corpus has no use for of the defaults.
 
-    What the corpus's ``own`` entry names stays, so that asking for what cannot be is an error.
+    What the corpus's ``own`` entry names stays, so that nothing that was asked for goes in silence: see ``lacking``.
     """
     if "runs" not in own:
         options = _without_runs(options, models, task, present)
     return _without_unread(_without_contrasts(options, "contrasts" not in own), own)
+
+
+def lacking(options: CorpusOptions, index: Index | None) -> Iterator[str]:
+    """Yield of each modality that no segment has which runs read it, those apart whose features are imported."""
+    if index is None:
+        return
+    present = modalities_of(index, options.recogniser.enabled)
+    for modality in (one for one in MODALITIES.values() if one not in present):
+        runs = [
+            name
+            for name, run in options.planned_runs.items()
+            if any(made.modality == modality and not made.imported for made in options.made(run).values())
+        ]
+        if runs:
+            recognise = ", set a recogniser" if modality == "text" and "audio" in present else ""
+            yield (
+                f"no segment has {modality}, which {', '.join(runs)} would read: leave it out of runs{recognise}, "
+                "or import features of it (extractor: import)"
+            )
 
 
 def _without_runs(
@@ -43,7 +62,10 @@ def _without_runs(
         one = options.run_entries[key]
         sets = [modalities for modalities in one.modalities if absent.isdisjoint(MODALITY_SETS.get(modalities, ()))]
         if sets and one.model not in other:
-            kept[key] = sets if isinstance(entry, list) else entry.model_copy(update={"modalities": sets})
+            gone = _of_sets(one.modalities) - _of_sets(sets)
+            inputs = {modality: store for modality, store in one.inputs.items() if modality not in gone}
+            changes = {"modalities": sets, "inputs": inputs}
+            kept[key] = sets if isinstance(entry, list) else entry.model_copy(update=changes)
     return options.model_copy(update={"runs": kept})
 
 
@@ -63,7 +85,7 @@ def _without_contrasts(options: CorpusOptions, default: bool) -> CorpusOptions:
 def _without_unread(options: CorpusOptions, own: Mapping[str, Any]) -> CorpusOptions:
     """Without inputs and extractors that no run reads."""
     runs, extractors = options.run_entries.values(), options.extractors
-    used = {modality for entry in runs for one in entry.modalities for modality in MODALITY_SETS.get(one, ())}
+    used = {modality for entry in runs for modality in _of_sets(entry.modalities).difference(entry.inputs)}
     used |= set(own.get("inputs") or ())
     inputs = {modality: store for modality, store in options.inputs.items() if modality in used}
     read = {*inputs.values(), *(store for entry in runs for store in entry.inputs.values())}
@@ -72,3 +94,8 @@ def _without_unread(options: CorpusOptions, own: Mapping[str, Any]) -> CorpusOpt
         wanted |= {store for name in wanted & extractors.keys() for store in extractors[name].joined}
         extractors = {name: entry for name, entry in extractors.items() if name in wanted}
     return options.model_copy(update={"inputs": inputs, "extractors": extractors})
+
+
+def _of_sets(sets: Collection[str]) -> set[str]:
+    """The modalities of some sets; of what is no set, which is told elsewhere, none."""
+    return {modality for one in sets for modality in MODALITY_SETS.get(one, ())}

@@ -328,7 +328,7 @@ class CorpusOptions(CorpusEntry):
 
     @property
     def unread(self) -> list[str]:
-        """The feature stores that are made and read by no run."""
+        """The feature stores that are made where all features are asked for, and read by no run."""
         return [store for store in self.extractors if store not in self.read]
 
 

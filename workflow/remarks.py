@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from workflow.modalities import lacking
 from workflow.overlay import overruled, take_out
 from workflow.planned import Corpora
 
@@ -23,6 +24,8 @@ def remarks(corpora: Corpora, asked: Collection[str], own: dict, config: dict) -
     for name, corpus in corpora.items():
         if name in corpora.active and corpus.options.unread:
             yield "info", f"{name}: features that no run reads: {', '.join(corpus.options.unread)}"
+        for problem in lacking(corpus.options, corpus.settings.index):
+            yield "warning", f"corpora.{name}.runs: {problem}"
         for path in sorted(Path(corpus.results, "features").glob("[!.]*.h5")):
             if path.stem not in corpus.options.extractors:
                 yield "warning", f"{path} is read by no run, nor named by corpora.{name}: it is left as it is"
