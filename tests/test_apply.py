@@ -502,14 +502,15 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
 def test_a_record_says_in_plain_values_what_was_asked(quick, tmp_path, monkeypatch):
     (tmp_path / "a.wav").write_bytes(b"a" * 200)
     (tmp_path / "times.csv").write_text("start_s,end_s\n0.25,1\n")
-    written, arguments = command_outputs(monkeypatch, stop_at=""), [quick[0], tmp_path / "a.wav", "--out", tmp_path]
+    written = command_outputs(monkeypatch, stop_at="")
+    arguments = [quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"]
     nobody = {"person": None, "side": None, "picture": None, "text": None}
     for options, spans in (
         ([], None),
         (["--segments", tmp_path / "times.csv"], [{"start_s": 0.25, "end_s": 1.0, **nobody}]),
     ):
         assert run(*arguments, *options) is run(*arguments, *options) is None
-        known = json.loads((tmp_path / "a.json").read_text())
+        known = json.loads((tmp_path / "out" / "a.json").read_text())
         assert known["spans"] == spans
         assert known["how"] == {
             "people": "one", "side": "whole", "window_s": None, "hop_s": None, "folds": [],
