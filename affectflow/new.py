@@ -46,6 +46,8 @@ corpora:
 def new(name, root):
     """Write NAME.yaml, the settings of one corpus of your own, into this folder."""
     path = write(name, root, Path.cwd())
+    if not Path(root).is_dir():
+        click.echo(f"warning: --root {root}: there is no such folder here; correct root in {path.name}", err=True)
     click.echo(f"{path.name}: fill it in, then run `affectflow report {name}`")
 
 

@@ -179,7 +179,7 @@ def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
 def _read_through(path: Path, tracks: Sequence[_Track]) -> bool:
     """Give each block of a recording's sound to every segment that it overlaps; returns whether there is any."""
     any_block = False
-    for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}"):
+    for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}, blocks"):
         for track in tracks:
             track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
         any_block = True

@@ -34,7 +34,7 @@ def open_media(path: Path) -> Iterator:
     import av
 
     if not path.exists():
-        raise MediaError(path, "no such file", "check the corpus root and the file's name")
+        raise MediaError(path, "no such file", "check its name and the folder it is in")
     if not path.is_file():
         raise MediaError(path, f"not a media file ({what_lies_at(path)})", REPLACE)
     try:

@@ -382,7 +382,7 @@ def quick(made, monkeypatch):
     return made["affwild2"][2], asked
 
 
-def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_path):
+def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_path, caplog):
     ffmpeg("-i", shared / "media" / "grid" / "swwp2s.mpg", "-c:v", "mpeg4", tmp_path / "whole.avi")
     whole = (tmp_path / "whole.avi").read_bytes()
     contents = {"empty.mp4": b"", "noise.mp4": bytes(range(256)) * 40, "cut.avi": whole[: len(whole) // 3]}
@@ -393,6 +393,7 @@ def test_bad_recordings_stop_no_others_and_are_listed_last(made, shared, tmp_pat
     error = run(made["affwild2"][2], *(tmp_path / name for name in names), "--out", tmp_path / "out")
     assert isinstance(error, InputError)
     assert str(error).startswith("4 of 5 recordings failed: ")
+    assert f"{tmp_path / 'absent.mp4'} failed: no such file; check its name and the folder it is in" in caplog.messages
     assert [name in str(error) for name in names] == [True] * 4 + [False]
     assert {p.stem for p in (tmp_path / "out").iterdir()} == {"cut", "recordings"}
     assert 0 < len(pd.read_parquet(tmp_path / "out" / "cut.parquet")) < 75
@@ -466,7 +467,7 @@ def test_that_there_is_no_picture_is_said_once(tmp_path):
     [
         ("single_face.jpg", "a picture, not a recording"),
         ("LICENSE", "not a media file"),
-        ("absent.mp4", "no such file"),
+        ("absent.mp4", "no such file; check its name and the folder it is in"),
     ],
 )
 def test_what_is_no_recording_is_said(predictors, shared, name, reason):
@@ -496,6 +497,26 @@ def test_a_second_run_does_only_what_is_missing(quick, tmp_path, monkeypatch):
     run(*arguments, "--again")
     assert written[4:] == ["a", "b", "c"] * 2
     assert len(asked) == 2 + 2 + 2 + 6
+
+
+def test_a_record_says_in_plain_values_what_was_asked(quick, tmp_path, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    (tmp_path / "times.csv").write_text("start_s,end_s\n0.25,1\n")
+    written = command_outputs(monkeypatch, stop_at="")
+    arguments = [quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"]
+    nobody = {"person": None, "side": None, "picture": None, "text": None}
+    for options, spans in (
+        ([], None),
+        (["--segments", tmp_path / "times.csv"], [{"start_s": 0.25, "end_s": 1.0, **nobody}]),
+    ):
+        assert run(*arguments, *options) is run(*arguments, *options) is None
+        known = json.loads((tmp_path / "out" / "a.json").read_text())
+        assert known["spans"] == spans
+        assert known["how"] == {
+            "people": "one", "side": "whole", "window_s": None, "hop_s": None, "folds": [],
+            "spans_given": spans is not None, "recogniser": None,
+        }  # fmt: skip
+    assert written == ["a", "a"], "each once"
 
 
 @pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
@@ -947,7 +968,7 @@ def test_times_are_of_the_recording_whose_path_ends_as_the_table_says(tmp_path, 
 
 def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_too_short(predictors, shared):
     path = shared / "media" / "grid" / "swwp2s.mpg"
-    with pytest.raises(InputError, match="no times are given for this recording"):
+    with pytest.raises(InputError, match="--segments gives no times for it; leave it out or give some"):
         predictors["iemocap"].answer(path, Wish(spans=[]))
     with pytest.raises(InputError, match="none of the given times lies in it"):
         predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))

@@ -406,6 +406,8 @@ def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
     assert ODD in [cell.text for cell in made.all("td")]
     assert [word.text for word in made.with_class("word")] == ["<i>R&D", "-->", "später"]
     assert "no such file" in made.with_class("stage")[0].text
+    spread = "networks of the ensemble differ in the probability of the predicted class (standard deviation);"
+    assert spread in made.all("footer")[0].text
 
 
 @pytest.mark.parametrize("words", [(), (Spoken("well", 0.2, 0.5),)])
@@ -467,6 +469,15 @@ def test_a_timeline_has_a_handful_of_round_ticks_at_any_length(seconds):
     axes = timeline.figure(classes(duration_s=seconds)).axes[-1]
     assert 3 <= len(axes.get_xticks()) <= 17
     assert axes.get_xticklabels()[0].get_text() in ("0:00", "0:00.0")
+
+
+def test_the_label_of_a_limit_stands_at_its_line():
+    made = timeline.figure(classes())
+    made.draw_without_rendering()
+    axes = made.axes[-1]
+    for text, value in zip(axes.get_yticklabels(), (0, 1), strict=True):
+        box = text.get_window_extent()
+        assert box.y0 + box.height / 2 == pytest.approx(axes.transData.transform((0, value))[1], abs=1.5)
 
 
 # The overlay.

@@ -187,7 +187,8 @@ def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeyp
     assert not alone.samples().any()
 
 
-def test_what_cannot_be_heard_is_said(tmp_path):
+def test_what_cannot_be_heard_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
     make_video(tmp_path, at_s=None, name="mute.mp4")
     make_video(tmp_path, at_s=(), name="silent.mkv")
     make_video(tmp_path, name="short.mkv")
@@ -207,6 +208,7 @@ def test_what_cannot_be_heard_is_said(tmp_path):
         assert track.reason == "sound file unreadable: no such file"
     assert reason("short.mkv", 3.0, 6.0)[0].startswith("sound ends 2.0")
     assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", [])
+    assert "sound of short.mkv, blocks: " in caplog.text
 
 
 def test_a_turn_of_the_real_corpus_is_its_sentence_and_its_part_of_the_dialog(real_corpora, truth, tmp_path):

@@ -235,7 +235,7 @@ def test_windows_text_is_read_and_said(tmp_path):
 
 @pytest.mark.parametrize(("name", "data", "says"), [
     ("labels.xlsx", b"PK\x03\x04", "is a spreadsheet; save it as CSV"),
-    ("labels.csv", b"", "has no column video, audio or text"),
+    ("labels.csv", b"", "labels.csv is empty; give it"),
     ("labels.csv", b"name,label\nx,y\n", r"no column video, audio or text, .* it has label, name. Map one"),
     ("labels.csv", b"audio,speaker\na.wav,x\n", "has nothing to predict"),
     ("labels.csv", b"audio,label,audio\na.wav,x,b.wav\n", "two columns are called 'audio'"),

@@ -163,6 +163,13 @@ def test_new_settings_are_whole_and_never_overwritten(here):
     assert path.read_text() == "edited"
 
 
+def test_a_root_that_is_not_there_is_said(here):
+    for name, root, says in (("mine", here, False), ("yours", here / "gone", True)):
+        done = CliRunner().invoke(new.new, [name, "--root", str(root)])
+        assert done.exit_code == 0
+        assert (f"--root {root}: there is no such folder here; correct root in {name}.yaml" in done.stderr) == says
+
+
 @pytest.mark.parametrize("name", ["my-corpus", "x" * 100])
 def test_a_name_that_settings_take_can_be_given(here, name):
     assert TypeAdapter(CorpusName).validate_python(name) == name

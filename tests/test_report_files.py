@@ -254,7 +254,7 @@ def test_the_paragraph_says_what_was_done_and_cites_what_was_used(tmp_path):
     said = Page((tmp_path / "r.html").read_text(encoding="utf-8")).with_class("methods")[0].text
     for part in (
         "We used IEMOCAP [@busso2008iemocap]: 30 turns in 30 dialogs of 10 speakers; ",
-        "; 30 of them train or are tested, in ",
+        "; 30 of the turns train or are tested, in ",
         "cross-entropy as loss; the epoch with the highest development accuracy was tested",
         "lies within ±1 point [@schuirmann1987], with the same correction",
         "Protocol: leave one session out (5 folds).",

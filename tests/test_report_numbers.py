@@ -406,6 +406,8 @@ def test_all_versions_that_were_used_are_named(tmp_path):
     made = Fixture(tmp_path, "text", size=20)
     for file in made.folder.glob("runs/self-T/fold3/*/run.json"):
         file.write_text(file.read_text().replace("2.11.0", "2.12.1"))
+    for file in made.folder.glob("runs/self-T/fold2/*/run.json"):  # as PyTorch names itself
+        file.write_text(file.read_text().replace("2.11.0", "2.11.0+cu130"))
     page = page_of(made)
     assert "torch 2.11.0 and 2.12.1," in page.by_id("provenance").text
     assert "python 3.11.2, torch 2.11.0 and 2.12.1 and transformers 5.1.0" in page.with_class("methods")[0].text

@@ -315,8 +315,9 @@ def test_tables_are_numbered_and_headings_go_down_one_step_at_a_time(name, made)
 
 def test_runs_that_read_different_features_are_compared_like_models(made):
     fixture, page = made["features compared"]
-    assert page.with_class("answer")[0].text == "Wav2vec2 is better."
+    assert page.with_class("answer")[0].text == "wav2vec2 is better.", "as the store is called"
     assert "With self-attention A, wav2vec2 scores" in page.with_class("lead")[0].text
+    assert list(rows_of(page.table("Planned contrasts"))) == ["wav2vec2 against mfcc, self-attention A"]
     cells = rows_of(page.table("Balanced accuracy by features and model"))
     test = values(fixture, "self_mfcc-A", "balanced_accuracy")
     assert cells["mfcc"] == [f"{statistics.fmean(test) * 100:.1f} ± {statistics.stdev(test) * 100:.1f}", "–"]

@@ -45,8 +45,10 @@ def test_banner_where_and_only_where_it_belongs(tmp_path):
         assert all(name.startswith("demonstration_") == bool(banner) for name in names)
         assert ("DEMONSTRATION, not a result." in made.by_id("paper").text) == bool(banner)
     assert "corpus is synthetic" in texts[0]
-    assert "corpus is your own (IEMOCAP_full_release)" in texts[1]
+    assert "corpus is your own (IEMOCAP_full_release), but networks that extract features are small" in texts[1]
     assert texts[2] == ""
+    without = page_of(Fixture(tmp_path / "imported", "imported features", about=own, size=20))
+    assert "(IEMOCAP_full_release), but the models are small" in without.with_class("banner")[0].text
 
 
 def names_of(*runs: tuple) -> RunNames:

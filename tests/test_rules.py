@@ -59,6 +59,7 @@ def test_whose_results_they_are_must_be_readable(tmp_path, monkeypatch):
     file.write_text('{"demonstration": false}')
     done = CliRunner().invoke(check, ["iemocap"])
     assert "results/iemocap holds results of your corpus" in str(done.exception)
+    assert "Name the settings of that run, or move the folder away first" in str(done.exception)
     file.write_text('{"demonstration": true}')
     assert CliRunner().invoke(check, ["iemocap"]).exit_code == 0
 

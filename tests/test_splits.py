@@ -132,6 +132,18 @@ def test_two_scenarios_leave_the_test_part_alone_and_say_what_development_shares
     assert "development part shares with training: scenario (100 % of its items)" in caplog.text
 
 
+def test_what_a_fold_tests_and_what_never_trains_is_said_in_words(caplog):
+    caplog.set_level("INFO")
+    segments = emotional_turns()
+    class_split(segments, "utterance")
+    assert "fold 0, tested on random segments: " in caplog.text
+    labels = {row.segment_id: row for row in labels_of(segments, CLASSES)}
+    first = [s.segment_id for s in segments if s.session == "1"][:2]
+    labels |= {name: replace(labels[name], label=rare) for name, rare in zip(first, ("odd", "rare"))}
+    class_split(segments, classes=[*CLASSES, "odd", "rare"], labels=list(labels.values()))
+    assert "fold 0: test holds classes that never train: odd, rare\n" in caplog.text
+
+
 def test_utterance_folds_have_the_published_proportions_and_seeds():
     segments = emotional_turns(5, 30, 50)[:7487]
     folds = by_fold(class_split(segments, "utterance", SEVEN, seed=337))

@@ -193,15 +193,15 @@ def measured_on() -> str:
 
 def together(found: list["Cost"]) -> Iterator[str]:
     """Yield how long all stages take on cores alone, and on as many with a GPU where that is known."""
-    from models.report.writing import duration
+    from models.report.writing import duration, listing
     from workflow.estimate import total
 
     unknown = [cost.stage for cost in found if cost.core_s is None and cost.gpu_s is None]
-    apart = f", {' and '.join(unknown)} apart, of which no rate is known" if unknown else ""
+    apart = listing([*unknown, "the start of each job (some seconds)"])
     for gpu, where in ((False, f"{CORES} cores"), (True, f"{CORES} cores and one GPU")):
         seconds = total(found, CORES, gpu)
         if seconds is not None:
-            yield f"on {where}: {duration(seconds)}{apart}"
+            yield f"on {where}: {duration(seconds)}, {apart} apart"
 
 
 def between(settings: "Resolved", a: str, b: str) -> list[str]:

@@ -73,7 +73,7 @@ class Planned:
         why = "have no root for it" if self.settings.synthetic else "say scale: demo"
         return (
             f"{self.results} holds results of your corpus, and these settings {why}: a demonstration would be written "
-            "over them. Name the settings of that run (--configfile FILE), or move the folder away first"
+            "over them. Name the settings of that run, or move the folder away first"
         )
 
     @property

@@ -10,7 +10,7 @@ import signal
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from glob import escape
 from hashlib import sha256
 from multiprocessing import get_context
@@ -130,11 +130,13 @@ def _key(model: Model, order: Order, request: Request) -> dict:
     """All that a prediction depends on; ``setup`` is one for recordings that are predicted alike."""
     wish, path = request.wish, request.path
     digests = [content(file) for file in (path, transcript_of(path, wish.times)[0]) if file]
-    how = {**vars(wish), "spans": wish.spans is not None, "folds": sorted(order.folds)}
-    del how["times"]  # what it holds counts
-    alike = {"model": model.digest, "code": _code(model, order), "how": how | {"recogniser": repr(order.recogniser)}}
+    how = {**vars(wish), "spans_given": wish.spans is not None, "folds": sorted(order.folds)}
+    how["recogniser"] = order.recogniser and order.recogniser.model_dump(mode="json")
+    del how["times"], how["spans"]  # what they hold counts, of each recording its own
+    spans = None if wish.spans is None else [asdict(span) for span in wish.spans]
+    alike = {"model": model.digest, "code": _code(model, order), "how": how}
     setup = sha256(json.dumps(alike, sort_keys=True).encode()).hexdigest()[:SHORT]
-    return {**alike, "setup": setup, "recording": digests, "spans": repr(wish.spans), "overlay": order.overlay}
+    return {**alike, "setup": setup, "recording": digests, "spans": spans, "overlay": order.overlay}
 
 
 def _code(model: Model, order: Order) -> str:
@@ -176,7 +178,7 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
         for note in [WARNING] * answer.demonstration + list(answer.notes):
             log.info("  %s", note)
     except InputError as error:
-        log.error("%s failed: %s", request.path, error)
+        log.error("%s failed: %s", request.path, str(error).removeprefix(f"{request.path}: "))
         return Failure()
     except Exception as error:
         full = full_disk(error)

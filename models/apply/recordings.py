@@ -166,7 +166,7 @@ def transcript_of(path: Path, times: Path | None = None) -> tuple[Path | None, s
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:
     """Of which stretches something is said, and what a user must know about the choice."""
     if wish.spans is not None and not wish.spans:
-        raise InputError(f"{path}: no times are given for this recording")
+        raise InputError(f"{path}: --segments gives no times for it; leave it out or give some")
     if wish.spans is not None:
         inside = [replace(s, end_s=min(s.end_s, end_s)) for s in wish.spans if s.start_s < end_s]
         if not inside:

@@ -241,7 +241,7 @@ def _cut_utterances(segments: Sequence[Segment], labelled: Labelled, seed: int) 
         mixed = second.permutation(fifth).tolist()
         cut, chosen = max(1, round(0.3 * len(mixed))), set(mixed)
         test, development = ([usable[i] for i in part] for part in (mixed[cut:], mixed[:cut]))
-        folds.append(Fold("random", test, [s for i, s in enumerate(usable) if i not in chosen], development))
+        folds.append(Fold("random segments", test, [s for i, s in enumerate(usable) if i not in chosen], development))
     return folds
 
 

@@ -121,8 +121,8 @@ def _describe(number: int, fold: Fold, rows: Sequence[Assignment], segments: Seq
     trained = {row.label for row in rows if row.part == "training"}
     for part in ("development", "test"):
         have = {row.label for row in rows if row.part == part}
-        if have - trained:
-            log.warning("fold %d: %s holds classes that never train: %s", number, part, sorted(have - trained))
+        if new := ", ".join(sorted(have - trained)):
+            log.warning("fold %d: %s holds classes that never train: %s", number, part, new)
         if trained - have:
             log.info("fold %d: %s holds no %s", number, part, ", ".join(sorted(trained - have)))
 

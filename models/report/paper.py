@@ -116,7 +116,7 @@ def _used(results: Results) -> str:
     named = used["label"].dropna().value_counts() if "label" in used else {}
     classes = [f"{words['labels'].get(label, label)} ({grouped(int(n))})" for label, n in named.items()]
     of = f", in {count(len(classes), 'class', 'classes')}: {listing(classes)}" if classes else ""
-    return f"; {grouped(len(used))} of them train or are tested{of}"
+    return f"; {grouped(len(used))} of the {words['segment']}s train or are tested{of}"
 
 
 def _input(settings: Settings, modality: str) -> str:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from models.evaluation.contrast import also_differs, differences, runs_of
 from models.options import MODALITIES
-from models.report.writing import listing
+from models.report.writing import listing, sentence
 from models.settings import Run, Settings
 
 
@@ -26,6 +26,11 @@ class RunNames:
         self.titles = {m: text if seen[text] == 1 else f"{text} ({m})" for m, text in titles.items()}
         stores = {m: {run.inputs[m] for run in runs.values() if m in run.inputs} for m in MODALITIES.values()}
         self.varied = [modality for modality, read in stores.items() if len(read) > 1]
+        self.stores = set().union(*stores.values())
+
+    def sentence(self, text: str) -> str:
+        """A text as a sentence begins, with the name of a store in front as it is written."""
+        return text if text.partition(" ")[0].rstrip(":,") in self.stores else sentence(text)
 
     def model(self, run: str) -> str:
         """The model of a run in words."""

@@ -53,6 +53,9 @@ def build(results: Results, media: bool = True) -> dict:
         "media": media,
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
+        "random_weights": any(
+            str(weights).startswith("demo:") for m in settings.modalities for _, weights in settings.made_by(m).values()
+        ),
         "writing": writing,
         "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
         "run_names": run_names,

@@ -145,8 +145,8 @@ def _curve(axes: "Axes", track: Track, output: int, answer: Answer) -> None:
     pad = 0.03 * (high - low)
     axes.set_ylim(low - pad, high + pad)
     axes.set_yticks([low, high], [wording.value_text(answer, output, value) for value in (low, high)])
-    for text, side in zip(axes.get_yticklabels(), ("bottom", "top")):  # clear of the curves above and below
-        text.set(verticalalignment=side)
+    for text in axes.get_yticklabels():  # each beside its line
+        text.set(verticalalignment="center")
     _label(axes, answer.outputs[output], colour)
 
 

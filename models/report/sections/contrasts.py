@@ -38,22 +38,23 @@ def forest_axis(verdicts: Verdicts, settings: Settings) -> Axis:
     return Axis.covering([*reach, -2 * region, 2 * region], 5)
 
 
-def _compared(a: str, b: str, shared: str, row: dict, numbers: Numbers) -> dict:
+def _compared(a: str, b: str, shared: str, row: dict, verdicts: Verdicts) -> dict:
     """A row of significance.csv with its two sides and its interval in words."""
     second = f"against {b}" + (f", {shared}" if shared else "")
     return {
-        **row, "first": sentence(a), "second": second, "interval": numbers.interval(row["ci_low"], row["ci_high"]),
+        **row, "first": verdicts.names.sentence(a), "second": second,
+        "interval": verdicts.numbers.interval(row["ci_low"], row["ci_high"]),
     }  # fmt: skip
 
 
-def _rows(answers: list[Answer], numbers: Numbers, parameters: dict[str, int]) -> list[dict]:
+def _rows(answers: list[Answer], verdicts: Verdicts, parameters: dict[str, int]) -> list[dict]:
     out = []
     for answer in answers:
         row = answer.row
         sizes = [[parameters.get(run) for run in runs_of(row[side])] for side in "ab"]
         out.append(
             {
-                **_compared(answer.first, answer.second, answer.shared, row, numbers),
+                **_compared(answer.first, answer.second, answer.shared, row, verdicts),
                 "verdict": "not tested" if answer.kind == UNTESTED else short(answer.row),
                 "verdict_class": answer.css,
                 "reason": why_not(row) or None,
@@ -83,7 +84,7 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     numbers = verdicts.numbers
     unit = "points" if numbers.percent else numbers.unit
     title = f"Planned contrasts, {metric_words(str(verdicts.rows[0]['metric']))}"
-    rows = _rows(verdicts.answers, numbers, parameters)
+    rows = _rows(verdicts.answers, verdicts, parameters)
     note = f"First minus second in {unit}"
     if any(row["interval"] for row in rows):
         note += f", with the {level(settings.alpha)} interval of the cluster bootstrap"
@@ -112,7 +113,7 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
 
 def undecided(verdicts: Verdicts, settings: Settings, answers: list) -> Table | None:
     """The contrasts that the data leave open, for the first page."""
-    rows = _rows([a for a in answers if not a.decided], verdicts.numbers, {})
+    rows = _rows([a for a in answers if not a.decided], verdicts, {})
     if not rows:
         return None
     for row in rows:
@@ -220,7 +221,7 @@ def by_turns(verdicts: Verdicts) -> Table | None:
     numbers, groups = verdicts.numbers, []
     for turns in dict.fromkeys(row["turns"] for row in verdicts.secondary):
         same = [row for row in verdicts.secondary if row["turns"] == turns]
-        rows = [_compared(*verdicts.names.pair(row["a"], row["b"]), row, numbers) for row in same]
+        rows = [_compared(*verdicts.names.pair(row["a"], row["b"]), row, verdicts) for row in same]
         groups.append(Group(rows, turns))
     columns = (
         Column("first", "First against second", number=False, sub="second"),

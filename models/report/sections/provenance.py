@@ -35,11 +35,14 @@ def provenance(results: Results) -> dict:
 
 
 def versions(software: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Each program with its version, or with all of them where several were used: "2.6 and 2.11"."""
+    """Each program with its version, or with all of them where several were used: "2.6 and 2.11".
+
+    Without the label of a build: PyTorch itself names one, 2.11.0+cu130, which its metadata may lack.
+    """
     found: dict[str, dict[str, None]] = {}
     for used in software:
         for name, version in used.items():
-            found.setdefault(name, {})[version] = None
+            found.setdefault(name, {})[version.partition("+")[0]] = None
     return {name: listing(list(of)) for name, of in found.items()}
 
 

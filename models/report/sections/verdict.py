@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from models.evaluation.contrast import runs_of
 from models.evaluation.statuses import A_AHEAD, B_AHEAD, HERE, Remark, Role, Standing, Status, Verdict, only_on
 from models.report.runs import RunNames
-from models.report.writing import Numbers, count, level, missing, p_is, p_value, sentence
+from models.report.writing import Numbers, count, level, missing, p_is, p_value
 from models.settings import Settings
 
 BETTER, EQUIVALENT, UNDECIDED, UNTESTED, REFUSED = "better", "equivalent", "undecided", "untested", "refused"
@@ -140,8 +140,8 @@ class Verdicts:
             word, text = "Undecided", self._undecided(a, b, row)
         else:
             better, worse = (a, b) if verdict in A_AHEAD else (b, a)
-            word, text = f"{sentence(better)} is better{here}", self._better(better, worse, row)
-        text = f"With {shared}, {text}." if shared else f"{sentence(text)}."
+            word, text = f"{self.names.sentence(better)} is better{here}", self._better(better, worse, row)
+        text = f"With {shared}, {text}." if shared else f"{self.names.sentence(text)}."
         text += f" {BEST_IS}" if len(runs_of(row["b"])) > 1 else ""
         question = str(row["question"])
         also = self.names.also_differ(row["a"], row["b"])

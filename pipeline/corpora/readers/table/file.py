@@ -86,6 +86,8 @@ class TableFile:
     def columns(self) -> dict[str, int]:
         """Number of each column that means something, by our name of it."""
         header = self._header
+        if not any(header):
+            raise InputError(f"{self.name} is empty; give it a line of column names and a row for each segment")
         twice = [name for name, count in Counter(header).items() if count > 1 and name]
         if twice:
             raise InputError(f"{self.name}: two columns are called {twice[0]!r}; rename one")
