@@ -8,6 +8,7 @@ streamed, so memory does not grow with its length. What was not recorded stays z
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from math import inf
 from pathlib import Path
 
 import click
@@ -42,6 +43,7 @@ class _Track:
         self.segment, self.writer, self.count = segment, writer, count
         self.recorded: list[list[int]] = []  # first and one past the last sample of each stretch
         self.peak = 0.0
+        self.sound_end_s = -inf  # of a file that was read to its end, which begins with the recording
 
     def put(self, position: int, samples: np.ndarray) -> None:
         """Write the part of ``samples`` inside the segment; the first sample is number ``position`` of it."""
@@ -65,7 +67,9 @@ class _Track:
         observed_s = self.segment.start_s + np.array(stretches, float).reshape(-1, 2) / SAMPLE_RATE_HZ
         silent = bool(stretches) and self.peak < SILENT_PEAK
         self.writer.describe(self.segment.segment_id, source, observed_s, silent)
-        self.writer.remark(self.segment.segment_id, *remarks)
+        after_s = self.segment.start_s - self.sound_end_s
+        late = [f"starts {after_s:.2f} s after the sound ends"] if 0 <= after_s < inf and not stretches else []
+        self.writer.remark(self.segment.segment_id, *remarks, *late)
 
 
 def _joined(stretches: list[list[int]], seam: int) -> list[list[int]]:
@@ -178,12 +182,14 @@ def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
 
 def _read_through(path: Path, tracks: Sequence[_Track]) -> bool:
     """Give each block of a recording's sound to every segment that it overlaps; returns whether there is any."""
-    any_block = False
+    end_s = -inf
     for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}, blocks"):
         for track in tracks:
             track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
-        any_block = True
-    return any_block
+        end_s = max(end_s, start_s + len(samples) / SAMPLE_RATE_HZ)
+    for track in tracks:
+        track.sound_end_s = end_s
+    return end_s > -inf
 
 
 def _read_recording(path: Path, what: str, wanted: Sequence[tuple[_Track, list[str]]]) -> None:

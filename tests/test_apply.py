@@ -974,6 +974,18 @@ def test_a_recording_of_which_a_table_gives_no_times_is_told_from_one_that_is_to
         predictors["iemocap"].answer(path, Wish(spans=[Span(60, 61)]))
 
 
+def test_given_times_that_end_after_a_recording_are_cut_and_that_is_said(shared):
+    path = shared / "media" / "grid" / "swwp2s.mpg"
+    spans = [Span(0, 1), Span(1, 3.01), Span(1, 5), Span(60, 61)]
+    found = open_recording(path, False, Wish(spans=spans))
+    assert [segment.end_s for segment in found.segments] == [1, found.duration_s, found.duration_s]
+    left = "1 of the given times lie after its end at 3.00 s."
+    assert found.notes[-2:] == (left, "1 of the given times ends after its end at 3.00 s and is cut.")
+    assert open_recording(path, False, Wish(spans=spans[:2])).notes == found.notes[:-2]
+    notes = open_recording(path, False, Wish(spans=[Span(2, 4), Span(0, 5)])).notes
+    assert notes[-1] == "2 of the given times end after its end at 3.00 s and are cut."
+
+
 @pytest.mark.parametrize("stretch_s", [600.0, 1.5])  # looked at in one go, or in two whose seam is within speech
 def test_speech_is_found_where_it_is(shared, monkeypatch, stretch_s):
     monkeypatch.setattr("models.apply.turns.STRETCH_S", stretch_s)

@@ -207,7 +207,7 @@ def test_what_cannot_be_heard_is_said(tmp_path, caplog):
         track = read(tmp_path, [segment("a", 0.0, 1.0)], unit=unit)["a"]
         assert track.reason == "sound file unreadable: no such file"
     assert reason("short.mkv", 3.0, 6.0)[0].startswith("sound ends 2.0")
-    assert reason("short.mkv", 7.0, 8.0) == ("no sound in it", [])
+    assert reason("short.mkv", 7.0, 8.0) == ("starts 3.00 s after the sound ends", [])
     assert "sound of short.mkv, blocks: " in caplog.text
 
 

@@ -15,11 +15,13 @@ from models.protocols.labels import usable
 from models.protocols.split import assign
 from models.settings import Settings
 from pipeline.corpora import raw
+from pipeline.corpora.check import summary
 from pipeline.corpora.resolve import with_ends
 from pipeline.files import digest_file
 from pipeline.records import InputError
 from pipeline.weights import slug
-from workflow.check import configuration, parts_and_costs_of, plan_of, split_of
+from workflow import estimate
+from workflow.check import beyond, configuration, parts_and_costs_of, plan_of, split_of
 from workflow.estimate import volume
 from workflow.planned import Corpora
 
@@ -86,6 +88,39 @@ def test_speakers_without_labels_make_no_fold_and_a_broken_recording_takes_none(
     assert sorted(map(len, tested.values())) == [1, 1, 2, 2, 2]
     assert set.union(*tested.values()) == {f"s{k}_{clip}" for k in range(4) for clip in range(2)}
     assert {row.segment_id for row in made if row.part == "unlabelled"} == {"s5_0", "s6_0"}
+
+
+def test_times_that_are_not_in_seconds_are_asked_about(tmp_path, monkeypatch):
+    """Of 50 recordings 24 at most are opened, those first whose length no segment tells."""
+    opened = []
+    rows = ["video,audio,start_s,end_s,label", ",0.wav,2,,x"]
+    for k in range(50):
+        (tmp_path / f"{k}.wav").write_bytes(b"no media is opened")
+        rows += [f",{k}.wav,100,1500,x", f",{k}.wav,0,{2300 if k else 3},y"]
+    config = configuration(())
+    config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "contrasts": []}}
+
+    def length_s(root, file):
+        opened.append(file)
+        return None if file == "10.wav" else 2.3
+
+    monkeypatch.setattr(estimate, "length_s", length_s)
+
+    def asked(*rows):
+        opened.clear()
+        (tmp_path / "labels.csv").write_text("\n".join(rows))
+        mine = Corpora(config)["mine"]
+        list(parts_and_costs_of(mine))
+        return beyond(mine), list(summary(mine.settings.corpus, mine.index, beyond(mine)))
+
+    says, lines = asked(*rows)
+    assert says == (
+        "33 of 35 segments looked at begin after their recording ends, or end long after it, such as 0_002: 100.0 s of "
+        "2.3 s; are the times in seconds?"
+    )
+    assert (lines[-1], opened) == (f"findings     {says}", [f"{k}.wav" for k in (0, *range(1, 50, 3))])
+    inside = asked(rows[0], *(f",{k}.wav,0,{2 + k},x" for k in range(2)))
+    assert (inside[0], inside[1][-1]) == ("", "findings     none: nothing is missing or unusable")
 
 
 def test_settings_are_laid_over_each_other_as_snakemake_does_it(tmp_path):

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from functools import reduce
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CORES = 8  # number of cores for which the total time is told
 APART = "demonstration's and your own plugs apart"
+LONG_AFTER = 1.5  # times the length of its recording: there a segment ends long after it
 
 
 @click.command()
@@ -36,7 +37,8 @@ def check(corpus, settings):
         lines = [line("corpus", f"{corpus}: no root is set, a synthetic corpus is generated"), *plan_of(planned)]
         lines.append(line("costs", "some minutes: a demonstration"))
     else:
-        lines = [*summary(planned.settings.corpus, planned.index), *plan_of(planned), *parts_and_costs_of(planned)]
+        lines = [*summary(planned.settings.corpus, planned.index, beyond(planned))]
+        lines += [*plan_of(planned), *parts_and_costs_of(planned)]
     for text in lines:
         click.echo(text.encode(errors="replace").decode())
 
@@ -47,6 +49,21 @@ def configuration(settings: tuple[str, ...]) -> dict:
 
     check_files(files(settings), base())
     return reduce(patch, map(read, (base(), *in_order(settings))))
+
+
+def beyond(planned: "Planned") -> str:
+    """How many segments do not lie in their recordings, of those recordings that were opened; empty where all do."""
+    from workflow.estimate import lengths_s
+
+    known_s = lengths_s(planned)
+    looked = [(s, known_s[s.unit_id]) for s in planned.index.segments if s.unit_id in known_s]
+    late = [(s, s.start_s, end_s) for s, end_s in looked if s.start_s >= end_s]
+    late += [(s, s.end_s, end_s) for s, end_s in looked if s.start_s < end_s and LONG_AFTER * end_s < s.end_s < inf]
+    if not late:
+        return ""
+    what = f"{len(late):,} of {len(looked):,} segments looked at begin after their recording ends, or end long after it"
+    segment, time_s, end_s = late[0]
+    return f"{what}, such as {segment.segment_id}: {time_s:,.1f} s of {end_s:,.1f} s; are the times in seconds?"
 
 
 def plan_of(planned: "Planned") -> Iterator[str]:

@@ -17,13 +17,13 @@ from models.options import MODALITIES, TrainingOptions
 from pipeline.features.registry import EXTRACTORS
 
 if TYPE_CHECKING:
-    from pipeline.records import Assignment
+    from pipeline.records import Assignment, Unit
     from workflow.options import ExtractorEntry
     from workflow.planned import Planned
 
 WORDS_PER_S = 2.5  # words in a second of speech, as in IEMOCAP
 FRAMES_PER_S = 30  # frame rate of a video whose every frame is looked at
-OPENED = 24  # recordings that are asked for their length where segments do not say it
+OPENED = 24  # recordings that are asked for their length, those first whose segments do not say it
 STATES = 13  # layers that a network of base size gives, the embedding below the first among them
 PATIENCES = 3  # training ends after about so many times stop_patience
 
@@ -64,13 +64,28 @@ def volume(planned: "Planned", split: Sequence["Assignment"]) -> Volume:
     ends_s = {unit.unit_id: 0.0 for unit in index.units}
     for segment in index.segments:
         ends_s[segment.unit_id] = max(ends_s[segment.unit_id], segment.end_s)
-    if unknown := [unit for unit in index.units if isinf(ends_s[unit.unit_id])]:
-        some = unknown[:: -(-len(unknown) // OPENED)]
-        lengths = [length for unit in some if (length := length_s(Path(planned.root), unit.video or unit.audio))]
-        ends_s |= {unit.unit_id: sum(lengths) / max(1, len(lengths)) for unit in unknown}
+    if unknown := [unit.unit_id for unit in index.units if isinf(ends_s[unit.unit_id])]:
+        lengths = [lasts_s for unit_id, lasts_s in lengths_s(planned).items() if unit_id in unknown]
+        ends_s |= dict.fromkeys(unknown, sum(lengths) / max(1, len(lengths)))
     lasts_s = {s.segment_id: max(0.0, min(s.end_s, ends_s[s.unit_id]) - s.start_s) for s in index.segments}
     trained_s = sum(lasts_s[row.segment_id] for row in trained(split))
     return Volume(sum(ends_s.values()), sum(lasts_s.values()), trained_s / planned.folds if split else 0.0)
+
+
+@cache
+def lengths_s(planned: "Planned") -> dict[str, float]:
+    """How long some recordings are, by unit: of OPENED at most, those that can be read."""
+    units = [unit for unit in planned.index.units if unit.video or unit.audio]
+    open_ended = {segment.unit_id for segment in planned.index.segments if isinf(segment.end_s)}
+    some = _evenly([unit for unit in units if unit.unit_id in open_ended], OPENED)
+    some += _evenly([unit for unit in units if unit.unit_id not in open_ended], OPENED - len(some))
+    found = {unit.unit_id: length_s(Path(planned.root), unit.video or unit.audio) for unit in some}
+    return {unit_id: lasts_s for unit_id, lasts_s in found.items() if lasts_s}
+
+
+def _evenly(units: list["Unit"], count: int) -> list["Unit"]:
+    """At most so many, from the first to the last."""
+    return units[:: -(-len(units) // count)] if units and count else []
 
 
 def length_s(root: Path, file: str | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from models.apply.turns import WINDOW_S, Span, speech, windows
+from pipeline.audio_file import EDGE_TOLERANCE_S
 from pipeline.container import MediaError, audio_streams, open_media, video_streams, which
 from pipeline.corpora.resolve import length_of
 from pipeline.corpora.transcripts import COLUMNS, find_transcript, in_short, is_other_table, read_cues
@@ -172,7 +173,11 @@ def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Spa
         if not inside:
             raise InputError(f"{path}: none of the given times lies in it; it lasts {end_s:.2f} s")
         left = len(wish.spans) - len(inside)
-        return inside, [f"{left} of the given times lie after its end at {end_s:.2f} s."] if left else []
+        notes = [f"{left} of the given times lie after its end at {end_s:.2f} s."] if left else []
+        if cut := sum(s.start_s < end_s < s.end_s - EDGE_TOLERANCE_S for s in wish.spans):
+            end, are = ("ends", "is") if cut == 1 else ("end", "are")
+            notes.append(f"{cut} of the given times {end} after its end at {end_s:.2f} s and {are} cut.")
+        return inside, notes
     if frames and wish.window_s:
         raise InputError(NO_WINDOWS)
     if frames:

@@ -11,8 +11,11 @@ LISTED = 12  # names in one line
 QUOTED = 3  # findings of one kind
 
 
-def summary(corpus: Corpus, found: Index) -> Iterator[str]:
-    """Yield the lines of a summary: sizes, groups, labels, modalities, then what is missing or unusable."""
+def summary(corpus: Corpus, found: Index, times: str = "") -> Iterator[str]:
+    """Yield the lines of a summary: sizes, groups, labels, modalities, then what is missing or unusable.
+
+    ``times``: what is wrong with the times of segments, as far as media were opened for it.
+    """
     segments = found.segments
     yield line("corpus", f"{corpus.name} ({corpus.title}) in {corpus.root}")
     yield line("task", f"{corpus.task}; protocols {', '.join(corpus.protocols)}")
@@ -27,6 +30,10 @@ def summary(corpus: Corpus, found: Index) -> Iterator[str]:
             )
     yield from _labels(found)
     yield from _modalities(found)
+    if times:
+        yield line("findings", times)
+    elif not found.findings:
+        yield line("findings", "none: nothing is missing or unusable")
     yield from _findings(found.findings)
 
 
@@ -91,8 +98,6 @@ def _findings(findings: list[Finding]) -> Iterator[str]:
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         kinds.setdefault((finding.modality, finding.status), []).append(finding)
-    if not findings:
-        yield line("findings", "none: nothing is missing or unusable")
     for (modality, status), own in sorted(kinds.items(), key=lambda item: -len(item[1])):
         word = {"ok": "noted", "partial": "in part"}.get(status, status)
         yield line("findings", f"{len(own):,} of {modality}, {word}")
