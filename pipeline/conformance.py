@@ -42,10 +42,10 @@ def described(error: Exception, file: str | None = None) -> str:
 def say(checks: Checks, plug: Plug, what: str, kind: type) -> None:
     """Print a line for each check of a plug of class ``kind``; raises InputError where any failed."""
     wrong = 0
-    told: dict[str, str] = {}  # by fault, the first check that found it: what crashes mostly does so in each
+    earlier: dict[str, str] = {}  # by fault, the first check that found it: what crashes mostly does so in each
     for title, message, good in verdicts(checks, plug, kind):
         wrong += not good
-        first = title if good else told.setdefault(message, title)
+        first = title if good else earlier.setdefault(message, title)
         shown = message if first == title else f"as above, under {first}"
         click.echo(f"{'ok   ' if good else 'WRONG'}  {title}: {shown}")
     if wrong:

@@ -162,10 +162,10 @@ def _pieces(extractor: Extractor) -> str:
             "hop of the rows and context to at least their window"
         )
     apart = _apart(joined, rows)
-    said = f"cut in two, the rows stay where they were; values differ by up to {apart:.1g} of the largest one"
+    kept = f"cut in two, the rows stay where they were; values differ by up to {apart:.1g} of the largest one"
     if apart <= TOLERANCE:
-        return said
-    return f"{said} (of a network, which sees far around, this is normal; of a feature made window by window it is not)"
+        return kept
+    return f"{kept} (of a network, which sees far around, this is normal; of a feature made window by window it is not)"
 
 
 def _untouched(extractor: Extractor) -> str:
