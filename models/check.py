@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.attention import Stream, observed
 from models.dialog import Before
+from models.fusion.registry import FUSIONS
 from models.network import Fused, build
 from models.options import MODALITIES, NetworkOptions, check_network, options_from_json
 from models.task import Task
@@ -41,7 +42,7 @@ def check_fusion(name, options):
     for why in _refused(network).values():
         click.echo(f"       not tried: {why}")
     torch.set_num_threads(1)  # on a busy machine, threads wait for each other far longer than they compute
-    say(CHECKS, network, f"fusion {name!r}")
+    say(CHECKS, network, f"fusion {name!r}", FUSIONS.load(name))
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _streams(options: NetworkOptions) -> str:
             if values[~mask].any():
                 raise Wrong(
                     "values are not zero where the mask is False, so absent steps leak into means; "
-                    "return models.attention.observed(values, mask)"
+                    "return observed(values, mask) (from affectflow import observed)"
                 )
             count += 1
         if any(not torch.equal(a, b) for m in streams for a, b in zip(streams[m], kept[m])):

@@ -64,11 +64,17 @@ class Registry:
                 f"there is no {self.kind} {name!r}; there are {', '.join(self.names())}, and your own as module:Class "
                 "or file.py:Class"
             )
-        found: Any = getattr(self._module(module, name), class_name, None)
+        imported = self._module(module, name)
+        found: Any = getattr(imported, class_name, None)
         home, _, base = self.base.partition(":")
+        wanted = getattr(importlib.import_module(home), base)
         if found is None:
-            raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is missing")
-        if not (isinstance(found, type) and issubclass(found, getattr(importlib.import_module(home), base))):
+            own = _own(imported, wanted)
+            raise InputError(
+                f"{self.kind} {name!r}: {class_name} in {module} is missing; of subclasses of {home}.{base} there "
+                f"{'is' if len(own) == 1 else 'are'} {', '.join(own) or 'none'}"
+            )
+        if not _derives(found, wanted):
             raise InputError(f"{self.kind} {name!r}: {class_name} in {module} is not a subclass of {home}.{base}")
         if inspect.isabstract(found):
             lacking = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
@@ -89,9 +95,9 @@ class Registry:
     def _module(self, module: str, name: str):
         file = Path(module).expanduser().resolve() if module.endswith(".py") else None
         if file and not file.is_file():
+            expected = "" if str(file) == module else f"it is expected at {file}; "
             raise InputError(
-                f"{self.kind} {name!r}: {module} cannot be imported: there is no such file; it is expected at {file}; "
-                "put it there, or correct the path"
+                f"{self.kind} {name!r}: there is no such file; {expected}put it there, or correct the path"
             )
         problem = ""
         try:
@@ -142,6 +148,17 @@ class Registry:
     def code_of(self, name: str, *stage: str) -> str:
         """Digest of a plug's code; with a stage (``module:function``) of all that decides what it makes with it."""
         return code(*stage, self.load(name))
+
+
+def _derives(found: Any, base: type) -> bool:
+    return isinstance(found, type) and issubclass(found, base)
+
+
+def _own(module: Any, base: type) -> list[str]:
+    """The classes of a module that derive from ``base``, without those that it imports from other packages."""
+    head = module.__name__.partition(".")[0]
+    named = vars(module).items()
+    return [k for k, v in named if _derives(v, base) and v is not base and v.__module__.partition(".")[0] == head]
 
 
 def message_of(error: Mapping[str, Any]) -> str:

@@ -50,7 +50,8 @@ def test_readers_that_are_not_there(moods):
     ):
         make("x", "melt", moods)
     for reader, says in (
-        ("moods.py:Mood", "Mood in .*moods.py is missing"), ("gone.py:Moods", "cannot be imported"),
+        ("moods.py:Mood", "Mood in .*moods.py is missing; .* there is Moods$"),
+        ("gone.py:Moods", "there is no such file; put it there, or correct the path"),
         ("broken.py:Moods", r"cannot be imported \(invalid syntax \(broken.py, line 1\)\)"),
         ("moods.py:Unit", "is not a subclass of pipeline.corpora.base.Corpus"),
         ("untitled.py:Moods", "reader .*: set its class attribute title"),

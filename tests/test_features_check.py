@@ -99,6 +99,14 @@ def raises(self, batch):
     return [1 / 0]
 
 
+def no_more_than_three(self, batch):
+    return [Rows(r.values[:3], r.time_s[:3], r.valid[:3]) for r in Good.extract(self, batch)]
+
+
+def no_more_than_three_faces(self, batch):
+    return [Rows(r.values[:3], r.time_s[:3], r.valid[:3]) for r in Good2.extract(self, batch)]
+
+
 def unmasked(self, batch):
     return [Rows(p.crops.mean(axis=(1, 2)), p.time_s, np.ones(len(p), bool)) for p in batch]
 
@@ -108,6 +116,8 @@ def unmasked(self, batch):
     [
         (wrong(extract=noisy), "determinism", "other rows the second time"),
         (wrong(extract=from_zero), "times", "outside the clip"),
+        (wrong(extract=no_more_than_three), "times", r"between 12.590 and 15.500 s .* to the end of the piece"),
+        (wrong(Good2, extract=no_more_than_three_faces), "times", "no row lies between 12.620 and 15.500 s"),
         (wrong(extract=of_the_batch), "batches", "between a batch and each piece alone"),
         (wrong(extract=too_few), "batches", "rows of 1 pieces for a batch of 3"),
         (wrong(extract=loses_short_ones), "short pieces", "no row"),
@@ -124,6 +134,27 @@ def test_what_is_wrong_is_said(extractor, title, said):
     good, text = verdicts(extractor)[title]
     assert not good
     assert re.search(said, text)
+
+
+def drawn(self, batch):
+    rows = Good.extract(self, batch)
+    return [replace(r, values=np.random.default_rng(0).random((len(r), 1), np.float32)) for r in rows]
+
+
+def test_what_cutting_changes_is_explained():
+    """Numbers drawn with one seed are the same for the same piece, and have nothing to do with what is in it."""
+    for made, meant in ((Good(), False), (wrong(extract=drawn), True)):
+        good, said = verdicts(made)["cutting"]
+        assert good
+        assert re.search(r"values differ by up to \S+ of the largest one", said)
+        assert ("of a network, which sees far around, this is normal" in said) == meant
+
+
+def test_windows_laid_end_to_end_cover_a_clip_however_long_they_are():
+    def long(self, batch):
+        return [p.rows(p.windows(1.6, 1.6).std(axis=1, keepdims=True), 1.6, 1.6) for p in batch]
+
+    assert verdicts(wrong(extract=long))["times"][0]
 
 
 def test_good_ones_pass_everything():
@@ -231,5 +262,6 @@ def test_command_line_fails_with_a_sentence(tmp_path):
     )  # fmt: skip
     assert run.returncode != 0
     assert "WRONG" in run.stdout
+    assert run.stdout.count("gave rows of 0 pieces for a batch of 1;") == 1, "said once, then 'as above'"
     assert "checks failed" in run.stderr
     assert "Traceback" not in run.stderr

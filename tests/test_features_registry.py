@@ -94,14 +94,17 @@ def test_own_extractor_from_a_file_and_from_a_module(own, monkeypatch):
 
 
 def test_own_extractor_that_cannot_be_used(own, tmp_path):
-    with pytest.raises(InputError, match=r"Nothing in .* is missing"):
+    with pytest.raises(InputError, match=r"Nothing in .* is missing; .*Extractor there are Peak, NoModality, Half$"):
         registry.EXTRACTORS.load(f"{own}:Nothing")
     with pytest.raises(InputError, match="not a subclass"):
         registry.EXTRACTORS.load(f"{own}:Unrelated")
     with pytest.raises(InputError, match="set its class attribute modality"):
         registry.EXTRACTORS.load(f"{own}:NoModality")
-    with pytest.raises(InputError, match=f"cannot be imported.* it is expected at {tmp_path}/none.py"):
-        registry.EXTRACTORS.load(f"{tmp_path}/none.py:Peak")
+    gone = f"{tmp_path}/none.py:Peak"
+    with pytest.raises(InputError, match=f"^extractor '{gone}': there is no such file; put it there, or correct .*$"):
+        registry.EXTRACTORS.load(gone)
+    with pytest.raises(InputError, match=f"there is no such file; it is expected at {Path.cwd()}/none.py; put"):
+        registry.EXTRACTORS.load("none.py:Peak")
     with pytest.raises(InputError, match=r"cannot be imported .*put its folder on PYTHONPATH"):
         registry.EXTRACTORS.load("no_such_module:Peak")
     for text, said in (("def (:\n", "invalid syntax"), ("\n\nx = 1 / 0\n", "ZeroDivisionError: .*, line 3")):

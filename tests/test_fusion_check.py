@@ -82,6 +82,18 @@ WRONG = {
             return list(streams.values())
     """,
 }
+OTHER = {
+    "Wide": """
+        def layers(self, modalities):
+            return {m: nn.Linear(self.width + 1, self.width, bias=False) for m in modalities}
+        def fuse(self, layers, streams):
+            return [[Stream(layers[m](v), mask) for m, (v, mask) in streams.items()]]
+    """,
+    "Short": """
+        def fuse(self, streams):
+            return [list(streams.values())]
+    """,
+}
 RIGHT = {
     "Weighs": """
         one_grid = True
@@ -96,7 +108,7 @@ SAID = {
     "Unmasked": ("padding", r"seven absent steps at the end change the outcome .*must not be attended to"),
     "Largest": ("padding", r"seven absent steps at the end change the outcome"),
     "Everywhere": ("padding", r"seven absent steps at the end change the outcome"),
-    "Biased": ("streams", r"not zero where the mask is False.*return models.attention.observed"),
+    "Biased": ("streams", r"not zero where the mask is False.*return observed.*from affectflow import observed"),
     "Overwrites": ("streams", "changes the streams that it is given"),
     "Crowded": ("batches", "between a batch and alone"),
     "Divides": ("nothing observed", "an item of which nothing, or only audio, was observed gives NaN"),
@@ -112,7 +124,8 @@ SAID = {
 def wrong(tmp_path_factory):
     """A file of fusions that each do one thing wrong, and one that only looks so."""
     path = tmp_path_factory.mktemp("own") / "wrong.py"
-    methods = {name: textwrap.indent(textwrap.dedent(body), "    ") for name, body in {**WRONG, **RIGHT}.items()}
+    bodies = {**WRONG, **OTHER, **RIGHT}
+    methods = {name: textwrap.indent(textwrap.dedent(body), "    ") for name, body in bodies.items()}
     path.write_text(HEAD + "\n".join(f"class {name}(Fusion):\n{body}" for name, body in methods.items()))
     return path
 
@@ -182,6 +195,18 @@ def test_what_is_wrong_is_said(wrong, name):
     ((_, said, good),) = verdicts({title: CHECKS[title]}, options)
     assert not good
     assert re.search(words, said), said
+
+
+def test_an_error_is_said_in_full_once_and_by_the_file_of_the_plug(wrong):
+    """Where no line of it is reached, by what calls it: its ``fuse`` may not take what it is given."""
+    at = r"\(network.py, line \d+, where wrong.py is called or its outcome is used\)"
+    run = CliRunner().invoke(check_fusion, [f"{wrong}:Short"])
+    first, *others = [line for line in run.output.splitlines() if line.startswith("WRONG")]
+    assert re.fullmatch(rf"WRONG  builds: TypeError: Short.fuse\(\) takes 2 .* {at}", first)
+    assert all(line.endswith(": as above, under builds") for line in others)
+    assert f"{len(CHECKS)} of {len(CHECKS)} checks failed" in str(run.exception)
+    run = CliRunner().invoke(check_fusion, [f"{wrong}:Wide"])
+    assert re.search(r"WRONG  builds: RuntimeError: .* \(wrong.py, line \d+\)\n", run.output), "not torch's own line"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pipeline.timebase import sample_count, sample_index
 from pipeline.weights import as_fetched
 
 TOLERANCE = 1e-3  # share of the largest value that padding and the order of sums may change
+UNCOVERED = 0.5  # share of a clip that no row may lie in: windows laid end to end leave less, however long they are
 
 
 @click.command()
@@ -28,7 +29,7 @@ def check_extractor(name, options, weights, device):
     """Try extractor NAME (a name, module:Class or file.py:Class) on a built-in clip and say what is wrong with it."""
     with as_fetched(weights) as given:
         extractor, _ = build(name, parse_options(options), given, device)
-        say(CHECKS, extractor, f"extractor {name!r}")
+        say(CHECKS, extractor, f"extractor {name!r}", type(extractor))
 
 
 def _one(extractor: Extractor, piece: Piece) -> Rows:
@@ -70,7 +71,21 @@ def _times(extractor: Extractor) -> str:
     later = _one(extractor, _clip(extractor, start_s=112.5))
     if not np.allclose(later.time_s - 100, rows.time_s, atol=1e-6):
         raise Wrong("the same clip 100 s later does not give the same rows 100 s later")
+    if extractor.modality != "text":  # a word may be left out
+        _covers(rows, begin_s, end_s)
     return f"rows from {rows.time_s[0, 0]:.3f} to {rows.time_s[-1, 1]:.3f} s of a clip from {begin_s} to {end_s} s"
+
+
+def _covers(rows: Rows, begin_s: float, end_s: float) -> None:
+    """Raise Wrong where no row lies in a large part of a clip, at an end or between two."""
+    until_s = np.concatenate([[begin_s], np.maximum.accumulate(rows.time_s[:, 1])])
+    from_s = np.concatenate([rows.time_s[:, 0], [end_s]])
+    widest = int(np.argmax(from_s - until_s))
+    if from_s[widest] - until_s[widest] > UNCOVERED * (end_s - begin_s):
+        raise Wrong(
+            f"no row lies between {until_s[widest]:.3f} and {from_s[widest]:.3f} s of a clip from {begin_s} to "
+            f"{end_s} s; give rows to the end of the piece, however long it is"
+        )
 
 
 def _masks(extractor: Extractor) -> str:
@@ -146,7 +161,11 @@ def _pieces(extractor: Extractor) -> str:
             f"a clip gives {len(rows)} rows whole and {len(joined)}, or others, in two pieces; set grid in cut to the "
             "hop of the rows and context to at least their window"
         )
-    return f"cut in two, the rows stay where they were (values to {_apart(joined, rows):.1g})"
+    apart = _apart(joined, rows)
+    kept = f"cut in two, the rows stay where they were; values differ by up to {apart:.1g} of the largest one"
+    if apart <= TOLERANCE:
+        return kept
+    return f"{kept} (of a network, which sees far around, this is normal; of a feature made window by window it is not)"
 
 
 def _untouched(extractor: Extractor) -> str:

@@ -24,7 +24,7 @@ def check_recogniser(name, options, weights, device, sound):
     """Try recogniser NAME (a name, module:Class or file.py:Class) and say what is wrong with it."""
     with as_fetched(weights) as given:
         recogniser = make(name, parse_options(options), given, device)
-        say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}")
+        say(checks(_read(sound) if sound else murmur()), recogniser, f"recogniser {name!r}", type(recogniser))
 
 
 def nobody() -> Iterator[tuple[str, np.ndarray]]:
