@@ -14,11 +14,11 @@ MAX_STRAY = 10_000  # packets of no known stream, behind which a file is given u
 
 
 class MediaError(InputError):
-    """A media file cannot be used; ``reason`` says why in a few words."""
+    """A media file cannot be used; ``reason`` says why in a few words, ``text`` with what to do, without the path."""
 
     def __init__(self, path: Path, reason: str, advice: str):
-        super().__init__(f"{path}: {reason}; {advice}")
-        self.reason = reason
+        self.path, self.reason, self.text = path, reason, f"{reason}; {advice}"
+        super().__init__(f"{path}: {self.text}")
 
 
 class NoSound(MediaError):

@@ -28,6 +28,7 @@ from models.apply.outputs.write import SUFFIXES, write_outputs
 from models.apply.recordings import NO_WINDOWS, Wish, transcript_of
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
+from pipeline.container import MediaError
 from pipeline.corpora.raw import content
 from pipeline.digest import code
 from pipeline.features.registry import EXTRACTORS
@@ -178,7 +179,8 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
         for note in [WARNING] * answer.demonstration + list(answer.notes):
             log.info("  %s", note)
     except InputError as error:
-        log.error("%s failed: %s", request.path, str(error).removeprefix(f"{request.path}: "))
+        said = error.text if isinstance(error, MediaError) and error.path == request.path else error
+        log.error("%s failed: %s", request.path, said)
         return Failure()
     except Exception as error:
         full = full_disk(error)

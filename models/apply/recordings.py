@@ -130,7 +130,7 @@ def _look(path: Path, frames: bool) -> Recording:
         try:
             next(iter(read_audio(path)), None)
         except MediaError:
-            raise InputError(f"{path}: a picture, not a recording; give a video or sound") from None
+            raise MediaError(path, "a picture, not a recording", "give a video or sound") from None
     end_s, unused = whole(video.end_s, video.sound_s, frames)
     notes += [f"{unused}."] if unused else []
     truncated = video.truncated
@@ -167,11 +167,11 @@ def transcript_of(path: Path, times: Path | None = None) -> tuple[Path | None, s
 def _spans(path: Path, end_s: float, frames: bool, wish: Wish) -> tuple[list[Span], list[str]]:
     """Of which stretches something is said, and what a user must know about the choice."""
     if wish.spans is not None and not wish.spans:
-        raise InputError(f"{path}: --segments gives no times for it; leave it out or give some")
+        raise MediaError(path, "--segments gives no times for it", "leave it out or give some")
     if wish.spans is not None:
         inside = [replace(s, end_s=min(s.end_s, end_s)) for s in wish.spans if s.start_s < end_s]
         if not inside:
-            raise InputError(f"{path}: none of the given times lies in it; it lasts {end_s:.2f} s")
+            raise MediaError(path, "none of the given times lies in it", f"it lasts {end_s:.2f} s")
         left = len(wish.spans) - len(inside)
         notes = [f"{left} of the given times lie after its end at {end_s:.2f} s."] if left else []
         if cut := sum(s.start_s < end_s < s.end_s - EDGE_TOLERANCE_S for s in wish.spans):

@@ -18,7 +18,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from pipeline.corpora.captions import Cue, read_captions, with_speakers, without_repeats
-from pipeline.corpora.tree import HEADER_BYTES, below, read_text, read_unicode
+from pipeline.corpora.tree import HEADER_BYTES, below, lines, read_text, read_unicode
 from pipeline.files import what_lies_at
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
@@ -123,8 +123,8 @@ def is_other_table(path: Path, root: Path) -> bool:
         text, _ = read_text(path, HEADER_BYTES)
     except InputError:  # said where it is read
         return False
-    first = next(iter(text.splitlines()), "")
-    return not set(COLUMNS) <= {name.strip().strip('"').strip().lower() for name in first.split("\t")}
+    names = lines(text)[0].split("\t")
+    return not set(COLUMNS) <= {name.strip().strip('"').strip().lower() for name in names}
 
 
 def check_transcripts(root: Path, units: Sequence[Unit], segments: Sequence[Segment]) -> list[Finding]:
