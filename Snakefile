@@ -18,11 +18,13 @@
 #   {corpus}/tables/*.csv, {corpus}_report.html         scores, significance, coverage (report.smk)
 #   {corpus}/logs/, {corpus}/benchmarks/                what each job said and cost
 import atexit
+import gc
 import os
 
 from snakemake.utils import min_version
 
 min_version("9.0")
+gc.set_threshold(10_000)  # or a sixth of planning goes into looking for garbage
 
 
 # A folder with a config.yaml of its own is run by it; --configfile mine.yaml lays some keys over either.
@@ -55,6 +57,7 @@ onerror:
 
 
 atexit.register(say_reports, workflow)
+atexit.register(CORPORA.remember)
 
 
 rule all:

@@ -15,7 +15,9 @@ import click
 import numpy as np
 import yaml
 
+from benchmarks.measure import ROOT
 from workflow.demo.command import write_unit
+from workflow.overlay import patch, read
 
 TURNS_PER_SESSION = (1819, 1811, 2136, 2103, 2170)
 DIALOGS_PER_SESSION = (28, 30, 32, 30, 31)
@@ -82,6 +84,17 @@ def make_affwild2(root: Path, sample: float | None = None, films: Path | None = 
     return written
 
 
+def make_clips(folder: Path, count: int = 100_000) -> None:
+    """Write a corpus of so many clips of 500 speakers with a text, empty media, its table and its settings."""
+    names = [f"{k % 1000:03d}/clip{k:06d}.mp4" for k in range(count)]
+    for name in names:
+        write_film(folder / "clips" / name, None, 0)
+    rows = (f"{name},speaker{k % 500},{LABELS[k % 5]},Something was said." for k, name in enumerate(names))
+    _write(folder / "clips" / "labels.csv", ["video,speaker,label,text", *rows])
+    table = {"reader": "table", "root": str((folder / "clips").absolute()), "segments": "labels.csv"}
+    _write_settings(folder, "demo", {"clips": table})
+
+
 def write_transcript(path: Path, seconds: float) -> None:
     """Write two and a half words a second beside a video, so that nothing depends on how fast a recogniser is."""
     words = ["this", "was", "said", "because", "nobody", "knew", "what", "else", "there", "could", "be"]
@@ -102,10 +115,12 @@ def make_films(folder: Path) -> Path:
 
 def write_config(folder: Path, scale: str = "auto") -> None:
     """Write the repository's config.yaml into ``folder``, with the trees beside it as roots."""
-    config = yaml.safe_load((Path(__file__).resolve().parent.parent / "config.yaml").read_text())
-    config["scale"] = scale
-    config["corpora"]["iemocap"]["root"] = str((folder / "IEMOCAP_full_release").absolute())
-    config["corpora"]["affwild2"]["root"] = str((folder / "AffWild2").absolute())
+    roots = {"iemocap": "IEMOCAP_full_release", "affwild2": "AffWild2"}
+    _write_settings(folder, scale, {key: {"root": str((folder / name).absolute())} for key, name in roots.items()})
+
+
+def _write_settings(folder: Path, scale: str, corpora: dict[str, dict]) -> None:
+    config = patch(read(ROOT / "config.yaml"), {"scale": scale, "corpora": corpora})
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 

@@ -180,7 +180,7 @@ def seeds_side_by_side() -> dict[str, float]:
         files = turns(folder)
         apart = train(folder, files, "apart", 1, **same, threads=cores)
         together = train(folder, files, "together", cores, **same)
-    return {f"{len(seeds)} seeds on {cores} cores: one after another / side by side (at least 1)": apart / together}
+    return {f"{len(seeds)} seeds on {cores} cores: one after another / side by side (at least 1.5)": apart / together}
 
 
 def _peak_of_streaming(frames: int) -> float:

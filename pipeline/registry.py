@@ -110,7 +110,7 @@ class Registry:
                 file = Path(found.__file__).resolve() if found.__file__ else None
         except Exception as error:  # a plug is anybody's code
             problem = f"{module} cannot be imported ({_described(error, module)}); {_advice(error, module)}"
-        if clash := _clash(file) if file else "":  # which may be why it cannot be imported
+        if clash := _clash(file) if file and name not in self.built_in else "":  # perhaps why it cannot be imported
             problem = f"{module} {clash}"
         if problem:
             raise InputError(f"{self.kind} {name!r}: {problem}")

@@ -1,5 +1,6 @@
 """What runs again after a change of raw files: a corpus of sounds by a table, run to its splits and features."""
 
+import json
 import shutil
 
 import numpy as np
@@ -71,7 +72,12 @@ def jobs(folder, root):
 
 @pytest.mark.slow
 def test_nothing_changed(finished):
-    assert jobs(*finished) == {}
+    """Planning remembers the digest of each raw file, for the planning after it."""
+    folder, root = finished
+    memory = folder / ".snakemake" / "fingerprints" / "mine.json"
+    memory.unlink()
+    assert jobs(folder, root) == {}
+    assert json.loads(memory.read_text()).keys() == {f"{name}.wav" for name in NAMES}
 
 
 @pytest.mark.slow

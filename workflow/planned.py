@@ -176,7 +176,6 @@ class Planned:
             own = open_ended.get(unit.unit_id)
             files = [unit.transcript, *((unit.video, unit.audio, *(s.audio for s in own if s.audio)) if own else ())]
             digest.update(repr([self.prints.of(path) for path in files]).encode())
-        self.prints.save()
         return digest.hexdigest()[:16]
 
     def raw(self, stage: str, some: Iterable[str]) -> str:
@@ -189,7 +188,6 @@ class Planned:
             units = [self._units[unit_id] for unit_id in wanted]
             segments = [segment for unit_id in wanted for segment in self._segments.get(unit_id, ())]
             self._digests[key] = self.prints.stage(stage, units, segments)
-            self.prints.save()
         return self._digests[key]
 
     @cached_property
@@ -197,9 +195,7 @@ class Planned:
         """What the table of raw files holds; of a synthetic corpus, the code that decides it."""
         if self.settings.synthetic:
             return self.generator_code
-        found = files_read(self.settings.corpus, self.index.units, self.index.segments, self.prints)
-        self.prints.save()
-        return repr(found)
+        return repr(files_read(self.settings.corpus, self.index.units, self.index.segments, self.prints))
 
     @cached_property
     def _units(self) -> dict:
@@ -335,9 +331,12 @@ class Corpora(dict[str, Planned]):
 
     def digests(self, files: Iterable[str]) -> list[str]:
         """Digests of files of one's own, each read whole."""
-        found = list(map(self.prints.of, files))
-        self.prints.save()
-        return found
+        return list(map(self.prints.of, files))
+
+    def remember(self) -> None:
+        """Write down the digests of the files that were read, once for all of them: there may be 100,000."""
+        for prints in (self.prints, *(corpus.prints for corpus in self.values())):
+            prints.save()
 
     def stores_by(self, extractor: str) -> list[str]:
         """Names of the feature stores that an extractor makes, of all corpora."""

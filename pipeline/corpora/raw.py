@@ -75,7 +75,7 @@ class Fingerprints:
     """Digests of files and folders, remembered by path below the root, size, time of change and mode."""
 
     def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
-        self.root, self.memory, self._whole = Path(root), Path(memory) if memory else None, whole
+        self.root, self.memory, self._whole = Path(root), Path(memory).absolute() if memory else None, whole
         self._known: dict[str, list] = {}
         self._fresh = False
         if self.memory and self.memory.exists():
@@ -89,7 +89,7 @@ class Fingerprints:
         if not path:
             return "none"
         try:
-            status = (self.root / path).stat()
+            status = os.stat(os.path.join(self.root, path))  # a Path for each takes longer than the question
         except OSError:
             return "absent"
         mark = [status.st_size, status.st_mtime_ns, status.st_mode]  # by its mode a file may become readable

@@ -1,5 +1,4 @@
 # Settings, constraints and small named functions; no rules. What is known of a corpus: workflow/planned.py.
-import gc
 import json
 import os
 import re
@@ -25,8 +24,6 @@ from workflow.overlay import check_files
 from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
-
-gc.set_threshold(10_000)  # or a sixth of planning goes into looking for garbage
 
 # Jobs call the Python that runs Snakemake, here or on a node, whether or not its environment is activated.
 shell.prefix(f'set -euo pipefail; python() {{{{ {shlex.quote(sys.executable)} "$@"; }}}}; ')

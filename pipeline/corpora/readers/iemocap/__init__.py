@@ -4,6 +4,7 @@ A dialog is a unit if it has an EmoEvaluation file. What is missing or unusable 
 the corpus is read all the same.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -169,6 +170,8 @@ def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_s
         status = "absent" if len(lacking) == len(turns) and not has_video else "partial"
         found.say("audio", status, f"{reason}; {instead}", dialog)
     texts = _read_transcript(base / "transcriptions" / f"{dialog}.txt", dialog, {t.turn_id for t in turns}, found)
+    scenario, style = scenario_of(dialog), style_of(dialog)
+    pictures = {letter: picture_of(dialog, letter) for letter in "FM"}
     for turn in turns:
         letter = split_turn(turn.turn_id)[1]
         alignment = aligned.get(turn.turn_id)
@@ -181,10 +184,10 @@ def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_s
                 part=None,
                 start_s=turn.start_s,
                 end_s=turn.end_s,
-                picture=picture_of(dialog, letter),
+                picture=pictures[letter],
                 dialog=dialog,
-                scenario=scenario_of(dialog),
-                style=style_of(dialog),
+                scenario=scenario,
+                style=style,
                 text=texts.get(turn.turn_id) or None,
                 audio=sentence_path(session, turn.turn_id) if with_sound else None,
                 alignment=alignment.relative_to(root).as_posix() if alignment else None,
@@ -231,9 +234,10 @@ def _read_evaluation(path: Path, dialog: str, found: Index) -> tuple[list[Turn],
             continue
         turns.append(turn)
         current = turn
-    kept = []
-    for turn_id in dict.fromkeys(t.turn_id for t in turns):
-        same = [t for t in turns if t.turn_id == turn_id]
+    kept, by_id = [], defaultdict[str, list[Turn]](list)
+    for turn in turns:
+        by_id[turn.turn_id].append(turn)
+    for turn_id, same in by_id.items():
         twice = f"{len(same)} turns have this id"
         if len(set(same)) > 1:
             differently = "; ".join(f"{t.start_s}-{t.end_s} s {t.label}" for t in same)
