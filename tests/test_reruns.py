@@ -77,7 +77,7 @@ def test_nothing_changed(finished):
     memory = folder / ".snakemake" / "fingerprints" / "mine.json"
     memory.unlink()
     assert jobs(folder, root) == {}
-    assert json.loads(memory.read_text()).keys() == {f"{name}.wav" for name in NAMES}
+    assert json.loads(memory.read_text()).keys() >= {f"{name}.wav" for name in NAMES}
 
 
 @pytest.mark.slow
