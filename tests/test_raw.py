@@ -3,12 +3,13 @@
 import json
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pipeline.corpora import raw
-from pipeline.corpora.raw import BLOCK_BYTES, SAMPLES, STAGES, WHOLE_BYTES, Fingerprints, content
+from pipeline.corpora.raw import BLOCK_BYTES, SAMPLES, STAGES, WHOLE_BYTES, Fingerprints, content, files_read
 from pipeline.records import Segment, Unit
 
 UNIT = Unit("u", "u.mp4", "u.wav", "u.srt", shard="0")
@@ -22,6 +23,7 @@ FILES = {  # what reads a file
 }  # fmt: skip
 ROWS = {  # what a change of a segment's row concerns
     "start_s": (0.6, set(STAGES)), "end_s": (2.1, set(STAGES)), "segment_id": ("t", set(STAGES)),
+    "unit_id": ("v", set(STAGES)),
     "side": ("left", {"faces"}), "picture": ("left_half", {"faces"}), "text": ("bye", {"words"}),
     "speaker": ("other", set()), "session": ("2", set()), "part": ("test", set()), "scenario": ("x", set()),
     "dialog": ("x", set()), "style": ("x", set()), "group": ("x", set()), "shard": ("1", set()),
@@ -73,7 +75,8 @@ def test_the_place_of_a_corpus_and_the_times_of_its_files_do_not_count(root, tmp
     assert digests(elsewhere, unit=renamed) == before, "what is in a file counts, not its name"
 
 
-def test_of_a_long_file_the_size_and_samples_of_its_contents_count(tmp_path):
+def test_of_a_long_video_the_size_and_samples_of_its_contents_count(tmp_path):
+    assert (WHOLE_BYTES, SAMPLES) == (2**20, 16), "as README.md says"
     path = tmp_path / "long.mp4"
     data = np.random.default_rng(0).integers(0, 256, 4 * WHOLE_BYTES, np.uint8)
     path.write_bytes(data.tobytes())
@@ -96,6 +99,18 @@ def test_of_a_long_file_the_size_and_samples_of_its_contents_count(tmp_path):
         other[at] ^= 1
         path.write_bytes(other.tobytes())
         assert content(path) != first
+
+
+@pytest.mark.parametrize("name", ["s.txt", "u.srt", "s.wdseg"])
+def test_of_a_long_text_every_byte_counts(root, name):
+    """A label corrected in 4 MiB of them leaves the size as it was."""
+    lines = [f"{k:06d},0.5\n" for k in range(400_000)]
+    (root / name).write_text("".join(lines))
+    assert (root / name).stat().st_size > 4 * WHOLE_BYTES
+    before = digests(root)
+    lines[190_000] = lines[190_000].replace("0.5", "0.6")
+    (root / name).write_text("".join(lines))
+    assert changed(before, digests(root)) == FILES[name]
 
 
 def test_what_is_not_there_or_cannot_be_read_is_said(tmp_path, monkeypatch):
@@ -137,6 +152,18 @@ def test_digests_are_remembered_until_a_file_changes(root, tmp_path_factory, mon
     memory.write_text("cut sho")
     again()
     assert len(read) == 3
+
+
+def test_a_file_is_looked_at_once_for_all_stages(root, monkeypatch):
+    prints, looked, stat = Fingerprints(root), [], os.stat
+
+    def every_digest():
+        table = files_read(SimpleNamespace(text_files={}), [UNIT], [SEGMENT], prints)
+        return table, [prints.stage(stage, [UNIT], [SEGMENT]) for stage in STAGES]
+
+    first = every_digest()
+    monkeypatch.setattr(os, "stat", lambda path, **how: looked.append(path) or stat(path, **how))
+    assert (every_digest(), looked) == (first, [])
 
 
 @pytest.mark.parametrize("count", [3, 400])

@@ -1,7 +1,7 @@
 """Fingerprints of raw files, so that results follow the contents of a corpus and not the place where it is mounted.
 
 What each stage depends on is a digest over the rows of its segments and the contents of the files that they name. Files
-of up to ``WHOLE_BYTES`` are read whole; of longer ones their size and ``SAMPLES`` blocks spread evenly are, because
+are read whole; of videos and sounds above ``WHOLE_BYTES`` their size and ``SAMPLES`` blocks spread evenly are, because
 reading hundreds of hours of video would take longer than a run that has nothing to do. Of a folder the names and sizes
 of its files count.
 """
@@ -13,17 +13,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus
 from pipeline.corpora.tree import is_litter
 from pipeline.files import digest_file, replacing
+from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Segment, Unit
 
 BLOCK_BYTES = 1 << 16
 SAMPLES = 16
 WHOLE_BYTES = SAMPLES * BLOCK_BYTES
+SAMPLED = VIDEO_SUFFIXES + AUDIO_SUFFIXES
 
 
 class Reads(NamedTuple):
@@ -34,20 +36,20 @@ class Reads(NamedTuple):
     of_segment: tuple[str, ...]
 
 
-TIMES = ("segment_id", "start_s", "end_s")
+STRETCH = ("unit_id", "segment_id", "start_s", "end_s")
 STAGES = {
-    "faces": Reads(("video",), (*TIMES, "side", "picture"), ("crops",)),
-    "audio": Reads(("video", "audio"), TIMES, ("audio",)),
-    "words": Reads(("transcript",), (*TIMES, "text"), ("alignment",)),
-    "features": Reads((), ("unit_id", *TIMES), ()),
-    "labels": Reads(("video",), ("unit_id", *TIMES), ("annotation",)),
+    "faces": Reads(("video",), (*STRETCH, "side", "picture"), ("crops",)),
+    "audio": Reads(("video", "audio"), STRETCH, ("audio",)),
+    "words": Reads(("transcript",), (*STRETCH, "text"), ("alignment",)),
+    "features": Reads((), STRETCH, ()),
+    "labels": Reads(("video",), STRETCH, ("annotation",)),
 }
 
 
 def content(path: Path, whole: bool = False) -> str:
     """What a file holds, as a digest; that of a folder is over the names and sizes in it; "absent" where nothing is.
 
-    ``whole``: long files are read whole as well, and the digest is their SHA-256.
+    ``whole``: long videos and sounds are, too, and the digest is the SHA-256 of the file.
     """
     try:
         if path.is_dir():
@@ -60,7 +62,7 @@ def content(path: Path, whole: bool = False) -> str:
         size = path.stat().st_size
         digest = sha256(str(size).encode())
         with path.open("rb") as stream:
-            if size <= WHOLE_BYTES:
+            if size <= WHOLE_BYTES or not path.name.lower().endswith(SAMPLED):
                 digest.update(stream.read())
             else:
                 for k in range(SAMPLES):
@@ -72,11 +74,12 @@ def content(path: Path, whole: bool = False) -> str:
 
 
 class Fingerprints:
-    """Digests of files and folders, remembered by path below the root, size, time of change and mode."""
+    """Digests of files and folders, each looked at once, remembered by path, size, time of change and mode."""
 
     def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
         self.root, self.memory, self._whole = Path(root), Path(memory).absolute() if memory else None, whole
         self._known: dict[str, list] = {}
+        self._seen: dict[str, list] = {}
         self._fresh = False
         if self.memory and self.memory.exists():
             try:
@@ -86,12 +89,16 @@ class Fingerprints:
 
     def of(self, path: str | None) -> str:
         """Digest of one file or folder, given by its path below the root."""
-        if not path:
-            return "none"
+        return self.seen(path)[-1] if path else "none"
+
+    def seen(self, path: str) -> list:
+        """Size in bytes, time of change, mode and, at the end, digest of what lies at a path below the root."""
+        if path in self._seen:  # nothing changes while one plans
+            return self._seen[path]
         try:
             status = os.stat(os.path.join(self.root, path))  # a Path for each takes longer than the question
         except OSError:
-            return "absent"
+            return [0, 0, 0, "absent"]
         mark = [status.st_size, status.st_mtime_ns, status.st_mode]  # by its mode a file may become readable
         if S_ISDIR(status.st_mode):
             mark += _marks_in(self.root / path)
@@ -99,7 +106,8 @@ class Fingerprints:
         if known is None or known[:-1] != mark:
             self._fresh = True
             known = self._known[path] = [*mark, content(self.root / path, self._whole)]
-        return known[-1]
+        self._seen[path] = known
+        return known
 
     def save(self) -> None:
         """Remember for the next time; where that cannot be written, the files are read again then."""
@@ -170,8 +178,8 @@ def matching(root: Path, patterns: Sequence[str]) -> Iterator[str]:
 
 
 def _of(what: str, prints: Fingerprints, paths: Iterable[str | None]) -> RawFiles:
-    names = sorted({name for name in paths if name and (prints.root / name).is_file()})
-    digest = sha256()
-    for name in names:
-        digest.update(f"{name}\0{prints.of(name)}\n".encode(errors="surrogateescape"))
-    return RawFiles(what, len(names), sum((prints.root / name).stat().st_size for name in names), digest.hexdigest())
+    seen = {path: prints.seen(path) for path in paths if path}
+    files, digest = sorted(path for path in seen if S_ISREG(seen[path][2])), sha256()
+    for path in files:
+        digest.update(f"{path}\0{seen[path][-1]}\n".encode(errors="surrogateescape"))
+    return RawFiles(what, len(files), sum(seen[path][0] for path in files), digest.hexdigest())
