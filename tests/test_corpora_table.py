@@ -287,6 +287,13 @@ def test_one_sound_is_the_recordings_several_are_the_segments(tmp_path):
     assert [s.audio for s in found.segments] == [None, "a.wav", None], "one segment's sound is not that of all"
 
 
+@pytest.mark.parametrize("rows", [[",a.mp4,0,x", "a.mp4,,1,y"], ["a.mp4,,1,y", ",a.mp4,0,x"]])
+def test_a_video_that_another_row_names_as_sound_has_picture_and_sound(tmp_path, rows):
+    found = index(table(tmp_path, "\n".join(["video,audio,start_s,label", *rows]), "a.mp4"))
+    assert [(u.video, u.audio) for u in found.units] == [("a.mp4", None)]
+    assert [s.audio for s in found.segments] == [None, None], "that of the video is none of their own"
+
+
 def test_text_alone(tmp_path):
     found = index(table(tmp_path, "text,label,segment_id\nI am so very happy.,joy,a\nOh,fear,\n"))
     assert [(u.unit_id, u.video, u.audio) for u in found.units] == [("a", None, None), ("line_3", None, None)]
@@ -311,6 +318,20 @@ def test_patterns_pair_videos_with_their_sound(tmp_path):
     assert [(u.video, u.audio) for u in index(root).units] == [
         ("v/a.mp4", None), ("v/b.mp4", "s/b.wav"), (None, "s/c.wav"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cells", "units"), [
+    ("v/*.mp4,s/*.wav", [("v/a1.mp4", None), (None, "s/a2.wav")]),
+    ("v/a1.mp4,s/*.wav", [("v/a1.mp4", None), (None, "s/a2.wav")]),
+    ("v/a1.mp4,s/a2.wav", [("v/a1.mp4", "s/a2.wav")]),
+    ("o/[a].mp4,s/a2.wav", [("o/[a].mp4", "s/a2.wav")]),
+    ("v/*.mp4,o/*.wav", [("v/a1.mp4", "o/a1.wav")]),
+])  # fmt: skip
+def test_only_files_that_a_row_names_are_a_pair_whatever_they_are_called(tmp_path, cells, units):
+    files = ("v/a1.mp4", "s/a2.wav", "o/[a].mp4", "o/a1.wav")
+    found = index(table(tmp_path, f"video,audio,label\n{cells},x\n", *files))
+    assert [(u.video, u.audio) for u in found.units] == units
+    assert said(found) == []
 
 
 @pytest.mark.parametrize("sounds", ["joy", "sound"])

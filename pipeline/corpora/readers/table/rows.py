@@ -17,6 +17,7 @@ from pipeline.records import InputError, Label, Picture, Segment, Side, Unit
 
 WORD_S = 0.4  # how long a word takes to say where a text is all there is: about 150 words a minute
 SOURCES = ("video", "audio")
+Pair = tuple[str | None, str | None]  # of these
 MODALITY = {"transcript": "text", "alignment": "text", "annotation": "label", "crops": "video"}
 
 
@@ -81,7 +82,9 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
         found.say(kind, status, reason, unit, safe_id(name) if name else None)
     if not usable:
         return
-    pairs, unclear = _pairs(paths.get("video", []), paths.get("audio", []))
+    videos, sounds = (paths.get(kind, []) for kind in SOURCES)
+    plain = len(videos) == len(sounds) == 1 and all(map(places.file, named.values()))  # named, by no pattern
+    pairs, unclear = _pairs(videos, sounds, plain)
     for files in unclear:
         _say_unclear(table, row, files, found)
     if name and len(pairs) > 1:
@@ -92,13 +95,13 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
         yield Entry(row, video, audio)
 
 
-def _pairs(videos: list[str], sounds: list[str]) -> tuple[list[tuple[str | None, str | None]], list[list[str]]]:
-    """Videos with their sound where a pattern matches several, and the files of one name that nobody can pair.
+def _pairs(videos: list[str], sounds: list[str], plain: bool) -> tuple[list[Pair], list[list[str]]]:
+    """Videos with their sound, and the files of one name that nobody can pair; ``plain``: one is named with the other.
 
-    Two belong together that alone have an end of the path, suffix left out: all of it, or down to the name. One without
-    the other stands alone; of files that nobody can pair only the videos do.
+    Of patterns two belong together that alone have an end of the path, suffix left out: all of it, or down to the name.
+    One without the other stands alone; of files that nobody can pair only the videos do.
     """
-    if len(videos) <= 1 and len(sounds) <= 1:
+    if plain or len(videos) + len(sounds) <= 1:
         return [(next(iter(videos), None), next(iter(sounds), None))], []
     own = set(videos) & set(sounds)  # a pattern of sounds may match videos, too
     apart = [path for path in sounds if path not in own]
@@ -109,7 +112,7 @@ def _pairs(videos: list[str], sounds: list[str]) -> tuple[list[tuple[str | None,
     paired = set(sound_of.values())
     videos_left = _by_end([path for path in videos if path not in sound_of], 1)
     sounds_left = _by_end([path for path in apart if path not in paired], 1)
-    pairs: list[tuple[str | None, str | None]] = [(v, sound_of.get(v, v if v in own else None)) for v in videos]
+    pairs: list[Pair] = [(v, sound_of.get(v, v if v in own else None)) for v in videos]
     pairs += [(None, path) for end, paths in sounds_left.items() if end not in videos_left for path in paths]
     return pairs, [paths + sounds_left[end] for end, paths in videos_left.items() if end in sounds_left]
 
@@ -175,6 +178,7 @@ def _read_recording(
     table: TableFile, places: Places, unit_id: str, entries: list[Entry], task: str, found: Index
 ) -> None:
     """Add one recording with its segments and labels."""
+    video = next((entry.video for entry in entries if entry.video), None)
     sounds = {entry.audio for entry in entries}
     shared = sounds.pop() if len(sounds) == 1 else None  # several: each segment has its own, or that of the video
     transcripts = []
@@ -196,7 +200,8 @@ def _read_recording(
                     say("text", "partial", f"{cell} is none of {', '.join(READERS)}, so no transcript")
                     supplied[kind] = None
         try:
-            segment = _segment(unit_id, entry, None if shared else entry.audio, supplied, say)
+            own = None if shared or entry.audio == video else entry.audio
+            segment = _segment(unit_id, entry, own, supplied, say)
         except InputError as error:
             say("corpus", "absent", f"{error}; the row was not used")
             continue
@@ -212,7 +217,7 @@ def _read_recording(
         found.say("text", "partial", reason, unit_id)
     part = parts[0] if len(set(parts)) == 1 else None
     transcript = next(iter(several), None)
-    found.units.append(Unit(unit_id, entries[0].video, shared, transcript, part))
+    found.units.append(Unit(unit_id, video, shared, transcript, part))
 
 
 def _segment(unit_id: str, entry: Entry, own_audio: str | None, supplied: dict[str, str | None], say) -> Segment:
