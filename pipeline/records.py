@@ -212,7 +212,7 @@ class Finding:
     cause: str | None = None  # a name of pipeline.causes.Cause
 
 
-def _value(text: str, kind: str, where: str) -> str | float | None:
+def _value(text: str, kind: str, path: Path, line: int, name: str) -> str | float | None:
     try:
         if text == "" and ("None" in kind):
             return None
@@ -220,7 +220,8 @@ def _value(text: str, kind: str, where: str) -> str | float | None:
             return float(text)
         return int(text) if "int" in kind else text
     except ValueError:
-        raise InputError(f"{where} holds {text!r}, expected {kind.removesuffix(' | None')}") from None
+        expected = kind.removesuffix(" | None")
+        raise InputError(f"{path}, line {line}: column {name} holds {text!r}, expected {expected}") from None
 
 
 def _delimiter(path: Path) -> str:
@@ -237,8 +238,8 @@ class _Lines:
         self.stream.write(line.removesuffix("\r\n") + "\n")
 
 
-def _rows(path: Path, kinds: Mapping[str, str], others: str = "") -> Iterator[dict]:
-    """The values of each line by column, of those of known kinds; of all others, too, where these have a kind."""
+def _rows(path: Path, kinds: Mapping[str, str], others: str = "", shard: str | None = None) -> Iterator[dict]:
+    """The values of each line, or of a shard's, by column: of known kinds, and of others where these have a kind."""
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
         reader = csv.DictReader(stream, delimiter=_delimiter(path))
         names = list(reader.fieldnames or ())
@@ -249,14 +250,14 @@ def _rows(path: Path, kinds: Mapping[str, str], others: str = "") -> Iterator[di
             )
         read = {name: kind for name in names if (kind := kinds.get(name, others))}
         for n, row in enumerate(reader, start=2):
-            where = f"{path}, line {n}: column"
-            yield {name: _value(row[name] or "", kind, f"{where} {name}") for name, kind in read.items()}
+            if shard is None or shard == (row["shard"] or row["unit_id"]):
+                yield {name: _value(row[name] or "", kind, path, n, name) for name, kind in read.items()}
 
 
-def read_table(path: str | Path, record_type: type[Record]) -> list[Record]:
-    """Read a table into records; raises InputError that names file, line and column where it does not fit."""
+def read_table(path: str | Path, record_type: type[Record], shard: str | None = None) -> list[Record]:
+    """Read a table, or the part of a ``shard``, into records; raises InputError that says where it does not fit."""
     kinds = {f.name: getattr(f.type, "__name__", str(f.type)) for f in fields(record_type)}
-    return [record_type(**row) for row in _rows(Path(path), kinds)]
+    return [record_type(**row) for row in _rows(Path(path), kinds, shard=shard)]
 
 
 def read_labels(path: str | Path) -> dict[str, Label]:
@@ -282,13 +283,13 @@ def read_fold(split: str | Path, fold: int) -> list[Assignment]:
 def read_shard(tables: str | Path, shard: str) -> list[tuple[Unit, list[Segment]]]:
     """The units of a shard with their segments, from the tables of the index stage; raises InputError for any other."""
     tables = Path(tables)
-    units = [unit for unit in read_table(tables / "units.tsv", Unit) if unit.file == shard]
+    units = read_table(tables / "units.tsv", Unit, shard)
     if not units:
         raise InputError(
             f"shard {shard!r} is not in {tables / 'units.tsv'}, which may be of other settings; delete that file and "
             "run again: it is made anew"
         )
-    own = by_unit(read_table(tables / "segments.tsv", Segment))
+    own = by_unit(read_table(tables / "segments.tsv", Segment, shard))
     return [(unit, own[unit.unit_id]) for unit in units]
 
 

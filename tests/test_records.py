@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import records
 from pipeline.corpora.readers.table.file import TableFile
 from pipeline.records import (
     RESERVED,
@@ -113,6 +114,16 @@ def test_a_shard_is_its_recordings_in_order_each_with_its_own_segments(tmp_path)
             read_shard(tmp_path, other)
     assert {s.file for s in segments} == {"00000", "00001"}
     assert Segment("x", "u", "s", None, None, 0.0, 1.0).file == "u"
+
+
+def test_of_the_rows_of_other_shards_no_cell_is_looked_at(tmp_path, monkeypatch):
+    units = [Unit(name, shard=f"{k:05d}") for k, name in enumerate("abc")]
+    write_table(tmp_path / "units.tsv", units, Unit)
+    write_table(tmp_path / "segments.tsv", [Segment(u.unit_id, u.unit_id, "s", shard=u.shard) for u in units], Segment)
+    lines, value = set(), records._value
+    monkeypatch.setattr(records, "_value", lambda *given: lines.add(given[3]) or value(*given))
+    assert [unit for unit, _ in read_shard(tmp_path, "00001")] == units[1:2]
+    assert lines == {3}
 
 
 def test_labels_are_a_table_apart_that_may_be_absent(tmp_path):
