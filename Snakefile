@@ -46,6 +46,7 @@ include: "workflow/rules/report.smk"
 # One line per finished rule, at the end the slowest rules and what failed; at any moment: affectflow progress
 onstart:
     REPORTER.start(workflow.dag)
+    CORPORA.remember()  # for raw_files and frame_labels
 
 
 onsuccess:

@@ -9,8 +9,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.corpora import raw
 from pipeline.corpora.command import frame_labels as labels_command
 from pipeline.corpora.command import index as index_command
+from pipeline.corpora.command import raw_files
 from pipeline.corpora.prepare import read
 from pipeline.corpora.readers.table.frames import parse_frames, place
 from pipeline.corpora.registry import make
@@ -92,6 +94,28 @@ def test_the_store_says_which_classes_there_are(tmp_path):
     store = FeatureStore(tmp_path / "labels.h5")
     assert store.attributes["config"] == {"columns": ["label"], "classes": ["angry", "calm"]}
     assert store["a"].values.tolist() == [[1]] * 5 + [[0]] * 5
+
+
+def test_digests_of_videos_that_are_known_are_not_taken_again_for_their_labels(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    root = corpus(tmp_path / "mine", {"a": "label\n" + "calm\n" * 10}).root
+    given = ["--corpus", "mine", "--reader", "table", "--root", str(root), "--options", '{"segments": "labels.csv"}']
+    memory = tmp_path / "prints.json"
+
+    def run(command, *arguments):
+        CliRunner().invoke(command, [*given, *map(str, arguments)], catch_exceptions=False)
+
+    def inputs(name, *arguments):
+        out = ["--out", tmp_path / name, "--findings", tmp_path / "findings.tsv", "--columns", "label"]
+        run(labels_command, "--tables", tmp_path / "out", *out, *arguments)
+        return FeatureStore(tmp_path / name).attributes["inputs"]
+
+    run(index_command, "--out", tmp_path / "out")
+    run(raw_files, "--tables", tmp_path / "out", "--fingerprints", memory, "--out", tmp_path / "raw_files.tsv")
+    first, known = inputs("first.h5"), memory.read_bytes()
+    monkeypatch.setattr(raw, "content", lambda path, whole: pytest.fail(f"{path} was read"))
+    assert inputs("again.h5", "--fingerprints", memory) == first
+    assert memory.read_bytes() == known, "two rules at work would write it"
 
 
 def test_labels_of_no_class_are_said():

@@ -23,6 +23,7 @@ def test_labels_of_a_synthetic_corpus_are_marked_and_those_of_a_rehearsal_are_no
     labels = next(line for line in said.splitlines() if "python -m pipeline frame-labels" in line)
     features = next(line for line in said.splitlines() if "python -m pipeline features" in line)
     assert ("--demonstration" in labels) != own
+    assert " --fingerprints .snakemake/fingerprints/affwild2.json " in labels
     assert "--demonstration" in features  # real labels may meet them, see models.job
 
 

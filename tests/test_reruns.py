@@ -53,6 +53,8 @@ def finished(tmp_path_factory):
         write_sound(root / f"{name}.wav", 200 + 50 * k)
     write_table(root, LABELS)
     run(folder, root)
+    known, table = folder / ".snakemake/fingerprints/mine.json", folder / "results/mine/raw_files.tsv"
+    assert known.stat().st_mtime_ns < table.stat().st_mtime_ns, "jobs need not read again what planning has read"
     return folder, root
 
 

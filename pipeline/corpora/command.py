@@ -19,6 +19,7 @@ reading = cli.options(
 tables_option = click.option(
     "--tables", required=True, type=cli.EXISTING_FOLDER, help="Folder of units.tsv and segments.tsv."
 )
+fingerprints_option = click.option("--fingerprints", type=cli.FILE, help="Where digests of raw files are remembered.")
 
 
 @click.command()
@@ -50,7 +51,7 @@ def index(corpus, reader, root, options, media_units, out):
 @click.command()
 @reading
 @tables_option
-@click.option("--fingerprints", type=cli.FILE, help="Where digests of raw files are remembered.")
+@fingerprints_option
 @click.option("--out", required=True, type=cli.FILE, help="Table of kinds of files to write.")
 def raw_files(corpus, reader, root, options, tables, fingerprints, out):
     """Say of each kind of raw file how many the stages read, and a digest of what they hold."""
@@ -64,11 +65,12 @@ def raw_files(corpus, reader, root, options, tables, fingerprints, out):
 @click.command()
 @reading
 @tables_option
+@fingerprints_option
 @click.option("--columns", required=True, help="What a row of labels holds, as NAME,NAME.")
 @click.option("--demonstration", is_flag=True, help="Mark the labels as those of a synthetic corpus.")
 @click.option("--out", required=True, type=cli.FILE, help="The store of labels to write.")
 @click.option("--findings", required=True, type=cli.FILE, help="Table of what is missing or unusable to write.")
-def frame_labels(corpus, reader, root, options, tables, columns, demonstration, out, findings):
+def frame_labels(corpus, reader, root, options, tables, fingerprints, columns, demonstration, out, findings):
     """Write the labels of every video frame of every segment, in the form of a feature store."""
     from importlib.metadata import version
 
@@ -89,7 +91,7 @@ def frame_labels(corpus, reader, root, options, tables, columns, demonstration, 
         "config": {"columns": names, **classes},
         "weights": {},
         "software": {name: version(name) for name in ("av", "h5py", "numpy")},
-        "inputs": Fingerprints(known.root).stage("labels", units, segments),
+        "inputs": Fingerprints(known.root, fingerprints).stage("labels", units, segments),  # raw_files writes them
         "demonstration": demonstration,
     }
     with StoreWriter(out, attributes, dim=len(names)) as writer:

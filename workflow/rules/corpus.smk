@@ -85,5 +85,6 @@ rule frame_labels:
         folder=lambda wildcards, input: os.path.dirname(input.segments),
     shell:
         "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"
+        " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json"
         " --columns {params.columns:q} {params.demonstration} --out {output.labels} --findings {output.findings}"
         " > {log} 2>&1"
