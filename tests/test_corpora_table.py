@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from pipeline.__main__ import main
 from pipeline.corpora.base import Index
 from pipeline.corpora.prepare import read
+from pipeline.corpora.readers.table import file as table_file
+from pipeline.corpora.readers.table import places
 from pipeline.corpora.readers.table.file import COLUMNS, NUMBERS
 from pipeline.corpora.readers.table.rows import WORD_S
 from pipeline.corpora.registry import READERS, make
@@ -812,6 +814,21 @@ def test_captions_that_cannot_be_used_are_lacking_only_where_a_row_has_no_words(
     assert [(f.segment, f.status, f.reason.split(": ")[1]) for f in lacking] == [
         ("b_002", "partial", "b.mp4 has several transcripts"), ("talk_002", "partial", "talk.vtt"),
     ]  # fmt: skip
+
+
+def test_a_table_is_read_once_and_so_is_each_folder(tmp_path, monkeypatch):
+    cells, folders, cell, names_in = [], [], table_file._cell, places.names_in
+    monkeypatch.setattr(table_file, "_cell", lambda text: cells.append(text) or cell(text))
+    monkeypatch.setattr(places, "names_in", lambda folder, *kind: folders.append(folder) or names_in(folder, *kind))
+    root = table(tmp_path, "video,annotation,part\nv/a.mp4,f/a.csv,train\nv/b.mp4,f/b.csv,NA\n", "v/a.mp4", "v/b.mp4")
+    for name in "ab":
+        table(tmp_path / "f", "label\njoy\n", name=f"{name}.csv")
+    known = corpus(root)
+    assert (known.task, known.protocols[0], known.frame_classes) == ("classes/frame", "parts", ("joy",))
+    assert [s.part for s in known.index().segments] == ["train", None]
+    assert known.protocols[0] == "parts"
+    assert sorted(cells) == ["NA", "f/a.csv", "f/b.csv", "train", "v/a.mp4", "v/b.mp4"]
+    assert sorted(folders) == [f"{root}/f", f"{root}/v"]
 
 
 def test_the_stage_says_which_table_was_read(tmp_path):

@@ -51,7 +51,7 @@ def test_a_cell_as_long_as_a_book_is_read(tmp_path):
     write_table(tmp_path / "segments.tsv", [segment], Segment)
     assert read_table(tmp_path / "segments.tsv", Segment) == [segment]
     (tmp_path / "labels.csv").write_text(f"text,label\n{segment.text},x\n")
-    (row,) = TableFile(tmp_path / "labels.csv", {}).rows()
+    (row,) = TableFile(tmp_path / "labels.csv", {}).rows
     assert row.cells["text"] == segment.text.strip()
 
 

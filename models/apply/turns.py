@@ -179,7 +179,7 @@ def _read_table(path: Path) -> Iterator[tuple[str | None, Span]]:
         log.info("--segments %s: columns that mean nothing here: %s", path, ", ".join(unused))
     if table.note:
         log.warning("--segments %s: %s", path, table.note)
-    for row in table.rows():
+    for row in table.rows:
         if isinstance(row, InputError):
             raise row
         cells = row.cells

@@ -129,7 +129,7 @@ def _transcripts(corpus: Corpus, index: Index) -> tuple[dict[str, str], dict[str
 
     look = cache(transcripts_in)
     recording_of = {u.unit_id: u.video or u.audio for u in units if not u.transcript}
-    named = {Path(u.video or u.audio or "").stem for u in units}
+    named = {os.path.splitext(os.path.basename(u.video or u.audio or ""))[0] for u in units}
     found, problems, claims = {}, {}, defaultdict(set)
     for unit_id, recording in recording_of.items():
         try:

@@ -29,7 +29,7 @@ Found = Mapping[str, Sequence[tuple[int, str]]]
 COLUMNS = ("word", "start", "end")
 
 
-def transcripts_in(folder: Path) -> Found:
+def transcripts_in(folder: str) -> Found:
     """The transcripts of a folder by the name of their video: how surely each is of it, 0 the most, and its own name.
 
     Its name is the video's, with the suffix in any case, or the video's with a language as ``clip.en.vtt``; of several
@@ -46,7 +46,7 @@ def transcripts_in(folder: Path) -> Found:
     return found
 
 
-def _names_in(folder: Path) -> list[str]:
+def _names_in(folder: str) -> list[str]:
     """Names in a folder, sorted; none where it is not there, or nobody may look."""
     try:
         return sorted(os.listdir(folder))
@@ -69,7 +69,7 @@ def folder_of_own(recordings: str) -> str | None:
 def find_transcript(
     root: Path,
     video: str,
-    look: Callable[[Path], Found] = transcripts_in,
+    look: Callable[[str], Found] = transcripts_in,
     recordings: Collection[str] | None = None,
     is_other: Callable[[Path], bool] = lambda path: False,
 ) -> Path | None:
@@ -79,12 +79,14 @@ def find_transcript(
     the names, without suffix, of all that may have transcripts of their own; None: of all beside the video. What
     ``is_other`` says of a file is known to be something else.
     """
-    stem, found = Path(video).stem, []
-    recordings = recordings_of(_names_in((root / video).parent)) if recordings is None else recordings
-    fuller = root / (folder_of_own(os.path.dirname(video)) or FOLDER)
-    supplied = fuller if look(fuller).get(stem) else root / FOLDER
-    for folder in dict.fromkeys([(root / video).parent, supplied]):
-        found += [(rank, folder / name) for rank, name in look(folder).get(stem, ())]
+    folder, name = os.path.split(video)
+    stem = os.path.splitext(name)[0]
+    beside, fuller, general = (os.path.join(root, x) for x in (folder, folder_of_own(folder) or FOLDER, FOLDER))
+    supplied = fuller if look(fuller).get(stem) else general
+    found = [(rank, Path(x, own)) for x in dict.fromkeys([beside, supplied]) for rank, own in look(x).get(stem, ())]
+    if not found:
+        return None
+    recordings = recordings_of(_names_in(beside)) if recordings is None else recordings
     found = [(rank, path) for rank, path in found if path.is_file() and not (rank and path.stem in recordings)]
     found = [(rank, path) for rank, path in found if not is_other(path)]
     best = [path for rank, path in found if rank == min(found)[0]]

@@ -162,18 +162,20 @@ class Reader(Corpus):
         texts = filter(None, map(_text_of, self._annotations()))
         return tuple(sorted(set().union(*(labels_in(text, self.config.missing) for text in texts))))
 
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self.root)
+
     def _annotations(self) -> list[Path]:
         """The files that the column annotation names, each once."""
-        rows = [row for row in self.table.rows() if not isinstance(row, InputError)]
-        places = Places(self.root)
-        found = dict.fromkeys(places.file(row.cells["annotation"]) for row in rows if "annotation" in row.cells)
-        return [self.root / path for path in found if path]
+        cells = (row.cells.get("annotation") for row in self.table.rows if not isinstance(row, InputError))
+        return [self.root / path for path in dict.fromkeys(map(self._places.file, filter(None, cells))) if path]
 
-    @property
+    @cached_property
     def protocols(self) -> tuple[str, ...]:  # type: ignore[override]
         """Splits that the columns allow; the first is the default. Parts are none where no row is for training."""
         columns = self.table.columns
-        rows = self.table.rows() if "part" in columns else ()
+        rows = self.table.rows if "part" in columns else ()
         parts = {row.cells.get("part", "").lower() for row in rows if not isinstance(row, InputError)}
         possible = {
             "parts": any(PARTS.get(part) == "train" for part in parts),
@@ -207,7 +209,7 @@ class Reader(Corpus):
                     f"as in columns: {{{name}: score}}"
                 )
         of_what = self.task.partition(":")[0]
-        found = read_rows(table, self.root, self.key, self.task)
+        found = read_rows(table, self._places, self.key, self.task)
         if of_what == "classes/segment" and not self.config.task:
             _refuse_numbers(table, found)
         notes = [("partial", note) for note in (table.note, table.emptied, self._other_headers()) if note]

@@ -32,12 +32,13 @@ PARTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: its cells by our names of the columns, those that are empty left out."""
+    """One line of a table: its cells by our names of the columns, without empty ones, and those that count as empty."""
 
     line: int
     cells: Mapping[str, str]
+    emptied: Mapping[str, str]
 
 
 class TableFile:
@@ -54,7 +55,7 @@ class TableFile:
         targets: Sequence[str] = (),
         missing: Collection[str] = MISSING,
     ):
-        self.path, self.names, self.targets, self.missing = path, names, targets, missing
+        self.path, self.names, self.targets, self.missing = path, names, targets, frozenset(missing)
         self._ours = {name.lower(): name for name in (*COLUMNS, *targets)}
 
     @property
@@ -63,24 +64,20 @@ class TableFile:
         return self.path.name
 
     @cached_property
-    def _text(self) -> tuple[str, str | None]:
+    def _text(self) -> tuple[str, int, str | None]:
+        """Its text from the header on, how many lines stand in front of that, and what was odd about the file."""
         if self.path.suffix.lower() in (".xlsx", ".xls", ".ods"):
             raise InputError(f"{self.name} is a spreadsheet; save it as CSV (UTF-8) and name that file")
         try:
             text, note = read_text(self.path)
         except InputError as error:
             raise InputError(f"{error}; a table is saved as CSV or TSV in UTF-8") from None
-        return re.sub(r"\r\n?", "\n", text), note
+        return *from_header(text), note
 
     @property
     def note(self) -> str | None:
         """What was odd about its text."""
-        return self._text[1]
-
-    @cached_property
-    def _begin(self) -> int:
-        """Where the header begins in the text."""
-        return BEFORE.match(self._text[0]).end()
+        return self._text[2]
 
     @cached_property
     def columns(self) -> dict[str, int]:
@@ -112,40 +109,35 @@ class TableFile:
 
     @cached_property
     def separator(self) -> str:
-        """The one that makes the most known columns of the header."""
-        first = self._text[0][self._begin :].split("\n", 1)[0]
-        known = {*self._ours, *map(_plain, self.names.values())}
-        splits = {s: [_plain(name) for name in next(csv.reader([first], delimiter=s), [])] for s in SEPARATORS}
-        return max(SEPARATORS, key=lambda s: (len(known.intersection(splits[s])), len(splits[s])))
+        """What stands between its cells."""
+        return sniff(self._text[0], {*self._ours, *map(_plain, self.names.values())})[0]
 
-    @property
+    @cached_property
     def _header(self) -> list[str]:
         return [_plain(name) for name in next(self._records(), (0, []))[1]]
 
-    def rows(self) -> Iterator[Row | InputError]:
+    @cached_property
+    def rows(self) -> list[Row | InputError]:
         """Each row in order, or why it cannot be used; empty lines are left out."""
         columns, width = self.columns, len(self._header)
+        found: list[Row | InputError] = []
         records = self._records()
         next(records, None)
         for line, record in records:
             if len(record) > width and any(record[width:]):
-                yield InputError(
-                    f"{self.name}, line {line}: {len(record)} fields under {width} columns; put text that holds "
-                    f"{self.separator!r} in double quotes"
-                )
-                continue
-            cells = {name: _cell(record[k]) for name, k in columns.items() if k < len(record)}
-            if any(map(str.strip, record)):
-                yield Row(line, {name: cell for name, cell in cells.items() if cell and cell not in self.missing})
+                why = f"{self.name}, line {line}: {len(record)} fields under {width} columns; put text that holds "
+                found.append(InputError(f"{why}{self.separator!r} in double quotes"))
+            elif any(map(str.strip, record)):
+                cells = {name: cell for name, k in columns.items() if k < len(record) and (cell := _cell(record[k]))}
+                emptied = {name: cells.pop(name) for name in [*cells] if cells[name] in self.missing}
+                found.append(Row(line, cells, emptied))
+        return found
 
     @property
     def emptied(self) -> str | None:
         """Which cells count as empty by what they hold, in a sentence; where a number lacks, its row says so."""
-        ours = {k: name for name, k in self.columns.items() if name not in self.numbers}
-        records = self._records()
-        next(records, None)
-        cells = ((ours[k], _cell(text)) for _, record in records for k, text in enumerate(record) if k in ours)
-        found = [(name, cell) for name, cell in cells if cell in self.missing]
+        numbers, rows = self.numbers, (row for row in self.rows if isinstance(row, Row))
+        found = [(name, cell) for row in rows for name, cell in row.emptied.items() if name not in numbers]
         if not found:
             return None
         counts = Counter(name for name, _ in found)
@@ -157,17 +149,32 @@ class TableFile:
 
     def _records(self) -> Iterator[tuple[int, list[str]]]:
         """Each record with the number of the line on which it begins."""
-        text, begin = self._text[0], self._begin
-        reader = csv.reader(io.StringIO(text[begin:], newline=""), delimiter=self.separator, strict=True)
-        line = before = text.count("\n", 0, begin) + 1
+        text, before, _ = self._text
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=self.separator, strict=True)
+        line = first = before + 1
         try:
             for record in reader:
                 yield line, record
-                line = before + reader.line_num
+                line = first + reader.line_num
         except csv.Error as error:
             raise InputError(
                 f"{self.name}, line {line}: {error}; close every double quote, and write one within a text twice"
             ) from None
+
+
+def from_header(text: str) -> tuple[str, int]:
+    """A text from the header of its table on, line ends made alike, and how many lines stand in front of that."""
+    text = re.sub(r"\r\n?", "\n", text)
+    begin = BEFORE.match(text).end()
+    return text[begin:], text.count("\n", 0, begin)
+
+
+def sniff(text: str, known: set[str]) -> tuple[str, list[str]]:
+    """The separator that makes the most known columns of a text's first line, and the columns that it makes."""
+    first = text.split("\n", 1)[0]
+    readers = {s: csv.reader([first], delimiter=s, skipinitialspace=True) for s in SEPARATORS}
+    splits = {s: [_plain(name) for name in next(reader, [])] for s, reader in readers.items()}
+    return max(splits.items(), key=lambda split: (len(known.intersection(split[1])), len(split[1])))
 
 
 def _cell(text: str) -> str:

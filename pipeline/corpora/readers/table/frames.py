@@ -7,14 +7,13 @@ it would give frames the labels of others.
 import csv
 import io
 import math
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.corpora.frame_rows import FrameRows, apart, to_frames
-from pipeline.corpora.readers.table.file import BEFORE, MISSING, NUMBERS, SEPARATORS, is_label, number
+from pipeline.corpora.readers.table.file import MISSING, NUMBERS, from_header, is_label, number, sniff
 from pipeline.records import InputError
 from pipeline.store import Rows
 from pipeline.timebase import frame_ranges_s
@@ -22,6 +21,7 @@ from pipeline.timebase import frame_ranges_s
 LABEL = "label"
 TIMES = ("time_s", "start_s", "end_s")
 FRAME = "frame"
+KNOWN = {LABEL, *NUMBERS, *TIMES, FRAME}
 TOLERANCE_S = 1e-3  # times in files are often rounded to milliseconds
 LONGEST_HOLD = 2  # a sample holds for this many usual steps at most; anything longer is a gap
 STRAY = 0.01  # more rows than this share do not have the time of another by rounding
@@ -45,8 +45,9 @@ def task_of(text: str, given: str | None = None) -> str:
 
     Raises InputError where no column is a label, valence, arousal or dominance.
     """
-    first = _from_header(text)[0].split("\n", 1)[0]
-    names = _names(first, _separator(first))
+    text, _ = from_header(text.rstrip())
+    first = text.split("\n", 1)[0]
+    names = sniff(first, KNOWN)[1]
     if given is None and LABEL in names:
         return "classes/frame"
     known = [name for name in NUMBERS if name in names]
@@ -180,19 +181,13 @@ def _past(count: int, rows: int) -> str | None:
     return f"{count} of {rows} rows lie past the last frame and were not used" if count else None
 
 
-def _from_header(text: str) -> tuple[str, int]:
-    """A file's text from its header on, and how many lines stand in front of it, as they may in any table."""
-    text = re.sub(r"\r\n?", "\n", text.rstrip())
-    begin = BEFORE.match(text).end()
-    return text[begin:], text.count("\n", 0, begin)
-
-
 def _cells(text: str, wanted: Sequence[str] = ()) -> tuple[list[str], list[list[str]], list[int]]:
     """The header, which may have the columns wanted, the rows, and the line on which each of them ends."""
-    text, before = _from_header(text)
+    text, before = from_header(text.rstrip())
     if not text:
         raise InputError("the file is empty")
-    reader = _reader(text, _separator(text.split("\n", 1)[0], wanted), strict=True)
+    separator, _ = sniff(text, {*KNOWN, *wanted})
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=True)
     try:
         records = [([cell.strip() for cell in record], before + reader.line_num) for record in reader]
     except csv.Error as error:
@@ -201,21 +196,6 @@ def _cells(text: str, wanted: Sequence[str] = ()) -> tuple[list[str], list[list[
         ) from None
     rows, line = zip(*records)
     return [name.lower() for name in rows[0]], list(rows[1:]), list(line[1:])
-
-
-def _reader(text: str, separator: str, strict: bool = False):
-    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict, skipinitialspace=True)
-
-
-def _names(header: str, separator: str) -> list[str]:
-    return [name.strip().lower() for name in next(_reader(header, separator), [])]
-
-
-def _separator(header: str, wanted: Sequence[str] = ()) -> str:
-    """The one that makes the most known columns of the header."""
-    known = {LABEL, *NUMBERS, *TIMES, FRAME, *wanted}
-    splits = {separator: _names(header, separator) for separator in SEPARATORS}
-    return max(SEPARATORS, key=lambda separator: (len(known.intersection(splits[separator])), len(splits[separator])))
 
 
 def _times(header: list[str], rows: list[list[str]]) -> tuple[np.ndarray | None, np.ndarray | None]:

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
-from pathlib import Path
 from typing import cast
 
 from pipeline.corpora.base import Index
@@ -36,16 +35,15 @@ class Entry:
         return self.video or self.audio or f"line {self.row.line}"
 
 
-def read_rows(table: TableFile, root: Path, key: str, task: str) -> Index:
+def read_rows(table: TableFile, places: Places, key: str, task: str) -> Index:
     """Units, segments and labels of a table; raises InputError where no row can be used or two have one id.
 
     ``key`` is where the root stands in the configuration, ``task`` what is predicted: a segment without what it
     takes is a finding, and is predicted and not scored.
     """
-    found = Index()
-    places = Places(root)
+    found, counted = Index(), f"Paths count from {key}, which is {places.root}"
     recordings: dict[str, list[Entry]] = defaultdict(list)
-    for row in table.rows():
+    for row in table.rows:
         if isinstance(row, InputError):
             found.say("corpus", "absent", str(row))
             continue
@@ -53,10 +51,10 @@ def read_rows(table: TableFile, root: Path, key: str, task: str) -> Index:
             recordings[entry.key].append(entry)
     first = f"; the first: {found.findings[0].reason}" if found.findings else ""
     if not recordings:
-        raise InputError(f"{table.name}: no row can be used{first}. Paths count from {key}, which is {root}")
+        raise InputError(f"{table.name}: no row can be used{first}. {counted}")
     lacking = [finding for finding in found.findings if finding.modality in SOURCES]
     if lacking and not any(entries[0].video or entries[0].audio for entries in recordings.values()):
-        raise InputError(f"{lacking[0].reason}, nor any other that it names. Paths count from {key}, which is {root}")
+        raise InputError(f"{lacking[0].reason}, nor any other that it names. {counted}")
     unit_ids = _name(table, recordings)
     for of_recording, entries in recordings.items():
         _read_recording(table, places, unit_ids[of_recording], entries, task, found)
