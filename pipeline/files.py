@@ -54,3 +54,11 @@ def digest_file(path: Path) -> str:
 def what_lies_at(path: Path) -> str:
     """What there is in place of a plain file, in words."""
     return "a folder" if path.is_dir() else "a pipe or device"
+
+
+LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN"}  # waste bins and previews too
+
+
+def is_litter(name: str) -> bool:
+    """Whether a program left this name for itself: hidden, such as AppleDouble ``._x``, or a spreadsheet's ``~$x``."""
+    return name.startswith((".", "~$")) or name in LITTER

@@ -8,14 +8,15 @@ read. What there is to find decides no result, so this module is part of no stag
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pydantic.dataclasses
@@ -34,6 +35,7 @@ class NoOptions:
     """The table of a plug that has no options."""
 
 
+@dataclass(eq=False)
 class Registry:
     """All plugs of one kind: ``kind`` is what one is called, ``base`` the class that it derives from.
 
@@ -41,15 +43,11 @@ class Registry:
     ``required`` names attributes that a class must set, each with the values that it may have, () for any.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        base: str,
-        group: str,
-        built_in: Mapping[str, str],
-        required: Mapping[str, Sequence[str]] = MappingProxyType({}),
-    ):
-        self.kind, self.base, self.group, self.built_in, self.required = kind, base, group, built_in, required
+    kind: str
+    base: str
+    group: str
+    built_in: Mapping[str, str]
+    required: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def names(self) -> list[str]:
         """Names that need no module: those built in and those of installed packages."""
@@ -93,7 +91,7 @@ class Registry:
         return found
 
     def _module(self, module: str, name: str):
-        file = Path(module).expanduser().resolve() if module.endswith(".py") else None
+        file = Path(os.path.expanduser(module)).resolve() if module.endswith(".py") else None
         if file and not file.is_file():
             expected = "" if str(file) == module else f"it is expected at {file}; "
             raise InputError(

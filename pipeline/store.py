@@ -272,8 +272,11 @@ def merge(paths: Sequence[str | Path], out: str | Path) -> None:
     reference = stores[0]
     for store in stores[1:]:
         for key, value in _recipe(reference.attributes).items():
-            if _recipe(store.attributes)[key] != value:
-                raise InputError(f"{store.path}: {key} differs from {reference.path}; delete both and run again")
+            if (other := _recipe(store.attributes)[key]) != value:
+                raise InputError(
+                    f"{store.path}: {key} is {other}, but {value} in {reference.path}; delete all {len(stores)} parts, "
+                    "for the others may differ, too, and run again"
+                )
         if store.dim != reference.dim:
             raise InputError(f"{store.path}: rows of width {store.dim}, but {reference.dim} in {reference.path}")
     order = sorted((segment_id, k) for k, store in enumerate(stores) for segment_id in store)

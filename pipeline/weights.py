@@ -1,7 +1,7 @@
 """Checkpoints: where they come from, which of their files are loaded, and their digests, checked at every use.
 
 A checkpoint is a folder with a ``weights.json`` that names its source, its revision and the SHA-256 of every other
-file. ``weights.lock.yaml`` keeps the same digests for all sources, to be put under version control.
+file. ``weights.lock.yaml`` keeps the same digests for all that is pinned, to be put under version control.
 """
 
 import json
@@ -16,11 +16,10 @@ from typing import Literal
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pipeline.files import digest_file, replacing, write_json
+from pipeline.files import digest_file, is_litter, replacing, write_json
 from pipeline.records import InputError
 
 MANIFEST = "weights.json"
-NOT_OF_THE_CHECKPOINT = {MANIFEST, ".snakemake_timestamp"}  # the latter is how a workflow marks a folder
 _HUB = re.compile(r"(?P<name>(?:[\w.-]+/)?[\w.-]+)@(?P<revision>.+)", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _URL = re.compile(r"(?P<file>https?://[^\s#/]+/[^\s#]+)(#(?P<pin>\S*))?", re.ASCII)
@@ -102,9 +101,10 @@ def slug(text: str) -> str:
 
 
 def digest_files(folder: Path) -> dict[str, dict]:
-    """``{relative name: {sha256, bytes}}`` of every file of a checkpoint but its manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in NOT_OF_THE_CHECKPOINT)
-    return {p.relative_to(folder).as_posix(): {"sha256": digest_file(p), "bytes": p.stat().st_size} for p in files}
+    """``{relative name: {sha256, bytes}}`` of every file of a checkpoint but its manifest and litter."""
+    files = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != MANIFEST)
+    own = [p for p in files if not any(map(is_litter, p.relative_to(folder).parts))]
+    return {p.relative_to(folder).as_posix(): {"sha256": digest_file(p), "bytes": p.stat().st_size} for p in own}
 
 
 def seal(folder: Path, source: str, revision: str | None = None, allow_pickle: bool = False) -> dict:
@@ -170,16 +170,11 @@ def compare(expected: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> li
     return problems
 
 
-def allows_pickle(folder: Path) -> bool:
-    """Whether pickled weights of this checkpoint were explicitly allowed when it was fetched."""
-    return bool((read_manifest(folder) or {}).get("allow_pickle"))
-
-
 def pickled(folder: Path) -> bool:
     """Whether a checkpoint is only there as a pickle; raises InputError where none was allowed when it was fetched."""
-    if any(folder.glob("*.safetensors")):
+    if any(folder.glob("[!.]*.safetensors")):
         return False
-    if any(folder.glob("pytorch_model*.bin")) and allows_pickle(folder):
+    if any(folder.glob("pytorch_model*.bin")) and (read_manifest(folder) or {}).get("allow_pickle"):
         return True
     raise InputError(
         f"{folder}: holds no model.safetensors; pickled weights are read only where they were fetched with "
@@ -193,6 +188,7 @@ def needed(names: list[str], where: str, allow_pickle: bool = False) -> list[str
     Weights are safetensors, else ONNX, else CTranslate2's model.bin, else word vectors, else a pickle where that is
     allowed. Raises InputError where there are none.
     """
+    names = [n for n in names if not is_litter(n)]
     small = [n for n in names if n in _SMALL or _TOKENIZER_MODEL.fullmatch(n)]
     for pattern in (_SAFE, _ONNX, *([_CTRANSLATE2] if "model.bin" in names else []), _VECTORS):
         if found := [n for n in names if pattern.fullmatch(n)]:
@@ -217,12 +213,9 @@ def local_files(source: Source, allow_pickle: bool) -> list[Path]:
     path = Path(source.location)
     if not path.exists():
         raise InputError(f"weights {source.text}: {path} does not exist")
-    folder, names = (path.parent, [path.name]) if path.is_file() else (path, sorted(_names(path)))
+    folder = path.parent if path.is_file() else path
+    names = [path.name] if path.is_file() else [p.name for p in path.iterdir() if p.is_file()]
     return [folder / name for name in needed(names, f"weights {source.text}", allow_pickle)]
-
-
-def _names(folder: Path) -> list[str]:
-    return [p.name for p in folder.iterdir() if p.is_file() and p.name != MANIFEST]
 
 
 @contextmanager
@@ -265,7 +258,7 @@ def check_lock(lock: Path, source: str, files: Mapping[str, Mapping]) -> None:
         entries[source] = {name: dict(each) for name, each in files.items()}
         with replacing(lock) as temporary:
             temporary.write_text(
-                "# Digests of every file of every checkpoint; written when fetched, checked ever after.\n"
+                "# Digests of every file of every pinned checkpoint; written when fetched, checked ever after.\n"
                 + yaml.safe_dump(entries, sort_keys=True),
                 encoding="utf-8",
             )

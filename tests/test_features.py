@@ -1,6 +1,7 @@
 """The driver: pieces, batches, order, masks, checks, provenance, and the two command lines around it."""
 
 import json
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -291,6 +292,26 @@ def test_words_of_one_recording_never_reach_another_in_its_file(results):
     made = Letters()
     jobs = {job.segment_id: job.piece.words for job in read_pieces(segments, results, made)}
     assert jobs == {"u1_a": ["w0", "w2"], "u1_b": ["w0", "w2", "w9"], "u2_a": ["w1"], "u2_silent": ["w1"]}
+
+
+def test_a_file_is_opened_once_while_it_is_in_use_and_few_are_held(tmp_path, monkeypatch):
+    """Segments come by id, which may lead back to one recording after each of 29 others."""
+    opened, held = [], weakref.WeakSet()
+
+    class Watched(pieces.SpokenWords):
+        def __init__(self, words):
+            super().__init__(words)
+            opened.append(len(held))
+            held.add(self)
+
+    monkeypatch.setattr(pieces, "SpokenWords", Watched)
+    order = [unit for k in range(29) for unit in ("often", f"u{k}")]
+    for unit in set(order):
+        write_table(tmp_path / "words" / f"{unit}.tsv", [Word("w1", 0.0, 1.0, "asr")], Word)
+    jobs = read_pieces([Segment(f"{k:02}", unit, "who") for k, unit in enumerate(order)], tmp_path, Letters())
+    assert [job.piece.words for job in jobs] == [["w1"]] * 58
+    assert len(opened) == 30
+    assert max(opened) <= 8
 
 
 def test_batches_hold_pieces_of_similar_length():

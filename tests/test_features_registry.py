@@ -105,6 +105,8 @@ def test_own_extractor_that_cannot_be_used(own, tmp_path):
         registry.EXTRACTORS.load(gone)
     with pytest.raises(InputError, match=f"there is no such file; it is expected at {Path.cwd()}/none.py; put"):
         registry.EXTRACTORS.load("none.py:Peak")
+    with pytest.raises(InputError, match=f"there is no such file; it is expected at {Path.cwd()}/~no one/x.py; put"):
+        registry.EXTRACTORS.load("~no one/x.py:Peak")
     with pytest.raises(InputError, match=r"cannot be imported .*put its folder on PYTHONPATH"):
         registry.EXTRACTORS.load("no_such_module:Peak")
     for text, said in (("def (:\n", "invalid syntax"), ("\n\nx = 1 / 0\n", "ZeroDivisionError: .*, line 3")):

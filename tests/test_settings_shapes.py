@@ -16,7 +16,8 @@ from workflow.overlay import patch
 from workflow.planned import Corpora
 
 WORDS = [
-    "", " ", "x", "0", "self", "A+V", "A+X", "bert", "audio", "all", "~nobody/x", "demo:bert", "no.py:Plug", ":", "\0",
+    "", " ", "x", "0", "self", "A+V", "A+X", "bert", "audio", "all", "~nobody/x", "~no one/x.py:Plug", "demo:bert",
+    "no.py:Plug", ":", "\0",
 ]  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers(-2, 9) | st.floats() | st.sampled_from(WORDS)
 KEYS = st.sampled_from([*WORDS, "extractor", "stores", "modality", "inputs", "model", "weights", 5, None])

@@ -59,6 +59,8 @@ def test_two_widths_in_one_file_are_refused_with_the_line(tmp_path, wrong):
 def test_what_is_no_file_of_vectors_is_said(tmp_path):
     with pytest.raises(InputError, match="has something that is not a number"):
         looked_up(made(tmp_path, ["hello 1 x 3"]), "hello")
+    (tmp_path / "weights" / "._some.3d.txt").write_bytes(b"left by macOS")
+    assert vector_file(tmp_path / "weights").name == "some.3d.txt"
     (tmp_path / "weights" / "other.vec").write_text("a 1\n")
     with pytest.raises(InputError, match="of word vectors; there are: other"):
         vector_file(tmp_path / "weights")

@@ -22,6 +22,7 @@ from safetensors.numpy import save
 
 from pipeline import weights
 from pipeline.features.checkpoint import load_processor
+from pipeline.features.command import build
 from pipeline.features.fetch import fetch
 from pipeline.features.weights_command import weights as weights_command
 from pipeline.records import InputError
@@ -225,7 +226,7 @@ def test_pickle_only_when_allowed_and_never_beside_safetensors(hub, tmp_path):
         fetch(SOURCE, tmp_path / "w")
     fetch(SOURCE, tmp_path / "w", allow_pickle=True)
     assert (tmp_path / "w" / "pytorch_model.bin").exists()
-    assert weights.allows_pickle(tmp_path / "w")
+    assert weights.pickled(tmp_path / "w")
     assert "pytorch_model.bin" not in weights.needed(list(FILES), "x", allow_pickle=True)
 
 
@@ -306,6 +307,37 @@ def test_local_folder_file_and_url(tmp_path, form):
     assert sorted(weights.verify(out)["sha256"]) == expected
     with pytest.raises(InputError, match="does not exist"):
         fetch(f"{tmp_path}/none", tmp_path / "x")
+
+
+def test_what_lies_at_a_path_is_copied_again_where_it_has_changed(tmp_path):
+    """Trained further, say: no lock holds it to what it was; what is as it was is left alone."""
+    folder, out = with_file(tmp_path, "model.safetensors", FILES["model.safetensors"]), tmp_path / "w"
+    fetch(str(folder), out, lock=tmp_path / "lock.yaml")
+    first = os.stat(out).st_ino, os.stat(out / "weights.json").st_mtime_ns
+    fetch(str(folder), out, lock=tmp_path / "lock.yaml")
+    assert (os.stat(out).st_ino, os.stat(out / "weights.json").st_mtime_ns) == first
+    changed = save({"weight": np.ones(4, np.float32)})
+    (folder / "model.safetensors").write_bytes(changed)
+    (folder / "vocab.txt").unlink()
+    fetch(str(folder), out, lock=tmp_path / "lock.yaml")
+    files = {"config.json": FILES["config.json"], "model.safetensors": changed}
+    assert weights.verify(out)["sha256"] == {name: hashlib.sha256(held).hexdigest() for name, held in files.items()}
+    assert not (tmp_path / "lock.yaml").exists()
+
+
+def test_what_other_programs_leave_in_a_folder_is_nothing_of_the_checkpoint(tmp_path):
+    """As macOS and Windows leave it where a folder is looked into, or copied to a disk of theirs."""
+    source, out = tmp_path / "net", tmp_path / "w"
+    source.mkdir()
+    onnx_mean_of_channels(source / "net.onnx")
+    for folder in (source, out):
+        if folder == out:
+            fetch(str(source), out)
+            assert sorted(os.listdir(out)) == ["net.onnx", "weights.json"]
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._net.onnx"):
+            (folder / name).write_bytes(b"litter")
+        assert list(weights.verify(folder)["sha256"]) == ["net.onnx"]
+        build("onnx_image", {}, folder, "cpu")
 
 
 def test_verify_names_each_file(tmp_path):

@@ -25,6 +25,7 @@ from models.settings import Settings
 from models.truth import rated
 from pipeline import weights as checkpoints
 from pipeline.cli import FOLDER, results_option
+from pipeline.files import is_litter
 from pipeline.log import log
 from pipeline.records import Assignment, InputError, Segment, read_table
 from pipeline.store import FeatureStore
@@ -199,5 +200,4 @@ def _copy_weights(source: Path, target: Path) -> None:
     if not source.is_dir():
         raise InputError(f"{source}: the weights to be copied are not there; give their folder with --weights")
     if not target.exists():
-        marks = shutil.ignore_patterns(*(checkpoints.NOT_OF_THE_CHECKPOINT - {checkpoints.MANIFEST}))
-        shutil.copytree(source, target, ignore=marks)
+        shutil.copytree(source, target, ignore=lambda _, names: set(filter(is_litter, names)))

@@ -14,7 +14,7 @@ from pipeline.audio_file import EDGE_TOLERANCE_S
 from pipeline.container import MediaError, audio_streams, open_media, video_streams, which
 from pipeline.corpora.resolve import length_of
 from pipeline.corpora.transcripts import COLUMNS, find_transcript, in_short, is_other_table, read_cues
-from pipeline.corpora.tree import is_litter
+from pipeline.files import is_litter
 from pipeline.log import log
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES, safe_id, unfinished
 from pipeline.records import InputError, Segment, Side, Unit

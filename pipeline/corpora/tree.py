@@ -8,14 +8,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from pipeline.files import is_litter
 from pipeline.records import InputError
-
-LITTER = {"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN"}  # waste bins and previews too
-
-
-def is_litter(name: str) -> bool:
-    """Whether a program left this name for itself: hidden, such as AppleDouble ``._x``, or a spreadsheet's ``~$x``."""
-    return name.startswith((".", "~$")) or name in LITTER
 
 
 def files(folder: Path, suffix: str) -> list[Path]:

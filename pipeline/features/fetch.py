@@ -18,8 +18,9 @@ from pipeline.weights import Source, check_lock, local_files, needed, parse, rea
 def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = None) -> dict:
     """Bring a checkpoint to ``out`` and return its manifest; does nothing where it is already there and whole.
 
-    The folder appears only when complete. Raises InputError where the source is not there, does not arrive as
-    announced, cannot be opened, or differs from the lock file.
+    What lies at a path may change: where it has, it is copied again, and no lock file holds it. The folder appears only
+    when complete. Raises InputError where the source is not there, does not arrive as announced, cannot be opened, or
+    differs from the lock file.
     """
     from filelock import FileLock
 
@@ -30,10 +31,11 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.parent / f".{out.name}.guard"):
         manifest = read_manifest(out)
-        if manifest and manifest["source"] == text:
+        there = manifest and manifest["source"] == text and _is_current(source, manifest["files"], allow_pickle)
+        partial = out.parent / f".{out.name}.partial"  # kept after a broken download, which then goes on
+        if there:
             verify(out)
         else:
-            partial = out.parent / f".{out.name}.partial"  # kept after a broken download, which then goes on
             {"hub": _from_hub, "url": _from_url, "path": _from_path}[source.kind](source, partial, allow_pickle)
             try:
                 check_openable(partial, f"weights {text}")
@@ -41,19 +43,22 @@ def fetch(text: str, out: Path, allow_pickle: bool = False, lock: Path | None = 
                 shutil.rmtree(partial, ignore_errors=True)
                 raise
             manifest = seal(partial, text, source.revision, allow_pickle)
-            if lock is not None:
-                check_lock(lock, text, manifest["files"])
+        if lock is not None and source.remote:
+            check_lock(lock, text, manifest["files"])
+        if not there:
             shutil.rmtree(out, ignore_errors=True)
             partial.rename(out)
-            log.info("%s: %d files, %.1f MB", text, len(manifest["files"]), _bytes(manifest["files"]) / 1e6)
-            return manifest
-        if lock is not None:
-            check_lock(lock, text, manifest["files"])
+            size = sum(each["bytes"] for each in manifest["files"].values())
+            log.info("%s: %d files, %.1f MB", text, len(manifest["files"]), size / 1e6)
         return manifest
 
 
-def _bytes(files: dict) -> int:
-    return sum(each["bytes"] for each in files.values())
+def _is_current(source: Source, files: dict, allow_pickle: bool) -> bool:
+    """Whether what was fetched is what the source holds, as it always is where that is pinned."""
+    if source.remote:
+        return True
+    now = {file.name: digest_file(file) for file in local_files(source, allow_pickle)}
+    return now == {name: each["sha256"] for name, each in files.items()}
 
 
 def _from_path(source: Source, partial: Path, allow_pickle: bool) -> None:

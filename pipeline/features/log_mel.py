@@ -1,5 +1,6 @@
 """Log-mel spectrograms: plain rows, and the overlapping patches that VGGish looks at."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -117,8 +118,7 @@ class VggishLogMel(Extractor):
         return [piece.rows(self._patches(piece), self.patch_s, self.config.patch_hop_s) for piece in batch]
 
     def _patches(self, piece: AudioPiece) -> np.ndarray:
-        missing = max(0, round(self.patch_s * piece.sample_rate_hz) - len(piece))
-        padded = AudioPiece(piece.segment_id, np.pad(piece.samples, (0, missing)), piece.sample_rate_hz, piece.start_s)
+        padded = replace(piece, samples=piece.padded(round(self.patch_s * piece.sample_rate_hz)))
         rows = log_mel(padded, self.window_s, self.hop_s, vggish_bank(), 1.0, 0.01)
         step = round(self.config.patch_hop_s / self.hop_s)
         patches = np.lib.stride_tricks.sliding_window_view(rows, PATCH_ROWS, axis=0)[::step]  # (N, 64, 96)

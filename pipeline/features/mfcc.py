@@ -64,9 +64,8 @@ class Mfcc(Extractor):
         from torchaudio.functional import compute_deltas
 
         window = sample_count(self.config.window_s, piece.sample_rate_hz)
-        samples = np.pad(piece.samples, (0, max(0, window - len(piece))))
         with torch.inference_mode():
-            values = self._transform(torch.from_numpy(samples))
+            values = self._transform(torch.from_numpy(piece.padded(window)))
             if self.config.deltas:
                 first = compute_deltas(values, DELTA_WINDOW)
                 values = torch.cat([values, first, compute_deltas(first, DELTA_WINDOW)])

@@ -78,7 +78,7 @@ class OnnxImage(Extractor):
         self.places = tuple({1, 2, 3} - {axis})
 
     def _file(self) -> Path:
-        there = sorted(self.weights.glob("*.onnx"))
+        there = sorted(self.weights.glob("[!.]*.onnx"))
         files = [f for f in there if self.config.file in (None, f.name)]
         if len(files) != 1:
             names = ", ".join(f.name for f in there) or "none"

@@ -60,8 +60,7 @@ class OpenSmile(Extractor):
         return [self._rows(piece) for piece in batch]
 
     def _rows(self, piece: AudioPiece) -> Rows:
-        samples = np.pad(piece.samples, (0, max(0, piece.sample_rate_hz // 2 - len(piece))))
-        table = self._smile.process_signal(samples, piece.sample_rate_hz)
+        table = self._smile.process_signal(piece.padded(piece.sample_rate_hz // 2), piece.sample_rate_hz)
         values = table.to_numpy(np.float32)
         begin_s, end_s = (table.index.get_level_values(k).total_seconds().to_numpy() for k in ("start", "end"))
         keep = begin_s * piece.sample_rate_hz < len(piece)

@@ -21,14 +21,17 @@ class AudioPiece:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def padded(self, count: int) -> np.ndarray:
+        """The samples, with zeros behind them where they are fewer than ``count``."""
+        return np.pad(self.samples, (0, max(0, count - len(self))))
+
     def windows(self, window_s: float, hop_s: float) -> np.ndarray:
         """(N, window) view of the samples, one window every ``hop_s``; sound shorter than one is padded with zeros.
 
         Window and hop are taken as the nearest whole numbers of samples, here as in ``rows``.
         """
         window, hop = (sample_count(s, self.sample_rate_hz) for s in (window_s, hop_s))
-        samples = np.pad(self.samples, (0, max(0, window - len(self.samples))))
-        return np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+        return np.lib.stride_tricks.sliding_window_view(self.padded(window), window)[::hop]
 
     def rows(self, values: np.ndarray, window_s: float, hop_s: float) -> Rows:
         """Rows of ``values`` (N, D), row i being made from the window that begins ``i * hop_s`` into the piece."""

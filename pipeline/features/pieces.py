@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,14 +48,10 @@ def prepared_file(results: Path, modality: Modality, segment: Segment) -> Path:
 
 def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor) -> Iterator[Job]:
     """All pieces of the segments, in their order; raises InputError where a file or a segment in it is missing."""
-    opened: dict[str, Any] = {}
+    opened = lru_cache(8)(_open)  # segments come by id, which may go to and fro between files
     cut = extractor.cut
     for segment in segments:
-        if segment.file not in opened:
-            if len(opened) >= 8:
-                getattr(opened.pop(next(iter(opened))), "close", lambda: None)()
-            opened[segment.file] = _open(prepared_file(results, extractor.modality, segment), extractor.modality)
-        source = opened[segment.file]
+        source = opened(prepared_file(results, extractor.modality, segment), extractor.modality)
         if extractor.modality == "text":
             yield from _text_jobs(segment, source, cut)
             continue

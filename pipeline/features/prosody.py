@@ -59,7 +59,7 @@ class Prosody(Extractor):
     def _values(self, piece: AudioPiece) -> np.ndarray:
         import librosa
 
-        samples = np.pad(piece.samples, (0, max(0, FRAME - len(piece))))
+        samples = piece.padded(FRAME)
         rate = piece.sample_rate_hz
         even: dict[str, Any] = {"frame_length": FRAME, "hop_length": HOP, "center": False}
         span: dict[str, Any] = {"fmin": self.config.min_pitch_hz, "fmax": self.config.max_pitch_hz, "sr": rate}

@@ -65,7 +65,8 @@ class StaticVectors(Extractor):
 
 def vector_file(weights: Path) -> Path:
     """The one file of vectors in a folder of weights; raises InputError where there are none or several."""
-    found = sorted(p for p in weights.iterdir() if p.suffix in (".txt", ".vec") and not p.name.startswith("LICENSE"))
+    own = weights.glob("[!.]*")  # not what macOS lays beside a file
+    found = sorted(p for p in own if p.suffix in (".txt", ".vec") and not p.name.startswith("LICENSE"))
     if len(found) != 1:
         there = ", ".join(p.name for p in found) or "none"
         raise InputError(f"{weights}: static_vectors reads one file .txt or .vec of word vectors; there are: {there}")

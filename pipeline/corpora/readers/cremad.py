@@ -5,7 +5,6 @@ the actor was asked to show, not what raters saw.
 """
 
 import re
-from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -104,11 +103,8 @@ def _add_clip(root: Path, name: str, video: Path | None, sound: Path | None, fou
     clip = parse_name(name)
     found.units.append(Unit(name, *(below(root, path) if path else None for path in (video, sound))))
     found.segments.append(
-        Segment(
-            name, name, clip.actor, None, None, 0.0, inf, scenario=clip.sentence, style=LEVELS[clip.level],
-            text=SENTENCES[clip.sentence],
-        )
-    )  # fmt: skip
+        Segment(name, name, clip.actor, scenario=clip.sentence, style=LEVELS[clip.level], text=SENTENCES[clip.sentence])
+    )
     found.labels.append(Label(name, clip.emotion))
 
 

@@ -7,7 +7,6 @@ import csv
 import io
 import re
 from collections import Counter, defaultdict
-from math import inf
 from pathlib import Path
 from types import MappingProxyType
 
@@ -46,12 +45,9 @@ class Reader(Corpus):
   year = {2019}
 }"""
 
-    def __init__(self, name, root, config=None):
-        super().__init__(name, root, config)
-        self._utterance_s: dict[str, float] = {}  # how long an utterance lasts by the tables
-
     def index(self) -> Index:
         """Read the tables and list the clips; raises InputError where there is nothing to read."""
+        self._utterance_s: dict[str, float] = {}  # how long an utterance lasts by the tables
         root = find_root(self.root, self.key, LAYOUT)
         found = Index()
         for part in FOLDERS:
@@ -83,7 +79,7 @@ class Reader(Corpus):
             found.units.append(Unit(segment_id, path, part=PARTS[part]))
             found.segments.append(
                 Segment(
-                    segment_id, segment_id, row["Speaker"], None, PARTS[part], 0.0, inf, dialog=dialog,
+                    segment_id, segment_id, row["Speaker"], part=PARTS[part], dialog=dialog,
                     turn=utterance, text=row["Utterance"] or None,
                 )
             )  # fmt: skip

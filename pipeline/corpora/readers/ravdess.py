@@ -7,14 +7,14 @@ named after the other six numbers.
 
 import re
 from collections import Counter, defaultdict
-from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from pipeline.corpora.base import Corpus, Index
-from pipeline.corpora.tree import find_root, is_litter
+from pipeline.corpora.tree import find_root
+from pipeline.files import is_litter
 from pipeline.names import safe_id
 from pipeline.records import InputError, Label, Segment, Unit
 from pipeline.registry import options
@@ -91,7 +91,7 @@ class Reader(Corpus):
             found.units.append(Unit(name, video, sound))
             found.segments.append(
                 Segment(
-                    name, name, performance.actor, None, None, 0.0, inf, scenario=performance.statement,
+                    name, name, performance.actor, scenario=performance.statement,
                     style=performance.intensity, text=STATEMENTS[performance.statement],
                 )
             )  # fmt: skip

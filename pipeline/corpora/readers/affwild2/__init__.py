@@ -10,7 +10,6 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Set
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,8 +17,9 @@ from pydantic import Field
 
 from pipeline.corpora.base import Annotation, Corpus, Index
 from pipeline.corpora.readers.affwild2 import figures
-from pipeline.corpora.tree import below, files, find_root, is_litter, lines, read_text
-from pipeline.names import safe_id
+from pipeline.corpora.tree import below, files, find_root, lines, read_text
+from pipeline.files import is_litter
+from pipeline.names import VIDEO_SUFFIXES, safe_id
 from pipeline.records import InputError, Segment, Side, Unit
 from pipeline.registry import options
 
@@ -85,10 +85,7 @@ class Reader(Corpus):
                         segment_id=safe_id(subject),
                         unit_id=unit_id,
                         speaker=safe_id(subject),
-                        session=None,
                         part=annotated[0] if annotated else "test",
-                        start_s=0.0,
-                        end_s=inf,
                         side=side_of(subject, video, subjects[video]),
                         crops=f"{CROPS}/{subject}" if self.config.crops == "organisers" else None,
                         annotation=annotated[1].relative_to(root).as_posix() if annotated else None,
@@ -121,8 +118,6 @@ def side_of(subject: str, video: str, siblings: set[str]) -> Side:
 
 def _videos(root: Path, key: str, found: Index) -> dict[str, Path]:
     """Path of each video by its stem, a stem of several being a finding; raises InputError where there is none."""
-    from pipeline.names import VIDEO_SUFFIXES
-
     videos: dict[str, list[Path]] = defaultdict(list)
     seen = set()
     for folder, folders, names in os.walk(root / LAYOUT[0], followlinks=True):

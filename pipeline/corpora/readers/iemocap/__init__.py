@@ -181,7 +181,6 @@ def _read_dialog(root: Path, dialog: str, session: int, with_video: bool, with_s
                 unit_id=dialog,
                 speaker=speaker_of(session, letter),
                 session=str(session),
-                part=None,
                 start_s=turn.start_s,
                 end_s=turn.end_s,
                 picture=pictures[letter],

@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.corpora.tree import LITTER, below, is_litter, names_in
+from pipeline.corpora.tree import below, names_in
+from pipeline.files import LITTER, is_litter
 
 _PATTERN = re.compile(r"[*?\[]")
 
