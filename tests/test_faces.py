@@ -20,6 +20,7 @@ from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video
 from pipeline.records import InputError, Segment, Unit, write_table
 from tests.clips import ffmpeg, grid_face, painted, paste, read_frames, to_and_fro, write_clip
+from pipeline.timebase import frame_ranges_s
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
 FPS = 25
@@ -208,6 +209,34 @@ def test_frames_are_chosen_by_time_stamps():
 
 
 def test_crops_belong_to_their_frames(shared, tmp_path):
+FILM_S = np.r_[np.arange(25), np.arange(45, 80)] / FPS  # ends at 3.2 s; no picture from 1.0 to 1.8 s
+
+
+@pytest.mark.parametrize(("rate_hz", "span_s", "edges_s"), [
+    (10, (0.5, 2.15), [[0.52, 0.6, 0.72, 0.8, 0.92, 1.0], [1.8, 1.92, 2.0, 2.12, 2.15]]),
+    (5, (2.0, 3.0), [[2.0, 2.2, 2.4, 2.6, 2.8, 3.0]]),
+    (5, (2.6, 9.0), [[2.6, 2.8, 3.0, 3.2]]),
+    (1, (2.0, 2.5), [[2.0, 2.5]]),
+    (1, (0.1, 2.05), [[0.12, 1.0], [1.8, 2.05]]),
+    (None, (0.95, 1.83), [[0.96, 1.0], [1.8, 1.83]]),
+    (None, (2.0, 2.1), [[2.0, 2.04, 2.08, 2.1]]),
+])  # fmt: skip
+def test_a_row_lasts_until_the_next_look_but_through_no_hole_and_not_beyond_its_segment(rate_hz, span_s, edges_s):
+    """Edges of the rows by hand: those of one list follow each other."""
+    rows_s, index = plan_frames(FILM_S, [segment("a", *span_s)], rate_hz)["a"]
+    assert rows_s == pytest.approx(np.concatenate([np.stack([e[:-1], e[1:]], axis=1) for e in edges_s]))
+    assert np.array_equal(FILM_S[index], rows_s[:, 0])
+
+
+def test_a_film_is_measured_once_however_many_segments_it_has(shared, tmp_path, monkeypatch):
+    measured = []
+    for name in ("pipeline.faces.plan.frame_ranges_s", "pipeline.media.frame_ranges_s"):
+        monkeypatch.setattr(name, lambda time_s: measured.append(1) or frame_ranges_s(time_s))
+    turns = [segment(f"{k}", k / 10, k / 10 + 0.1) for k in range(20)]
+    track(shared / "media" / "grid" / f"{A}.mpg", turns, tmp_path, picture="half")
+    assert len(measured) <= 2
+
+
     """The mouth of each crop moves as it does in the frame of that time: thinning does not shift anything."""
     path = shared / "media" / "grid" / f"{A}.mpg"
     every = track(path, [segment(end_s=3.0)], tmp_path)["a"]
