@@ -1,7 +1,7 @@
 """The pictures of one video file, placed in seconds from its first video frame; its sound is in pipeline.sound.
 
 A video is decoded once, in order; a picture is converted to RGB only when, and only where, it is looked at.
-Times are the file's own time stamps, never an index divided by a frame rate.
+Times are the file's own time stamps; only where pictures come without, all are counted, by the file's frame rate.
 """
 
 import heapq
@@ -73,12 +73,12 @@ class Video:
             stamps = self._decoded_stamps()
         elif avi and head != sorted(head):  # numbers its packets, not its pictures: right stamps, wrong order
             self._reorder = REORDER
+        step = self.time_base
         if None in stamps:
-            self._counted, stamps = True, list(range(len(stamps)))
-            self.time_base = 1 / Fraction(rate or 25)
+            self._counted, stamps, step = True, list(range(len(stamps))), 1 / Fraction(rate or 25)
         self._stamps = np.array(sorted(stamps), np.int64)
         ticks = strictly_increasing(self._stamps.tolist())
-        self.time_s = np.array([seconds(t, self.time_base, ticks[0]) for t in ticks])
+        self.time_s = np.array([seconds(t, step, ticks[0]) for t in ticks])
         check(self.path, self.time_s, seconds(found.back, self.time_base))
         self.holes_s, self.end_s = holes(self.time_s), float(frame_ranges_s(self.time_s)[-1, 1])
         self._packets = found
