@@ -14,7 +14,7 @@ from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.everybody import write_everybody
-from pipeline.faces.mesh import Detector, Tracker
+from pipeline.faces.mesh import Detection, Detector, Tracker
 from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video
@@ -358,6 +358,24 @@ def test_the_second_person_settles_who_is_left(stage, shown, tmp_path):
 
 
 def test_three_people_where_two_are_annotated(stage, shown, tmp_path):
+@pytest.mark.parametrize("at", [0, 5])
+def test_a_detection_that_is_no_face_is_not_the_second_person(stage, shown, tmp_path, monkeypatch, at):
+    """Once the detector sees a face where the wall is, beside the only one of two who is in view."""
+    find = Detector.find
+
+    def seeing_things(self, picture, region, thorough=False):
+        more = picture.index == at and thorough == (at == 0)  # as the scene asks then
+        wall = Detection(570 + 144j, 70.0, [550 + 130j, 590 + 130j, 570 + 150j, 570 + 165j])
+        return find(self, picture, region, thorough) + [wall] * more
+
+    monkeypatch.setattr(Detector, "find", seeing_things)
+    who, _ = people_of(
+        stage, shown, tmp_path, lambda k: [(B, 300, 1)] + [(A, 100, 1)] * (k >= 20), 40, ("left", "right")
+    )
+    assert who["left"][20:] == [A] * 20
+    assert who["right"][20:] == [B] * 20
+
+
     def place(k):
         return [(C, 360, 0.6), (A, 120, 1), (B, 600, 1)]
 
