@@ -4,13 +4,14 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from models.dialog import turns_before
-from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OTHER_FACE, FaceFile
+from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OK, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.everybody import write_everybody
@@ -19,8 +20,8 @@ from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video
 from pipeline.records import InputError, Segment, Unit, write_table
-from tests.clips import ffmpeg, grid_face, painted, paste, read_frames, to_and_fro, write_clip
 from pipeline.timebase import frame_ranges_s
+from tests.clips import ffmpeg, grid_face, painted, paste, read_frames, to_and_fro, write_clip
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
 FPS = 25
@@ -208,7 +209,6 @@ def test_frames_are_chosen_by_time_stamps():
     assert np.allclose(thin_s[:-1, 1], thin_s[1:, 0]), "a row lasts until the next"
 
 
-def test_crops_belong_to_their_frames(shared, tmp_path):
 FILM_S = np.r_[np.arange(25), np.arange(45, 80)] / FPS  # ends at 3.2 s; no picture from 1.0 to 1.8 s
 
 
@@ -237,6 +237,7 @@ def test_a_film_is_measured_once_however_many_segments_it_has(shared, tmp_path, 
     assert len(measured) <= 2
 
 
+def test_crops_belong_to_their_frames(shared, tmp_path):
     """The mouth of each crop moves as it does in the frame of that time: thinning does not shift anything."""
     path = shared / "media" / "grid" / f"{A}.mpg"
     every = track(path, [segment(end_s=3.0)], tmp_path)["a"]
@@ -357,7 +358,6 @@ def test_the_second_person_settles_who_is_left(stage, shown, tmp_path):
     assert who["right"][20:] == [B] * 20
 
 
-def test_three_people_where_two_are_annotated(stage, shown, tmp_path):
 @pytest.mark.parametrize("at", [0, 5])
 def test_a_detection_that_is_no_face_is_not_the_second_person(stage, shown, tmp_path, monkeypatch, at):
     """Once the detector sees a face where the wall is, beside the only one of two who is in view."""
@@ -376,6 +376,7 @@ def test_a_detection_that_is_no_face_is_not_the_second_person(stage, shown, tmp_
     assert who["right"][20:] == [B] * 20
 
 
+def test_three_people_where_two_are_annotated(stage, shown, tmp_path):
     def place(k):
         return [(C, 360, 0.6), (A, 120, 1), (B, 600, 1)]
 
@@ -530,6 +531,31 @@ def test_nobody(tmp_path):
     assert len(file["00000000"]) == 30
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_everybody_is_told_what_the_film_lacks(shared, tmp_path, seen):
+    """Four pictures lost their bytes before anybody was seen for long enough, and for a second there are none."""
+    wall = [np.full((288, 200, 3), 90 + k % 9, np.uint8) for k in range(75)]
+    pictures = grid_face(shared, A) if seen else wall
+    times_s = np.r_[np.arange(50), np.arange(75, 100)] / FPS
+    write_clip(tmp_path / "x.mp4", pictures, times_s)
+    data = bytearray((tmp_path / "x.mp4").read_bytes())
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        lost = [p for p in container.demux(video=0) if p.size][4:8]
+        lost_s = [float(packet.pts * packet.time_base) for packet in lost]
+    for packet in lost:
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / "x.mp4").write_bytes(data)
+    found, file, _ = follow(tmp_path / "x.mp4", tmp_path, spans=[(0.0, 1.98), (1.98, 4.0)])
+    assert [s.speaker for s in found] == (["person 1"] * 2 if seen else ["00000000", "00000001"])
+    early, late = (file[s.segment_id] for s in found)
+    assert (early.remarks, late.remarks) == ((), ("no picture for 1.0 s in 1 hole",))
+    at = early.time_s[:, 0]
+    hurt = (at >= lost_s[0] - 0.01) & (at < 12 / FPS - 0.01)  # each twelfth picture needs no other
+    assert (early.code[np.abs(at[:, None] - lost_s).min(axis=1) < 0.01] == DAMAGED).all()
+    assert (early.code[~hurt] == (OK if seen else NO_FACE)).all()
+    assert (late.code == (OK if seen else NO_FACE)).all()
+
+
 # --- bad input -----------------------------------------------------------------------
 
 
@@ -574,8 +600,6 @@ def test_pictures_without_a_place_in_time_are_said(shared, tmp_path, monkeypatch
 
 
 def test_frames_that_do_not_decode(shared, tmp_path):
-    import av
-
     data = bytearray((shared / "media" / "clips" / "single_face.mp4").read_bytes())
     with av.open(str(shared / "media" / "clips" / "single_face.mp4")) as container:
         for packet in [p for p in container.demux(video=0) if p.size][40:50]:
@@ -592,8 +616,6 @@ def test_frames_that_do_not_decode(shared, tmp_path):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_pictures_that_show_damage_are_no_faces(shared, tmp_path, seed):
     import random
-
-    import av
 
     ffmpeg("-t", 2, "-i", shared / "media/clips/WolfgangLanger_Pexels.mp4", "-c:v", "libx264", "-g", 24, "-an",
            "-pix_fmt", "yuv420p", tmp_path / "x.mp4")  # fmt: skip

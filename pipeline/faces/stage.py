@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.crops import FaceWriter
+from pipeline.faces.align import jpeg_of
 from pipeline.faces.halves import HALVES, take_halves
 from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.faces.supplied import copy_crops
@@ -141,7 +142,7 @@ def _follow(
                         writer.absent(segment_id, row, face)
                         continue
                     if side not in jpegs:
-                        jpegs[side] = face.jpeg()
+                        jpegs[side] = jpeg_of(face.crop)
                     writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
             for segment_id, _ in rows:
                 most[segment_id] = max(most[segment_id], in_view[by_id[segment_id].picture])
