@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.audio_file import SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
-from pipeline.container import MediaError, NoSound
+from pipeline.container import MediaError, NoSound, lasts_s
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
 from pipeline.sound import WrongScale, read_audio
@@ -107,6 +107,8 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
         named[track.segment.audio or None].append(track)
     from_recording = [(track, list[str]()) for track in named.pop(None, ())]
     through, last_s = microphones(t.segment for t in tracks), max((t.segment.end_s for t in tracks), default=0.0)
+    if named and recording:
+        last_s = max(last_s, lasts_s(root / recording))
     for sound, own in named.items():
         why = _own_sound(root / sound, own, sound in through, last_s, recording is not None)
         from_recording += [(track, [why]) for track in own if why]
@@ -120,7 +122,7 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
 def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: float, otherwise: bool) -> str:
     """Take segments' sound from a file of theirs, which ran ``through`` the recording or begins with each of them.
 
-    Returns what to say where they are cut from elsewhere instead; ``last_s`` is where the recording's segments end.
+    Returns what to say where they are cut from elsewhere instead; ``last_s`` is where the recording ends.
     """
     try:
         if through:
