@@ -109,7 +109,8 @@ class SegmentWriter(Writer):
 
     def remark(self, segment_id: str, *texts: str) -> None:
         """Say in words what is to be known of a segment and is not in its arrays."""
-        self._remarks[self._index[segment_id]] += [" ".join(text.split()) for text in texts]
+        readable = (text.encode(errors="backslashreplace").decode() for text in texts)  # a name may be no UTF-8
+        self._remarks[self._index[segment_id]] += [" ".join(text.split()) for text in readable]
 
     def _begin(self) -> None:
         self._create(int(self.offset[-1]))
