@@ -172,7 +172,7 @@ def _doubt(length_s: float, segment: Segment, last_s: float) -> Doubt:
 def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
     """Give a file's sound to segments that begin with it; returns how long it lasts."""
     first_s, length_s = None, 0.0
-    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
+    for start_s, samples in read_audio(path):
         first_s = start_s if first_s is None else first_s  # some coders begin behind zero
         for track in tracks:
             track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
@@ -185,7 +185,7 @@ def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
 def _read_through(path: Path, tracks: Sequence[_Track]) -> bool:
     """Give each block of a recording's sound to every segment that it overlaps; returns whether there is any."""
     end_s = -inf
-    for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}, blocks"):
+    for start_s, samples in progress(read_audio(path), f"sound of {path.name}, blocks"):
         for track in tracks:
             track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
         end_s = max(end_s, start_s + len(samples) / SAMPLE_RATE_HZ)

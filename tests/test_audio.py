@@ -177,9 +177,9 @@ def test_a_padded_sentence_of_a_long_recording_is_no_sound_of_all_of_it(tmp_path
 def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeypatch):
     """What it gave before is not of the recording either, which here begins late, or is not there at all."""
 
-    def breaks(path, rate):
+    def breaks(path):
         if path.suffix != ".wav":
-            yield from read_audio(path, rate)
+            yield from read_audio(path)
             return
         yield 0.0, np.full(RATE, 0.5, np.float32)
         raise MediaError(path, "impossible time stamps", "replace the file")
