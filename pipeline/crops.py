@@ -180,7 +180,7 @@ class FaceWriter(SegmentWriter):
         self._put(segment_id, row, {"code": code})
 
     def _put(self, segment_id: str, row: int, values: dict) -> None:
-        if not 0 <= row < self.counts[self._index[segment_id]]:
+        if not 0 <= row < len(self._plan[segment_id][1]):
             raise IndexError(f"segment {segment_id} has no row {row}")
         first, block = self._blocks.get(segment_id, (row, []))
         if row != first + len(block) or len(block) >= _BUFFER_ROWS:

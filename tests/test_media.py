@@ -64,7 +64,7 @@ def test_any_kind_of_film_is_whole_and_in_order(tmp_path, name):
     pictures = list(video.pictures())
     assert [number_in(p.rgb()) for p in pictures] == [p.index for p in pictures] == list(range(60))
     assert not any(p.damaged for p in pictures)
-    assert all(number_in(cv2.resize(p.thumbnail(size=96), (160, 96))) == p.index for p in pictures[::20])
+    assert all(number_in(cv2.resize(p.thumbnail(p.half("whole"), 96), (160, 96))) == p.index for p in pictures[::20])
 
 
 def test_only_wanted_frames_and_only_their_half(folder):

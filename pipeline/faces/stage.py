@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
 
-SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
-
 
 def write_faces(
     recordings: Sequence[tuple[Path | None, Sequence[Segment]]],
@@ -160,16 +158,15 @@ def _scenes(segments: Iterable[Segment], plan: Plan, detector: "Detector") -> di
     groups = defaultdict(list)
     for segment in segments:
         if len(plan[segment.segment_id][1]):
-            members = next(sides for sides in SCENES if segment.side in sides)
-            groups[segment.picture, members, segment.start_s].append(segment.segment_id)
+            groups[segment.picture, segment.side == "whole", segment.start_s].append(segment.segment_id)
     scenes: dict[str, Scene] = {}
     until: dict[tuple, dict[Scene, int]] = defaultdict(dict)  # the last frame for which each scene is taken
-    for (part, members, _), ids in sorted(groups.items(), key=lambda group: group[0][2]):
+    for (part, alone, _), ids in sorted(groups.items(), key=lambda group: group[0][2]):
         first, last = plan[ids[0]][1][0], max(plan[segment_id][1][-1] for segment_id in ids)
-        taken = until[part, members]
+        taken = until[part, alone]
         scene = next((scene for scene, frame in taken.items() if frame < first), None)
         if scene is None:
-            sides = tuple(side for side in members if (part, side) in named)
+            sides = tuple(sorted(side for of, side in named if of == part and (side == "whole") == alone))
             scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
         taken[scene] = int(last)
         scenes |= dict.fromkeys(ids, scene)
