@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.audio_file import SENTENCE, SILENT_PEAK, VIDEO, AudioWriter
 from pipeline.cli import FILE, of_shard
-from pipeline.container import MediaError, NoSound
+from pipeline.container import MediaError, NoSound, lasts_s
 from pipeline.log import log, progress
 from pipeline.records import Segment, Unit, microphones, read_shard
 from pipeline.sound import WrongScale, read_audio
@@ -107,6 +107,8 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
         named[track.segment.audio or None].append(track)
     from_recording = [(track, list[str]()) for track in named.pop(None, ())]
     through, last_s = microphones(t.segment for t in tracks), max((t.segment.end_s for t in tracks), default=0.0)
+    if named and recording:
+        last_s = max(last_s, lasts_s(root / recording))
     for sound, own in named.items():
         why = _own_sound(root / sound, own, sound in through, last_s, recording is not None)
         from_recording += [(track, [why]) for track in own if why]
@@ -120,7 +122,7 @@ def _write_unit(root: Path, unit: Unit, tracks: list[_Track]) -> None:
 def _own_sound(path: Path, tracks: Sequence[_Track], through: bool, last_s: float, otherwise: bool) -> str:
     """Take segments' sound from a file of theirs, which ran ``through`` the recording or begins with each of them.
 
-    Returns what to say where they are cut from elsewhere instead; ``last_s`` is where the recording's segments end.
+    Returns what to say where they are cut from elsewhere instead; ``last_s`` is where the recording ends.
     """
     try:
         if through:
@@ -170,7 +172,7 @@ def _doubt(length_s: float, segment: Segment, last_s: float) -> Doubt:
 def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
     """Give a file's sound to segments that begin with it; returns how long it lasts."""
     first_s, length_s = None, 0.0
-    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
+    for start_s, samples in read_audio(path):
         first_s = start_s if first_s is None else first_s  # some coders begin behind zero
         for track in tracks:
             track.put(sample_index(start_s - first_s, SAMPLE_RATE_HZ), samples)
@@ -183,7 +185,7 @@ def _read_cut(path: Path, tracks: Sequence[_Track]) -> float:
 def _read_through(path: Path, tracks: Sequence[_Track]) -> bool:
     """Give each block of a recording's sound to every segment that it overlaps; returns whether there is any."""
     end_s = -inf
-    for start_s, samples in progress(read_audio(path, SAMPLE_RATE_HZ), f"sound of {path.name}, blocks"):
+    for start_s, samples in progress(read_audio(path), f"sound of {path.name}, blocks"):
         for track in tracks:
             track.put(sample_index(start_s - track.segment.start_s, SAMPLE_RATE_HZ), samples)
         end_s = max(end_s, start_s + len(samples) / SAMPLE_RATE_HZ)

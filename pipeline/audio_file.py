@@ -101,11 +101,11 @@ class AudioWriter(SegmentWriter):
     def write(self, segment_id: str, first: int, samples: np.ndarray) -> None:
         """Put samples into a segment from its sample ``first`` on; they must lie inside it."""
         i = self._index[segment_id]
-        if not 0 <= first <= first + len(samples) <= self.counts[i]:
-            raise IndexError(f"segment {segment_id} has {self.counts[i]} samples, not {first + len(samples)}")
+        begin, end = self.offset[i : i + 2].tolist()
+        if not 0 <= first <= first + len(samples) <= end - begin:
+            raise IndexError(f"segment {segment_id} has {end - begin} samples, not {first + len(samples)}")
         if len(samples):
-            begin = int(self.offset[i]) + first
-            self._file["samples"][begin : begin + len(samples)] = samples
+            self._file["samples"][begin + first : begin + first + len(samples)] = samples
 
     def describe(self, segment_id: str, source: str, observed_s: ArrayLike, silent: bool = False) -> None:
         """Say where a segment's sound is from, for which stretches (n, 2) there is some, and whether it is silence."""

@@ -57,6 +57,15 @@ def open_media(path: Path) -> Iterator:
         raise MediaError(path, f"cannot be decoded ({error.strerror or error})", REPLACE) from None
 
 
+def lasts_s(path: Path) -> float:
+    """How long a file says that it lasts, in seconds; 0 where it does not say, or cannot be opened."""
+    try:
+        with open_media(path) as container:
+            return (container.duration or 0) / 1_000_000
+    except MediaError:
+        return 0.0
+
+
 def video_streams(container) -> list:
     """Streams of pictures, the one that is meant first: said to be the default, else the largest.
 

@@ -135,14 +135,15 @@ class FaceWriter(SegmentWriter):
         file.create_dataset("jpeg", (0,), "uint8", maxshape=(None,), chunks=(_JPEG_CHUNK_BYTES,), fletcher32=True)
         self._place(self.segment_ids)
 
-    def add(self, plan: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        """Plan more segments, whose ids sort after those there are; their rows are NO_FACE until they are written."""
+    def add(self, plan: Mapping[str, tuple[np.ndarray, np.ndarray]], code: np.ndarray) -> None:
+        """Plan more segments, whose ids sort after those there are; until they are written, rows have the ``code`` (F,)
+        of their frames."""
         before = int(self.offset[-1])
         self._plan = {**self._plan, **plan}
         self._plan_more({segment_id: len(index) for segment_id, (_, index) in plan.items()})
         for name in _ROW_ARRAYS:
             self._file[name].resize(int(self.offset[-1]), axis=0)
-        self._file["code"][before:] = NO_FACE
+        self._file["code"][before:] = np.concatenate([code[plan[segment_id][1]] for segment_id in sorted(plan)])
         self._place(sorted(plan))
 
     def _place(self, segment_ids: Iterable[str]) -> None:
@@ -179,7 +180,7 @@ class FaceWriter(SegmentWriter):
         self._put(segment_id, row, {"code": code})
 
     def _put(self, segment_id: str, row: int, values: dict) -> None:
-        if not 0 <= row < self.counts[self._index[segment_id]]:
+        if not 0 <= row < len(self._plan[segment_id][1]):
             raise IndexError(f"segment {segment_id} has no row {row}")
         first, block = self._blocks.get(segment_id, (row, []))
         if row != first + len(block) or len(block) >= _BUFFER_ROWS:

@@ -1,7 +1,7 @@
 """The pictures of one video file, placed in seconds from its first video frame; its sound is in pipeline.sound.
 
 A video is decoded once, in order; a picture is converted to RGB only when, and only where, it is looked at.
-Times are the file's own time stamps, never an index divided by a frame rate.
+Times are the file's own time stamps; only where pictures come without, all are counted, by the file's frame rate.
 """
 
 import heapq
@@ -47,10 +47,11 @@ class Video:
     """The video stream of a file: the time of every frame, and its pictures.
 
     Opening reads every packet but decodes only the first frames, or all where the packets have no stamps that fit.
-    ``time_s`` (N,) are start times, those of frames that will not decode included; ``holes_s`` (n, 2) stretches without
-    frames; ``truncated`` says what the end lacks, if it does; ``dropped``, after :meth:`pictures`, how many decoded
-    pictures have no place in time; ``sound_s`` from when to when its packets hold sound, None where there is none.
-    Raises MediaError for any other file, and for time stamps that no camera makes.
+    ``time_s`` (N,) are start times, also of frames that will not decode where packets have stamps that fit; ``end_s``:
+    where the last one ends; ``holes_s`` (n, 2) stretches without frames; ``truncated`` says what the end lacks, if it
+    does; ``dropped``, after :meth:`pictures`, how many decoded pictures have no place in time; ``sound_s`` from when to
+    when its packets hold sound, None where there is none. Raises MediaError for any other file, and for time
+    stamps that no camera makes.
     """
 
     def __init__(self, path: str | Path):
@@ -72,22 +73,17 @@ class Video:
             stamps = self._decoded_stamps()
         elif avi and head != sorted(head):  # numbers its packets, not its pictures: right stamps, wrong order
             self._reorder = REORDER
+        step = self.time_base
         if None in stamps:
-            self._counted, stamps = True, list(range(len(stamps)))
-            self.time_base = 1 / Fraction(rate or 25)
+            self._counted, stamps, step = True, list(range(len(stamps))), 1 / Fraction(rate or 25)
         self._stamps = np.array(sorted(stamps), np.int64)
         ticks = strictly_increasing(self._stamps.tolist())
-        self.time_s = np.array([seconds(t, self.time_base, ticks[0]) for t in ticks])
+        self.time_s = np.array([seconds(t, step, ticks[0]) for t in ticks])
         check(self.path, self.time_s, seconds(found.back, self.time_base))
-        self.holes_s = holes(self.time_s)
+        self.holes_s, self.end_s = holes(self.time_s), float(frame_ranges_s(self.time_s)[-1, 1])
         self._packets = found
         zero_s = 0.0 if self._counted else seconds(int(self._stamps[0]), self.time_base)
         self.sound_s = found.sound.range_s(zero_s) if found.sound else None
-
-    @property
-    def end_s(self) -> float:
-        """Where the last picture ends."""
-        return float(frame_ranges_s(self.time_s)[-1, 1])
 
     @contextmanager
     def _opened(self, threads: int = 1) -> Iterator[tuple]:

@@ -62,9 +62,9 @@ class Picture:
         """(height, width, 3) uint8 RGB of a part of the picture."""
         return self._convert(self._converter.rgb, self._frame, box or self.half("whole"))
 
-    def thumbnail(self, box: Box | None = None, size: int = 32) -> np.ndarray:
+    def thumbnail(self, box: Box, size: int = 32) -> np.ndarray:
         """About (size, size) uint8 brightness samples of a part of the picture: enough to notice a cut."""
-        left, top, right, bottom = box or self.half("whole")
+        left, top, right, bottom = box
         every = slice(None, None, max(1, (bottom - top) // size)), slice(None, None, max(1, (right - left) // size))
         frame = self._frame
         plane = frame.planes[0]
@@ -87,17 +87,12 @@ class Converter:
         square = abs(oblong - 1) < NEARLY_SQUARE or not 1 / MAX_OBLONG <= oblong <= MAX_OBLONG
         self._oblong = 1.0 if square else oblong
         self._graphs: dict = {}
-        self._sizes: dict = {}
 
     def size(self, frame) -> tuple[int, int]:
         """Width and height of a frame when upright."""
-        matrix = _matrix(frame)
-        key = (frame.width, frame.height, matrix)
-        if key not in self._sizes:
-            width, height = self._squared(frame.width, frame.height)
-            turned = any(name == "transpose" for name, _ in turns(matrix))
-            self._sizes[key] = (height, width) if turned else (width, height)
-        return self._sizes[key]
+        width, height = self._squared(frame.width, frame.height)
+        turned = any(name == "transpose" for name, _ in turns(_matrix(frame)))
+        return (height, width) if turned else (width, height)
 
     def upright(self, frame):
         """The frame as players show it, or the frame itself where it is so already."""

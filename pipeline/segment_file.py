@@ -9,7 +9,7 @@ Segment i owns ``offset[i]:offset[i + 1]`` of the arrays of its kind. A remark s
 """
 
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.hdf5 import BROKEN, LazyFile, Writer, open_to_read, write_checked
 
 
-class Track:
+class Track(ABC):
     """What a file holds of one segment, read when it is asked for."""
 
     def __init__(self, file: "SegmentFile", index: int):
@@ -92,7 +92,6 @@ class SegmentWriter(Writer):
     def __init__(self, path: str | Path, counts: Mapping[str, int], attributes: dict | None = None):
         self.path, self.attributes = Path(path), attributes or {}
         self.segment_ids: list[str] = []
-        self.counts: list[int] = []
         self.offset = np.zeros(1, np.int64)
         self._index: dict[str, int] = {}
         self._remarks: list[list[str]] = []
@@ -103,13 +102,14 @@ class SegmentWriter(Writer):
         for segment_id in sorted(counts):
             self._index[segment_id] = len(self.segment_ids)
             self.segment_ids.append(segment_id)
-            self.counts.append(int(counts[segment_id]))
             self._remarks.append([])
-        self.offset = np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+        ends = self.offset[-1] + np.cumsum([counts[s] for s in sorted(counts)], dtype=np.int64)
+        self.offset = np.append(self.offset, ends)
 
     def remark(self, segment_id: str, *texts: str) -> None:
         """Say in words what is to be known of a segment and is not in its arrays."""
-        self._remarks[self._index[segment_id]] += [" ".join(text.split()) for text in texts]
+        readable = (text.encode(errors="backslashreplace").decode() for text in texts)  # a name may be no UTF-8
+        self._remarks[self._index[segment_id]] += [" ".join(text.split()) for text in readable]
 
     def _begin(self) -> None:
         self._create(int(self.offset[-1]))

@@ -31,8 +31,8 @@ class WrongScale(MediaError):
     """Samples are on no scale of sound: nothing of the file is any, what was read before this was noticed included."""
 
 
-def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds, resampled by libav.
+def read_audio(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield the sound as (start_s, (n,) float32 mono) blocks of about two seconds at SAMPLE_RATE_HZ, by libav.
 
     ``start_s`` counts from the first video frame, so sound that begins before the picture has negative times; without
     a picture it counts from the first sample, late by what an encoder put in front where the file does not say so. A
@@ -45,7 +45,7 @@ def read_audio(path: str | Path, sample_rate_hz: int = SAMPLE_RATE_HZ) -> Iterat
         stream = audio_stream(container, path)
         say_which(path, audio_streams(container), "sound")
         zero_s = _zero_s(container, stream, path)
-        blocks, lost = _Blocks(path, sample_rate_hz, stream.codec_context.name.startswith("pcm_f")), []
+        blocks, lost = _Blocks(path, stream.codec_context.name.startswith("pcm_f")), []
         for frame in decoded(container, stream, lost):
             yield from blocks.add(frame, zero_s, len(lost))
         yield from blocks.flush()
@@ -76,8 +76,8 @@ class _Blocks:
     ``floats``: a file may hold samples on any scale.
     """
 
-    def __init__(self, path: Path, sample_rate_hz: int, floats: bool):
-        self.path, self.sample_rate_hz, self.floats = path, sample_rate_hz, floats
+    def __init__(self, path: Path, floats: bool):
+        self.path, self.floats = path, floats
         self.no_sound = 0
         self._lost = 0
         self._resampler: Any = None
@@ -98,12 +98,12 @@ class _Blocks:
             yield from self.flush()
             self._layout = layout
             # Without the bound libav would add up two channels at full level, beyond 1.
-            self._resampler = av.AudioResampler("flt", "mono", self.sample_rate_hz, options={"rematrix_maxval": "1.0"})
+            self._resampler = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ, options={"rematrix_maxval": "1.0"})
             self._start_s = self._expected_s = time_s
         self._expected_s += frame.samples / frame.sample_rate
         frame.pts = None  # the resampler would fill small gaps by itself
         self._parts += [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
-        if sum(map(len, self._parts)) >= BLOCK_S * self.sample_rate_hz:
+        if sum(map(len, self._parts)) >= BLOCK_S * SAMPLE_RATE_HZ:
             yield from self._take()
 
     def flush(self) -> Iterator[tuple[float, np.ndarray]]:
@@ -117,7 +117,7 @@ class _Blocks:
     def _take(self) -> Iterator[tuple[float, np.ndarray]]:
         samples, start_s = np.concatenate(self._parts), self._start_s
         self._parts.clear()
-        self._start_s += len(samples) / self.sample_rate_hz
+        self._start_s += len(samples) / SAMPLE_RATE_HZ
         loud = np.abs(samples)
         usable = loud < (ENORMOUS if self.floats else LOUDEST)  # false for NaN
         self.no_sound += len(samples) - int(usable.sum())
@@ -127,7 +127,7 @@ class _Blocks:
             raise WrongScale(self.path, text, advice)
         edges = np.flatnonzero(np.diff(usable, prepend=False, append=False)).reshape(-1, 2)
         for first, last in edges.tolist():
-            yield start_s + first / self.sample_rate_hz, samples[first:last]
+            yield start_s + first / SAMPLE_RATE_HZ, samples[first:last]
 
     def _check(self, jump_s: float) -> None:
         """Raise MediaError for stamps that no recording has."""

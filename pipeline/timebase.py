@@ -75,7 +75,7 @@ def select_frames(frame_time_s: np.ndarray, start_s: float, end_s: float, sample
 
     ``None`` keeps every frame. Otherwise the first frame in each cell of the grid ``start_s + k / rate`` is kept.
     """
-    inside = np.flatnonzero((frame_time_s >= start_s - 1e-9) & (frame_time_s < end_s - 1e-9))
+    inside = np.arange(*np.searchsorted(frame_time_s, (start_s - 1e-9, end_s - 1e-9)))
     if sample_rate_hz is None or len(inside) == 0:
         return inside
     cell = np.floor((frame_time_s[inside] - start_s) * sample_rate_hz + 1e-6).astype(np.int64)

@@ -165,12 +165,21 @@ def test_a_sound_file_that_may_begin_with_its_segment_or_with_the_recording_is_n
     assert states["padded"].reason == "sound file lasts 8.00 s, the segment 2.00 s"
 
 
+def test_a_padded_sentence_of_a_long_recording_is_no_sound_of_all_of_it(tmp_path):
+    """Its only turn lasts from 1 to 3 s; each tenth of a second of the file is louder than the one before."""
+    make_video(tmp_path, 20.0, name="x.mkv")
+    soundfile.write(tmp_path / "a.wav", np.repeat(np.arange(1, 27) / 100, RATE // 10), RATE)
+    track = read(tmp_path, [segment("a", 1.0, 3.0, "a.wav")], unit=unit_of("x.mkv"))["a"]
+    assert (track.source, track.reason) == ("sentence", "sound file lasts 2.60 s, the segment 2.00 s")
+    assert track.samples()[RATE // 20 :: RATE // 10] == pytest.approx(np.arange(1, 21) / 100, abs=1e-3)
+
+
 def test_nothing_is_left_of_a_sentence_file_that_breaks_midway(tmp_path, monkeypatch):
     """What it gave before is not of the recording either, which here begins late, or is not there at all."""
 
-    def breaks(path, rate):
+    def breaks(path):
         if path.suffix != ".wav":
-            yield from read_audio(path, rate)
+            yield from read_audio(path)
             return
         yield 0.0, np.full(RATE, 0.5, np.float32)
         raise MediaError(path, "impossible time stamps", "replace the file")

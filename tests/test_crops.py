@@ -98,6 +98,13 @@ def test_rows_outside_of_the_plan_are_refused(tmp_path):
     assert not list(tmp_path.iterdir()), "a file that was not finished is not left behind"
 
 
+@pytest.mark.parametrize(("given", "read"), [("caf\udce9", r"caf\udce9"), ("\ud800", r"\ud800")])
+def test_a_remark_that_names_what_is_no_text_can_be_read(tmp_path, given, read):
+    with FaceWriter(tmp_path / "x.h5", {"a": rows(0)}) as writer:
+        writer.remark("a", f"no folder {given}")
+    assert FaceFile(tmp_path / "x.h5")["a"].remarks == (f"no folder {read}",)
+
+
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.h5").write_text("text")
     h5py.File(tmp_path / "other.h5", "w").close()

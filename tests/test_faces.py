@@ -4,21 +4,23 @@ from collections import Counter
 from dataclasses import replace
 from functools import cache
 
+import av
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from models.dialog import turns_before
-from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OTHER_FACE, FaceFile
+from pipeline.crops import BAD_CROP, DAMAGED, NO_FACE, OK, OTHER_FACE, FaceFile
 from pipeline.faces.align import TEMPLATE as COMPLEX_TEMPLATE
 from pipeline.faces.align import Face, align, five_points, similarity_transform, warp
 from pipeline.faces.everybody import write_everybody
-from pipeline.faces.mesh import Detector, Tracker
+from pipeline.faces.mesh import Detection, Detector, Tracker
 from pipeline.faces.plan import plan_frames
 from pipeline.faces.stage import faces, write_faces
 from pipeline.media import Video
 from pipeline.records import InputError, Segment, Unit, write_table
+from pipeline.timebase import frame_ranges_s
 from tests.clips import ffmpeg, grid_face, painted, paste, read_frames, to_and_fro, write_clip
 
 A, B, C = "bbaf2n", "brbk7n", "swiz3n"
@@ -207,6 +209,34 @@ def test_frames_are_chosen_by_time_stamps():
     assert np.allclose(thin_s[:-1, 1], thin_s[1:, 0]), "a row lasts until the next"
 
 
+FILM_S = np.r_[np.arange(25), np.arange(45, 80)] / FPS  # ends at 3.2 s; no picture from 1.0 to 1.8 s
+
+
+@pytest.mark.parametrize(("rate_hz", "span_s", "edges_s"), [
+    (10, (0.5, 2.15), [[0.52, 0.6, 0.72, 0.8, 0.92, 1.0], [1.8, 1.92, 2.0, 2.12, 2.15]]),
+    (5, (2.0, 3.0), [[2.0, 2.2, 2.4, 2.6, 2.8, 3.0]]),
+    (5, (2.6, 9.0), [[2.6, 2.8, 3.0, 3.2]]),
+    (1, (2.0, 2.5), [[2.0, 2.5]]),
+    (1, (0.1, 2.05), [[0.12, 1.0], [1.8, 2.05]]),
+    (None, (0.95, 1.83), [[0.96, 1.0], [1.8, 1.83]]),
+    (None, (2.0, 2.1), [[2.0, 2.04, 2.08, 2.1]]),
+])  # fmt: skip
+def test_a_row_lasts_until_the_next_look_but_through_no_hole_and_not_beyond_its_segment(rate_hz, span_s, edges_s):
+    """Edges of the rows by hand: those of one list follow each other."""
+    rows_s, index = plan_frames(FILM_S, [segment("a", *span_s)], rate_hz)["a"]
+    assert rows_s == pytest.approx(np.concatenate([np.stack([e[:-1], e[1:]], axis=1) for e in edges_s]))
+    assert np.array_equal(FILM_S[index], rows_s[:, 0])
+
+
+def test_a_film_is_measured_once_however_many_segments_it_has(shared, tmp_path, monkeypatch):
+    measured = []
+    for name in ("pipeline.faces.plan.frame_ranges_s", "pipeline.media.frame_ranges_s"):
+        monkeypatch.setattr(name, lambda time_s: measured.append(1) or frame_ranges_s(time_s))
+    turns = [segment(f"{k}", k / 10, k / 10 + 0.1) for k in range(20)]
+    track(shared / "media" / "grid" / f"{A}.mpg", turns, tmp_path, picture="half")
+    assert len(measured) <= 2
+
+
 def test_crops_belong_to_their_frames(shared, tmp_path):
     """The mouth of each crop moves as it does in the frame of that time: thinning does not shift anything."""
     path = shared / "media" / "grid" / f"{A}.mpg"
@@ -321,6 +351,24 @@ def test_short_losses(stage, shown, tmp_path):
 
 
 def test_the_second_person_settles_who_is_left(stage, shown, tmp_path):
+    who, _ = people_of(
+        stage, shown, tmp_path, lambda k: [(B, 300, 1)] + [(A, 100, 1)] * (k >= 20), 40, ("left", "right")
+    )
+    assert who["left"][20:] == [A] * 20
+    assert who["right"][20:] == [B] * 20
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_a_detection_that_is_no_face_is_not_the_second_person(stage, shown, tmp_path, monkeypatch, at):
+    """Once the detector sees a face where the wall is, beside the only one of two who is in view."""
+    find = Detector.find
+
+    def seeing_things(self, picture, region, thorough=False):
+        more = picture.index == at and thorough == (at == 0)  # as the scene asks then
+        wall = Detection(570 + 144j, 70.0, [550 + 130j, 590 + 130j, 570 + 150j, 570 + 165j])
+        return find(self, picture, region, thorough) + [wall] * more
+
+    monkeypatch.setattr(Detector, "find", seeing_things)
     who, _ = people_of(
         stage, shown, tmp_path, lambda k: [(B, 300, 1)] + [(A, 100, 1)] * (k >= 20), 40, ("left", "right")
     )
@@ -483,6 +531,31 @@ def test_nobody(tmp_path):
     assert len(file["00000000"]) == 30
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_everybody_is_told_what_the_film_lacks(shared, tmp_path, seen):
+    """Four pictures lost their bytes before anybody was seen for long enough, and for a second there are none."""
+    wall = [np.full((288, 200, 3), 90 + k % 9, np.uint8) for k in range(75)]
+    pictures = grid_face(shared, A) if seen else wall
+    times_s = np.r_[np.arange(50), np.arange(75, 100)] / FPS
+    write_clip(tmp_path / "x.mp4", pictures, times_s)
+    data = bytearray((tmp_path / "x.mp4").read_bytes())
+    with av.open(str(tmp_path / "x.mp4")) as container:
+        lost = [p for p in container.demux(video=0) if p.size][4:8]
+        lost_s = [float(packet.pts * packet.time_base) for packet in lost]
+    for packet in lost:
+        data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    (tmp_path / "x.mp4").write_bytes(data)
+    found, file, _ = follow(tmp_path / "x.mp4", tmp_path, spans=[(0.0, 1.98), (1.98, 4.0)])
+    assert [s.speaker for s in found] == (["person 1"] * 2 if seen else ["00000000", "00000001"])
+    early, late = (file[s.segment_id] for s in found)
+    assert (early.remarks, late.remarks) == ((), ("no picture for 1.0 s in 1 hole",))
+    at = early.time_s[:, 0]
+    hurt = (at >= lost_s[0] - 0.01) & (at < 12 / FPS - 0.01)  # each twelfth picture needs no other
+    assert (early.code[np.abs(at[:, None] - lost_s).min(axis=1) < 0.01] == DAMAGED).all()
+    assert (early.code[~hurt] == (OK if seen else NO_FACE)).all()
+    assert (late.code == (OK if seen else NO_FACE)).all()
+
+
 # --- bad input -----------------------------------------------------------------------
 
 
@@ -527,8 +600,6 @@ def test_pictures_without_a_place_in_time_are_said(shared, tmp_path, monkeypatch
 
 
 def test_frames_that_do_not_decode(shared, tmp_path):
-    import av
-
     data = bytearray((shared / "media" / "clips" / "single_face.mp4").read_bytes())
     with av.open(str(shared / "media" / "clips" / "single_face.mp4")) as container:
         for packet in [p for p in container.demux(video=0) if p.size][40:50]:
@@ -545,8 +616,6 @@ def test_frames_that_do_not_decode(shared, tmp_path):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_pictures_that_show_damage_are_no_faces(shared, tmp_path, seed):
     import random
-
-    import av
 
     ffmpeg("-t", 2, "-i", shared / "media/clips/WolfgangLanger_Pexels.mp4", "-c:v", "libx264", "-g", 24, "-an",
            "-pix_fmt", "yuv420p", tmp_path / "x.mp4")  # fmt: skip

@@ -15,6 +15,7 @@ from pipeline.container import NoSound
 from pipeline.media import MediaError, Video
 from pipeline.records import InputError
 from pipeline.sound import read_audio
+from pipeline.stamps import demuxed
 from tests.clips import beeps, ffmpeg, film, number_in, painted, read_frames, write_clip
 
 FPS = 25
@@ -63,7 +64,7 @@ def test_any_kind_of_film_is_whole_and_in_order(tmp_path, name):
     pictures = list(video.pictures())
     assert [number_in(p.rgb()) for p in pictures] == [p.index for p in pictures] == list(range(60))
     assert not any(p.damaged for p in pictures)
-    assert all(number_in(cv2.resize(p.thumbnail(size=96), (160, 96))) == p.index for p in pictures[::20])
+    assert all(number_in(cv2.resize(p.thumbnail(p.half("whole"), 96), (160, 96))) == p.index for p in pictures[::20])
 
 
 def test_only_wanted_frames_and_only_their_half(folder):
@@ -126,6 +127,22 @@ def test_a_name_with_a_colon_is_a_file(tmp_path, monkeypatch):
     write_clip(tmp_path / "12:30.mp4", [painted(k) for k in range(5)], [k / FPS for k in range(5)])
     monkeypatch.chdir(tmp_path)
     assert len(Video("12:30.mp4").time_s) == 5
+
+
+def test_pictures_without_stamps_are_counted_and_packets_keep_the_ticks_of_their_stream(tmp_path, monkeypatch):
+    """The packets' own stamps go back by a fifth of a second; read as steps of 1/25 s that would be minutes."""
+
+    def back(container, stream, **options):
+        found = demuxed(container, stream, **options)
+        found.back = round(0.2 / stream.time_base)
+        return found
+
+    film(tmp_path / "x.mp4", 60, *X264)
+    monkeypatch.setattr("pipeline.media.demuxed", back)
+    monkeypatch.setattr(Video, "_decoded_stamps", lambda self, count=60: [None] * count)
+    video = Video(tmp_path / "x.mp4")
+    assert np.allclose(video.time_s, np.arange(60) / FPS)
+    assert [number_in(picture.rgb()) for picture in video.pictures([0, 7, 59])] == [0, 7, 59]
 
 
 def test_odd_sizes_split_without_loss(folder):

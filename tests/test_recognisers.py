@@ -15,8 +15,10 @@ from pipeline.audio_file import AudioFile, AudioWriter
 from pipeline.conformance import verdicts
 from pipeline.records import Finding, InputError, Segment, Unit, read_table
 from pipeline.weights import seal
+from pipeline.words.base import Recogniser
 from pipeline.words.check import check_recogniser, checks, murmur, nobody
-from pipeline.words.place import recognise
+from pipeline.words.pieces import PieceRecogniser
+from pipeline.words.place import recognise, transcriber
 from pipeline.words.registry import NONE, RECOGNISERS, code_of, make
 from pipeline.words.voice import voiced
 from tests.digest_table import closure
@@ -287,6 +289,36 @@ def test_a_recogniser_that_fails_on_one_recording_costs_its_words_and_says_so(ow
 def test_memory_that_gives_out_is_no_fault_of_the_recording(own, tmp_path):
     with pytest.raises(RuntimeError, match="out of memory"):
         run_words(tmp_path, tmp_path, *two_recordings(tmp_path), recogniser=f"{own}:Hungry")
+
+
+class Unsure(Recogniser):
+    """Says when its words begin, and not when they end."""
+
+    finds_speech = True
+
+    def transcribe(self, samples, sample_rate_hz):
+        return [("um", 0.5, np.nan)]
+
+
+class UnsureOfSpeech(Unsure):
+    finds_speech = False
+
+
+class UnsureInPieces(Unsure, PieceRecogniser):
+    pass
+
+
+class UnsureOfAll(Unsure):
+    def transcribe_track(self, track):
+        return self.transcribe(track.samples(), track.sample_rate_hz)
+
+
+@pytest.mark.parametrize("kind", [Unsure, UnsureOfSpeech, UnsureInPieces, UnsureOfAll])
+def test_a_time_that_is_no_number_costs_the_words_of_its_recording_and_is_said(tmp_path, kind):
+    file, failed = AudioFile(write_audio(tmp_path / "audio.h5", murmur())), []
+    assert transcriber(kind(), file.__getitem__, failed)([subject("clip", 6.0)]) == []
+    (found,) = failed
+    assert found.reason.endswith("failed: ValueError: 'um' is said from 0.5 to nan s; give its times in seconds")
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _stretches(path: Path, end_s: float) -> Iterator[tuple[float, np.ndarray]]:
     """The sound in stretches of at most STRETCH_S, each with the time of its first sample; gaps are zeros."""
     length, begin, end = round(STRETCH_S * SAMPLE_RATE_HZ), 0, round(end_s * SAMPLE_RATE_HZ)
     stretch = np.zeros(length, np.float32)
-    for start_s, samples in read_audio(path, SAMPLE_RATE_HZ):
+    for start_s, samples in read_audio(path):
         first = round(start_s * SAMPLE_RATE_HZ)
         samples, first = samples[max(0, -first) : max(0, end - first)], max(0, first)
         while len(samples):

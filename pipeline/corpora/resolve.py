@@ -162,7 +162,7 @@ def _sound_s(root: Path, sound: str) -> "float | InputError":
 
     end_s = 0.0
     try:
-        for start_s, samples in read_audio(root / sound, SAMPLE_RATE_HZ):
+        for start_s, samples in read_audio(root / sound):
             end_s = start_s + len(samples) / SAMPLE_RATE_HZ
     except InputError as error:
         return _without_folder(error, root)

@@ -53,10 +53,6 @@ class AlignedFace:
     mesh: np.ndarray
     score: float
 
-    def jpeg(self) -> np.ndarray:
-        """The crop as JPEG bytes."""
-        return jpeg_of(self.crop)
-
 
 def jpeg_of(rgb: np.ndarray) -> np.ndarray:
     """A picture (height, width, 3) as JPEG bytes."""

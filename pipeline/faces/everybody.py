@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from pipeline.container import MediaError
-from pipeline.crops import NO_FACE, OTHER_FACE, FaceWriter
-from pipeline.faces.align import AlignedFace, align
+from pipeline.crops import DAMAGED, NO_FACE, OTHER_FACE, FaceWriter
+from pipeline.faces.align import AlignedFace, align, jpeg_of
 from pipeline.faces.mesh import Detection, Detector, Tracker
 from pipeline.faces.people import ALIKE, FORGET_S, LOOK_EVERY_S, REACH, Person, Scene, look_at, look_of
-from pipeline.faces.plan import Plan, plan_frames, wanted_pictures
+from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.log import log
 from pipeline.media import Video
 from pipeline.picture import Picture, Unconvertible
@@ -173,8 +173,9 @@ def write_everybody(
     with FaceWriter(out, {}, {"picture": "face"}) as writer:
         known: list[Somebody] = []
         failure = []
+        code = np.full(len(video.time_s), DAMAGED, np.uint8)  # of each frame for whoever is not met yet
         try:
-            _track(video, plan, crowd, writer, known)
+            _track(video, plan, crowd, writer, known, code)
         except MediaError as error:
             log.warning("%s", error)
             failure = [f"video unreadable from somewhere on: {error.reason}"]
@@ -182,9 +183,11 @@ def write_everybody(
             crowd.close()
             detector.close()
         if not known:
-            writer.add(plan)
-        for segment_id in writer.segment_ids:
-            writer.remark(segment_id, *failure)
+            writer.add(plan, code)
+        for span in spans:
+            own = [_own(span.segment_id, person.number) for person in known] or [span.segment_id]
+            for segment_id in own:
+                writer.remark(segment_id, *failure, *lacking(span, video, plan))
     if not known:
         return list(spans), crowd.forgotten
     digits = len(str(len(known)))
@@ -200,14 +203,15 @@ def _own(segment_id: str, number: int) -> str:
     return f"{number:05d}-{segment_id}"
 
 
-def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: list[Somebody]) -> None:
-    """Write the rows of everybody, and add to ``known`` who is seen for long enough."""
+def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: list[Somebody], code: np.ndarray) -> None:
+    """Write the rows of everybody, add to ``known`` who is seen for long enough, and to ``code`` what was seen."""
     for picture, rows in wanted_pictures(video, plan):
         segment_id, row = rows[0]
         try:
             seen = crowd.see(picture, float(np.ptp(plan[segment_id][0][row])))
         except Unconvertible:
             continue
+        code[picture.index] = NO_FACE
         for person, face in seen:
             if isinstance(face, int):
                 for segment_id, row in rows if person.number else ():
@@ -219,9 +223,9 @@ def _track(video: Video, plan: Plan, crowd: Crowd, writer: FaceWriter, known: li
             if not person.number:
                 known.append(person)
                 person.number = len(known)
-                writer.add({_own(segment_id, person.number): frames for segment_id, frames in plan.items()})
+                writer.add({_own(segment_id, person.number): frames for segment_id, frames in plan.items()}, code)
             for waiting, shown in person.waiting:
-                jpeg = shown.jpeg()
+                jpeg = jpeg_of(shown.crop)
                 for segment_id, row in waiting:
                     own = _own(segment_id, person.number)
                     writer.found(own, row, jpeg, shown.score, shown.landmarks, shown.mesh)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -38,12 +38,11 @@ _TAGS = b"\x0d" * POINTS + b"\x15" * POINTS + b"\x1d" * POINTS
 @dataclass(slots=True)
 class Detection:
     """A face the detector found: centre and size in pixels of the full picture, and four points: image-left eye,
-    image-right eye, nose tip, middle of the mouth. ``tried``: taken for somebody wanted."""
+    image-right eye, nose tip, middle of the mouth."""
 
     centre: complex
     width: float
     points: list[complex]
-    tried: bool = False
 
     def differs(self, face: Face) -> float:
         """Mean distance of a mesh's points from the detector's, in widths of the face; some hundredths if it fits."""
@@ -80,14 +79,14 @@ class Detector:
             self._picture, self._known = picture, {}
         if (region, thorough) not in self._known:
             self._known[region, thorough] = self._find(picture, region, thorough)
-        return [replace(detection) for detection in self._known[region, thorough]]
+        return self._known[region, thorough]
 
     def _find(self, picture: Picture, region: Box, thorough: bool) -> list[Detection]:
         found = self.find(picture, region) if thorough else self.find_in(picture.rgb(region), region[:2])
         if thorough and not found:
             for part in _parts(region):
                 more = self.find_in(picture.rgb(part), part[:2])
-                found += [s for s in more if all(apart(s, known) for known in found)]
+                found = [*found, *(s for s in more if all(apart(s, known) for known in found))]
         return sorted(found, key=lambda detection: -detection.width)
 
     def find_in(self, rgb: np.ndarray, origin: tuple[int, int]) -> list[Detection]:

@@ -132,7 +132,7 @@ class Scene:
             self._follow(person, picture, region)
             self._correct(person, picture, region)
         self._part_doubles(time_s)
-        detections: list[Detection] = []
+        detections, tried = list[Detection](), 0
         lost = [p for p in self.people if p.now is None]
         if lost:
             for person in lost:
@@ -141,15 +141,14 @@ class Scene:
             thorough = time_s - self._searched_s >= LOOK_EVERY_S
             self._searched_s = time_s if thorough else self._searched_s
             detections = self.detector.find(picture, region, thorough)
-            self._search(lost, detections, picture, region)
-        elif len(self.people) == 2:
-            self._met = True
+            tried = self._search(lost, detections, picture, region)
         taken = [p.now for p in self.people if p.now is not None]
+        self._met = self._met or len(taken) == 2
         self.faces = max(len(detections), len(taken))
         out: dict[Side, AlignedFace | int] = {}
         for person in self.people:
             if person.now is None:
-                out[person.side] = OTHER_FACE if taken or any(s for s in detections if not s.tried) else NO_FACE
+                out[person.side] = OTHER_FACE if taken or len(detections) > tried else NO_FACE
                 continue
             out[person.side] = aligned = align(person.now, picture)
             again = any(p is person for p in lost)
@@ -209,11 +208,12 @@ class Scene:
                 loser = max((a, b), key=lambda p: p.distance(p.now.centre, time_s))
                 loser.lose(place=False)
 
-    def _search(self, lost: list[Person], detections: list[Detection], picture: Picture, region: Box) -> None:
+    def _search(self, lost: list[Person], detections: list[Detection], picture: Picture, region: Box) -> int:
+        """Follow whom the detections show, as far as the mesh sees a face there, too; returns how many were tried."""
         taken = [p.now for p in self.people if p.now is not None]
         free = [detection for detection in detections if all(apart(detection, face) for face in taken)]
-        for person, detection in self._assign(lost, free, picture):
-            detection.tried = True
+        pairs = self._assign(lost, free, picture)
+        for person, detection in pairs:
             person.tracker.lock(detection.centre, detection.width, region)
             self._follow(person, picture, region)
             # Someone else's face may lie in the window too, and be the one that the mesh took.
@@ -221,6 +221,7 @@ class Scene:
                 apart(person.now, detection) or any(not apart(person.now, face) for face in taken)
             ):
                 person.lose(place=False)
+        return len(pairs)
 
     def _assign(self, lost: list[Person], free: list[Detection], picture: Picture) -> list[tuple[Person, Detection]]:
         """Pairs of a lost person and the free face that is theirs."""
@@ -240,7 +241,6 @@ class Scene:
             exchanged = gain < -CLEARLY and self._likeness_gain(person, other, other.now, picture) > CLEARLY
         else:  # only now is there someone to compare with: who is further left is the left one
             exchanged = (detection.centre.real < other.now.centre.real) != (person.side == "left")
-        self._met = True
         if exchanged:
             person.exchange(other)
             person = other
@@ -281,7 +281,6 @@ class Scene:
             return [(left if is_left else right, detection)]
         first, second = sorted(free[:2], key=lambda s: s.centre.real)
         straight, crossed = [(left, first), (right, second)], [(left, second), (right, first)]
-        self._met = True
         if placed:
             costs = [sum(p.distance(s.centre, time_s) for p, s in pairs) for pairs in (straight, crossed)]
             return straight if costs[0] <= costs[1] else crossed

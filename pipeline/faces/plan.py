@@ -15,21 +15,23 @@ Plan = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def plan_frames(frame_time_s: np.ndarray, segments: Sequence[Segment], sample_rate_hz: float | None) -> Plan:
-    """Choose each segment's frames by their own time stamps; each row lasts until the next chosen frame."""
-    plan = {}
+    """Choose each segment's frames by their own time stamps.
+
+    A row lasts until the next chosen frame or the end of the segment, but not through a hole of the film.
+    """
+    ranges_s, plan = frame_ranges_s(frame_time_s), {}
+    last = np.append(np.flatnonzero(ranges_s[:-1, 1] < ranges_s[1:, 0]), len(ranges_s) - 1)  # before holes, and of all
     for segment in segments:
         index = select_frames(frame_time_s, segment.start_s, segment.end_s, sample_rate_hz)
-        time_s = frame_ranges_s(frame_time_s[index])
-        if len(index) == 1:
-            time_s = frame_ranges_s(frame_time_s)[index]
-        plan[segment.segment_id] = (time_s, index)
+        start_s, hole_s = frame_time_s[index], ranges_s[last[np.searchsorted(last, index)], 1]
+        end_s = np.minimum(np.append(start_s, segment.end_s)[1:], hole_s)
+        plan[segment.segment_id] = (np.stack([start_s, end_s], axis=1), index)
     return plan
 
 
 def lacking(segment: Segment, video: Video, plan: Plan) -> list[str]:
     """Say what the video lacks of a segment: that it ends before, breaks off, has holes or no picture for it."""
-    ranges_s = frame_ranges_s(video.time_s)
-    end_s, tolerance_s = float(ranges_s[-1, 1]), 1.5 * float(np.ptp(ranges_s[-1]))
+    end_s, tolerance_s = video.end_s, 1.5 * (video.end_s - video.time_s[-1])
     reasons = []
     if segment.start_s >= end_s:
         reasons.append(f"starts {segment.start_s - end_s:.1f} s after the last frame")

@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.cli import FILE, of_shard
 from pipeline.container import MediaError
 from pipeline.crops import FaceWriter
+from pipeline.faces.align import jpeg_of
 from pipeline.faces.halves import HALVES, take_halves
 from pipeline.faces.plan import Plan, lacking, plan_frames, wanted_pictures
 from pipeline.faces.supplied import copy_crops
@@ -28,8 +29,6 @@ from pipeline.records import Segment, Side, read_shard
 if TYPE_CHECKING:
     from pipeline.faces.mesh import Detector
     from pipeline.faces.people import Scene
-
-SCENES: tuple[tuple[Side, ...], ...] = (("left", "right"), ("whole",))  # people who are told apart by each other
 
 
 def write_faces(
@@ -141,7 +140,7 @@ def _follow(
                         writer.absent(segment_id, row, face)
                         continue
                     if side not in jpegs:
-                        jpegs[side] = face.jpeg()
+                        jpegs[side] = jpeg_of(face.crop)
                     writer.found(segment_id, row, jpegs[side], face.score, face.landmarks, face.mesh)
             for segment_id, _ in rows:
                 most[segment_id] = max(most[segment_id], in_view[by_id[segment_id].picture])
@@ -159,16 +158,15 @@ def _scenes(segments: Iterable[Segment], plan: Plan, detector: "Detector") -> di
     groups = defaultdict(list)
     for segment in segments:
         if len(plan[segment.segment_id][1]):
-            members = next(sides for sides in SCENES if segment.side in sides)
-            groups[segment.picture, members, segment.start_s].append(segment.segment_id)
+            groups[segment.picture, segment.side == "whole", segment.start_s].append(segment.segment_id)
     scenes: dict[str, Scene] = {}
     until: dict[tuple, dict[Scene, int]] = defaultdict(dict)  # the last frame for which each scene is taken
-    for (part, members, _), ids in sorted(groups.items(), key=lambda group: group[0][2]):
+    for (part, alone, _), ids in sorted(groups.items(), key=lambda group: group[0][2]):
         first, last = plan[ids[0]][1][0], max(plan[segment_id][1][-1] for segment_id in ids)
-        taken = until[part, members]
+        taken = until[part, alone]
         scene = next((scene for scene, frame in taken.items() if frame < first), None)
         if scene is None:
-            sides = tuple(side for side in members if (part, side) in named)
+            sides = tuple(sorted(side for of, side in named if of == part and (side == "whole") == alone))
             scene = Scene(sides, partial(Picture.half, side=HALVES[part]), detector)
         taken[scene] = int(last)
         scenes |= dict.fromkeys(ids, scene)

@@ -5,7 +5,8 @@ only some seconds at a time derives from :class:`pipeline.words.pieces.PieceReco
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 TimedWord = tuple[str, float, float]
 """A word with its start and end in seconds; one that is several words is spread over its time later."""
+
+
+def timed(words: Iterable[TimedWord]) -> Iterator[TimedWord]:
+    """The same words; raises ValueError for one whose times are no numbers, which would be lost where times decide."""
+    for word, start_s, end_s in words:
+        if isnan(start_s) or isnan(end_s):
+            raise ValueError(f"{word!r} is said from {start_s} to {end_s} s; give its times in seconds")
+        yield word, start_s, end_s
 
 
 class Recogniser(ABC):
@@ -66,13 +75,13 @@ class Recogniser(ABC):
     def transcribe_speech(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """As ``transcribe``, without words where nobody speaks: recognisers make some up in noise and music."""
         if self.finds_speech:
-            return self.transcribe(samples, sample_rate_hz)
+            return list(timed(self.transcribe(samples, sample_rate_hz)))
         speech_s = voiced(samples, sample_rate_hz)
         if not len(speech_s):
             return []
         begin_s, stop_s = speech_s.T
         return [
             (word, start_s, end_s)
-            for word, start_s, end_s in self.transcribe(samples, sample_rate_hz)
+            for word, start_s, end_s in timed(self.transcribe(samples, sample_rate_hz))
             if ((begin_s <= (start_s + end_s) / 2) & ((start_s + end_s) / 2 < stop_s)).any()
         ]

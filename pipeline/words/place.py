@@ -14,7 +14,7 @@ from pipeline.log import log
 from pipeline.records import Finding, InputError, Segment, Unit, Word
 from pipeline.spoken import SpokenWords
 from pipeline.words.alignment import parse_alignment
-from pipeline.words.base import Recogniser
+from pipeline.words.base import Recogniser, timed
 from pipeline.words.text import as_written, spread
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _written(root: Path, segment: Segment) -> list[Word] | None:
 def recognise(recogniser: Recogniser, track: "AudioTrack") -> Iterator[Word]:
     """Words of one track in order of time, in seconds from the unit's first frame, whose segment is left open."""
     last_s = track.start_s + track.duration_s
-    for text, start_s, end_s in recogniser.transcribe_track(track):
+    for text, start_s, end_s in timed(recogniser.transcribe_track(track)):
         start_s = max(track.start_s, min(start_s, last_s - SHORTEST_WORD_S))
         end_s = min(max(end_s, start_s + SHORTEST_WORD_S), last_s)
         yield from spread(text, start_s, end_s, RECOGNISED)

@@ -17,14 +17,13 @@ class Sphinx(PieceRecogniser):
 
     title = "PocketSphinx"
     _decoder: Any = None
-    _rate_hz = 0
 
     def transcribe(self, samples: np.ndarray, sample_rate_hz: int) -> list[TimedWord]:
         """Words of the piece, decoded as one utterance and closed at its end, which brings out the last words."""
         from pocketsphinx import Decoder
 
-        if sample_rate_hz != self._rate_hz:
-            self._decoder, self._rate_hz = Decoder(samprate=sample_rate_hz, loglevel="FATAL"), sample_rate_hz
+        if self._decoder is None:  # all sound has one rate
+            self._decoder = Decoder(samprate=sample_rate_hz, loglevel="FATAL")
         if len(samples) < SHORTEST_S * sample_rate_hz:
             return []
         pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
