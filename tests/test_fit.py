@@ -15,14 +15,17 @@ from models.losses import ccc_loss
 from models.options import TrainingOptions
 from models.task import Task
 from pipeline.records import Assignment, InputError, write_table
+from tests.network_material import TASKS
 from tests.training_material import (
     NETWORKS,
     TRAINING,
     class_split,
     contents,
     emotional_turns,
+    task_job,
     train_arguments,
     turn_rows,
+    write_material,
     write_store,
 )
 
@@ -102,8 +105,24 @@ def test_a_rate_that_leads_nowhere_is_named_and_the_others_go_on(tmp_path, turns
     assert facts["chosen"] == {"learning_rate": 0.01}
     assert [one["development_score"] is None for one in facts["tried"]] == [True, False]
     assert "learning rate 1e+30: leads nowhere: seed 1: the loss is nan" in caplog.text
+    assert [one["epochs"] for one in facts["tried"]] == [1, 3]
+    assert all(one["seconds"] > 0 for one in facts["tried"])  # of what led nowhere, too
     with pytest.raises(InputError, match="lower training"):
         train(tmp_path, turns, "none", learning_rate=[1e30, 1e29])
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_a_network_that_its_last_step_has_spoilt_is_not_selected(tmp_path, task):
+    """The only step of the only epoch: the loss of training was a number before it."""
+    material, once = write_material(tmp_path, task), {"seeds": [1], "epochs": 1, "batch_size": 999}
+    arguments = task_job(tmp_path, task, *material, "some", learning_rate=[1e30, 0.01], **once)
+    CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
+    facts = json.loads((tmp_path / "some" / "seed1" / "run.json").read_text())
+    assert facts["chosen"] == {"learning_rate": 0.01}
+    assert [one["development_score"] is None for one in facts["tried"]] == [True, False]
+    arguments = task_job(tmp_path, task, *material, "none", learning_rate=1e30, **once)
+    with pytest.raises(InputError, match="seed 1: the development loss is nan in epoch 1; lower training"):
+        CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
 
 
 class Killed(BaseException):
