@@ -12,7 +12,7 @@ from models import fit as fitting
 from models.__main__ import main
 from models.data import Batch
 from models.losses import ccc_loss
-from models.options import TrainingOptions
+from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
 from pipeline.records import Assignment, InputError, write_table
 from tests.network_material import TASKS
@@ -123,6 +123,18 @@ def test_a_network_that_its_last_step_has_spoilt_is_not_selected(tmp_path, task)
     arguments = task_job(tmp_path, task, *material, "none", learning_rate=1e30, **once)
     with pytest.raises(InputError, match="seed 1: the development loss is nan in epoch 1; lower training"):
         CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
+
+
+def test_options_that_change_no_result_are_in_no_digest_wherever_they_stand(tmp_path, turns):
+    idle = {"memory_budget_gb": 1.0, "resume_every_s": 3.0, "device": "cpu"}
+    said = [{}, idle, {"weight_decay": 0.1}, {"weight_decay": 0.1, **idle}]
+    networks = [NETWORKS["segment"] | {"training": own} for own in said]
+    facts = [train(tmp_path, turns, f"own{k}", one, epochs=1)[1] for k, one in enumerate(networks)]
+    plain, also_plain, decay, also_decay = (one["digest"] for one in facts)
+    assert (plain, decay) == (also_plain, also_decay)
+    assert plain != decay
+    for k in (0, 2):  # without such options everything is in it
+        assert facts[k]["network"] == NetworkOptions(**networks[k]).model_dump()
 
 
 class Killed(BaseException):
