@@ -137,6 +137,14 @@ def test_options_that_change_no_result_are_in_no_digest_wherever_they_stand(tmp_
         assert facts[k]["network"] == NetworkOptions(**networks[k]).model_dump()
 
 
+def test_a_folder_that_somebody_has_left_with_a_seed_stops_no_training(tmp_path, turns):
+    left = tmp_path / "left" / "seed1" / ".ipynb_checkpoints"
+    left.mkdir(parents=True)
+    (left / "history-checkpoint.csv").write_text("")
+    folder, _ = train(tmp_path, turns, "left", epochs=1)
+    assert contents(folder) == contents(train(tmp_path, turns, "clean", epochs=1)[0])
+
+
 class Killed(BaseException):
     """Stands for a signal: nothing may catch it."""
 
