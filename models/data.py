@@ -23,7 +23,7 @@ from models.dialog import Before
 from models.normaliser import Normaliser
 from models.sources import PooledRows, StoredRows, rows_within
 from models.task import Task
-from models.truth import UNKNOWN, Truth, segment_truth
+from models.truth import Truth, is_known, segment_truth
 from pipeline.records import InputError, read_fold
 from pipeline.store import FeatureStore
 
@@ -197,7 +197,7 @@ def collate(examples: Sequence[Example]) -> Batch:
     target = known = None
     if first.target is not None:
         target = torch.stack([torch.as_tensor(e.target) for e in examples])
-        known = target.isfinite().all(-1) if target.is_floating_point() else target != UNKNOWN
+        known = is_known(target)
     return Batch(
         values={m: pad([e.values[m] for e in examples]) for m in first.values},
         masks={m: pad([e.masks[m] for e in examples]) for m in first.masks},

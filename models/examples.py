@@ -16,7 +16,7 @@ from models.dialog import Dialogs
 from models.normaliser import Normaliser
 from models.sources import PooledRows, Table, sent
 from models.task import Task
-from models.truth import UNKNOWN
+from models.truth import UNKNOWN, is_known
 
 BUCKET = 16  # batches whose items are sorted by length together
 
@@ -147,17 +147,17 @@ class Examples:
             target, known = self.labels.gather(segment, first, count, next(iter(masks.values())).shape[1])
         else:
             target = sent(self.target[items], self.device)
-            known = target.isfinite().all(-1) if self.task.numbers else target != UNKNOWN
+            known = is_known(target)
         if self.task.numbers:
             return target.to(self.dtype), known
         return (target[..., 0].long().where(known, UNKNOWN) if self.task.frames else target), known
 
-    def known(self, *parts: str) -> np.ndarray:
-        """What is known of some parts, each segment or frame once: (N,) numbers of classes, or (N, numbers)."""
+    def known(self, part: str) -> np.ndarray:
+        """What is known of a part, each segment or frame once: (N,) numbers of classes, or (N, numbers)."""
         if self.labels is None:
-            target = self.target[self.items(*parts)]
-            return target[np.isfinite(target).all(1) if self.task.numbers else target != UNKNOWN]
-        ranges = [self.labels.range(i) for i in np.unique(self.segment[self.items(*parts)])]
+            target = self.target[self.items(part)]
+            return target[is_known(target)]
+        ranges = [self.labels.range(i) for i in np.unique(self.segment[self.items(part)])]
         values = [self.labels.values[r][self.labels.valid[r]].cpu().numpy() for r in ranges]
         found = np.concatenate([np.zeros((0, self.labels.dim), np.float32), *values])
         return found if self.task.numbers else found[:, 0].astype(np.int64)

@@ -100,7 +100,7 @@ class Progress:
 
 
 class Diverged(InputError):
-    """A loss is not a number."""
+    """A loss is NaN or infinite."""
 
 
 class Run:
@@ -143,30 +143,32 @@ class Run:
         return p.epoch >= self.options.epochs or p.epoch - p.best_epoch >= self.options.stop_patience
 
     def epoch(self) -> Generator[None, None, dict]:
-        """Train one epoch and return its row of the history; raises Diverged where the loss is not a number."""
-        begin_s = time.monotonic()
-        number, rate = self.progress.epoch + 1, self.optimiser.learning_rate
+        """Train one epoch and return its row of the history; raises Diverged where a loss is not a number."""
+        begin_s, progress = time.monotonic(), self.progress
+        number, rate = progress.epoch + 1, self.optimiser.learning_rate
         seed, rng = torch_seed(self.seed, self.fold, number), np.random.default_rng([self.seed, self.fold, number])
         groups = training_batches(self.items, self.examples.length, self.options.batch_size, rng)
         if self.graphs and not self.graphs.made:
             self._make_graphs(groups)
+        self.network.train()
+        self.total.zero_()
         if self.graphs:
             yield from self.replay(groups, seed)
         else:
             torch.manual_seed(seed)
             self.learn(self.examples.batches(groups))
-        loss = float(self.total) / len(self.items)
+        loss, scores = float(self.total) / len(self.items), self.development()
+        progress.epoch, progress.seconds = number, progress.seconds + time.monotonic() - begin_s
+        for name, value in (("loss", loss), ("development loss", scores["loss"])):  # only the second saw the last step
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"seed {self.seed}: the {name} is {value} in epoch {number}; lower training.learning_rate "
+                    f"({self.learning_rate}) or look at the features with `affectflow info`"
+                )
         row = {"epoch": number, "learning_rate": rate, "training_loss": loss}
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"seed {self.seed}: the loss is {loss} in epoch {number}; lower training.learning_rate "
-                f"({self.learning_rate}) or look at the features with `affectflow info`"
-            )
-        scores = self.development()
         row |= {f"development_{name}": value for name, value in scores.items()}
-        self._select(number, scores)
-        self.progress.history.append(row)
-        self.progress.seconds += time.monotonic() - begin_s
+        self._select(scores)
+        progress.history.append(row)
         return row
 
     def development(self) -> dict[str, float]:
@@ -187,15 +189,11 @@ class Run:
 
     def learn(self, batches: Iterable[Batch]) -> None:
         """Take one step for each batch."""
-        self.network.train()
-        self.total.zero_()
         for batch in batches:
             self.step(batch)
 
     def replay(self, groups: Sequence[np.ndarray], seed: int) -> Pausing:
         """As ``learn``, by graphs; pauses after each step that it has queued."""
-        self.network.train()
-        self.total.zero_()
         self.graphs.begin(seed)
         batches = self.examples.batches(groups, rounded=True)
         for _ in groups:
@@ -222,12 +220,11 @@ class Run:
             output = self.network(*batch.given)
         return self.objective.loss(output, batch)
 
-    def _select(self, number: int, scores: dict[str, float]) -> None:
+    def _select(self, scores: dict[str, float]) -> None:
         score, progress = scores[self.objective.score], self.progress
-        progress.epoch = number
         self.optimiser.end_epoch(scores["loss"])
         if score > progress.best_score:
-            progress.best_score, progress.best_epoch = score, number
+            progress.best_score, progress.best_epoch = score, progress.epoch
             self.best = copy.deepcopy(self.network.state_dict())
         elif self.options.reload_best:
             self.network.load_state_dict(self.best)

@@ -15,10 +15,10 @@ from models.normaliser import Normaliser
 from models.options import NOTHING, NetworkOptions
 from models.predictions import RUN, prediction_columns, read_run, truth_columns
 from models.task import Task
-from models.truth import UNKNOWN
+from models.truth import UNKNOWN, is_known
 from pipeline.records import InputError
 
-ROWS_ON_GPU = 2**16  # rows of a batch, padding included
+ROWS_ON_GPU = 2**16  # rows of the longest modality of a batch, padding included; turns before its items come on top
 
 
 @torch.inference_mode()
@@ -35,7 +35,7 @@ def outputs(
     ``without`` names a modality that is taken away, as if nothing of it had been observed.
     """
     network.eval()
-    if examples.device.type == "cuda":  # large batches, as steps are started more slowly than they run
+    if examples.device.type == "cuda":  # a GPU computes a small batch faster than it is started
         longest = [int(n[items].max(initial=1)) for n in examples.count.values()]
         batch_size = max(batch_size, ROWS_ON_GPU // max(*longest, *examples.fixed_steps.values(), 1))
     order = evaluation_batches(items, examples.length, batch_size)
@@ -80,7 +80,7 @@ def answers(examples: Examples, items: np.ndarray, output: Sequence[np.ndarray])
         return _of_frames(examples, items, output, part, parts.tolist())
     order = np.lexsort((examples.segment[items], part))
     truth = examples.target[items[order]]
-    known = np.isfinite(truth).all(1) if examples.task.numbers else truth != UNKNOWN
+    known = is_known(truth)
     return Answers(
         examples.segment[items[order]], part[order], parts.tolist(), None, truth, known, np.stack(output)[order]
     )

@@ -70,7 +70,9 @@ class Objective:
             confusion = confusion_matrix(truth, output.argmax(1), len(examples.names))
             loss = self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth))
             return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
-        each = np.nan_to_num([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
+        each = np.array([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
+        if np.isfinite(output).all():  # else NaN is what the network said, not two constants that are alike
+            each = np.nan_to_num(each)
         loss = 1 - float(each.mean())
         if self.options.loss == "mse":
             known = torch.ones(len(truth), dtype=torch.bool)

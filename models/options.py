@@ -75,7 +75,7 @@ class NetworkOptions(Options):
         "rate; null: where the fusion needs it",
     )
     width: int = Field(120, gt=0, description="width of each encoded sequence (published rjcma: 128, video twice that)")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout inside fusion and encoders")
+    dropout: float = Field(0.1, ge=0, lt=1, description="in fusion, tcn (a gru has none) and head (faithful: none)")
     input_dropout: float = Field(0.25, ge=0, lt=1, description="dropout on the text features")
     embedding: int = Field(60, gt=0, description="width of the first head layer (published rjcma: 256)")
     encoder_steps: int = Field(
@@ -171,9 +171,9 @@ def _problems(options: NetworkOptions, modalities: list[str], task: Task) -> Ite
         if published is None:
             having = ", ".join(name for name, kind in built_in.items() if kind.published)
             yield f"faithful is there for {having}; set it to false"
-        elif (task.what, options.encoder) != (published.task.what, published.encoder):
+        elif (task.what, options.encoder) != (published.task, published.encoder):
             yield (
-                f"the published model is for task {published.task.what} with encoder {published.encoder!r}; "
+                f"the published model is for task {published.task} with encoder {published.encoder!r}; "
                 "choose these or set faithful to false"
             )
         if options.one_grid != fusion.one_grid:

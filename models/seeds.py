@@ -3,6 +3,7 @@
 import csv
 import os
 import platform
+import shutil
 import sys
 import threading
 from collections import deque
@@ -31,12 +32,10 @@ def train_seeds(job: Job, examples: Examples, known: dict[int, dict], mixed: boo
     network leaves it idle most of the time. Raises InputError where a process ends early; the finished seeds and the
     states of the others stay.
     """
-    trainings = (train_seed(job, examples, seed, mixed, facts) for seed, facts in known.items())
-    if examples.device.type == "cuda":
-        alternate(trainings, room_on_gpu)
-        return
-    if at_once == 1:
-        alternate(trainings, lambda: False)
+    gpu = examples.device.type == "cuda"
+    if gpu or at_once == 1:
+        trainings = (train_seed(job, examples, seed, mixed, facts) for seed, facts in known.items())
+        alternate(trainings, room_on_gpu if gpu else lambda: False)
         return
     try:
         multiprocessing.set_forkserver_preload(["models.seeds"])  # imported once, not by each process anew
@@ -97,7 +96,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if not path.name.startswith("resume"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def make(learning_rate: float) -> Run:
         return Run(examples, job.network, job.training, seed, mixed, learning_rate, job.fold)

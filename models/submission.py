@@ -99,14 +99,14 @@ def numbered(predicted: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndar
 def as_listed(sample: str | Path, predicted: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Place and prediction of every line of the organisers' sample file, in its order.
 
-    Where it counts more frames than the video has, the last prediction is repeated. Raises InputError for a person who
-    was not predicted and for a line that is not ``video/00001.jpg,...``.
+    Its first line may be the header. Where it counts more frames than the video has, the last prediction is repeated.
+    Raises InputError for a person who was not predicted and for a line that is not ``video/00001.jpg,...``.
     """
     beyond: Counter[str] = Counter()
     with open(sample, encoding="utf-8-sig") as stream:
         for line, text in enumerate(stream, start=1):
             place = text.split(",")[0].strip()
-            if line == 1 or not place:
+            if not place or (line, place) == (1, LOCATION):
                 continue
             name, _, image = place.rpartition("/")
             number = image.partition(".")[0]
@@ -141,7 +141,12 @@ def submission(results, run, sample, out):
     labels = FeatureStore(results / "labels.h5")
     predicted = average_of_seeds(path, labels, asked_people(results, labels))
     rows = as_listed(sample, predicted) if sample else numbered(predicted)
+    written: Counter[str] = Counter()
     with replacing(out / "predictions.txt") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(",".join([LOCATION, *TASK.targets]) + "\n")
-        stream.writelines(f"{place},{valence:.6f},{arousal:.6f}\n" for place, (valence, arousal) in rows)
-    log.info("submission of %s: %d people, %d frames", run, len(predicted), sum(map(len, predicted.values())))
+        for place, (valence, arousal) in rows:
+            stream.write(f"{place},{valence:.6f},{arousal:.6f}\n")
+            written[place.rpartition("/")[0]] += 1
+    if left_out := sorted(predicted.keys() - written):
+        log.warning("--sample %s does not list %s: not in the submission", sample, ", ".join(left_out))
+    log.info("submission of %s: %d people, %d frames", run, len(written), written.total())

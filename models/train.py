@@ -56,7 +56,7 @@ def facts(job: Job, device: str, digests: dict[Path, str]) -> dict:
         "modalities": job.modalities,
         "fold": job.fold,
         "device": device,
-        "network": job.network.model_dump(),
+        "network": job.network.model_dump(exclude={"training": IRRELEVANT}),
         "training": job.training.model_dump(exclude=IRRELEVANT),
         "inputs": {name: digests[path] for name, path in job.inputs.items()},
         "code": code_of(job.network.fusion),
@@ -70,7 +70,6 @@ def train_job(job: Job, of_inputs: dict[Path, str], cores: int = 1) -> Path:
     ``of_inputs`` is what ``digest_inputs`` gives. Seeds train side by side as far as ``cores`` suffice,
     ``training.threads`` each.
     """
-    begin_s = time.monotonic()
     check_network(job.network, list(job.features), job.task)
     job = replace(job, training=job.training.for_network(job.network))
     check_training(job.training, job.task)
@@ -87,7 +86,6 @@ def train_job(job: Job, of_inputs: dict[Path, str], cores: int = 1) -> Path:
     if missing:
         examples = load_examples(job, device)
         known["versions"] |= {"python": platform.python_version()}
-        known["loading_s"] = round(time.monotonic() - begin_s, 3)
         known["fusion_code"] = FUSIONS.code_of(job.network.fusion)  # its own: what predictions compare
         at_once = min(len(missing), max(1, cores // job.training.threads))
         of_seeds = {seed: {"digest": digests[seed], "seed": seed, **known} for seed in missing}

@@ -17,6 +17,11 @@ from pipeline.store import FeatureStore
 UNKNOWN = -1  # the number of a class where none is known
 
 
+def is_known(values):
+    """Where a truth is known, (N,) bool: of numbers of classes (N,), or of (N, numbers); an array or a tensor."""
+    return values != UNKNOWN if values.ndim == 1 else (abs(values) < np.inf).all(-1)  # NaN is not below either
+
+
 @dataclass(frozen=True)
 class Truth:
     """Ground truth of some segments."""
@@ -38,7 +43,7 @@ def segment_truth(
     Raises InputError where something that trains or is tested is not known.
     """
     truth = _numbers(task, labels, rows) if task.numbers else _classes(task, split, rows)
-    unknown = ~np.isfinite(truth.values).all(1) if task.numbers else truth.values == UNKNOWN
+    unknown = ~is_known(truth.values)
     if targets is not None:
         truth = replace(truth, shares=_shares(truth.names, rows, targets))
         unknown &= truth.shares.sum(1) == 0

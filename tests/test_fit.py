@@ -12,17 +12,20 @@ from models import fit as fitting
 from models.__main__ import main
 from models.data import Batch
 from models.losses import ccc_loss
-from models.options import TrainingOptions
+from models.options import NetworkOptions, TrainingOptions
 from models.task import Task
 from pipeline.records import Assignment, InputError, write_table
+from tests.network_material import TASKS
 from tests.training_material import (
     NETWORKS,
     TRAINING,
     class_split,
     contents,
     emotional_turns,
+    task_job,
     train_arguments,
     turn_rows,
+    write_material,
     write_store,
 )
 
@@ -102,8 +105,44 @@ def test_a_rate_that_leads_nowhere_is_named_and_the_others_go_on(tmp_path, turns
     assert facts["chosen"] == {"learning_rate": 0.01}
     assert [one["development_score"] is None for one in facts["tried"]] == [True, False]
     assert "learning rate 1e+30: leads nowhere: seed 1: the loss is nan" in caplog.text
+    assert [one["epochs"] for one in facts["tried"]] == [1, 3]
+    assert all(one["seconds"] > 0 for one in facts["tried"])  # of what led nowhere, too
     with pytest.raises(InputError, match="lower training"):
         train(tmp_path, turns, "none", learning_rate=[1e30, 1e29])
+
+
+@pytest.mark.parametrize("task", TASKS, ids=str)
+def test_a_network_that_its_last_step_has_spoilt_is_not_selected(tmp_path, task):
+    """The only step of the only epoch: the loss of training was a number before it."""
+    material, once = write_material(tmp_path, task), {"seeds": [1], "epochs": 1, "batch_size": 999}
+    arguments = task_job(tmp_path, task, *material, "some", learning_rate=[1e30, 0.01], **once)
+    CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
+    facts = json.loads((tmp_path / "some" / "seed1" / "run.json").read_text())
+    assert facts["chosen"] == {"learning_rate": 0.01}
+    assert [one["development_score"] is None for one in facts["tried"]] == [True, False]
+    arguments = task_job(tmp_path, task, *material, "none", learning_rate=1e30, **once)
+    with pytest.raises(InputError, match="seed 1: the development loss is nan in epoch 1; lower training"):
+        CliRunner().invoke(main, ["train", *arguments], catch_exceptions=False)
+
+
+def test_options_that_change_no_result_are_in_no_digest_wherever_they_stand(tmp_path, turns):
+    idle = {"memory_budget_gb": 1.0, "resume_every_s": 3.0, "device": "cpu"}
+    said = [{}, idle, {"weight_decay": 0.1}, {"weight_decay": 0.1, **idle}]
+    networks = [NETWORKS["segment"] | {"training": own} for own in said]
+    facts = [train(tmp_path, turns, f"own{k}", one, epochs=1)[1] for k, one in enumerate(networks)]
+    plain, also_plain, decay, also_decay = (one["digest"] for one in facts)
+    assert (plain, decay) == (also_plain, also_decay)
+    assert plain != decay
+    for k in (0, 2):  # without such options everything is in it
+        assert facts[k]["network"] == NetworkOptions(**networks[k]).model_dump()
+
+
+def test_a_folder_that_somebody_has_left_with_a_seed_stops_no_training(tmp_path, turns):
+    left = tmp_path / "left" / "seed1" / ".ipynb_checkpoints"
+    left.mkdir(parents=True)
+    (left / "history-checkpoint.csv").write_text("")
+    folder, _ = train(tmp_path, turns, "left", epochs=1)
+    assert contents(folder) == contents(train(tmp_path, turns, "clean", epochs=1)[0])
 
 
 class Killed(BaseException):

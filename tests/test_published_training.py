@@ -11,6 +11,7 @@ import torch
 import yaml
 from torch import nn
 
+from models.examples import training_batches
 from models.fusion.published import AttentionModel, JointCoAttention, RecursiveModel
 from models.fusion.registry import FUSIONS
 from models.losses import ccc_loss
@@ -194,5 +195,20 @@ def test_the_report_is_right_about_how_recursive_networks_differ():
         assert {m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv1d)} - {1} == {kernel}
         assert f"kernel {kernel}" in text
     assert set(dropouts(network.fusion)) == {0.1}
+    assert {encoder.projection.out_features for encoder in network.encoders.values()} == {120}
+    assert (network.head[0].out_features, dropouts(network.head)) == (60, {0.1: 1})
+    assert "every modality is 120 wide and the head 60" in text
+    assert "dropout in fusion and head is 0.1" in text
+    published = yaml.safe_load((ROOT / "config.yaml").read_text())["models"]["rjcma_published"]
+    model = build(NetworkOptions(**published), {**dims, "text": 4}, FRAMES, 2, dict.fromkeys(DIMS, 20)).models[0]
+    widths = {m: encoder[1].num_features for m, encoder in model.encoder.items()}
+    assert (widths, model.embedding.out_features) == ({"video": 256, "audio": 128, "text": 128}, 256)
+    assert dropouts(model) == dropouts(model.encoder) + dropouts(model.attention), "there is none in the head"
+    assert "video is 256 wide, audio and text 128;" in text
+    assert "the head is 256 wide, without dropout" in text
+    length = np.arange(1, 129)
+    batches = training_batches(length - 1, length, 12, np.random.default_rng(0))
+    assert max(length[batch].std() for batch in batches) < length.std() / 2
+    assert "batches hold windows of similar length" in text
     training = yaml.safe_load((ROOT / "config.yaml").read_text())["defaults"]["frame"]["training"]
     assert (options.frames_per_step, training["ccc_over"], len(training["seeds"])) == (5, "batch", 3)

@@ -79,8 +79,10 @@ def submit(results, *arguments):
 
 
 def test_one_file_holds_every_frame_of_everybody(results, caplog):
+    caplog.set_level("INFO")
     assert submit(results) == {"predictions.txt": SINGLE}
     assert "lost is not in the submission" in caplog.text
+    assert "submission of rcma-A+V: 3 people, 7 frames" in caplog.text
 
 
 def test_people_without_annotation_who_are_not_asked_for_are_left_out(results):
@@ -117,26 +119,31 @@ def test_the_run_may_be_named(results):
     assert text.splitlines()[1] == "a/00001.jpg,-0.375000,0.500000"
 
 
-def test_rows_and_order_of_the_organisers(results, tmp_path, caplog):
+@pytest.mark.parametrize("header", ["image_location,valence,arousal\n", ""], ids=["header", "no header"])
+def test_rows_and_order_of_the_organisers(results, tmp_path, caplog, header):
+    caplog.set_level("INFO")
     sample = tmp_path / "sample.txt"
     places = ["b_right/00002.jpg", "a/00003.jpg", "a/00004.jpg"]
-    sample.write_text("image_location,valence,arousal\n" + "".join(f"{place},0,0\n" for place in places))
+    sample.write_text(header + "".join(f"{place},0,0\n" for place in places))
     known = dict(line.split(",", 1) for line in SINGLE.splitlines())
     expected = [f"{place},{known.get(place, known['a/00003.jpg'])}" for place in places]
     assert submit(results, "--sample", sample)["predictions.txt"].splitlines()[1:] == expected
     assert "a: 1 lines past the last frame" in caplog.text
     assert "b_right: " not in caplog.text
+    assert "does not list b_left: not in the submission" in caplog.text
+    assert "submission of rcma-A+V: 2 people, 3 frames" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
         (
-            "x\nnobody/00001.jpg,0,0\n",
+            "image_location\nnobody/00001.jpg,0,0\n",
             "line 2: 'nobody' is not predicted; add its video to the corpus, or where that is there and shows two",
         ),
-        ("x\na/00000.jpg\n", "line 2: 'a/00000.jpg' is not like video/00001.jpg"),
-        ("x\na/00001.jpg\nvideo\n", "line 3: 'video' is not like"),
+        ("image_location\na/00000.jpg\n", "line 2: 'a/00000.jpg' is not like video/00001.jpg"),
+        ("image_location,valence,arousal\na/00001.jpg\nvideo\n", "line 3: 'video' is not like"),
+        ("x\na/00001.jpg\n", "line 1: 'x' is not like video/00001.jpg; give image_location lines"),
     ],
 )
 def test_a_sample_file_that_does_not_fit(results, tmp_path, lines, message):

@@ -53,7 +53,7 @@ def _without_runs(
 ) -> CorpusOptions:
     """Without runs on modalities that the corpus lacks (None: not known), or as published for another task."""
     absent = set() if present is None else set(MODALITIES.values()).difference(present)
-    other = {name for name, one in models.items() if one.published and one.published.task.what != task.what}
+    other = {name for name, one in models.items() if one.published and one.published.task != task.what}
     kept = {}
     for key, entry in options.runs.items():
         if entry is None:

@@ -31,8 +31,8 @@ OWN_DRAWS = "each fold begins with weights and orders of its own, where publishe
 class Published:
     """The constraints of a fusion's published form, which ``faithful: true`` builds."""
 
-    task: Task
-    """Whatever its numbers are called."""
+    task: str
+    """What for what, such as ``numbers/frame``, whatever its numbers are called."""
     encoder: EncoderKind
     steps: Mapping[str, int] | None = None
     """Fixed lengths in rows by modality; None: the window of the training options."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.fusion.base import OWN_DRAWS, Combination, Fusion, Published
-from models.task import Task
 from pipeline.registry import options
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class PairwiseAttention(Fusion):
     citation = "rajan2022"
     combine = "statistics"
     published = Published(
-        task=Task("classes", "segment"),
+        task="classes/segment",
         encoder="gru",
         steps={"text": 128, "video": 32, "audio": 1000},
         training={"targets": "majority", "plateau_threshold": 1e-4, "class_weights": False, "modality_dropout": 0.0},

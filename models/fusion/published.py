@@ -19,12 +19,10 @@ CO_ATTENTION_DROPOUT = 0.6  # dropout of paper 2's fusion layers, in both places
 Pairs = list[tuple[str, str]]
 
 
-def padded(values: Tensor, mask: Tensor | None, steps: int | None, kind: torch.dtype) -> Tensor:
-    """Pad with zeros or cut at the end to ``steps`` rows (None: as it is); zeros also where ``mask`` is False."""
+def blanked(values: Tensor, mask: Tensor | None, kind: torch.dtype) -> Tensor:
+    """Bring to the kind of number of a network; zeros where there is a mask that is False."""
     values = values.to(kind)
-    if mask is not None:
-        values = observed(values, mask).values
-    return values if steps is None else F.pad(values, (0, 0, 0, steps - values.shape[1]))
+    return values if mask is None else observed(values, mask).values
 
 
 class AttentionModel(nn.Module):
@@ -79,7 +77,7 @@ class AttentionModel(nn.Module):
         """Compute what the classifier sees: (B, embedding)."""
         encoded, kind = {}, self.classifier.weight.dtype
         for m in self.encoder:
-            x = padded(values[m], masks and masks[m], None, kind)[:, : self.steps[m]]
+            x = blanked(values[m], masks and masks[m], kind)[:, : self.steps[m]]
             encoded[m] = (self._by_library if x.is_cuda else self._by_steps)(m, x)  # (B, T', width)
         pooled = []
         for pairs in self.groups:
@@ -195,18 +193,16 @@ class RecursiveModel(nn.Module):
 
     def forward(self, values: dict[str, Tensor], masks: dict[str, Tensor]) -> Tensor:
         """Predict one target: (B, T, 1), T at most the fixed length."""
-        given = masks[next(iter(self.encoder))].shape[1]
-        if given > self.frames:
+        steps, streams = masks[next(iter(self.encoder))].shape[1], {}
+        if steps > self.frames:
             raise InputError(
-                f"the published rjcma takes windows of up to {self.frames} frames, not {given}; "
+                f"the published rjcma takes windows of up to {self.frames} frames, not {steps}; "
                 "set training.window accordingly or network.faithful to false"
             )
-        streams = {
-            m: encoder(padded(values[m], masks[m], self.frames, self.output.weight.dtype).transpose(1, 2)).transpose(
-                1, 2
-            )
-            for m, encoder in self.encoder.items()
-        }
+        for m, encoder in self.encoder.items():
+            x = blanked(values[m], masks[m], self.output.weight.dtype)
+            x = F.pad(x, (0, 0, 0, self.frames - x.shape[1]))
+            streams[m] = encoder(x.transpose(1, 2)).transpose(1, 2)
         x = self.embedding(torch.cat(list(self.attention(streams).values()), -1))  # (B, K, embedding)
         x = F.leaky_relu(self.norm(x.transpose(1, 2)).transpose(1, 2))
-        return torch.tanh(self.output(x))[:, :given]
+        return torch.tanh(self.output(x))[:, :steps]

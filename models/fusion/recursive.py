@@ -45,7 +45,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from models.fusion.base import OWN_DRAWS, Combination, Fusion, Published
-from models.task import Task
 from pipeline.records import InputError
 from pipeline.registry import options
 
@@ -160,7 +159,7 @@ class Rjcma(RecursiveAttention):
     title = "RJCMA"
     others = False
     published = Published(
-        task=Task("numbers", "frame", ("valence", "arousal")),
+        task="numbers/frame",
         encoder="tcn",
         one_target=True,
         training={"loss": "ccc", "ccc_over": "window_unbiased", "plateau_threshold": 0.0, "modality_dropout": 0.0},

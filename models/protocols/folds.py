@@ -23,7 +23,6 @@ Session, speaker and scenario keep the column group apart, too: nobody of a test
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,7 +30,6 @@ from models.protocols.groups import Labelled, blocks, free_of, group_of, groups_
 from pipeline.log import log
 from pipeline.records import InputError, Segment
 
-T = TypeVar("T")
 MAX_FOLDS = 10
 GROUP_FOLDS = 5
 MIN_LEFT = 0.2  # share of all recordings that is left to train on and select by while a group is tested
@@ -113,35 +111,40 @@ def _named(segments: Iterable[Segment], name: str, protocol: str) -> list:
     return found
 
 
-def _count_of(name: str) -> Callable[[Sequence[Segment]], int]:
-    return lambda segments: min(MAX_FOLDS, len(_named(segments, name, name)))
+def _within(segments: Iterable[Segment], name: str, groups: Iterable) -> list[Segment]:
+    """The segments of some groups of one kind."""
+    chosen = set(groups)
+    return [s for s in segments if group_of(s, name) in chosen]
 
 
-def _words_of(name: str) -> Callable[[Sequence[Segment]], Words]:
+def _leave_out(name: str, apart: Sequence[str]) -> Protocol:
+    """Test one group in each fold (of many a set of them), and keep apart what shares a group with the test part."""
+
+    def found(segments: Sequence[Segment]) -> list:
+        return _named(segments, name, name)
+
     def words(segments: Sequence[Segment]) -> Words:
-        sets = len(_named(segments, name, name)) > MAX_FOLDS
+        sets = len(found(segments)) > MAX_FOLDS
         return Words(f"leave one of {MAX_FOLDS} sets of {name}s out" if sets else f"leave one {name} out")
-
-    return words
-
-
-def _leave_out(name: str, apart: Sequence[str]):
-    """Folds that each test one group (or a set of them) and keep apart what shares a group with the test part."""
 
     def cut(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
         known = labelled.of(segments)
-        found = _named(known, name, name)
-        sets = [[one] for one in found]
-        if len(found) > MAX_FOLDS:
+        sets = [[one] for one in found(known)]
+        if len(sets) > MAX_FOLDS:
             table = labelled.table(known, [group_of(s, name) for s in known])
             sets = share_out(*table, MAX_FOLDS, np.random.default_rng(seed))
         folds = []
         for one in sets:
-            test = [s for s in segments if group_of(s, name) in one]
+            test = _within(segments, name, one)
             folds.append(Fold(f"{name} {', '.join(map(str, one))}", test, free_of(segments, test, apart)))
         return folds
 
-    return cut
+    return Protocol(words, lambda segments: min(MAX_FOLDS, len(found(segments))), cut)
+
+
+def _always(description: str, folds: int, cut: Callable, caveat: str = "") -> Protocol:
+    """A protocol that is the same whatever groups there are."""
+    return Protocol(lambda segments: Words(description, caveat), lambda segments: folds, cut)
 
 
 def _outer_sets(segments: Sequence[Segment]) -> tuple[str, list[list]]:
@@ -154,10 +157,7 @@ def _outer_sets(segments: Sequence[Segment]) -> tuple[str, list[list]]:
 def _count_scenario(segments: Sequence[Segment]) -> int:
     _named(segments, "scenario", "scenario")
     name, outer = _outer_sets(segments)
-    return sum(
-        min(SCENARIO_SETS, len(groups_of((s for s in segments if group_of(s, name) in one), "scenario")))
-        for one in outer
-    )
+    return sum(min(SCENARIO_SETS, len(groups_of(_within(segments, name, one), "scenario"))) for one in outer)
 
 
 def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) -> list[Fold]:
@@ -166,11 +166,11 @@ def _cut_scenario(segments: Sequence[Segment], labelled: Labelled, seed: int) ->
     name, outer = _outer_sets(known)
     folds = []
     for number, one in enumerate(outer):
-        own = [s for s in known if group_of(s, name) in one]
+        own = _within(known, name, one)
         names, table = labelled.table(own, [s.scenario for s in own])
         rng = np.random.default_rng([seed, number])
         for scenarios in share_out(names, table, min(SCENARIO_SETS, len(names)), rng):
-            test = [s for s in own if s.scenario in scenarios]
+            test = _within(own, "scenario", scenarios)
             pool = free_of(segments, test, ("group", "session", "speaker", "dialog", "scenario"))
             tested = f"{name} {', '.join(map(str, one))}, {' and '.join(scenarios)}"
             folds.append(Fold(tested, test, pool, scenarios_apart=True))
@@ -215,7 +215,8 @@ def _cut_groups(segments: Sequence[Segment], labelled: Labelled, seed: int) -> l
     segments = labelled.of(segments)
     grouping, _ = _grouping(segments)
     folds = []
-    for one in share_out(*labelled.table(segments, grouping), _count_groups(segments), np.random.default_rng(seed)):
+    names, table = labelled.table(segments, grouping)
+    for one in share_out(names, table, min(GROUP_FOLDS, len(names)), np.random.default_rng(seed)):
         inside = set(one)
         test = [s for s, group in zip(segments, grouping) if group in inside]
         pool = [s for s, group in zip(segments, grouping) if group not in inside]
@@ -293,35 +294,24 @@ def _official(rotations: int, select_on_test: bool):
     return cut
 
 
-def _always(value: T) -> Callable[[Sequence[Segment]], T]:
-    return lambda segments: value
-
-
 MIXED = "people and recordings of the test part also train: scores are optimistic"
 TORN = (
     "nearly all recordings share people, sessions or dialogs, and those of the test part also train: scores are "
     "optimistic"
 )
 SELECTED = "the model is selected on the videos it is tested on: scores are optimistic"
+ROTATED = "official partition and five rotations"
 PROTOCOLS = {
-    "session": Protocol(_words_of("session"), _count_of("session"), _leave_out("session", ("group", "session"))),
-    "speaker": Protocol(
-        _words_of("speaker"), _count_of("speaker"), _leave_out("speaker", ("group", "speaker", "dialog"))
+    "session": _leave_out("session", ("group", "session")),
+    "speaker": _leave_out("speaker", ("group", "speaker", "dialog")),
+    "scenario": Protocol(
+        lambda segments: Words("leave people and scenario out together"), _count_scenario, _cut_scenario
     ),
-    "scenario": Protocol(_always(Words("leave people and scenario out together")), _count_scenario, _cut_scenario),
     "group": Protocol(_words_of_groups, _count_groups, _cut_groups),
-    "utterance": Protocol(_always(Words("random utterance folds", MIXED)), _always(GROUP_FOLDS), _cut_utterances),
-    "parts": Protocol(_always(Words("the corpus's own parts")), _always(1), _cut_parts),
-    "official": Protocol(_always(Words("official partition")), _always(1), _official(0, False)),
-    "official_paper": Protocol(
-        _always(Words("official partition, as published", SELECTED)), _always(1), _official(0, True)
-    ),
-    "sixfold": Protocol(
-        _always(Words("official partition and five rotations")), _always(1 + ROTATIONS), _official(ROTATIONS, False)
-    ),
-    "sixfold_paper": Protocol(
-        _always(Words("official partition and five rotations, as published", SELECTED)),
-        _always(1 + ROTATIONS),
-        _official(ROTATIONS, True),
-    ),
+    "utterance": _always("random utterance folds", GROUP_FOLDS, _cut_utterances, MIXED),
+    "parts": _always("the corpus's own parts", 1, _cut_parts),
+    "official": _always("official partition", 1, _official(0, False)),
+    "official_paper": _always("official partition, as published", 1, _official(0, True), SELECTED),
+    "sixfold": _always(ROTATED, 1 + ROTATIONS, _official(ROTATIONS, False)),
+    "sixfold_paper": _always(f"{ROTATED}, as published", 1 + ROTATIONS, _official(ROTATIONS, True), SELECTED),
 }

@@ -34,7 +34,7 @@ def speakers_known(segments: Iterable) -> bool:
 
 
 def blocks(segments: Sequence[Segment]) -> list[int]:
-    """Number the block of each segment: blocks share neither session, speaker, dialog nor unit with each other."""
+    """Number the block of each segment: blocks share nothing of ``BOUND`` with each other."""
     parent = list(range(len(segments)))
 
     def root(i: int) -> int:

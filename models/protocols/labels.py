@@ -58,8 +58,9 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
 
     No classes named: all that occur. Raises InputError where merge and classes contradict each other or none is left.
     """
+    merged = {row.segment_id: merge.get(row.label, row.label) for row in labels}
     if not classes:
-        classes = sorted({merge.get(row.label, row.label) for row in labels if row.label})
+        classes = sorted({label for label in merged.values() if label})
         if len(classes) < 2:
             but = f" but {classes[0]!r}" if classes else ""
             raise InputError(
@@ -68,8 +69,7 @@ def choose_classes(labels: Sequence[Label], classes: Sequence[str], merge: Mappi
     if len(set(classes)) != len(classes) or len(classes) < 2:
         raise InputError(f"classes {list(classes)}: give at least two, each once, under labels in the settings")
     check_merge(classes, merge)
-    merged = {row.segment_id: merge.get(row.label, row.label) for row in labels}
-    kept = _with_classes(labels, classes, merge)
+    kept = {segment_id: label for segment_id, label in merged.items() if label in classes}
     if not kept:
         found = ", ".join(sorted({row.label or "none" for row in labels}))
         raise InputError(f"no segment has a label of {list(classes)}; the corpus has {found}")

@@ -51,12 +51,12 @@ def assign(
         )
     cut = PROTOCOLS[protocol].cut(kept, labelled, seed)
     cut = _as_planned(cut, planned or len(cut), labelled)
-    predicted_only = set(unlabelled) - set(label)
+    predicted_only = set(unlabelled).difference(label)
     rows = []
     for number, fold in enumerate(cut):
         parts = _parts(number, fold, labelled, seed)
-        also = {s.segment_id for s in fold.unlabelled}
-        parts["unlabelled"] = [s for s in kept if s.segment_id in predicted_only | also]
+        predicted = predicted_only.union(s.segment_id for s in fold.unlabelled)
+        parts["unlabelled"] = [s for s in kept if s.segment_id in predicted]
         own = [
             Assignment(s.segment_id, number, part, label.get(s.segment_id))
             for part, members in parts.items()

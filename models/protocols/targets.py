@@ -48,12 +48,11 @@ def votes(ratings: Iterable[Rating], merge: Mapping[str, str]) -> dict[str, dict
 
 def counted(of_raters: Votes, classes: Iterable[str]) -> dict[str, float]:
     """The votes for each class that anybody named; nothing where nobody named one."""
-    found = dict.fromkeys(classes, 0.0)
+    found: dict[str, float] = defaultdict(float)
     for named in of_raters.values():
         for label in named:
-            if label in found:
-                found[label] += 1 / len(named)
-    return {label: one for label, one in found.items() if one}
+            found[label] += 1 / len(named)
+    return {label: found[label] for label in classes if found[label]}
 
 
 def targets(
