@@ -361,7 +361,9 @@ def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
         shutil.copy(demo.folder / "tables" / name, text.folder / "tables" / name)
     assert not [section for section in page_of(text).all("section") if section.attributes["id"] == "faces"]
     shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "mfcc.h5")
-    assert page_of(made).with_class("banner"), "a configured store that is a demonstration makes the report one"
+    (banner,) = page_of(made).with_class("banner")  # a configured store that is a demonstration makes the report one
+    assert "some stores under features are those of a demonstration" in banner.text
+    assert "scale: demo" not in banner.text
 
 
 def test_jobs_of_this_report_are_known_for_every_rule_that_has_several(tmp_path):

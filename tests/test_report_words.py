@@ -51,6 +51,23 @@ def test_banner_where_and_only_where_it_belongs(tmp_path):
     assert "(IEMOCAP_full_release), but the models are small" in without.with_class("banner")[0].text
 
 
+def test_what_rests_on_random_weights_at_full_scale_is_no_result(tmp_path):
+    real = {"root": "IEMOCAP_full_release", "scale": "research", "demonstration": False}
+    made = Fixture(tmp_path, "iemocap", about=real, size=20)
+    extractors = json.loads(made.config_json.read_text())["config"]["iemocap"]["extractors"]
+    extractors["bert"]["weights"] = "demo:bert"
+    made.configure(extractors=extractors)
+    page = page_of(made)
+    (banner,) = [e.text for e in page.with_class("banner")]
+    assert "no number that rests on them is a result. The corpus is your own (IEMOCAP_full_release)" in banner
+    assert "is research, but the networks behind these features are small ones with random weights: bert." in banner
+    assert "models are small" not in banner
+    assert "trial run" not in page.all("header")[0].text
+    tables = linked(page, ".tex")
+    assert len(tables) > 5
+    assert all("caption{DEMONSTRATION, not a result." in text for text in tables.values())
+
+
 def names_of(*runs: tuple) -> RunNames:
     """Names of runs (name, model, modalities, inputs) whose models have a title each."""
     known = {name: Run(name, model, modalities, inputs) for name, model, modalities, inputs in runs}

@@ -53,10 +53,6 @@ def build(results: Results, media: bool = True) -> dict:
         "media": media,
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
-        "random_weights": any(
-            str(weights).startswith("demo:") for m in settings.modalities for _, weights in settings.made_by(m).values()
-        ),
-        "writing": writing,
         "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
         "run_names": run_names,
         "verdicts": verdicts,
@@ -174,7 +170,8 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
 
 def is_demonstration(results: Results) -> bool:
     """Whether any number in it rests on a synthetic corpus or on random weights."""
-    return results.settings.demonstration or any(store.attributes["demonstration"] for store in results.stores)
+    settings, marked = results.settings, (store.attributes["demonstration"] for store in results.stores)
+    return settings.demonstration or bool(settings.random_weights) or any(marked)
 
 
 def departures(settings: Settings, runs: list[str]) -> list[dict]:
