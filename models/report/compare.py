@@ -14,7 +14,8 @@ import click
 from models.evaluation.contrast import candidates, runs_of
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
-from models.report.gather import Results, run_infos
+from models.report.gather import Results, read
+from models.report.page import render_comparison
 from models.report.runs import RunNames, in_order, names_of
 from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
@@ -96,7 +97,8 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        software = versions(info["versions"] for info in run_infos(side.results, side.runs))
+        infos = (info for run in side.runs for info in side.results.run_infos[run])
+        software = versions(info["versions"] for info in infos)
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}

@@ -93,6 +93,12 @@ class Results:
         return [seed_folder(fold, seed) for fold in self.fold_folders(run) for seed in self.settings.seeds]
 
 
+    @cached_property
+    def run_infos(self) -> dict[str, list[dict]]:
+        """What every training of each run says of itself."""
+        folders = {run: self.trainings(run) for run in self.settings.runs}
+        return {run: [read_run(folder) for folder in of if (folder / RUN).exists()] for run, of in folders.items()}
+
 def wanted_tables(settings: Settings) -> list[str]:
     """The tables that a run of these settings leaves."""
     names = ["scores", "coverage"]
@@ -212,13 +218,6 @@ def histories(results: Results, run: str) -> Iterator[pd.DataFrame]:
         history = pd.read_csv(path) if path.exists() else ()
         if len(history):
             yield history
-
-
-def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
-    """What every training of some runs says of itself."""
-    for folder in (folder for run in runs for folder in results.trainings(run)):
-        if (folder / RUN).exists():
-            yield read_run(folder)
 
 
 def contact_sheet(results: Results) -> dict | None:

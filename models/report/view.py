@@ -62,7 +62,7 @@ def build(results: Results, media: bool = True) -> dict:
         "absent": results.absent,
         **_score_views(results, table, cells, runs, main, run_names),
     }
-    view |= _contrast_views(verdicts, settings, results, run_names)
+    view |= _contrast_views(verdicts, settings, results)
     view |= _prediction_views(results, main, best, run_names, media)
     view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
@@ -140,11 +140,11 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
     }
 
 
-def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names: RunNames) -> dict:
+def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results) -> dict:
     if not verdicts.rows:
         return dict.fromkeys(("contrasts", "tests", "forest", "contrasts_by_style"))
     return {
-        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results, run_names.runs)),
+        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results)),
         "tests": contrasts.tests(verdicts),
         "forest": contrasts.forest_axis(verdicts, settings),
         "contrasts_by_style": contrasts.by_turns(verdicts),
