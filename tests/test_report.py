@@ -309,6 +309,22 @@ def test_people_and_segments_may_be_called_nan_and_numbers_may_be_none(tmp_path)
 def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
     made = Fixture(tmp_path, "affwild2", size=24)
     gone = [
+def test_a_model_may_be_called_by_a_number(tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "2022", MODELS["self"])
+    made = Fixture(tmp_path, replace(SETUPS["text"], levels={"2022-T": 47.0}), size=20)
+    results = read(made.folder, Settings.from_json(made.config_json))
+    assert {run for name in ("scores", "confusion") for run in results.tables[name]["run"]} == {"2022-T"}
+    assert "self-attention" in page_of(made).table("Test scores").text
+
+
+def test_without_scores_nothing_is_said_of_trainings(tmp_path):
+    made = Fixture(tmp_path, "text", size=20)
+    said = "was trained with", "Scores are balanced accuracy, mean over trainings"
+    assert all(words in page_of(made).by_id("paper").text for words in said)
+    (made.folder / "tables" / "scores.csv").unlink()
+    assert not any(words in page_of(made).by_id("paper").text for words in said)
+
+
         "tables/coverage.csv", "tables/contact_sheet.json", "tables/per_video.csv", "tables/film_strips.jsonl",
         "benchmarks", "../benchmarks", "features", "words", "splits", "segments.tsv", "units.tsv", "runs",
         "tables/significance.csv", "tables/scores.csv",

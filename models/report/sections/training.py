@@ -39,7 +39,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
             **_trained_on(infos),
             **_epochs(infos),
             "selected": median(info["selected"]["epoch"] for info in infos),
-            "epoch_s": median(info["seconds"] / info["epochs"] for info in infos),
+            "epoch_s": median(info["seconds"] / sum(one["epochs"] for one in info["tried"]) for info in infos),
             "learning_rates": _rates(infos),
         }
         rows.setdefault(of.modalities, []).append(row)
