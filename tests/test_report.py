@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from pipeline.records import InputError, Word, read_table, write_table
 from tests.conftest import REPOSITORY
 from tests.page import Page
 from tests.report_fixture import CORPORA, Fixture, html_of, page_of
+from tests.report_material import MODELS
+from tests.report_setups import SETUPS
 
 
 @pytest.fixture(scope="module")
@@ -306,9 +309,6 @@ def test_people_and_segments_may_be_called_nan_and_numbers_may_be_none(tmp_path)
     assert table["score"].isna().tolist() == [True, False]
 
 
-def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
-    made = Fixture(tmp_path, "affwild2", size=24)
-    gone = [
 def test_a_model_may_be_called_by_a_number(tmp_path, monkeypatch):
     monkeypatch.setitem(MODELS, "2022", MODELS["self"])
     made = Fixture(tmp_path, replace(SETUPS["text"], levels={"2022-T": 47.0}), size=20)
@@ -325,6 +325,9 @@ def test_without_scores_nothing_is_said_of_trainings(tmp_path):
     assert not any(words in page_of(made).by_id("paper").text for words in said)
 
 
+def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
+    made = Fixture(tmp_path, "affwild2", size=24)
+    gone = [
         "tables/coverage.csv", "tables/contact_sheet.json", "tables/per_video.csv", "tables/film_strips.jsonl",
         "benchmarks", "../benchmarks", "features", "words", "splits", "segments.tsv", "units.tsv", "runs",
         "tables/significance.csv", "tables/scores.csv",
