@@ -152,6 +152,20 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "once all 9 planned contrasts are corrected for (90 % interval −0.6 to +0.8, Holm-adjusted p = 0.270).",
         ),
         (
+            {
+                "verdict": "undecided",
+                "difference": -0.004,
+                "equivalence_low": -0.009,
+                "equivalence_high": 0.001,
+                "p_equivalence": 0.03,
+                "p_equivalence_holm": 0.27,
+            },
+            "Undecided: these data do not tell.",
+            "self-attention scores 0.4 points higher than cross-attention, but that the two differ by less than 1 "
+            "point is not shown once all 9 planned contrasts are corrected for (90 % interval −0.1 to +0.9, "
+            "Holm-adjusted p = 0.270).",
+        ),
+        (
             {"verdict": "b better here", "difference": -0.021, "ci_low": -0.038, "ci_high": -0.004, "p_by_group": 0.2},
             "Self-attention is better on these sessions.",
             "With A+V+T, self-attention scores 2.1 points higher than cross-attention (95 % interval",

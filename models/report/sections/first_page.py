@@ -205,8 +205,8 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
     if runs:
         times = f", {'each ' if len(runs) > 1 else ''}trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))
-    if (basis := verdicts.basis()) is not None:
-        out.append(("Tested on", f"{basis}; {count(len(verdicts.rows), 'planned contrast')}"))
+    if verdicts.rows:
+        out.append(("Tested on", f"{verdicts.basis()}; {count(len(verdicts.rows), 'planned contrast')}"))
     elif results.split is not None:
         tested = results.split.loc[results.split["part"] == "test", "segment_id"].nunique()
         out.append(("Test part", count(tested, settings.words["segment"])))
