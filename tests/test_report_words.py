@@ -72,7 +72,7 @@ def names_of(*runs: tuple) -> RunNames:
     """Names of runs (name, model, modalities, inputs) whose models have a title each."""
     known = {name: Run(name, model, modalities, inputs) for name, model, modalities, inputs in runs}
     titles = {model: {"title": f"the {model}"} for _, model, _, _ in runs}
-    return RunNames(known, {model: {"fusion": model} for _, model, _, _ in runs}, titles)
+    return RunNames(known, {model: {"fusion": model} for _, model, _, _ in runs}, titles, {})
 
 
 def test_two_runs_are_named_by_what_tells_them_apart():
@@ -93,7 +93,7 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert names.pair("x-A", "x2-A y-A") == ("the x on one", "the best of the x on two and the y on one", "A")
     assert names.side("x-A y-A x2-A") == "the best of the x A on one, the y A on one and the x A on two"
     two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
-    two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
+    two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}}, {})
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
 
 

@@ -20,8 +20,7 @@ CHOSEN_BY_TESTED = (
 )
 NO_VERDICT = {
     Status.AT_CHANCE: "No verdict: the better one, or both, are not shown to be better than guessing.",
-    Status.SELECTED_ON_TEST: "No verdict: epochs were chosen by the scores of the test items themselves.",
-    Status.ONE_SEED: "No verdict: there is a single training of one or both, which may be what differs.",
+    **{one: f"No verdict: {one.text}." for one in (Status.SELECTED_ON_TEST, Status.ONE_SEED)},
 }
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
