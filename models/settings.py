@@ -120,6 +120,11 @@ class Settings:
         """Names of the feature stores that some run reads."""
         return sorted({name for run in self.runs.values() for name in run.inputs.values()})
 
+    @property
+    def random_weights(self) -> list[str]:
+        """Of the feature stores that some run reads, those made with small random weights."""
+        return [name for name in self.stores_read if str(self.extractors[name]["weights"]).startswith("demo:")]
+
     def made_by(self, modality: str) -> dict[str, tuple[str, str | None]]:
         """Of each store that some run reads for a modality: the extractor that made it, and its weights."""
         stores = dict.fromkeys(run.inputs[modality] for run in self.runs.values() if modality in run.inputs)

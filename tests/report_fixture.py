@@ -102,8 +102,8 @@ class Fixture:
             runs.setdefault(model, []).append(modalities)
         extractors = {}
         for name in setup.stores:
-            modality, extractor, weights = STORES[name]
-            extractors[name] = {"extractor": extractor, "weights": weights}
+            modality, extractor, _ = STORES[name]
+            extractors[name] = {"extractor": extractor, "weights": self._weights(name)}
             if name in setup.imported:
                 extractors[name] = {"extractor": "import", "weights": None, "path": f"{name}.csd", "modality": modality}
         audio = {"audio": "mfcc"} if "mfcc" in setup.imported else {}
@@ -135,6 +135,11 @@ class Fixture:
         given["models"] = {name: about(model, task) for name, model in models.items()}
         given |= {"training_jobs": [str(fold) for fold in range(setup.folds)]}
         self.config_json.write_text(json.dumps({**given, **self.about, "protocol": self.protocol}))
+
+    def _weights(self, name: str) -> str | None:
+        """Random ones in a demonstration, else somebody's."""
+        source = STORES[name][2]
+        return source if self.about["demonstration"] else source and source.replace("demo:", "example/")
 
     def configure(self, **options):
         """Change options of the corpus in the configuration file."""
@@ -170,9 +175,10 @@ class Fixture:
 
     def _features(self):
         for name in self.setup.stores:
-            modality, kind, source = STORES[name]
+            modality, kind, _ = STORES[name]
             if modality not in self.setup.modalities:
                 continue
+            source = self._weights(name)
             weights = {"source": source, "revision": "5b0a6c2", "sha256": {"model.safetensors": "ab" * 32}}
             attributes = {
                 "corpus": self.corpus, "name": name, "modality": modality, "extractor_version": "1",

@@ -31,6 +31,7 @@ def write(fixture) -> None:
                     "seed": seed, "versions": {"torch": "2.11.0", "numpy": "1.26.4", "python": "3.11.2"},
                     "hardware": {"cpu": "Example CPU 3000", "cores": 8, "threads": 1, "gpu": None},
                     "model": {"parameters": 201_344 + 1000 * len(run)}, "seconds": 12.5, "epochs": len(table),
+                    "tried": [{"learning_rate": TRAINING["learning_rate"], "epochs": len(table), "seconds": 12.5}],
                     "selected": {"epoch": int(table["development_loss"].idxmin()) + 1},
                     "training": TRAINING, "chosen": {"learning_rate": TRAINING["learning_rate"]},
                     "rated": {}, "layer_weights": {},

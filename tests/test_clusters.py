@@ -26,12 +26,11 @@ def test_turns_belong_to_dialogs_and_dialogs_to_sessions():
     assert found.of["Ses03M_impro05a_F001"] == "Ses03M_impro05a"
     assert found.group_of["Ses03M_impro05a"] == "3"
     assert set(found.group_of.values()) == set("12345")
-    assert found.style_of["Ses05M_script01_1b_M000"] == "scripted"
 
 
 def test_subjects_belong_to_videos_and_videos_to_nothing_wider():
     found = clusters_of(videos(), FRAMES)
-    assert (found.kind, found.group_kind, found.style_of) == ("video", None, {})
+    assert (found.kind, found.group_kind) == ("video", None)
     assert found.of["video00_left"] == found.of["video00_right"] == "video00"
 
 

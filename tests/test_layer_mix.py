@@ -105,15 +105,12 @@ def test_training_learns_which_layer_tells(tmp_path):
     assert len(normalisers["audio"].mean) == 3 * told[segments[0].segment_id].values.shape[1]
 
 
-def test_the_report_shows_the_mean_over_folds_and_seeds(tmp_path):
-    for k, share in enumerate(([0.5, 0.5], [0.7, 0.3])):
-        (tmp_path / f"seed{k}").mkdir()
-        info = {"layer_weights": {"audio": share}, "model": {"layers": {"audio": [3, 11]}}}
-        info |= {"training": {"normalise": True}}
-        (tmp_path / f"seed{k}" / "run.json").write_text(json.dumps(info))
-    results = SimpleNamespace(trainings=lambda run: sorted(tmp_path.glob("seed*")) if run == "self-A" else [])
+def test_the_report_shows_the_mean_over_folds_and_seeds():
+    about = {"model": {"layers": {"audio": [3, 11]}}, "training": {"normalise": True}}
+    infos = [{"layer_weights": {"audio": share}, **about} for share in ([0.5, 0.5], [0.7, 0.3])]
+    results = SimpleNamespace(run_infos={"self-A": infos, "other-A": []})
     runs = {name: Run(name, "self", "A", {"audio": "wavlm"}) for name in ("self-A", "other-A")}
-    names = RunNames(runs, {}, {"self": {"title": "self-attention"}})
+    names = RunNames(runs, {}, {"self": {"title": "self-attention"}}, {})
     table = layers_table(results, list(runs), names)
     (row,) = table.rows
     assert [column.head for column in table.columns] == ["Model", "Features", "3", "11"]
@@ -129,12 +126,10 @@ def test_the_report_shows_the_mean_over_folds_and_seeds(tmp_path):
         ({"self-A": True, "other-A": False}, "before they are mixed, but not those of other A, where a layer of large"),
     ],
 )
-def test_the_note_says_whether_layers_were_normalised(normalise, said, tmp_path):
-    for run, one in normalise.items():
-        (tmp_path / run).mkdir()
-        info = {"layer_weights": {"audio": [1.0]}, "model": {"layers": {"audio": [3]}}, "training": {"normalise": one}}
-        (tmp_path / run / "run.json").write_text(json.dumps(info))
-    results = SimpleNamespace(trainings=lambda run: [tmp_path / run])
+def test_the_note_says_whether_layers_were_normalised(normalise, said):
+    about = {"layer_weights": {"audio": [1.0]}, "model": {"layers": {"audio": [3]}}}
+    infos = {run: [{**about, "training": {"normalise": one}}] for run, one in normalise.items()}
+    results = SimpleNamespace(run_infos=infos)
     runs = {run: Run(run, run.removesuffix("-A"), "A", {"audio": "wavlm"}) for run in normalise}
-    names = RunNames(runs, {}, {run.model: {"title": run.model} for run in runs.values()})
+    names = RunNames(runs, {}, {run.model: {"title": run.model} for run in runs.values()}, {})
     assert said in layers_table(results, list(runs), names).note

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from pipeline.records import InputError, Word, read_table, write_table
 from tests.conftest import REPOSITORY
 from tests.page import Page
 from tests.report_fixture import CORPORA, Fixture, html_of, page_of
+from tests.report_material import MODELS
+from tests.report_setups import SETUPS
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +309,22 @@ def test_people_and_segments_may_be_called_nan_and_numbers_may_be_none(tmp_path)
     assert table["score"].isna().tolist() == [True, False]
 
 
+def test_a_model_may_be_called_by_a_number(tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "2022", MODELS["self"])
+    made = Fixture(tmp_path, replace(SETUPS["text"], levels={"2022-T": 47.0}), size=20)
+    results = read(made.folder, Settings.from_json(made.config_json))
+    assert {run for name in ("scores", "confusion") for run in results.tables[name]["run"]} == {"2022-T"}
+    assert "self-attention" in page_of(made).table("Test scores").text
+
+
+def test_without_scores_nothing_is_said_of_trainings(tmp_path):
+    made = Fixture(tmp_path, "text", size=20)
+    said = "was trained with", "Scores are balanced accuracy, mean over trainings"
+    assert all(words in page_of(made).by_id("paper").text for words in said)
+    (made.folder / "tables" / "scores.csv").unlink()
+    assert not any(words in page_of(made).by_id("paper").text for words in said)
+
+
 def test_every_absent_input_is_stated_and_nothing_else_suffers(tmp_path):
     made = Fixture(tmp_path, "affwild2", size=24)
     gone = [
@@ -361,7 +380,9 @@ def test_what_an_earlier_configuration_left_is_no_part_of_the_report(tmp_path):
         shutil.copy(demo.folder / "tables" / name, text.folder / "tables" / name)
     assert not [section for section in page_of(text).all("section") if section.attributes["id"] == "faces"]
     shutil.copy(demo.folder / "features" / "mfcc.h5", made.folder / "features" / "mfcc.h5")
-    assert page_of(made).with_class("banner"), "a configured store that is a demonstration makes the report one"
+    (banner,) = page_of(made).with_class("banner")  # a configured store that is a demonstration makes the report one
+    assert "some stores under features are those of a demonstration" in banner.text
+    assert "scale: demo" not in banner.text
 
 
 def test_jobs_of_this_report_are_known_for_every_rule_that_has_several(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from models.__main__ import main
-from models.report.compare import build, flat, read_sides, verdicts
+from models.report.compare import build, flat, moved, read_sides, verdicts
 from models.report.page import render_comparison
 from pipeline.records import InputError
 from tests.page import Page, rows_of
@@ -78,6 +78,8 @@ def test_the_settings_that_differ_are_listed_and_no_others(compared):
 def test_nested_settings_become_dotted_keys():
     given = {"a": {"b": 1, "c": [1, 2]}, "d": None, "e": {}, "f": [{"question": "one or two", "a": "x", "b": "y"}]}
     assert dict(flat(given)) == {"a.b": "1", "a.c": "1, 2", "f.one or two": "x y"}
+    given["f"].append({"question": "one or two", "a": "x", "b": "z"})
+    assert dict(flat(given))["f.one or two"] == "x y, x z", "of two contrasts that ask the same none is lost"
     assert dict(flat({"pages": [{"a": 1, "b": [2, 3]}, "c"]})) == {
         "pages.0.a": "1",
         "pages.0.b": "2, 3",
@@ -252,3 +254,31 @@ def test_a_contrast_is_one_whatever_was_chosen_in_each_folder(tmp_path):
     assert row["pair"].startswith("self-attention A+V+T against the best of cross-attention A+V+T, ")
     for k, runs in enumerate(taken):
         assert row[f"side{k}_by"].endswith(f"; chosen: {' and '.join(words[run] for run in runs)}")
+
+
+def test_a_run_is_one_whatever_each_folder_calls_it(tmp_path):
+    """In the second folder the fusion has another title, so that words for the same runs differ."""
+    one, two = (Fixture(tmp_path / name, "one contrast", about=REAL, size=20) for name in ("one", "two"))
+    about = json.loads(two.config_json.read_text())["models"]
+    about["self"]["title"] = "gated attention"
+    two.tell(models=about)
+    sides = read_sides([one.folder, two.folder])
+    (row,) = verdicts(sides).rows
+    assert row["side0"] == row["side1"] == "first better"
+    ours, theirs = (f"{title} A+V+T against cross-attention A+V+T" for title in ("self-attention", "gated attention"))
+    assert row["pair"] == f"{ours} / {theirs}"
+    (table, _axis) = moved(sides, "balanced_accuracy")
+    assert {row["run"] for row in table.rows} == {
+        "cross-attention A+V+T", *(f"self-attention {of} / gated attention {of}" for of in ("A+V+T", "T", "A")),
+    }  # fmt: skip
+
+
+def test_what_is_tested_and_the_level_of_its_interval_stand_in_each_cell(tmp_path):
+    one, two = (Fixture(tmp_path / name, "one contrast", about=REAL, size=20) for name in ("one", "two"))
+    given = json.loads(two.config_json.read_text())["config"]["mine"]["significance"]
+    two.configure(significance=given | {"metric": "accuracy", "alpha": 0.1})
+    file = two.folder / "tables" / "significance.csv"
+    pd.read_csv(file).assign(metric="accuracy", difference=0.02, ci_low=0.01, ci_high=0.03).to_csv(file, index=False)
+    (row,) = verdicts(read_sides([one.folder, two.folder])).rows
+    assert re.fullmatch(r"balanced accuracy \+\d\.\d \(95 % interval \+\d\.\d to \+\d\.\d\)", row["side0_by"])
+    assert row["side1_by"] == "accuracy +2.0 (90 % interval +1.0 to +3.0)"

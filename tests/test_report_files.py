@@ -11,7 +11,7 @@ import pytest
 
 from models.report.charts import path_data
 from models.report.command import report
-from models.report.latex import LATEX, as_latex
+from models.report.latex import LATEX, as_latex, other_script
 from models.report.paper import bibliography
 from models.report.tables import Column, Group, Table, as_csv
 from pipeline.records import InputError
@@ -334,6 +334,27 @@ def test_what_pdflatex_cannot_set_is_said_at_the_head(tmp_path):
     assert (paper / "preview.tex").read_text(encoding="utf-8").startswith(said)
     assert said not in (paper / "cost.tex").read_text(encoding="utf-8")
     assert max(map(ord, of_labels)) > 0x3000
+
+
+@pytest.mark.parametrize("sign", ["\u2009", "ħ", "ſ", "→", "λ", "e\u0301"])
+def test_signs_that_no_font_of_latin_letters_has_are_known(sign):
+    assert other_script(f"a {sign} b")
+
+
+@pytest.mark.latex
+def test_pdflatex_sets_every_letter_that_it_is_said_to_know(tmp_path):
+    made, paper = Fixture(tmp_path, "text", size=20), tmp_path / "paper"
+    letters = " ".join(c for c in map(chr, range(0xA1, 0x2100)) if not other_script(c))
+    made.tell(words={"unit": "dialog", "segment": "turn", "labels": {"ang": "lęk", "sad": letters}})
+    arguments = ["--results", str(made.folder), "--out", str(tmp_path / "r.html"), "--paper", str(paper)]
+    report.main(arguments, standalone_mode=False)
+    head = (paper / "recall.tex").read_text(encoding="utf-8").splitlines()[0]
+    assert head == r"% needs \usepackage[T1]{fontenc}\usepackage{array,booktabs}"
+    assert "lęk" in (paper / "recall.tex").read_text(encoding="utf-8")
+    assert "xelatex" not in (paper / "preview.tex").read_text(encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "preview"]
+    done = subprocess.run(command, cwd=paper, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.latex

@@ -15,6 +15,7 @@ from models.report.charts import Axis, block_means, path, path_data, swarm
 from models.report.compare import Side, material
 from models.report.gather import read
 from models.report.sections import items, training
+from models.report.sections.classes import guessing
 from models.report.sections.provenance import provenance
 from models.report.sections.ranks import compared_blocks
 from models.report.sections.scores import Cell, chance_of, collect, guessed, ranking
@@ -544,3 +545,39 @@ def test_swarm_keeps_dots_apart_while_there_is_room():
 )
 def test_numbers_read_well(function, value, text):
     assert function(value) == text
+
+
+def test_seconds_of_an_epoch_are_those_of_every_learning_rate_over_the_epochs_of_all(tmp_path):
+    made = Fixture(tmp_path, "text", size=20)
+    for file in made.folder.rglob("run.json"):
+        tried = [{"epochs": 30, "seconds": 60.0}, {"epochs": 20, "seconds": 40.0}]
+        file.write_text(json.dumps({**json.loads(file.read_text()), "tried": tried, "epochs": 20, "seconds": 100.0}))
+    table = page_of(made).table("What was trained")
+    at = [th.text for th in table.all("thead")[0].all("th")].index("Seconds an epoch") - 1
+    assert {cells[at] for cells in rows_of(table).values()} == {"2.00"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("accuracy", "Guessing the commonest class for every turn scores 25.0 % accuracy."),
+        ("balanced_accuracy", "Guessing one class for every turn scores 25.0 % balanced accuracy."),
+        ("macro_f1", "Guessing the class that scores most for every turn scores 25.0 % macro F1."),
+        ("weighted_f1", "Guessing the class that scores most for every turn scores 25.0 % weighted F1."),
+    ],
+)
+def test_what_guesses_is_the_class_that_the_score_is_of(metric, said):
+    assert guessing(metric, 0.25, "turn", frames=False) == said
+
+
+@pytest.mark.parametrize("people", [2, 3])
+def test_traces_are_called_best_median_and_worst_where_there_are_three(tmp_path, people):
+    made = Fixture(tmp_path, "affwild2", size=24)
+    file = made.folder / "tables" / "per_video.csv"
+    videos = pd.read_csv(file)
+    videos[videos["segment_id"].isin(videos["segment_id"].unique()[:people])].to_csv(file, index=False)
+    section = page_of(made).by_id("traces")
+    assert len(section.with_class("trace-figure")) == people
+    said = ", the person it predicts best, the median one and the worst, by mean CCC within it."
+    assert (said in section.text) == (people == 3)
+    assert ("median one" in section.text) == (people == 3)

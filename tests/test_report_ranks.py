@@ -50,7 +50,7 @@ def scores_of(values: dict[str, list[float]]) -> pd.DataFrame:
 
 def names_of(runs: Iterable[str]) -> RunNames:
     known = {run: Run(run, run.removesuffix("-A"), "A", {}) for run in runs}
-    return RunNames(known, {}, {run.model: {"title": run.model} for run in known.values()})
+    return RunNames(known, {}, {run.model: {"title": run.model} for run in known.values()}, {})
 
 
 def test_the_picture_places_each_run_at_its_rank():

@@ -51,11 +51,28 @@ def test_banner_where_and_only_where_it_belongs(tmp_path):
     assert "(IEMOCAP_full_release), but the models are small" in without.with_class("banner")[0].text
 
 
+def test_what_rests_on_random_weights_at_full_scale_is_no_result(tmp_path):
+    real = {"root": "IEMOCAP_full_release", "scale": "research", "demonstration": False}
+    made = Fixture(tmp_path, "iemocap", about=real, size=20)
+    extractors = json.loads(made.config_json.read_text())["config"]["iemocap"]["extractors"]
+    extractors["bert"]["weights"] = "demo:bert"
+    made.configure(extractors=extractors)
+    page = page_of(made)
+    (banner,) = [e.text for e in page.with_class("banner")]
+    assert "no number that rests on them is a result. The corpus is your own (IEMOCAP_full_release)" in banner
+    assert "is research, but the networks behind these features are small ones with random weights: bert." in banner
+    assert "models are small" not in banner
+    assert "trial run" not in page.all("header")[0].text
+    tables = linked(page, ".tex")
+    assert len(tables) > 5
+    assert all("caption{DEMONSTRATION, not a result." in text for text in tables.values())
+
+
 def names_of(*runs: tuple) -> RunNames:
     """Names of runs (name, model, modalities, inputs) whose models have a title each."""
     known = {name: Run(name, model, modalities, inputs) for name, model, modalities, inputs in runs}
     titles = {model: {"title": f"the {model}"} for _, model, _, _ in runs}
-    return RunNames(known, {model: {"fusion": model} for _, model, _, _ in runs}, titles)
+    return RunNames(known, {model: {"fusion": model} for _, model, _, _ in runs}, titles, {})
 
 
 def test_two_runs_are_named_by_what_tells_them_apart():
@@ -76,7 +93,7 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert names.pair("x-A", "x2-A y-A") == ("the x on one", "the best of the x on two and the y on one", "A")
     assert names.side("x-A y-A x2-A") == "the best of the x A on one, the y A on one and the x A on two"
     two = names_of(("x-A", "x", "A", {}), ("y-A", "y", "A", {}))
-    two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}})
+    two = RunNames(two.runs, two.options, {"x": {"title": "same"}, "y": {"title": "same"}}, {})
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
 
 
@@ -133,6 +150,20 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             "Undecided: these data do not tell.",
             "scores 0.1 points higher than self-attention, but that the two differ by less than 1 point is not shown "
             "once all 9 planned contrasts are corrected for (90 % interval −0.6 to +0.8, Holm-adjusted p = 0.270).",
+        ),
+        (
+            {
+                "verdict": "undecided",
+                "difference": -0.004,
+                "equivalence_low": -0.009,
+                "equivalence_high": 0.001,
+                "p_equivalence": 0.03,
+                "p_equivalence_holm": 0.27,
+            },
+            "Undecided: these data do not tell.",
+            "self-attention scores 0.4 points higher than cross-attention, but that the two differ by less than 1 "
+            "point is not shown once all 9 planned contrasts are corrected for (90 % interval −0.1 to +0.9, "
+            "Holm-adjusted p = 0.270).",
         ),
         (
             {"verdict": "b better here", "difference": -0.021, "ci_low": -0.038, "ci_high": -0.004, "p_by_group": 0.2},

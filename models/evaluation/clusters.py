@@ -12,11 +12,10 @@ ENOUGH_GROUPS = 5  # a bootstrap of fewer whole groups tells next to nothing
 
 @dataclass(frozen=True)
 class Clusters:
-    """The cluster and the style of each segment, and the group of each cluster where there are wider ones."""
+    """The cluster of each segment, and the group of each cluster where there are wider ones."""
 
     kind: str  # dialog, video or speaker
     of: dict[str, str]  # segment -> cluster
-    style_of: dict[str, str] = field(default_factory=dict)  # segment -> style, where it has one
     group_kind: str | None = None  # such as session
     group_of: dict[str, str] = field(default_factory=dict)  # cluster -> group
 
@@ -37,13 +36,12 @@ def clusters_of(segments: Sequence[Segment], task: Task) -> Clusters:
     of_one_person = len({(of[s.segment_id], s.speaker) for s in segments}) == len(sizes)
     if alone and of_one_person and len(set(by_speaker.values())) < len(sizes):
         kind, of = "speaker", by_speaker
-    styles = {s.segment_id: s.style for s in segments if s.style is not None}
-    best, most = Clusters(kind, of, styles), 1
+    best, most = Clusters(kind, of), 1
     for name in ("group", "session", "speaker"):
         pairs = {(of[s.segment_id], getattr(s, name)) for s in segments}
         groups = {group for _, group in pairs}
         whole = None not in groups and len(pairs) == len(set(of.values()))
         if whole and most < len(groups) < len(pairs) and most < ENOUGH_GROUPS:
             most = len(groups)
-            best = Clusters(kind, of, styles, name, {cluster: str(group) for cluster, group in pairs})
+            best = Clusters(kind, of, name, {cluster: str(group) for cluster, group in pairs})
     return best

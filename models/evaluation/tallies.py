@@ -161,7 +161,7 @@ def tally_tests(
     number = {name: i for i, name in enumerate(names)}
     sums, fold, cluster, style, right, right_style = [], [], [], [], [], []
     for k, test in enumerate(tests):
-        keys = [(number[clusters.of[name]], clusters.style_of.get(name, "")) for name in test.segments]
+        keys = [(number[clusters.of[name]], by_id[name].style or "") for name in test.segments]
         cells = {key: i for i, key in enumerate(sorted(set(keys)))}
         of_item = np.array([cells[key] for key in keys])[test.segment]
         sums.append(tally(test, of_item, len(cells)))

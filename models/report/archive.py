@@ -13,8 +13,11 @@ from pathlib import Path
 import click
 
 from models.predictions import RUN
-from models.report.gather import Results
-from models.report.view import is_demonstration
+from models.report.gather import Results, read
+from models.report.page import render
+from models.report.paper import write_paper
+from models.report.view import build, is_demonstration
+from models.settings import Settings
 from pipeline.cli import EXISTING_FOLDER, FOLDER
 from pipeline.files import write_json
 from pipeline.log import log
@@ -32,10 +35,6 @@ KINDS = {
 
 def collect(results: Results, out: Path) -> None:
     """Copy and write what belongs into the archive."""
-    from models.report.page import render
-    from models.report.paper import write_paper
-    from models.report.view import build
-
     folder = results.folder
     copies = {name: folder / name for name in ("config.json", "raw_files.tsv")}
     copies |= {f"tables/{name}": folder / "tables" / name for name in TABLES}
@@ -102,9 +101,6 @@ def _part(path: Path, out: Path) -> dict:
 @click.option("--date", "day", help="of publication, YYYY-MM-DD [today]")
 def archive(folder, out, revision, licence, day):
     """Make a folder to archive a run (RO-Crate): configuration, versions, digests, tables, report; no corpus data."""
-    from models.report.gather import read
-    from models.settings import Settings
-
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is there already and not empty; give a folder that is not there yet")
     try:

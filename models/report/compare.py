@@ -4,7 +4,7 @@ No test is made here: the folders may differ in data, splits and much else, and 
 tested in another. What is to be tested belongs in one configuration, as a planned contrast.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import click
 from models.evaluation.contrast import candidates, runs_of
 from models.evaluation.statuses import Role
 from models.report.charts import Axis
-from models.report.gather import Results, run_infos
+from models.report.gather import Results, read
+from models.report.page import render_comparison
 from models.report.runs import RunNames, in_order, names_of
 from models.report.sections.provenance import versions
 from models.report.sections.scores import Cells, collect, defined_below, of_protocol
 from models.report.sections.verdict import in_words_of, not_by_group, short
 from models.report.tables import Column, Table
 from models.report.view import is_demonstration
-from models.report.writing import Numbers, listing, missing
+from models.report.writing import Numbers, level, listing, missing
+from models.settings import Settings
 from pipeline.cli import EXISTING_FOLDER, FILE
 from pipeline.files import replacing
 from pipeline.log import log
@@ -42,11 +44,14 @@ class Side:
 def flat(value, path: str = "") -> Iterator[tuple[str, str]]:
     """The leaves of nested settings as (dotted key, text); a list is one leaf, and what is null is not there.
 
-    Of a list of tables each is a leaf by its question, as contrasts are, or leaves by its number.
+    Of a list of tables, as contrasts are, all of one question are a leaf under it; without questions each has a number.
     """
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         if all(isinstance(item, dict) and "question" in item for item in value):
-            value = {item.pop("question"): " ".join(map(str, item.values())) for item in map(dict, value)}
+            asked: dict[str, list[str]] = {}
+            for item in map(dict, value):
+                asked.setdefault(item.pop("question"), []).append(" ".join(map(str, item.values())))
+            value = asked
         else:
             value = dict(enumerate(value))
     if isinstance(value, dict):
@@ -96,7 +101,8 @@ def material(sides: list[Side]) -> Table:
     rows = []
     for side in sides:
         segments = side.results.segments
-        software = versions(info["versions"] for info in run_infos(side.results, side.runs))
+        infos = (info for run in side.runs for info in side.results.run_infos[run])
+        software = versions(info["versions"] for info in infos)
         row = {"name": side.name, "title": side.results.settings.title, "runs": len(side.runs)}
         if segments is not None:
             row |= {"segments": segments["segment_id"].nunique(), "speakers": side.results.speakers}
@@ -139,11 +145,16 @@ def moved(sides: list[Side], metric: str) -> tuple[Table, Axis]:
     return table, Axis.covering([mean for row in rows for _, mean in row["means"]], 5)
 
 
+def _either(names: Iterable[str]) -> str:
+    """What several sides call one thing: each name, where they differ."""
+    return " / ".join(dict.fromkeys(names))
+
+
 def _moved_row(run: str, sides: list[Side], metric: str) -> dict[str, Any]:
     """One run's means on every side where it is there, and by how much they differ from the first side's."""
     found = [side.cells.get((run, metric)) for side in sides]
     means = [(k, cell.mean) for k, cell in enumerate(found) if cell]
-    row: dict[str, Any] = {"run": next(side for side in sides if run in side.runs).names.run(run), "means": means}
+    row: dict[str, Any] = {"run": _either(s.names.run(run) for s in sides if run in s.runs), "means": means}
     for k, side in enumerate(sides):
         row |= side.cells.under(run, metric, f"side{k}")
     changes = {f"moved{k}": mean - found[0].mean for k, mean in means if k and found[0]}
@@ -156,33 +167,32 @@ def verdicts(sides: list[Side]) -> Table | None:
     for k, side in enumerate(sides):
         table = side.results.tables["significance"]
         for row in table[table["role"] == Role.PLANNED].to_dict("records"):
-            name, among = side.names.run, candidates(row)
-            key = row["question"], name(row["a"]), frozenset(map(name, among))
-            pair = f"{name(row['a'])} against {side.names.side(' '.join(among))}"
-            of = rows.setdefault(key, {"pair": pair, "question": row["question"]})
+            name, among = side.names.run, sorted(candidates(row))
+            of = rows.setdefault((row["question"], row["a"], *among), {"question": row["question"], "pairs": []})
+            of["pairs"].append(f"{name(row['a'])} against {side.names.side(' '.join(among))}")
             if missing(row["difference"]):
                 of[f"side{k}"] = "not tested"
                 continue
-            numbers = Numbers(str(row["metric"]))
             of[f"side{k}"] = short(row)
+            numbers, settings = Numbers(str(row["metric"])), side.results.settings
             between = numbers.interval(row["ci_low"], row["ci_high"])
-            by = numbers.difference(row["difference"]) + (f" ({between})" if between else "")
-            settings = side.results.settings
+            by = f"{numbers.words} {numbers.difference(row['difference'])}"
+            by += f" ({level(settings.alpha)} interval {between})" if between else ""
             taken = [f"chosen: {listing([name(run) for run in runs_of(row['b'])])}"] if len(among) > 1 else []
             of[f"side{k}_by"] = "; ".join([by, *taken, *not_by_group(in_words_of(row, settings), settings.alpha)])
     if not rows:
         return None
+    for of in rows.values():
+        of["pair"] = _either(of["pairs"])
     columns = [Column("pair", "Contrast", number=False, sub="question")]
     columns += [Column(f"side{k}", s.name, number=False, sub=f"side{k}_by") for k, s in enumerate(sides)]
-    return Table.of("verdicts", "Verdicts", columns, list(rows.values()))
+    note = "First minus second; of what is in per cent, in points."
+    return Table.of("verdicts", "Verdicts", columns, list(rows.values()), note=note)
 
 
 def read_sides(folders: list[Path]) -> list[Side]:
     """Read the folders; raises InputError where one has no scores, or is given twice."""
-    from models.report.gather import read
-    from models.settings import Settings
-
-    if len({folder.resolve() for folder in folders}) < 2 or len({f.resolve() for f in folders}) < len(folders):
+    if len({folder.resolve() for folder in folders}) < max(2, len(folders)):
         raise InputError(f"{', '.join(map(str, folders))}: give two or more results folders, each once")
     sides = []
     for folder, name in zip(folders, _short(folders)):
@@ -207,19 +217,15 @@ def _short(folders: list[Path]) -> list[str]:
 
 def build(sides: list[Side]) -> dict:
     """What the page of the comparison shows."""
-    metrics = list(dict.fromkeys(side.results.settings.metric for side in sides))
-    shown = [
-        (metric, *moved(sides, metric))
-        for metric in metrics
-        if any(s.cells.under(r, metric, metric) for s in sides for r in s.runs)
-    ]
+    metrics = dict.fromkeys(side.results.settings.metric for side in sides)
+    shown = [(metric, *moved(sides, metric)) for metric in metrics]
     tasks = {str(side.results.settings.task) for side in sides}
     return {
         "sides": sides,
         "title": f"What changed between {listing([side.name for side in sides])}?",
         "material": material(sides),
         "configuration": differing(sides),
-        "moved": shown,
+        "moved": [(metric, table, axis) for metric, table, axis in shown if table.rows],
         "verdicts": verdicts(sides),
         "other_tasks": len(tasks) > 1,
         "demonstration": any(is_demonstration(side.results) for side in sides),
@@ -231,8 +237,6 @@ def build(sides: list[Side]) -> dict:
 @click.option("--out", required=True, type=FILE, help="the HTML file to write")
 def compare_reports(folders, out):
     """Set several results folders side by side: what differs in configuration, which scores moved."""
-    from models.report.page import render_comparison
-
     page = render_comparison(build(read_sides(list(folders))))
     with replacing(out) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -40,7 +40,7 @@ def figure_files(view: dict, environment: jinja2.Environment) -> list[FigureFile
     """Every figure of the page as a file."""
     template = environment.get_template("figure.svg.j2")
     style, charts = (environment.loader.get_source(environment, name)[0] for name in ("report.css", "chart.css"))
-    common = {"style": resolved(style, charts), "demonstration": view["demonstration"], "writing": view["writing"]}
+    common = {"style": resolved(style, charts), "demonstration": view["demonstration"]}
     out = []
     for name, title, data in (*_rows(view), *_lines(view)):
         fit = partial(path_data, box=data["box"], decimals=1)

@@ -47,7 +47,8 @@ OPTIONAL = ("leaks", "missing_modalities")
 """Tables whose absence is not reported."""
 TEXT_COLUMNS = (
     "fold", "seed", "label", "predicted", "unit", "segment", "segment_id", "unit_id", "speaker", "session", "dialog",
-    "rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part",
+    "rater", "labels", "scenario", "style", "shard", "reason", "cause", "status", "modality", "part", "model",
+    "modalities",
 )  # fmt: skip
 
 
@@ -91,6 +92,12 @@ class Results:
     def trainings(self, run: str) -> list[Path]:
         """Where the files of each fold and seed of one run are."""
         return [seed_folder(fold, seed) for fold in self.fold_folders(run) for seed in self.settings.seeds]
+
+    @cached_property
+    def run_infos(self) -> dict[str, list[dict]]:
+        """What every training of each run says of itself."""
+        folders = {run: self.trainings(run) for run in self.settings.runs}
+        return {run: [read_run(folder) for folder in of if (folder / RUN).exists()] for run, of in folders.items()}
 
 
 def wanted_tables(settings: Settings) -> list[str]:
@@ -212,13 +219,6 @@ def histories(results: Results, run: str) -> Iterator[pd.DataFrame]:
         history = pd.read_csv(path) if path.exists() else ()
         if len(history):
             yield history
-
-
-def run_infos(results: Results, runs: Iterable[str]) -> Iterator[dict]:
-    """What every training of some runs says of itself."""
-    for folder in (folder for run in runs for folder in results.trainings(run)):
-        if (folder / RUN).exists():
-            yield read_run(folder)
 
 
 def contact_sheet(results: Results) -> dict | None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jinja2
 
+from models.report import writing
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -16,13 +18,15 @@ def environment(*others: Path) -> jinja2.Environment:
 
     They escape whatever comes from a corpus or a recording, and stop at a name that nobody gave.
     """
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader([*others, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["writing"] = writing  # how numbers are written, for every template
+    return made
 
 
 def script_digest(text: str) -> str:

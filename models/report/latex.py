@@ -23,7 +23,8 @@ LATEX |= {c: f"{{{c}}}" for c in "[*"}  # which \\ in front of a row would take 
 LATEX |= {"“": "``", "”": "''", "…": r"\dots{}", "Δ": r"$\Delta$"}
 BREAK = r"\allowbreak{}"
 
-PACKAGES = r"\usepackage{array,booktabs}"
+PACKAGES, LETTERS = r"\usepackage{array,booktabs}", r"\usepackage[T1]{fontenc}"
+OTHER = re.compile("[^\0-\x7f¡£«»¿À-ÖØ-öø-ĥĨ-ķĹ-ľŁ-ňŊ-ťŨ-žȘ-ț–—‘-‚“-„…‰‹›]")  # what the fonts of T1 lack
 SIZE, SMALLER = r"\footnotesize\setlength{\tabcolsep}{3pt}", r"\scriptsize"
 LINE, HALF_LINE = 80, 56  # digits of that size across a page of an article, and across one of two columns
 GAP = 1.5  # digits that a column's margins take
@@ -47,21 +48,25 @@ def latex(text: str) -> str:
 def as_latex(table: Table, label: str, demonstration: bool = False) -> str:
     """The table as a float, or as one for each part of it that fits on a page."""
     parts = [part for columns in _abreast(table) for part in _pages(columns)]
-    out = [f"% needs {PACKAGES}"]
+    out: list[str] = []
     for number, part in enumerate(parts, start=1):
         of = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
         caption = latex(f"{'DEMONSTRATION, not a result. ' if demonstration else ''}{table.title}{of}.")
         about = _about(table) if number == len(parts) else []
         out += _float(part, caption, label if number == 1 else f"{label}-{number}", about)
-    return "\n".join([out[0], *other_script("".join(out)), *out[1:]]) + "\n"
+    text = "".join(out)
+    return "\n".join([f"% needs {packages(text)}", *other_script(text), *out]) + "\n"
 
 
 def other_script(text: str) -> list[str]:
-    """The comment on a text that pdflatex stops at; none where all is Latin."""
-    known = all(ord(c) < 0x180 or 0x2000 <= ord(c) < 0x2070 for c in text)
-    return (
-        [] if known else ["% has characters that pdflatex does not know: take xelatex or lualatex, and a font of them"]
-    )
+    """The comment on a text that pdflatex stops at; none on another."""
+    said = "% has characters that pdflatex does not know: take xelatex or lualatex, and a font of them"
+    return [said] if OTHER.search(text) else []
+
+
+def packages(text: str) -> str:
+    """What a text needs: fonts of more letters than ASCII has only where it has such, and pdflatex knows them all."""
+    return PACKAGES if text.isascii() or OTHER.search(text) else LETTERS + PACKAGES
 
 
 def _packed(sizes: Sequence[float], most: float) -> list[list[int]]:
@@ -217,7 +222,7 @@ def document(tables: Iterable[str], cites: bool, text: str = "") -> str:
         "% Figures are SVG, which LaTeX takes as PDF: inkscape --export-type=pdf scores.svg",
         r"\documentclass{article}",
         r"\usepackage[utf8]{inputenc}",
-        f"{PACKAGES}  % what the tables need",
+        f"{packages(text)}  % what the tables need",
         r"\emergencystretch=3em",
         r"\begin{document}",
         r"\input{methods}",

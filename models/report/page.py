@@ -5,7 +5,6 @@ from functools import partial
 
 from markupsafe import Markup
 
-from models.report import writing
 from models.report.figures import IN_PAGE, figure_files
 from models.report.gather import Results
 from models.report.html import TEMPLATES, data_uri, environment, script_digest
@@ -51,9 +50,7 @@ def render(view: dict, raw: list[dict] | None = None) -> tuple[str, Numbering]:
     style, figures = base + charts, figure_files(view, made)
     uris = [{"name": f.name, "title": f.title, "uri": data_uri("image/svg+xml", f.svg.encode())} for f in figures]
     ranks = view["ranks"]
-    drawn = (
-        made.get_template("ranks.svg.j2").render(ranks=ranks, file=False, writing=writing, **IN_PAGE) if ranks else ""
-    )
+    drawn = made.get_template("ranks.svg.j2").render(ranks=ranks, file=False, **IN_PAGE) if ranks else ""
     text = made.get_template("page.html.j2").render(
         **view,
         **IN_PAGE,
@@ -80,7 +77,6 @@ def render_comparison(view: dict) -> str:
         .get_template("compare.html.j2")
         .render(
             **view,
-            writing=writing,
             numbering=Numbering(),
             figures=[],
             page_tables=partial(_page_tables, "comparison", view["demonstration"]),

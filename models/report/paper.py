@@ -67,11 +67,11 @@ def _sentences(results: Results, view: dict, own: list[str], runs: list[str]) ->
         yield _models(names, used, len(runs))
         described = [(names.titles[model], names.about[model]["description"]) for model in used]
         yield from ([f"{sentence(title)}: {text.rstrip('.')}."] for title, text in described)
-    yield [_training(settings, len(runs))]
-    yield from ([text] for text in _exceptions(settings, names, used))
-    yield [f"{sentence(NORMALISED[settings.options['training']['normalise']])}."]
-    lin = ["lin1989"] if settings.metric.startswith("ccc") else []
-    yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
+        yield [_training(settings, len(runs))]
+        yield from ([text] for text in _exceptions(settings, names, used))
+        yield [f"{sentence(NORMALISED[settings.options['training']['normalise']])}."]
+        lin = ["lin1989"] if settings.metric.startswith("ccc") else []
+        yield [f"Scores are {metric_words(settings.metric)}", Cite(lin), ", mean over trainings."]
     if view["verdicts"].rows:
         yield _tests(settings, view["verdicts"])
     if view["ranks"]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 from models.evaluation.contrast import also_differs, differences, runs_of
 from models.options import MODALITIES
@@ -14,11 +13,7 @@ class RunNames:
     """Runs in words: a model by the title of its fusion, and by its own name too where two titles are alike."""
 
     def __init__(
-        self,
-        runs: Mapping[str, Run],
-        options: Mapping[str, dict],
-        about: Mapping[str, dict],
-        training: Mapping[str, dict] = MappingProxyType({}),
+        self, runs: dict[str, Run], options: dict[str, dict], about: dict[str, dict], training: dict[str, dict]
     ):
         self.runs, self.options, self.about, self.training = runs, options, about, training
         titles = {run.model: about[run.model]["title"] for run in runs.values()}

@@ -53,10 +53,6 @@ def build(results: Results, media: bool = True) -> dict:
         "media": media,
         "synthetic": settings.root is None,
         "demonstration": is_demonstration(results),
-        "random_weights": any(
-            str(weights).startswith("demo:") for m in settings.modalities for _, weights in settings.made_by(m).values()
-        ),
-        "writing": writing,
         "modality_letters": {k: v for k, v in MODALITIES.items() if v in settings.modalities},
         "run_names": run_names,
         "verdicts": verdicts,
@@ -66,7 +62,7 @@ def build(results: Results, media: bool = True) -> dict:
         "absent": results.absent,
         **_score_views(results, table, cells, runs, main, run_names),
     }
-    view |= _contrast_views(verdicts, settings, results, run_names)
+    view |= _contrast_views(verdicts, settings, results)
     view |= _prediction_views(results, main, best, run_names, media)
     view["first_page"] = first_page(results, verdicts, cells, runs, ranked, view["chance"])
     view |= {
@@ -144,11 +140,11 @@ def _score_views(results: Results, table, cells: scores.Cells, runs: list[str], 
     }
 
 
-def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results, run_names: RunNames) -> dict:
+def _contrast_views(verdicts: Verdicts, settings: Settings, results: Results) -> dict:
     if not verdicts.rows:
         return dict.fromkeys(("contrasts", "tests", "forest", "contrasts_by_style"))
     return {
-        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results, run_names.runs)),
+        "contrasts": contrasts.planned(verdicts, settings, training.parameters(results)),
         "tests": contrasts.tests(verdicts),
         "forest": contrasts.forest_axis(verdicts, settings),
         "contrasts_by_style": contrasts.by_turns(verdicts),
@@ -174,7 +170,8 @@ def _prediction_views(results: Results, main: list[str], best: str | None, run_n
 
 def is_demonstration(results: Results) -> bool:
     """Whether any number in it rests on a synthetic corpus or on random weights."""
-    return results.settings.demonstration or any(store.attributes["demonstration"] for store in results.stores)
+    settings, marked = results.settings, (store.attributes["demonstration"] for store in results.stores)
+    return settings.demonstration or bool(settings.random_weights) or any(marked)
 
 
 def departures(settings: Settings, runs: list[str]) -> list[dict]:

@@ -108,5 +108,6 @@ def guessing(metric: str, value: float | None, segment: str, frames: bool) -> st
     if not numbers.percent:
         return f"An answer that has nothing to do with the truth scores a {numbers.words} of 0."
     what = "frame" if frames else segment
-    which = "the commonest class" if metric == "accuracy" else "one class"
+    known = {"accuracy": "the commonest class", "balanced_accuracy": "one class"}
+    which = known.get(metric, "the class that scores most")
     return f"Guessing {which} for every {what} scores {numbers.with_unit(value)} {numbers.words}."

@@ -61,7 +61,7 @@ def _rows(answers: list[Answer], verdicts: Verdicts, parameters: dict[str, int])
                 "caution": "; ".join(answer.cautions) or None,
                 "also": ", ".join(answer.also) or None,
                 "parameters": None
-                if None in [*sizes[0], *sizes[1]]
+                if not answer.also or None in [*sizes[0], *sizes[1]]
                 else "parameters " + " / ".join(listing(list(dict.fromkeys(map(grouped, of))), "or") for of in sizes),
             }
         )
@@ -89,8 +89,6 @@ def planned(verdicts: Verdicts, settings: Settings, parameters: dict[str, int]) 
     if any(row["interval"] for row in rows):
         note += f", with the {level(settings.alpha)} interval of the cluster bootstrap"
     note += "."
-    for row in rows:
-        row["parameters"] = row["parameters"] if row["also"] else None
     if any(row["also"] for row in rows):
         note += " Where both sides differ in more than what is asked, the last column says in what, with the parameters"
         note += " of the first / of the second."

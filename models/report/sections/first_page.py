@@ -20,8 +20,7 @@ CHOSEN_BY_TESTED = (
 )
 NO_VERDICT = {
     Status.AT_CHANCE: "No verdict: the better one, or both, are not shown to be better than guessing.",
-    Status.SELECTED_ON_TEST: "No verdict: epochs were chosen by the scores of the test items themselves.",
-    Status.ONE_SEED: "No verdict: there is a single training of one or both, which may be what differs.",
+    **{one: f"No verdict: {one.text}." for one in (Status.SELECTED_ON_TEST, Status.ONE_SEED)},
 }
 WORTH_SAYING = 0.005  # between two differences of one contrast
 
@@ -205,8 +204,8 @@ def _facts(results: Results, verdicts: Verdicts, runs: list[str], cells: Cells) 
     if runs:
         times = f", {'each ' if len(runs) > 1 else ''}trained {count(trainings, 'time')}" if trainings else ""
         out.append(("Models", f"{count(len(runs), 'run')}{times}"))
-    if (basis := verdicts.basis()) is not None:
-        out.append(("Tested on", f"{basis}; {count(len(verdicts.rows), 'planned contrast')}"))
+    if verdicts.rows:
+        out.append(("Tested on", f"{verdicts.basis()}; {count(len(verdicts.rows), 'planned contrast')}"))
     elif results.split is not None:
         tested = results.split.loc[results.split["part"] == "test", "segment_id"].nunique()
         out.append(("Test part", count(tested, settings.words["segment"])))

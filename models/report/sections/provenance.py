@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from models.report.gather import Results, Store, run_infos
+from models.report.gather import Results, Store
 from models.report.tables import Column, Table
 from models.report.writing import grouped, listing, sentence
 from models.settings import Settings
@@ -16,8 +16,8 @@ def provenance(results: Results) -> dict:
     software = [store.attributes["software"] for store in results.stores]
     machines: dict[str, None] = {}
     read: Counter[tuple[str, str]] = Counter()
-    for run in settings.runs:
-        for info in run_infos(results, [run]):
+    for run, infos in results.run_infos.items():
+        for info in infos:
             software.append(info["versions"])
             machines[", ".join(info["hardware"][key] for key in ("cpu", "gpu") if info["hardware"][key])] = None
             read.update((_file_of(settings, run, name), digest) for name, digest in info["inputs"].items())

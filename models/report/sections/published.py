@@ -1,7 +1,7 @@
 """Published figures beside one's own: which stand beside which run, and the table of the others.
 
-They come as data from ``config.json``: a list of papers, each ``{"paper", "source", "about", "citation", "where",
-"protocols", "otherwise", "rows"}``. ``where`` says for which options of a corpus its figures hold at all, ``protocols``
+They come as data from ``config.json``: a list of papers, each ``{"paper", "source", "about", "where", "protocols",
+"otherwise", "rows"}``. ``where`` says for which options of a corpus its figures hold at all, ``protocols``
 under which they compare; ``otherwise`` is what is said under another. A row is ``{"metric", "mean", "sd"}`` and what
 it is of: ``run`` (its name), or ``model`` (options of it) and ``modalities``, or ``what`` (in words) with ``part``.
 """
@@ -48,7 +48,6 @@ class Paper:
     figures: tuple[Figure, ...]
     about: str = ""
     source: str = ""
-    citation: str = ""  # key in references.bib
     holds: bool = True
     conditions: str = ""  # in words: for what its figures hold
     otherwise: str = ""  # why they do not compare under the protocol at hand; empty where they do
@@ -69,7 +68,7 @@ def _paper(given: Mapping, settings: Settings) -> Paper:
     allowed = given.get("protocols")
     apart = given.get("otherwise", "") if allowed and settings.protocol.name not in allowed else ""
     figures = [f if f in kept else replace(f, run="", model=None, stands=False) for f in figures]
-    texts = {key: given.get(key, "") for key in ("paper", "source", "citation")}
+    texts = {key: given.get(key, "") for key in ("paper", "source")}
     texts["about"] = given.get("about", "") if holds else ""
     return Paper(figures=tuple(figures), holds=holds, conditions=_words(where), otherwise=apart, **texts)
 

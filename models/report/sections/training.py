@@ -1,7 +1,6 @@
 """What trainings say of themselves: what was trained, the learned mix of layers, and learning curves."""
 
 from collections import Counter
-from collections.abc import Iterable
 from statistics import median
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from models.evaluation.metrics import selecting_metric
 from models.report.charts import Axis, path, spread
-from models.report.gather import Results, histories, run_infos
+from models.report.gather import Results, histories
 from models.report.runs import RunNames
 from models.report.tables import Column, Group, Table
 from models.report.writing import DEVELOPMENT, grouped, listing
@@ -18,16 +17,16 @@ LOSSES = ("training_loss", "development_loss")
 LINES_AT_MOST = 60  # lines of a run: more make a page large and its lines no clearer
 
 
-def parameters(results: Results, runs: Iterable[str]) -> dict[str, int]:
+def parameters(results: Results) -> dict[str, int]:
     """How many numbers each run trains, of those of which a training is there."""
-    return {run: info["model"]["parameters"] for run in runs for info in run_infos(results, [run])}
+    return {run: infos[0]["model"]["parameters"] for run, infos in results.run_infos.items() if infos}
 
 
 def models_table(results: Results, runs: list[str], names: RunNames) -> Table | None:
     """What was trained: parameters, epochs, seconds of an epoch and the learning rate of each run."""
     rows: dict[str, list[dict]] = {}
     for run in runs:
-        infos = list(run_infos(results, [run]))
+        infos = results.run_infos[run]
         if not infos:
             continue
         of = names.runs[run]
@@ -40,7 +39,7 @@ def models_table(results: Results, runs: list[str], names: RunNames) -> Table | 
             **_trained_on(infos),
             **_epochs(infos),
             "selected": median(info["selected"]["epoch"] for info in infos),
-            "epoch_s": median(info["seconds"] / info["epochs"] for info in infos),
+            "epoch_s": median(info["seconds"] / sum(one["epochs"] for one in info["tried"]) for info in infos),
             "learning_rates": _rates(infos),
         }
         rows.setdefault(of.modalities, []).append(row)
@@ -90,7 +89,7 @@ def layers_table(results: Results, runs: list[str], names: RunNames) -> Table | 
     """The learned weight of each layer by run, a mean over folds and seeds; None where no run mixes layers."""
     rows, normalised = [], {}
     for run in runs:
-        infos = [info for info in run_infos(results, [run]) if info["layer_weights"]]
+        infos = [info for info in results.run_infos[run] if info["layer_weights"]]
         if infos:
             normalised[names.run(run)] = bool(infos[0]["training"]["normalise"])
         for modality in infos[0]["layer_weights"] if infos else ():

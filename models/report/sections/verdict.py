@@ -98,6 +98,12 @@ def in_words_of(row: dict, settings: Settings) -> dict:
     return {**row, "cluster_kind": {"video": settings.words["unit"]}.get(kind, kind)}
 
 
+def _ends(row: dict, interval: str) -> tuple[float, float]:
+    """The ends of an interval in the direction of a sentence that names the better one first."""
+    low, high = row[f"{interval}_low"], row[f"{interval}_high"]
+    return (-high, -low) if row["difference"] < 0 else (low, high)
+
+
 def _clusters(row: dict) -> str:
     number, weighty = row["clusters"], row.get("effective_clusters")
     text = count(number, str(row.get("cluster_kind") or "cluster"))
@@ -160,17 +166,10 @@ class Verdicts:
         return text
 
     def _interval(self, row: dict) -> str:
-        """The interval in the direction of the sentence, which names the better one first."""
-        low, high = row["ci_low"], row["ci_high"]
-        if row["difference"] < 0:
-            low, high = -high, -low
-        return f"{level(self.alpha)} interval of the difference {self.numbers.interval(low, high)}"
+        return f"{level(self.alpha)} interval of the difference {self.numbers.interval(*_ends(row, 'ci'))}"
 
     def _p(self, row: dict) -> str:
-        value = row.get("p_holm")
-        if missing(value):
-            return ""
-        return f", {self._adjusted}p {p_is(value, self.alpha)}"
+        return f", {self._adjusted}p {p_is(row['p_holm'], self.alpha)}"
 
     @property
     def _adjusted(self) -> str:
@@ -181,11 +180,10 @@ class Verdicts:
         return self.numbers.region(self.region)
 
     def _equivalent(self, a: str, b: str, row: dict) -> str:
-        between, p = self.inner_interval(row), row.get("p_equivalence_holm")
-        shown = "" if missing(p) else f" ({self._adjusted}p {p_is(p, self.alpha)})"
+        p = p_is(row["p_equivalence_holm"], self.alpha)
         return (
             f"{a} and {b} differ by less than {self._region}: the {level(2 * self.alpha)} interval of the "
-            f"difference, {between}, lies within the practical region{shown}"
+            f"difference, {self.inner_interval(row)}, lies within the practical region ({self._adjusted}p {p})"
         )
 
     def _lead(self, a: str, b: str, row: dict) -> str:
@@ -196,13 +194,10 @@ class Verdicts:
         return f"{ahead} scores {self.numbers.amount(difference)} higher than {behind}"
 
     def _undecided(self, a: str, b: str, row: dict) -> str:
-        low, high = row["ci_low"], row["ci_high"]
-        lead = f"{self._lead(a, b, row)}, but "
-        if missing(low) or missing(high):
-            return lead + "without an interval nothing can be said about it"
-        alone = row.get("p_equivalence")
-        if not missing(alone) and alone < self.alpha:  # which several contrasts together do not bear out
-            inner = f"{level(2 * self.alpha)} interval {self.inner_interval(row)}"
+        low, high, lead = row["ci_low"], row["ci_high"], f"{self._lead(a, b, row)}, but "
+        if row["p_equivalence"] < self.alpha:  # which several contrasts together do not bear out
+            between = self.numbers.interval(*_ends(row, "equivalence"), self.region)
+            inner = f"{level(2 * self.alpha)} interval {between}"
             shown = f"{inner}, Holm-adjusted p {p_is(row['p_equivalence_holm'], self.alpha)}"
             alike = f"that the two differ by less than {self._region} is not shown"
             return f"{lead}{alike} once {self._all()} are corrected for ({shown})"
@@ -232,10 +227,7 @@ class Verdicts:
         parts = [part for row in self.rows for part in remarks(row)]
         return {text: k for k, text in enumerate(dict.fromkeys(parts), start=1)}
 
-    def basis(self) -> str | None:
-        """What the tests rest on: items and clusters of the first tested contrast; None where nothing was tested."""
-        for row in self.rows:
-            if not missing(row.get("items")) and not missing(row.get("clusters")):
-                kind = str(row.get("cluster_kind") or "cluster")
-                return f"{count(row['items'], 'test item')} of {count(row['clusters'], kind)}"
-        return None
+    def basis(self) -> str:
+        """What the tests rest on: items and clusters of the planned contrasts, of which there are some."""
+        row = self.rows[0]
+        return f"{count(row['items'], 'test item')} of {count(row['clusters'], row['cluster_kind'])}"
