@@ -767,7 +767,7 @@ def flip(pattern: str):
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
         (lambda model: (model / "model.json").unlink(), "no model folder"),
         (flip("members/fold0/seed1/checkpoint.safetensors"), "fold0/seed1/checkpoint.safetensors changed"),
-        (flip("weights/demo--bert/model.safetensors"), "model.safetensors changed"),
+        (flip("weights/demo--bert/model.safetensors"), "safetensors changed.*; copy the whole model folder again"),
         (lambda model: shutil.rmtree(model / "weights"), "copy the whole model folder"),
         (changed(recogniser={"kind": "/tmp/mine.py:Mine"}), "--plugs"),
     ],
@@ -849,7 +849,7 @@ def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
-def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
+def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path, monkeypatch):
     _, results, model = made["affwild2"]
     given = ["--results", results, "--run", "rcma-A+V", "--weights", results.parent / "weights", "--fold", 0, "--out"]
 
@@ -864,6 +864,10 @@ def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
     shutil.copytree(model, tmp_path / "model")
     (tmp_path / "model" / "members" / "of_before").mkdir()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert error(".") is None
+    assert (tmp_path / "here" / "model.json").is_file()
     for out in (tmp_path / "model", tmp_path / "empty", tmp_path / "new"):
         assert error(out) is None
         assert [path.name for path in (out / "members").iterdir()] == ["fold0"]
