@@ -32,13 +32,14 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
-from models.apply.answers_folder import names, record
+from models.apply.answers_folder import begin, names, record
 from models.apply.card import OTHER_CROPS
 from models.apply.heard import together
-from models.apply.model_folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice, Weights
+from models.apply.outputs.write import write_outputs
 from models.apply.pack import _recogniser as packed_recogniser
 from models.apply.pack import pack
-from models.apply.predict import BY_SPEAKER, Predictor
+from models.apply.predict import BY_SPEAKER, VOICE, Predictor
 from models.apply.recordings import Wish, find, open_recording
 from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
@@ -519,6 +520,77 @@ def test_a_record_says_in_plain_values_what_was_asked(quick, tmp_path, monkeypat
     assert written == ["a", "a"], "each once"
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.TextGrid", "a.overlay.mp4", "recordings.csv"])
+def test_a_file_that_no_prediction_wrote_is_named_before_any_work_and_stays(quick, tmp_path, monkeypatch, name):
+    out, options = tmp_path / "out", ["--overlay"] * ("overlay" in name)
+    command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    out.mkdir()
+    (out / name).write_text('{"hours": "of work"}')
+    error = run(quick[0], tmp_path / "a.wav", "--out", out, *options)
+    assert str(error).startswith(f"{out / name}: would be replaced")
+    assert not quick[1]
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, '{"hours": "of work"}')]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_files_of_somebody_else_outlive_what_a_recording_has(quick, tmp_path, monkeypatch, fails):
+    path, out = tmp_path / "a.wav", tmp_path / "out"
+    command_outputs(monkeypatch, stop_at="a" if fails else "")
+    path.write_bytes(b"a" * 200)
+    out.mkdir()
+    (out / "a.overlay.mp4").write_text("hours of work")  # which a call without --overlay does not write
+    for options in ([], ["--again"]):
+        run(quick[0], path, "--out", out, *options)
+        assert (out / "a.overlay.mp4").read_text() == "hours of work"
+    assert sorted(each.name for each in out.iterdir()) == ["a.csv", "a.json", "a.overlay.mp4", "recordings.csv"]
+
+
+def test_times_in_a_file_that_would_be_written_are_refused(quick, tmp_path, monkeypatch):
+    command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    arguments = [quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"]
+    assert run(*arguments) is None
+    table, link = tmp_path / "out" / "a.csv", tmp_path / "times.csv"
+    table.write_text("start_s,end_s\n0,1\n")
+    link.symlink_to(table)
+    for times in (table, link):
+        assert str(run(*arguments, "--segments", times)).startswith(f"--segments {times}: would be replaced")
+    assert table.read_text() == "start_s,end_s\n0,1\n"
+
+
+def test_what_a_process_wrote_that_was_killed_is_in_nobodys_way(quick, tmp_path, monkeypatch):
+    out, written = tmp_path / "out", command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    out.mkdir()
+    begin(out, "a", overlay=True)
+    for name in ("a.csv", "a.overlay.mp4", ".a.12345678.html"):
+        (out / name).write_text("half")
+    assert run(quick[0], tmp_path / "a.wav", "--out", out) is None
+    assert written == ["a"]
+    assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "recordings.csv"]
+
+
+def test_weights_in_a_folder_count_by_what_is_in_it(made, quick, tmp_path, monkeypatch):
+    written, folder, kept = command_outputs(monkeypatch, stop_at=""), tmp_path / "whisper", tmp_path / "kept"
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    folder.mkdir()
+    arguments = [made["iemocap"][2], tmp_path / "a.wav", "--out", tmp_path / "out", "--recogniser", "transformers"]
+    for data, done in ((b"one", 1), (b"one", 1), (b"other", 2)):
+        (folder / "model.safetensors").write_bytes(data)
+        assert run(*arguments, "--recogniser-weights", folder) is None
+        assert written == ["a"] * done
+
+    def fetch(source, out, allow_pickle):
+        shutil.copytree(source, out, dirs_exist_ok=True)
+
+    monkeypatch.setattr("pipeline.features.fetch.fetch", fetch)
+    for data in (b"one", b"other"):
+        (folder / "model.safetensors").write_bytes(data)
+        found = Model(made["iemocap"][2]).weights(Weights.of(str(folder)), kept)
+        assert (found / "model.safetensors").read_bytes() == data, "no copy of before"
+
+
 @pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
 def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, monkeypatch, lost):
     """A recording that was deleted or cannot be used any more, and a process that is ended while it predicts."""
@@ -539,7 +611,7 @@ def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, m
         )
         monkeypatch.setattr(pipe, "send", lambda pending: None)
         failures = batch._at_once(batch.Order(out, out, out), [(batch.Request(path, Wish(), "a"), {})], count=1)
-        assert failures == {path: batch.Failure(ended=True)}
+        assert failures == {path: batch.Failure()}
     assert {name: (out / name).read_bytes() for name in before} == before
 
 
@@ -664,7 +736,7 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
     written, stops = [], [stop_at]
 
-    def write_outputs(answer, folder, *, overlay, name):
+    def write_outputs(answer, folder, name, *, overlay):
         if name in stops:
             stops.remove(name)
             raise KeyboardInterrupt
@@ -1255,7 +1327,10 @@ def test_cores_limit_the_threads_of_one_recording_too():
             import torch
             print(torch.get_num_threads())
 
-        batch.Model = batch._key = lambda *_: {}
+        def model(*_):
+            import torch  # as a fusion of one's own does, where the model is opened
+
+        batch.Model, batch._key = model, lambda *_: {}
         batch._one_by_one = threads
         folder = Path("nowhere")
         request = batch.Request(folder / "a.mp4", Wish(), "a")
