@@ -302,6 +302,42 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     assert np.isfinite([row.values for row in sound.rows]).all()
 
 
+def test_a_model_of_the_picture_tells_of_no_face(made, shared, tmp_path, monkeypatch):
+    predictor = Predictor(made["affwild2"][2], folds=[0])
+    half = predictor.model.about.model_copy(update={"faces": {"picture": "half", "sample_rate_hz": 4}})
+    monkeypatch.setattr(predictor.model, "about", half)
+    answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg")
+    assert answer.faces == ()
+    assert not [note for note in answer.notes if "face" in note.lower()]
+    written = write_outputs(answer, tmp_path / "out", "a", overlay=True)
+    assert [path for path in written if path.name == "a.overlay.mp4"]
+    assert 'class="row seen"' not in (tmp_path / "out" / "a.html").read_text()
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_whose_voice_it_is_is_said_where_faces_are_followed(followed):
+    training, about = SimpleNamespace(normalise=True), SimpleNamespace(supplied_crops=False)
+    predictor = SimpleNamespace(model=SimpleNamespace(training=training, about=about))
+    prepared = SimpleNamespace(notes=[], sound_used=True, faces=["a face"] if followed else None)
+    rows, nothing = [SimpleNamespace(observed={"video": 1.0}, values=np.zeros(1))], SimpleNamespace(notes=[], tables={})
+    assert Predictor._notes(predictor, nothing, prepared, nothing, rows) == [VOICE] * followed
+
+
+def test_frames_of_which_nothing_was_observed_are_counted(predictors, shared, tmp_path):
+    """Two seconds with a face and two of grey, without sound; and grey alone."""
+    grey = np.full((288, 320, 3), (60, 120, 140), np.uint8)
+    pictures = [grey.copy() for _ in range(100)]
+    for k in range(50):
+        paste(pictures[k], to_and_fro(grid_face(shared, "bbaf2n"), k), 160, 0.9)
+    for name, shown, end in (("both", pictures, r"; \1 are predicted from those around"), ("grey", pictures[50:],
+                             ", so nothing is said of them")):  # fmt: skip
+        write_clip(tmp_path / f"{name}.mp4", shown, np.arange(len(shown)) / 25)
+        answer = predictors["affwild2"].answer(tmp_path / f"{name}.mp4")
+        found = re.search(rf"In (\d+) of {len(shown)} frames nothing was observed{end}\.", "\n".join(answer.notes))
+        assert int(found[1]) == pytest.approx(50, abs=8), "four frames a second are looked at"
+        assert np.isfinite([row.values for row in answer.rows]).all() == (name == "both")
+
+
 def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made, shared, tmp_path):
     (tmp_path / "english.py").write_text(
         "from affectflow import Recogniser\n\n\n"
@@ -980,6 +1016,11 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
     with pytest.raises(InputError, match="does not say which of 2 recordings it is about"):
         read_spans(srt, [one, two])
+    table.write_text("start_s,end_s,side,picture\n0,1,Left,whole\n1,2,Whole,LEFT_HALF\n2,3,,\n")
+    assert read_spans(table, [one]) == {one: [Span(0, 1, side="left"), Span(1, 2, picture="left_half"), Span(2, 3)]}
+    table.write_text("start_s,end_s,side\n0,1,middle\n")
+    with pytest.raises(InputError, match="line 2: side 'middle' is none of whole, left, right"):
+        read_spans(table, [one])
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
         read_spans(table, [one])
