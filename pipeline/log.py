@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
+EVERY_S = 15.0  # seconds from one line of progress to the next
 log = logging.getLogger("affectflow")
 
 
@@ -34,8 +35,8 @@ def peak_memory_mb() -> float:
     return (int(peak[1]) if peak else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
-def progress(items: Iterable[Item], what: str, total: int | None = None, every_s: float = 15.0) -> Iterator[Item]:
-    """Yield ``items`` under a bar on a terminal, under a plain log line every ``every_s`` seconds elsewhere."""
+def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yield ``items`` under a bar on a terminal, under a plain log line every EVERY_S seconds elsewhere."""
     total = len(items) if total is None and isinstance(items, Sized) else total
     if _bars and sys.stderr.isatty():
         from tqdm import tqdm
@@ -47,7 +48,7 @@ def progress(items: Iterable[Item], what: str, total: int | None = None, every_s
     for count, item in enumerate(items, start=1):
         yield item
         now_s = time.monotonic()
-        if now_s - said_s >= every_s:
+        if now_s - said_s >= EVERY_S:
             said_s = now_s
             left = f", about {(now_s - begin_s) / count * (total - count):.0f} s left" if total else ""
             log.info("%s: %d%s%s", what, count, f" of {total}" if total else "", left)

@@ -112,5 +112,5 @@ def contact_sheet(faces: list, segments: list[Segment], labels: dict[str, str]) 
         {"segment_id": s.segment_id, "speaker": s.speaker, "label": labels.get(s.segment_id), "time_s": s.start_s + 1}
         for s in segments
     ]
-    notes = {"columns": columns, "tile_width_px": 112, "tile_height_px": height, "crop_px": 112, "crops": crops}
+    notes = {"columns": columns, "tile_height_px": height, "crop_px": 112, "crops": crops}
     return base64.b64decode(encoded(sheet)), notes

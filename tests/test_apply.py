@@ -32,13 +32,14 @@ from benchmarks.measure import run as run_measured
 from models import items, normaliser, sources
 from models.apply import batch, command
 from models.apply.answer import Answer
-from models.apply.answers_folder import names, record
+from models.apply.answers_folder import begin, names, record
 from models.apply.card import OTHER_CROPS
 from models.apply.heard import together
-from models.apply.model_folder import Model, RecogniserChoice
+from models.apply.model_folder import Model, RecogniserChoice, Weights
+from models.apply.outputs.write import write_outputs
 from models.apply.pack import _recogniser as packed_recogniser
 from models.apply.pack import pack
-from models.apply.predict import BY_SPEAKER, Predictor
+from models.apply.predict import BY_SPEAKER, VOICE, Predictor
 from models.apply.recordings import Wish, find, open_recording
 from models.apply.stages import MAX_REMARKS, Stages, _remarks
 from models.apply.temperature import fit_temperature, tempered
@@ -301,6 +302,42 @@ def test_what_is_not_there_is_said_and_the_rest_goes_on(predictors, silent_film,
     assert np.isfinite([row.values for row in sound.rows]).all()
 
 
+def test_a_model_of_the_picture_tells_of_no_face(made, shared, tmp_path, monkeypatch):
+    predictor = Predictor(made["affwild2"][2], folds=[0])
+    half = predictor.model.about.model_copy(update={"faces": {"picture": "half", "sample_rate_hz": 4}})
+    monkeypatch.setattr(predictor.model, "about", half)
+    answer = predictor.answer(shared / "media" / "grid" / "swwp2s.mpg")
+    assert answer.faces == ()
+    assert not [note for note in answer.notes if "face" in note.lower()]
+    written = write_outputs(answer, tmp_path / "out", "a", overlay=True)
+    assert [path for path in written if path.name == "a.overlay.mp4"]
+    assert 'class="row seen"' not in (tmp_path / "out" / "a.html").read_text()
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_whose_voice_it_is_is_said_where_faces_are_followed(followed):
+    training, about = SimpleNamespace(normalise=True), SimpleNamespace(supplied_crops=False)
+    predictor = SimpleNamespace(model=SimpleNamespace(training=training, about=about))
+    prepared = SimpleNamespace(notes=[], sound_used=True, faces=["a face"] if followed else None)
+    rows, nothing = [SimpleNamespace(observed={"video": 1.0}, values=np.zeros(1))], SimpleNamespace(notes=[], tables={})
+    assert Predictor._notes(predictor, nothing, prepared, nothing, rows) == [VOICE] * followed
+
+
+def test_frames_of_which_nothing_was_observed_are_counted(predictors, shared, tmp_path):
+    """Two seconds with a face and two of grey, without sound; and grey alone."""
+    grey = np.full((288, 320, 3), (60, 120, 140), np.uint8)
+    pictures = [grey.copy() for _ in range(100)]
+    for k in range(50):
+        paste(pictures[k], to_and_fro(grid_face(shared, "bbaf2n"), k), 160, 0.9)
+    for name, shown, end in (("both", pictures, r"; \1 are predicted from those around"), ("grey", pictures[50:],
+                             ", so nothing is said of them")):  # fmt: skip
+        write_clip(tmp_path / f"{name}.mp4", shown, np.arange(len(shown)) / 25)
+        answer = predictors["affwild2"].answer(tmp_path / f"{name}.mp4")
+        found = re.search(rf"In (\d+) of {len(shown)} frames nothing was observed{end}\.", "\n".join(answer.notes))
+        assert int(found[1]) == pytest.approx(50, abs=8), "four frames a second are looked at"
+        assert np.isfinite([row.values for row in answer.rows]).all() == (name == "both")
+
+
 def test_a_language_that_the_recogniser_does_not_know_costs_the_words_alone(made, shared, tmp_path):
     (tmp_path / "english.py").write_text(
         "from affectflow import Recogniser\n\n\n"
@@ -519,6 +556,77 @@ def test_a_record_says_in_plain_values_what_was_asked(quick, tmp_path, monkeypat
     assert written == ["a", "a"], "each once"
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.TextGrid", "a.overlay.mp4", "recordings.csv"])
+def test_a_file_that_no_prediction_wrote_is_named_before_any_work_and_stays(quick, tmp_path, monkeypatch, name):
+    out, options = tmp_path / "out", ["--overlay"] * ("overlay" in name)
+    command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    out.mkdir()
+    (out / name).write_text('{"hours": "of work"}')
+    error = run(quick[0], tmp_path / "a.wav", "--out", out, *options)
+    assert str(error).startswith(f"{out / name}: would be replaced")
+    assert not quick[1]
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [(name, '{"hours": "of work"}')]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_files_of_somebody_else_outlive_what_a_recording_has(quick, tmp_path, monkeypatch, fails):
+    path, out = tmp_path / "a.wav", tmp_path / "out"
+    command_outputs(monkeypatch, stop_at="a" if fails else "")
+    path.write_bytes(b"a" * 200)
+    out.mkdir()
+    (out / "a.overlay.mp4").write_text("hours of work")  # which a call without --overlay does not write
+    for options in ([], ["--again"]):
+        run(quick[0], path, "--out", out, *options)
+        assert (out / "a.overlay.mp4").read_text() == "hours of work"
+    assert sorted(each.name for each in out.iterdir()) == ["a.csv", "a.json", "a.overlay.mp4", "recordings.csv"]
+
+
+def test_times_in_a_file_that_would_be_written_are_refused(quick, tmp_path, monkeypatch):
+    command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    arguments = [quick[0], tmp_path / "a.wav", "--out", tmp_path / "out"]
+    assert run(*arguments) is None
+    table, link = tmp_path / "out" / "a.csv", tmp_path / "times.csv"
+    table.write_text("start_s,end_s\n0,1\n")
+    link.symlink_to(table)
+    for times in (table, link):
+        assert str(run(*arguments, "--segments", times)).startswith(f"--segments {times}: would be replaced")
+    assert table.read_text() == "start_s,end_s\n0,1\n"
+
+
+def test_what_a_process_wrote_that_was_killed_is_in_nobodys_way(quick, tmp_path, monkeypatch):
+    out, written = tmp_path / "out", command_outputs(monkeypatch, stop_at="")
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    out.mkdir()
+    begin(out, "a", overlay=True)
+    for name in ("a.csv", "a.overlay.mp4", ".a.12345678.html"):
+        (out / name).write_text("half")
+    assert run(quick[0], tmp_path / "a.wav", "--out", out) is None
+    assert written == ["a"]
+    assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "recordings.csv"]
+
+
+def test_weights_in_a_folder_count_by_what_is_in_it(made, quick, tmp_path, monkeypatch):
+    written, folder, kept = command_outputs(monkeypatch, stop_at=""), tmp_path / "whisper", tmp_path / "kept"
+    (tmp_path / "a.wav").write_bytes(b"a" * 200)
+    folder.mkdir()
+    arguments = [made["iemocap"][2], tmp_path / "a.wav", "--out", tmp_path / "out", "--recogniser", "transformers"]
+    for data, done in ((b"one", 1), (b"one", 1), (b"other", 2)):
+        (folder / "model.safetensors").write_bytes(data)
+        assert run(*arguments, "--recogniser-weights", folder) is None
+        assert written == ["a"] * done
+
+    def fetch(source, out, allow_pickle):
+        shutil.copytree(source, out, dirs_exist_ok=True)
+
+    monkeypatch.setattr("pipeline.features.fetch.fetch", fetch)
+    for data in (b"one", b"other"):
+        (folder / "model.safetensors").write_bytes(data)
+        found = Model(made["iemocap"][2]).weights(Weights.of(str(folder)), kept)
+        assert (found / "model.safetensors").read_bytes() == data, "no copy of before"
+
+
 @pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
 def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, monkeypatch, lost):
     """A recording that was deleted or cannot be used any more, and a process that is ended while it predicts."""
@@ -539,7 +647,7 @@ def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, m
         )
         monkeypatch.setattr(pipe, "send", lambda pending: None)
         failures = batch._at_once(batch.Order(out, out, out), [(batch.Request(path, Wish(), "a"), {})], count=1)
-        assert failures == {path: batch.Failure(ended=True)}
+        assert failures == {path: batch.Failure()}
     assert {name: (out / name).read_bytes() for name in before} == before
 
 
@@ -664,7 +772,7 @@ def command_outputs(monkeypatch, stop_at: str) -> list[str]:
     """Outputs that are one small table; the first time, the user stops them at one recording."""
     written, stops = [], [stop_at]
 
-    def write_outputs(answer, folder, *, overlay, name):
+    def write_outputs(answer, folder, name, *, overlay):
         if name in stops:
             stops.remove(name)
             raise KeyboardInterrupt
@@ -767,7 +875,7 @@ def flip(pattern: str):
         (lambda model: (model / "model.json").write_text("{"), "is not what describes a model"),
         (lambda model: (model / "model.json").unlink(), "no model folder"),
         (flip("members/fold0/seed1/checkpoint.safetensors"), "fold0/seed1/checkpoint.safetensors changed"),
-        (flip("weights/demo--bert/model.safetensors"), "model.safetensors changed"),
+        (flip("weights/demo--bert/model.safetensors"), "safetensors changed.*; copy the whole model folder again"),
         (lambda model: shutil.rmtree(model / "weights"), "copy the whole model folder"),
         (changed(recogniser={"kind": "/tmp/mine.py:Mine"}), "--plugs"),
     ],
@@ -849,7 +957,7 @@ def test_imported_features_are_refused_before_anything_is_copied(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
-def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
+def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path, monkeypatch):
     _, results, model = made["affwild2"]
     given = ["--results", results, "--run", "rcma-A+V", "--weights", results.parent / "weights", "--fold", 0, "--out"]
 
@@ -864,6 +972,10 @@ def test_a_model_replaces_a_model_and_nothing_else(made, tmp_path):
     shutil.copytree(model, tmp_path / "model")
     (tmp_path / "model" / "members" / "of_before").mkdir()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert error(".") is None
+    assert (tmp_path / "here" / "model.json").is_file()
     for out in (tmp_path / "model", tmp_path / "empty", tmp_path / "new"):
         assert error(out) is None
         assert [path.name for path in (out / "members").iterdir()] == ["fold0"]
@@ -904,6 +1016,11 @@ def test_times_come_from_tables_subtitles_and_rttm(tmp_path):
     assert read_spans(rttm, [one, two]) == {one: [], two: [Span(0.25, 1.75, "bob")]}
     with pytest.raises(InputError, match="does not say which of 2 recordings it is about"):
         read_spans(srt, [one, two])
+    table.write_text("start_s,end_s,side,picture\n0,1,Left,whole\n1,2,Whole,LEFT_HALF\n2,3,,\n")
+    assert read_spans(table, [one]) == {one: [Span(0, 1, side="left"), Span(1, 2, picture="left_half"), Span(2, 3)]}
+    table.write_text("start_s,end_s,side\n0,1,middle\n")
+    with pytest.raises(InputError, match="line 2: side 'middle' is none of whole, left, right"):
+        read_spans(table, [one])
     table.write_text("start_s,end_s\n3,2\n")
     with pytest.raises(InputError, match=r"line 2: 3 to 2 s is no stretch"):
         read_spans(table, [one])
@@ -1251,7 +1368,10 @@ def test_cores_limit_the_threads_of_one_recording_too():
             import torch
             print(torch.get_num_threads())
 
-        batch.Model = batch._key = lambda *_: {}
+        def model(*_):
+            import torch  # as a fusion of one's own does, where the model is opened
+
+        batch.Model, batch._key = model, lambda *_: {}
         batch._one_by_one = threads
         folder = Path("nowhere")
         request = batch.Request(folder / "a.mp4", Wish(), "a")

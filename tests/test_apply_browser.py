@@ -101,10 +101,10 @@ def made(tmp_path_factory) -> Path:
     write_clip(
         clip, pictures, [0.2 + k / 25 for k in range(100)], sound=(beeps([1.0], 4.2, 48_000), 48_000, 0.0, "aac")
     )
-    write_outputs(classes(source=clip, demonstration=True, notes=("To know.",)), folder / "held")
+    write_outputs(classes(source=clip, demonstration=True, notes=("To know.",)), folder / "held", "a # clip")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.apply.outputs.page.EMBED_BELOW_MB", 0)
-        write_outputs(classes(source=clip), folder / "beside")
+        patch.setattr("models.apply.outputs.player.EMBED_BELOW_BYTES", 0)
+        write_outputs(classes(source=clip), folder / "beside", "a # clip")
     return folder
 
 

@@ -21,7 +21,7 @@ from pipeline.faces.align import TEMPLATE
 from pipeline.picture import Converter
 from pipeline.records import RESERVED, InputError, Segment, Unit, Word
 from pipeline.words.place import place_words
-from tests.clips import beeps, number_in, painted, write_clip
+from tests.clips import beeps, ffmpeg, number_in, painted, write_clip
 from tests.page import Page
 
 CLASSES = ("anger", "happiness", "sadness")
@@ -104,7 +104,7 @@ def test_what_two_people_say_at_once_is_said_by_each_of_them_alone():
     assert table.table(answer)["said"].tolist() == list(texts.values())
     assert [cue.words for cue in subtitles.cues(answer)] == list(texts.values())
     assert len(answer.words) == 6
-    made = Page(page.render(answer, player(answer.source, Path(), 0)))
+    made = Page(page.render(answer, player(answer.source, Path())))
     assert [cell.text for cell in made.with_class("prose")] == list(texts.values())
 
 
@@ -144,7 +144,7 @@ def test_a_row_without_a_prediction_predicts_nothing():
 
 @pytest.mark.parametrize("answer", [classes(), numbers(), classes(rows=(), demonstration=True)])
 def test_csv_and_parquet_read_back_equal(answer, tmp_path):
-    write_outputs(answer, tmp_path)
+    write_outputs(answer, tmp_path, answer.source.stem)
     rows, name = table.table(answer), answer.source.stem
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), rows)
     read = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=True)
@@ -156,7 +156,7 @@ def test_csv_and_parquet_read_back_equal(answer, tmp_path):
 def test_one_table_of_all_recordings(tmp_path):
     files = []
     for answer in (classes(), numbers()):
-        files += [f for f in write_outputs(answer, tmp_path) if f.suffix == ".csv"]
+        files += [f for f in write_outputs(answer, tmp_path, answer.source.stem) if f.suffix == ".csv"]
     table.join({file: {"recording": file.stem} for file in files}, tmp_path / "all.csv")
     rows = pd.read_csv(tmp_path / "all.csv")
     assert rows["recording"].value_counts().to_dict() == {"one": 100, "two": 3}
@@ -170,7 +170,7 @@ def test_one_table_of_all_recordings(tmp_path):
 def test_nothing_is_written_beside_a_recording_whose_transcript_would_be_lost(tmp_path):
     (tmp_path / "two.vtt").write_text("the transcript")
     with pytest.raises(InputError, match=r"holds the recording two\.mp4.*write into another folder"):
-        write_outputs(classes(source=tmp_path / "two.mp4"), tmp_path)
+        write_outputs(classes(source=tmp_path / "two.mp4"), tmp_path, "two")
     assert [path.name for path in tmp_path.iterdir()] == ["two.vtt"]
 
 
@@ -188,7 +188,7 @@ def read_vtt(path: Path) -> list[tuple[float, float, str]]:
 
 
 def test_subtitles_stand_when_their_turns_do(tmp_path):
-    write_outputs(classes(), tmp_path)
+    write_outputs(classes(), tmp_path, "two")
     found = read_vtt(tmp_path / "two.vtt")
     assert [cue[:2] for cue in found] == [(0.0, SWITCH_S), (SWITCH_S, 4.0), (2.0, 3.0)]
     assert [html.unescape(cue[2]) for cue in found] == [
@@ -199,7 +199,7 @@ def test_subtitles_stand_when_their_turns_do(tmp_path):
 
 def test_frames_are_said_phrase_by_phrase(tmp_path):
     said = (Spoken("yes", 0.0, SWITCH_S), Spoken("no", 3.0, 4.0))
-    write_outputs(numbers(words=said, demonstration=True), tmp_path)
+    write_outputs(numbers(words=said, demonstration=True), tmp_path, "one")
     found = read_vtt(tmp_path / "one.vtt")
     assert [cue[:2] for cue in found] == [(0.0, SWITCH_S), (SWITCH_S, 3.0), (3.0, 4.0)]
     assert found[0][2] == "yes\nvalence \u22120.50, arousal +0.18 (demonstration)"  # the mean of 0, 0.01 ... 0.36
@@ -318,7 +318,7 @@ def test_a_textgrid_has_the_words_and_the_classes_of_everybody(tmp_path):
     third = replace(classes().rows[0], person="the 3rd", start_s=3.5, end_s=4.5)  # longer than the recording
     nothing = replace(classes().rows[0], person="zed", values=np.full(3, np.nan))
     rows = (*classes().rows, third, nothing)
-    write_outputs(classes(rows=rows, outputs=('"anger"', "happiness", "sadness")), tmp_path)
+    write_outputs(classes(rows=rows, outputs=('"anger"', "happiness", "sadness")), tmp_path, "two")
     found = read_textgrid(tmp_path / "two.TextGrid")
     assert said_of(found["words"]) == [(0.2, 0.5, "<i>R&D"), (0.6, 0.8, "-->"), (2.2, 2.6, "später")]
     assert found["ann: predicted"] == [(0.0, SWITCH_S, '"anger"'), (SWITCH_S, 4.0, "happiness")]
@@ -330,7 +330,7 @@ def test_a_textgrid_has_the_words_and_the_classes_of_everybody(tmp_path):
 
 def test_a_textgrid_has_a_tier_of_each_number_in_the_stretches_of_the_subtitles(tmp_path):
     said = (Spoken("yes", 0.0, SWITCH_S), Spoken("no", 3.0, 4.0))
-    write_outputs(numbers(words=said, demonstration=True), tmp_path)
+    write_outputs(numbers(words=said, demonstration=True), tmp_path, "one")
     found = read_textgrid(tmp_path / "one.TextGrid")
     assert [(a, b) for a, b, _ in found["valence (demonstration)"]] == [(0.0, SWITCH_S), (SWITCH_S, 3.0), (3.0, 4.0)]
     assert [text for _, _, text in found["valence (demonstration)"]] == ["-0.500", "0.500", "0.500"]
@@ -341,7 +341,7 @@ def test_what_overlaps_fits_into_a_textgrid_and_no_word_is_lost(tmp_path):
     words = (Spoken("a", 0.5, 2.0), Spoken("b", 1.0, 1.5), Spoken("c", 1.0, 1.2), Spoken(" ", 3.0, 3.1))
     rows = list(turns((0, 4), (1, 1.5), (1.1, 1.2), (1.3, 3)))
     rows[1], rows[3] = (replace(rows[k], values=np.array([0.1, 0.8, 0.1])) for k in (1, 3))
-    write_outputs(classes(words=words, rows=tuple(rows)), tmp_path)
+    write_outputs(classes(words=words, rows=tuple(rows)), tmp_path, "two")
     found = read_textgrid(tmp_path / "two.TextGrid")
     assert said_of(found["words"]) == [(0.5, 1.0, "a"), (1.0, 1.5, "b c")]
     anger, happiness = CLASSES[:2]
@@ -349,7 +349,7 @@ def test_what_overlaps_fits_into_a_textgrid_and_no_word_is_lost(tmp_path):
         (0, 1, anger), (1, 1.1, happiness), (1.1, 1.2, anger), (1.2, 1.4, happiness), (1.4, 3, happiness),
         (3, 4, anger),
     ]  # fmt: skip
-    write_outputs(classes(words=(), rows=()), tmp_path)
+    write_outputs(classes(words=(), rows=()), tmp_path, "two")
     assert read_textgrid(tmp_path / "two.TextGrid") == {"words": [(0.0, 4.0, "")]}
 
 
@@ -399,7 +399,7 @@ def clip(tmp_path_factory) -> Path:
 
 def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
     note = "No speech was found in <this> recording."
-    write_outputs(classes(demonstration=True, notes=(note,)), tmp_path)
+    write_outputs(classes(demonstration=True, notes=(note,)), tmp_path, "two")
     made = Page((tmp_path / "two.html").read_text())
     assert note in made.with_class("notes")[0].text
     assert "these predictions mean nothing" in made.with_class("banner")[0].text
@@ -412,7 +412,7 @@ def test_the_page_says_what_must_be_known_and_shows_names_as_they_are(tmp_path):
 
 @pytest.mark.parametrize("words", [(), (Spoken("well", 0.2, 0.5),)])
 def test_without_words_there_is_no_column_of_them(tmp_path, words):
-    write_outputs(classes(words=words), tmp_path)
+    write_outputs(classes(words=words), tmp_path, "two")
     made = Page((tmp_path / "two.html").read_text())
     assert ("Words" in [cell.text for cell in made.all("th")]) == bool(words)
     assert bool(made.with_class("prose")) == bool(words)
@@ -422,7 +422,7 @@ def test_without_words_there_is_no_column_of_them(tmp_path, words):
 def test_a_turn_of_which_nothing_is_predicted_has_no_spread(answer, spread):
     one, nothing = answer.rows[-1], np.full(len(answer.outputs), np.nan)
     rows = (one, replace(one, values=nothing, spread=nothing))
-    made = Page(page.render(replace(answer, rows=rows, words=()), player(answer.source, Path(), 0)))
+    made = Page(page.render(replace(answer, rows=rows, words=()), player(answer.source, Path())))
     found = [[cell.text for cell in row.all("td")][-2] for row in made.all("tr")[1:]]
     assert found == [spread, "–"]
 
@@ -432,15 +432,17 @@ def test_a_notebook_draws_it_in_a_frame():
     assert Page(frame.attributes["srcdoc"]).by_id("timeline")
 
 
-def test_small_recordings_are_held_in_the_page_and_others_referred_to(clip, tmp_path):
-    held, referred = player(clip, tmp_path, 20), player(clip, tmp_path, 0)
+def test_small_recordings_are_held_in_the_page_and_others_referred_to(clip, tmp_path, monkeypatch):
+    held = player(clip, tmp_path)
+    monkeypatch.setattr("models.apply.outputs.player.EMBED_BELOW_BYTES", clip.stat().st_size)
+    referred = player(clip, tmp_path)
     assert (held.element, held.type, bool(held.data)) == ("video", "video/mp4", True)
     assert referred.data is None
     assert (tmp_path / referred.address).resolve() == clip.resolve()
     assert not referred.address.startswith("/")
     avi = tmp_path / "old.avi"
     write_clip(avi, [painted(0)] * 5, [k / 25 for k in range(5)], codec="mpeg4")
-    refused = player(avi, tmp_path, 20)
+    refused = player(avi, tmp_path)
     assert refused.element is None
     assert ".avi" in refused.reason
     assert "mpeg4" in refused.reason
@@ -450,7 +452,7 @@ def test_small_recordings_are_held_in_the_page_and_others_referred_to(clip, tmp_
 
 
 def test_the_timeline_changes_colour_where_the_prediction_does(tmp_path):
-    write_outputs(classes(demonstration=True, notes=("To know. " * 40,), outputs=("$a^$", "_b", "ä")), tmp_path)
+    write_outputs(classes(demonstration=True, notes=("To know. " * 40,), outputs=("$a^$", "_b", "ä")), tmp_path, "two")
     with Image.open(tmp_path / "two.png") as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     colours = [np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) for colour in curves.LIGHT[:2]]
@@ -496,7 +498,7 @@ def seen(person: str, time_s: np.ndarray) -> Face:
 def drawn(clip, tmp_path_factory) -> Path:
     faces = (seen("ann", np.arange(100) / 25),)
     answer = classes(source=clip, faces=faces, demonstration=True)
-    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), overlay=True)[5]
+    return write_outputs(answer, tmp_path_factory.mktemp("drawn"), "two", overlay=True)[5]
 
 
 def near(pixels: np.ndarray, colour: str) -> np.ndarray:
@@ -562,6 +564,40 @@ def test_a_picture_that_damage_keeps_from_being_shown_costs_an_overlay_only_itse
     assert "damaged pictures that are left out of the overlay: 1" in caplog.text
 
 
+def test_sound_whose_layout_and_rate_change_is_kept(tmp_path):
+    """Two halves of a broadcast, of mono and of stereo: the second begins a picture early, at 1.96 s of the first."""
+    parts = []
+    for k, (rate, layout) in enumerate([(44_100, "mono"), (48_000, "stereo")]):
+        tone = f"aevalsrc=0.6*cos(2000*PI*t)*between(t\\,1\\,1.06):s={rate}:c={layout}:d=2"
+        inputs = ["-f", "lavfi", "-i", "testsrc=s=160x96:r=25:d=2", "-f", "lavfi", "-i", tone]
+        parts.append(tmp_path / f"{k}.ts")
+        ffmpeg(*inputs, "-c:v", "mpeg2video", "-bf", 0, "-c:a", "mp2", "-output_ts_offset", 2 * k, parts[-1])
+    (tmp_path / "two.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    overlay.write_overlay(classes(source=tmp_path / "two.ts", rows=()), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        heard = [(f.time, f.to_ndarray().mean(axis=0)) for f in container.decode(audio=0)]
+    time_s = np.concatenate([start_s + np.arange(len(block)) / 44_100 for start_s, block in heard])
+    loud_s = time_s[np.abs(np.concatenate([block for _, block in heard])) > 0.2]
+    for beep_s in (1.0, 2.96):  # a second behind the first picture of each
+        own_s = loud_s[np.abs(loud_s - beep_s) < 0.5]
+        assert (own_s.min(), own_s.max()) == pytest.approx((beep_s, beep_s + 0.06), abs=0.03)
+
+
+def test_a_recording_of_which_no_picture_can_be_shown_keeps_everything_but_the_overlay(clip, tmp_path, caplog):
+    path = tmp_path / "two.mp4"
+    with av.open(str(clip)) as whole, av.open(str(path), "w") as out:
+        streams = [out.add_stream_from_template(stream) for stream in whole.streams]
+        for packet in (packet for packet in whole.demux() if packet.dts is not None):
+            copy = av.Packet(bytes(packet.size) if packet.stream.type == "video" else bytes(packet))
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.stream, copy.is_keyframe = streams[packet.stream.index], packet.is_keyframe
+            out.mux(copy)
+    written = write_outputs(classes(source=path), tmp_path / "out", "two", overlay=True)
+    assert "no overlay is made: no frame can be decoded" in caplog.text
+    assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "TextGrid", "png", "html"]
+    assert sorted(written) == sorted((tmp_path / "out").iterdir())
+
+
 def test_a_label_is_read_whole_below_the_strip_of_a_demonstration():
     """Of a face at the very top of the picture."""
     high = seen("ann", np.arange(100) / 25)
@@ -605,6 +641,6 @@ def test_sound_alone_has_a_page_that_plays_it_and_no_overlay(tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "voice.wav", beeps([1.0], 2.0, 16_000), 16_000)
-    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path / "out", overlay=True)
+    written = write_outputs(classes(source=tmp_path / "voice.wav"), tmp_path / "out", "voice", overlay=True)
     assert [path.name.partition(".")[2] for path in written] == ["csv", "parquet", "vtt", "TextGrid", "png", "html"]
     assert Page(written[-1].read_text()).by_id("media").tag == "audio"

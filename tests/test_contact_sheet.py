@@ -70,7 +70,7 @@ def test_each_tile_is_the_middle_crop_of_the_segment_it_names(results):
     assert sorted(shown) == [f"s{k:02d}" for k in range(12) if k != 3]
     for i, crop in enumerate(notes["crops"]):
         k = int(crop["segment_id"][1:])
-        left, top = i % COLUMNS * notes["tile_width_px"], i // COLUMNS * notes["tile_height_px"]
+        left, top = i % COLUMNS * notes["crop_px"], i // COLUMNS * notes["tile_height_px"]
         frame = 15 if k == 4 else 9  # the valid frame nearest to the middle, the earlier of two
         assert np.abs(np.array(sheet.getpixel((left + 56, top + 56))) - colour(k, frame)).max() <= 6
         assert crop["time_s"] == pytest.approx(3.0 * (k % 6) + frame / RATE_HZ)

@@ -1,16 +1,23 @@
-"""A folder of answers: of each recording ``NAME.json``, its record, and the outputs."""
+"""A folder of answers: of each recording ``NAME.json``, its record, and the outputs.
+
+The record is written last. Until then ``.NAME.begun`` names the files, so that no other is ever removed or replaced.
+"""
 
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
+from models.apply.outputs.write import OVERLAY, SUFFIXES
 from pipeline.corpora.raw import content
 from pipeline.names import MARK, readable, safe_id, safe_ids
+from pipeline.records import InputError
 
-JOINED = "recordings"  # name of the table of all
+JOINED = "recordings"  # name of the table of all ...
+ABOUT = ("recording", "file", "setup")  # ... and its first columns
 
 
 def record(out: Path, name: str) -> Path:
@@ -27,6 +34,64 @@ def read(path: Path) -> dict[str, Any] | None:
     return known if isinstance(known, dict) and {"source", "recording", "files"} <= set(known) else None
 
 
+def outputs(name: str, overlay: bool) -> list[str]:
+    """The files that a prediction may write of a recording, its record first."""
+    return [f"{name}.{suffix}" for suffix in ("json", *SUFFIXES) if overlay or suffix != OVERLAY]
+
+
+def begin(out: Path, name: str, overlay: bool) -> None:
+    """Say which files are written now, and remove those of an earlier prediction; that it is done goes first."""
+    own = {*outputs(name, overlay), *(path.name for path in _made(out, name))}
+    _begun(out, name).write_text("\n".join(own), encoding="utf-8")
+    _clear(out, name)
+
+
+def end(out: Path, name: str) -> None:
+    """Remove what there is of a recording that is not done; an earlier prediction stays."""
+    if not record(out, name).exists():
+        _clear(out, name)
+    _begun(out, name).unlink(missing_ok=True)
+
+
+def _clear(out: Path, name: str) -> None:
+    """Remove what was made of a recording, and what an ended process left half written of it."""
+    for path in _made(out, name):
+        for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
+            each.unlink(missing_ok=True)
+
+
+def _made(out: Path, name: str) -> list[Path]:
+    """Where the files of a recording are that its record lists, or those that were begun."""
+    known, begun = read(record(out, name)), _begun(out, name)
+    listed = [record(out, name).name, *known["files"]] if known else []
+    listed += begun.read_text(encoding="utf-8").splitlines() if begun.exists() else []
+    return [out / each for each in outputs(name, overlay=True) if each in listed]
+
+
+def _begun(out: Path, name: str) -> Path:
+    """What names the files of a recording while they are written."""
+    return out / f".{name}.begun"
+
+
+def check_free(out: Path, names: Collection[str], overlay: bool, times: Path | None) -> None:
+    """Raise InputError where a file would be replaced that no prediction has made, or the one that ``times`` are of."""
+    joined, given = out / f"{JOINED}.csv", times and os.path.realpath(times)
+    own = {path for name in names for path in _made(out, name)} | ({joined} if _is_joined(joined) else set())
+    for path in (joined, *(out / each for name in names for each in outputs(name, overlay))):
+        if given and os.path.realpath(path) == given:
+            raise InputError(f"--segments {times}: would be replaced by an output; move it, or give another --out")
+        if path.exists() and path not in own:
+            raise InputError(f"{path}: would be replaced, and no prediction wrote it; move it, or give another --out")
+
+
+def _is_joined(path: Path) -> bool:
+    """Whether a file begins as the table of all does."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        return stream.readline().startswith(",".join(ABOUT))
+
+
 def read_all(out: Path) -> dict[str, dict[str, Any]]:
     """What all records in a folder say, by the name of the recording."""
     found = {path.stem: read(path) for path in sorted(out.glob("*.json"))}
@@ -37,7 +102,7 @@ def tables(out: Path) -> dict[Path, dict[str, str]]:
     """The tables of all recordings that are done, by name: of each its name, its file, and by what it was predicted."""
     known = {out / f"{name}.csv": (name, each) for name, each in read_all(out).items()}
     return {
-        path: {"recording": name, "file": each["source"], "setup": each.get("setup", "an earlier version")}
+        path: dict(zip(ABOUT, (name, each["source"], each.get("setup", "an earlier version"))))
         for path, (name, each) in known.items()
         if path.is_file()
     }

@@ -1,7 +1,7 @@
 """Many recordings by one model: what was done before is not done again, and what fails stops nothing else.
 
-Of each recording ``NAME.json`` is written last: it says by which model, of which contents and how it was predicted, and
-which files there are. Where a recording is not finished, none of its files is left, unless of an earlier prediction.
+Of each recording ``NAME.json`` says by which model, of which contents and how it was predicted, and which files there
+are. Where a recording is not finished, none of its files is left, unless of an earlier prediction.
 """
 
 import json
@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from glob import escape
 from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -21,10 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from models.apply.answer import Answer
-from models.apply.answers_folder import read, record
+from models.apply.answers_folder import begin, end, read, record
 from models.apply.model_folder import Model, RecogniserChoice
 from models.apply.outputs.wording import WARNING
-from models.apply.outputs.write import SUFFIXES, write_outputs
+from models.apply.outputs.write import write_outputs
 from models.apply.recordings import NO_WINDOWS, Wish, transcript_of
 from models.fusion.registry import FUSIONS
 from pipeline.cli import full_disk
@@ -71,7 +70,6 @@ class Failure:
 
     full: tuple[str, str] | None = None  # what the system says, and of which file
     last: bool = False  # whatever follows could not be written either
-    ended: bool = False  # its process was ended from outside
 
 
 SHORT = 8  # hexadecimal digits of a setup
@@ -86,9 +84,9 @@ def predict_all(
 
     Raises InputError where the model cannot be used.
     """
-    model = Model(order.model, order.plugs)
     if cores:  # before any library that reads it, which somebody's own plug may load
         os.environ["OMP_NUM_THREADS"] = str(cores)
+    model = Model(order.model, order.plugs)
     if any(request.wish.window_s for request in requests) and model.task.frames:
         raise InputError(NO_WINDOWS)
     todo: list[Pending] = []
@@ -169,11 +167,9 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
         begin_s = time.monotonic()
         try:
             answer = predictor.answer(request.path, request.wish)
-            _clear(order.out, request.name)
             _write(answer, order, request, key)
-        except BaseException:
-            _clear_unfinished(order.out, request.name)
-            raise
+        finally:
+            end(order.out, request.name)
         rate = answer.duration_s / max(time.monotonic() - begin_s, 1e-9)
         log.info("%s: %.1f s, %.1f times as fast as it plays", request.path, answer.duration_s, rate)
         for note in [WARNING] * answer.demonstration + list(answer.notes):
@@ -192,23 +188,10 @@ def _do(predictor: "Predictor", order: Order, request: Request, key: dict) -> Fa
     return None
 
 
-def _clear(out: Path, name: str) -> None:
-    """Remove what there is of a recording, and what an ended process left of it; that it is done goes first."""
-    for suffix in ("json", *SUFFIXES):
-        path = out / f"{name}.{suffix}"
-        for each in (path, *out.glob(f".{escape(path.stem)}.????????{path.suffix}")):
-            each.unlink(missing_ok=True)
-
-
-def _clear_unfinished(out: Path, name: str) -> None:
-    """Remove what there is of a recording that is not done; that of an earlier prediction stays."""
-    if not record(out, name).exists():
-        _clear(out, name)
-
-
 def _write(answer: Answer, order: Order, request: Request, key: dict) -> None:
-    """Write what comes out, and at last that it is done, with what a user must know."""
-    written = write_outputs(answer, order.out, overlay=order.overlay, name=request.name)
+    """Write what comes out in place of what there was, and at last that it is done, with what a user must know."""
+    begin(order.out, request.name, order.overlay)
+    written = write_outputs(answer, order.out, request.name, overlay=order.overlay)
     known = {**key, "source": os.path.abspath(answer.source), "demonstration": answer.demonstration}
     known |= {"notes": list(answer.notes), "files": [path.name for path in written]}
     write_json(record(order.out, request.name), known)
@@ -237,15 +220,16 @@ def _at_once(order: Order, todo: list[Pending], count: int) -> dict[Path, Failur
                 try:
                     said = pipe.recv()
                 except (EOFError, ConnectionError):
-                    _clear_unfinished(order.out, request.name)
+                    del workers[pipe]
+                    end(order.out, request.name)
                     why = "its process was ended from outside, as where memory runs out; give fewer --cores"
                     log.error("%s failed: %s", request.path, why)
-                    said = Failure(ended=True)
+                    said = Failure()
                 if isinstance(said, Exception):
                     raise said
                 if said:
                     failures[request.path] = said
-                if said and (said.ended or said.full):
+                if said and said.full:
                     del workers[pipe]
                 if said and said.last:
                     failures |= _not_begun(waiting[::-1], said)

@@ -3,10 +3,11 @@
 import errno
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
-from models.apply.answers_folder import JOINED, names, read_all, tables
+from models.apply.answers_folder import JOINED, check_free, names, read_all, tables
 from models.apply.batch import Order, Request, predict_all
 from models.apply.model_folder import RecogniserChoice, Weights
 from models.apply.outputs.table import join
@@ -15,7 +16,7 @@ from models.apply.recordings import Wish, find
 from models.apply.turns import read_spans
 from pipeline import weights as checkpoints
 from pipeline.cli import parse_options
-from pipeline.files import replacing
+from pipeline.files import digest_file
 from pipeline.log import log
 from pipeline.records import InputError
 
@@ -76,11 +77,11 @@ def predict(
     for path in paths:
         check_apart(path, out)
     if recogniser:
-        source = recogniser_weights
-        found = Weights(source=source, slug=checkpoints.slug(source)) if source else None
+        found = _weights(recogniser_weights) if recogniser_weights else None
         recogniser = RecogniserChoice(kind=recogniser, options=known, weights=found)
     order = Order(model, out, weights, device, tuple(folds), recogniser, plugs, overlay)
     name_of, before = names(paths, out), read_all(out)
+    check_free(out, name_of.values(), overlay, segments)
     try:
         failed = predict_all(order, [Request(path, wishes[path], name_of[path]) for path in paths], cores, again)
     except InputError:  # the model is refused, before anything was done as a rule
@@ -108,6 +109,13 @@ def predict(
         raise InputError(f"{out / JOINED}.csv was not written; run the same command again")
 
 
+def _weights(text: str) -> Weights:
+    """The checkpoint of a source, with the digests of its files where others may lie there tomorrow."""
+    source = checkpoints.parse(text)
+    files = checkpoints.local_files(source, allow_pickle=False) if source.kind == "path" else []
+    return Weights.of(text, sha256={file.name: digest_file(file) for file in files})
+
+
 def _join(out: Path) -> bool:
     """Write the table of all recordings that are done; log where it cannot be, or they were not all predicted alike."""
     if not (found := tables(out)):
@@ -128,8 +136,7 @@ def _join(out: Path) -> bool:
 def _check_writable(out: Path) -> None:
     """Raise InputError where nothing can be written, before any work."""
     try:
-        with replacing(out / ".writable"):
-            pass
-        (out / ".writable").unlink()
+        out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written to ({error.strerror}); give another folder") from None

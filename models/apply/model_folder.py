@@ -43,6 +43,11 @@ class Weights(Options):
     allow_pickle: bool = False
     sha256: dict[str, str] = Field(default_factory=dict, description="empty: whichever is there")
 
+    @classmethod
+    def of(cls, source: str, **known: Any) -> "Weights":
+        """The checkpoint of a source, with what else is known of it."""
+        return cls(source=source, slug=checkpoints.slug(source), **known)
+
 
 class Feature(Options):
     """How one modality becomes features: an extractor with its options."""
@@ -145,22 +150,22 @@ class Model:
         """
         if wanted is None:
             return None
-        found = next((p for p in (self.folder / WEIGHTS / wanted.slug, kept / wanted.slug) if p.is_dir()), None)
-        if found is None:
-            from pipeline.features.fetch import fetch
+        source, found = checkpoints.parse(wanted.source), self.folder / WEIGHTS / wanted.slug
+        again = "copy the whole model folder again"
+        if not found.is_dir():
+            found, at_path = kept / wanted.slug, source.kind == "path" and Path(source.location).exists()
+            if at_path or source.remote:
+                again = f"delete the folder, and {wanted.source} is fetched again"
+            elif not found.is_dir():
+                raise InputError(f"{self.folder}: its {WEIGHTS}/{wanted.slug} is missing; {again}")
+            if at_path or not found.is_dir():  # what lies at a path may have changed
+                from pipeline.features.fetch import fetch
 
-            source = checkpoints.parse(wanted.source)
-            if source.kind == "demo" or (source.kind == "path" and not Path(source.location).exists()):
-                raise InputError(f"{self.folder}: its {WEIGHTS}/{wanted.slug} is missing; copy the whole model folder")
-            found = kept / wanted.slug
-            fetch(wanted.source, found, wanted.allow_pickle)
-        known, pinned = checkpoints.verify(found)["sha256"], wanted.sha256
-        problems = checkpoints.compare(*({n: {"sha256": d} for n, d in each.items()} for each in (pinned, known)))
-        if pinned and problems:
-            raise InputError(
-                f"{found}: not the weights that {self.folder} was trained with: {'; '.join(problems)}; "
-                f"delete the folder, and {wanted.source} is fetched again"
-            )
+                fetch(wanted.source, found, wanted.allow_pickle)
+        pinned = {name: {"sha256": digest} for name, digest in wanted.sha256.items()}
+        if pinned and (problems := checkpoints.compare(pinned, checkpoints.digest_files(found))):
+            said = "; ".join(problems)
+            raise InputError(f"{found}: not the weights that {self.folder} was trained with: {said}; {again}")
         return found
 
 

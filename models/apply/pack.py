@@ -42,6 +42,7 @@ from pipeline.words.registry import NONE, RECOGNISERS
 @click.option("--out", required=True, type=FOLDER, help="the model folder")
 def pack(results, run, weights, chosen, best, include_weights, out):
     """Put a trained run into a folder that predicts on any recording, with its scores and nothing of the corpus."""
+    out = out.resolve()  # "." has no name
     _check_replaceable(out)
     config = results / "config.json"
     settings = Settings.from_json(config)
@@ -52,7 +53,7 @@ def pack(results, run, weights, chosen, best, include_weights, out):
         raise InputError(f"--run {run}: {config} has the runs {', '.join(settings.runs)}")
     inputs = settings.runs[run].inputs
     features = {m: _feature(results, store, settings.extractors) for m, store in inputs.items()}
-    recogniser = _recogniser(settings.options["recogniser"] if "text" in inputs else {"kind": "none"}, weights)
+    recogniser = _recogniser(settings.options["recogniser"] if "text" in inputs else {"kind": NONE}, weights)
     partial = out.with_name(f".{out.name}.partial")  # the folder appears only when whole
     shutil.rmtree(partial, ignore_errors=True)
     best_by = f"development_{selecting_metric(settings.task)}" if best else None
@@ -170,7 +171,7 @@ def _feature(results: Path, name: str, entries: dict) -> Feature:
     found = None
     if source:
         allowed, digests = bool(entry.get("allow_pickle")), made["weights"]["sha256"]
-        found = Weights(source=source, slug=checkpoints.slug(source), allow_pickle=allowed, sha256=digests)
+        found = Weights.of(source, allow_pickle=allowed, sha256=digests)
     return Feature(
         name=name,
         extractor=made["extractor"],
@@ -191,7 +192,7 @@ def _recogniser(entry: dict, weights: Path) -> RecogniserChoice:
         if manifest is None:
             raise InputError(f"{weights / checkpoints.slug(source)}: holds no weights of {source}; {AGAIN}")
         digests = {name: each["sha256"] for name, each in manifest["files"].items()}
-        found = Weights(source=source, slug=checkpoints.slug(source), allow_pickle=allowed, sha256=digests)
+        found = Weights.of(source, allow_pickle=allowed, sha256=digests)
     code = "" if kind == NONE else RECOGNISERS.code_of(kind)
     return RecogniserChoice(kind=kind, options=options, weights=found, code=code)
 

@@ -158,15 +158,17 @@ class Predictor:
 
     def _notes(self, recording: Recording, prepared: Prepared, examples: Examples, rows: Sequence[Row]) -> list[str]:
         notes = [*recording.notes, *prepared.notes]
-        if prepared.sound_used and any(row.observed.get("video") for row in rows):
+        if prepared.sound_used and prepared.faces and any(row.observed.get("video") for row in rows):
             notes.append(VOICE)
         if self.model.training.normalise == "speaker":
             notes.append(BY_SPEAKER)
         if self.model.about.supplied_crops and any(row.observed.get("video") for row in rows):
             notes.append(OTHER_CROPS)
-        if nothing := sum(bool(np.isnan(row.values).any()) for row in rows):
+        if unseen := [row for row in rows if not any(row.observed.values())]:
             what = "frames" if self.model.task.frames else "stretches"
-            notes.append(f"In {nothing} of {len(rows)} {what} nothing was observed, so nothing is said of them.")
+            guessed = sum(bool(np.isfinite(row.values).all()) for row in unseen)
+            end = f"; {guessed} are predicted from those around" if guessed else ", so nothing is said of them"
+            notes.append(f"In {len(unseen)} of {len(rows)} {what} nothing was observed{end}.")
         for modality, rows_of in examples.tables.items():
             cut = int((rows_of.rows.kept < rows_of.rows.stored).sum())
             if cut:

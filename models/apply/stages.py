@@ -38,7 +38,7 @@ class Prepared:
     """What the stages made of a recording."""
 
     stores: dict[str, FeatureStore]  # by modality
-    faces: FaceFile | None
+    faces: FaceFile | None  # None: the model looks for none
     words: list[Word]
     notes: list[str]
     sound_used: bool = False  # whether a sound that the model uses is more than silence
@@ -91,11 +91,12 @@ class Stages:
         stores = {m: self._features(m, segments, folder, notes) for m in self.extractors}
         return recording, Prepared(stores, faces, words, notes, sound_used)
 
-    def _faces(self, recording: Recording, path: Path) -> tuple[Recording, FaceFile, list[str]]:
-        """The recording with the people who are seen in it, their faces, and what a user must know of them."""
+    def _faces(self, recording: Recording, path: Path) -> tuple[Recording, FaceFile | None, list[str]]:
+        """The recording with the people who are seen in it, their faces, if the model looks for any, and the notes."""
         video = recording.root / recording.unit.video if recording.unit.video else None
-        how, notes = self.model.about.faces, []
-        if not recording.everybody or how.get("picture", "face") != "face":
+        how, notes = self.model.about.faces, list[str]()
+        followed = how.get("picture", "face") == "face"  # else nobody has looked for one
+        if not (recording.everybody and followed):
             write_faces([(video, recording.segments)], path, root=recording.root, **how)
             notes += [FACELESS] if recording.everybody else []
         else:
@@ -104,9 +105,10 @@ class Stages:
             if brief:
                 notes.append(f"Faces seen for less than {MIN_SEEN_S:g} s at a time, which have no track: {brief}.")
         faces = FaceFile(path)
-        if recording.frame_time_s is None:
-            return recording, faces, []  # said when it was opened
-        return recording, faces, [*_of_faces(faces, recording), *_remarks(faces, recording.truncated), *notes]
+        if recording.frame_time_s is not None:  # else it was said when it was opened
+            seen = _of_faces(faces, recording) if followed else []
+            notes = [*seen, *_remarks(faces, recording.truncated), *notes]
+        return recording, faces if followed else None, notes
 
     def _words(
         self, root: Path, unit: Unit, segments: list[Segment], audio: Path, unused: str

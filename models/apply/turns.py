@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -199,8 +199,9 @@ def _seconds(text: str | None, path: Path, line: int) -> float:
 def _span(start_s: float, end_s: float, path: Path, line: int, **own: Any) -> Span:
     if not (math.isfinite(end_s) and 0 <= start_s < end_s):
         raise InputError(f"{path}, line {line}: {start_s:g} to {end_s:g} s is no stretch of time; correct the file")
-    allowed: dict[str, tuple] = {"side": (None, "left", "right"), "picture": (None, "whole", "left_half", "right_half")}
-    for key, values in allowed.items():
-        if own.get(key) not in values:
-            raise InputError(f"{path}, line {line}: {key} {own[key]!r} is none of {', '.join(values[1:])}")
+    for key, kind in (("side", Side), ("picture", Picture)):
+        given = (own.get(key) or "whole").lower()
+        if given not in get_args(kind):
+            raise InputError(f"{path}, line {line}: {key} {own[key]!r} is none of {', '.join(get_args(kind))}")
+        own[key] = None if given == "whole" else given  # then --side counts, if it is given
     return Span(start_s, end_s, **own)

@@ -119,7 +119,6 @@ def sheet_notes(crops: list[tuple[Segment, float, np.ndarray]], classes: dict[st
     """What the sheet shows, tile by tile, for captions and alternative text."""
     return {
         "columns": COLUMNS,
-        "tile_width_px": CROP_PX,
         "tile_height_px": CROP_PX + CAPTION_PX,
         "crop_px": CROP_PX,
         "crops": [

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ PLATE = (20, 23, 27)
 ALARM, ALARM_PLATE = "#7a2e00", (255, 233, 201)
 CORNERS = (0, CROP_PX, CROP_PX * (1 + 1j), CROP_PX * 1j)
 FRESH_S = 0.5  # how far apart looked-at frames may be for a box to glide from one to the next
+BACK_S = 0.01  # how far stamps of sound may go back, which is less than a packet of it lasts
 
 
 def write_overlay(answer: Answer, path: Path) -> None:
@@ -112,16 +115,14 @@ class _Sound:
     def _resampled(self, source: Path, layout: str) -> Iterator:
         import av
 
-        zero_s, resampler = first_picture_s(source), av.AudioResampler("fltp", layout, self._rate_hz)
+        zero_s = first_picture_s(source)
         with open_media(source) as container:
-            for frame in decoded(container, audio_streams(container)[0], []):
-                start_s = float(frame.pts * frame.time_base) - zero_s if frame.pts is not None else 0.0
-                if start_s < 0:  # before the first picture there is nothing to hear it with
-                    continue
-                frame.time_base = Fraction(1, frame.sample_rate)
-                frame.pts = round(start_s * frame.sample_rate)
-                yield from resampler.resample(frame)
-            yield from resampler.resample(None)
+            frames = _since(zero_s, decoded(container, audio_streams(container)[0], []))
+            for _, alike in groupby(frames, key=attrgetter("format.name", "layout.name", "sample_rate")):
+                resampler = av.AudioResampler("fltp", layout, self._rate_hz)  # takes no others
+                for frame in alike:
+                    yield from resampler.resample(frame)
+                yield from resampler.resample(None)
 
     def up_to(self, time_s: float) -> None:
         """Write what begins no later than a time; everything that is left, and the end, where that is infinite."""
@@ -130,6 +131,18 @@ class _Sound:
             self._next = next(self._frames, None)
         if self._stream is not None and time_s == float("inf"):
             self.out.mux(self._stream.encode())
+
+
+def _since(zero_s: float, frames: Iterable) -> Iterator:
+    """Frames of sound from a time on, from which their stamps then count, but for those that go back in time."""
+    reached_s = 0.0  # before the first picture there is nothing to hear it with
+    for frame in frames:
+        start_s = float(frame.pts * frame.time_base) - zero_s if frame.pts is not None else reached_s
+        if start_s >= max(0.0, reached_s - BACK_S):
+            reached_s = start_s + frame.samples / frame.sample_rate
+            frame.time_base = Fraction(1, frame.sample_rate)
+            frame.pts = round(start_s * frame.sample_rate)
+            yield frame
 
 
 class Artist:

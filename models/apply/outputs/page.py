@@ -14,16 +14,15 @@ from models.report.html import environment, script_digest
 from models.report.writing import clock
 from pipeline.files import replacing
 
-EMBED_BELOW_MB = 20.0
 NOTEBOOK_PX = 760
 MADE = environment(Path(__file__).parent / "templates")
 
 
 def write_page(answer: Answer, path: Path, drawn: Path | None = None) -> None:
     """Write the page; ``drawn`` is the overlay, if there is one, to play where browsers do not play the recording."""
-    shown = player(answer.source, path.parent, EMBED_BELOW_MB)
+    shown = player(answer.source, path.parent)
     if drawn and not shown.element:
-        shown = player(drawn, path.parent, EMBED_BELOW_MB)
+        shown = player(drawn, path.parent)
     with replacing(path) as temporary:
         temporary.write_text(render(answer, shown), encoding="utf-8", errors="backslashreplace")
 
@@ -40,11 +39,12 @@ def render(answer: Answer, shown: Player) -> str:
     script, report, own = (MADE.loader.get_source(MADE, name)[0] for name in ("page.js", "report.css", "page.css"))
     style = report + _colours() + own
     people, spoken = curves.tracks(answer), Said(answer.words)
+    limits = [wording.limits(answer, k) for k in range(len(answer.outputs))]
     turns = sorted(readable(answer), key=lambda row: (row.start_s, row.end_s))  # as a conversation runs
     return MADE.get_template("page.html.j2").render(
         answer=answer,
         shown=shown,
-        people=[_person(answer, track) for track in people],
+        people=[_person(answer, track, limits) for track in people],
         data=_data(answer, people),
         phrases=list(phrases(answer.words)),
         turns=[_turn(answer, row, spoken.within(row)) for row in turns],
@@ -59,10 +59,9 @@ def render(answer: Answer, shown: Player) -> str:
     )
 
 
-def _person(answer: Answer, track: Track) -> dict:
+def _person(answer: Answer, track: Track, limits: list[tuple[float, float]]) -> dict:
     lanes = []
-    for k, name in enumerate(answer.outputs):
-        low, high = wording.limits(answer, k)
+    for k, (name, (low, high)) in enumerate(zip(answer.outputs, limits)):
         line, band = curves.line_path(track, k, high), curves.band_path(track, k, low, high)
         zero = high if low < 0 < high else None
         lanes.append({"name": name, "low": low, "high": high, "line": line, "band": band, "zero": zero})

@@ -10,15 +10,14 @@ from urllib.parse import quote
 from pipeline.container import MediaError, audio_streams, open_media, video_streams
 from pipeline.stamps import first_picture_s
 
-# What current Chromium, Firefox and Safari all play, by the name of the format in libav; and by suffix where libav
-# gives several formats one name.
+# What current Chromium, Firefox and Safari all play: files by suffix, streams by the name of their codec in libav.
 TYPES = {
     ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm": "video/webm",
     ".wav": "audio/wav", ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".flac": "audio/flac",
 }  # fmt: skip
 PICTURES = {"h264", "vp8", "vp9", "av1"}
 SOUNDS = {"aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le", "pcm_u8"}
-MEGABYTE = 1_000_000
+EMBED_BELOW_BYTES = 20_000_000  # smaller files are held in the page
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Player:
     reason: str = ""
 
 
-def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
-    """How a page in ``folder`` plays a file; it is held in the page where it is smaller than this many megabytes."""
+def player(path: Path, folder: Path) -> Player:
+    """How a page in ``folder`` plays a file."""
     try:
         with open_media(path) as container:
             pictures, sounds = video_streams(container), audio_streams(container)
@@ -54,7 +53,7 @@ def player(path: Path, folder: Path, embed_below_mb: float) -> Player:
         )
     element = "video" if pictures else "audio"
     kind = TYPES[path.suffix.lower()].replace("video", element)
-    if path.stat().st_size < embed_below_mb * MEGABYTE:
+    if path.stat().st_size < EMBED_BELOW_BYTES:
         return Player(element, kind, data=base64.b64encode(path.read_bytes()).decode(), offset_s=offset_s)
     address = quote(os.fsencode(Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()))
     return Player(element, kind, address=f"./{address}", offset_s=offset_s)

@@ -67,7 +67,7 @@ def apart(rows: Sequence[Row]) -> list[Row]:
     if all(before.end_s <= row.start_s for before, row in pairwise(rows)):
         return rows  # at once, for there are hours of frames
     starts_s = [row.start_s for row in rows]
-    time_s = np.array([(row.start_s, row.end_s) for row in rows]).reshape(-1, 2)
+    time_s = np.array([(row.start_s, row.end_s) for row in rows])
     for k, row in enumerate(rows):
         for later in range(k + 1, bisect_left(starts_s, row.end_s)):
             other = rows[later]
