@@ -40,7 +40,7 @@ STAGES = {
     "audio": Reads(("video", "audio"), TIMES, ("audio",)),
     "words": Reads(("transcript",), (*TIMES, "text"), ("alignment",)),
     "features": Reads((), ("unit_id", *TIMES), ()),
-    "labels": Reads(("video",), ("unit_id", *TIMES), ("annotation",)),
+    "labels": Reads(("video", "audio"), ("unit_id", *TIMES), ("audio", "annotation")),
 }
 
 
