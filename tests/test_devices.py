@@ -90,6 +90,7 @@ def test_every_gpu_that_is_not_hidden_is_shared_out(monkeypatch, tmp_path, visib
         ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  1005.10  Fri\n", 2),
         ("words that nobody knows", 2),
     ],
+    ids=["old", "old and open", "new and open", "newer", "unknown"],
 )
 def test_of_a_driver_that_is_too_old_no_gpu_is_shared_out_and_one_is_here_all_the_same(
     monkeypatch, tmp_path, version, expected

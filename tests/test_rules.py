@@ -136,7 +136,8 @@ def test_clips_share_a_feature_job_and_long_recordings_less(tmp_path):
 @pytest.mark.parametrize(("count", "clips"), [(100, False), (600, False), (1_500, False), (5_000, True)])
 def test_feature_jobs_are_cut_anew_only_where_recordings_have_doubled(count, clips):
     def cut(many):
-        return in_jobs(shards([f"u{k}" for k in range(many)]), None, clips)
+        files = shards([f"u{k}" for k in range(many)])
+        return [[unit for name in job for unit in files[name]] for job in in_jobs(files, None, clips)]
 
     kept = len(cut(count)) - 1
     assert kept > 10
