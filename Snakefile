@@ -39,12 +39,14 @@ include: "workflow/rules/corpus.smk"
 include: "workflow/rules/media.smk"
 include: "workflow/rules/stores.smk"
 include: "workflow/rules/features.smk"
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/models.smk"
 include: "workflow/rules/report.smk"
 
 
 # One line per finished rule, at the end the slowest rules and what failed; at any moment: affectflow progress
 onstart:
+    CORPORA.remember()
     REPORTER.start(workflow.dag)
     CORPORA.remember()  # for raw_files and frame_labels
 
@@ -84,11 +86,9 @@ for _corpus in CORPORA:
         name:
             f"weights_{_corpus}"
         input:
-            [weights_folder(source) for source in CORPORA[_corpus].options.weight_sources],
+            weights_of([_corpus]),
 
 
 rule all_weights:
     input:
-        lambda wildcards: [
-            weights_folder(source) for name in CORPORA.active for source in corpus(name).options.weight_sources
-        ],
+        lambda wildcards: weights_of(CORPORA.active),

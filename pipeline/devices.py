@@ -1,13 +1,16 @@
 """Where a model runs: a GPU that PyTorch can use, one for each job, or the processor, and never in silence."""
 
 import os
+import re
 from pathlib import Path
 from tempfile import gettempdir
 
 from pipeline.log import log
 from pipeline.records import InputError
 
-DEVICES = Path("/dev")
+DEVICES, DRIVER = Path("/dev"), Path("/proc/driver/nvidia/version")
+WINDOWS_DRIVER = Path("/usr/lib/wsl/lib/libcuda.so.1")  # NVIDIA's, where Linux runs under Windows
+OLDEST_DRIVER = 580  # that runs the CUDA of the locked PyTorch
 _locks: list = []  # locks of this process's GPU, until it ends
 
 
@@ -63,12 +66,15 @@ def _unusable(torch) -> str | None:
 
 def gpu_is_here() -> bool:
     """Whether this machine has an NVIDIA GPU with a driver, whatever its version."""
-    return Path("/proc/driver/nvidia/version").exists() or count_gpus() > 0
+    return DRIVER.exists() or count_gpus() > 0
 
 
 def count_gpus() -> int:
-    """How many NVIDIA GPUs jobs of this machine can share out among them, without asking PyTorch."""
-    here = len(list(DEVICES.glob("nvidia[0-9]*"))) or int((DEVICES / "dxg").exists())  # dxg: under Windows
+    """How many NVIDIA GPUs jobs of this machine can share out, without asking PyTorch; none of too old a driver."""
+    driver = re.search(r" (\d+)\.\d", DRIVER.read_text()) if DRIVER.exists() else None
+    if driver and int(driver[1]) < OLDEST_DRIVER:
+        return 0
+    here = len(list(DEVICES.glob("nvidia[0-9]*"))) or int((DEVICES / "dxg").exists() and WINDOWS_DRIVER.exists())
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return here

@@ -309,7 +309,10 @@ def test_a_local_checkpoint_that_differs_anywhere_is_another(tmp_path, monkeypat
     def found():
         config = configuration(())
         config["corpora"] = {"mine": entry}
-        return Corpora(config).local_weights(slug("./mine"))
+        known = Corpora(config)
+        digests = known.local_weights(slug("./mine"))
+        known.remember()
+        return digests
 
     first = found()
     assert first == [sha256(b"{}").hexdigest(), sha256(weights).hexdigest()]

@@ -139,9 +139,18 @@ def test_small_recordings_share_files():
     assert shards(["a", "b"]) == {"a": ["a"], "b": ["b"]}
     many = [f"u{n}" for n in range(7_442)]
     grouped = shards(many)
-    assert len(grouped) < 100
+    assert len(grouped) == 117
     assert [u for own in grouped.values() for u in own] == many
     assert set(map(len, list(shards(many, 8).values())[:-1])) == {8}
+
+
+def test_recordings_that_are_added_last_leave_the_files_of_others_until_there_are_twice_as_many():
+    many = [f"u{n}" for n in range(1 << 14)]
+    for count in (1, 63, 128, 200, 1_000, 7_442):
+        before, grown = shards(many[:count]), shards(many[: max(127, (1 << count.bit_length()) - 1)])
+        kept = [own == grown[name] for name, own in before.items()]
+        assert all(kept[:-1]), count
+    assert [len(shards(many[:count])["00000"]) for count in (128, 255, 256, 511, 512, 1 << 14)] == [2, 2, 4, 4, 8, 256]
 
 
 def test_reading_opens_no_media_and_imports_nothing_heavy(tmp_path):

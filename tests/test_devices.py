@@ -61,17 +61,53 @@ def test_who_wants_the_processor_or_hides_the_gpu_hears_nothing(machine, caplog,
     assert caplog.text == ""
 
 
+def read_off(monkeypatch, folder, *files):
+    """A machine on which only these files tell of GPUs."""
+    for name in files:
+        (folder / name).touch()
+    monkeypatch.setattr(devices, "DEVICES", folder)
+    monkeypatch.setattr(devices, "DRIVER", folder / "version")
+    monkeypatch.setattr(devices, "WINDOWS_DRIVER", folder / "libcuda.so.1")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
 @pytest.mark.parametrize(
     ("visible", "expected"), [(None, 3), ("0,2", 2), ("GPU-a/b", 1), ("0,1,2,3", 3), ("-1", 0), ("", 0)]
 )
 def test_every_gpu_that_is_not_hidden_is_shared_out(monkeypatch, tmp_path, visible, expected):
-    for name in ("nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    monkeypatch.setattr(devices, "DEVICES", tmp_path)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    read_off(monkeypatch, tmp_path, "nvidia0", "nvidia1", "nvidia2", "nvidiactl", "nvidia-uvm")
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices.count_gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 2024\nGCC version:  gcc 12.3", 0),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  570.124.06  Release Build  (builder)\n", 0),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (builder)\n", 2),
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  1005.10  Fri\n", 2),
+        ("words that nobody knows", 2),
+    ],
+    ids=["old", "old and open", "new and open", "newer", "unknown"],
+)
+def test_of_a_driver_that_is_too_old_no_gpu_is_shared_out_and_one_is_here_all_the_same(
+    monkeypatch, tmp_path, version, expected
+):
+    """As the file reads under drivers of these versions."""
+    read_off(monkeypatch, tmp_path, "nvidia0", "nvidia1", "nvidiactl")
+    (tmp_path / "version").write_text(version)
+    assert devices.count_gpus() == expected
+    assert devices.gpu_is_here()
+
+
+def test_under_windows_a_gpu_counts_where_nvidia_has_a_driver_for_it(monkeypatch, tmp_path):
+    """/dev/dxg is there whatever the maker."""
+    read_off(monkeypatch, tmp_path, "dxg")
+    assert (devices.count_gpus(), devices.gpu_is_here()) == (0, False)
+    (tmp_path / "libcuda.so.1").touch()
+    assert (devices.count_gpus(), devices.gpu_is_here()) == (1, True)
 
 
 @pytest.mark.parametrize("visible", [None, "4,7,GPU-a/b"])

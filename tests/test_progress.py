@@ -1,5 +1,6 @@
 """What a person is told of a run, checked on real Snakemake runs whose jobs take known times and fail in known ways."""
 
+import json
 import logging
 import os
 import re
@@ -204,6 +205,34 @@ def test_events_that_cannot_be_written_are_said_once_and_still_told(tmp_path, ca
     assert reporter.run.over
     assert [len(reporter.run.jobs), len(caplog.records)] == [1, 1]
     assert "misses events: No such file" in caplog.text
+
+
+def test_lines_that_a_full_disk_cut_are_left_out(good, tmp_path):
+    """The first line, the plan, goes on in the line that was written once there was room again."""
+    plan, *others = good[1].read_text().splitlines(keepends=True)
+    file = tmp_path / ".snakemake" / "log" / "cut.events.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text(plan[:40] + "".join(others))
+    state = read_run(file)
+    assert (state.jobs, state.over) == ({}, True)
+    assert 0 <= time.time() - state.begin_s < 3600
+    (again,) = [number for number, job in read_run(good[1]).jobs.items() if job.rule == "again"]
+    lost = [line for line in others if json.loads(line)["event"] == "started" and json.loads(line)["job"] == again]
+    file.write_text("".join(line for line in [plan, *others] if line not in lost))
+    state = read_run(file)
+    assert [(job.attempts, job.state) for job in state.jobs.values() if job.rule == "again"] == [(0, "finished")]
+    assert all(0 <= job.seconds < 3600 for job in state.jobs.values())
+
+
+@pytest.mark.parametrize("arguments", [["--dry-run"], []], ids=["planned", "run"])
+def test_who_reads_the_first_line_alone_hangs_and_breaks_nothing(tmp_path, arguments):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(120) == 0
+    assert (tmp_path / "nap/2.txt").exists() == (not arguments)
 
 
 def test_a_line_that_is_still_being_written_waits(good):

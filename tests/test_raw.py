@@ -17,9 +17,9 @@ SEGMENT = Segment(
     "s", "u", "who", "1", "train", 0.5, 2.0, text="hello", audio="s.wav", alignment="s.wdseg", crops="crops",
     annotation="s.txt", shard="0",
 )  # fmt: skip
-FILES = {  # what reads a file
-    "u.mp4": {"faces", "audio", "labels"}, "u.wav": {"audio"}, "u.srt": {"words"}, "s.wav": {"audio"},
-    "s.wdseg": {"words"}, "s.txt": {"labels"}, "crops/00001.jpg": {"faces"},
+FILES = {  # what reads a file; of a picture that cannot be read, sound says how long it lasts, which labels follow
+    "u.mp4": {"faces", "audio", "labels"}, "u.wav": {"audio", "labels"}, "u.srt": {"words"}, "s.wdseg": {"words"},
+    "s.wav": {"audio", "labels"}, "s.txt": {"labels"}, "crops/00001.jpg": {"faces"},
 }  # fmt: skip
 ROWS = {  # what a change of a segment's row concerns
     "start_s": (0.6, set(STAGES)), "end_s": (2.1, set(STAGES)), "segment_id": ("t", set(STAGES)),

@@ -5,12 +5,14 @@ import shlex
 import shutil
 
 import numpy as np
+import psutil
 import pytest
 import soundfile
 import yaml
 from click.testing import CliRunner
 
 from models.fusion.registry import FUSIONS, code_of
+from pipeline.corpora.prepare import shards
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
 from pipeline.features import registry
@@ -19,6 +21,7 @@ from pipeline.records import InputError
 from tests.digest_table import rules
 from tests.workflow_runs import ROOT, planned, small_config, snakemake, write_config
 from workflow.check import check
+from workflow.feature_jobs import in_jobs
 from workflow.planned import Corpora
 
 MINE = {"reader": "table", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
@@ -119,15 +122,26 @@ def test_clips_share_a_feature_job_and_long_recordings_less(tmp_path):
     settings["scale"] = "auto"
     times = [f"{row},0,{60 if k < 60 else 5}" for k, row in enumerate(rows)]
     (tmp_path / "times.csv").write_text("\n".join(["audio,label,speaker,start_s,end_s", *times]) + "\n")
-    for size, in_jobs in ((2**16, [64, 36]), (2**21, [8] * 12 + [4])):
+    for size, expected in ((2**16, [64, 36]), (2**21, [8] * 12 + [4])):
         for k in range(100):
             with (tmp_path / f"{k}.wav").open("wb") as file:
                 file.truncate(size)
-        assert [len(part) for part in Corpora(settings)["mine"].parts] == in_jobs
+        assert [len(part) for part in Corpora(settings)["mine"].parts] == expected
     timed = {**settings["corpora"]["mine"], "segments": "times.csv"}  # of most recordings a minute is known
     assert len(Corpora({**settings, "corpora": {"mine": timed}})["mine"].parts) == 13
     asked = Corpora({**settings, "corpora": {"mine": {**settings["corpora"]["mine"], "shard_units": 50}}})
     assert [len(part) for part in asked["mine"].parts] == [50, 50]
+
+
+@pytest.mark.parametrize(("count", "clips"), [(100, False), (600, False), (1_500, False), (5_000, True)])
+def test_feature_jobs_are_cut_anew_only_where_recordings_have_doubled(count, clips):
+    def cut(many):
+        files = shards([f"u{k}" for k in range(many)])
+        return [[unit for name in job for unit in files[name]] for job in in_jobs(files, None, clips)]
+
+    kept = len(cut(count)) - 1
+    assert kept > 10
+    assert cut(count)[:kept] == cut((1 << count.bit_length()) - 1)[:kept]
 
 
 def test_an_imported_store_is_made_by_the_import(tmp_path):
@@ -210,6 +224,97 @@ def test_cores_of_a_training_job_go_to_its_seeds(tmp_path):
     for threads in ("1", "2"):
         commands = shell_lines(tmp_path, target, "--set-threads", f"train_5_folds={threads}")
         assert any(" train " in line and f"--cores {threads} " in line for line in commands)
+
+
+def asked(said: str) -> dict[str, dict[str, int]]:
+    """What jobs of a dry run ask for, by rule, and by extractor where a rule has one."""
+    found = {}
+    for rule, block in re.findall(r"^rule ([a-z]+)\w*:\n((?:    .+\n)+)", said, re.M):
+        of = re.search(r"extractor=(\w+)", block)
+        resources = re.findall(r"\b(gpu|mem_mb)=(\d+)", re.search(r"^    resources: (.*)$", block, re.M)[1])
+        found[f"{rule} {of[1]}" if of else rule] = {name: int(amount) for name, amount in resources}
+    return found
+
+
+WHISPER = f"openai/whisper-base@{1:040x}"
+NEVER = ("faces", "audio", "shard log_mel", "shard expression", "shard vectors")
+
+
+@pytest.mark.parametrize(
+    ("scale", "recogniser", "useful"),
+    [
+        ("research", {"kind": "transformers", "weights": WHISPER}, {"words", "shard wav2vec2", "shard bert", "train"}),
+        ("research", {"kind": "faster_whisper", "weights": WHISPER}, {"shard wav2vec2", "shard bert", "train"}),
+        ("research", {"kind": "pocketsphinx", "weights": None}, {"shard wav2vec2", "shard bert", "train"}),
+        ("demo", {"kind": "transformers", "weights": WHISPER}, set()),
+    ],
+)
+def test_jobs_ask_for_a_gpu_where_it_is_useful(tmp_path, scale, recogniser, useful):
+    """On a cluster, whatever this machine has. A demonstration takes none unasked, and has room on a small machine."""
+    rows = [f"{who}{k}.mp4,{who},{'xy'[k % 2]}" for who in "abcdef" for k in range(4)]
+    (tmp_path / "labels.csv").write_text("\n".join(["video,speaker,label", *rows]))
+    for row in rows:
+        (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
+    (tmp_path / "own.vec").write_text("2 3\nyes 1 0 0\nno 0 1 0\n")
+    vectors = {"extractor": "static_vectors", "weights": str(tmp_path / "own.vec")}
+    own = MINE | {"root": str(tmp_path), "protocol": "speaker", "recogniser": recogniser, "runs": {"self": ["A+V+T"]}}
+    own["extractors"] = {"vectors": vectors, "log_mel": {"extractor": "log_mel"}}
+    changes = {"scale": scale, "corpora": {"iemocap": None, "affwild2": None, "mine": own}}
+    write_config(tmp_path, small_config(changes=changes))
+    targets = ["runs/self-A+V+T/fold0/predictions.parquet", "features/vectors.h5", "features/log_mel.h5"]
+    dry_run = ["--dry-run", "--printshellcmds", "--jobs", "1"]
+    said = snakemake(tmp_path, *dry_run, *(f"results/mine/{target}" for target in targets))
+    jobs = asked(said)
+    assert {rule for rule, resources in jobs.items() if resources.get("gpu")} == useful
+    assert jobs.keys() > set(NEVER) | {"words", "train"}
+    lines = re.findall(r"^ *(?:Shell command: )?(python -m \w+ (?:words|features|train) .+)$", said, re.M)
+    on_processor = {line for line in lines if " --device cpu " in line or '"device":"cpu"' in line}
+    assert on_processor == (set(lines) if scale == "demo" else set())
+    if scale == "demo":
+        assert 3 * max(resources.get("mem_mb", 0) for resources in jobs.values()) <= 8000
+
+
+def test_jobs_of_one_machine_share_its_memory_and_those_of_a_cluster_do_not(tmp_path):
+    write_config(tmp_path, small_config())
+    target = "results/iemocap/config.json"
+
+    def provided(*arguments):
+        said = snakemake(tmp_path, target, "--force", *arguments)
+        assert "1 of 1 jobs done" in said
+        return dict(
+            re.findall(r"Resource\(\"(\w+)\", (\d+)\)", "".join(re.findall(r"^Provided resources: .*$", said, re.M)))
+        )
+
+    here = provided()
+    assert here["mem_mb"] == str(psutil.virtual_memory().total // 10**6)
+    assert provided("--resources", "mem_mb=5000") == here | {"mem_mb": "5000"}
+    assert provided("--jobs", "2", "--executor", "slurm-jobstep") == {}
+
+
+@pytest.mark.slow
+def test_a_transcript_laid_beside_a_recording_leaves_the_labels_of_frames(tmp_path):
+    root = tmp_path / "corpus"
+    root.mkdir()
+    rows = [f"{k}.wav,{k}.csv,{k}" for k in range(3)]
+    (root / "labels.csv").write_text("\n".join(["audio,annotation,speaker", *rows]) + "\n")
+    for k in range(3):
+        soundfile.write(root / f"{k}.wav", np.zeros(16_000), 16_000)
+        (root / f"{k}.csv").write_text("time_s,valence\n0,0.5\n0.5,0.1\n")
+    own = {"root": str(root), "reader": "table", "segments": "labels.csv", "runs": {"self_frames": ["A"]}}
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": {**own, "contrasts": []}}}))
+    labels, units = "results/mine/labels.h5", tmp_path / "results/mine/units.tsv"
+    snakemake(tmp_path, labels)
+    digests = tmp_path / ".snakemake/fingerprints/mine.json"
+    assert digests.stat().st_mtime_ns < units.stat().st_mtime_ns, "kept before the first job, in case it is the last"
+    (root / "1.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwritten later\n")
+    assert planned(tmp_path, labels) == {"index": 1}
+    made_ns = (tmp_path / labels).stat().st_mtime_ns
+    snakemake(tmp_path, labels)
+    assert "1.srt" in units.read_text()
+    assert (tmp_path / labels).stat().st_mtime_ns == made_ns
+    assert not planned(tmp_path, labels)
+    (root / "1.csv").write_text("time_s,valence\n0,0.5\n0.5,0.2\n")
+    assert planned(tmp_path, labels)["frame_labels"] == 1
 
 
 def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):

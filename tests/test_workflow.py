@@ -373,29 +373,6 @@ def test_a_mistake_is_a_sentence_before_any_work_starts(tmp_path, changes, messa
     assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize(
-    ("scale", "recogniser", "expected"),
-    [
-        ("research", {"kind": "transformers"}, {"1"}),
-        ("research", {}, {"0"}),
-        ("research", {"kind": "pocketsphinx", "weights": None}, {"0"}),
-        ("demo", {"kind": "transformers"}, {"0"}),
-    ],
-)
-def test_words_ask_for_a_gpu_where_the_recogniser_uses_one(real_corpora, tmp_path, scale, recogniser, expected):
-    checkout = copy_checkout(tmp_path / "checkout")
-    functions = checkout / "workflow/rules/common.smk"
-    text = functions.read_text()
-    assert "not workflow.local_exec" in text
-    functions.write_text(text.replace("not workflow.local_exec", "True"))  # as if every machine had a GPU
-    roots = {"iemocap": real_corpora / "IEMOCAP_full_release", "affwild2": real_corpora / "AffWild2"}
-    changes = {"scale": scale, "corpora": {"affwild2": {"recogniser": recogniser}}}
-    write_config(tmp_path, small_config(roots, changes))
-    said = snakemake(tmp_path, "--dry-run", "results/affwild2/features/bert.h5", checkout=checkout)
-    jobs = re.findall(r"^rule words:\n(?:.+\n)*", said, re.M)
-    assert {re.search(r"gpu=(\d)", job)[1] for job in jobs} == expected
-
-
 @pytest.mark.slow
 def test_tables_are_the_same_bytes_when_made_again(finished):
     """One fold of each model is trained again: the others differ from it in what they are given alone."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
+from pipeline.corpora.prepare import power_of_two
 from pipeline.records import Segment, Unit
 
 MIN_IN_JOB, JOBS_WANTED = 8, 32  # recordings in a feature job, and such jobs, where shard_units does not say
@@ -13,7 +14,7 @@ CLIPS_IN_JOB, CLIP_S, CLIP_BYTES, LOOKED_AT = 64, 30, 2**19, 24  # 64 clips cost
 def in_jobs(shards: Mapping[str, Sequence[str]], shard_units: int | None, clips: bool) -> list[list[str]]:
     """The shards of each job: of ``shard_units`` recordings, or of as many as suit recordings that are clips or not."""
     every, recordings = list(shards), sum(map(len, shards.values()))
-    wanted = shard_units or max(CLIPS_IN_JOB if clips else MIN_IN_JOB, recordings // JOBS_WANTED)
+    wanted = shard_units or max(CLIPS_IN_JOB if clips else MIN_IN_JOB, power_of_two(recordings // JOBS_WANTED))
     size = max(1, wanted // max(map(len, shards.values()), default=1))
     return [every[k : k + size] for k in range(0, len(every), size)]
 

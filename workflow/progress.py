@@ -113,6 +113,19 @@ def say_reports(workflow) -> None:
         print(f"Open {page} in a browser: one file, which needs nothing beside it.", file=sys.stderr)
 
 
+def go_on_unread(handler: logging.StreamHandler) -> None:
+    """Have a handler of the screen fall silent where its pipe is closed, as by `head`: its error would hang the run."""
+    emit = handler.emit
+
+    def emit_or_fall_silent(record: logging.LogRecord) -> None:
+        try:
+            emit(record)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), handler.stream.fileno())
+
+    handler.emit = emit_or_fall_silent  # type: ignore[method-assign]
+
+
 class Reporter(logging.Handler):
     """Listens to Snakemake's logger, writes its events down and tells of each finished rule in one line."""
 
@@ -120,13 +133,17 @@ class Reporter(logging.Handler):
         super().__init__()
         self.run, self.logger, self.told_s = Run(), logger, time.time()
         self.path, self.written = Path(), True
+        streams = [each for each in logger.handlers if isinstance(each, logging.StreamHandler)]
+        self.screens = [each for each in streams if each.name == "DefaultStreamHandler"]
+        for handler in self.screens:
+            go_on_unread(handler)
 
     def start(self, dag) -> None:
         """Note the planned jobs and listen from now on in place of the screen."""
         self.path = FOLDER / (time.strftime("%Y-%m-%dT%H%M%S.") + f"{os.getpid()}{SUFFIX}")
         self._take(planned(dag))
-        for handler in self.logger.handlers:
-            if handler.name == "DefaultStreamHandler" and not self.logger.isEnabledFor(logging.DEBUG):  # not --verbose
+        for handler in self.screens:
+            if not self.logger.isEnabledFor(logging.DEBUG):  # not --verbose
                 handler.addFilter(is_for_the_screen)
         self.logger.addHandler(self)
 
@@ -171,5 +188,6 @@ def main() -> None:
         sys.exit(f"no run has been started in {Path.cwd()}: there is no {FOLDER}; change to the folder of the run")
     run, now_s = read_run(files[-1]), time.time()
     last_s = files[-1].stat().st_mtime
+    run.begin_s = run.begin_s or last_s  # of a run of which nothing could be written
     state = "over" if run.over else f"last event {duration(now_s - last_s)} ago"
     print(f"{files[-1]}: {state}\n{account(run, last_s if run.over else now_s)}")

@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,10 +79,12 @@ class Run:
     def feed(self, events: Iterable[dict]) -> "Run":
         """Take in further events; jobs that were not planned, such as groups of those that were, do not count."""
         for event in events:
+            self.begin_s = self.begin_s or event["time_s"]
             take = getattr(self, f"_{event['event']}")
             if "job" not in event:
                 take(event)
             elif job := self.jobs.get(event["job"]):
+                job.started_s = job.started_s or event["time_s"]  # the line that said so may be lost
                 take(job, event)
         return self
 
@@ -117,7 +120,6 @@ class Run:
         return max(0.0, now_s - job.started_s) if begun else 0.0
 
     def _planned(self, event: dict) -> None:
-        self.begin_s = event["time_s"]
         self.jobs.update({number: Job(*job) for number, job in event["jobs"].items()})
 
     def _started(self, job: Job, event: dict) -> None:
@@ -156,5 +158,11 @@ class Run:
 
 def read_run(path: Path) -> Run:
     """The state of the run that writes, or has written, this file of events in its folder's .snakemake/log."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return Run(path.absolute().parents[2]).feed(json.loads(line) for line in lines if line.endswith("\n"))
+    return Run(path.absolute().parents[2]).feed(_whole(path.read_text(encoding="utf-8").splitlines()))
+
+
+def _whole(lines: Iterable[str]) -> Iterator[dict]:
+    """The events of lines that are whole: the last may be being written, others were cut by a full disk."""
+    for line in lines:
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)

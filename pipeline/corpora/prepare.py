@@ -27,7 +27,12 @@ from pipeline.names import AUDIO_SUFFIXES, safe_id, unfinished
 from pipeline.records import Finding, InputError, Segment, Unit, by_unit
 
 FILES_WANTED = 64  # fewer recordings than this have a file each
-MAX_IN_ONE = 200
+MAX_IN_ONE = 256
+
+
+def power_of_two(count: int) -> int:
+    """The largest one up to a count, at least 1: by it jobs are cut anew only where a corpus has doubled."""
+    return 1 << max(0, count.bit_length() - 1)
 
 
 def shards(unit_ids: Sequence[str], size: int | None = None) -> dict[str, list[str]]:
@@ -35,7 +40,7 @@ def shards(unit_ids: Sequence[str], size: int | None = None) -> dict[str, list[s
 
     A shard of one has the unit's own name, so that the files of long recordings say whose they are.
     """
-    size = size or min(MAX_IN_ONE, max(1, len(unit_ids) // FILES_WANTED))
+    size = size or min(MAX_IN_ONE, power_of_two(len(unit_ids) // FILES_WANTED))
     if size == 1:
         return {unit_id: [unit_id] for unit_id in unit_ids}
     return {f"{k // size:05d}": list(unit_ids[k : k + size]) for k in range(0, len(unit_ids), size)}

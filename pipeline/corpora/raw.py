@@ -42,7 +42,7 @@ STAGES = {
     "audio": Reads(("video", "audio"), STRETCH, ("audio",)),
     "words": Reads(("transcript",), (*STRETCH, "text"), ("alignment",)),
     "features": Reads((), STRETCH, ()),
-    "labels": Reads(("video",), STRETCH, ("annotation",)),
+    "labels": Reads(("video", "audio"), STRETCH, ("audio", "annotation")),
 }
 
 

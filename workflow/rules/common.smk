@@ -10,8 +10,6 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import IOFile
 from snakemake.logging import logger
 
-from models.fusion import registry as fusions
-from models.options import takes_segments
 from pipeline import weights
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
@@ -44,8 +42,12 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-if workflow.local_exec and "gpu" not in workflow.global_resources:  # else --resources gpu=N was given
-    workflow.register_resource("gpu", max(1, count_gpus()))  # jobs that may use a GPU at a time
+HERE = workflow.nodes is None  # a cluster needs --jobs; workflow.local_exec is not known yet
+MEMORY_MB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6
+if HERE:  # what jobs may ask for at a time, where --resources does not say it
+    for _name, _amount in {"gpu": max(1, count_gpus()), "mem_mb": MEMORY_MB}.items():
+        if _name not in workflow.global_resources:
+            workflow.register_resource(_name, _amount)
 
 REPORTER = Reporter(logger)
 
@@ -106,6 +108,21 @@ def raw(stage, of_all=False):
     )
 
 
+def reading(wildcards):
+    """Which corpus is read by what, as options of a command."""
+    return planned(wildcards).reading
+
+
+def label_columns(wildcards):
+    """What a row of frame-wise labels holds."""
+    return ",".join(planned(wildcards).settings.task.targets) or "label"
+
+
+def reader_code(stage):
+    """Digest of the code of a stage that reads the corpus, with that of its reader."""
+    return lambda wildcards: planned(wildcards).reader_code(stage)
+
+
 def shards_of(wildcards):
     """The shards of recordings that a job works on."""
     if "shard" in wildcards.keys():
@@ -113,27 +130,6 @@ def shards_of(wildcards):
     if "part" in wildcards.keys():
         return planned(wildcards).parts[int(wildcards.part)]
     return list(planned(wildcards).shards)
-
-
-@in_a_sentence
-def fold_count(wildcards):
-    """How many folds there are to train; raises WorkflowError where there can be none."""
-    return planned(wildcards).folds
-
-
-def folds_of(wildcards):
-    """The folds that a training job trains."""
-    return [wildcards.fold] if "fold" in wildcards.keys() else range(fold_count(wildcards))
-
-
-def planned_folds(wildcards):
-    """How many folds the trainings count on, as an option of the split: recordings may turn out to be unreadable."""
-    return f"--folds {fold_count(wildcards)}" if wildcards.protocol == planned(wildcards).settings.protocol else ""
-
-
-def frame_labels_of(wildcards):
-    """The frame-wise labels, where a corpus has them."""
-    return f"results/{wildcards.corpus}/labels.h5" if planned(wildcards).settings.task.frames else []
 
 
 def given(*names):
@@ -167,25 +163,6 @@ def tables(output, *deciding):
         return [ancient(path) for path in paths] if unchanged else paths
 
     return files
-
-
-def labels_of(wildcards):
-    """Where training finds labels: of frames, and numbers of segments; classes of segments stand in the split."""
-    numbers = planned(wildcards).settings.task.numbers
-    return frame_labels_of(wildcards) or (f"results/{wildcards.corpus}/labels.tsv" if numbers else [])
-
-
-def targets_of(wildcards):
-    """The votes of single raters, where a model learns them."""
-    if training_of(wildcards).targets != "raters":
-        return []
-    return f"results/{wildcards.corpus}/targets/{planned(wildcards).settings.protocol}.tsv"
-
-
-def segments_of(wildcards):
-    """Who speaks, and in which order, where a model or its training asks for it."""
-    needed = takes_segments(network(wildcards), training_of(wildcards))
-    return f"results/{wildcards.corpus}/segments.tsv" if needed else []
 
 
 def extractor_entry(wildcards):
@@ -237,45 +214,10 @@ def weights_folder(source):
     return f"results/weights/{weights.slug(source)}" if source else []
 
 
-def run_of(wildcards):
-    """The run that a training job is of."""
-    runs, name = options(wildcards).planned_runs, f"{wildcards.model}-{wildcards.modalities}"
-    if name not in runs:
-        raise WorkflowError(f"{wildcards.corpus}: no run {name}; there are {', '.join(runs)}. Add it under runs")
-    return runs[name]
-
-
-def network(wildcards):
-    """The model that a training job trains."""
-    return planned(wildcards).settings.models[run_of(wildcards).model]
-
-
-def training_of(wildcards):
-    """How the model of a training job is trained: as the corpus says, and the model for itself."""
-    return options(wildcards).training.for_network(network(wildcards))
-
-
-def run_weights(wildcards):
-    """The weights that a run's features and words were made with."""
-    one = options(wildcards)
-    sources = [entry.weights for entry in one.made(run_of(wildcards)).values()]
-    sources += [one.recogniser.weights] if "text" in run_of(wildcards).inputs else []
-    return [weights_folder(source) for source in dict.fromkeys(sources) if source]
-
-
-def run_features(wildcards):
-    """The feature stores one run reads, by modality."""
-    stores = run_of(wildcards).inputs.items()
-    return {modality: f"results/{wildcards.corpus}/features/{store}.h5" for modality, store in stores}
-
-
-def predictions(wildcards, runs=None, folds=None):
-    """The item-level predictions of some runs or of all, of some folds or of all."""
-    return [
-        f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
-        for run in runs or options(wildcards).run_names
-        for fold in folds or range(fold_count(wildcards))
-    ]
+@in_a_sentence
+def weights_of(names):
+    """Where all weights of some corpora lie; raises WorkflowError where one of these cannot be read."""
+    return [weights_folder(source) for name in names for source in CORPORA[name].options.weight_sources]
 
 
 def contact_sheet(wildcards):
@@ -292,48 +234,30 @@ def shown_errors(wildcards):
     return paths if all(map(os.path.exists, paths)) else []
 
 
-def split_file(wildcards):
-    """The split of the configured protocol."""
-    return f"results/{wildcards.corpus}/splits/{planned(wildcards).settings.protocol}.tsv"
+def growing(amount):
+    """A resource that grows with each retry."""
+    return lambda wildcards, attempt: amount * attempt
 
 
-def growing(amount, per_input_mb=0.0):
-    """A resource that grows with the size of the input and with each retry."""
-    if not per_input_mb:  # asking for sizes costs more than all else about a job
-        return lambda wildcards, attempt: amount * attempt
-    return lambda wildcards, input, attempt: int((amount + per_input_mb * input.size_mb) * attempt)
+def memory(amount_mb):
+    """Memory, which grows with each retry; half as much for the small networks of demo scale."""
+    return lambda wildcards, attempt: int(amount_mb * attempt / (2 if planned(wildcards).settings.demonstration else 1))
 
 
 def gpus(wildcards, useful):
     """One GPU for a job to which it is useful; none at demo scale, and none here if this machine has none."""
-    reachable = not workflow.local_exec or count_gpus()
+    reachable = not HERE or count_gpus()
     return int(bool(useful and reachable) and not planned(wildcards).settings.demonstration)
+
+
+def processor(wildcards, input):
+    """At demo scale no job asks for a GPU, so none takes one; of the input, for where a job runs changes no result."""
+    return "--device cpu" if planned(wildcards).settings.demonstration else ""
 
 
 def words_code(wildcards):
     """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
     return recognisers.code_of(options(wildcards).recogniser.kind)
-
-
-def training_memory(wildcards, input, threads, attempt):
-    """Memory for the features as far as they are kept in it, and for each seed that trains at the same time."""
-    training = training_of(wildcards)
-    features_mb = min(2.5 * input.size_mb, 1000 * training.memory_budget_gb + 1000)
-    return int((1000 + 2000 * max(1, threads // training.threads) + features_mb) * attempt)
-
-
-def packed_features(wildcards):
-    """The features of a run that is packed; raises WorkflowError where it cannot be."""
-    if reason := planned(wildcards).not_packed(run_of(wildcards)):
-        raise WorkflowError(reason)
-    return run_features(wildcards)
-
-
-def submitted_segments(wildcards):
-    """The segments of which some are asked for in a submission; raises WorkflowError where none are."""
-    if reason := planned(wildcards).not_submitted:
-        raise WorkflowError(reason)
-    return f"results/{wildcards.corpus}/segments.tsv"
 
 
 for _level, _text in remarks(CORPORA, _asked, workflow.config_settings.overwrite_config, config):

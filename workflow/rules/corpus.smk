@@ -33,7 +33,7 @@ rule index:
         "results/{corpus}/benchmarks/index/all.tsv"
     params:
         root=root,
-        reading=lambda wildcards: planned(wildcards).reading,
+        reading=reading,
         shards=lambda wildcards: (
             f"--media-units {options(wildcards).media_units}" if options(wildcards).media_units else ""
         ),
@@ -56,9 +56,9 @@ rule raw_files:
     localrule: True  # a second or two, not worth a queue
     params:
         root=root,
-        reading=lambda wildcards: planned(wildcards).reading,
+        reading=reading,
         raw=lambda wildcards: planned(wildcards).raw_files,
-        code=lambda wildcards: planned(wildcards).reader_code("raw_files"),
+        code=reader_code("raw_files"),
     shell:
         "python -m pipeline raw-files {params.reading} --root {params.root:q} --tables results/{wildcards.corpus}"
         " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json --out {output} > {log} 2>&1"
@@ -66,8 +66,7 @@ rule raw_files:
 
 rule frame_labels:
     input:
-        "results/{corpus}/units.tsv",
-        segments="results/{corpus}/segments.tsv",
+        tables("results/{corpus}/labels.h5", reading, label_columns, raw("labels"), reader_code("frame_labels")),
     output:
         labels="results/{corpus}/labels.h5",
         findings="results/{corpus}/label_findings.tsv",
@@ -77,14 +76,13 @@ rule frame_labels:
         "results/{corpus}/benchmarks/frame_labels/all.tsv"
     params:
         root=root,
-        reading=lambda wildcards: planned(wildcards).reading,
-        columns=lambda wildcards: ",".join(planned(wildcards).settings.task.targets) or "label",
+        reading=reading,
+        columns=label_columns,
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.synthetic else "",
         raw=raw("labels"),
-        code=lambda wildcards: planned(wildcards).reader_code("frame_labels"),
-        folder=lambda wildcards, input: os.path.dirname(input.segments),
+        code=reader_code("frame_labels"),
     shell:
-        "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables {params.folder}"
+        "python -m pipeline frame-labels {params.reading} --root {params.root:q} --tables results/{wildcards.corpus}"
         " --fingerprints .snakemake/fingerprints/{wildcards.corpus}.json"
         " --columns {params.columns:q} {params.demonstration} --out {output.labels} --findings {output.findings}"
         " > {log} 2>&1"

@@ -45,8 +45,8 @@ rule shard:
     benchmark:
         "results/{corpus}/benchmarks/features-{extractor}/{part}.tsv"
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(120, per_input_mb=0.2),
+        mem_mb=memory(3000),
+        runtime=lambda wildcards, input, attempt: int((120 + 0.2 * input.size_mb) * attempt),
         gpu=lambda wildcards: gpus(wildcards, extractor_entry(wildcards).uses_gpu),
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
@@ -54,13 +54,15 @@ rule shard:
         shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of(wildcards)),
         raw=raw("features"),
         weights=given("weights"),
+        device=processor,
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.demonstration else "",
         previous="results/{corpus}/features/{extractor}.h5",
         code=extractor_code,
     shell:
         "python -m pipeline features --corpus {wildcards.corpus} --name {wildcards.extractor} --extractor {params.kind:q}"
         " --options {params.options:q} --results results/{wildcards.corpus} {params.shards}"
-        " {params.weights} {params.demonstration} --previous {params.previous} --out {output} > {log} 2>&1"
+        " {params.weights} {params.device} {params.demonstration} --previous {params.previous} --out {output}"
+        " > {log} 2>&1"
 
 
 rule merge:

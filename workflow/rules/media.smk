@@ -12,7 +12,7 @@ rule faces:
     benchmark:
         "results/{corpus}/benchmarks/faces/{shard}.tsv"
     resources:
-        mem_mb=growing(2000),
+        mem_mb=memory(2000),
         runtime=growing(120),
     params:
         root=root,
@@ -34,7 +34,7 @@ rule audio:
     benchmark:
         "results/{corpus}/benchmarks/audio/{shard}.tsv"
     resources:
-        mem_mb=growing(1000),
+        mem_mb=memory(1000),
         runtime=growing(20),
     params:
         root=root,
@@ -58,7 +58,7 @@ rule words:
     benchmark:
         "results/{corpus}/benchmarks/words/{shard}.tsv"
     resources:
-        mem_mb=growing(4000),
+        mem_mb=memory(4000),
         runtime=growing(180),
         gpu=lambda wildcards: gpus(wildcards, options(wildcards).recogniser.uses_gpu),
     params:
@@ -68,8 +68,9 @@ rule words:
         options=recogniser_options,
         audio=given("audio"),
         weights=given("weights"),
+        device=processor,
         code=words_code,
     shell:
         "python -m pipeline words --root {params.root:q} --tables results/{wildcards.corpus}"
         " --shard {wildcards.shard:q} {params.audio} --recogniser {params.recogniser:q} --options {params.options:q}"
-        " {params.weights} --out {output.words:q} --failures {output.failures:q} > {log:q} 2>&1"
+        " {params.weights} {params.device} --out {output.words:q} --failures {output.failures:q} > {log:q} 2>&1"
