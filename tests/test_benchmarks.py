@@ -75,5 +75,5 @@ def test_extractors_and_trainings_that_are_timed(tmp_path):
     made, _ = features.build("mfcc", {}, None, "cpu")
     jobs = features.read_pieces(features._segments(spoken), tmp_path, made)
     features.write_store(tmp_path / "mfcc.h5", features.ATTRIBUTES, made, jobs)
-    assert gpu.train(tmp_path, turns(tmp_path, 32), "run", 1, seeds=[0], epochs=1, device="cpu") > 0
+    gpu.train(tmp_path, turns(tmp_path, 32), "run", 1, seeds=[0], epochs=1, device="cpu")
     assert (tmp_path / "run" / "seed0" / "run.json").exists()

@@ -1,4 +1,4 @@
-"""README and docs as a reader types them: every block is run, planned or validated as it stands, from the top.
+"""README and docs as a reader types them: every block is run, planned, parsed or validated as it stands, from the top.
 
 A shell block is one that is indented or says ``sh``; a settings block that begins with ``# NAME.yaml`` is that file.
 """
@@ -190,10 +190,26 @@ def type_in(words: list[str], monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in TYPED if b.language == "sh"], ids=str)
-def test_shell_lines_run(block, finished, monkeypatch):
+def test_shell_lines_can_be_typed(block, finished, monkeypatch):
     monkeypatch.chdir(finished)
     for words in block.commands:
         type_in([own(word, finished) for word in words], monkeypatch)
+
+
+def test_commands_that_cannot_run_here_are_commands(monkeypatch):
+    """Of those in ELSEWHERE, the command of ours and its options; names that the reader fills in may be any file."""
+    monkeypatch.setattr("click.Path.convert", lambda self, value, *_: Path(value))
+    lines = [line for b in BLOCKS if b.language == "sh" for line in b.text.replace("\\\n", " ").splitlines()]
+    ours = [shlex.split(line, comments=True) for line in lines if line.startswith("affectflow ")]
+    checked = [words for words in ours if any(there in " ".join(words) for there in ELSEWHERE)]
+    for words in checked:
+        at, rest = group, words[1:]
+        while rest and hasattr(at, "get_command"):
+            context = at.make_context(at.name, list(rest[:1]), resilient_parsing=True)
+            at, rest = at.get_command(context, rest[0]), rest[1:]
+            assert at is not None, words
+        at.make_context(at.name, rest)
+    assert len(checked) == 4
 
 
 @pytest.mark.parametrize("block", [b for b in TYPED if b.language == "yaml"], ids=str)
@@ -280,6 +296,16 @@ def test_other_schedulers_are_told_what_rules_ask_for():
     for line in lines:
         given = re.search(r"--default-resources (.*?) --cluster", " ".join(line.split()))[1]
         assert set(re.findall(r"{resources\.(\w+)}", line)) == set(re.findall(r"(\w+)=", given)) == asked
+
+
+def test_commented_lines_of_the_profile_name_rules():
+    text = (REPOSITORY / "profiles" / "slurm" / "config.yaml").read_text(encoding="utf-8")
+    files = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")]
+    rules = set(re.findall(r"^ *(?:rule|use rule) (\w+)", "".join(p.read_text(encoding="utf-8") for p in files), re.M))
+    named = re.findall(r"^#   (\w+): \{", text, re.M) + re.findall(r"^# set-threads: \{(\w+):", text, re.M)
+    assert len(named) == 7
+    assert set(named) <= rules | {"train"}  # whose name is drawn up by how many folds it trains
+    assert yaml.safe_load(text)["retries"] == 2  # "each of the two retries", says cluster.md
 
 
 # What stands in the text.

@@ -36,7 +36,9 @@ def reached(events: Path | None, rule: str) -> bool:
 def test_ten_kills_change_no_byte_of_the_tables(real_corpora, left_alone, tmp_path):
     killed = tmp_path / "killed"
     four_class_run(real_corpora, killed)
-    random.seed(time.time_ns())
+    seed = time.time_ns()
+    print("the moments are drawn by the seed", seed)  # shown where the test fails
+    random.seed(seed)
     at_work = []
     for rule in MOMENTS:
         before = set(killed.glob(".snakemake/log/*.events.jsonl"))

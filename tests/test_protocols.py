@@ -17,14 +17,22 @@ def test_every_protocol_of_these_corpora_is_known():
     assert {protocol for folds in FOLDS.values() for protocol in folds} <= set(PROTOCOLS)
 
 
-@pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
-def test_a_protocol_plans_its_folds(tmp_path, corpus, protocol):
+def with_protocol(corpus: str, protocol: str) -> dict:
+    """The demonstration by a protocol, each fold a job of its own."""
     at_either_scale = {"corpora": {corpus: {"protocol": protocol}}}
     each_fold_a_job = {"defaults": {level: {"training_job": "fold"} for level in FEW_RUNS}}
-    write_config(tmp_path, small_config(changes=at_either_scale | {"demo": at_either_scale | each_fold_a_job}))
-    jobs = planned(tmp_path, f"results/{corpus}_report.html")
-    runs = sum(len(sets) for sets in FEW_RUNS["segment" if corpus == "iemocap" else "frame"].values())
-    assert jobs["train"] == runs * FOLDS[corpus][protocol]
+    return small_config(changes=at_either_scale | {"demo": at_either_scale | each_fold_a_job})
+
+
+@pytest.mark.parametrize(("corpus", "protocol"), [(c, protocol) for c, folds in FOLDS.items() for protocol in folds])
+def test_a_protocol_has_its_folds(corpus, protocol):
+    assert Corpora(with_protocol(corpus, protocol))[corpus].folds == FOLDS[corpus][protocol]
+
+
+def test_a_protocol_plans_its_folds(tmp_path):
+    write_config(tmp_path, with_protocol("affwild2", "sixfold"))
+    jobs = planned(tmp_path, "results/affwild2_report.html")
+    assert jobs["train"] == sum(len(sets) for sets in FEW_RUNS["frame"].values()) * 6
     assert jobs["split"] == jobs["scores"] == jobs["significance"] == jobs["leaks"] == jobs["html_report"] == 1
 
 

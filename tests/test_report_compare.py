@@ -16,7 +16,7 @@ from models.report.page import render_comparison
 from pipeline.records import InputError
 from tests.page import Page, rows_of
 from tests.report_fixture import Fixture, html_of, page_of
-from tests.report_material import TRAINING
+from tests.report_material import TRAINING, encoded, face
 from tests.report_runs import SAID
 
 REAL = {"root": "mine", "scale": "research", "demonstration": False, "generated": None}
@@ -196,6 +196,23 @@ def test_nothing_of_the_corpus_is_in_the_archive(archived):
     assert "rather cross" in page_of(made).by_id("coverage").text
     assert "Coverage" in texts["report.html"]
     assert "No face was found" in texts["report.html"]
+
+
+def test_a_page_without_media_holds_no_turn_of_a_corpus_of_classes(tmp_path):
+    """By the command, with examples chosen, which the whole page shows: no picture, no sound, no turn by its name."""
+    made = Fixture(tmp_path, "iemocap", size=40)
+    run("examples", "--results", made.folder, "--out", made.folder / "tables" / "examples.tsv")
+    chosen = pd.read_csv(made.folder / "tables" / "examples.tsv", sep="\t").segment_id
+    sound = {"sound": "SUQz", "sound_type": "audio/mpeg"}
+    shown = [{"segment_id": name, "jpeg": encoded(face(1)), "words": "quite so", **sound} for name in chosen]
+    (made.folder / "tables" / "examples.jsonl").write_text("".join(f"{json.dumps(item)}\n" for item in shown))
+    pages = {}
+    for flag in ("--media", "--no-media"):
+        run("report", "--results", made.folder, flag, "--out", tmp_path / "page.html")
+        pages[flag] = (tmp_path / "page.html").read_text(encoding="utf-8")
+    private = ["<audio", "/9j/", "quite so", *chosen, *(segment.segment_id for segment in made.segments)]
+    assert all(words in pages["--media"] for words in private[:3])
+    assert [words for words in private if words in pages["--no-media"]] == []
 
 
 def test_numbers_of_single_segments_are_not_in_a_page_without_media(tmp_path):

@@ -97,7 +97,7 @@ def test_two_runs_are_named_by_what_tells_them_apart():
     assert two.pair("x-A", "y-A") == ("same (x)", "same (y)", "A")
 
 
-def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
+def with_contrast(fixture: Fixture, line: int = 0, files: bool = False, **changes) -> Page:
     file = fixture.folder / "tables" / "significance.csv"
     original = file.read_text()
     try:
@@ -106,7 +106,7 @@ def with_contrast(fixture: Fixture, line: int = 0, **changes) -> Page:
             table[key] = table[key].astype(object) if key in table else None
             table.loc[line, key] = value
         table.to_csv(file, index=False)
-        return page_of(fixture)
+        return page_of(fixture, files)
     finally:
         file.write_text(original)
 
@@ -338,7 +338,7 @@ def test_cautions_and_sessions_stand_beside_what_else_is_decided(fixtures):
 )
 def test_a_verdict_on_these_sessions_alone_says_so_wherever_it_stands(fixtures, changes, word, tabled, css):
     line = 12  # the planned row of the fifth contrast
-    page = with_contrast(fixtures["iemocap"], line, **changes)
+    page = with_contrast(fixtures["iemocap"], line, files=True, **changes)
     (item,) = [li for li in page.with_class("decided")[0].all("li") if "best two, self" in li.text]
     assert f"{word} on these sessions." in item.text
     assert "with other sessions, not only other dialogs" in item.text.lower()
