@@ -16,7 +16,7 @@ from pipeline.store import FeatureStore, Rows
 from tests.clips import write_clip
 from tests.training_material import DIMS, write_store
 from workflow.planned import Planned
-from workflow.settings import resolve
+from workflow.settings import check, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEAKERS, VIDEOS, FRAMES, TURNS, FPS = 3, 4, 30, 5, 10
@@ -83,7 +83,7 @@ class Corpus:
         own = OWN | {"training": OWN["training"] | frames} | changes
         table = {"reader": "table", "root": str(self.root), "segments": "segments.csv", "task": str(self.task)}
         config["corpora"] = {"mine": table | own}
-        return Planned(resolve(config, "mine", read))
+        return Planned(resolve(check(config), "mine", read))
 
     def index(self) -> None:
         """Tables and labels as the workflow makes them, and features that show the labels."""

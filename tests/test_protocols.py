@@ -4,7 +4,7 @@ import pytest
 
 from models.protocols.folds import PROTOCOLS
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
-from workflow.check import configuration
+from workflow.launch import configuration
 from workflow.planned import Corpora
 
 FOLDS = {  # of the demonstration corpora: five sessions of two dialogs, 14 and 8 videos
@@ -44,7 +44,7 @@ def test_what_a_report_says_of_a_protocol_is_so_on_the_corpus(tmp_path, speakers
         (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
     (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
     entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {**entry, "runs": {"self": ["A"]}, "contrasts": []}}
     said = Corpora(config)["mine"].configuration
     assert (said["folds"], said["protocol"]["description"]) == (folds, description)

@@ -4,7 +4,7 @@ Snakemake merges the files key by key (``--configfile mine.yaml``); a list, or a
 An entry of a table whose keys are names (an extractor, a corpus) is taken out by ``null``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,7 +13,10 @@ import yaml
 from pipeline.names import close_to
 from pipeline.records import InputError
 
-# Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
+Layers = Sequence[tuple[str, dict]]
+"""What files of settings say, each under its name, and laid over those before it."""
+
+# Tables whose keys are names; * is any name.
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
 OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
 
@@ -51,24 +54,33 @@ def read(path: Path | str) -> dict:
     return found
 
 
-def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
-    """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default.
+def read_layers(files: Iterable[Path | str]) -> list[tuple[str, dict]]:
+    """What each file of settings says, the base first; raises InputError for what those that are laid over it may not.
 
-    What is there is what ``base`` and the files before it bring.
+    Which is a key that stands in one table twice, and a null that takes out what is neither in the files before it nor
+    in a default.
     """
-    known = read(base)
-    for path in overlays:
-        own = read(path)
-        for pattern in NAMED + OF_CORPORA:
-            places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
-            there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
-            for where, table in _tables(own, pattern):
-                for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
-                    raise InputError(
-                        f"{path}: {'.'.join(map(str, (*where, name)))}: null takes an entry out, and there is none of "
-                        f"this name{close_to(str(name), there)}. There are {', '.join(there)}"
-                    )
+    base, *overlays = map(str, files)
+    layers = [(base, read(base))]
+    known = layers[0][1]
+    for file in overlays:
+        own = read(file)
+        for key, problem in _takes_out_nothing(own, known):
+            raise InputError(f"{file}: {'.'.join(map(str, key))}: {problem}")
         known = patch(known, own)
+        layers.append((file, own))
+    return layers
+
+
+def _takes_out_nothing(own: dict, known: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield the key of each null that takes out an entry that is not there, and what is."""
+    for pattern in NAMED + OF_CORPORA:
+        places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
+        there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
+        for where, table in _tables(own, pattern):
+            for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
+                none = f"null takes an entry out, and there is none of this name{close_to(str(name), there)}"
+                yield (*where, name), f"{none}. There are {', '.join(there)}"
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:

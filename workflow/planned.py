@@ -28,8 +28,8 @@ from pipeline.records import PREPARED, InputError, Modality, Segment, by_unit
 from workflow.demo import plan
 from workflow.feature_jobs import are_clips, in_jobs
 from workflow.options import Run
-from workflow.overlay import take_out
-from workflow.settings import Resolved, Unreadable, names, resolve
+from workflow.overlay import Layers
+from workflow.settings import Resolved, Unreadable, check, resolve
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
 
@@ -263,17 +263,20 @@ class Planned:
 class Corpora(dict[str, Planned]):
     """The corpora of a configuration by name; one that cannot be read stops nothing but what asks for it."""
 
-    def __init__(self, config: dict):
-        """Check the whole configuration; raises InputError for a mistake in what it says."""
+    def __init__(self, config: dict, layers: Layers = ()):
+        """Check the whole configuration; raises InputError for a mistake in what it says.
+
+        The message names that of the ``layers``, the files of which it is made, in which the mistake stands.
+        """
         super().__init__()
         self.unreadable: dict[str, str] = {}
         self.prints = Fingerprints("", ".snakemake/fingerprints/weights.json", whole=True)
-        entries = take_out(config)
-        there = names(entries)
-        self._rooted = [name for name in there if entries["corpora"][name].get("root") is not None]
-        for name in there:
+        checked = check(config, layers)
+        there = checked.plain.corpora.items()
+        self._rooted = [name for name, entry in there if entry and entry.get("root") is not None]
+        for name in checked.plain.corpora:
             try:
-                self[name] = Planned(resolve(entries, name, read))
+                self[name] = Planned(resolve(checked, name, read))
             except Unreadable as error:
                 self.unreadable[name] = str(error)
 

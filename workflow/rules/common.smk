@@ -20,7 +20,7 @@ from pipeline.records import InputError
 from pipeline.words import registry as recognisers
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
-from workflow.overlay import check_files
+from workflow.overlay import read_layers
 from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
@@ -34,8 +34,8 @@ os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks
 try:
     if {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv):  # workflow.dryrun is not known yet
         check_installed(workflow.basedir)
-    check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
-    CORPORA = Corpora(config)
+    _layers = read_layers([workflow.configfiles[-1], *workflow.overwrite_configfiles])
+    CORPORA = Corpora(config, [*_layers, ("--config", dict(workflow.config_settings.config))])
     _asked = CORPORA.asked_for(sys.argv)
     for _name in _asked:  # here: of an error in planning Snakemake shows lines of code, too
         CORPORA.usable(_name)
