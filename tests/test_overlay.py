@@ -25,12 +25,27 @@ def lay_over(folder: Path, text: str) -> None:
         "corpora: {affwild2: null}",
         "corpora: {iemocap: {extractors: {mfcc: null, bert: null}, root: null}}",
         "corpora: {mine: {reader: table, extractors: {bert: null}}}",
+        "corpora: {mine: {reader: table, root: null, labels: null, runs: {self: [T], cross: null}}}",
+        "defaults: {segment: {runs: {early: null}, extractors: {bert: null}, significance: {metric: null}}}",
+        "demo: {models: {late: null}, defaults: {segment: {runs: {self: null}}}}\nmodels: {late: null}",
         "{}",
     ],
 )
 def test_settings_may_take_out_what_there_is(tmp_path, text):
     lay_over(tmp_path, text)
 
+
+EMPTY = {
+    "defaults": "defaults:",
+    "demo": "demo:",
+    "defaults.segment.runs": "defaults:\n  segment:\n    runs:\n    # self: [A]",
+    "models.self_raters.training": "models: {self_raters: {training: null}}",
+    "corpora.iemocap.extractors": "corpora:\n  iemocap:\n    extractors:\n    # bert: null",
+    "corpora.mine.extractors": "corpora: {mine: {reader: table, root: ., extractors: null}}",
+    "corpora.mine.runs": "corpora: {mine: {reader: table, root: ., runs: null}}",
+    "demo.defaults.frame.training": "demo: {defaults: {frame: {training: null}}}",
+    "demo.corpora.iemocap.inputs": "demo: {corpora: {iemocap: {inputs: null}}}",
+}
 
 REFUSED = pytest.mark.parametrize(
     ("text", "said"),
@@ -45,6 +60,10 @@ REFUSED = pytest.mark.parametrize(
         ("scale: demo\nscale: auto\n", "'scale' stands in line 2 and in line 1"),
         ("[scale]", "cannot be read as settings .it holds no keys with values"),
         ("scale: [", "cannot be read as settings"),
+        *(
+            (text, rf"my\.yaml: {key}: nothing stands under it; remove the line, or give entries")
+            for key, text in EMPTY.items()
+        ),
     ],
 )
 

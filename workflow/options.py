@@ -53,7 +53,7 @@ ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is mod
 def _without_nulls(given: Any) -> Any:
     if isinstance(given, dict):
         return {key: value for key, value in given.items() if value is not None}
-    return {} if given is None else given
+    return given
 
 
 NullTakesOut = BeforeValidator(_without_nulls)

@@ -19,6 +19,7 @@ Layers = Sequence[tuple[str, dict]]
 # Tables whose keys are names; * is any name.
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
 OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
+RUNS = [(where, "*", "runs") for where in ("defaults", "corpora")]  # there null is a value: it takes contrasts out, too
 
 
 def patch(base: dict, changes: dict) -> dict:
@@ -57,15 +58,15 @@ def read(path: Path | str) -> dict:
 def read_layers(files: Iterable[Path | str]) -> list[tuple[str, dict]]:
     """What each file of settings says, the base first; raises InputError for what those that are laid over it may not.
 
-    Which is a key that stands in one table twice, and a null that takes out what is neither in the files before it nor
-    in a default.
+    Which is a key that stands in one table twice, a null that takes out what is neither in the files before it nor in
+    a default, and a null in place of a table that these have.
     """
     base, *overlays = map(str, files)
     layers = [(base, read(base))]
     known = layers[0][1]
     for file in overlays:
         own = read(file)
-        for key, problem in _takes_out_nothing(own, known):
+        for key, problem in (*_takes_out_nothing(own, known), *_emptied(own, known)):
             raise InputError(f"{file}: {'.'.join(map(str, key))}: {problem}")
         known = patch(known, own)
         layers.append((file, own))
@@ -81,6 +82,19 @@ def _takes_out_nothing(own: dict, known: dict) -> Iterator[tuple[tuple, str]]:
             for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
                 none = f"null takes an entry out, and there is none of this name{close_to(str(name), there)}"
                 yield (*where, name), f"{none}. There are {', '.join(there)}"
+
+
+def _emptied(own: dict, known: dict, path: tuple = ()) -> Iterator[tuple[tuple, str]]:
+    """Yield the key of each null that stands where a table lies below, or in a default, and is no entry taken out."""
+    for name, value in own.items():
+        key = (*path, name)
+        if isinstance(value, dict):
+            yield from _emptied(value, known, key)
+        plain = key[1:] if key[0] == "demo" else key
+        if value is None and not any(_fits(plain, (*table, "*")) for table in NAMED + OF_CORPORA + RUNS):
+            places = [key, plain, ("defaults", "*", *plain[2:])] if plain[:1] == ("corpora",) else [key, plain]
+            if any(found for place in places for found in _tables(known, place)):
+                yield key, "nothing stands under it; remove the line, or give entries"
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:
@@ -101,6 +115,11 @@ def _tables(config: dict, pattern: tuple[str, ...], path: tuple = ()) -> Iterato
         return
     for name in config if pattern[0] == "*" else [pattern[0]]:
         yield from _tables(config.get(name), pattern[1:], (*path, name))
+
+
+def _fits(path: tuple, pattern: tuple) -> bool:
+    """Whether a path is one of those that a pattern with * stands for."""
+    return len(path) == len(pattern) and all(other in ("*", part) for part, other in zip(path, pattern))
 
 
 def _find(config, path: tuple) -> dict:
