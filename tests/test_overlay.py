@@ -150,6 +150,28 @@ def test_what_is_not_on_this_machine_is_said_of_the_file_that_names_it(tmp_path,
     assert found.unreadable["mine"].startswith("my.yaml: corpora.mine.extractors.bert: weights './gone': there is no")
 
 
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("corpora={iemocap: {root: null}}", "corpora.iemocap.root: null does not exist"),
+        ("corpora={iemocap: {labels: null}}", "corpora.iemocap.labels: "),
+    ],
+)
+def test_check_reads_a_single_key_as_snakemake_does(tmp_path, monkeypatch, given, named):
+    """Which knows no null there, but a word of four letters."""
+    monkeypatch.chdir(tmp_path)
+    asked = ("--dry-run", "results/iemocap/config.json", "--config", given)
+    assert named in snakemake(tmp_path, *asked, fails=True)
+    with pytest.raises(InputError, match=re.escape(named)):
+        Corpora(*configuration((given,))).usable("iemocap")
+
+
+@pytest.mark.parametrize("given", ["s=1", "a.b=1", "scale= "])
+def test_what_is_no_key_with_a_value_to_snakemake_is_none_to_check(given):
+    with pytest.raises(InputError, match=f"^{given}: cannot be read as settings"):
+        configuration((given,))
+
+
 def test_a_key_that_an_anchor_brings_may_be_said_again(tmp_path):
     lay_over(tmp_path, "models:\n  late: &one {fusion: late, width: 8}\n  later: {<<: *one, width: 16}\n")
     assert overlay.read(tmp_path / "my.yaml")["models"]["later"] == {"fusion": "late", "width": 16}

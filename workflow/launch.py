@@ -106,14 +106,13 @@ def configuration(settings: tuple[str, ...]) -> tuple[dict, "Layers"]:
 
 
 def _key_and_value(given: str) -> dict:
-    """What KEY=VALUE says; raises InputError where that is nothing."""
-    import yaml
+    """What KEY=VALUE says to Snakemake; raises InputError where that is nothing."""
+    from snakemake.cli import parse_config
 
-    key, _, value = given.partition("=")
     try:
-        return {key: yaml.safe_load(value)}
-    except yaml.YAMLError as error:
-        raise InputError(f"{given}: cannot be read as settings ({error})") from None
+        return parse_config([given])
+    except (AssertionError, ValueError) as error:
+        raise InputError(f"{given}: cannot be read as settings ({error or 'it has no value'})") from None
 
 
 def corpora_of(file: str) -> dict:
