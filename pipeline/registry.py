@@ -150,6 +150,12 @@ class Registry:
         wrong = "; ".join(problem for _, problem in problems)
         raise OptionError(f"{self.kind} {name!r}: {wrong}. Its options are: {listed}", problems[0][0])
 
+    def written(self, name: str, given: Mapping) -> dict[str, Any]:
+        """Those of a plug's options that are no defaults, sorted by name, as JSON has them."""
+        made = self.options_for(name, given)
+        found = TypeAdapter(type(made)).dump_python(made, mode="json", exclude_defaults=True)
+        return {key: found[key] for key in sorted(found)}
+
     def check_weights(self, name: str, weights: str | None) -> None:
         """Raise InputError where a plug needs weights and none are named, or some are named and it uses none."""
         needs = self.load(name).needs_weights

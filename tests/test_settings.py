@@ -17,7 +17,7 @@ from tests.plug_options import described
 from workflow import settings
 from workflow.check import between
 from workflow.overlay import patch
-from workflow.planned import Corpora
+from workflow.planned import Corpora, Planned
 from workflow.settings import Unreadable, schema
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -396,6 +396,51 @@ def test_layers_counted_from_below_are_all_those_of_a_small_network(config, laye
     assert (found.weights, found.options.get("layers")) == ("demo:wav2vec2", small)
 
 
+@pytest.mark.parametrize(
+    ("table", "plain", "same", "other"),
+    [
+        (
+            "extractors.mfcc",
+            {"extractor": "mfcc", "coefficients": 13, "hop_s": 0.02},
+            {"hop_s": 0.02, "coefficients": 13, "deltas": True, "weights": None, "extractor": "mfcc"},
+            {"extractor": "mfcc", "coefficients": 13, "hop_s": 0.02, "deltas": False},
+        ),
+        (
+            "extractors.mfcc",
+            {"extractor": "join", "stores": ["one", "two"], "modality": "audio"},
+            {"modality": "audio", "stores": ["one", "two"], "extractor": "join"},
+            {"extractor": "join", "stores": ["two", "one"], "modality": "audio"},
+        ),
+        (
+            "recogniser",
+            {"kind": "pocketsphinx", "piece_s": 30.0},
+            {"context_s": 1.5, "allow_pickle": False, "piece_s": 30, "weights": None, "kind": "pocketsphinx"},
+            {"kind": "pocketsphinx", "piece_s": 30.0, "context_s": 2.0},
+        ),
+    ],
+)
+def test_equal_options_are_equal_texts_in_any_order_and_with_any_defaults(config, table, plain, same, other):
+    """By which a job is told from one that was done."""
+    config["corpora"]["iemocap"]["extractors"] |= {name: {"extractor": "mfcc"} for name in ("one", "two")}
+
+    def texts(given):
+        options = resolve(change(config, f"corpora.iemocap.{table}", given), "iemocap").options
+        entry = options.recogniser if table == "recogniser" else options.extractors["mfcc"]
+        return entry.options_json, None if table == "recogniser" else entry.as_json
+
+    assert texts(plain) == texts(same)
+    assert texts(plain)[0] != texts(other)[0]
+    assert json.loads(texts(plain)[0]) == {key: plain[key] for key in plain if key not in ("extractor", "kind")}
+
+
+def test_a_reader_s_default_written_out_is_no_other_reading(config):
+    assert config["corpora"]["iemocap"]["audio"] == "sentences"
+    written = Planned(resolve(config, "iemocap")).reading
+    del config["corpora"]["iemocap"]["audio"]
+    assert Planned(resolve(config, "iemocap")).reading == written
+    assert Planned(resolve(change(config, "corpora.iemocap.audio", "video"), "iemocap")).reading != written
+
+
 @pytest.fixture
 def mine(tmp_path):
     """Three lines: a corpus by a table."""
@@ -459,12 +504,12 @@ def test_numbers_of_iemocap_on_request(config):
 
 def test_a_corpus_of_sound_alone_keeps_the_runs_on_sound_and_what_they_read(config, mine):
     found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
-    assert found.run_names == ["self-A"]
+    assert list(found.planned_runs) == ["self-A"]
     assert list(found.extractors) == ["wav2vec2"]
     assert found.contrasts == []
     asked = {**mine, "runs": {"self": ["A+V"]}}
     same = resolve(change(config, "corpora.mine", asked), "mine", tables(video=None, audio="a.wav")).options
-    assert same.run_names == ["self-A+V"]
+    assert list(same.planned_runs) == ["self-A+V"]
 
 
 def test_of_the_defaults_what_no_run_reads_is_neither_made_nor_fetched(config, mine):
@@ -486,7 +531,7 @@ def test_what_default_runs_read_of_a_modality_that_a_corpus_lacks_is_not_made(co
     other = {"model": "self", "modalities": ["A", "A+V"], "inputs": {"video": "faces"}}
     config["defaults"]["segment"]["runs"]["other"] = other
     found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
-    assert found.run_names == ["self-A", "other-A"]
+    assert list(found.planned_runs) == ["self-A", "other-A"]
     assert list(found.extractors) == ["wav2vec2"]
 
 
@@ -655,8 +700,6 @@ def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
 
 def test_runs_may_name_their_inputs(config):
     """A feature set is compared by a run that reads it and a contrast, in the defaults or in a corpus's own entry."""
-    from workflow.planned import Planned
-
     low = {"model": "self", "modalities": ["A+V", "A+V+T"], "inputs": {"audio": "pitch"}}
     changes = {
         "extractors": {"pitch": {"extractor": "prosody"}, "spare": {"extractor": "log_mel"}},

@@ -1,5 +1,6 @@
 """The definition of config.yaml: every key and what is allowed there. What must fit together: workflow/fitting.py."""
 
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from pydantic import (
 from models.options import MODALITY_SETS, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
 from pipeline.features.layers import LayerOptions
 from pipeline.features.registry import EXTRACTORS
+from pipeline.features.registry import code_of as code_of_extractor
 from pipeline.records import InputError, Modality
 from pipeline.weights import parse, slug
 from pipeline.words.registry import NONE, RECOGNISERS
 from pipeline.words.registry import check as check_recogniser
+from pipeline.words.registry import code_of as code_of_recogniser
 from workflow.demo.checkpoints import KINDS
 
 TAKEN = ("benchmarks", "demo", "logs", "weights")
@@ -90,6 +93,16 @@ class RecogniserEntry(BaseModel, extra="allow"):
         return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
 
     @property
+    def options_json(self) -> str:
+        """Its options as JSON: equal ones are equal texts, whatever their order and the defaults written out."""
+        return json.dumps(RECOGNISERS.written(self.kind, self.options) if self.enabled else {})
+
+    @property
+    def code(self) -> str:
+        """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
+        return code_of_recogniser(self.kind)
+
+    @property
     def enabled(self) -> bool:
         """Whether speech is recognised at all."""
         return self.kind != NONE
@@ -150,6 +163,29 @@ class ExtractorEntry(BaseModel, extra="allow"):
     def options(self) -> dict[str, Any]:
         """The extractor's own options."""
         return dict(self.model_extra or {})
+
+    @property
+    def _written(self) -> dict[str, Any]:
+        """The options that are no defaults, in one order."""
+        if self.extractor not in NO_PLUGS:
+            return EXTRACTORS.written(self.extractor, self.options)
+        table, _ = NO_PLUGS[self.extractor]
+        return table.model_validate(self.options).model_dump(mode="json")
+
+    @property
+    def options_json(self) -> str:
+        """Its options as JSON: equal ones are equal texts, whatever their order and the defaults written out."""
+        return json.dumps(self._written)
+
+    @property
+    def as_json(self) -> str:
+        """All of it as JSON: equal entries are equal texts, as of its options."""
+        return json.dumps({field: getattr(self, field) for field in ExtractorEntry.model_fields} | self._written)
+
+    @property
+    def code(self) -> str:
+        """Digest of the sources that it consists of, its user's own file included."""
+        return code_of_extractor(self.extractor)
 
     @property
     def imported(self) -> bool:
@@ -308,11 +344,6 @@ class CorpusOptions(CorpusEntry):
                 inputs = {str(m): store for m, store in given if m in MODALITY_SETS[modalities]}
                 found[f"{key}-{modalities}"] = Run(entry.model, modalities, inputs)
         return found
-
-    @property
-    def run_names(self) -> list[str]:
-        """The names of all runs."""
-        return list(self.planned_runs)
 
     @property
     def read(self) -> dict[str, ExtractorEntry]:

@@ -79,8 +79,9 @@ class Planned:
     @property
     def reading(self) -> str:
         """Which corpus is read by what, as options of a command."""
-        options = shlex.quote(dumps(self.options.reader_options))
-        return f"--corpus {self.settings.name} --reader {shlex.quote(self.options.reader)} --options {options}"
+        written = READERS.written(self.options.reader, self.options.reader_options)
+        reader, options = map(shlex.quote, (self.options.reader, dumps(written)))
+        return f"--corpus {self.settings.name} --reader {reader} --options {options}"
 
     @property
     def unlabelled(self) -> list[str]:

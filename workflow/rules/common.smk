@@ -15,9 +15,7 @@ from models.options import takes_segments
 from pipeline import weights
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
-from pipeline.features import registry
 from pipeline.records import InputError
-from pipeline.words import registry as recognisers
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
 from workflow.overlay import read_layers
@@ -195,12 +193,12 @@ def extractor_entry(wildcards):
 
 def store_entry(wildcards):
     """The configuration of the extractor a job runs, as JSON."""
-    return extractor_entry(wildcards).model_dump_json()
+    return extractor_entry(wildcards).as_json
 
 
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
-    return registry.code_of(extractor_entry(wildcards).extractor)
+    return extractor_entry(wildcards).code
 
 
 def observations(wildcards):
@@ -222,7 +220,7 @@ def recogniser(wildcards):
 
 def recogniser_options(wildcards):
     """The recogniser's own options, as JSON."""
-    return json.dumps(options(wildcards).recogniser.options)
+    return options(wildcards).recogniser.options_json
 
 
 def sound_to_recognise(wildcards):
@@ -273,7 +271,7 @@ def predictions(wildcards, runs=None, folds=None):
     """The item-level predictions of some runs or of all, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
-        for run in runs or options(wildcards).run_names
+        for run in runs or options(wildcards).planned_runs
         for fold in folds or range(fold_count(wildcards))
     ]
 
@@ -312,7 +310,7 @@ def gpus(wildcards, useful):
 
 def words_code(wildcards):
     """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
-    return recognisers.code_of(options(wildcards).recogniser.kind)
+    return options(wildcards).recogniser.code
 
 
 def training_memory(wildcards, input, threads, attempt):
