@@ -22,10 +22,11 @@ from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError
 from pipeline.registry import option_of
 from workflow.demo import plan
+from workflow.entries import check_there
 from workflow.explain import Places, Sources, explain
 from workflow.fitting import Fitting
 from workflow.modalities import modalities_of, without_unused
-from workflow.options import Config, CorpusEntry, CorpusOptions, check_there
+from workflow.options import Config, CorpusEntry, CorpusOptions
 from workflow.overlay import Layers, patch, take_out
 from workflow.trial import with_small_weights
 
