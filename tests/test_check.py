@@ -22,9 +22,9 @@ from pipeline.records import InputError
 from pipeline.weights import slug
 from workflow import estimate
 from workflow.check import beyond, parts_and_costs_of, plan_of, split_of
+from workflow.corpora import Corpora
 from workflow.estimate import volume
 from workflow.launch import configuration
-from workflow.planned import Corpora
 
 RUNS = {"runs": {"self": ["A"], "early": ["A"]}}
 CONTRAST = {"question": "Does attention help?", "a": "self-A", "b": "early-A"}

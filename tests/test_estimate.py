@@ -14,11 +14,11 @@ from pipeline.records import Assignment
 from tests.iemocap_turns import turns_and_labels
 from workflow import estimate
 from workflow.check import costs_of, plan_of, split_of, together
+from workflow.corpora import Corpora
 from workflow.estimate import Cost, Volume, costs, total, volume
 from workflow.home import HOME
 from workflow.launch import configuration
 from workflow.overlay import patch
-from workflow.planned import Corpora
 
 RATES = {
     "core": {

@@ -15,8 +15,8 @@ from models.options import NetworkOptions
 from models.wording import about, sentences, title
 from pipeline.records import InputError
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
+from workflow.corpora import Corpora
 from workflow.launch import configuration
-from workflow.planned import Corpora
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """

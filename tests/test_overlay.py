@@ -9,8 +9,8 @@ from pipeline.records import InputError
 from tests.conftest import REPOSITORY
 from tests.workflow_runs import snakemake
 from workflow import overlay
+from workflow.corpora import Corpora
 from workflow.launch import configuration
-from workflow.planned import Corpora
 from workflow.remarks import remarks
 
 

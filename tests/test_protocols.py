@@ -4,8 +4,8 @@ import pytest
 
 from models.protocols.folds import PROTOCOLS
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
+from workflow.corpora import Corpora
 from workflow.launch import configuration
-from workflow.planned import Corpora
 
 FOLDS = {  # of the demonstration corpora: five sessions of two dialogs, 14 and 8 videos
     "iemocap": {"session": 5, "speaker": 10, "scenario": 10, "utterance": 5},

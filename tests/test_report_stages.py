@@ -15,7 +15,7 @@ from models.settings import Settings
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 from tests.workflow_runs import ROOT
-from workflow.planned import Corpora
+from workflow.corpora import Corpora
 
 
 def stage(*arguments) -> None:

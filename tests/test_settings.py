@@ -16,8 +16,9 @@ from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
 from workflow import settings
 from workflow.check import between
+from workflow.corpora import Corpora
 from workflow.overlay import patch
-from workflow.planned import Corpora, Planned
+from workflow.planned import Planned
 from workflow.settings import Unreadable, schema
 
 ROOT = Path(__file__).resolve().parent.parent

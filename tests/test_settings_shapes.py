@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pipeline.records import InputError
 from workflow.check import plan_of
+from workflow.corpora import Corpora
 from workflow.launch import configuration
 from workflow.overlay import patch
-from workflow.planned import Corpora
 
 WORDS = [
     "", " ", "x", "0", "self", "A+V", "A+X", "bert", "audio", "all", "~nobody/x", "demo:bert", "no.py:Plug", ":", "\0",

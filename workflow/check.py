@@ -29,7 +29,7 @@ LONG_AFTER = 1.5  # times the length of its recording: there a segment ends long
 @settings_option
 def check(corpus, settings):
     """Say what CORPUS holds and lacks, and what a run on it as configured would make, train and cost."""
-    from workflow.planned import Corpora
+    from workflow.corpora import Corpora
 
     planned = Corpora(*configuration(overlays(corpus, settings))).usable(corpus)
     if planned.settings.synthetic:

@@ -52,7 +52,7 @@ def features(corpus, settings, options):
 @_rest
 def weights(corpus, settings, options):
     """Fetch the weights of CORPUS: all of it that needs the internet, and nothing else."""
-    from workflow.planned import Corpora
+    from workflow.corpora import Corpora
 
     laid_over = overlays(corpus, settings)
     one = Corpora(*configuration(laid_over))[corpus]

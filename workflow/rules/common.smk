@@ -16,10 +16,10 @@ from pipeline import weights
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
 from pipeline.records import InputError
+from workflow.corpora import Corpora
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
 from workflow.overlay import read_layers
-from workflow.planned import Corpora
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
 
