@@ -19,8 +19,9 @@ from benchmarks.stages import Corpus
 from pipeline.corpora.base import Index
 from tests.iemocap_turns import turns_and_labels
 from workflow.check import measured_on, split_of, together
+from workflow.corpora import Corpora
 from workflow.estimate import Volume, cells, costs, epochs_of, trained
-from workflow.planned import Corpora, Planned
+from workflow.planned import Planned
 
 COUNTS = (1, 4, 16)
 """Numbers of short dialogs that are compared."""

@@ -30,6 +30,19 @@ options = pydantic.dataclasses.dataclass(config=ConfigDict(extra="forbid"), froz
 """Decorator of a plug's option table: types are checked, unknown keys refused."""
 
 
+class OptionError(InputError):
+    """An option that a plug does not take: ``option`` is its name as the last part of a path, () where it is none's."""
+
+    def __init__(self, message: str, option: tuple[str, ...]):
+        super().__init__(message)
+        self.option = option
+
+
+def option_of(error: object) -> tuple[str, ...]:
+    """The option that an error is about, as the last part of a path; () where it is about none."""
+    return error.option if isinstance(error, OptionError) else ()
+
+
 @options
 class NoOptions:
     """The table of a plug that has no options."""
@@ -115,23 +128,31 @@ class Registry:
         return found
 
     def options_for(self, name: str, given: Mapping | None = None, beside: Iterable[str] = ()):
-        """A plug's validated options; raises InputError naming each wrong key, its value, and all that are allowed.
+        """A plug's validated options; raises OptionError naming each wrong key, its value, and all that are allowed.
 
         ``beside``: keys that stand in the same table and belong to somebody else, for the message.
         """
         config, given = self.load(name).Config, given or {}
         own = list(config.__dataclass_fields__)
         allowed = [*own, *beside]
-        problems = [f"unknown option {key!r}{close_to(str(key), allowed)}" for key in given if key not in own]
+        problems: list[tuple[tuple, str]]
+        problems = [((key,), f"unknown option {key!r}{close_to(str(key), allowed)}") for key in given if key not in own]
         try:
             if not problems:
                 return TypeAdapter(config).validate_python(dict(given))
         except ValidationError as error:
             for each in error.errors():
                 where = ".".join(map(str, each["loc"])) or "options"
-                problems.append(f"{where}: {message_of(each)} (given {each['input']!r})")
+                problems.append((each["loc"][:1], f"{where}: {message_of(each)} (given {each['input']!r})"))
         listed = ", ".join(allowed) or "none"
-        raise InputError(f"{self.kind} {name!r}: {'; '.join(problems)}. Its options are: {listed}")
+        wrong = "; ".join(problem for _, problem in problems)
+        raise OptionError(f"{self.kind} {name!r}: {wrong}. Its options are: {listed}", problems[0][0])
+
+    def written(self, name: str, given: Mapping) -> dict[str, Any]:
+        """Those of a plug's options that are no defaults, sorted by name, as JSON has them."""
+        made = self.options_for(name, given)
+        found = TypeAdapter(type(made)).dump_python(made, mode="json", exclude_defaults=True)
+        return {key: found[key] for key in sorted(found)}
 
     def check_weights(self, name: str, weights: str | None) -> None:
         """Raise InputError where a plug needs weights and none are named, or some are named and it uses none."""

@@ -20,7 +20,7 @@ from tests.task_corpora import ROOT, invoke
 from workflow.demo.checkpoints import write_checkpoint
 from workflow.overlay import patch
 from workflow.planned import Planned
-from workflow.settings import resolve
+from workflow.settings import check, resolve
 
 SMALL = {"width": 12, "embedding": 8, "encoder_steps": 16}
 TRAINING = {"seeds": [1, 2], "epochs": 2, "learning_rate": 0.01}
@@ -68,7 +68,7 @@ def planned(corpora: Path, name: str) -> Planned:
     models = dict.fromkeys(("self", "self_context", "rcma"), SMALL)
     config = patch(config, {"scale": "demo", "corpora": {name: entry}, "models": models})
     config["demo"] = {"models": {}}  # nothing but small weights
-    return Planned(resolve(config, name, read))
+    return Planned(resolve(check(config), name, read))
 
 
 def prepare(folder: Path, corpora: Path, name: str) -> None:

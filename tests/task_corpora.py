@@ -16,7 +16,7 @@ from pipeline.store import FeatureStore, Rows
 from tests.clips import write_clip
 from tests.training_material import DIMS, write_store
 from workflow.planned import Planned
-from workflow.settings import resolve
+from workflow.settings import check, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEAKERS, VIDEOS, FRAMES, TURNS, FPS = 3, 4, 30, 5, 10
@@ -83,7 +83,7 @@ class Corpus:
         own = OWN | {"training": OWN["training"] | frames} | changes
         table = {"reader": "table", "root": str(self.root), "segments": "segments.csv", "task": str(self.task)}
         config["corpora"] = {"mine": table | own}
-        return Planned(resolve(config, "mine", read))
+        return Planned(resolve(check(config), "mine", read))
 
     def index(self) -> None:
         """Tables and labels as the workflow makes them, and features that show the labels."""
@@ -136,7 +136,7 @@ def to_the_report(corpus: Corpus, plan: Planned) -> Path:
     given += ["--protocol", settings.protocol, "--segments", segments, "--labels-table", table, *store]
     invoke(models, "split", *task, *given, "--out", split)
     labels = of_frames if settings.task.frames else table if settings.task.numbers else None
-    for run in plan.options.run_names:
+    for run in plan.options.planned_runs:
         model, letters = run.split("-")
         for fold in range(plan.folds):
             given = ["--name", model, "--modalities", letters, "--split", split, "--fold", fold]
@@ -149,7 +149,7 @@ def to_the_report(corpus: Corpus, plan: Planned) -> Path:
     common = [*task, "--results", folder, "--segments", segments, "--protocol", settings.protocol]
     common += ["--folds", plan.folds]
     tables = folder / "tables"
-    runs = [part for run in plan.options.run_names for part in ("--run", run)]
+    runs = [part for run in plan.options.planned_runs for part in ("--run", run)]
     outs = ["--out", tables / "scores.csv", "--confusion", tables / "confusion.csv"]
     invoke(models, "score", *common, *runs, *outs, "--per-video", tables / "per_video.csv")
     contrasts = json.dumps([contrast.model_dump() for contrast in plan.options.contrasts])

@@ -21,9 +21,10 @@ from pipeline.files import digest_file
 from pipeline.records import InputError
 from pipeline.weights import slug
 from workflow import estimate
-from workflow.check import beyond, configuration, parts_and_costs_of, plan_of, split_of
+from workflow.check import beyond, parts_and_costs_of, plan_of, split_of
+from workflow.corpora import Corpora
 from workflow.estimate import volume
-from workflow.planned import Corpora
+from workflow.launch import configuration
 
 RUNS = {"runs": {"self": ["A"], "early": ["A"]}}
 CONTRAST = {"question": "Does attention help?", "a": "self-A", "b": "early-A"}
@@ -39,7 +40,7 @@ def spoken(tmp_path):
             (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
         (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
         entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
-        config = configuration(())
+        config = configuration(())[0]
         config["corpora"] = {"mine": {**entry, **RUNS, "contrasts": list(contrasts), **further}}
         return Corpora(config)["mine"]
 
@@ -77,7 +78,7 @@ def test_speakers_without_labels_make_no_fold_and_a_broken_recording_takes_none(
             path.write_bytes(b"RIFF, and no more") if k == 4 else soundfile.write(path, sound, 16_000)
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "speaker", **RUNS}
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {**entry, "contrasts": []}}
     known = Corpora(config)["mine"]
     assert known.folds == 5
@@ -97,7 +98,7 @@ def test_times_that_are_not_in_seconds_are_asked_about(tmp_path, monkeypatch):
     for k in range(50):
         (tmp_path / f"{k}.wav").write_bytes(b"no media is opened")
         rows += [f",{k}.wav,100,1500,x", f",{k}.wav,0,{2300 if k else 3},y"]
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "contrasts": []}}
 
     def length_s(root, file):
@@ -126,11 +127,11 @@ def test_times_that_are_not_in_seconds_are_asked_about(tmp_path, monkeypatch):
 def test_settings_are_laid_over_each_other_as_snakemake_does_it(tmp_path):
     (tmp_path / "mine.yaml").write_text("scale: research")
     for given in (("scale=demo", str(tmp_path / "mine.yaml")), (str(tmp_path / "mine.yaml"), "scale=demo")):
-        assert configuration(given)["scale"] == "demo"  # a file first, whatever the order
+        assert configuration(given)[0]["scale"] == "demo"  # a file first, whatever the order
 
 
 def test_checkpoints_of_one_s_own_are_named_where_the_scale_is_demo(tmp_path):
-    config = configuration(())
+    config = configuration(())[0]
     scale = next(plan_of(Corpora(config)["iemocap"]))
     assert scale.endswith(" demo: small random networks, to try the path")
     config["defaults"]["segment"]["extractors"]["wav2vec2"]["weights"] = str(tmp_path)
@@ -191,7 +192,7 @@ class Moods(Corpus):
 def test_a_reader_that_only_annotates_has_labels(tmp_path):
     (tmp_path / "moods.py").write_text(READER)
     entry = {"reader": f"{tmp_path}/moods.py:Moods", "root": str(tmp_path), "protocol": "group"}
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {**entry, "runs": {"self_frames": ["V"]}, "contrasts": []}}
     known = Corpora(config)["mine"]
     line, *_ = parts_and_costs_of(known)
@@ -201,7 +202,7 @@ def test_a_reader_that_only_annotates_has_labels(tmp_path):
 
 def test_the_index_follows_what_a_reader_s_review_is_and_reads(tmp_path):
     """Which says what it finds after the index is planned."""
-    config, found = configuration(()), []
+    config, found = configuration(())[0], []
     own = {"root": str(tmp_path), "protocol": "group", "runs": {"self_frames": ["V"]}, "contrasts": []}
     lasts = '    text_files = {"lengths": ("lengths.csv",)}\n'
     reviews = {"none": "", "one": lasts + "    def review(self, found): return found.findings[:0]\n"}
@@ -227,7 +228,7 @@ def test_an_error_of_a_reader_of_one_s_own_stops_no_other_corpus(tmp_path, line,
     begun = f"    def {where}(self, *given):\n        {line}\n"
     text = READER.replace("    def index(self):\n", begun if where == "index" else begun + "    def index(self):\n")
     (tmp_path / "broken.py").write_text(text)
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"]["mine"] = {"reader": f"{tmp_path}/broken.py:Moods", "root": str(tmp_path)}
     known = Corpora(config)
     assert set(known) == {"iemocap", "affwild2"}
@@ -239,7 +240,7 @@ def test_a_task_may_be_told_when_a_reader_is_made(tmp_path):
     told = '    title = "Moods"\n\n'
     told += "    def __init__(self, *given):\n        super().__init__(*given)\n        self.task = TASK\n"
     text = READER.replace('    title, task = "Moods", "numbers/frame:valence"\n', told)
-    config = configuration(())
+    config = configuration(())[0]
     entry = {"root": str(tmp_path), "protocol": "group", "runs": {"self_frames": ["V"]}, "contrasts": []}
     for name, task in (("moods", "numbers/frame:valence"), ("wrong", "clases/frame")):
         (tmp_path / f"{name}.py").write_text(text.replace("TASK", repr(task)))
@@ -247,16 +248,17 @@ def test_a_task_may_be_told_when_a_reader_is_made(tmp_path):
         if name == "moods":
             assert str(Corpora(config)["mine"].settings.task) == task
         else:
-            with pytest.raises(InputError, match=r"config.yaml: corpora.mine: task clases/frame"):
+            with pytest.raises(InputError, match=r"^corpora.mine: task clases/frame"):
                 Corpora(config)
 
 
 @pytest.mark.parametrize("name", ["title", "task"])
 def test_a_reader_must_say_what_it_is_called_and_what_is_predicted(tmp_path, name):
     (tmp_path / f"no_{name}.py").write_text(READER.replace(name, f"other_{name}", 1))
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {"reader": f"{tmp_path}/no_{name}.py:Moods", "root": str(tmp_path)}}
-    with pytest.raises(InputError, match=rf"corpora\.mine: reader .*no_{name}.*: set its (class )?attribute {name}"):
+    said = rf"^corpora\.mine\.reader: reader .*no_{name}.*: set its (class )?attribute {name}"
+    with pytest.raises(InputError, match=said):
         Corpora(config)
 
 
@@ -268,7 +270,7 @@ def test_a_table_whose_frames_are_not_annotated_has_no_labels(tmp_path):
         rows.append(f"v{k}.mp4,0,10")
     (tmp_path / "labels.csv").write_text("\n".join(rows))
     entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": "group"}
-    config = configuration(())
+    config = configuration(())[0]
     own = {"task": "numbers/frame:pain", "runs": {"self_frames": ["V"]}, "contrasts": []}
     config["corpora"] = {"mine": {**entry, **own}}
     known = Corpora(config)["mine"]
@@ -282,7 +284,7 @@ def test_a_row_s_own_sound_counts_where_it_may_tell_the_end(tmp_path):
     """The index is made anew where the sound is another: the video that should tell cannot be read."""
     (tmp_path / "a.mp4").write_bytes(b"no video")
     (tmp_path / "labels.csv").write_text("video,audio,start_s,label\na.mp4,a1.wav,0,x\na.mp4,a2.wav,10,y\n")
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "contrasts": []}}
     found = []
     for seconds in (3, 3, 4):
@@ -307,11 +309,11 @@ def test_a_local_checkpoint_that_differs_anywhere_is_another(tmp_path, monkeypat
     monkeypatch.setattr(raw, "digest_file", lambda path: read.append(path.name) or digest_file(path))
 
     def found():
-        config = configuration(())
+        config = configuration(())[0]
         config["corpora"] = {"mine": entry}
         known = Corpora(config)
         digests = known.local_weights(slug("./mine"))
-        known.remember()
+        known.remember()  # as the workflow does when it ends
         return digests
 
     first = found()

@@ -33,7 +33,7 @@ from tests.training_material import class_split, emotional_turns, turn_rows, wri
 from tests.workflow_runs import snakemake
 from workflow import overlay
 from workflow.overlay import patch
-from workflow.settings import check, names, resolve
+from workflow.settings import check, resolve
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 STAGES = {"pipeline": pipeline_stages, "models": models_stages}
@@ -216,12 +216,12 @@ def test_commands_that_cannot_run_here_are_commands(monkeypatch):
 def test_settings_are_taken_over_config_yaml(block, machine):
     path = machine / "laid_over.yaml"
     path.write_text(own(block.text, machine))
-    overlay.check_files([path], REPOSITORY / "config.yaml")
+    overlay.read_layers([REPOSITORY / "config.yaml", path])
     base = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     config = patch(base, yaml.safe_load(path.read_text()))
-    for name in names(config):
-        resolve(config, name)
-    assert check(config) != check(base), "it changes nothing"
+    for name in check(config).plain.corpora:
+        resolve(check(config), name)
+    assert check(config).plain != check(base).plain, "it changes nothing"
 
 
 @pytest.mark.parametrize("block", [b for b in TYPED if b.language == "python"], ids=str)
@@ -238,7 +238,7 @@ def test_the_notebook_learns_what_was_put_into_a_store(tmp_path, monkeypatch):
     """
     turns = emotional_turns()
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
-    protocol = resolve(config, "iemocap").protocol
+    protocol = resolve(check(config), "iemocap").protocol
     for name in ("docs", "results/iemocap/features", "results/iemocap/splits"):
         (tmp_path / name).mkdir(parents=True)
     write_store(tmp_path / "results/iemocap/features/wav2vec2.h5", turn_rows(turns, "audio"), "audio")
@@ -364,7 +364,7 @@ def test_the_extractor_of_the_readme_is_that_of_the_docs():
 
 
 def test_models_that_are_named_exist_as_they_are_described():
-    config = check(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8")))
+    config = check(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))).plain
     text = (REPOSITORY / "docs" / "fusions.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(r\w*cma\w*)`", text.split("## Papers, code")[1].split("\n## ")[0]))
     assert {"rcma", "rjcma_published"} <= named <= set(config.models)

@@ -13,11 +13,12 @@ from pipeline.corpora.base import Index
 from pipeline.records import Assignment
 from tests.iemocap_turns import turns_and_labels
 from workflow import estimate
-from workflow.check import configuration, costs_of, plan_of, split_of, together
+from workflow.check import costs_of, plan_of, split_of, together
+from workflow.corpora import Corpora
 from workflow.estimate import Cost, Volume, costs, total, volume
 from workflow.home import HOME
+from workflow.launch import configuration
 from workflow.overlay import patch
-from workflow.planned import Corpora
 
 RATES = {
     "core": {
@@ -57,7 +58,7 @@ def trees(tree, tmp_path_factory):
 @pytest.fixture
 def known(tree, monkeypatch):
     def make(**changes):
-        config = configuration(())
+        config = configuration(())[0]
         config["corpora"] = {"iemocap": {"reader": "iemocap", "root": str(tree), **SMALL, **changes}}
         config["defaults"]["segment"]["extractors"] |= {"mfcc": {"extractor": "mfcc"}}
         return Corpora(config)["iemocap"]
@@ -168,7 +169,7 @@ def test_recordings_that_no_segment_measures_are_opened(tmp_path):
     assert estimate.length_s(tmp_path, "a.wav") == pytest.approx(2.5)
     assert estimate.length_s(tmp_path, "b.wav") is estimate.length_s(tmp_path, None) is None
     (tmp_path / "labels.csv").write_text("audio,label\na.wav,x\nb.wav,y\n")
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {"reader": "table", "root": str(tmp_path), "segments": "labels.csv"}}
     mine, both = Corpora(config)["mine"], ("training", "development")
     split = [Assignment(s.segment_id, 0, part) for s, part in zip(mine.index.segments, both)]
@@ -199,7 +200,7 @@ def test_check_prints_the_costs_and_where_they_were_measured(known):
 def test_the_quick_settings_are_a_part_of_the_whole_and_cost_less(trees, name):
     """Seeds are kept by all but the seeds themselves, so that the whole table goes on from the quick one."""
     whole, quick = (
-        Corpora(patch(configuration(given), trees))[name] for given in ((), (str(HOME / "configs/quick.yaml"),))
+        Corpora(patch(configuration(given)[0], trees))[name] for given in ((), (str(HOME / "configs/quick.yaml"),))
     )
     assert set(quick.options.training.seeds) <= set(whole.options.training.seeds)
     assert [c for c in quick.options.contrasts if c in whole.options.contrasts] == quick.options.contrasts != []
@@ -218,7 +219,7 @@ def test_the_quick_settings_are_a_part_of_the_whole_and_cost_less(trees, name):
 def test_every_part_of_the_configuration_has_a_rate():
     seconds = estimate.rates()["core"]["seconds"]
     assert {f"{level}, {fusion}" for level in ("segment", "frame") for fusion in FUSIONS.built_in} <= set(seconds)
-    config = configuration(())
+    config = configuration(())[0]
     used = {entry["extractor"] for kind in config["defaults"].values() for entry in kind["extractors"].values()}
     assert used <= set(seconds)
 

@@ -15,8 +15,8 @@ from models.options import NetworkOptions
 from models.wording import about, sentences, title
 from pipeline.records import InputError
 from tests.network_material import DIMS, FRAMES, MAX_STEPS, SEGMENTS, batch
-from workflow.check import configuration
-from workflow.planned import Corpora
+from workflow.corpora import Corpora
+from workflow.launch import configuration
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWN = """
@@ -209,7 +209,7 @@ def test_ones_own_fusion_cites_by_an_entry_or_a_key_of_ours(own):
     assert about(cited, SEGMENTS)["citation"].startswith("@article{me2025,")
     with pytest.raises(InputError, match=r"citation 'nobody1999' is neither .* nor one of the keys .*rajan2022"):
         about(miscited, SEGMENTS)
-    config = configuration(())
+    config = configuration(())[0]
     config["models"]["late"] = {"fusion": f"{own}:Miscited"}
     with pytest.raises(InputError, match=r"runs\.late: .*citation 'nobody1999' is neither"):
         Corpora(config)

@@ -14,7 +14,7 @@ from pipeline.interchange.command import import_
 from pipeline.records import Segment, Unit, write_table
 from pipeline.store import Rows, StoreWriter
 from tests.clips import number_in, painted, write_clip
-from workflow.options import ExtractorEntry
+from workflow.entries import ExtractorEntry
 
 ATTRIBUTES = {
     "corpus": "iemocap", "name": "toy", "modality": "audio", "extractor": "mfcc", "extractor_version": "1",

@@ -4,8 +4,8 @@ import pytest
 
 from models.protocols.folds import PROTOCOLS
 from tests.workflow_runs import FEW_RUNS, planned, small_config, write_config
-from workflow.check import configuration
-from workflow.planned import Corpora
+from workflow.corpora import Corpora
+from workflow.launch import configuration
 
 FOLDS = {  # of the demonstration corpora: five sessions of two dialogs, 14 and 8 videos
     "iemocap": {"session": 5, "speaker": 10, "scenario": 10, "utterance": 5},
@@ -52,7 +52,7 @@ def test_what_a_report_says_of_a_protocol_is_so_on_the_corpus(tmp_path, speakers
         (tmp_path / row.split(",")[0]).write_bytes(b"no media is opened")
     (tmp_path / "labels.csv").write_text("\n".join(["audio,speaker,label", *rows]))
     entry = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv", "protocol": protocol}
-    config = configuration(())
+    config = configuration(())[0]
     config["corpora"] = {"mine": {**entry, "runs": {"self": ["A"]}, "contrasts": []}}
     said = Corpora(config)["mine"].configuration
     assert (said["folds"], said["protocol"]["description"]) == (folds, description)

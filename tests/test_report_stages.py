@@ -15,7 +15,7 @@ from models.settings import Settings
 from tests.page import Page
 from tests.report_fixture import Fixture, page_of
 from tests.workflow_runs import ROOT
-from workflow.planned import Corpora
+from workflow.corpora import Corpora
 
 
 def stage(*arguments) -> None:
@@ -101,7 +101,7 @@ def test_the_workflow_s_configuration_says_all_that_the_report_asks(corpus, tmp_
     settings = Settings.from_json(tmp_path / "config.json")
     assert settings.title == planned.settings.corpus.title
     assert settings.task == planned.settings.task
-    assert list(settings.runs) == planned.options.run_names
+    assert list(settings.runs) == list(planned.options.planned_runs)
     assert set(settings.stores_read) <= set(settings.extractors)
     assert settings.modalities == ["audio", "video", "text"]
     assert settings.protocol.description

@@ -83,6 +83,18 @@ def test_nothing_changed(finished):
 
 
 @pytest.mark.slow
+def test_a_default_that_is_written_out_and_another_order_rerun_nothing(finished):
+    folder, root = finished
+    asked = settings(folder, root)
+    own = yaml.safe_load((folder / "mine.yaml").read_text())
+    mine = own["corpora"]["mine"]
+    mine["extractors"]["mfcc"] = {"weights": None, "hop_s": 0.01, "coefficients": 40, "extractor": "mfcc"}
+    mine["columns"] = {}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    assert dict(planned(folder, *asked)) == {}
+
+
+@pytest.mark.slow
 def test_a_corrected_label_reaches_the_split_and_no_sound(finished):
     folder, root = finished
     write_table(root, ["sad", *LABELS[1:]])

@@ -21,8 +21,8 @@ from pipeline.records import InputError
 from tests.digest_table import rules
 from tests.workflow_runs import ROOT, planned, small_config, snakemake, write_config
 from workflow.check import check
+from workflow.corpora import Corpora
 from workflow.feature_jobs import in_jobs
-from workflow.planned import Corpora
 
 MINE = {"reader": "table", "segments": "labels.csv", "runs": {"self": ["T"]}, "contrasts": []}
 SHARDS = ["results/affwild2/shards/log_mel/0.h5"]

@@ -14,10 +14,12 @@ from pipeline.records import InputError, Segment, Unit
 from pipeline.weights import slug
 from pipeline.words.registry import RECOGNISERS
 from tests.plug_options import described
+from workflow import settings
 from workflow.check import between
+from workflow.corpora import Corpora
 from workflow.overlay import patch
-from workflow.planned import Corpora
-from workflow.settings import Unreadable, resolve, schema
+from workflow.planned import Planned
+from workflow.settings import Unreadable, schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,6 +27,10 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def config():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def resolve(config, name, read=None):
+    return settings.resolve(settings.check(config), name, read)
 
 
 def change(config, path, value):
@@ -52,13 +58,14 @@ def test_the_configuration_of_the_repository_is_valid(config):
         (
             "corpora.iemocap.rooot",
             "x",
-            r"corpora.iemocap: reader 'iemocap': unknown option 'rooot' \(did you mean root\?\). Its options are: ",
+            r"^corpora.iemocap.rooot: reader 'iemocap': unknown option 'rooot' "
+            r"\(did you mean root\?\). Its options are: ",
         ),
         ("corpora.iemocap.training.epoch", 3, r"training.epoch: unknown key \(did you mean epochs\?\). Allowed: "),
         (
             "models.self.head",
             3,
-            r"models.self: fusion 'self_attention': unknown option 'head' \(did you mean heads\?\)",
+            r"^models.self.head: fusion 'self_attention': unknown option 'head' \(did you mean heads\?\)",
         ),
         ("corpora.iemocap.training.epochs", "many", r"training.epochs: Input should be a valid integer.*many"),
         ("corpora.iemocap.training.seeds", [], "training.seeds: .*at least 1 item"),
@@ -69,7 +76,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ),
         ("corpora.iemocap.inputs.audio", "hubert", "no extractor 'hubert'; there are .*wav2vec2"),
         ("corpora.iemocap.runs", {"self": ["V+A"]}, r"runs.self: 'V\+A' does not fit; choose one of A, V, T, A\+V,"),
-        ("corpora.iemocap.runs", {"selv": ["A"]}, r"corpora\.iemocap\.runs: no model 'selv'; there are"),
+        ("corpora.iemocap.runs", {"selv": ["A"]}, r"^corpora\.iemocap\.runs\.selv: no model 'selv'; there are"),
         (
             "corpora.iemocap.contrasts",
             [{"question": "q", "a": "self-A", "b": "self-X"}],
@@ -80,20 +87,21 @@ def test_the_configuration_of_the_repository_is_valid(config):
         (
             "corpora.iemocap.extractors.bert.weigths",
             "x",
-            r"extractors.bert: extractor 'transformers_text': unknown option 'weigths' \(did you mean weights\?\)",
+            r"^corpora.iemocap.extractors.bert.weigths: extractor 'transformers_text': "
+            r"unknown option 'weigths' \(did you mean weights\?\)",
         ),
         ("corpora.iemocap.extractors.bert.allow_pikle", True, r"'allow_pikle' \(did you mean allow_pickle\?\)"),
         (
             "defaults.segment.protocl",
             "speaker",
-            r"yaml: defaults.segment.protocl: reader 'iemocap': unknown option 'protocl' \(did you mean protocol\?\)",
+            r"^defaults.segment.protocl: reader 'iemocap': unknown option 'protocl' \(did you mean protocol\?\)",
         ),
-        ("demo.defaults.segment.protocl", "speaker", "yaml: demo.defaults.segment.protocl: reader 'iemocap': unknown"),
-        ("demo.corpora.iemocap.audioo", "video", "yaml: demo.corpora.iemocap.audioo: reader 'iemocap': unknown option"),
-        ("demo.corpora.iemocap.audio", "loud", "yaml: demo.corpora.iemocap.audio: reader .*given 'loud'"),
-        ("defaults.segment.root", "/data", "yaml: defaults.segment.root: only corpora.iemocap says its root"),
-        ("defaults.segment.reader", "table", "yaml: defaults.segment.reader: only corpora.iemocap says its reader"),
-        ("demo.corpora.iemocap.root", "/data", "yaml: demo.corpora.iemocap.root: only corpora.iemocap says its root"),
+        ("demo.defaults.segment.protocl", "speaker", "^demo.defaults.segment.protocl: reader 'iemocap': unknown"),
+        ("demo.corpora.iemocap.audioo", "video", "^demo.corpora.iemocap.audioo: reader 'iemocap': unknown option"),
+        ("demo.corpora.iemocap.audio", "loud", "^demo.corpora.iemocap.audio: reader .*given 'loud'"),
+        ("defaults.segment.root", "/data", "^defaults.segment.root: only corpora.iemocap says its root"),
+        ("defaults.segment.reader", "table", "^defaults.segment.reader: only corpora.iemocap says its reader"),
+        ("demo.corpora.iemocap.root", "/data", "^demo.corpora.iemocap.root: only corpora.iemocap says its root"),
         ("corpora.iemocap.inputs.text", "mfcc", "mfcc is made from audio; use one from text"),
         (
             "corpora.iemocap.runs",
@@ -150,7 +158,7 @@ def test_the_configuration_of_the_repository_is_valid(config):
         ("corpora.iemocap.runs", {"self": 5}, r"iemocap.runs.self: write a list .*, or \{model: .*given: 5"),
         ("corpora.iemocap.faces", 5, r"iemocap.faces: write a table .*given: 5.*Its keys: picture, sample_rate_hz"),
         ("corpora.iemocap.inputs", ["bert"], r"iemocap.inputs: write a table, \{NAME: VALUE\} \(given: ..bert"),
-        ("scale", "research", "scale is research, but corpora.iemocap.root is null"),
+        ("scale", "research", "^scale: it is research, but corpora.iemocap.root is null"),
         (
             "defaults.segment.runs.cross",
             ["A", "A+V", "A+T", "V+T", "A+V+T"],
@@ -243,14 +251,14 @@ def test_a_model_needs_a_name_that_files_and_runs_can_have(config, name):
         ({"modles": {}}, r"demo.modles: unknown key \(did you mean models\?\). Allowed: "),
         (
             {"models": {"self": {"widht": 8}}},
-            r"demo.models.self: fusion 'self_attention': unknown option 'widht' \(did you mean width\?\)",
+            r"^demo.models.self.widht: fusion 'self_attention': unknown option 'widht' \(did you mean width\?\)",
         ),
         ({"models": {"selv": {"width": 8}}}, "demo.models.selv: there is no models.selv that demo could change"),
         ({"corpora": {"iemocap": {"training": {"epoch": 3}}}}, "demo.corpora.iemocap.training.epoch: unknown key"),
         ({"corpora": {"iemocap": {"training": {"epochs": "few"}}}}, "demo.corpora.iemocap.training.epochs: .*few"),
         (
             {"corpora": {"iemocap": {"extractors": {"bert": {"layer": [1]}}}}},
-            "demo.corpora.iemocap.extractors.bert: .*unknown option 'layer'",
+            "^demo.corpora.iemocap.extractors.bert.layer: .*unknown option 'layer'",
         ),
         (
             {"corpora": {"iemocap": {"extractors": {"bert": {"weights": "demo:gpt"}}}}},
@@ -293,7 +301,7 @@ def test_what_is_not_on_this_machine_stops_the_corpus_that_needs_it(config, mine
     config = change(config, "corpora.mine", {**mine, "extractors": {"theirs": entry}})
     found = Corpora(config)
     assert set(found) == {"iemocap", "affwild2"}
-    assert found.unreadable["mine"].startswith("config.yaml: corpora.mine.extractors.theirs: ")
+    assert found.unreadable["mine"].startswith("corpora.mine.extractors.theirs: ")
     assert said in found.unreadable["mine"]
     assert found.active == ["mine"]
     given = tmp_path / ("theirs.npz" if "path" in entry else "theirs")
@@ -335,16 +343,19 @@ def test_every_option_of_a_recogniser_can_be_set(config, tmp_path, kind, given):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"beam": 2}, r"unknown option 'beam' \(did you mean beams\?\). Its options are: language, beams, "),
-        ({"beams": "many"}, r"beams: Input should be a valid integer.*given 'many'.*, speech, kind, weights"),
-        ({"piece_s": 20}, r"recogniser 'faster_whisper': unknown option 'piece_s'"),
-        ({"kind": "sphinx"}, r"no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and"),
-        ({"kind": "pocketsphinx"}, r"'pocketsphinx' uses no weights; say weights: null in place of Systran/"),
+        ({"beam": 2}, r"\.beam: .*unknown option 'beam' \(did you mean beams\?\). Its options are: language, beams, "),
+        (
+            {"beams": "many"},
+            r"\.beams: .*beams: Input should be a valid integer.*given 'many'.*, speech, kind, weights",
+        ),
+        ({"piece_s": 20}, r"\.piece_s: recogniser 'faster_whisper': unknown option 'piece_s'"),
+        ({"kind": "sphinx"}, r": .*no recogniser 'sphinx'; there are faster_whisper, pocketsphinx, transformers, and"),
+        ({"kind": "pocketsphinx"}, r": .*'pocketsphinx' uses no weights; say weights: null in place of Systran/"),
     ],
 )
 def test_what_is_wrong_with_a_recogniser_is_said(config, given, said):
     config["corpora"]["affwild2"]["recogniser"].update(given)
-    with pytest.raises(InputError, match=f"corpora.affwild2.recogniser: .*{said}"):
+    with pytest.raises(InputError, match=f"corpora.affwild2.recogniser{said}"):
         resolve(config, "affwild2")
 
 
@@ -384,6 +395,51 @@ def test_layers_counted_from_below_are_all_those_of_a_small_network(config, laye
     config["corpora"]["iemocap"]["extractors"]["wavlm"] = wavlm | ({"layers": layers} if layers else {})
     found = resolve(config, "iemocap").options.extractors["wavlm"]
     assert (found.weights, found.options.get("layers")) == ("demo:wav2vec2", small)
+
+
+@pytest.mark.parametrize(
+    ("table", "plain", "same", "other"),
+    [
+        (
+            "extractors.mfcc",
+            {"extractor": "mfcc", "coefficients": 13, "hop_s": 0.02},
+            {"hop_s": 0.02, "coefficients": 13, "deltas": True, "weights": None, "extractor": "mfcc"},
+            {"extractor": "mfcc", "coefficients": 13, "hop_s": 0.02, "deltas": False},
+        ),
+        (
+            "extractors.mfcc",
+            {"extractor": "join", "stores": ["one", "two"], "modality": "audio"},
+            {"modality": "audio", "stores": ["one", "two"], "extractor": "join"},
+            {"extractor": "join", "stores": ["two", "one"], "modality": "audio"},
+        ),
+        (
+            "recogniser",
+            {"kind": "pocketsphinx", "piece_s": 30.0},
+            {"context_s": 1.5, "allow_pickle": False, "piece_s": 30, "weights": None, "kind": "pocketsphinx"},
+            {"kind": "pocketsphinx", "piece_s": 30.0, "context_s": 2.0},
+        ),
+    ],
+)
+def test_equal_options_are_equal_texts_in_any_order_and_with_any_defaults(config, table, plain, same, other):
+    """By which a job is told from one that was done."""
+    config["corpora"]["iemocap"]["extractors"] |= {name: {"extractor": "mfcc"} for name in ("one", "two")}
+
+    def texts(given):
+        options = resolve(change(config, f"corpora.iemocap.{table}", given), "iemocap").options
+        entry = options.recogniser if table == "recogniser" else options.extractors["mfcc"]
+        return entry.options_json, None if table == "recogniser" else entry.as_json
+
+    assert texts(plain) == texts(same)
+    assert texts(plain)[0] != texts(other)[0]
+    assert json.loads(texts(plain)[0]) == {key: plain[key] for key in plain if key not in ("extractor", "kind")}
+
+
+def test_a_reader_s_default_written_out_is_no_other_reading(config):
+    assert config["corpora"]["iemocap"]["audio"] == "sentences"
+    written = Planned(resolve(config, "iemocap")).reading
+    del config["corpora"]["iemocap"]["audio"]
+    assert Planned(resolve(config, "iemocap")).reading == written
+    assert Planned(resolve(change(config, "corpora.iemocap.audio", "video"), "iemocap")).reading != written
 
 
 @pytest.fixture
@@ -449,12 +505,12 @@ def test_numbers_of_iemocap_on_request(config):
 
 def test_a_corpus_of_sound_alone_keeps_the_runs_on_sound_and_what_they_read(config, mine):
     found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
-    assert found.run_names == ["self-A"]
+    assert list(found.planned_runs) == ["self-A"]
     assert list(found.extractors) == ["wav2vec2"]
     assert found.contrasts == []
     asked = {**mine, "runs": {"self": ["A+V"]}}
     same = resolve(change(config, "corpora.mine", asked), "mine", tables(video=None, audio="a.wav")).options
-    assert same.run_names == ["self-A+V"]
+    assert list(same.planned_runs) == ["self-A+V"]
 
 
 def test_of_the_defaults_what_no_run_reads_is_neither_made_nor_fetched(config, mine):
@@ -476,7 +532,7 @@ def test_what_default_runs_read_of_a_modality_that_a_corpus_lacks_is_not_made(co
     other = {"model": "self", "modalities": ["A", "A+V"], "inputs": {"video": "faces"}}
     config["defaults"]["segment"]["runs"]["other"] = other
     found = resolve(change(config, "corpora.mine", mine), "mine", tables(video=None, audio="a.wav")).options
-    assert found.run_names == ["self-A", "other-A"]
+    assert list(found.planned_runs) == ["self-A", "other-A"]
     assert list(found.extractors) == ["wav2vec2"]
 
 
@@ -549,10 +605,10 @@ def test_a_mistake_is_said_of_the_key_that_was_written(config, tmp_path):
     (tmp_path / "labels.csv").write_text("text,label,speaker\nOh,a,x\nNo,b,y\n")
     mine = {"reader": "table", "root": str(tmp_path), "segments": "labels.csv"}
     for own, message in (
-        ({"runs": {"self": {"modalities": ["T"]}}}, "  corpora.mine.runs.self.model: missing"),
+        ({"runs": {"self": {"modalities": ["T"]}}}, "corpora.mine.runs.self.model: missing"),
         ({"training": {"targets": "raters"}}, "corpora.mine.training.targets: training.targets is raters"),
     ):
-        with pytest.raises(InputError, match=re.escape(message)):
+        with pytest.raises(InputError, match="(?m)^" + re.escape(message)):
             resolve(change(config, "corpora.mine", mine | own), "mine", read)
 
 
@@ -645,8 +701,6 @@ def test_every_preset_lies_over_the_configuration_and_says_how(config, preset):
 
 def test_runs_may_name_their_inputs(config):
     """A feature set is compared by a run that reads it and a contrast, in the defaults or in a corpus's own entry."""
-    from workflow.planned import Planned
-
     low = {"model": "self", "modalities": ["A+V", "A+V+T"], "inputs": {"audio": "pitch"}}
     changes = {
         "extractors": {"pitch": {"extractor": "prosody"}, "spare": {"extractor": "log_mel"}},

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import InputError
-from workflow.check import configuration, plan_of
+from workflow.check import plan_of
+from workflow.corpora import Corpora
+from workflow.launch import configuration
 from workflow.overlay import patch
-from workflow.planned import Corpora
 
 WORDS = [
     "", " ", "x", "0", "self", "A+V", "A+X", "bert", "audio", "all", "~nobody/x", "~no one/x.py:Plug", "demo:bert",
@@ -53,7 +54,7 @@ def full(tmp_path_factory):
     (root / "labels.csv").write_text("\n".join(["audio,text,label,speaker", *rows]))
     for name in [*(f"{k}.wav" for k in range(12)), "mine.npz"]:
         (root / name).touch()
-    config, own = configuration(()), yaml.safe_load(OWN)
+    config, own = configuration(())[0], yaml.safe_load(OWN)
     own["extractors"]["theirs"] = {"extractor": "import", "path": str(root / "mine.npz"), "modality": "text"}
     defaults = config["defaults"]["segment"]
     config["corpora"] = {"mine": {**patch(defaults, own), "root": str(root), "runs": own["runs"]}}
@@ -143,5 +144,5 @@ def test_a_value_of_the_wrong_shape_is_named_with_what_was_given(full, above, pa
         del config["corpora"]["mine"][key]
     config["demo"] = {}
     given = json.dumps(value["stores"] if isinstance(value, dict) else value[0] if named else value)
-    with pytest.raises(InputError, match=rf"\s{above}{re.escape(named or path)}: .*{re.escape(given)}"):
+    with pytest.raises(InputError, match=rf"(?m)^{above}{re.escape(named or path)}: .*{re.escape(given)}"):
         Corpora(put(config, (above + path).split("."), value))

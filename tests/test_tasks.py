@@ -151,7 +151,7 @@ def test_scores_are_those_of_other_libraries(made):
     corpus, plan, _ = made
     scores = pd.read_csv(corpus.results / "tables" / "scores.csv", dtype={"fold": str})
     checked = 0
-    for run in plan.options.run_names:
+    for run in plan.options.planned_runs:
         model, modalities = run.split("-")
         rows = predictions(corpus, plan, run)
         mine = scores[(scores["model"] == model) & (scores["modalities"] == modalities)]

@@ -53,8 +53,8 @@ def _serve(own: bool) -> None:
     ours = {"affectflow", "models", "pipeline", "workflow"}
     assert not ours & set(sys.modules), "they may be of another checkout"
     if own:
+        import workflow.corpora
         import workflow.demo.plan
-        import workflow.planned
         import workflow.progress  # noqa: F401
         from pipeline import definitions
 

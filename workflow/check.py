@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from models.options import runs_named
 from models.report.writing import count
 from pipeline.corpora.check import line, summary
 from pipeline.records import Assignment, InputError
-from workflow.launch import base, files, in_order, overlays, read, settings_option
+from workflow.launch import configuration, overlays, settings_option
 
 if TYPE_CHECKING:
     from workflow.estimate import Cost
@@ -30,9 +29,9 @@ LONG_AFTER = 1.5  # times the length of its recording: there a segment ends long
 @settings_option
 def check(corpus, settings):
     """Say what CORPUS holds and lacks, and what a run on it as configured would make, train and cost."""
-    from workflow.planned import Corpora
+    from workflow.corpora import Corpora
 
-    planned = Corpora(configuration(overlays(corpus, settings))).usable(corpus)
+    planned = Corpora(*configuration(overlays(corpus, settings))).usable(corpus)
     if planned.settings.synthetic:
         lines = [line("corpus", f"{corpus}: no root is set, a synthetic corpus is generated"), *plan_of(planned)]
         lines.append(line("costs", "some minutes: a demonstration"))
@@ -41,14 +40,6 @@ def check(corpus, settings):
         lines += [*plan_of(planned), *parts_and_costs_of(planned)]
     for text in lines:
         click.echo(text.encode(errors="replace").decode())
-
-
-def configuration(settings: tuple[str, ...]) -> dict:
-    """config.yaml with what was laid over it, as Snakemake lays it; raises InputError as a run would."""
-    from workflow.overlay import check_files, patch
-
-    check_files(files(settings), base())
-    return reduce(patch, map(read, (base(), *in_order(settings))))
 
 
 def beyond(planned: "Planned") -> str:

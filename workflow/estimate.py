@@ -18,7 +18,7 @@ from pipeline.features.registry import EXTRACTORS
 
 if TYPE_CHECKING:
     from pipeline.records import Assignment, Unit
-    from workflow.options import ExtractorEntry
+    from workflow.entries import ExtractorEntry
     from workflow.planned import Planned
 
 WORDS_PER_S = 2.5  # words in a second of speech, as in IEMOCAP

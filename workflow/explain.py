@@ -1,17 +1,19 @@
-"""What is wrong with config.yaml, in sentences: where, what was given, what is allowed, what to do."""
+"""What is wrong with settings, in sentences: where, what was given, what is allowed, what to do."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from models.options import TrainingOptions
 from pipeline.names import close_to
-from pipeline.registry import message_of
+from pipeline.registry import message_of, option_of
+from workflow.overlay import Layers
 
-Sources = list[tuple[tuple, dict]]
-"""Where values may have been given: the path of a table in config.yaml, and the table; the first that has one wins."""
+Sources = Sequence[tuple[tuple, dict]]
+"""Where values may have been given: the key of a table, as a path, and the table; the first that has one wins."""
 SHAPES = {
     "model_type": "write a table of some of its keys, {KEY: VALUE}",
     "dict_type": "write a table, {NAME: VALUE}",
@@ -20,12 +22,31 @@ SHAPES = {
 OF_TRAINING = sorted(TrainingOptions.model_fields.keys() - {"seeds"})  # keys that a model may set for itself
 
 
-def place(path: tuple, sources: Sources, fallback: tuple = ()) -> str:
-    """A key as it is found in config.yaml: where its value was given, or under ``fallback``."""
-    for prefix, table in sources:
-        if table and _holds(table, path):
-            return ".".join(map(str, (*prefix, *path)))
-    return ".".join(map(str, (*fallback, *path))) or "the whole"
+@dataclass(frozen=True)
+class Places:
+    """Where settings were given: under which key, and in which of the files that are laid over each other."""
+
+    layers: Layers = ()  # none: the files are not known, and not named
+    sources: Sources = ()
+    above: tuple = ()  # the key of the table in which values are that no source has
+
+    def __call__(self, *path) -> str:
+        """Such as ``mine.yaml: corpora.mine.labels``, for what is found at ``path`` in what the sources make up."""
+        return self.named(self.key(path))
+
+    def key(self, path: tuple) -> tuple:
+        """The key under which a value was given."""
+        found = (prefix for prefix, table in self.sources if table and _holds(table, path))
+        return (*next(found, self.above), *path)
+
+    def named(self, key: tuple) -> str:
+        """A key with its file: the last that has it or, where none does, the last that has most of what is above it."""
+        dotted = ".".join(map(str, key)) or "the whole"
+        if not self.layers:
+            return dotted
+        parts = (key[:length] for length in range(len(key), 0, -1))
+        files = (file for part in parts for file, table in reversed(self.layers) if _holds(table, part))
+        return f"{next(files, self.layers[0][0])}: {dotted}"
 
 
 def _holds(node: Any, path: tuple) -> bool:
@@ -36,19 +57,21 @@ def _holds(node: Any, path: tuple) -> bool:
     return True
 
 
-def explain(error: Mapping[str, Any], root: type[BaseModel], given: Any, sources: Sources, fallback: tuple = ()) -> str:
-    """One line about one error of a configuration, ``given``, checked against ``root``."""
+def explain(error: Mapping[str, Any], root: type[BaseModel], given: Any, places: Places) -> str:
+    """One line about one error of settings, ``given``, checked against ``root``."""
     path = _path(error, given)
-    where = place(path, sources, fallback)
+    where = places(*path, *option_of(error.get("ctx", {}).get("error")))
     if error["type"] == "extra_forbidden":
         allowed = _allowed_keys(root, path[:-1])
         return f"{where}: unknown key{close_to(str(path[-1]), allowed)}. Allowed: {', '.join(allowed)}"
     if error["type"] == "missing":
-        parent = place(path[:-1], sources, fallback)
-        if parent.startswith("demo."):
-            above = parent.removeprefix("demo.")
-            return f"{parent}: there is no {above} that demo could change; correct the name, or remove it from demo"
-        where = f"{parent}.{path[-1]}" if path[1:] else where  # where its table stands, not where a default has one
+        *above, missing = path
+        if above:  # where its table stands, not where a default has one
+            changed, *key = parent = places.key(tuple(above))
+            if changed == "demo":
+                there = f"there is no {'.'.join(map(str, key))} that demo could change"
+                return f"{places.named(parent)}: {there}; correct the name, or remove it from demo"
+            where = places.named((*parent, missing))
         return f"{where}: missing; give it a value"
     message = f"{where}: {SHAPES.get(error['type'], message_of(error))}"
     if error["type"] == "value_error" and isinstance(error["input"], dict):

@@ -1,6 +1,6 @@
 """Whether the settings of a corpus fit together: with each other, with its reader, and with the models."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +11,7 @@ from models.task import Task
 from models.wording import about
 from pipeline.corpora.base import Corpus, Index
 from pipeline.records import InputError
-from workflow.explain import Sources, place
+from pipeline.registry import option_of
 from workflow.options import CorpusOptions
 
 
@@ -23,7 +23,7 @@ class Fitting:
     models: Mapping[str, NetworkOptions]
     corpus: Corpus
     index: Index | None  # None: not known yet
-    sources: Sources
+    where: Callable[..., str]  # a path of keys -> the file and the key under which its value was given
 
     def check(self) -> None:
         """Raise InputError that names the first key that does not fit, and what would."""
@@ -46,17 +46,14 @@ class Fitting:
     def _task(self) -> Task:
         return Task.parse(self.corpus.task)
 
-    def _where(self, *path: str) -> str:
-        return f"config.yaml: {place(path, self.sources, ('corpora', self.corpus.name))}"
-
     def _refuse(self, problem: object, *path: str) -> None:
-        raise InputError(f"{self._where(*path)}: {problem}") from None
+        raise InputError(f"{self.where(*path)}: {problem}") from None
 
     def _ask(self, question, *path: str):
         try:
             return question()
         except InputError as error:
-            self._refuse(error, *path)
+            self._refuse(error, *path, *option_of(error))
 
     def _require(self, given, allowed, *path: str) -> None:
         if given not in allowed:
@@ -114,7 +111,7 @@ class Fitting:
         """Refuse runs of no model, on what is not there, or of a network or a training that could not be."""
         for key, entry in self.options.run_entries.items():
             if entry.model not in self.models:
-                self._refuse(f"no model {entry.model!r}; there are {sorted(self.models)}", "runs")
+                self._refuse(f"no model {entry.model!r}; there are {sorted(self.models)}", "runs", key)
             for modality, store in entry.inputs.items():
                 self._made_from(modality, store, "runs", key, "inputs", modality)
             for modalities in entry.modalities:

@@ -5,13 +5,17 @@ Settings are those that ``--config`` names; CORPUS.yaml of the folder where no f
 
 import os
 import sys
+from functools import reduce
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.names import close_to
 from pipeline.records import InputError
 from workflow.home import HOME
+
+if TYPE_CHECKING:
+    from workflow.overlay import Layers
 
 PLACED = ("--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile", "--executor", "-e")  # say how many cores
 SETTINGS = ("--configfile", "--configfiles", "-C")  # in snakemake's own way, which would drop one of two
@@ -48,11 +52,10 @@ def features(corpus, settings, options):
 @_rest
 def weights(corpus, settings, options):
     """Fetch the weights of CORPUS: all of it that needs the internet, and nothing else."""
-    from workflow.check import configuration
-    from workflow.planned import Corpora
+    from workflow.corpora import Corpora
 
     laid_over = overlays(corpus, settings)
-    one = Corpora(configuration(laid_over))[corpus]
+    one = Corpora(*configuration(laid_over))[corpus]
     sources = list(one.options.weight_sources)
     if all(source.startswith("demo:") for source in sources):
         why = f", as no root is set for {corpus}" if one.settings.synthetic else ""
@@ -69,12 +72,13 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
     own = Path(f"{corpus}.yaml")
     if own.is_file() and not files(settings):
         settings = (str(own), *settings)
-    laid_over = [base(), *files(settings)]
     found: dict = {}
-    for given in laid_over:
-        found |= corpora_of(given)
+    for file in (base(), *files(settings)):
+        found |= corpora_of(file)
     if found.get(corpus) is None:
-        check_keys(laid_over)
+        from workflow.settings import check
+
+        check(*configuration(settings))  # they may stand under a key that is none
         lies_here = "" if files(settings) else f"no {own} lies in this folder; "
         there = ", ".join(str(name) for name, entry in found.items() if entry is not None)
         raise InputError(
@@ -84,40 +88,38 @@ def overlays(corpus: str, settings: tuple[str, ...]) -> tuple[str, ...]:
     return settings
 
 
-def check_keys(given: list[str]) -> None:
-    """Raise InputError for a key of some files that is none of settings: corpora may stand under it by mistake."""
-    from workflow.options import Config
-
-    allowed = sorted(Config.model_fields)
-    for file in given:
-        for key in (key for key in read(file) if key not in allowed):
-            meant = close_to(str(key), allowed)
-            raise InputError(f"{file}: {key}: unknown key{meant}. Allowed: {', '.join(allowed)}")
-
-
 def base() -> str:
     """The config.yaml that settings are laid over: this folder's, or the one that comes with affectflow."""
     return "config.yaml" if Path("config.yaml").is_file() else str(HOME / "config.yaml")
 
 
-def read(given: str) -> dict:
-    """What one of the settings says, a file or KEY=VALUE; raises InputError where it is neither."""
-    import yaml
+def configuration(settings: tuple[str, ...]) -> tuple[dict, "Layers"]:
+    """config.yaml with what was laid over it, as Snakemake lays it, and each of these alone.
 
-    from workflow.overlay import read as read_file
+    Files first, then single keys. Raises InputError as a run would.
+    """
+    from workflow.overlay import patch, read_layers
 
-    key, equals, value = given.partition("=")
-    if not equals:
-        return read_file(given)
+    layers = read_layers([base(), *files(settings)])
+    layers += [(f"--config {given}", _key_and_value(given)) for given in keys(settings)]
+    return reduce(patch, (table for _, table in layers)), layers
+
+
+def _key_and_value(given: str) -> dict:
+    """What KEY=VALUE says to Snakemake; raises InputError where that is nothing."""
+    from snakemake.cli import parse_config
+
     try:
-        return {key: yaml.safe_load(value)}
-    except yaml.YAMLError as error:
-        raise InputError(f"{given}: cannot be read as settings ({error})") from None
+        return parse_config([given])
+    except (AssertionError, ValueError) as error:
+        raise InputError(f"{given}: cannot be read as settings ({error or 'it has no value'})") from None
 
 
-def corpora_of(given: str) -> dict:
+def corpora_of(file: str) -> dict:
     """The corpora that a file of settings names; raises InputError where it is none."""
-    found = read(given).get("corpora")
+    from workflow.overlay import read
+
+    found = read(file).get("corpora")
     return found if isinstance(found, dict) else {}  # whatever else it is, the workflow refuses
 
 
@@ -126,9 +128,9 @@ def files(settings: tuple[str, ...]) -> list[str]:
     return [given for given in settings if "=" not in given]
 
 
-def in_order(settings: tuple[str, ...]) -> list[str]:
-    """The settings as Snakemake lays them over each other: files first, then single keys."""
-    return sorted(settings, key=lambda given: "=" in given)
+def keys(settings: tuple[str, ...]) -> list[str]:
+    """Those of the settings that are single keys with their values."""
+    return [given for given in settings if "=" in given]
 
 
 def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...]) -> list[str]:
@@ -138,8 +140,7 @@ def command_line(target: str, settings: tuple[str, ...], options: tuple[str, ...
     """
     if own := next((option for option in options if option.partition("=")[0] in SETTINGS), None):
         raise InputError(f"{own}: give settings as --config FILE or --config KEY=VALUE, once for each")
-    laid_over = files(settings)
-    pairs = in_order(settings)[len(laid_over) :]
+    laid_over, pairs = files(settings), keys(settings)
     placed = any(option.partition("=")[0] in PLACED or option.startswith(("-c", "-j")) for option in options)
     return [
         *(sys.executable, "-m", "snakemake", target, "--snakefile", str(HOME / "Snakefile")),

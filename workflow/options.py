@@ -1,30 +1,15 @@
 """The definition of config.yaml: every key and what is allowed there. What must fit together: workflow/fitting.py."""
 
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag
 
 from models.options import MODALITY_SETS, Contrast, NetworkOptions, Options, SignificanceOptions, TrainingOptions
-from pipeline.features.layers import LayerOptions
-from pipeline.features.registry import EXTRACTORS
-from pipeline.records import InputError, Modality
-from pipeline.weights import parse, slug
-from pipeline.words.registry import NONE, RECOGNISERS
-from pipeline.words.registry import check as check_recogniser
-from workflow.demo.checkpoints import KINDS
+from pipeline.records import Modality
+from workflow.entries import ExtractorEntry, RecogniserEntry
 
 TAKEN = ("benchmarks", "demo", "logs", "weights")
 """Folders of results/ that are no corpus's."""
@@ -53,7 +38,7 @@ ModelName = Annotated[str, _spelled("the name of a model", ".")]  # a run is mod
 def _without_nulls(given: Any) -> Any:
     if isinstance(given, dict):
         return {key: value for key, value in given.items() if value is not None}
-    return {} if given is None else given
+    return given
 
 
 NullTakesOut = BeforeValidator(_without_nulls)
@@ -73,137 +58,6 @@ class FaceOptions(Options):
     picture: Literal["face", "half"] = Field(
         "face", description="aligned faces, or the middle 224 pixels of the person's part of the picture, as in paper 1"
     )
-
-
-class RecogniserEntry(BaseModel, extra="allow"):
-    """How words are found where a corpus gives none: which recogniser, with its options (checked by itself)."""
-
-    kind: str = Field(
-        "none", description="none | pocketsphinx | faster_whisper | transformers | module:Class | file.py:Class"
-    )
-    weights: str | None = Field(None, description="ORG/NAME@COMMIT or a folder, where it needs some")
-    allow_pickle: bool = Field(False, description="read a checkpoint that has no safetensors; no code of it is run")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The recogniser's own options; null leaves one as it is by default."""
-        return {key: value for key, value in (self.model_extra or {}).items() if value is not None}
-
-    @property
-    def enabled(self) -> bool:
-        """Whether speech is recognised at all."""
-        return self.kind != NONE
-
-    @property
-    def uses_gpu(self) -> bool:
-        """Whether a GPU makes it faster."""
-        return self.enabled and RECOGNISERS.load(self.kind).uses_gpu
-
-    def check(self) -> None:
-        """Raise InputError where the recogniser, its options or its weights cannot be used."""
-        check_source(self.weights)
-        check_recogniser(self.kind, self.options, self.weights, tuple(RecogniserEntry.model_fields))
-
-
-class JoinOptions(Options):
-    """Options of a store that is joined of others."""
-
-    stores: list[str] = Field(min_length=2)
-    modality: Modality
-
-
-class ImportOptions(Options):
-    """Options of a store that another tool's file is made into."""
-
-    path: str
-    modality: Modality
-
-
-NO_PLUGS: dict[str, tuple[type[Options], str]] = {
-    "join": (JoinOptions, "stores, two or more,"),
-    "import": (ImportOptions, "path (.csd or .npz)"),
-}
-"""Names in the place of an extractor that are none: their options, and the words in which these are explained."""
-
-
-class ExtractorEntry(BaseModel, extra="allow"):
-    """One feature store: which extractor makes it, with which options (checked by the extractor itself)."""
-
-    extractor: str
-    weights: str | None = None
-    allow_pickle: bool = Field(False, description="read a checkpoint that has no safetensors; no code of it is run")
-
-    @model_validator(mode="after")
-    def _is_whole(self):
-        if self.extractor in NO_PLUGS:
-            table, takes = NO_PLUGS[self.extractor]
-            try:
-                table.model_validate(self.options)
-            except ValidationError:
-                raise ValueError(
-                    f"extractor {self.extractor!r} takes {takes} and modality (audio, video or text), "
-                    f"not {self.options}"
-                ) from None
-        return self
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The extractor's own options."""
-        return dict(self.model_extra or {})
-
-    @property
-    def imported(self) -> bool:
-        """Whether another tool's file stands in for an extractor."""
-        return self.extractor == "import"
-
-    @property
-    def uses_gpu(self) -> bool:
-        """Whether a GPU makes it faster; what has no weights is CPU work and must not hold one."""
-        return bool(self.weights) and EXTRACTORS.load(self.extractor).uses_gpu
-
-    @property
-    def joined(self) -> list[str]:
-        """The stores that stand side by side in this one; none where it is not made of others."""
-        return list(self.options["stores"]) if self.extractor == "join" else []
-
-    @property
-    def layers_apart(self) -> bool:
-        """Whether each row keeps the layers of a network side by side."""
-        if self.extractor in NO_PLUGS:
-            return False
-        made = EXTRACTORS.options_for(self.extractor, self.options)
-        return isinstance(made, LayerOptions) and made.apart
-
-    @property
-    def modality(self) -> str:
-        """What the features are made from: audio, video or text."""
-        return self.options["modality"] if self.imported or self.joined else EXTRACTORS.load(self.extractor).modality
-
-    @property
-    def source(self) -> str:
-        """The file that an imported store is made of."""
-        return os.path.expanduser(self.options["path"])
-
-    def check(self) -> None:
-        """Raise InputError where the options or the weights cannot be used."""
-        check_source(self.weights)
-        if self.extractor not in NO_PLUGS:
-            EXTRACTORS.options_for(self.extractor, self.options, tuple(ExtractorEntry.model_fields))
-            EXTRACTORS.check_weights(self.extractor, self.weights)
-
-    def check_there(self, made: str) -> None:
-        """Raise InputError for weights, or a file to import, neither there nor in what was ``made`` of them."""
-        check_there(self.weights)
-        if self.imported and not any(map(os.path.exists, (self.source, made))):
-            raise InputError(f"{self.source}: there is no such file to import; make it first, or say where it is")
-
-
-def check_source(weights: str | None) -> None:
-    """Raise InputError where weights cannot come from what is given."""
-    source = parse(weights) if weights else None
-    if source and source.kind == "demo" and source.location not in KINDS:
-        allowed = ", ".join(f"demo:{kind}" for kind in KINDS)
-        raise InputError(f"weights {weights!r}: there is no such demonstration checkpoint; there are {allowed}")
 
 
 class RunEntry(Options):
@@ -232,14 +86,6 @@ class Run:
     model: str
     modalities: str
     inputs: dict[str, str]
-
-
-def check_there(weights: str | None) -> None:
-    """Raise InputError for weights of one's own that are neither there nor copied by a run before."""
-    if not weights or (source := parse(weights)).kind != "path":
-        return
-    if not any(map(os.path.exists, (source.location, f"results/weights/{slug(weights)}"))):
-        raise InputError(f"weights {weights!r}: there is no such file or folder; fetch it first, or say where it is")
 
 
 class CorpusEntry(BaseModel, extra="allow"):
@@ -308,11 +154,6 @@ class CorpusOptions(CorpusEntry):
                 inputs = {str(m): store for m, store in given if m in MODALITY_SETS[modalities]}
                 found[f"{key}-{modalities}"] = Run(entry.model, modalities, inputs)
         return found
-
-    @property
-    def run_names(self) -> list[str]:
-        """The names of all runs."""
-        return list(self.planned_runs)
 
     @property
     def read(self) -> dict[str, ExtractorEntry]:

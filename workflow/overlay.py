@@ -4,7 +4,7 @@ Snakemake merges the files key by key (``--configfile mine.yaml``); a list, or a
 An entry of a table whose keys are names (an extractor, a corpus) is taken out by ``null``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,9 +13,13 @@ import yaml
 from pipeline.names import close_to
 from pipeline.records import InputError
 
-# Tables whose keys are names; * is any name. (Under runs, null is a value: it takes the model's contrasts out, too.)
+Layers = Sequence[tuple[str, dict]]
+"""What files of settings say, each under its name, and laid over those before it."""
+
+# Tables whose keys are names; * is any name.
 NAMED = [("models",), ("corpora",), ("defaults", "*", "extractors")]
 OF_CORPORA = [("corpora", "*", table) for table in ("extractors", "inputs", "merge")]  # over the defaults first
+RUNS = [(where, "*", "runs") for where in ("defaults", "corpora")]  # there null is a value: it takes contrasts out, too
 
 
 def patch(base: dict, changes: dict) -> dict:
@@ -51,24 +55,46 @@ def read(path: Path | str) -> dict:
     return found
 
 
-def check_files(overlays: Iterable[Path | str], base: Path | str) -> None:
-    """Raise InputError where a file names a key twice, or takes out by null what is neither there nor in a default.
+def read_layers(files: Iterable[Path | str]) -> list[tuple[str, dict]]:
+    """What each file of settings says, the base first; raises InputError for what those that are laid over it may not.
 
-    What is there is what ``base`` and the files before it bring.
+    Which is a key that stands in one table twice, a null that takes out what is neither in the files before it nor in
+    a default, and a null in place of a table that these have.
     """
-    known = read(base)
-    for path in overlays:
-        own = read(path)
-        for pattern in NAMED + OF_CORPORA:
-            places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
-            there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
-            for where, table in _tables(own, pattern):
-                for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
-                    raise InputError(
-                        f"{path}: {'.'.join(map(str, (*where, name)))}: null takes an entry out, and there is none of "
-                        f"this name{close_to(str(name), there)}. There are {', '.join(there)}"
-                    )
+    base, *overlays = map(str, files)
+    layers = [(base, read(base))]
+    known = layers[0][1]
+    for file in overlays:
+        own = read(file)
+        for key, problem in (*_takes_out_nothing(own, known), *_emptied(own, known)):
+            raise InputError(f"{file}: {'.'.join(map(str, key))}: {problem}")
         known = patch(known, own)
+        layers.append((file, own))
+    return layers
+
+
+def _takes_out_nothing(own: dict, known: dict) -> Iterator[tuple[tuple, str]]:
+    """Yield the key of each null that takes out an entry that is not there, and what is."""
+    for pattern in NAMED + OF_CORPORA:
+        places = [pattern, ("defaults", *pattern[1:])] if pattern in OF_CORPORA else [pattern]
+        there = sorted({str(name) for place in places for _, table in _tables(known, place) for name in table})
+        for where, table in _tables(own, pattern):
+            for name in [name for name, entry in table.items() if entry is None and str(name) not in there]:
+                none = f"null takes an entry out, and there is none of this name{close_to(str(name), there)}"
+                yield (*where, name), f"{none}. There are {', '.join(there)}"
+
+
+def _emptied(own: dict, known: dict, path: tuple = ()) -> Iterator[tuple[tuple, str]]:
+    """Yield the key of each null that stands where a table lies below, or in a default, and is no entry taken out."""
+    for name, value in own.items():
+        key = (*path, name)
+        if isinstance(value, dict):
+            yield from _emptied(value, known, key)
+        plain = key[1:] if key[0] == "demo" else key
+        if value is None and not any(_fits(plain, (*table, "*")) for table in NAMED + OF_CORPORA + RUNS):
+            places = [key, plain, ("defaults", "*", *plain[2:])] if plain[:1] == ("corpora",) else [key, plain]
+            if any(found for place in places for found in _tables(known, place)):
+                yield key, "nothing stands under it; remove the line, or give entries"
 
 
 def overruled(own: dict, demo: dict, path: tuple = ()) -> Iterator[str]:
@@ -89,6 +115,11 @@ def _tables(config: dict, pattern: tuple[str, ...], path: tuple = ()) -> Iterato
         return
     for name in config if pattern[0] == "*" else [pattern[0]]:
         yield from _tables(config.get(name), pattern[1:], (*path, name))
+
+
+def _fits(path: tuple, pattern: tuple) -> bool:
+    """Whether a path is one of those that a pattern with * stands for."""
+    return len(path) == len(pattern) and all(other in ("*", part) for part, other in zip(path, pattern))
 
 
 def _find(config, path: tuple) -> dict:

@@ -5,7 +5,6 @@ first run reruns what depends on it; a corrected label tracks no face again; a c
 """
 
 import os
-import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from models.protocols.labels import trainable
 from models.wording import about
 from pipeline import weights
 from pipeline.corpora.base import Corpus
-from pipeline.corpora.prepare import read, shards
+from pipeline.corpora.prepare import shards
 from pipeline.corpora.raw import Fingerprints, files_read
 from pipeline.corpora.registry import READERS
 from pipeline.digest import code
@@ -28,8 +27,7 @@ from pipeline.records import PREPARED, InputError, Modality, Segment, by_unit
 from workflow.demo import plan
 from workflow.feature_jobs import are_clips, in_jobs
 from workflow.options import Run
-from workflow.overlay import take_out
-from workflow.settings import Resolved, Unreadable, names, resolve
+from workflow.settings import Resolved
 
 SUBMITTED = "numbers/frame:valence,arousal"  # what the challenge asks for
 
@@ -79,8 +77,9 @@ class Planned:
     @property
     def reading(self) -> str:
         """Which corpus is read by what, as options of a command."""
-        options = shlex.quote(dumps(self.options.reader_options))
-        return f"--corpus {self.settings.name} --reader {shlex.quote(self.options.reader)} --options {options}"
+        written = READERS.written(self.options.reader, self.options.reader_options)
+        reader, options = map(shlex.quote, (self.options.reader, dumps(written)))
+        return f"--corpus {self.settings.name} --reader {reader} --options {options}"
 
     @property
     def unlabelled(self) -> list[str]:
@@ -258,87 +257,3 @@ class Planned:
             "feature_jobs": len(self.parts),
             "training_jobs": ["all"] if self.trains_whole_runs else list(map(str, range(self._folded[0]))),
         }
-
-
-class Corpora(dict[str, Planned]):
-    """The corpora of a configuration by name; one that cannot be read stops nothing but what asks for it."""
-
-    def __init__(self, config: dict):
-        """Check the whole configuration; raises InputError for a mistake in what it says."""
-        super().__init__()
-        self.unreadable: dict[str, str] = {}
-        self.prints = Fingerprints("", ".snakemake/fingerprints/weights.json", whole=True)
-        entries = take_out(config)
-        there = names(entries)
-        self._rooted = [name for name in there if entries["corpora"][name].get("root") is not None]
-        for name in there:
-            try:
-                self[name] = Planned(resolve(entries, name, read))
-            except Unreadable as error:
-                self.unreadable[name] = str(error)
-
-    def __missing__(self, name: str) -> Planned:
-        raise InputError(self.unreadable.get(name) or f"there is no corpus {name!r}; there are {', '.join(self)}")
-
-    def usable(self, name: str) -> Planned:
-        """A corpus to work on; raises InputError where it cannot be read, or its results must not be replaced."""
-        if why := self[name].overwrites:
-            raise InputError(why)
-        return self[name]
-
-    def asked_for(self, words: Iterable[str]) -> list[str]:
-        """The corpora that a command line names in its targets."""
-        target = r"results/([^/]+?)(?:/.*|_report\.html)|(?:features|weights)_(.+)"
-        named = [found[1] or found[2] for word in words if (found := re.fullmatch(target, word))]
-        return [name for name in named if name in self or name in self.unreadable]
-
-    @property
-    def active(self) -> list[str]:
-        """The corpora with a root, readable or not; all, as demonstrations, where none has one."""
-        known = [*self, *self.unreadable]
-        return [name for name in known if name in self._rooted] or known
-
-    @property
-    def training_jobs(self) -> dict[int | None, list[str]]:
-        """The corpora by how many folds one job trains: None stands for one job for each fold."""
-        found: dict[int | None, list[str]] = {None: []}
-        for name, corpus in self.items():
-            found.setdefault(corpus.folds if corpus.trains_whole_runs else None, []).append(name)
-        return found
-
-    @cached_property
-    def weight_sources(self) -> dict[str, dict]:
-        """Where weights come from, by the name of their folder, and whether a pickle is allowed for them."""
-        found: dict[str, dict] = {}
-        for corpus in self.values():
-            for source, allowed in corpus.options.weight_sources.items():
-                known = found.setdefault(weights.slug(source), {"source": source, "allow_pickle": False})
-                known["allow_pickle"] |= allowed
-        return found
-
-    def local_weights(self, slug: str) -> list[str] | None:
-        """Digests of the files that a local checkpoint is loaded from; None where it is gone.
-
-        A hub's is told by its revision. Raises InputError where there are no weights that may be read.
-        """
-        known = self.weight_sources[slug]
-        source = weights.parse(known["source"])
-        if source.kind != "path":
-            return []
-        if not os.path.exists(source.location):
-            return None
-        return self.digests(map(str, weights.local_files(source, known["allow_pickle"])))
-
-    def digests(self, files: Iterable[str]) -> list[str]:
-        """Digests of files of one's own, each read whole."""
-        return list(map(self.prints.of, files))
-
-    def remember(self) -> None:
-        """Write down the digests of the files that were read, once for all of them: there may be 100,000."""
-        for prints in (self.prints, *(corpus.prints for corpus in self.values())):
-            prints.save()
-
-    def stores_by(self, extractor: str) -> list[str]:
-        """Names of the feature stores that an extractor makes, of all corpora."""
-        entries = [pair for corpus in self.values() for pair in corpus.options.extractors.items()]
-        return sorted({name for name, entry in entries if entry.extractor == extractor})

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from workflow.corpora import Corpora
 from workflow.modalities import lacking
 from workflow.overlay import overruled, take_out
-from workflow.planned import Corpora
 
 Remark = tuple[str, str]
 """How loud it is said, ``info`` or ``warning``, and what."""

@@ -1,10 +1,10 @@
-"""The settings of each corpus from config.yaml: checked when the workflow starts, before any work.
+"""The settings of each corpus, from config.yaml and what lies over it: checked before any work.
 
 ``python -m workflow.settings`` writes workflow/schemas/config.schema.json, by which editors check and complete it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import getattr_static, getfile
@@ -20,12 +20,14 @@ from pipeline.conformance import described
 from pipeline.corpora.base import Corpus, Index
 from pipeline.corpora.registry import READERS, make
 from pipeline.records import InputError
+from pipeline.registry import option_of
 from workflow.demo import plan
-from workflow.explain import Sources, explain, place
+from workflow.entries import check_there
+from workflow.explain import Places, Sources, explain
 from workflow.fitting import Fitting
 from workflow.modalities import modalities_of, without_unused
-from workflow.options import Config, CorpusEntry, CorpusOptions, check_there
-from workflow.overlay import patch, take_out
+from workflow.options import Config, CorpusEntry, CorpusOptions
+from workflow.overlay import Layers, patch, take_out
 from workflow.trial import with_small_weights
 
 Answer = TypeVar("Answer")
@@ -72,47 +74,48 @@ class Resolved:
         return self.options.protocol or self.corpus.protocols[0]
 
 
-def check(config: dict, demo: dict | None = None) -> Config:
-    """Validate a configuration, into which ``demo`` may be patched already.
+@dataclass(frozen=True)
+class Checked:
+    """A configuration without mistakes of its own, as it stands and as a demonstration changes it."""
 
-    Raises InputError that names the key, what was given and what is allowed.
-    """
-    return _validate(Config, config, [(("demo",), demo or {})], ())
-
-
-def names(config: dict) -> list[str]:
-    """The corpora of a configuration, those left out by ``null`` not among them; raises InputError as ``check``."""
-    return [name for name, entry in check(config).corpora.items() if entry is not None]
+    plain: Config
+    trial: Config
+    layers: Layers  # the files of which it is made, where they are known
 
 
-def resolve(config: dict, name: str, read: Callable[[Corpus, int | None], Index] | None = None) -> Resolved:
+def check(config: dict, layers: Layers = ()) -> Checked:
+    """Validate a configuration; raises InputError that names the file, the key, what was given and what is allowed."""
+    entries = take_out(config)
+    plain = _validate(Config, entries, Places(layers))
+    trial = take_out(patch(entries, plain.demo))
+    return Checked(plain, _validate(Config, trial, Places(layers, [(("demo",), plain.demo)])), layers)
+
+
+def resolve(checked: Checked, name: str, read: Callable[[Corpus, int | None], Index] | None = None) -> Resolved:
     """The settings of one corpus, with the demonstration's values in place where its scale is demo.
 
     ``read`` gives the tables of a corpus that has a root; defaults that it has no use for are then left out. Both
     scales are checked whichever is chosen: a trial of minutes finds a mistake that the research run would meet.
     """
-    plain = check(config)
-    trial = check(take_out(patch(config, plain.demo)), plain.demo)
-    own = plain.corpora.get(name)
-    if own is None:
-        raise InputError(f"config.yaml: corpora.{name}: there is no such corpus; there are {', '.join(names(config))}")
+    plain, trial, layers = checked.plain, checked.trial, checked.layers
+    own, places = plain.corpora[name] or {}, Places(layers, above=("corpora", name))
     if name not in trial.corpora:
-        raise InputError(
-            f"config.yaml: demo.corpora.{name}: null is no settings; take corpora.{name} out, or remove it"
-        )
+        where = places.named(("demo", "corpora", name))
+        raise InputError(f"{where}: null is no settings; take corpora.{name} out, or remove it")
     if own.get("reader") is None:
         known = ", ".join(READERS.names())
-        raise InputError(f"config.yaml: corpora.{name}.reader: missing; one of {known}, module:Class or file.py:Class")
-    key = ("corpora", name)
-    entry = _validate(CorpusEntry, own, [(key, own)], key)
+        raise InputError(f"{places('reader')}: missing; one of {known}, module:Class or file.py:Class")
+    entry = _validate(CorpusEntry, own, places)
     synthetic = entry.root is None
     scale = ("demo" if synthetic else "research") if plain.scale == "auto" else plain.scale
     if scale == "research" and synthetic:
-        raise InputError(
-            f"config.yaml: scale is research, but corpora.{name}.root is null; set the root or scale: demo"
-        )
-    opened = _open(name, entry, of_reader(own), f"corpora.{name}")
-    given = {"research": _Given(entry, opened, plain, {}), "demo": _Given(entry, opened, trial, plain.demo)}
+        where = places.named(("scale",))
+        raise InputError(f"{where}: it is research, but corpora.{name}.root is null; set the root or scale: demo")
+    opened = _open(name, entry, of_reader(own), places)
+    given = {
+        "research": _Given(entry, opened, plain, {}, layers),
+        "demo": _Given(entry, opened, trial, plain.demo, layers),
+    }
     chosen, index = given[scale], None
     if not synthetic and read is not None:
         index = _read(chosen.corpus, lambda: read(chosen.corpus, chosen.options.media_units))
@@ -126,25 +129,26 @@ def of_reader(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in CorpusOptions.model_fields}
 
 
-def _open(name: str, entry: CorpusEntry, given: dict, where: str) -> Corpus:
-    """The corpus of an entry by a reader with the options ``given``, which stand ``where``.
+def _open(name: str, entry: CorpusEntry, given: dict, places: Places, keys: Collection[str] = ()) -> Corpus:
+    """The corpus of an entry by a reader with the options ``given``, of which others than the entry say ``keys``.
 
     Raises InputError for an unknown reader or option, where it needs a root and has none, and where it lacks a task.
     """
     try:
         kind = READERS.load(entry.reader)
     except InputError as error:
-        raise InputError(f"config.yaml: {where}: {error}") from None
+        raise InputError(f"{places('reader')}: {error}") from None
+    if entry.root is None and entry.reader not in plan.UNITS:
+        raise InputError(f"{places('root')}: it is missing, and this reader has no synthetic corpus; give the folder")
     try:
-        if entry.root is None and entry.reader not in plan.UNITS:
-            raise InputError("root: it is missing, and this reader has no synthetic corpus; give the folder")
         corpus = make(name, entry.reader, entry.root or "", given, tuple(CorpusOptions.model_fields))
-        if getattr_static(corpus, "task", None) is None:  # of the class, or given when it is made
-            raise InputError(f"reader {entry.reader!r}: set its attribute task")
     except InputError as error:
-        raise InputError(f"config.yaml: {where}: {error}") from None
+        where = ", ".join(map(places, option_of(error) or keys)) or places()
+        raise InputError(f"{where}: {error}") from None
     except Exception as error:  # a plug is anybody's code
         raise _failed(name, kind, error) from None
+    if getattr_static(corpus, "task", None) is None:  # of the class, or given when it is made
+        raise InputError(f"{places('reader')}: reader {entry.reader!r}: set its attribute task")
     return corpus
 
 
@@ -163,13 +167,13 @@ def _read(corpus: Corpus, question: Callable[[], Answer]) -> Answer:
         raise _failed(corpus.name, type(corpus), error) from None
 
 
-def _task(corpus: Corpus) -> Task:
+def _task(corpus: Corpus, where: str) -> Task:
     """What a corpus is labelled with; raises InputError for what is no task, Unreadable where its tree must tell."""
     given = _read(corpus, lambda: corpus.task)
     try:
         return Task.parse(given)
     except InputError as error:
-        raise InputError(f"config.yaml: corpora.{corpus.name}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
 
 
 def _failed(name: str, kind: type[Corpus], error: Exception) -> Unreadable:
@@ -181,46 +185,46 @@ def _failed(name: str, kind: type[Corpus], error: Exception) -> Unreadable:
 class _Given:
     """What the configuration says of one corpus at one scale."""
 
-    def __init__(self, entry: CorpusEntry, opened: Corpus, config: Config, demo: dict):
+    def __init__(self, entry: CorpusEntry, opened: Corpus, config: Config, demo: dict, layers: Layers):
         """Lay its own keys over the defaults of its task; raises InputError for a value that no key takes.
 
         ``opened`` is the corpus as its ``entry`` alone has it, which tells the task, and so whose defaults hold.
         """
         self.name, self.config, self.demo = opened.name, config, demo
-        level = _task(opened).level
+        key = ("corpora", self.name)
+        where = Places(layers).named(key)
+        level = _task(opened, where).level
         self.own, defaults = config.corpora[self.name] or {}, config.defaults.get(level, {})
         merged = patch({k: v for k, v in defaults.items() if not (k in REPLACED and k in self.own)}, self.own)
-        self.sources: Sources = [
-            (("demo", "corpora", self.name), (demo.get("corpora") or {}).get(self.name) or {}),
-            (("corpora", self.name), self.own),
+        sources: Sources = [
+            (("demo", *key), (demo.get("corpora") or {}).get(self.name) or {}),
+            (key, self.own),
             (("demo", "defaults", level), (demo.get("defaults") or {}).get(level) or {}),
             (("defaults", level), defaults),
         ]
+        self.places = Places(layers, sources, key)
         self.corpus = self._reopened(entry, opened, merged)
-        self.task = _task(self.corpus)
+        self.task = _task(self.corpus, where)
         if self.task.level != level:
             raise InputError(
-                f"config.yaml: corpora.{self.name}: by what defaults or demo tell its reader the task is {self.task}, "
-                f"for which other defaults hold than for {opened.task}; say that in corpora.{self.name} itself"
+                f"{where}: by what defaults or demo tell its reader the task is {self.task}, for which other defaults "
+                f"hold than for {opened.task}; say that in corpora.{self.name} itself"
             )
         tests = merged.get("significance")
         if isinstance(tests, dict) and tests.get("metric") is None:
             merged["significance"] = {**tests, "metric": main_metric(self.task)}
-        self.options = _validate(CorpusOptions, merged, self.sources, ("corpora", self.name))
-
-    def _where(self, *path: str) -> str:
-        return f"config.yaml: {place(path, self.sources, ('corpora', self.name))}"
+        self.options = _validate(CorpusOptions, merged, self.places)
 
     def _reopened(self, entry: CorpusEntry, opened: Corpus, merged: dict) -> Corpus:
         """The corpus with what defaults and demo tell its reader; raises InputError for what nobody but it may say."""
-        for prefix, table in self.sources:
-            for key in CorpusEntry.model_fields.keys() & table.keys() if prefix != ("corpora", self.name) else ():
+        for prefix, table in self.places.sources:
+            for key in CorpusEntry.model_fields.keys() & table.keys() if prefix != self.places.above else ():
                 problem = f"only corpora.{self.name} says its {key}; remove it here"
                 said = json.dumps(table[key], default=str)
-                raise InputError(f"config.yaml: {'.'.join((*prefix, key))}: {problem} (given: {said})")
+                raise InputError(f"{self.places.named((*prefix, key))}: {problem} (given: {said})")
         own, given = of_reader(entry.model_extra or {}), of_reader(merged)
         if changed := [key for key in given if key not in own or given[key] != own[key]]:
-            return _open(self.name, entry, given, ", ".join(place((key,), self.sources) for key in changed))
+            return _open(self.name, entry, given, self.places, changed)
         return opened
 
     def fitted(self, index: Index | None) -> CorpusOptions:
@@ -229,7 +233,7 @@ class _Given:
         options = without_unused(self.options, self.own, self.config.models, self.task, present)
         if self.demo:
             options = with_small_weights(options)
-        Fitting(options, self.config.models, self.corpus, index, self.sources).check()
+        Fitting(options, self.config.models, self.corpus, index, self.places).check()
         return options
 
     def check_there(self, options: CorpusOptions) -> None:
@@ -243,15 +247,15 @@ class _Given:
             try:
                 question()
             except InputError as error:
-                raise Unreadable(f"{self._where(*path)}: {error}") from None
+                raise Unreadable(f"{self.places(*path)}: {error}") from None
 
 
-def _validate(model: type[Table], given: dict, sources: Sources, fallback: tuple) -> Table:
+def _validate(model: type[Table], given: dict, places: Places) -> Table:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        lines = dict.fromkeys(explain(item, model, given, sources, fallback) for item in error.errors())
-        raise InputError("config.yaml cannot be used:\n  " + "\n  ".join(lines)) from None
+        lines = dict.fromkeys(explain(item, model, given, places) for item in error.errors())
+        raise InputError("\n".join(lines)) from None
 
 
 def schema() -> dict:

@@ -7,7 +7,8 @@ from pipeline.features.registry import EXTRACTORS
 from pipeline.records import InputError
 from pipeline.weights import parse
 from pipeline.words.registry import RECOGNISERS
-from workflow.options import CorpusOptions, ExtractorEntry, RecogniserEntry
+from workflow.entries import ExtractorEntry, RecogniserEntry
+from workflow.options import CorpusOptions
 
 
 def with_small_weights(options: CorpusOptions) -> CorpusOptions:

@@ -13,13 +13,11 @@ from snakemake.logging import logger
 from pipeline import weights
 from pipeline.devices import count_gpus
 from pipeline.digest import code as digest_of
-from pipeline.features import registry
 from pipeline.records import InputError
-from pipeline.words import registry as recognisers
+from workflow.corpora import Corpora
 from workflow.demo import checkpoints, plan
 from workflow.home import check_installed
-from workflow.overlay import check_files
-from workflow.planned import Corpora
+from workflow.overlay import read_layers
 from workflow.progress import Reporter, say_reports
 from workflow.remarks import remarks
 
@@ -32,8 +30,8 @@ os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"  # network file systems lack locks
 try:
     if {"-n", "--dry-run", "--dryrun"}.isdisjoint(sys.argv):  # workflow.dryrun is not known yet
         check_installed(workflow.basedir)
-    check_files(workflow.overwrite_configfiles, workflow.configfiles[-1])
-    CORPORA = Corpora(config)
+    _layers = read_layers([workflow.configfiles[-1], *workflow.overwrite_configfiles])
+    CORPORA = Corpora(config, [*_layers, ("--config", dict(workflow.config_settings.config))])
     _asked = CORPORA.asked_for(sys.argv)
     for _name in _asked:  # here: of an error in planning Snakemake shows lines of code, too
         CORPORA.usable(_name)
@@ -172,12 +170,12 @@ def extractor_entry(wildcards):
 
 def store_entry(wildcards):
     """The configuration of the extractor a job runs, as JSON."""
-    return extractor_entry(wildcards).model_dump_json()
+    return extractor_entry(wildcards).as_json
 
 
 def extractor_code(wildcards):
     """Digest of the sources one extractor consists of, its user's own file included."""
-    return registry.code_of(extractor_entry(wildcards).extractor)
+    return extractor_entry(wildcards).code
 
 
 def observations(wildcards):
@@ -199,7 +197,7 @@ def recogniser(wildcards):
 
 def recogniser_options(wildcards):
     """The recogniser's own options, as JSON."""
-    return json.dumps(options(wildcards).recogniser.options)
+    return options(wildcards).recogniser.options_json
 
 
 def sound_to_recognise(wildcards):
@@ -257,7 +255,7 @@ def processor(wildcards, input):
 
 def words_code(wildcards):
     """Digest of the sources that decide which words are recognised, a recogniser of the user's own included."""
-    return recognisers.code_of(options(wildcards).recogniser.kind)
+    return options(wildcards).recogniser.code
 
 
 for _level, _text in remarks(CORPORA, _asked, workflow.config_settings.overwrite_config, config):

@@ -50,7 +50,7 @@ rule shard:
         gpu=lambda wildcards: gpus(wildcards, extractor_entry(wildcards).uses_gpu),
     params:
         kind=lambda wildcards: extractor_entry(wildcards).extractor,
-        options=lambda wildcards: json.dumps(extractor_entry(wildcards).options),
+        options=lambda wildcards: extractor_entry(wildcards).options_json,
         shards=lambda wildcards: " ".join(f"--shard {shlex.quote(name)}" for name in shards_of(wildcards)),
         raw=raw("features"),
         weights=given("weights"),

@@ -17,7 +17,7 @@ rule scores:
         "results/{corpus}/benchmarks/scores/all.tsv"
     params:
         task=lambda wildcards: planned(wildcards).settings.task,
-        runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).run_names),
+        runs=lambda wildcards: " ".join(f"--run {run}" for run in options(wildcards).planned_runs),
         protocol=lambda wildcards: planned(wildcards).settings.protocol,
         folds=fold_count,
         code=code("models.evaluation.scores:score"),

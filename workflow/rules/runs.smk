@@ -91,7 +91,7 @@ def predictions(wildcards, runs=None, folds=None):
     """The item-level predictions of some runs or of all, of some folds or of all."""
     return [
         f"results/{wildcards.corpus}/runs/{run}/fold{fold}/predictions.parquet"
-        for run in runs or options(wildcards).run_names
+        for run in runs or options(wildcards).planned_runs
         for fold in folds or range(fold_count(wildcards))
     ]
 
