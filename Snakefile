@@ -46,7 +46,6 @@ include: "workflow/rules/report.smk"
 
 # One line per finished rule, at the end the slowest rules and what failed; at any moment: affectflow progress
 onstart:
-    CORPORA.remember()
     REPORTER.start(workflow.dag)
     CORPORA.remember()  # for raw_files and frame_labels
 
