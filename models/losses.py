@@ -68,8 +68,10 @@ class Objective:
             )
         if not examples.task.numbers:
             confusion = confusion_matrix(truth, output.argmax(1), len(examples.names))
-            loss = self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth))
-            return {"loss": float(loss), "accuracy": float(accuracy(confusion))}
+            loss = float(self.cross_entropy(torch.from_numpy(output), torch.from_numpy(truth)))
+            if np.isfinite(output).all():  # else NaN is what the network said, not classes that all weigh nothing
+                loss = float(np.nan_to_num(loss))
+            return {"loss": loss, "accuracy": float(accuracy(confusion))}
         each = np.array([float(ccc(moments(truth[:, k], output[:, k]))) for k in range(truth.shape[1])])
         if np.isfinite(output).all():  # else NaN is what the network said, not two constants that are alike
             each = np.nan_to_num(each)

@@ -96,7 +96,7 @@ def train_seed(job: Job, examples: Examples, seed: int, mixed: bool, known: dict
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if not path.name.startswith("resume"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def make(learning_rate: float) -> Run:
         return Run(examples, job.network, job.training, seed, mixed, learning_rate, job.fold)

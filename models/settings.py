@@ -26,6 +26,7 @@ citations       BibTeX entries of the corpus
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -122,8 +123,14 @@ class Settings:
 
     @property
     def random_weights(self) -> list[str]:
-        """Of the feature stores that some run reads, those made with small random weights."""
-        return [name for name in self.stores_read if str(self.extractors[name]["weights"]).startswith("demo:")]
+        """Of the feature stores that some run reads, those made, or joined of some made, with small random weights."""
+        return self.random_of(self.stores_read)
+
+    def random_of(self, stores: Iterable[str]) -> list[str]:
+        """The same of any feature stores."""
+        parts = {name: self.extractors[name].get("stores") or [name] for name in stores}
+        random = {name for name, entry in self.extractors.items() if str(entry["weights"]).startswith("demo:")}
+        return [name for name, own in parts.items() if not random.isdisjoint(own)]
 
     def made_by(self, modality: str) -> dict[str, tuple[str, str | None]]:
         """Of each store that some run reads for a modality: the extractor that made it, and its weights."""

@@ -324,12 +324,12 @@ def test_patterns_pair_videos_with_their_sound(tmp_path):
 
 @pytest.mark.parametrize(("cells", "units"), [
     ("v/*.mp4,s/*.wav", [("v/a1.mp4", None), (None, "s/a2.wav")]),
-    ("v/a1.mp4,s/*.wav", [("v/a1.mp4", None), (None, "s/a2.wav")]),
+    ("v/a1.mp4,s/*.wav", [("v/a1.mp4", "s/a2.wav")]),
     ("v/a1.mp4,s/a2.wav", [("v/a1.mp4", "s/a2.wav")]),
     ("o/[a].mp4,s/a2.wav", [("o/[a].mp4", "s/a2.wav")]),
     ("v/*.mp4,o/*.wav", [("v/a1.mp4", "o/a1.wav")]),
 ])  # fmt: skip
-def test_only_files_that_a_row_names_are_a_pair_whatever_they_are_called(tmp_path, cells, units):
+def test_only_a_file_that_a_row_names_is_paired_with_one_of_another_name(tmp_path, cells, units):
     files = ("v/a1.mp4", "s/a2.wav", "o/[a].mp4", "o/a1.wav")
     found = index(table(tmp_path, f"video,audio,label\n{cells},x\n", *files))
     assert [(u.video, u.audio) for u in found.units] == units

@@ -81,7 +81,8 @@ def check_free(out: Path, names: Collection[str], overlay: bool, times: Path | N
         if given and os.path.realpath(path) == given:
             raise InputError(f"--segments {times}: would be replaced by an output; move it, or give another --out")
         if path.exists() and path not in own:
-            raise InputError(f"{path}: would be replaced, and no prediction wrote it; move it, or give another --out")
+            why = "would be replaced, and no record says that a prediction wrote it"
+            raise InputError(f"{path}: {why}; move it, or give another --out")
 
 
 def _is_joined(path: Path) -> bool:

@@ -152,17 +152,21 @@ class Model:
             return None
         source, found = checkpoints.parse(wanted.source), self.folder / WEIGHTS / wanted.slug
         again = "copy the whole model folder again"
-        if not found.is_dir():
-            found, at_path = kept / wanted.slug, source.kind == "path" and Path(source.location).exists()
-            if at_path or source.remote:
+        pinned = {name: {"sha256": digest} for name, digest in wanted.sha256.items()}
+        at_path = source.kind == "path" and Path(source.location).exists()
+        own = found.is_dir()
+        if own and at_path and pinned and checkpoints.compare(pinned, checkpoints.digest_files(found)):
+            own = False  # other weights of this path are asked for than were packed
+        if not own:
+            found = kept / wanted.slug
+            if source.remote:
                 again = f"delete the folder, and {wanted.source} is fetched again"
-            elif not found.is_dir():
+            elif not at_path and not found.is_dir():
                 raise InputError(f"{self.folder}: its {WEIGHTS}/{wanted.slug} is missing; {again}")
             if at_path or not found.is_dir():  # what lies at a path may have changed
                 from pipeline.features.fetch import fetch
 
                 fetch(wanted.source, found, wanted.allow_pickle)
-        pinned = {name: {"sha256": digest} for name, digest in wanted.sha256.items()}
         if pinned and (problems := checkpoints.compare(pinned, checkpoints.digest_files(found))):
             said = "; ".join(problems)
             raise InputError(f"{found}: not the weights that {self.folder} was trained with: {said}; {again}")

@@ -98,7 +98,7 @@ def _describe(
         run=run,
         task=str(task),
         outputs=one["model"]["outputs"],
-        demonstration=settings.demonstration,
+        demonstration=settings.demonstration or bool(settings.random_of(settings.runs[run].inputs.values())),
         faces=faces,
         supplied_crops=crops,
         recogniser=recogniser,

@@ -140,5 +140,5 @@ def compare_predictions(predictions, run, results, out):
     said = better.get(row.verdict, row.verdict.text) + only_on(row.verdict, row.group_kind)
     click.echo(f"{row.items} items in {row.clusters} {row.cluster_kind}s: {said}")
     click.echo("; ".join([row.role.text, row.note] if row.note else [row.role.text]))
-    if settings.demonstration:
+    if settings.demonstration or settings.random_of(settings.runs[run].inputs.values()):
         click.echo("results of a demonstration, whose numbers mean nothing")

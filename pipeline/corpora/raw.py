@@ -1,9 +1,9 @@
 """Fingerprints of raw files, so that results follow the contents of a corpus and not the place where it is mounted.
 
 What each stage depends on is a digest over the rows of its segments and the contents of the files that they name. Files
-are read whole; of videos and sounds above ``WHOLE_BYTES`` their size and ``SAMPLES`` blocks spread evenly are, because
-reading hundreds of hours of video would take longer than a run that has nothing to do. Of a folder the names and sizes
-of its files count.
+are read whole; of those named as videos and sounds (``pipeline.names``) above ``WHOLE_BYTES`` their size and ``SAMPLES``
+blocks spread evenly are, because reading hundreds of hours of video would take longer than a run that has nothing to
+do. Of a folder the names and sizes of its files count.
 """
 
 import glob
@@ -17,8 +17,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import NamedTuple
 
 from pipeline.corpora.base import Corpus
-from pipeline.corpora.tree import is_litter
-from pipeline.files import digest_file, replacing
+from pipeline.files import digest_file, is_litter, replacing
 from pipeline.names import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from pipeline.records import Segment, Unit
 
@@ -63,7 +62,8 @@ def content(path: Path, whole: bool = False) -> str:
         digest = sha256(str(size).encode())
         with path.open("rb") as stream:
             if size <= WHOLE_BYTES or not path.name.lower().endswith(SAMPLED):
-                digest.update(stream.read())
+                while block := stream.read(WHOLE_BYTES):
+                    digest.update(block)
             else:
                 for k in range(SAMPLES):
                     stream.seek(k * (size - BLOCK_BYTES) // (SAMPLES - 1))
@@ -74,7 +74,7 @@ def content(path: Path, whole: bool = False) -> str:
 
 
 class Fingerprints:
-    """Digests of files and folders, each looked at once, remembered by path, size, time of change and mode."""
+    """Digests of files and folders, remembered by path, size, time of change and mode; what is there is looked at once."""
 
     def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
         self.root, self.memory, self._whole = Path(root), Path(memory).absolute() if memory else None, whole

@@ -49,9 +49,12 @@ def prepared_file(results: Path, modality: Modality, segment: Segment) -> Path:
 def read_pieces(segments: Iterable[Segment], results: Path, extractor: Extractor) -> Iterator[Job]:
     """All pieces of the segments, in their order; raises InputError where a file or a segment in it is missing."""
     opened = lru_cache(8)(_open)  # segments come by id, which may go to and fro between files
+    paths: dict[str, Path] = {}
     cut = extractor.cut
     for segment in segments:
-        source = opened(prepared_file(results, extractor.modality, segment), extractor.modality)
+        if segment.file not in paths:
+            paths[segment.file] = prepared_file(results, extractor.modality, segment)
+        source = opened(paths[segment.file], extractor.modality)
         if extractor.modality == "text":
             yield from _text_jobs(segment, source, cut)
             continue

@@ -52,7 +52,6 @@ def _rows() -> list[dict]:
 PUBLISHED: list[dict] = [
     {
         "paper": "R. G. Praveen, J. Alam, CVPR workshops (ABAW) 2024",
-        "citation": "praveen2024",
         "about": "Compare with the official validation split, not with the headline: the headline's validation figure "
         "comes from a cross-validation fold made of official training videos. The paper selected its model on the "
         "split that it was scored on, so either figure is optimistic.",

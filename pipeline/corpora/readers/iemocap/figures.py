@@ -57,7 +57,6 @@ PUBLISHED: list[dict] = [
     {
         "paper": "V. Rajan, A. Brutti, A. Cavallaro, ICASSP 2022",
         "source": "the authors' slides",
-        "citation": "rajan2022",
         "where": {"labels": SEVEN, "merge": {}, "turns": "all"},
         "about": "The paper's column names are swapped against common use: what it calls \u201cWA\u201d is balanced "
         "accuracy, the mean recall over classes; what it calls \u201cUWA\u201d is plain accuracy.",

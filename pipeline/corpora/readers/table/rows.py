@@ -81,7 +81,7 @@ def _entries(table: TableFile, row: Row, places: Places, found: Index) -> Iterat
     if not usable:
         return
     videos, sounds = (paths.get(kind, []) for kind in SOURCES)
-    plain = len(videos) == len(sounds) == 1 and all(map(places.file, named.values()))  # named, by no pattern
+    plain = len(videos) == len(sounds) == 1 and any(map(places.file, named.values()))  # not both by patterns
     pairs, unclear = _pairs(videos, sounds, plain)
     for files in unclear:
         _say_unclear(table, row, files, found)
