@@ -197,6 +197,24 @@ def test_names_of_videos_may_hold_what_a_shell_takes_apart(real_corpora, tmp_pat
     assert (tmp_path / f"results/affwild2/audio/{unit}.h5").is_file()
 
 
+@pytest.mark.slow
+def test_digests_are_kept_before_the_first_job_and_labels_of_frames_follow_their_files(tmp_path):
+    root = tmp_path / "corpus"
+    root.mkdir()
+    (root / "labels.csv").write_text("audio,annotation\n0.wav,0.csv\n")
+    soundfile.write(root / "0.wav", np.zeros(16_000), 16_000)
+    (root / "0.csv").write_text("time_s,valence\n0,0.5\n0.5,0.1\n")
+    own = {"root": str(root), "reader": "table", "segments": "labels.csv", "runs": {"self_frames": ["A"]}}
+    write_config(tmp_path, small_config(changes={"corpora": {"mine": {**own, "contrasts": []}}}))
+    labels, units = "results/mine/labels.h5", tmp_path / "results/mine/units.tsv"
+    snakemake(tmp_path, labels)
+    digests = tmp_path / ".snakemake/fingerprints/mine.json"
+    assert digests.stat().st_mtime_ns < units.stat().st_mtime_ns, "in case that job is the last"
+    assert not planned(tmp_path, labels)
+    (root / "0.csv").write_text("time_s,valence\n0,0.5\n0.5,0.2\n")
+    assert planned(tmp_path, labels)["frame_labels"] == 1
+
+
 @pytest.mark.parametrize(("letter", "stage"), [("A", "audio"), ("V", "faces"), ("T", "words")])
 def test_one_modality_alone_prepares_no_other(tmp_path, letter, stage):
     alone = {"runs": {"self": [letter]}, "contrasts": []}
@@ -289,32 +307,6 @@ def test_jobs_of_one_machine_share_its_memory_and_those_of_a_cluster_do_not(tmp_
     assert here["mem_mb"] == str(psutil.virtual_memory().total // 10**6)
     assert provided("--resources", "mem_mb=5000") == here | {"mem_mb": "5000"}
     assert provided("--jobs", "2", "--executor", "slurm-jobstep") == {}
-
-
-@pytest.mark.slow
-def test_a_transcript_laid_beside_a_recording_leaves_the_labels_of_frames(tmp_path):
-    root = tmp_path / "corpus"
-    root.mkdir()
-    rows = [f"{k}.wav,{k}.csv,{k}" for k in range(3)]
-    (root / "labels.csv").write_text("\n".join(["audio,annotation,speaker", *rows]) + "\n")
-    for k in range(3):
-        soundfile.write(root / f"{k}.wav", np.zeros(16_000), 16_000)
-        (root / f"{k}.csv").write_text("time_s,valence\n0,0.5\n0.5,0.1\n")
-    own = {"root": str(root), "reader": "table", "segments": "labels.csv", "runs": {"self_frames": ["A"]}}
-    write_config(tmp_path, small_config(changes={"corpora": {"mine": {**own, "contrasts": []}}}))
-    labels, units = "results/mine/labels.h5", tmp_path / "results/mine/units.tsv"
-    snakemake(tmp_path, labels)
-    digests = tmp_path / ".snakemake/fingerprints/mine.json"
-    assert digests.stat().st_mtime_ns < units.stat().st_mtime_ns, "kept before the first job, in case it is the last"
-    (root / "1.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nwritten later\n")
-    assert planned(tmp_path, labels) == {"index": 1}
-    made_ns = (tmp_path / labels).stat().st_mtime_ns
-    snakemake(tmp_path, labels)
-    assert "1.srt" in units.read_text()
-    assert (tmp_path / labels).stat().st_mtime_ns == made_ns
-    assert not planned(tmp_path, labels)
-    (root / "1.csv").write_text("time_s,valence\n0,0.5\n0.5,0.2\n")
-    assert planned(tmp_path, labels)["frame_labels"] == 1
 
 
 def test_a_corpus_may_be_called_like_a_folder_of_the_results(tmp_path):

@@ -91,7 +91,7 @@ def frame_labels(corpus, reader, root, options, tables, fingerprints, columns, d
         "config": {"columns": names, **classes},
         "weights": {},
         "software": {name: version(name) for name in ("av", "h5py", "numpy")},
-        "inputs": Fingerprints(known.root, fingerprints).stage("labels", units, segments),  # raw_files writes them
+        "inputs": Fingerprints(known.root, fingerprints).stage("labels", units, segments),
         "demonstration": demonstration,
     }
     with StoreWriter(out, attributes, dim=len(names)) as writer:

@@ -1,9 +1,9 @@
 """Fingerprints of raw files, so that results follow the contents of a corpus and not the place where it is mounted.
 
 What each stage depends on is a digest over the rows of its segments and the contents of the files that they name. Files
-are read whole; of those named as videos and sounds (``pipeline.names``) above ``WHOLE_BYTES`` their size and ``SAMPLES``
-blocks spread evenly are, because reading hundreds of hours of video would take longer than a run that has nothing to
-do. Of a folder the names and sizes of its files count.
+are read whole; of those named as videos and sounds (``pipeline.names``) above ``WHOLE_BYTES`` their size and
+``SAMPLES`` blocks spread evenly are, because reading hundreds of hours of video would take longer than a run that has
+nothing to do. Of a folder the names and sizes of its files count.
 """
 
 import glob
@@ -74,7 +74,7 @@ def content(path: Path, whole: bool = False) -> str:
 
 
 class Fingerprints:
-    """Digests of files and folders, remembered by path, size, time of change and mode; what is there is looked at once."""
+    """Digests of files and folders, remembered by path, size, time of change and mode; each is looked at once."""
 
     def __init__(self, root: str | Path, memory: str | Path | None = None, whole: bool = False):
         self.root, self.memory, self._whole = Path(root), Path(memory).absolute() if memory else None, whole

@@ -111,11 +111,6 @@ def reading(wildcards):
     return planned(wildcards).reading
 
 
-def label_columns(wildcards):
-    """What a row of frame-wise labels holds."""
-    return ",".join(planned(wildcards).settings.task.targets) or "label"
-
-
 def reader_code(stage):
     """Digest of the code of a stage that reads the corpus, with that of its reader."""
     return lambda wildcards: planned(wildcards).reader_code(stage)
@@ -238,7 +233,7 @@ def growing(amount):
 
 
 def memory(amount_mb):
-    """Memory, which grows with each retry; half as much for the small networks of demo scale."""
+    """Memory, which grows with each retry; half as much at demo scale, so that a small machine has room."""
     return lambda wildcards, attempt: int(amount_mb * attempt / (2 if planned(wildcards).settings.demonstration else 1))
 
 

@@ -66,7 +66,8 @@ rule raw_files:
 
 rule frame_labels:
     input:
-        tables("results/{corpus}/labels.h5", reading, label_columns, raw("labels"), reader_code("frame_labels")),
+        "results/{corpus}/units.tsv",
+        "results/{corpus}/segments.tsv",
     output:
         labels="results/{corpus}/labels.h5",
         findings="results/{corpus}/label_findings.tsv",
@@ -77,7 +78,7 @@ rule frame_labels:
     params:
         root=root,
         reading=reading,
-        columns=label_columns,
+        columns=lambda wildcards: ",".join(planned(wildcards).settings.task.targets) or "label",
         demonstration=lambda wildcards: "--demonstration" if planned(wildcards).settings.synthetic else "",
         raw=raw("labels"),
         code=reader_code("frame_labels"),

@@ -58,7 +58,9 @@ rule words:
     benchmark:
         "results/{corpus}/benchmarks/words/{shard}.tsv"
     resources:
-        mem_mb=memory(4000),
+        mem_mb=lambda wildcards, attempt: memory(4000 if options(wildcards).recogniser.weights else 2000)(
+            wildcards, attempt
+        ),
         runtime=growing(180),
         gpu=lambda wildcards: gpus(wildcards, options(wildcards).recogniser.uses_gpu),
     params:
