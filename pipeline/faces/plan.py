@@ -40,6 +40,7 @@ def lacking(segment: Segment, video: Video, plan: Plan) -> list[str]:
     if video.truncated and segment.end_s > end_s - tolerance_s:
         reasons.append(video.truncated)
     holes_s = np.ptp(np.clip(video.holes_s, segment.start_s, segment.end_s), axis=1)
+    holes_s = holes_s.round(3)  # a segment may end where a hole begins
     if holes_s.any():
         count = int((holes_s > 0).sum())
         reasons.append(f"no picture for {holes_s.sum():.1f} s in {count} hole{'s' * (count > 1)}")
