@@ -111,6 +111,17 @@ def test_settings_named_like_the_corpus_are_found(here):
     assert launch.overlays("iemocap", ()) == ()
 
 
+@pytest.mark.parametrize("given", ["mine", "mine.yaml"])
+def test_a_corpus_may_be_called_by_its_file(here, given):
+    (here / "mine.yaml").write_text("corpora: {mine: {reader: table, root: ., segments: t.csv}}")
+    (here / "t.csv").write_text("audio,label,speaker\na.wav,x,s1\nb.wav,y,s2\n")
+    for name in ("a.wav", "b.wav"):
+        (here / name).touch()
+    done = CliRunner().invoke(group, ["check", given])
+    assert done.exit_code == 0, done.output
+    assert "corpus       mine (" in done.output
+
+
 @pytest.mark.parametrize("corpus", ["theirs", "--cores", "iemocap"])
 def test_a_corpus_that_no_settings_name_is_refused_with_those_there_are(here, corpus):
     (here / "my.yaml").write_text("corpora: {iemocap: null, mine: {reader: table}}")

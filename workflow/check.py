@@ -12,7 +12,7 @@ from models.options import runs_named
 from models.report.writing import count
 from pipeline.corpora.check import line, summary
 from pipeline.records import Assignment, InputError
-from workflow.launch import configuration, overlays, settings_option
+from workflow.launch import configuration, corpus_argument, overlays, settings_option
 
 if TYPE_CHECKING:
     from workflow.estimate import Cost
@@ -25,7 +25,7 @@ LONG_AFTER = 1.5  # times the length of its recording: there a segment ends long
 
 
 @click.command()
-@click.argument("corpus")
+@corpus_argument
 @settings_option
 def check(corpus, settings):
     """Say what CORPUS holds and lacks, and what a run on it as configured would make, train and cost."""

@@ -25,11 +25,12 @@ settings_option = click.option(
     "--config", "settings", multiple=True, metavar="FILE|KEY=VALUE",
     help="Settings laid over config.yaml: a file of some of its keys, or one key. CORPUS.yaml where no file is given.",
 )  # fmt: skip
+corpus_argument = click.argument("corpus", callback=lambda *given: given[-1].removesuffix(".yaml"))  # its file, too
 _rest = click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE OPTIONS]...")
 
 
 @click.command(context_settings=PASSED_ON)
-@click.argument("corpus")
+@corpus_argument
 @settings_option
 @_rest
 def report(corpus, settings, options):
@@ -38,7 +39,7 @@ def report(corpus, settings, options):
 
 
 @click.command(context_settings=PASSED_ON)
-@click.argument("corpus")
+@corpus_argument
 @settings_option
 @_rest
 def features(corpus, settings, options):
@@ -47,7 +48,7 @@ def features(corpus, settings, options):
 
 
 @click.command(context_settings=PASSED_ON)
-@click.argument("corpus")
+@corpus_argument
 @settings_option
 @_rest
 def weights(corpus, settings, options):
