@@ -626,6 +626,16 @@ def test_weights_in_a_folder_count_by_what_is_in_it(made, quick, tmp_path, monke
         found = Model(made["iemocap"][2]).weights(Weights.of(str(folder)), kept)
         assert (found / "model.safetensors").read_bytes() == data, "no copy of before"
 
+    model = Model(damaged(made["iemocap"][2], tmp_path, lambda model: None))
+    packed = model.folder / "weights" / slug(str(folder))
+    shutil.copytree(folder, packed)
+    for data, place in ((b"other", packed), (b"third", kept / packed.name)):
+        (folder / "model.safetensors").write_bytes(data)
+        sha256 = {name: known["sha256"] for name, known in digest_files(folder).items()}
+        assert model.weights(Weights.of(str(folder), sha256=sha256), kept) == place, (
+            "that of the model while it is the same"
+        )
+
 
 @pytest.mark.parametrize("lost", [Path.unlink, lambda path: path.write_bytes(b""), None])
 def test_what_was_predicted_stays_until_there_is_a_new_answer(quick, tmp_path, monkeypatch, lost):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -66,6 +67,10 @@ def test_what_rests_on_random_weights_at_full_scale_is_no_result(tmp_path):
     tables = linked(page, ".tex")
     assert len(tables) > 5
     assert all("caption{DEMONSTRATION, not a result." in text for text in tables.values())
+    both = {"extractor": "join", "weights": None, "stores": ["mfcc", "bert"]}
+    extractors |= {"mfcc": {"extractor": "mfcc", "weights": None}, "both": both, "sound": {**both, "stores": ["mfcc"]}}
+    settings = SimpleNamespace(extractors=extractors)
+    assert Settings.random_of(settings, ["mfcc", "sound", "both", "bert"]) == ["both", "bert"], "joined ones, too"
 
 
 def names_of(*runs: tuple) -> RunNames:

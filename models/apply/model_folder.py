@@ -150,14 +150,16 @@ class Model:
         """
         if wanted is None:
             return None
+        pinned = {name: {"sha256": digest} for name, digest in wanted.sha256.items()}
+
+        def differs(folder: Path) -> list[str]:
+            return checkpoints.compare(pinned, checkpoints.digest_files(folder)) if pinned else []
+
         source, found = checkpoints.parse(wanted.source), self.folder / WEIGHTS / wanted.slug
         again = "copy the whole model folder again"
-        pinned = {name: {"sha256": digest} for name, digest in wanted.sha256.items()}
         at_path = source.kind == "path" and Path(source.location).exists()
-        own = found.is_dir()
-        if own and at_path and pinned and checkpoints.compare(pinned, checkpoints.digest_files(found)):
-            own = False  # other weights of this path are asked for than were packed
-        if not own:
+        problems = differs(found) if found.is_dir() else None
+        if problems is None or (problems and at_path):  # other weights of a path may be asked for than were packed
             found = kept / wanted.slug
             if source.remote:
                 again = f"delete the folder, and {wanted.source} is fetched again"
@@ -167,7 +169,8 @@ class Model:
                 from pipeline.features.fetch import fetch
 
                 fetch(wanted.source, found, wanted.allow_pickle)
-        if pinned and (problems := checkpoints.compare(pinned, checkpoints.digest_files(found))):
+            problems = differs(found)
+        if problems:
             said = "; ".join(problems)
             raise InputError(f"{found}: not the weights that {self.folder} was trained with: {said}; {again}")
         return found

@@ -41,9 +41,10 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 HERE = workflow.nodes is None  # a cluster needs --jobs; workflow.local_exec is not known yet
+GPUS = count_gpus()
 MEMORY_MB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6
 if HERE:  # what jobs may ask for at a time, where --resources does not say it
-    for _name, _amount in {"gpu": max(1, count_gpus()), "mem_mb": MEMORY_MB}.items():
+    for _name, _amount in {"gpu": max(1, GPUS), "mem_mb": MEMORY_MB}.items():
         if _name not in workflow.global_resources:
             workflow.register_resource(_name, _amount)
 
@@ -239,7 +240,7 @@ def memory(amount_mb):
 
 def gpus(wildcards, useful):
     """One GPU for a job to which it is useful; none at demo scale, and none here if this machine has none."""
-    reachable = not HERE or count_gpus()
+    reachable = not HERE or GPUS
     return int(bool(useful and reachable) and not planned(wildcards).settings.demonstration)
 
 
